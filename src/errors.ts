@@ -1,0 +1,229 @@
+/**
+ * Errors come in two families. What the outside world did wrong is an AuthError with a stable code. What the calling
+ * program did wrong is a TypeError (wrong kind of value) or a RangeError (right kind, out of bounds), in one grammar:
+ * `"leewaySeconds" expected a finite number of at least 0, got NaN`.
+ * No message repeats a string it was given: a string could be a token, a password or a key.
+ */
+
+/** Every code, with the HTTP status, the title and the description that go over the wire. This list is closed. */
+export const ERRORS = {
+  // A token was refused (RFC 7515, RFC 7519). The descriptions are those of the original system where it had one.
+  ERR_JWT_MALFORMED: [401, 'Invalid token', 'Not enough segments'],
+  ERR_JWT_SIGNATURE: [401, 'Invalid token', 'Signature verification failed'],
+  ERR_JWT_TOO_LONG: [401, 'Invalid token', 'Token is too long'],
+  ERR_JWT_HEADER: [401, 'Invalid token', 'Invalid header'],
+  ERR_JWT_ALGORITHM: [401, 'Invalid token', 'The specified alg value is not allowed'],
+  ERR_JWT_EXTENSION: [401, 'Invalid token', 'Header extensions are not supported'],
+  ERR_JWT_TYPE: [401, 'Invalid token', 'Invalid token type'],
+  ERR_JWT_PAYLOAD: [401, 'Invalid token', 'Invalid payload'],
+  ERR_JWT_CLAIM_MISSING: [401, 'Invalid token', 'Token is missing a required claim'],
+  ERR_JWT_CLAIM_INVALID: [401, 'Invalid token', 'Token has a claim of the wrong type'],
+  ERR_JWT_ISSUED_IN_FUTURE: [401, 'Invalid token', 'Issued At claim (iat) cannot be in the future.'],
+  ERR_JWT_NOT_YET_VALID: [401, 'Invalid token', 'The token is not yet valid (nbf)'],
+  ERR_JWT_EXPIRED: [401, 'Invalid token', 'Signature has expired'],
+  ERR_JWT_TOO_OLD: [401, 'Invalid token', 'Token is older than the maximum age'],
+  ERR_JWT_AUDIENCE: [401, 'Invalid token', 'Invalid audience'],
+  ERR_JWT_ISSUER: [401, 'Invalid token', 'Invalid issuer'],
+
+  // The request carried no usable token, or nobody is behind it.
+  ERR_AUTHORIZATION_MISSING: [401, 'Authorization Required', 'Request does not contain an access token'],
+  ERR_AUTHORIZATION_SCHEME: [401, 'Invalid JWT header', 'Unsupported authorization type'],
+  ERR_AUTHORIZATION_NO_TOKEN: [401, 'Invalid JWT header', 'Token missing'],
+  ERR_AUTHORIZATION_SPACES: [401, 'Invalid JWT header', 'Token contains spaces'],
+  ERR_IDENTITY_UNKNOWN: [401, 'Invalid JWT', 'User does not exist'],
+  ERR_CREDENTIALS: [401, 'Bad Request', 'Invalid credentials'],
+
+  // A signup was refused.
+  ERR_SIGNUP_BODY: [400, 'Signup refused', 'Expected a JSON object with the strings "username" and "password"'],
+  ERR_USERNAME: [400, 'Signup refused', 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces'],
+  ERR_USER_EXISTS: [400, 'Signup refused', 'User already exists'],
+  ERR_PASSWORD_TOO_SHORT: [400, 'Signup refused', 'Password is too short'],
+  ERR_PASSWORD_TOO_LONG: [400, 'Signup refused', 'Password is too long'],
+  ERR_PASSWORD_INVALID: [400, 'Signup refused', 'Password is not valid Unicode text'],
+  ERR_PASSWORD_FORBIDDEN: [400, 'Signup refused', 'Password is too easy to guess'],
+
+  // The HTTP request itself.
+  ERR_BAD_REQUEST: [400, 'Bad Request', 'The request could not be read'],
+  ERR_BODY: [400, 'Bad Request', 'The body is not valid JSON in UTF-8'],
+  ERR_LOGIN_BODY: [400, 'Bad Request', 'The body is not a JSON object'],
+  ERR_NOT_FOUND: [404, 'Not Found', 'There is nothing at this path'],
+  ERR_METHOD: [405, 'Method Not Allowed', 'This path does not answer this method'],
+  ERR_TIMEOUT: [408, 'Request Timeout', 'The request took too long to arrive'],
+  ERR_BODY_TOO_LARGE: [413, 'Content Too Large', 'The body is too large'],
+  ERR_URL_TOO_LONG: [414, 'URI Too Long', 'The request target is too long'],
+  ERR_CONTENT_TYPE: [415, 'Unsupported Media Type', 'The body must be application/json in UTF-8'],
+  ERR_HEADERS_TOO_LARGE: [431, 'Request Header Fields Too Large', 'The request header is too large'],
+
+  // The server cannot do it now, or at all.
+  ERR_INTERNAL: [500, 'Internal Server Error', 'The server failed to answer this request'],
+  ERR_PASSWORD_HASH: [500, 'Internal Server Error', 'A stored password hash is malformed or costs too much'],
+  ERR_BUSY: [503, 'Service Unavailable', 'Too many passwords are being checked, try again soon'],
+  ERR_STORE: [503, 'Service Unavailable', 'Users cannot be read or written now'],
+  ERR_STORE_LOCKED: [503, 'Service Unavailable', 'The file of users is in use by another process'],
+  ERR_STORE_DAMAGED: [503, 'Service Unavailable', 'The file of users is damaged'],
+} as const;
+
+/** One of the codes in {@link ERRORS}. Codes are added, never renamed. */
+export type AuthErrorCode = keyof typeof ERRORS;
+
+/** What a refusal says where it differs from its row in {@link ERRORS}. */
+export interface AuthErrorOptions {
+  /** The HTTP status; 400 to 599. */
+  readonly status?: number;
+  /** The title that goes over the wire as `error`. */
+  readonly error?: string;
+  /** The sentence that becomes the message, and goes over the wire as `description`. */
+  readonly description?: string;
+  /** Further HTTP headers of the reply. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  /** A JSON value to send instead of the standard body. */
+  readonly body?: unknown;
+  /** What brought it about. It is never sent. */
+  readonly cause?: unknown;
+}
+
+const NO_HEADERS: AuthError['headers'] = Object.freeze({});
+
+/**
+ * A refusal: the only error that bad input from outside can cause. It has no stack trace, because it describes the
+ * input and not the program, and because a trace would make a refusal dearer than the check it reports.
+ */
+export class AuthError extends Error {
+  /** Stable, for programs to branch on. */
+  readonly code: AuthErrorCode;
+  /** The HTTP status of the reply. */
+  readonly status: number;
+  /** The title: the `error` member of the reply. */
+  readonly error: string;
+  /** HTTP headers of the reply, such as `WWW-Authenticate`. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly #body: unknown;
+
+  static {
+    this.prototype.name = 'AuthError';
+  }
+
+  /** @throws RangeError if `status` is no status of an error: a refusal cannot be made to look like a success */
+  constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
+    const [status, error, description] = ERRORS[code];
+    if (options.status !== undefined) integer(400, 599)('status', options.status);
+    const message = options.description ?? description;
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
+    this.code = code;
+    this.status = options.status ?? status;
+    this.error = options.error ?? error;
+    this.headers = options.headers ?? NO_HEADERS;
+    this.#body = options.body;
+  }
+
+  /** The `description` member of the reply: the same text as `message`. */
+  get description(): string {
+    return this.message;
+  }
+
+  /** The JSON value of the reply: signup answers as the tutorial did, everything else as Flask-JWT did. */
+  get body(): unknown {
+    if (this.#body !== undefined) return this.#body;
+    if (this.error === 'Signup refused') return { Status: 'Error', result: this.message };
+    return { status_code: this.status, error: this.error, description: this.message };
+  }
+}
+
+/** Throws when the named value is not what an option may be. */
+export type Check = (name: string, value: unknown) => void;
+
+/** A check for each member of an options object. */
+export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
+
+/**
+ * Reads an options object once. Only its own members count, so that nothing inherited slips past the checks, and one
+ * that is undefined is as good as absent.
+ *
+ * @returns a copy of what was given
+ * @throws TypeError if it is not an object, has a member that `checks` does not name or lacks one that is required; and
+ *   what the checks throw
+ */
+export function readOptions<T extends object>(
+  options: T,
+  checks: Checks<T>,
+  required: readonly (keyof T & string)[] = [],
+): T {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(`"options" expected an object, got ${describe(options)}`);
+  }
+  const own: T = { ...options };
+  for (const name of Object.keys(own) as (keyof T & string)[]) {
+    if (!Object.hasOwn(checks, name)) {
+      throw new TypeError(`"${name}" expected one of the options ${Object.keys(checks).join(', ')}, got another name`);
+    }
+    if (own[name] === undefined) delete own[name];
+    else checks[name](name, own[name]);
+  }
+  for (const name of required) checks[name](name, own[name]);
+  return own;
+}
+
+/** @returns the members of some options that belong to narrower ones, for who passes those on */
+export function pickOptions<T extends object>(options: T, checks: Checks<T>): T {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(checks, name))) as T;
+}
+
+/** A finite number of at least `min`. */
+export function number(min: number): Check {
+  return (name, value) => {
+    const expected = `"${name}" expected a finite number of at least ${min}, got ${describe(value)}`;
+    if (typeof value !== 'number') throw new TypeError(expected);
+    if (!Number.isFinite(value) || value < min) throw new RangeError(expected);
+  };
+}
+
+/** A whole number from `min` to `max`. */
+export function integer(min: number, max: number): Check {
+  return (name, value) => {
+    const expected = `"${name}" expected a whole number from ${min} to ${max}, got ${describe(value)}`;
+    if (typeof value !== 'number') throw new TypeError(expected);
+    if (!Number.isSafeInteger(value) || value < min || value > max) throw new RangeError(expected);
+  };
+}
+
+/** A string with at least one character. */
+export const text: Check = (name, value) => {
+  if (typeof value === 'string' && value !== '') return;
+  throw new TypeError(`"${name}" expected a string that is not empty, got ${describe(value)}`);
+};
+
+/** A list of at least `min` strings, none of them empty. */
+export function texts(min: number): Check {
+  return (name, value) => {
+    const isText = (item: unknown) => typeof item === 'string' && item !== '';
+    if (Array.isArray(value) && value.length >= min && value.every(isText)) return;
+    throw new TypeError(`"${name}" expected a list of strings that are not empty, got ${describe(value)}`);
+  };
+}
+
+/** A function. */
+export const callable: Check = (name, value) => {
+  if (typeof value === 'function') return;
+  throw new TypeError(`"${name}" expected a function, got ${describe(value)}`);
+};
+
+/** An object with the named methods. */
+export function having(...methods: readonly string[]): Check {
+  return (name, value) => {
+    if (typeof value === 'object' && value !== null) {
+      if (methods.every((method) => typeof Reflect.get(value, method) === 'function')) return;
+    }
+    throw new TypeError(`"${name}" expected an object with the methods ${methods.join(', ')}, got ${describe(value)}`);
+  };
+}
+
+/** Names the kind of a value, and the value itself only where it cannot be a secret. */
+export function describe(value: unknown): string {
+  if (value === null || ['undefined', 'boolean', 'number'].includes(typeof value)) return String(value);
+  if (value === '') return 'an empty string';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
