@@ -1,0 +1,267 @@
+/**
+ * Signs and verifies JSON Web Tokens: HS256, compact serialisation, nothing else (RFC 7515, 7518 §3.2, 7519, 8725).
+ * Promise: no decoder and no JSON parser runs on bytes whose MAC has not been checked; a token has one spelling; the
+ * token chooses neither its algorithm nor its key.
+ */
+import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { AuthError, callable, describe, integer, number, readOptions, text, texts, type Checks } from '../errors.ts';
+import { decodeText, encodeText } from './base64url.ts';
+import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
+import { keysOf, type Secret } from './secret.ts';
+import { TokenCache } from './token-cache.ts';
+
+export { AuthError, type AuthErrorCode, type AuthErrorOptions } from '../errors.ts';
+export type { RegisteredClaims } from './claims.ts';
+export { generateSecret, type Secret } from './secret.ts';
+
+/** How tokens are made and judged. Times are in seconds, finite and at least 0. */
+export interface JwtOptions {
+  /**
+   * One secret, or a list for rotation: the first signs, every one verifies. The type admits `undefined` so that
+   * `process.env.SECRET` can be written here; the constructor refuses it.
+   */
+  readonly secret: Secret | readonly Secret[] | undefined;
+  /** `exp - iat`; default 300. */
+  readonly lifetimeSeconds?: number;
+  /** `nbf - iat`; default 0. */
+  readonly notBeforeSeconds?: number;
+  /** How far clocks may differ where exp, nbf, iat and the age are judged; default 10. */
+  readonly leewaySeconds?: number;
+  /** The `iss` claim: written by sign, required by verify. Default none. */
+  readonly issuer?: string;
+  /** The `aud` claim: written by sign, and verify wants one of them. Default none: a token with `aud` is refused. */
+  readonly audience?: string | readonly string[];
+  /** The `typ` header; default `JWT`. If given, verify requires it (RFC 8725 §3.11); if not, it may be absent. */
+  readonly type?: string;
+  /** Claims that a token must have, for sign and for verify. Default exp, iat and nbf. */
+  readonly requiredClaims?: readonly string[];
+  /** The greatest `now - iat`; default none. */
+  readonly maxAgeSeconds?: number;
+  /** The longest token, in characters; 64 to 1,048,576, default 8192. */
+  readonly maxTokenLength?: number;
+  /** How many verified tokens are remembered; 0 to 1,000,000, default 1000. */
+  readonly cacheSize?: number;
+  /** The clock, in seconds since 1970; default the system's. */
+  readonly now?: () => number;
+}
+
+/** What sign takes besides the claims. */
+export interface SignOptions {
+  /** `exp - iat` of this token, in seconds. */
+  readonly lifetimeSeconds?: number;
+  /** Further header parameters, such as a `kid` for other verifiers. Never `alg`, `crit` or `b64`. */
+  readonly header?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The checks of {@link JwtOptions}, for who takes these options and passes them on. */
+export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
+  secret: (_name, value) => void keysOf(value),
+  lifetimeSeconds: number(0),
+  notBeforeSeconds: number(0),
+  leewaySeconds: number(0),
+  issuer: text,
+  audience: (name, value) => (Array.isArray(value) ? texts(1) : text)(name, value),
+  type: text,
+  requiredClaims: texts(0),
+  maxAgeSeconds: number(0),
+  maxTokenLength: integer(64, 1_048_576),
+  cacheSize: integer(0, 1_000_000),
+  now: callable,
+};
+
+const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: number(0), header: checkOwnHeader };
+
+const DEFAULTS = {
+  lifetimeSeconds: 300,
+  notBeforeSeconds: 0,
+  leewaySeconds: 10,
+  requiredClaims: ['exp', 'iat', 'nbf'] as readonly string[],
+  maxTokenLength: 8192,
+  cacheSize: 1000,
+  now: () => Date.now() / 1000,
+};
+
+/** HMAC-SHA256 is 32 bytes long, which base64url writes as 43 characters. */
+const SIGNATURE_LENGTH = 43;
+
+/**
+ * Makes and judges tokens under one set of rules. The secrets are held as KeyObjects in private fields, where neither
+ * `util.inspect` nor `JSON.stringify` finds them.
+ *
+ * @typeParam Claims the application's own claims, as sign takes and verify returns them
+ */
+export class Jwt<Claims extends object = Record<string, unknown>> {
+  readonly #keys: readonly [KeyObject, ...KeyObject[]];
+  readonly #rules: typeof DEFAULTS & ClaimRules & Pick<JwtOptions, 'type'>;
+  readonly #parties: Pick<RegisteredClaims, 'iss' | 'aud'>;
+  readonly #headerSegment: string;
+  readonly #cache: TokenCache<RawClaims & RegisteredClaims>;
+
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  constructor(options: JwtOptions) {
+    const { secret, ...others } = readOptions(options, JWT_OPTION_CHECKS);
+    const rules = { ...DEFAULTS, ...others };
+    const { issuer, audience } = rules;
+    this.#keys = keysOf(secret);
+    this.#rules = { ...rules, requiredClaims: [...rules.requiredClaims], audience: [audience ?? []].flat() };
+    this.#parties = { ...(issuer && { iss: issuer }), ...(audience && { aud: audience }) };
+    this.#headerSegment = encodeHeader({ typ: rules.type ?? 'JWT' });
+    this.#cache = new TokenCache(rules.cacheSize);
+  }
+
+  /**
+   * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
+   * configured; where `claims` has one of these, that one stays.
+   *
+   * @returns a compact token (RFC 7515 §3.1) that verify accepts from `nbf` until `exp`
+   * @throws TypeError if `claims` is no object, lacks a required claim or has a registered one of the wrong type;
+   *   RangeError if the token would be longer than `maxTokenLength`
+   */
+  sign(claims: Claims, options: SignOptions = {}): string {
+    const { type, maxTokenLength, notBeforeSeconds } = this.#rules;
+    const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = readOptions(options, SIGN_OPTION_CHECKS);
+    if (!isObject(claims)) throw new TypeError(`"claims" expected an object, got ${describe(claims)}`);
+    const iat = Math.floor(this.#clock());
+    const times = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds };
+    const payload: RawClaims = { ...times, ...this.#parties, ...claims };
+    // What verify would refuse is not signed.
+    try {
+      checkContent(payload, this.#rules);
+    } catch (error) {
+      throw new TypeError('"claims" expected what verify accepts, got a refusal', { cause: error });
+    }
+    const headerSegment = header === undefined ? this.#headerSegment : encodeHeader({ typ: type ?? 'JWT', ...header });
+    const signingInput = `${headerSegment}.${encodeText(JSON.stringify(payload))}`;
+    const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;
+    if (token.length <= maxTokenLength) return token;
+    throw new RangeError(`"claims" expected a token of at most ${maxTokenLength} characters, got ${token.length}`);
+  }
+
+  /**
+   * Verifies a token. The time it takes depends on the token's length and the number of secrets, not on where a wrong
+   * signature differs from the right one.
+   *
+   * @returns the claims, deeply frozen. That they are of type `Claims` is the word of whoever held the secret.
+   * @throws AuthError ERR_JWT_*, never anything else for any string
+   */
+  verify(token: string): Readonly<Claims & RegisteredClaims> {
+    const claims = this.#cache.get(token) ?? this.#authenticate(token);
+    checkTimes(claims, this.#rules, this.#clock());
+    this.#cache.set(token, claims);
+    return claims as Readonly<Claims & RegisteredClaims>;
+  }
+
+  /** All of verify that the clock has no part in, in this order: outline, MAC, header, claims. */
+  #authenticate(token: string): RawClaims & RegisteredClaims {
+    // 1. The outline, by position alone (RFC 7515 §7.1: three segments). A megabyte of dots is refused at once.
+    if (typeof token !== 'string') throw new AuthError('ERR_JWT_MALFORMED');
+    if (token.length > this.#rules.maxTokenLength) throw new AuthError('ERR_JWT_TOO_LONG');
+    const firstDot = token.indexOf('.');
+    const secondDot = token.indexOf('.', firstDot + 1);
+    if (secondDot === -1) throw new AuthError('ERR_JWT_MALFORMED');
+    const signingInput = token.slice(0, secondDot);
+    const signature = token.slice(secondDot + 1);
+    // No signature, one of another algorithm, further segments: whatever it is, it is not our MAC.
+    if (signature.length !== SIGNATURE_LENGTH) throw new AuthError('ERR_JWT_SIGNATURE');
+
+    // 2. The MAC, over the text as it came. No peer we know checks it before it decodes the header. Here a stranger's
+    //    bytes reach no decoder and no parser, and the header has no say in how it is checked (RFC 8725 §3.1).
+    const isOurs = this.#keys.some((key) => isSameText(signature, mac(key, signingInput)));
+    if (!isOurs) throw new AuthError('ERR_JWT_SIGNATURE');
+
+    // 3. The header. It only gets to agree. Our own is a constant and needs no parsing.
+    const headerSegment = token.slice(0, firstDot);
+    if (headerSegment !== this.#headerSegment) this.#checkHeader(parseObject(headerSegment, 'ERR_JWT_HEADER'));
+
+    // 4. The claims.
+    const claims = parseObject(token.slice(firstDot + 1, secondDot), 'ERR_JWT_PAYLOAD');
+    checkContent(claims, this.#rules);
+    return deepFreeze(claims);
+  }
+
+  /** A header not made here. `kid`, `jwk`, `jku`, `x5u` and the like are never looked at. */
+  #checkHeader(header: RawClaims): void {
+    if (header['alg'] !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
+    // RFC 7515 §4.1.11: who does not understand an extension in `crit` refuses the token. We understand none, nor
+    // `b64` (RFC 7797), and are stricter in refusing both whatever their value.
+    if (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64')) throw new AuthError('ERR_JWT_EXTENSION');
+    const { type } = this.#rules;
+    if (!Object.hasOwn(header, 'typ') && type === undefined) return;
+    if (mediaType(header['typ']) !== mediaType(type ?? 'JWT')) throw new AuthError('ERR_JWT_TYPE');
+  }
+
+  /** A clock that answers NaN would let every token pass. */
+  #clock(): number {
+    const now = this.#rules.now();
+    if (Number.isFinite(now)) return now;
+    throw new RangeError(`"now" expected to return a finite number, got ${describe(now)}`);
+  }
+}
+
+/**
+ * Reads a token without asking who made it. For debugging; never for deciding.
+ *
+ * @throws AuthError ERR_JWT_MALFORMED, ERR_JWT_HEADER, ERR_JWT_PAYLOAD if it is not three segments of which the first
+ *   two are JSON objects
+ */
+export function decodeUnverified(token: string): { header: object; claims: object } {
+  const [header, payload, ...others] = typeof token === 'string' ? token.split('.', 4) : [];
+  if (header === undefined || payload === undefined || others.length !== 1) throw new AuthError('ERR_JWT_MALFORMED');
+  return { header: parseObject(header, 'ERR_JWT_HEADER'), claims: parseObject(payload, 'ERR_JWT_PAYLOAD') };
+}
+
+function encodeHeader(header: object): string {
+  return encodeText(JSON.stringify({ ...header, alg: 'HS256' }));
+}
+
+/** HMAC-SHA256 (RFC 2104, RFC 7518 §3.2) of the signing input's UTF-8, as base64url. */
+function mac(key: KeyObject, signingInput: string): string {
+  return createHmac('sha256', key).update(signingInput, 'utf8').digest('base64url');
+}
+
+/**
+ * Compares the texts and not the bytes they stand for, so that a signature has one spelling. In constant time where
+ * the lengths agree, which are no secret.
+ */
+function isSameText(given: string, expected: string): boolean {
+  const givenBytes = Buffer.from(given, 'utf8');
+  const expectedBytes = Buffer.from(expected, 'utf8');
+  return givenBytes.length === expectedBytes.length && timingSafeEqual(givenBytes, expectedBytes);
+}
+
+/** Canonical base64url, UTF-8, a JSON object. Of members with one name the last one counts (RFC 7519 §4). */
+function parseObject(segment: string, code: 'ERR_JWT_HEADER' | 'ERR_JWT_PAYLOAD'): RawClaims {
+  const json = decodeText(segment);
+  let value: unknown;
+  try {
+    value = json === undefined ? undefined : JSON.parse(json);
+  } catch {
+    // The parser's message quotes what it read, so it is not passed on.
+  }
+  if (isObject(value)) return value;
+  throw new AuthError(code);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A remembered result is handed out again and again, so nobody may change it. */
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) deepFreeze(member);
+  }
+  return Object.freeze(value);
+}
+
+/** RFC 7515 §4.1.9: media types are compared without regard to case, and `application/` may be left out. */
+function mediaType(typ: unknown): string | undefined {
+  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
+}
+
+function checkOwnHeader(name: string, header: unknown): void {
+  if (!isObject(header)) throw new TypeError(`"${name}" expected an object, got ${describe(header)}`);
+  for (const member of ['alg', 'crit', 'b64']) {
+    if (Object.hasOwn(header, member)) throw new TypeError(`"${name}" expected no member "${member}", got one`);
+  }
+}

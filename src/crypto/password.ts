@@ -1,0 +1,97 @@
+/**
+ * Hashes passwords with scrypt (RFC 7914) into PHC strings, and verifies them.
+ * Promise: a stored string is input, so it is matched strictly and its cost is capped before it is obeyed; a password
+ * is compared in Unicode NFC (RFC 8265 §4.2) and never trimmed or cut.
+ */
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { AuthError } from '../errors.ts';
+
+/** scrypt's N as log2 (1 to 20), block size r (1 to 32) and parallelisation p (1 to 16). */
+export type ScryptCost = { readonly logN: number; readonly r: number; readonly p: number };
+
+type Hash = ScryptCost & { readonly salt: Buffer; readonly key: Buffer };
+
+const SALT_BYTES = 16;
+const KEY_BYTES = 32;
+
+/** The cap on 128·N·r·p: with p = 1 that is the memory of a run, and it bounds the time to about 5 seconds. */
+const MAX_COST_BYTES = 2 ** 30;
+
+/** In UTF-16 code units. Normalisation is quadratic in the worst case: a third of a millisecond at this length. */
+export const MAX_PASSWORD_LENGTH = 1024;
+
+/**
+ * `$scrypt$ln=17,r=8,p=1$salt$key`, the last two in base64 (RFC 4648 §4) without padding: 1 to 64 and 16 to 64 bytes.
+ * Each part can match in one way only, so matching is linear.
+ */
+const PHC = /^\$scrypt\$ln=([1-9]\d?),r=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{2,86})\$([A-Za-z0-9+/]{22,86})$/;
+
+/**
+ * @param password a well-formed string of at most 1024 UTF-16 code units
+ * @returns a PHC string with 16 random bytes of salt and a key of 32 bytes
+ * @throws TypeError if the password is no string; AuthError ERR_PASSWORD_INVALID, ERR_PASSWORD_TOO_LONG
+ */
+export async function hashPassword(password: string, cost: ScryptCost): Promise<string> {
+  const salt = randomBytes(SALT_BYTES);
+  const key = await derive(password, salt, KEY_BYTES, cost);
+  return `$scrypt$ln=${cost.logN},r=${cost.r},p=${cost.p}$${encode(salt)}$${encode(key)}`;
+}
+
+/**
+ * @param stored a PHC string, or undefined where there is no such user: the answer is then false, after the work of
+ *   `cost`, so that the time does not tell who has an account. A hash of another cost than `cost` still tells; the
+ *   first login renews it.
+ * @returns whether it is the password; compared in constant time
+ * @throws as hashPassword, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
+ */
+export async function verifyPassword(password: string, stored: string | undefined, cost: ScryptCost): Promise<boolean> {
+  const decoy = { ...cost, salt: randomBytes(SALT_BYTES), key: randomBytes(KEY_BYTES) };
+  const expected = stored === undefined ? decoy : parse(stored);
+  const key = await derive(password, expected.salt, expected.key.length, expected);
+  return timingSafeEqual(key, expected.key) && stored !== undefined;
+}
+
+/**
+ * @returns whether the cost, the salt or the key of a stored hash is in any part below what hashPassword makes now
+ * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
+ */
+export function needsRehash(stored: string, cost: ScryptCost): boolean {
+  const { logN, r, p, salt, key } = parse(stored);
+  return logN < cost.logN || r < cost.r || p < cost.p || salt.length < SALT_BYTES || key.length < KEY_BYTES;
+}
+
+/** RFC 7914 §2 wants N below 2^(128·r/8); the rest is our own cap. */
+export function isAffordable({ logN, r, p }: ScryptCost): boolean {
+  return logN <= 20 && r <= 32 && p <= 16 && logN < 16 * r && 128 * 2 ** logN * r * p <= MAX_COST_BYTES;
+}
+
+/** scrypt on libuv's pool. Its time depends on the cost alone. */
+async function derive(password: string, salt: Buffer, keyBytes: number, { logN, r, p }: ScryptCost): Promise<Buffer> {
+  if (typeof password !== 'string') throw new TypeError(`"password" expected a string, got a ${typeof password}`);
+  if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
+  // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
+  if (!password.isWellFormed()) throw new AuthError('ERR_PASSWORD_INVALID');
+  const N = 2 ** logN;
+  // OpenSSL counts its working set to the byte, and its default limit refuses all from N = 2^15 on.
+  const maxmem = 128 * r * (N + p + 2);
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFC'), salt, keyBytes, { N, r, p, maxmem }, (error, key) => {
+      if (error === null) resolve(key);
+      else reject(error);
+    });
+  });
+}
+
+function parse(stored: string): Hash {
+  const [, logN, r, p, salt = '', key = ''] = (typeof stored === 'string' && PHC.exec(stored)) || [];
+  const cost = { logN: Number(logN), r: Number(r), p: Number(p) };
+  const hash = { ...cost, salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') };
+  // Without a match the numbers are NaN, which passes no comparison. Node decodes leniently, so both must encode to
+  // what came in.
+  if (isAffordable(hash) && encode(hash.salt) === salt && encode(hash.key) === key) return hash;
+  throw new AuthError('ERR_PASSWORD_HASH');
+}
+
+function encode(bytes: Buffer): string {
+  return bytes.toString('base64').replace(/=+$/, '');
+}

@@ -1,0 +1,49 @@
+/**
+ * Turns what the caller gives as a secret into keys for HMAC-SHA256 (RFC 7518 §3.2).
+ * Promise: at least 32 bytes on every path, and never something that looks like a public key.
+ */
+import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
+
+/** At least 32 bytes (RFC 7518 §3.2). A string counts as its UTF-8 bytes; a KeyObject must be of type `secret`. */
+export type Secret = string | Uint8Array | KeyObject;
+
+/** @returns a new secret: 32 random bytes, written as 43 characters of base64url that are meant to be used as text */
+export function generateSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/**
+ * @param secret one secret or a list of them
+ * @returns at least one key. The bytes are copied, so that the caller may wipe its own.
+ * @throws TypeError, or RangeError for a secret under 32 bytes; the message never shows the value
+ */
+export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
+  const [first, ...others]: unknown[] = Array.isArray(secret) ? secret : [secret];
+  return [keyOf(first), ...others.map(keyOf)];
+}
+
+function keyOf(secret: unknown): KeyObject {
+  const bytes = bytesOf(secret);
+  if (bytes.length < 32) throw new RangeError(`"secret" expected at least 32 bytes, got ${bytes.length}`);
+  if (looksLikeAsymmetricKey(bytes)) {
+    throw new TypeError('"secret" expected random bytes, got what looks like a PEM, SSH or JWK key');
+  }
+  return createSecretKey(bytes);
+}
+
+function bytesOf(secret: unknown): Buffer {
+  if (typeof secret === 'string' && secret.isWellFormed()) return Buffer.from(secret, 'utf8');
+  if (secret instanceof Uint8Array) return Buffer.from(secret);
+  if (secret instanceof KeyObject && secret.type === 'secret') return secret.export();
+  const got = secret === undefined || secret === null ? String(secret) : `another ${typeof secret}`;
+  throw new TypeError(`"secret" expected a string, a Uint8Array, a secret KeyObject or a list of them, got ${got}`);
+}
+
+/**
+ * Who passes a key file where a secret belongs may be passing a public key, and what is public signs nothing.
+ * All but visible ASCII is taken out first, so that no white space, byte order mark or UTF-16 hides it.
+ */
+function looksLikeAsymmetricKey(bytes: Buffer): boolean {
+  const visible = bytes.toString('latin1').replace(/[^\x21-\x7e]/g, '');
+  return /----BEGIN|ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-|"(?:kty|keys)":/.test(visible);
+}
