@@ -1,0 +1,106 @@
+/**
+ * The tests that every UserStore must pass, ours and yours. They run under node:test.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { User, UserStore } from './store.ts';
+
+/** How the suite gets at a store. */
+export interface StoreContractOptions {
+  /** Makes a new, empty store. */
+  readonly open: () => UserStore | Promise<UserStore>;
+  /** For a store that keeps users after it was closed: opens again what the last `open` or `reopen` opened. */
+  readonly reopen?: () => UserStore | Promise<UserStore>;
+}
+
+/** Ids that trip over plain objects, patterns, SQL, line formats or lengths counted in bytes. */
+const ODD_IDS = [
+  '__proto__',
+  'constructor',
+  'toString',
+  "'; drop table users; --",
+  '%_',
+  '{"id":"joe"}',
+  '\\n',
+  'ñandú',
+  'żółć',
+  '名前',
+  'עברית',
+  'ͅ',
+  '𐐨',
+  'x'.repeat(80),
+  '𐐨'.repeat(80),
+];
+
+/**
+ * Declares the suite; call it at the top of a test file.
+ *
+ * @param name what the tests are called after
+ */
+export function testUserStore(name: string, { open, reopen }: StoreContractOptions): void {
+  const contract = (title: string, body: (store: UserStore) => Promise<void>) =>
+    test(`${name}: ${title}`, async () => {
+      const store = await open();
+      try {
+        await body(store);
+      } finally {
+        await store.close?.();
+      }
+    });
+
+  contract('finds what was inserted, and nothing else', async (store) => {
+    assert.equal(await store.find('joe'), undefined);
+    assert.equal(await store.insert(userWith('joe')), true);
+    assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe'));
+    for (const id of ['Joe', 'joe ', 'jo', 'j%', '']) assert.equal(await store.find(id), undefined);
+  });
+
+  contract('refuses to insert an id twice and keeps the first', async (store) => {
+    assert.equal(await store.insert(userWith('joe')), true);
+    assert.equal(await store.insert(userWith('joe', 'another hash')), false);
+    assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe'));
+  });
+
+  contract('lets exactly one of 50 inserts of one id through', async (store) => {
+    const users = Array.from({ length: 50 }, (_, index) => userWith('joe', `hash ${index}`));
+    const answers = await Promise.all(users.map((user) => store.insert(user)));
+    assert.equal(answers.filter((isInserted) => isInserted).length, 1);
+    assert.deepEqual({ ...(await store.find('joe')) }, users[answers.indexOf(true)]);
+  });
+
+  contract('updates the user that is there, and only that', async (store) => {
+    assert.equal(await store.update(userWith('joe')), false);
+    assert.equal(await store.find('joe'), undefined);
+    await store.insert(userWith('joe'));
+    await store.insert(userWith('ann'));
+    assert.equal(await store.update(userWith('joe', 'another hash')), true);
+    assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe', 'another hash'));
+    assert.deepEqual({ ...(await store.find('ann')) }, userWith('ann'));
+  });
+
+  contract('takes odd ids for what they are', async (store) => {
+    for (const id of ODD_IDS) assert.equal(await store.find(id), undefined, id);
+    for (const id of ODD_IDS) assert.equal(await store.insert(userWith(id)), true, id);
+    for (const id of ODD_IDS) assert.deepEqual({ ...(await store.find(id)) }, userWith(id), id);
+  });
+
+  if (reopen === undefined) return;
+  test(`${name}: keeps what it answered for when it is opened again`, async () => {
+    const first = await open();
+    await Promise.all(ODD_IDS.map((id) => first.insert(userWith(id))));
+    await first.update(userWith('__proto__', 'another hash'));
+    await first.close?.();
+    const second = await reopen();
+    try {
+      assert.deepEqual({ ...(await second.find('__proto__')) }, userWith('__proto__', 'another hash'));
+      for (const id of ODD_IDS.slice(1)) assert.deepEqual({ ...(await second.find(id)) }, userWith(id), id);
+      assert.equal(await second.insert(userWith('constructor')), false);
+    } finally {
+      await second.close?.();
+    }
+  });
+}
+
+function userWith(id: string, passwordHash = 'a hash'): User {
+  return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
+}

@@ -1,0 +1,86 @@
+/**
+ * One process for one file. Each process that wants the file first puts a claim beside it, named after itself, and then
+ * looks who else has one. Of two that start together at least one sees the other, so never both get in; and since no
+ * two processes ever share a name, removing the claim of a dead one cannot hit a living one.
+ */
+import { open, readdir, readFile, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { kill, pid as ownPid } from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { AuthError } from '../errors.ts';
+
+/** How often two that started together let go and try again. A process that stays makes the others give up. */
+const ATTEMPTS = 5;
+
+/**
+ * @returns what gives the file free again
+ * @throws AuthError ERR_STORE_LOCKED if a living process holds the file; the message names it
+ */
+export async function lockFile(path: string): Promise<() => Promise<void>> {
+  const prefix = `${basename(path)}.lock.`;
+  const folder = dirname(path);
+  const claim = `${prefix}${ownPid}.${(await bornAt(ownPid)) ?? 'unknown'}`;
+  const release = () => unlink(join(folder, claim)).catch(() => undefined);
+  for (let attempt = 1; ; attempt += 1) {
+    await createClaim(join(folder, claim));
+    const holder = await livingHolder(folder, prefix, claim);
+    if (holder === undefined) return release;
+    await release();
+    if (attempt === ATTEMPTS) throw locked(path, holder);
+    await delay(10 + Math.random() * 40 * attempt);
+  }
+}
+
+async function createClaim(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'wx', 0o600);
+    await file.close();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw locked(path, ownPid);
+    throw error;
+  }
+}
+
+/** Removes the claims of the dead on its way. */
+async function livingHolder(folder: string, prefix: string, own: string): Promise<number | undefined> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix) || name === own) continue;
+    const [pid = '', ...born] = name.slice(prefix.length).split('.');
+    if (await isAlive(Number(pid), born.join('.'))) return Number(pid);
+    await unlink(join(folder, name)).catch(() => undefined);
+  }
+  return undefined;
+}
+
+async function isAlive(pid: number, born: string): Promise<boolean> {
+  try {
+    kill(pid, 0);
+  } catch (error) {
+    // EPERM: it lives, and belongs to somebody else.
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+  }
+  const current = await bornAt(pid);
+  return current === undefined || current === born;
+}
+
+/**
+ * What tells a process from a later one with its number: the boot, and the clock tick at which it started (proc(5)).
+ *
+ * @returns undefined where the system does not tell; 'ended' for a process that only waits for its parent to notice
+ */
+async function bornAt(pid: number): Promise<string | undefined> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the name in parentheses, which may hold anything; the state and the rest follow it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? 'ended' : `${boot.slice(0, 8)}-${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function locked(path: string, holder: number): AuthError {
+  const description = `${path} is in use by process ${holder}: stop that one first, or use another file`;
+  return new AuthError('ERR_STORE_LOCKED', { description });
+}

@@ -1,0 +1,22 @@
+import type { User, UserStore } from './store.ts';
+
+/** Keeps users until the process ends: for tests and for trying things out. */
+export class MemoryUserStore implements UserStore {
+  readonly #users = new Map<string, User>();
+
+  find(id: string): User | undefined {
+    return this.#users.get(id);
+  }
+
+  insert(user: User): boolean {
+    if (this.#users.has(user.id)) return false;
+    this.#users.set(user.id, user);
+    return true;
+  }
+
+  update(user: User): boolean {
+    if (!this.#users.has(user.id)) return false;
+    this.#users.set(user.id, user);
+    return true;
+  }
+}
