@@ -1,0 +1,164 @@
+/**
+ * Sign up, authenticate, identify: passwords over a user store.
+ * Promise: an unknown user and a wrong password cost the same work and get the same answer; what is stored and compared
+ * is the canonical username.
+ */
+import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
+import { AuthError, callable, having, integer, readOptions, type AuthErrorCode, type Checks } from '../errors.ts';
+import type { User, UserStore } from '../users/store.ts';
+import { PasswordHasher } from './password-hasher.ts';
+import { canonicalUsername } from './username.ts';
+
+/** What accounts are made of, and which passwords they may have. */
+export interface AccountsOptions {
+  readonly users: UserStore;
+  /** Default a `PasswordHasher` with its own defaults. */
+  readonly passwords?: PasswordHasher;
+  /** In code points, after NFC; 1 to 1024, default 8 (NIST SP 800-63B-4 §3.1.1.2). For new passwords. */
+  readonly minPasswordLength?: number;
+  /** In code points, after NFC; 1 to 1024, default 256. For new passwords. */
+  readonly maxPasswordLength?: number;
+  /** Says whether a new password is a bad one, such as one from a list of leaked passwords. */
+  readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
+}
+
+/** The checks of {@link AccountsOptions}, for who takes these options and passes them on. */
+export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
+  users: having('find', 'insert', 'update'),
+  passwords: having('hash', 'verify', 'needsRehash'),
+  minPasswordLength: integer(1, 1024),
+  maxPasswordLength: integer(1, 1024),
+  isForbidden: callable,
+};
+
+/** What `JwtAuth` asks of whoever knows the users. */
+export interface AccountHandlers {
+  readonly authenticate: (username: string, password: string) => Promise<User | undefined>;
+  readonly identity: (claims: { readonly identity?: unknown }) => Promise<User | undefined>;
+}
+
+/** The accounts of a service. */
+export class Accounts {
+  readonly #users: UserStore;
+  readonly #passwords: PasswordHasher;
+  readonly #minPasswordLength: number;
+  readonly #maxPasswordLength: number;
+  readonly #isForbidden: NonNullable<AccountsOptions['isForbidden']>;
+
+  /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
+  readonly handlers: AccountHandlers;
+
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  constructor(options: AccountsOptions) {
+    const own = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
+    this.#users = own.users;
+    this.#passwords = own.passwords ?? new PasswordHasher();
+    this.#minPasswordLength = own.minPasswordLength ?? 8;
+    this.#maxPasswordLength = own.maxPasswordLength ?? 256;
+    this.#isForbidden = own.isForbidden ?? (() => false);
+    // No password could be both long and short enough.
+    integer(this.#minPasswordLength, 1024)('maxPasswordLength', this.#maxPasswordLength);
+    this.handlers = {
+      authenticate: (username, password) => this.authenticate(username, password),
+      identity: (claims) => this.identity(claims),
+    };
+  }
+
+  /**
+   * Makes an account.
+   *
+   * @param input whatever was sent. Its own members `username` and `password` are read, and nothing else.
+   * @returns the new user, once the store has it
+   * @throws AuthError ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS, ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG,
+   *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_BUSY, ERR_STORE
+   */
+  async signup(input: unknown): Promise<User> {
+    const { username, password } = readCredentials(input);
+    const id = canonicalUsername(username);
+    if (id === undefined) throw new AuthError('ERR_USERNAME');
+    await this.#checkNewPassword(password, username, id);
+    // Saves the work of hashing. Whether the name is free, insert decides.
+    if ((await this.#users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
+    const passwordHash = await this.#passwords.hash(password);
+    const user: User = { id, username, passwordHash, createdAt: new Date().toISOString() };
+    if (!(await this.#users.insert(user))) throw new AuthError('ERR_USER_EXISTS');
+    return user;
+  }
+
+  /**
+   * Checks a username and a password. A hash that is weaker than those made now is made anew on the way.
+   *
+   * @returns the user, or undefined if there is no such user or the password is another
+   * @throws AuthError ERR_BUSY, ERR_STORE
+   */
+  async authenticate(username: string, password: string): Promise<User | undefined> {
+    if (typeof username !== 'string' || typeof password !== 'string') return undefined;
+    const id = canonicalUsername(username);
+    // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
+    if (id === undefined) return undefined;
+    const user = await this.#users.find(id);
+    if (!(await this.#isPassword(password, user?.passwordHash)) || user === undefined) return undefined;
+    await this.#renewHash(user, password);
+    return user;
+  }
+
+  /**
+   * @param claims of a token that has verified
+   * @returns the user whose id is the claim `identity`, or undefined
+   * @throws AuthError ERR_STORE
+   */
+  async identity(claims: { readonly identity?: unknown }): Promise<User | undefined> {
+    return typeof claims.identity === 'string' ? this.#users.find(claims.identity) : undefined;
+  }
+
+  async #checkNewPassword(password: string, username: string, id: string): Promise<void> {
+    const [min, max] = [this.#minPasswordLength, this.#maxPasswordLength];
+    // Before it is normalised, which would take long.
+    if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
+    if (!password.isWellFormed()) throw new AuthError('ERR_PASSWORD_INVALID');
+    const length = [...password.normalize('NFC')].length;
+    if (length < min) throw refusal('ERR_PASSWORD_TOO_SHORT', `Password must have at least ${min} characters`);
+    if (length > max) throw refusal('ERR_PASSWORD_TOO_LONG', `Password may have at most ${max} characters`);
+    const isForbidden = canonicalUsername(password) === id || (await this.#isForbidden(password, username));
+    if (isForbidden) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+  }
+
+  /** A hash that cannot be read fits no password. It takes the same work, so that it tells nothing of the account. */
+  async #isPassword(password: string, stored: string | undefined): Promise<boolean> {
+    try {
+      return await this.#passwords.verify(password, stored);
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+      if (error.code === 'ERR_PASSWORD_HASH') return this.#passwords.verify(password, undefined);
+      if (error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG') return false;
+      throw error;
+    }
+  }
+
+  /** The login has succeeded whatever happens here: if it fails, the old hash stays, and the next login tries again. */
+  async #renewHash(user: User, password: string): Promise<void> {
+    if (!this.#passwords.needsRehash(user.passwordHash)) return;
+    try {
+      await this.#users.update({ ...user, passwordHash: await this.#passwords.hash(password) });
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+    }
+  }
+}
+
+function readCredentials(input: unknown): { username: string; password: string } {
+  const username = ownMember(input, 'username');
+  const password = ownMember(input, 'password');
+  if (typeof username === 'string' && typeof password === 'string') return { username, password };
+  throw new AuthError('ERR_SIGNUP_BODY');
+}
+
+/** @returns the member of what was sent, as long as it is its own: a body may carry a `__proto__` */
+export function ownMember(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return Reflect.get(value, name);
+}
+
+function refusal(code: AuthErrorCode, description: string): AuthError {
+  return new AuthError(code, { description });
+}

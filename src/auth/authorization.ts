@@ -1,0 +1,47 @@
+/**
+ * The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out.
+ */
+import { AuthError, describe, texts, type Check } from '../errors.ts';
+
+/**
+ * Reads `Authorization: <scheme> <token>`. Two parts, as the original system wanted them, and in its words.
+ *
+ * @param schemes those that are accepted, compared without regard to case (RFC 9110 §11.1)
+ * @returns the token, or undefined if there is no such header
+ * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN, ERR_AUTHORIZATION_SPACES
+ */
+export function tokenIn(authorization: string | undefined, schemes: readonly string[]): string | undefined {
+  const [scheme, token, ...others] = authorization?.split(/[ \t]+/).filter((part) => part !== '') ?? [];
+  if (scheme === undefined) return undefined;
+  const isAccepted = schemes.some((accepted) => accepted.toLowerCase() === scheme.toLowerCase());
+  if (!isAccepted) throw new AuthError('ERR_AUTHORIZATION_SCHEME');
+  if (token === undefined) throw new AuthError('ERR_AUTHORIZATION_NO_TOKEN');
+  if (others.length > 0) throw new AuthError('ERR_AUTHORIZATION_SPACES');
+  return token;
+}
+
+/** @returns a challenge for each scheme; the one for Bearer also says what is wrong with the token (RFC 6750 §3) */
+export function challenges(schemes: readonly string[], realm: string, error: AuthError): string[] {
+  const quotedRealm = realm.replace(/["\\]/g, '\\$&');
+  const isTokenAtFault = error.code.startsWith('ERR_JWT_') || error.code === 'ERR_IDENTITY_UNKNOWN';
+  return schemes.map((scheme) => {
+    const challenge = `${scheme} realm="${quotedRealm}"`;
+    if (scheme.toLowerCase() !== 'bearer' || !isTokenAtFault) return challenge;
+    // RFC 6750 §3 leaves out the double quote and the backslash, and all that is not ASCII.
+    const description = error.description.replaceAll('"', "'").replace(/[^ !#-[\]-~]/g, '?');
+    return `${challenge}, error="invalid_token", error_description="${description}"`;
+  });
+}
+
+/** Something that can be quoted in a header whole: printable ASCII. */
+export const realmCheck: Check = (name, value) => {
+  if (typeof value === 'string' && /^[ -~]+$/.test(value)) return;
+  throw new TypeError(`"${name}" expected a string of printable ASCII, got ${describe(value)}`);
+};
+
+/** Each of them a token of RFC 9110 §5.6.2. */
+export const schemesCheck: Check = (name, value) => {
+  texts(1)(name, value);
+  if (Array.isArray(value) && value.every((scheme) => /^[\w!#$%&'*+.^`|~-]+$/.test(scheme))) return;
+  throw new TypeError(`"${name}" expected names of authentication schemes, got other characters`);
+};

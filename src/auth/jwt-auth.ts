@@ -1,0 +1,283 @@
+/**
+ * The idea of Flask-JWT: two functions that know the users become a login, and a guard for whatever needs one.
+ * Promise: a hook can shape an answer, but none turns a refusal into a success by returning normally. Knows no sockets:
+ * a request is something with headers and a body.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Jwt, JWT_OPTION_CHECKS, type JwtOptions, type RegisteredClaims } from '../crypto/jwt.ts';
+import { AuthError, callable, describe, pickOptions, readOptions, text, type Checks } from '../errors.ts';
+import { ownMember } from './accounts.ts';
+import { challenges, realmCheck, schemesCheck, tokenIn } from './authorization.ts';
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/** Where a token is looked for. */
+export interface HeaderSource {
+  /** @returns the value of a header, named without regard to case */
+  header(name: string): string | undefined;
+}
+
+/** As much of a request as a login reads. */
+export interface AuthRequest extends HeaderSource {
+  /** @returns the body, parsed */
+  json(): Promise<unknown>;
+}
+
+/** Claims as the hooks get them. `identity` is there whatever `identityClaim` calls it in the token. */
+export type IdentityClaims = Readonly<RegisteredClaims & { identity?: unknown; [claim: string]: unknown }>;
+
+/** `undefined`, `null` and `false` say that there is no such user; anything else, 0 and '' too, is an identity. */
+type Found<Identity> = Awaitable<Identity | undefined | null | false>;
+
+/** Every option of {@link JwtOptions}, who knows the users, and how the answers look. */
+export interface JwtAuthOptions<Identity> extends JwtOptions {
+  /** Answers the identity that has this username and password. */
+  readonly authenticate: (username: string, password: string) => Found<Identity>;
+  /** Answers the identity that verified claims belong to. Asked at every request. */
+  readonly identity: (claims: IdentityClaims) => Found<Identity>;
+  /** The realm of the challenges (RFC 9110 §11.5), in printable ASCII; default `Login Required`. */
+  readonly realm?: string;
+  /** The authentication schemes, compared without regard to case; default `['JWT', 'Bearer']`. */
+  readonly schemes?: readonly string[];
+  /** The member of a login's body with the username; default `username`. */
+  readonly usernameField?: string;
+  /** The member of a login's body with the password; default `password`. */
+  readonly passwordField?: string;
+  /** The claim that names the user; default `identity`. */
+  readonly identityClaim?: string;
+  /** The claims of a new token; default the identity's `id`, or itself if it is a string or a number. */
+  readonly claims?: (identity: Identity) => Awaitable<object>;
+  /** Further header parameters of a new token; never `alg`, `crit` or `b64`. */
+  readonly header?: (identity: Identity) => Awaitable<Readonly<Record<string, unknown>> | undefined>;
+  /** Makes the token; default signs `claims` and `header`. */
+  readonly encode?: (identity: Identity) => Awaitable<string>;
+  /** Verifies a token and answers its claims, or throws AuthError; default `Jwt.verify`. */
+  readonly decode?: (token: string) => Awaitable<object>;
+  /** Finds the token in a request; default the Authorization header. */
+  readonly tokenFrom?: (request: HeaderSource) => Awaitable<string | undefined>;
+  /** The answer to a login; default `{ access_token }`. */
+  readonly loginReply?: (token: string, identity: Identity) => unknown;
+  /** The body of a refusal; its status and headers stay. Default `error.body`. */
+  readonly errorReply?: (error: AuthError) => unknown;
+}
+
+/** The checks of {@link JwtAuthOptions}, for who takes these options and passes them on. */
+export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
+  ...JWT_OPTION_CHECKS,
+  authenticate: callable,
+  identity: callable,
+  realm: realmCheck,
+  schemes: schemesCheck,
+  usernameField: text,
+  passwordField: text,
+  identityClaim: text,
+  claims: callable,
+  header: callable,
+  encode: callable,
+  decode: callable,
+  tokenFrom: callable,
+  loginReply: callable,
+  errorReply: callable,
+};
+
+/** The least that Express, Connect, Polka and node:http have in common. */
+export interface MiddlewareRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  identity?: unknown;
+}
+
+/** See {@link MiddlewareRequest}. */
+export interface MiddlewareResponse {
+  writeHead(status: number, headers: Record<string, string | string[]>): unknown;
+  end(body: string): unknown;
+}
+
+const JSON_HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+
+const current = new AsyncLocalStorage<unknown>();
+
+/**
+ * @typeParam Identity what `identity` of the JwtAuth in charge returns
+ * @returns inside a protected handler, across every await, the identity of its request; elsewhere undefined
+ */
+export function currentIdentity<Identity>(): Identity | undefined {
+  return current.getStore() as Identity | undefined;
+}
+
+/** A handler for a router whose requests are at least an {@link AuthRequest}. */
+export type GuardedHandler<Request> = (request: Request) => Promise<unknown>;
+
+/** How a route differs from the others. */
+export interface RequiredOptions {
+  /** Its own realm. */
+  readonly realm?: string;
+}
+
+/**
+ * Login and guard over one set of options.
+ *
+ * @typeParam Identity what `authenticate` and `identity` answer: any shape
+ */
+export class JwtAuth<Identity> {
+  readonly #options: Required<Omit<JwtAuthOptions<Identity>, keyof JwtOptions>>;
+
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  constructor(options: JwtAuthOptions<Identity>) {
+    const checks: Checks<JwtAuthOptions<Identity>> = JWT_AUTH_OPTION_CHECKS;
+    const own = readOptions(options, checks, ['authenticate', 'identity']);
+    const jwt = new Jwt(pickOptions(own, JWT_OPTION_CHECKS));
+    this.#options = {
+      realm: 'Login Required',
+      schemes: ['JWT', 'Bearer'],
+      usernameField: 'username',
+      passwordField: 'password',
+      identityClaim: 'identity',
+      claims: (identity) => ({ [this.#options.identityClaim]: idOf(identity) }),
+      header: () => undefined,
+      encode: async (identity) => {
+        const claims = await this.#options.claims(identity);
+        const header = await this.#options.header(identity);
+        return jwt.sign({ ...claims }, { header });
+      },
+      decode: (token) => jwt.verify(token),
+      tokenFrom: (request) => tokenIn(request.header('authorization'), this.#options.schemes),
+      loginReply: (token) => ({ access_token: token }),
+      errorReply: (error) => error.body,
+      ...own,
+    };
+  }
+
+  /**
+   * The handler of `POST /auth`: trades a username and a password for a token. Bound, to be passed on as it is.
+   *
+   * @throws AuthError ERR_CREDENTIALS, also where a field is missing, empty or no string; ERR_LOGIN_BODY if the body is
+   *   no JSON object; and what `request.json` and `authenticate` throw
+   */
+  readonly login = (request: AuthRequest): Promise<unknown> =>
+    this.#answer(this.#options.realm, async () => {
+      const { usernameField, passwordField, authenticate, encode, loginReply } = this.#options;
+      const body = await request.json();
+      if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new AuthError('ERR_LOGIN_BODY');
+      const username = ownMember(body, usernameField);
+      const password = ownMember(body, passwordField);
+      const isGiven = (value: unknown): value is string => typeof value === 'string' && value !== '';
+      if (!isGiven(username) || !isGiven(password)) throw new AuthError('ERR_CREDENTIALS');
+      const identity = await authenticate(username, password);
+      if (!isFound(identity)) throw new AuthError('ERR_CREDENTIALS');
+      return loginReply(await encode(identity), identity);
+    });
+
+  /**
+   * Guards a handler: it runs only for a request with a valid token of an existing user.
+   *
+   * @returns a handler that throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN otherwise
+   */
+  required<Request extends HeaderSource>(
+    handler: (request: Request, identity: Identity) => unknown,
+    options: RequiredOptions = {},
+  ): GuardedHandler<Request> {
+    const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
+    return (request) =>
+      this.#answer(realm, async () => {
+        const identity = await this.#identify(request);
+        if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
+        return current.run(identity.value, handler, request, identity.value);
+      });
+  }
+
+  /** As required, but a request without a token reaches the handler too, with `undefined`. A bad token is refused. */
+  optional<Request extends HeaderSource>(
+    handler: (request: Request, identity: Identity | undefined) => unknown,
+  ): GuardedHandler<Request> {
+    return (request) =>
+      this.#answer(this.#options.realm, async () => {
+        const identity = await this.#identify(request);
+        return current.run(identity?.value, handler, request, identity?.value);
+      });
+  }
+
+  /**
+   * The guard alone, for any framework.
+   *
+   * @param authorization the value of the Authorization header
+   * @returns the identity
+   * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
+   */
+  authorize(authorization: string | undefined): Promise<Identity> {
+    return this.#authorize({ header: (name) => (name.toLowerCase() === 'authorization' ? authorization : undefined) });
+  }
+
+  /**
+   * The guard for Express, Connect, Polka and plain node:http. Sets `req.identity` and calls `next()`, or answers the
+   * refusal itself; what is no AuthError goes to `next(error)`.
+   */
+  middleware(): (req: MiddlewareRequest, res: MiddlewareResponse, next: (error?: unknown) => void) => void {
+    return (req, res, next) => {
+      const header = (name: string) => [req.headers[name.toLowerCase()]].flat()[0];
+      this.#authorize({ header }).then(
+        (identity) => {
+          req.identity = identity;
+          current.run(identity, () => next());
+        },
+        (error: unknown) => {
+          if (!(error instanceof AuthError)) return next(error);
+          res.writeHead(error.status, { ...error.headers, ...JSON_HEADERS });
+          res.end(JSON.stringify(error.body));
+        },
+      );
+    };
+  }
+
+  #authorize(source: HeaderSource): Promise<Identity> {
+    return this.#answer(this.#options.realm, async () => {
+      const identity = await this.#identify(source);
+      if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
+      return identity.value;
+    });
+  }
+
+  /** @returns who the request comes from, or undefined if it has no token */
+  async #identify(source: HeaderSource): Promise<{ value: Identity } | undefined> {
+    const { tokenFrom, decode, identityClaim, identity } = this.#options;
+    const token = (await tokenFrom(source)) ?? undefined;
+    if (token === undefined) return undefined;
+    // verify answers an object; a hook in its place may answer anything.
+    const decoded = await decode(token);
+    if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
+    const claims = decoded as IdentityClaims;
+    const named = identityClaim === 'identity' ? claims : { ...claims, identity: claims[identityClaim] };
+    const value = await identity(named);
+    if (!isFound(value)) throw new AuthError('ERR_IDENTITY_UNKNOWN');
+    return { value };
+  }
+
+  /** Lets a result through, and gives a refusal its challenges and its body. */
+  async #answer<T>(realm: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+      const { code, status, error: title, description, cause } = error;
+      const challenge = status === 401 ? { 'WWW-Authenticate': challenges(this.#options.schemes, realm, error) } : {};
+      const headers = { ...challenge, ...error.headers };
+      const body = await this.#options.errorReply(error);
+      throw new AuthError(code, { status, error: title, description, headers, body, cause });
+    }
+  }
+}
+
+/** `false` is what a comparison answers that failed, and no identity. */
+function isFound<Identity>(identity: Identity | undefined | null | false): identity is Identity {
+  return identity !== undefined && identity !== null && identity !== false;
+}
+
+function idOf(identity: unknown): unknown {
+  const id = typeof identity === 'object' && identity !== null ? Reflect.get(identity, 'id') : identity;
+  if (id !== undefined && id !== null && typeof id !== 'boolean') return id;
+  throw unexpected('authenticate', 'an identity with an id, since there is no "claims" of your own', id);
+}
+
+/** A hook's mistake is the program's: it becomes a 500, not a refusal. */
+function unexpected(hook: string, what: string, got: unknown): TypeError {
+  return new TypeError(`"${hook}" expected to answer ${what}, got ${describe(got)}`);
+}

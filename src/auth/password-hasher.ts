@@ -1,0 +1,74 @@
+/**
+ * scrypt behind a queue: hashing that neither fills the memory nor starves the disk.
+ */
+import { hashPassword, isAffordable, needsRehash, verifyPassword, type ScryptCost } from '../crypto/password.ts';
+import { integer, readOptions, type Checks } from '../errors.ts';
+import { WorkQueue } from './limits.ts';
+
+export { AuthError, type AuthErrorCode, type AuthErrorOptions } from '../errors.ts';
+
+/** The cost of new hashes, and how much work may pile up. */
+export interface PasswordHasherOptions {
+  /** log2 of scrypt's N; 1 to 20, default 17: 128 MiB and about half a second a run, OWASP's first choice. */
+  readonly logN?: number;
+  /** scrypt's block size; 1 to 32, default 8. */
+  readonly r?: number;
+  /** scrypt's parallelisation; 1 to 16, default 1. 128·N·r·p may be up to 1 GiB. */
+  readonly p?: number;
+  /** Runs at once; 1 to 1024, default 3: one less than libuv's pool has threads, so that files stay served. */
+  readonly maxConcurrent?: number;
+  /** Runs waiting for one of those to end; 0 to 100,000, default 8 for each of them: some 4 seconds. */
+  readonly maxQueued?: number;
+}
+
+const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
+  logN: integer(1, 20),
+  r: integer(1, 32),
+  p: integer(1, 16),
+  maxConcurrent: integer(1, 1024),
+  maxQueued: integer(0, 100_000),
+};
+
+/** Hashes and verifies passwords, first come first served. */
+export class PasswordHasher {
+  readonly #cost: ScryptCost;
+  readonly #queue: WorkQueue;
+
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  constructor(options: PasswordHasherOptions = {}) {
+    const own = readOptions(options, OPTION_CHECKS);
+    const { logN = 17, r = 8, p = 1, maxConcurrent = 3, maxQueued = 8 * maxConcurrent } = own;
+    this.#cost = { logN, r, p };
+    this.#queue = new WorkQueue(maxConcurrent, maxQueued);
+    if (isAffordable(this.#cost)) return;
+    throw new RangeError(`"logN" expected 128·N·r·p up to 1 GiB, N below 2^(16·r), got ${logN} with r ${r}, p ${p}`);
+  }
+
+  /**
+   * @param password a well-formed string of at most 1024 UTF-16 code units; compared in Unicode NFC, never trimmed
+   * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
+   * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID (a lone surrogate), ERR_PASSWORD_TOO_LONG,
+   *   ERR_BUSY if too many are waiting
+   */
+  hash(password: string): Promise<string> {
+    return this.#queue.run(() => hashPassword(password, this.#cost));
+  }
+
+  /**
+   * @param stored a PHC scrypt string, made here or elsewhere; undefined, where there is no such user, takes the same
+   *   work and answers false
+   * @returns whether it is the password
+   * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
+   */
+  verify(password: string, stored: string | undefined): Promise<boolean> {
+    return this.#queue.run(() => verifyPassword(password, stored, this.#cost));
+  }
+
+  /**
+   * @returns whether the stored hash is weaker than one made now, and should be made anew at the next login
+   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
+   */
+  needsRehash(stored: string): boolean {
+    return needsRehash(stored, this.#cost);
+  }
+}
