@@ -1,0 +1,83 @@
+/**
+ * A bounded JSON body in, a JSON reply out.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AuthError } from '../errors.ts';
+
+/** Names and passwords fit many times over. */
+const MAX_BODY_BYTES = 16 * 1024;
+
+/** RFC 8259 §8.1: JSON between systems is UTF-8, so no other charset is taken. */
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
+
+/** An answer that is more than a value with status 200. */
+export class Reply {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+
+  /**
+   * @param status the HTTP status
+   * @param body any JSON value
+   * @param headers further headers
+   */
+  constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
+    this.status = status;
+    this.body = body;
+    this.headers = headers;
+  }
+}
+
+/**
+ * @returns the parsed body; UTF-8 is checked, so no two bodies mean the same by accident
+ * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB, without reading on), ERR_BODY, ERR_BAD_REQUEST
+ */
+export async function readJson(message: IncomingMessage): Promise<unknown> {
+  const { 'content-type': type = '', 'content-encoding': encoding, 'content-length': length } = message.headers;
+  if (!JSON_TYPE.test(type) || encoding !== undefined) throw new AuthError('ERR_CONTENT_TYPE');
+  if (Number(length) > MAX_BODY_BYTES) throw new AuthError('ERR_BODY_TOO_LARGE');
+  const body = await readBody(message);
+  try {
+    if (isUtf8(body)) return JSON.parse(body.toString('utf8'));
+  } catch {
+    // The parser's message quotes the body, which may hold a password.
+  }
+  throw new AuthError('ERR_BODY');
+}
+
+function readBody(message: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    message.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= MAX_BODY_BYTES) chunks.push(chunk);
+      else reject(new AuthError('ERR_BODY_TOO_LARGE'));
+    });
+    message.on('end', () => resolve(Buffer.concat(chunks)));
+    // The client went away in the middle. Nobody reads the answer, but the handler must not wait for ever.
+    message.on('error', () => reject(new AuthError('ERR_BAD_REQUEST')));
+    message.on('close', () => reject(new AuthError('ERR_BAD_REQUEST')));
+  });
+}
+
+/**
+ * Sends a reply whole, with its length.
+ *
+ * @throws TypeError if its body cannot be written as JSON; nothing has been sent then
+ */
+export function sendReply(message: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
+  const text = Buffer.from(`${JSON.stringify(body ?? null)}\n`, 'utf8');
+  // A body that is still on its way is not waited for.
+  const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': text.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...(isUnread && { Connection: 'close' }),
+    ...headers,
+  });
+  response.end(text);
+}

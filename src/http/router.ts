@@ -1,0 +1,155 @@
+/**
+ * Method and path -> handler. The router is data: it finds a handler and sends what comes of it.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { emitWarning } from 'node:process';
+import { AuthError, callable, describe, readOptions, type Checks } from '../errors.ts';
+import { readJson, Reply, sendReply } from './json.ts';
+
+const MAX_URL_LENGTH = 2048;
+
+/** A request as handlers see it. */
+export class HttpRequest {
+  /** The message of node:http below it. */
+  readonly message: IncomingMessage;
+  /** The path of the request target, as it came: nothing is decoded, nothing is folded. */
+  readonly path: string;
+
+  constructor(message: IncomingMessage) {
+    this.message = message;
+    this.path = pathOf(message.url ?? '');
+  }
+
+  /** The method, as it came. */
+  get method(): string {
+    return this.message.method ?? '';
+  }
+
+  /**
+   * @param name without regard to case
+   * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
+   */
+  header(name: string): string | undefined {
+    // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
+    const { rawHeaders } = this.message;
+    const wanted = name.toLowerCase();
+    let found: string | undefined;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      if (rawHeaders[index]?.toLowerCase() !== wanted) continue;
+      const value = rawHeaders[index + 1] ?? '';
+      found = found === undefined ? value : `${found}, ${value}`;
+    }
+    return found;
+  }
+
+  /**
+   * @returns the body, which must be JSON in UTF-8 of at most 16 KiB; to be called once
+   * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST
+   */
+  json(): Promise<unknown> {
+    return readJson(this.message);
+  }
+}
+
+/**
+ * Answers a request: a JSON value, which is sent with status 200, or a {@link Reply}; or a promise of either. An
+ * AuthError that it throws is sent as the refusal it is; anything else becomes a 500 that tells nothing.
+ */
+export type Handler = (request: HttpRequest) => unknown;
+
+/**
+ * Adds a route; one for GET answers HEAD too.
+ *
+ * @param path begins with `/` and is compared to the letter
+ * @throws TypeError if it is no path, `handler` is no function, or the route is there already
+ */
+export type AddRoute = (path: string, handler: Handler) => Router;
+
+/** What a router takes. */
+export interface RouterOptions {
+  /** Told what became a 5xx, and why. Default: a Node warning, which is printed on stderr. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** The check of {@link RouterOptions}. */
+export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable };
+
+/** Exact paths, without parameters or patterns. `handle` is bound: `http.createServer(router.handle)`. */
+export class Router {
+  readonly #routes = new Map<string, Map<string, Handler>>();
+  readonly #onError: (error: unknown) => void;
+
+  /** @throws TypeError if an option is unknown or of the wrong kind */
+  constructor(options: RouterOptions = {}) {
+    this.#onError = readOptions(options, ROUTER_OPTION_CHECKS).onError ?? warn;
+  }
+
+  readonly get: AddRoute = (path, handler) => this.#add('GET', path, handler);
+  readonly post: AddRoute = (path, handler) => this.#add('POST', path, handler);
+  readonly put: AddRoute = (path, handler) => this.#add('PUT', path, handler);
+  readonly patch: AddRoute = (path, handler) => this.#add('PATCH', path, handler);
+  readonly delete: AddRoute = (path, handler) => this.#add('DELETE', path, handler);
+
+  /** Answers one request. It never throws, and what goes wrong inside is answered with a 500. */
+  readonly handle = (message: IncomingMessage, response: ServerResponse): void => {
+    void this.#answer(message, response);
+  };
+
+  #add(method: string, path: string, handler: Handler): Router {
+    if (typeof path !== 'string' || !path.startsWith('/') || /[?#]/.test(path)) {
+      throw new TypeError(`"path" expected a path that begins with "/" and has no query, got ${describe(path)}`);
+    }
+    callable('handler', handler);
+    const methods = this.#routes.get(path) ?? new Map<string, Handler>();
+    if (methods.has(method)) throw new TypeError(`"path" expected a route that is not there yet, got ${method} again`);
+    this.#routes.set(path, methods.set(method, handler));
+    return this;
+  }
+
+  /** @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD */
+  #handlerOf({ method, path, message }: HttpRequest): Handler {
+    if ((message.url ?? '').length > MAX_URL_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
+    const methods = this.#routes.get(path);
+    if (methods === undefined) throw new AuthError('ERR_NOT_FOUND');
+    const handler = methods.get(method === 'HEAD' ? 'GET' : method);
+    if (handler !== undefined) return handler;
+    // RFC 9110 §15.5.6: a 405 names the methods that are there.
+    const allowed = [...methods.keys()].flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
+    throw new AuthError('ERR_METHOD', { headers: { Allow: allowed.join(', ') } });
+  }
+
+  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const request = new HttpRequest(message);
+      const result = await this.#handlerOf(request)(request);
+      sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
+    } catch (error) {
+      this.#refuse(message, response, error);
+    }
+  }
+
+  #refuse(message: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
+    const isOurFault = !(error instanceof AuthError) || error.cause !== undefined;
+    try {
+      if (isOurFault) this.#onError(error);
+      sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
+    } catch (second) {
+      // onError itself, or a body or header of a hook that cannot be sent.
+      warn(second);
+      const { status, body } = new AuthError('ERR_INTERNAL');
+      if (!response.headersSent) sendReply(message, response, new Reply(status, body));
+    }
+  }
+}
+
+function warn(error: unknown): void {
+  emitWarning(error instanceof Error ? error : `the router met ${describe(error)}`);
+}
+
+/** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */
+function pathOf(target: string): string {
+  const origin = target.startsWith('/') ? 0 : (/^https?:\/\/[^/?#]*/i.exec(target)?.[0].length ?? 0);
+  const end = target.indexOf('?', origin);
+  return target.slice(origin, end === -1 ? undefined : end);
+}

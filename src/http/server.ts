@@ -1,0 +1,105 @@
+/**
+ * A node:http server with time limits and a stop that cuts nobody off.
+ */
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { AuthError, having, integer, readOptions, text, type AuthErrorCode } from '../errors.ts';
+import type { Router } from './router.ts';
+
+/** Where to listen. */
+export interface ListenOptions {
+  /** 0 to 65,535, default 3000. 0 takes any free port. */
+  readonly port?: number;
+  /** A name or an address; default 127.0.0.1, because plain HTTP belongs behind a TLS proxy. */
+  readonly host?: string;
+}
+
+/** A server that is listening. */
+export interface Server {
+  /** `http://` with the address and the port that it really has. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Stops accepting, lets what is in flight end, and then ends every connection; after 10 seconds whatever is left.
+   *
+   * @returns when all connections are closed
+   */
+  close(): Promise<void>;
+}
+
+const HEADERS_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 10_000;
+
+/**
+ * Serves an application over plain HTTP.
+ *
+ * @throws TypeError or RangeError for a bad option; rejects with what node:net says, such as EADDRINUSE
+ */
+export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
+  having('handle')('app', app);
+  const own = readOptions(options, { port: integer(0, 65_535), host: text });
+  const { port = 3000, host = '127.0.0.1' } = own;
+  const inFlight = new Set<ServerResponse>();
+  const server = createServer({
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: 1_000,
+  });
+  let isClosing = false;
+
+  server.on('request', (message, response) => {
+    inFlight.add(response);
+    response.on('close', () => inFlight.delete(response));
+    if (isClosing) response.setHeader('Connection', 'close');
+    app.handle(message, response);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const isAnswering = [...inFlight].some((response) => response.socket === socket);
+    if (isAnswering || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else refuse(socket, error.code);
+  });
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  // A TCP server has an address as long as it listens.
+  const { address, family, port: actualPort } = server.address() as AddressInfo;
+
+  const close = async (): Promise<void> => {
+    isClosing = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const response of inFlight) {
+      if (!response.headersSent) response.setHeader('Connection', 'close');
+    }
+    server.closeIdleConnections();
+    const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+    await closed;
+    clearTimeout(deadline);
+  };
+  return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`, port: actualPort, close };
+}
+
+const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map([
+  ['HPE_HEADER_OVERFLOW', 'ERR_HEADERS_TOO_LARGE'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_TIMEOUT'],
+]);
+
+/** Answers what never became a request. There is no response object for it, so the bytes are written as they are. */
+function refuse(socket: Duplex, parserCode: string | undefined): void {
+  const { status, error, body } = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
+  const text = `${JSON.stringify(body)}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${error}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Cache-Control: no-store',
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+}
