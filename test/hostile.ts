@@ -1,0 +1,89 @@
+/**
+ * Values that careless checks let through: one table for every test of input. Strings are written with escapes, so that
+ * no editor and no reader changes or overlooks them.
+ */
+
+/** None of these is a string. */
+export const NOT_STRINGS: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  false,
+  0,
+  -0,
+  1,
+  NaN,
+  Infinity,
+  1n,
+  Symbol('joe'),
+  [],
+  ['joe'],
+  {},
+  { toString: () => 'joe' },
+  new String('joe'),
+  new Date(0),
+  () => 'joe',
+];
+
+/** None of these is a finite number of at least 0. */
+export const NOT_AMOUNTS: readonly unknown[] = [
+  null,
+  NaN,
+  Infinity,
+  -Infinity,
+  -1,
+  -0.001,
+  '',
+  '60',
+  '60s',
+  true,
+  false,
+  1n,
+  [],
+  [60],
+  {},
+  { valueOf: () => 60 },
+  new Date(60),
+  () => 60,
+];
+
+/** Names that every object inherits, and one that object literals take for something else. */
+export const INHERITED_NAMES: readonly string[] = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+
+/** No username may be one of these. */
+export const NOT_USERNAMES: readonly string[] = [
+  '',
+  ' ',
+  ' joe',
+  'joe ',
+  'jo e',
+  'joe\0',
+  'joe\n',
+  'joe\t',
+  'jo\u00a0e', // no-break space
+  'jo\u3000e', // ideographic space, which NFKC makes a plain one
+  'jo\u200be', // zero-width space
+  'jo\u200de', // zero-width joiner
+  'jo\u00ade', // soft hyphen
+  'jo\ufeffe', // byte order mark
+  'jo\u202ee', // right-to-left override
+  'jo\u2028e', // line separator
+  'jo\ud800e', // a lone high surrogate
+  'jo\udc00e', // a lone low surrogate
+  'jo\ue000e', // private use
+  'jo\uffffe', // no character
+  '\u{1f511}', // emoji
+  '\u115f\u1160', // letters that nobody sees
+  'x'.repeat(81),
+  'x'.repeat(10_000),
+  '\ufdfa'.repeat(10), // one character that NFKC makes eighteen
+];
+
+/** Spellings of one and the same username. */
+export const ONE_USERNAME: readonly string[] = [
+  '\u00e9milie', // é as one character
+  'e\u0301milie', // e and a combining accent
+  '\u00c9MILIE',
+  'E\u0301milie',
+  '\u00e9\uff4dilie', // a full-width m
+];

@@ -1,0 +1,77 @@
+/**
+ * What several test files need: a served application, a request that is sent as it is written, numbers from a seed.
+ */
+import { connect } from 'node:net';
+import { createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type Server } from '../src/index.ts';
+
+/** 32 characters, for tests alone. */
+export const SECRET = 'a secret for tests, of 32 bytes.';
+
+/** scrypt at its cheapest, so that tests of something else do not wait for it. */
+export const cheapPasswords = (): PasswordHasher => new PasswordHasher({ logN: 1 });
+
+/** Serves the tutorial application on a free port for as long as `use` runs. */
+export async function withApp<T>(
+  options: Partial<AppOptions>,
+  use: (server: Server, users: AppOptions['users']) => Promise<T>,
+): Promise<T> {
+  const users = options.users ?? new MemoryUserStore();
+  const app = createApp({ secret: SECRET, passwords: cheapPasswords(), minPasswordLength: 4, ...options, users });
+  const server = await listen(app, { port: 0 });
+  try {
+    return await use(server, users);
+  } finally {
+    await server.close();
+  }
+}
+
+/** An answer, read whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The body, parsed; its text where it is no JSON. */
+  readonly body: unknown;
+}
+
+/** Sends JSON, as the clients of the original do. */
+export async function send(url: string, method: string, body?: unknown, headers: HeadersInit = {}): Promise<Answer> {
+  const isJson = body !== undefined;
+  const response = await fetch(url, {
+    method,
+    headers: { ...(isJson && { 'Content-Type': 'application/json' }), ...headers },
+    ...(isJson && { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  let parsed: unknown = text;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // The text is what there is to look at.
+  }
+  return { status: response.status, headers: response.headers, body: parsed };
+}
+
+/** Sends bytes as they are and answers all that comes back until the server closes. */
+export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15_000): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    let received = '';
+    socket.setEncoding('latin1');
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no end after ${timeoutMs} ms, but: ${received}`)));
+    socket.on('data', (text) => (received += text));
+    socket.on('close', () => resolve(received));
+    // A reset after the answer is how a server says that it will read no more.
+    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve(received) : reject(error)));
+  });
+}
+
+/** Numbers from 0 up to 1 that a seed brings back (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
