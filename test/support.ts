@@ -34,7 +34,7 @@ export interface Answer {
 }
 
 /** Sends JSON, as the clients of the original do. */
-export async function send(url: string, method: string, body?: unknown, headers: HeadersInit = {}): Promise<Answer> {
+export async function send(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const isJson = body !== undefined;
   const response = await fetch(url, {
     method,
