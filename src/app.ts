@@ -1,10 +1,8 @@
-/**
- * The tutorial application: POST /signup, POST /auth, GET /hello.
- */
+/** The tutorial application: POST /signup, POST /auth, GET /hello. */
 import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './auth/accounts.ts';
 import { JWT_AUTH_OPTION_CHECKS, JwtAuth, type JwtAuthOptions } from './auth/jwt-auth.ts';
-import { AuthError, pickOptions, readOptions, type Check, type Checks } from './errors.ts';
-import { Router, ROUTER_OPTION_CHECKS, type HttpRequest, type RouterOptions } from './http/router.ts';
+import { AuthError, pickOptions, readOptions } from './errors.ts';
+import { pathCheck, Router, ROUTER_OPTION_CHECKS, type HttpRequest, type RouterOptions } from './http/router.ts';
 import type { User } from './users/store.ts';
 
 type Hooks = Omit<JwtAuthOptions<User>, 'authenticate' | 'identity'>;
@@ -17,17 +15,7 @@ export interface AppOptions extends AccountsOptions, Hooks, RouterOptions {
 
 const { authenticate, identity, ...HOOK_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
-const authPathCheck: Check = (name, value) => {
-  if (typeof value === 'string' && value.startsWith('/')) return;
-  throw new TypeError(`"${name}" expected a path that begins with "/", got something else`);
-};
-
-const OPTION_CHECKS: Checks<AppOptions> = {
-  ...HOOK_CHECKS,
-  ...ACCOUNTS_OPTION_CHECKS,
-  ...ROUTER_OPTION_CHECKS,
-  authPath: authPathCheck,
-};
+const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER_OPTION_CHECKS, authPath: pathCheck };
 
 /**
  * Puts the three routes together.
@@ -35,7 +23,7 @@ const OPTION_CHECKS: Checks<AppOptions> = {
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
 export function createApp(options: AppOptions): Router {
-  const own = readOptions(options, OPTION_CHECKS, ['users', 'secret']);
+  const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users', 'secret']);
   const accounts = new Accounts(pickOptions(own, ACCOUNTS_OPTION_CHECKS));
   const auth = new JwtAuth<User>({ ...pickOptions<Hooks>(own, HOOK_CHECKS), ...accounts.handlers });
   const app = new Router(pickOptions(own, ROUTER_OPTION_CHECKS));
@@ -43,12 +31,8 @@ export function createApp(options: AppOptions): Router {
     await accounts.signup(await signupBody(request));
     return { Status: 'Success', result: 'User created' };
   });
-  app.post(own.authPath ?? '/auth', auth.login);
-  app.get(
-    '/hello',
-    auth.required((_request, user) => ({ Status: 'Success', result: `Hello ${user.username}` })),
-  );
-  return app;
+  const greet = auth.required((_request, user) => ({ Status: 'Success', result: `Hello ${user.username}` }));
+  return app.post(own.authPath ?? '/auth', auth.login).get('/hello', greet);
 }
 
 /** Whatever makes a signup a bad request is told in the shape of a signup. */

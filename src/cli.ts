@@ -3,15 +3,15 @@
  * The command. The only file that touches the process: its arguments, its environment, its console and its signals.
  * Exit codes: 0 done, 1 it could not be done, 2 it was not asked for rightly.
  */
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { createApp } from './app.ts';
 import { PasswordHasher } from './auth/password-hasher.ts';
 import { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';
 import { AuthError } from './errors.ts';
-import type { Router } from './http/router.ts';
 import { listen, type Server } from './http/server.ts';
+import { ignore, makeFolder } from './users/folder.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
 import type { UserStore } from './users/store.ts';
@@ -22,7 +22,7 @@ const HELP = `Usage: latchkey <command>
   secret             print a new secret
   inspect <token>    print what a token says, without verifying it
 
-  --help             this text, or that of a command: latchkey serve --help
+  --help             this text; latchkey serve --help has the options of serve
   --version`;
 
 const SERVE_HELP = `Usage: latchkey serve [options]
@@ -39,7 +39,6 @@ const SERVE_HELP = `Usage: latchkey serve [options]
 The secret is LATCHKEY_SECRET, or <data>/secret, which is made on the first start.`;
 
 const SERVE_FLAGS = {
-  'help': { type: 'boolean', short: 'h' },
   'host': { type: 'string' },
   'port': { type: 'string' },
   'data': { type: 'string', default: './latchkey-data' },
@@ -56,22 +55,19 @@ const SAME_SIGNAL_MS = 250;
 /** It was not asked for rightly. */
 class UsageError extends Error {}
 
-/** It could not be done, and the message says what to do. */
-class Failure extends Error {}
-
 async function main([command, ...args]: string[]): Promise<void> {
-  if (command === 'serve') return serve(args);
-  if (command === 'secret') return secret(args);
-  if (command === 'inspect') return inspect(args);
-  if (command === '--help' || command === '-h' || command === 'help') return console.log(HELP);
-  if (command === '--version' || command === '-v') return console.log(await version());
-  throw new UsageError('expected a command: serve, secret or inspect');
+  const isHelp = [command, ...args].some((arg) => arg === '--help' || arg === '-h') || command === 'help';
+  if (isHelp) console.log(command === 'serve' ? SERVE_HELP : HELP);
+  else if (command === '--version') console.log(await version());
+  else if (command === 'serve') await serve(readArguments({ args, options: SERVE_FLAGS }).values);
+  else if (command === 'secret') console.log(readArguments({ args }) && generateSecret());
+  else if (command === 'inspect') await inspect(readArguments({ args, allowPositionals: true }).positionals);
+  else throw new UsageError('expected a command: serve, secret or inspect');
 }
 
-async function serve(args: string[]): Promise<void> {
-  const { values: flags } = readArguments({ args, options: SERVE_FLAGS });
-  if (flags.help) return console.log(SERVE_HELP);
-  if (flags['env-file'] !== undefined) loadEnvironment(flags['env-file']);
+async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']): Promise<void> {
+  const envFile = flags['env-file'];
+  if (envFile !== undefined) await attempt('--env-file', () => process.loadEnvFile(envFile), 'name another file');
   const { HOST, PORT, LATCHKEY_SECRET } = process.env;
   const host = flags.host ?? (HOST || '127.0.0.1');
   const [portName, portText] = flags.port === undefined ? ['PORT', PORT || '3000'] : ['--port', flags.port];
@@ -83,17 +79,22 @@ async function serve(args: string[]): Promise<void> {
   if (flags.users !== 'memory' && flags.users !== 'file') throw new UsageError('--users expected "memory" or "file"');
   if (logN < 17) console.error(`latchkey: --scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
-  const { secret, place } =
-    LATCHKEY_SECRET === undefined ? await keptSecret(flags.data) : environmentSecret(LATCHKEY_SECRET);
   const usersPath = join(flags.data, 'users.jsonl');
-  const users: UserStore = flags.users === 'memory' ? new MemoryUserStore() : await openUsers(usersPath);
+  const secretPath = join(flags.data, 'secret');
+  const kept = () => attempt(secretPath, () => keptSecret(secretPath), 'use another --data');
+  const [secret, secretPlace] = LATCHKEY_SECRET === undefined ? await kept() : [LATCHKEY_SECRET, 'LATCHKEY_SECRET'];
+  await attempt(secretPlace, () => new Jwt({ secret }), 'put there what "latchkey secret" prints');
+  const users: UserStore = flags.users === 'memory' ? new MemoryUserStore() : await JsonFileUserStore.open(usersPath);
   try {
+    if (users instanceof JsonFileUserStore && users.discardedBytes > 0) {
+      console.error(`latchkey: ${usersPath}: cut off ${users.discardedBytes} bytes of a last line that was never finished`);
+    }
     const passwords = new PasswordHasher({ logN });
     const app = createApp({ secret, users, passwords, lifetimeSeconds, minPasswordLength, onError: logError });
-    const server = await listenOn(app, host, port);
+    const server = await attempt('no listening', () => listen(app, { host, port }), 'use another --port or --host');
     stopOnSignal(server, users);
-    const usersPlace = flags.users === 'memory' ? 'users in memory until it stops' : `users in ${usersPath}`;
-    console.log(`latchkey listens on ${server.url}, ${usersPlace}, secret ${place}. Try it:\n`);
+    const usersPlace = flags.users === 'memory' ? 'in memory until it stops' : `in ${usersPath}`;
+    console.log(`latchkey listens on ${server.url}, users ${usersPlace}, secret in ${secretPlace}. Try it:\n`);
     console.log(tryOut(server.url, minPasswordLength));
   } catch (error) {
     await users.close?.();
@@ -101,21 +102,12 @@ async function serve(args: string[]): Promise<void> {
   }
 }
 
-function secret(args: string[]): void {
-  const { values } = readArguments({ args, options: { help: { type: 'boolean', short: 'h' } } });
-  console.log(values.help ? 'Usage: latchkey secret\n\nPrints 32 random bytes in base64url.' : generateSecret());
-}
-
-function inspect(args: string[]): void {
-  const options = { help: { type: 'boolean', short: 'h' } } as const;
-  const { values, positionals } = readArguments({ args, options, allowPositionals: true });
-  if (values.help) return console.log('Usage: latchkey inspect <token>\n\nPrints what a token says, unverified.');
-  const [token, ...others] = positionals;
+async function inspect([token, ...others]: string[]): Promise<void> {
   if (token === undefined || others.length > 0) throw new UsageError('inspect expected one token');
-  const { header, claims } = decodeUnverified(token);
+  const { header, claims } = await attempt('no token', () => decodeUnverified(token), 'pass all three parts');
   // A token can say anything, to a terminal too: what is invisible is written as an escape.
-  const show = (value: object) =>
-    JSON.stringify(value, null, 2).replace(/[^\P{C}\n]/gu, (character) => JSON.stringify(character).slice(1, -1));
+  const escape = (hidden: string) => `\\u{${hidden.codePointAt(0)?.toString(16)}}`;
+  const show = (value: object) => JSON.stringify(value, null, 2).replace(/[^\P{C}\n]/gu, escape);
   console.log(`header ${show(header)}\nclaims ${show(claims)}`);
   for (const [name, value] of Object.entries(claims)) {
     const isTime = ['exp', 'iat', 'nbf'].includes(name) && Math.abs(Number(value)) <= 8.64e12;
@@ -129,12 +121,14 @@ async function version(): Promise<unknown> {
   return manifest.version;
 }
 
-function readArguments<const T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+type Arguments<Config extends ParseArgsConfig> = ReturnType<typeof parseArgs<Config>>;
+
+function readArguments<const Config extends ParseArgsConfig>(config: Config): Arguments<Config> {
   try {
     return parseArgs(config);
   } catch (error) {
+    // Its first sentence tells what is wrong, and then it guesses. An argument is not repeated: it may be a token.
     const { code, message } = error as NodeJS.ErrnoException;
-    // An argument is not repeated: it may be a token.
     if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError('there is an argument too many');
     throw new UsageError(message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, ''));
   }
@@ -146,92 +140,39 @@ function wholeNumber(name: string, value: string, min: number, max: number): num
   throw new UsageError(`${name} expected a whole number from ${min} to ${max}, got ${JSON.stringify(value)}`);
 }
 
-function loadEnvironment(path: string): void {
-  try {
-    process.loadEnvFile(path);
-  } catch (error) {
-    throw new Failure(`--env-file: ${path} cannot be read (${reasonOf(error)}): name a file with lines NAME=value`);
-  }
+/** @returns the secret in a file, which is made on the first start, and how to call the place where it stands */
+async function keptSecret(path: string): Promise<[secret: string, place: string]> {
+  const isNew = await makeSecret(path);
+  return [(await readFile(path, 'utf8')).replace(/\r?\n$/, ''), isNew ? `${path} (made now, mode 0600)` : path];
 }
 
-interface PlacedSecret {
-  readonly secret: string;
-  readonly place: string;
-}
-
-function environmentSecret(secret: string): PlacedSecret {
-  return checkedSecret({ secret, place: 'in LATCHKEY_SECRET' }, 'put the output of "latchkey secret" there');
-}
-
-/** The secret in the data folder, made there on the first start. */
-async function keptSecret(folder: string): Promise<PlacedSecret> {
-  const path = join(folder, 'secret');
-  const place = `in ${path}`;
-  try {
-    const kept = await readFile(path, 'utf8').catch(ifMissing);
-    if (kept === undefined) return { secret: await makeSecret(folder, path), place: `${place} (made now, mode 0600)` };
-    const secret = kept.replace(/\r?\n$/, '');
-    return checkedSecret({ secret, place }, 'restore it from a backup, or delete it to have one made');
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`${path} cannot be used (${reasonOf(error)}): choose another folder with --data`);
-  }
-}
-
-/** The file has its name only once it is whole and on disk, and of two processes that make one, one wins. */
-async function makeSecret(folder: string, path: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+/**
+ * Makes the file of the secret, unless there is one. It gets its name only once it is whole and on disk, and of two
+ * processes that make one at the same time one wins.
+ */
+async function makeSecret(path: string): Promise<boolean> {
+  const isThere = await stat(path).then(() => true, ignore('ENOENT'));
+  if (isThere) return false;
+  await makeFolder(dirname(path));
   const draft = `${path}.${process.pid}`;
-  await rm(draft, { force: true });
-  await writeFile(draft, `${generateSecret()}\n`, { flag: 'wx', mode: 0o600, flush: true });
   try {
-    await link(draft, path).catch((error) => ifCode(error, 'EEXIST'));
+    await writeFile(draft, `${generateSecret()}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    await link(draft, path).catch(ignore('EEXIST'));
   } finally {
-    await rm(draft);
+    await rm(draft, { force: true });
   }
-  return (await readFile(path, 'utf8')).trimEnd();
-}
-
-function checkedSecret(placed: PlacedSecret, remedy: string): PlacedSecret {
-  try {
-    new Jwt({ secret: placed.secret });
-    return placed;
-  } catch (error) {
-    throw new Failure(`the secret ${placed.place}: ${reasonOf(error)}: ${remedy}`);
-  }
-}
-
-async function openUsers(path: string): Promise<UserStore> {
-  try {
-    const users = await JsonFileUserStore.open(path);
-    const { discardedBytes } = users;
-    if (discardedBytes > 0) console.error(`latchkey: ${path}: cut off ${discardedBytes} bytes of an unfinished last line`);
-    return users;
-  } catch (error) {
-    const remedy = error instanceof AuthError && error.code === 'ERR_STORE' ? ': choose another folder with --data' : '';
-    throw new Failure(`${reasonOf(error)}${remedy}`);
-  }
-}
-
-async function listenOn(app: Router, host: string, port: number): Promise<Server> {
-  try {
-    return await listen(app, { host, port });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE') throw new Failure(`port ${port} of ${host} is in use: choose another with --port`);
-    if (code === 'EACCES') throw new Failure(`port ${port} is not allowed: choose one from 1024 up with --port`);
-    throw new Failure(`${host} cannot be listened on (${reasonOf(error)}): choose an address of this machine with --host`);
-  }
+  return true;
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
 function stopOnSignal(server: Server, users: UserStore): void {
   let stoppingSince: number | undefined;
   const stop = async () => {
-    const now = performance.now();
-    if (stoppingSince !== undefined && now - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
-    if (stoppingSince !== undefined) return;
-    stoppingSince = now;
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    stoppingSince = performance.now();
     await server.close();
     await users.close?.();
   };
@@ -255,13 +196,13 @@ function logError(error: unknown): void {
   console.error(`latchkey: ${text.replace(/\s*[\r\n]\s*/g, ' | ')}`);
 }
 
-function ifMissing(error: unknown): undefined {
-  return ifCode(error, 'ENOENT');
-}
-
-/** Takes an error with this code for an answer, and throws any other. */
-function ifCode(error: unknown, code: string): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === code)) throw error;
+/** Does a job. Should it fail, the message tells of what, why, and what to do about it. */
+async function attempt<T>(what: string, job: () => T | Promise<T>, remedy: string): Promise<T> {
+  try {
+    return await job();
+  } catch (error) {
+    throw new Error(`${what}: ${reasonOf(error)}: ${remedy}`);
+  }
 }
 
 function reasonOf(error: unknown): string {
@@ -269,9 +210,9 @@ function reasonOf(error: unknown): string {
 }
 
 function fail(error: unknown): void {
-  const help = error instanceof UsageError ? ' (see: latchkey --help)' : '';
-  console.error(`latchkey: ${reasonOf(error)}${help}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  const isUsage = error instanceof UsageError;
+  console.error(`latchkey: ${reasonOf(error)}${isUsage ? ' (see: latchkey --help)' : ''}`);
+  process.exitCode = isUsage ? 2 : 1;
 }
 
 await main(process.argv.slice(2)).catch(fail);

@@ -66,23 +66,8 @@ export const ERRORS = {
 /** One of the codes in {@link ERRORS}. Codes are added, never renamed. */
 export type AuthErrorCode = keyof typeof ERRORS;
 
-/** What a refusal says where it differs from its row in {@link ERRORS}. */
-export interface AuthErrorOptions {
-  /** The HTTP status; 400 to 599. */
-  readonly status?: number;
-  /** The title that goes over the wire as `error`. */
-  readonly error?: string;
-  /** The sentence that becomes the message, and goes over the wire as `description`. */
-  readonly description?: string;
-  /** Further HTTP headers of the reply. */
-  readonly headers?: Readonly<Record<string, string | string[]>>;
-  /** A JSON value to send instead of the standard body. */
-  readonly body?: unknown;
-  /** What brought it about. It is never sent. */
-  readonly cause?: unknown;
-}
-
-const NO_HEADERS: AuthError['headers'] = Object.freeze({});
+/** What a refusal says where it differs from its row in {@link ERRORS}, and its `cause`, which is never sent. */
+export type AuthErrorOptions = Partial<Pick<AuthError, 'status' | 'error' | 'description' | 'headers' | 'body' | 'cause'>>;
 
 /**
  * A refusal: the only error that bad input from outside can cause. It has no stack trace, because it describes the
@@ -91,7 +76,7 @@ const NO_HEADERS: AuthError['headers'] = Object.freeze({});
 export class AuthError extends Error {
   /** Stable, for programs to branch on. */
   readonly code: AuthErrorCode;
-  /** The HTTP status of the reply. */
+  /** The HTTP status of the reply; 400 to 599. */
   readonly status: number;
   /** The title: the `error` member of the reply. */
   readonly error: string;
@@ -107,24 +92,23 @@ export class AuthError extends Error {
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
     const [status, error, description] = ERRORS[code];
     if (options.status !== undefined) integer(400, 599)('status', options.status);
-    const message = options.description ?? description;
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(options.description ?? description, options.cause === undefined ? undefined : { cause: options.cause });
     Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.status = options.status ?? status;
     this.error = options.error ?? error;
-    this.headers = options.headers ?? NO_HEADERS;
+    this.headers = options.headers ?? {};
     this.#body = options.body;
   }
 
-  /** The `description` member of the reply: the same text as `message`. */
+  /** The same text as `message`: the `description` member of the reply. */
   get description(): string {
     return this.message;
   }
 
-  /** The JSON value of the reply: signup answers as the tutorial did, everything else as Flask-JWT did. */
+  /** The reply, any JSON value: signup answers as the tutorial did, everything else as Flask-JWT did. */
   get body(): unknown {
     if (this.#body !== undefined) return this.#body;
     if (this.error === 'Signup refused') return { Status: 'Error', result: this.message };
@@ -157,7 +141,7 @@ export function readOptions<T extends object>(
   const own: T = { ...options };
   for (const name of Object.keys(own) as (keyof T & string)[]) {
     if (!Object.hasOwn(checks, name)) {
-      throw new TypeError(`"${name}" expected one of the options ${Object.keys(checks).join(', ')}, got another name`);
+      throw new TypeError(`"${name}" expected one of ${Object.keys(checks).join(', ')}, got an unknown option`);
     }
     if (own[name] === undefined) delete own[name];
     else checks[name](name, own[name]);
@@ -171,14 +155,12 @@ export function pickOptions<T extends object>(options: T, checks: Checks<T>): T 
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(checks, name))) as T;
 }
 
-/** A finite number of at least `min`. */
-export function number(min: number): Check {
-  return (name, value) => {
-    const expected = `"${name}" expected a finite number of at least ${min}, got ${describe(value)}`;
-    if (typeof value !== 'number') throw new TypeError(expected);
-    if (!Number.isFinite(value) || value < min) throw new RangeError(expected);
-  };
-}
+/** A finite number of at least 0. */
+export const amount: Check = (name, value) => {
+  const expected = `"${name}" expected a finite number of at least 0, got ${describe(value)}`;
+  if (typeof value !== 'number') throw new TypeError(expected);
+  if (!Number.isFinite(value) || value < 0) throw new RangeError(expected);
+};
 
 /** A whole number from `min` to `max`. */
 export function integer(min: number, max: number): Check {

@@ -1,30 +1,11 @@
-/**
- * The front door of latchkey: everything but the store contract, which needs a test runner.
- */
+/** The front door of latchkey: everything but the store contract, which needs a test runner. */
 export { createApp, type AppOptions } from './app.ts';
-export { Accounts, type AccountHandlers, type AccountsOptions } from './auth/accounts.ts';
-export {
-  currentIdentity,
-  JwtAuth,
-  type AuthRequest,
-  type GuardedHandler,
-  type HeaderSource,
-  type IdentityClaims,
-  type JwtAuthOptions,
-  type MiddlewareRequest,
-  type MiddlewareResponse,
-  type RequiredOptions,
-} from './auth/jwt-auth.ts';
+export { Accounts, type AccountsOptions } from './auth/accounts.ts';
+export { currentIdentity, JwtAuth, type AuthRequest, type GuardedHandler, type HeaderSource } from './auth/jwt-auth.ts';
+export type { IdentityClaims, JwtAuthOptions, Middleware } from './auth/jwt-auth.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
-export {
-  decodeUnverified,
-  generateSecret,
-  Jwt,
-  type JwtOptions,
-  type RegisteredClaims,
-  type Secret,
-  type SignOptions,
-} from './crypto/jwt.ts';
+export { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';
+export type { JwtOptions, RegisteredClaims, Secret, SignOptions } from './crypto/jwt.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 export { Reply } from './http/json.ts';
 export { HttpRequest, Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';

@@ -4,7 +4,7 @@
  * is the canonical username.
  */
 import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
-import { AuthError, callable, having, integer, readOptions, type AuthErrorCode, type Checks } from '../errors.ts';
+import { AuthError, callable, having, integer, readOptions, type Checks } from '../errors.ts';
 import type { User, UserStore } from '../users/store.ts';
 import { PasswordHasher } from './password-hasher.ts';
 import { canonicalUsername } from './username.ts';
@@ -13,7 +13,7 @@ import { canonicalUsername } from './username.ts';
 export interface AccountsOptions {
   readonly users: UserStore;
   /** Default a `PasswordHasher` with its own defaults. */
-  readonly passwords?: PasswordHasher;
+  readonly passwords?: Pick<PasswordHasher, 'hash' | 'verify' | 'needsRehash'>;
   /** In code points, after NFC; 1 to 1024, default 8 (NIST SP 800-63B-4 §3.1.1.2). For new passwords. */
   readonly minPasswordLength?: number;
   /** In code points, after NFC; 1 to 1024, default 256. For new passwords. */
@@ -31,37 +31,24 @@ export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   isForbidden: callable,
 };
 
-/** What `JwtAuth` asks of whoever knows the users. */
-export interface AccountHandlers {
-  readonly authenticate: (username: string, password: string) => Promise<User | undefined>;
-  readonly identity: (claims: { readonly identity?: unknown }) => Promise<User | undefined>;
-}
-
 /** The accounts of a service. */
 export class Accounts {
-  readonly #users: UserStore;
-  readonly #passwords: PasswordHasher;
-  readonly #minPasswordLength: number;
-  readonly #maxPasswordLength: number;
-  readonly #isForbidden: NonNullable<AccountsOptions['isForbidden']>;
+  readonly #options: Required<AccountsOptions>;
 
   /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
-  readonly handlers: AccountHandlers;
+  readonly handlers: Pick<Accounts, 'authenticate' | 'identity'> = {
+    authenticate: (username, password) => this.authenticate(username, password),
+    identity: (claims) => this.identity(claims),
+  };
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: AccountsOptions) {
     const own = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
-    this.#users = own.users;
-    this.#passwords = own.passwords ?? new PasswordHasher();
-    this.#minPasswordLength = own.minPasswordLength ?? 8;
-    this.#maxPasswordLength = own.maxPasswordLength ?? 256;
-    this.#isForbidden = own.isForbidden ?? (() => false);
+    const passwords = own.passwords ?? new PasswordHasher();
+    const defaults = { minPasswordLength: 8, maxPasswordLength: 256, isForbidden: () => false };
+    this.#options = { ...defaults, ...own, passwords };
     // No password could be both long and short enough.
-    integer(this.#minPasswordLength, 1024)('maxPasswordLength', this.#maxPasswordLength);
-    this.handlers = {
-      authenticate: (username, password) => this.authenticate(username, password),
-      identity: (claims) => this.identity(claims),
-    };
+    integer(this.#options.minPasswordLength, 1024)('maxPasswordLength', this.#options.maxPasswordLength);
   }
 
   /**
@@ -73,15 +60,16 @@ export class Accounts {
    *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_BUSY, ERR_STORE
    */
   async signup(input: unknown): Promise<User> {
+    const { users, passwords } = this.#options;
     const { username, password } = readCredentials(input);
     const id = canonicalUsername(username);
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     await this.#checkNewPassword(password, username, id);
     // Saves the work of hashing. Whether the name is free, insert decides.
-    if ((await this.#users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
-    const passwordHash = await this.#passwords.hash(password);
+    if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
+    const passwordHash = await passwords.hash(password);
     const user: User = { id, username, passwordHash, createdAt: new Date().toISOString() };
-    if (!(await this.#users.insert(user))) throw new AuthError('ERR_USER_EXISTS');
+    if (!(await users.insert(user))) throw new AuthError('ERR_USER_EXISTS');
     return user;
   }
 
@@ -96,7 +84,7 @@ export class Accounts {
     const id = canonicalUsername(username);
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
     if (id === undefined) return undefined;
-    const user = await this.#users.find(id);
+    const user = await this.#options.users.find(id);
     if (!(await this.#isPassword(password, user?.passwordHash)) || user === undefined) return undefined;
     await this.#renewHash(user, password);
     return user;
@@ -108,28 +96,30 @@ export class Accounts {
    * @throws AuthError ERR_STORE
    */
   async identity(claims: { readonly identity?: unknown }): Promise<User | undefined> {
-    return typeof claims.identity === 'string' ? this.#users.find(claims.identity) : undefined;
+    return typeof claims.identity === 'string' ? this.#options.users.find(claims.identity) : undefined;
   }
 
   async #checkNewPassword(password: string, username: string, id: string): Promise<void> {
-    const [min, max] = [this.#minPasswordLength, this.#maxPasswordLength];
+    const { minPasswordLength: min, maxPasswordLength: max, isForbidden } = this.#options;
     // Before it is normalised, which would take long.
     if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
     if (!password.isWellFormed()) throw new AuthError('ERR_PASSWORD_INVALID');
     const length = [...password.normalize('NFC')].length;
-    if (length < min) throw refusal('ERR_PASSWORD_TOO_SHORT', `Password must have at least ${min} characters`);
-    if (length > max) throw refusal('ERR_PASSWORD_TOO_LONG', `Password may have at most ${max} characters`);
-    const isForbidden = canonicalUsername(password) === id || (await this.#isForbidden(password, username));
-    if (isForbidden) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+    const description = `Password must have ${min} to ${max} characters`;
+    if (length < min) throw new AuthError('ERR_PASSWORD_TOO_SHORT', { description });
+    if (length > max) throw new AuthError('ERR_PASSWORD_TOO_LONG', { description });
+    const isBad = canonicalUsername(password) === id || (await isForbidden(password, username));
+    if (isBad) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
   }
 
   /** A hash that cannot be read fits no password. It takes the same work, so that it tells nothing of the account. */
   async #isPassword(password: string, stored: string | undefined): Promise<boolean> {
+    const { passwords } = this.#options;
     try {
-      return await this.#passwords.verify(password, stored);
+      return await passwords.verify(password, stored);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
-      if (error.code === 'ERR_PASSWORD_HASH') return this.#passwords.verify(password, undefined);
+      if (error.code === 'ERR_PASSWORD_HASH') return passwords.verify(password, undefined);
       if (error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG') return false;
       throw error;
     }
@@ -137,9 +127,10 @@ export class Accounts {
 
   /** The login has succeeded whatever happens here: if it fails, the old hash stays, and the next login tries again. */
   async #renewHash(user: User, password: string): Promise<void> {
-    if (!this.#passwords.needsRehash(user.passwordHash)) return;
+    const { users, passwords } = this.#options;
+    if (!passwords.needsRehash(user.passwordHash)) return;
     try {
-      await this.#users.update({ ...user, passwordHash: await this.#passwords.hash(password) });
+      await users.update({ ...user, passwordHash: await passwords.hash(password) });
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
     }
@@ -157,8 +148,4 @@ function readCredentials(input: unknown): { username: string; password: string }
 export function ownMember(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return Reflect.get(value, name);
-}
-
-function refusal(code: AuthErrorCode, description: string): AuthError {
-  return new AuthError(code, { description });
 }

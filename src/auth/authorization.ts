@@ -1,6 +1,4 @@
-/**
- * The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out.
- */
+/** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
 import { AuthError, describe, texts, type Check } from '../errors.ts';
 
 /**

@@ -80,17 +80,15 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   errorReply: callable,
 };
 
-/** The least that Express, Connect, Polka and node:http have in common. */
-export interface MiddlewareRequest {
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  identity?: unknown;
-}
+/** A handler for a router whose requests are at least a {@link HeaderSource}. */
+export type GuardedHandler<Request> = (request: Request) => Promise<unknown>;
 
-/** See {@link MiddlewareRequest}. */
-export interface MiddlewareResponse {
-  writeHead(status: number, headers: Record<string, string | string[]>): unknown;
-  end(body: string): unknown;
-}
+/** The least that Express, Connect, Polka and node:http have in common. */
+export type Middleware = (
+  req: { readonly headers: Readonly<Record<string, string | string[] | undefined>>; identity?: unknown },
+  res: { writeHead(status: number, headers: Record<string, string | string[]>): unknown; end(body: string): unknown },
+  next: (error?: unknown) => void,
+) => void;
 
 const JSON_HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 
@@ -102,15 +100,6 @@ const current = new AsyncLocalStorage<unknown>();
  */
 export function currentIdentity<Identity>(): Identity | undefined {
   return current.getStore() as Identity | undefined;
-}
-
-/** A handler for a router whose requests are at least an {@link AuthRequest}. */
-export type GuardedHandler<Request> = (request: Request) => Promise<unknown>;
-
-/** How a route differs from the others. */
-export interface RequiredOptions {
-  /** Its own realm. */
-  readonly realm?: string;
 }
 
 /**
@@ -170,18 +159,18 @@ export class JwtAuth<Identity> {
   /**
    * Guards a handler: it runs only for a request with a valid token of an existing user.
    *
+   * @param options a `realm` for this route alone
    * @returns a handler that throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN otherwise
    */
   required<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
-    options: RequiredOptions = {},
+    options: { readonly realm?: string } = {},
   ): GuardedHandler<Request> {
     const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
     return (request) =>
       this.#answer(realm, async () => {
-        const identity = await this.#identify(request);
-        if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
-        return current.run(identity.value, handler, request, identity.value);
+        const identity = await this.#require(request);
+        return current.run(identity, handler, request, identity);
       });
   }
 
@@ -192,7 +181,7 @@ export class JwtAuth<Identity> {
     return (request) =>
       this.#answer(this.#options.realm, async () => {
         const identity = await this.#identify(request);
-        return current.run(identity?.value, handler, request, identity?.value);
+        return current.run(identity, handler, request, identity);
       });
   }
 
@@ -204,17 +193,16 @@ export class JwtAuth<Identity> {
    * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
    */
   authorize(authorization: string | undefined): Promise<Identity> {
-    return this.#authorize({ header: (name) => (name.toLowerCase() === 'authorization' ? authorization : undefined) });
+    return this.#authorize({ authorization });
   }
 
   /**
    * The guard for Express, Connect, Polka and plain node:http. Sets `req.identity` and calls `next()`, or answers the
    * refusal itself; what is no AuthError goes to `next(error)`.
    */
-  middleware(): (req: MiddlewareRequest, res: MiddlewareResponse, next: (error?: unknown) => void) => void {
+  middleware(): Middleware {
     return (req, res, next) => {
-      const header = (name: string) => [req.headers[name.toLowerCase()]].flat()[0];
-      this.#authorize({ header }).then(
+      this.#authorize(req.headers).then(
         (identity) => {
           req.identity = identity;
           current.run(identity, () => next());
@@ -228,27 +216,29 @@ export class JwtAuth<Identity> {
     };
   }
 
-  #authorize(source: HeaderSource): Promise<Identity> {
-    return this.#answer(this.#options.realm, async () => {
-      const identity = await this.#identify(source);
-      if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
-      return identity.value;
-    });
+  #authorize(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Identity> {
+    const header = (name: string) => [headers[name.toLowerCase()]].flat()[0];
+    return this.#answer(this.#options.realm, () => this.#require({ header }));
+  }
+
+  async #require(request: HeaderSource): Promise<Identity> {
+    const identity = await this.#identify(request);
+    if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
+    return identity;
   }
 
   /** @returns who the request comes from, or undefined if it has no token */
-  async #identify(source: HeaderSource): Promise<{ value: Identity } | undefined> {
+  async #identify(request: HeaderSource): Promise<Identity | undefined> {
     const { tokenFrom, decode, identityClaim, identity } = this.#options;
-    const token = (await tokenFrom(source)) ?? undefined;
+    const token = (await tokenFrom(request)) ?? undefined;
     if (token === undefined) return undefined;
     // verify answers an object; a hook in its place may answer anything.
     const decoded = await decode(token);
     if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
     const claims = decoded as IdentityClaims;
-    const named = identityClaim === 'identity' ? claims : { ...claims, identity: claims[identityClaim] };
-    const value = await identity(named);
-    if (!isFound(value)) throw new AuthError('ERR_IDENTITY_UNKNOWN');
-    return { value };
+    const found = await identity(identityClaim === 'identity' ? claims : { ...claims, identity: claims[identityClaim] });
+    if (isFound(found)) return found;
+    throw new AuthError('ERR_IDENTITY_UNKNOWN');
   }
 
   /** Lets a result through, and gives a refusal its challenges and its body. */

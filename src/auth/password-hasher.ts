@@ -1,6 +1,4 @@
-/**
- * scrypt behind a queue: hashing that neither fills the memory nor starves the disk.
- */
+/** scrypt behind a queue: hashing that neither fills the memory nor starves the disk. */
 import { hashPassword, isAffordable, needsRehash, verifyPassword, type ScryptCost } from '../crypto/password.ts';
 import { integer, readOptions, type Checks } from '../errors.ts';
 import { WorkQueue } from './limits.ts';

@@ -4,7 +4,7 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { AuthError, callable, describe, integer, number, readOptions, text, texts, type Checks } from '../errors.ts';
+import { amount, AuthError, callable, describe, integer, readOptions, text, texts, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
 import { keysOf, type Secret } from './secret.ts';
@@ -56,20 +56,20 @@ export interface SignOptions {
 /** The checks of {@link JwtOptions}, for who takes these options and passes them on. */
 export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
   secret: (_name, value) => void keysOf(value),
-  lifetimeSeconds: number(0),
-  notBeforeSeconds: number(0),
-  leewaySeconds: number(0),
+  lifetimeSeconds: amount,
+  notBeforeSeconds: amount,
+  leewaySeconds: amount,
   issuer: text,
   audience: (name, value) => (Array.isArray(value) ? texts(1) : text)(name, value),
   type: text,
   requiredClaims: texts(0),
-  maxAgeSeconds: number(0),
+  maxAgeSeconds: amount,
   maxTokenLength: integer(64, 1_048_576),
   cacheSize: integer(0, 1_000_000),
   now: callable,
 };
 
-const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: number(0), header: checkOwnHeader };
+const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: amount, header: checkOwnHeader };
 
 const DEFAULTS = {
   lifetimeSeconds: 300,
@@ -246,12 +246,16 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A remembered result is handed out again and again, so nobody may change it. */
-function deepFreeze<T extends object>(value: T): T {
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null) deepFreeze(member);
+/** A remembered result is handed out again and again, so nobody may change it. No recursion: JSON may nest deeply. */
+function deepFreeze<T extends object>(claims: T): T {
+  const reached: object[] = [claims];
+  for (const value of reached) {
+    for (const member of Object.values(value)) {
+      if (typeof member === 'object' && member !== null) reached.push(member);
+    }
+    Object.freeze(value);
   }
-  return Object.freeze(value);
+  return claims;
 }
 
 /** RFC 7515 §4.1.9: media types are compared without regard to case, and `application/` may be left out. */

@@ -22,6 +22,7 @@ export class TokenCache<Claims extends object> {
 
   /** Remembers a token as the one used last. Where there is no room, the one unused for longest goes. */
   set(token: string, claims: Claims): void {
+    if (this.#size === 0) return;
     // A Map keeps the order of insertion, so its first key is the one unused for longest.
     this.#entries.delete(token);
     this.#entries.set(token, claims);

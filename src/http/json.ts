@@ -1,6 +1,4 @@
-/**
- * A bounded JSON body in, a JSON reply out.
- */
+/** A bounded JSON body in, a JSON reply out. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AuthError } from '../errors.ts';
@@ -9,7 +7,7 @@ import { AuthError } from '../errors.ts';
 const MAX_BODY_BYTES = 16 * 1024;
 
 /** RFC 8259 §8.1: JSON between systems is UTF-8, so no other charset is taken. */
-const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf-?8"?[ \t]*)?$/i;
 
 /** An answer that is more than a value with status 200. */
 export class Reply {

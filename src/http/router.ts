@@ -1,9 +1,7 @@
-/**
- * Method and path -> handler. The router is data: it finds a handler and sends what comes of it.
- */
+/** Method and path -> handler. The router is data: it finds a handler and sends what comes of it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { emitWarning } from 'node:process';
-import { AuthError, callable, describe, readOptions, type Checks } from '../errors.ts';
+import { AuthError, callable, describe, readOptions, type Check, type Checks } from '../errors.ts';
 import { readJson, Reply, sendReply } from './json.ts';
 
 const MAX_URL_LENGTH = 2048;
@@ -20,11 +18,6 @@ export class HttpRequest {
     this.path = pathOf(message.url ?? '');
   }
 
-  /** The method, as it came. */
-  get method(): string {
-    return this.message.method ?? '';
-  }
-
   /**
    * @param name without regard to case
    * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
@@ -33,13 +26,11 @@ export class HttpRequest {
     // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
     const { rawHeaders } = this.message;
     const wanted = name.toLowerCase();
-    let found: string | undefined;
+    const values: string[] = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
-      if (rawHeaders[index]?.toLowerCase() !== wanted) continue;
-      const value = rawHeaders[index + 1] ?? '';
-      found = found === undefined ? value : `${found}, ${value}`;
+      if (rawHeaders[index]?.toLowerCase() === wanted) values.push(rawHeaders[index + 1] ?? '');
     }
-    return found;
+    return values.length === 0 ? undefined : values.join(', ');
   }
 
   /**
@@ -74,6 +65,12 @@ export interface RouterOptions {
 /** The check of {@link RouterOptions}. */
 export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable };
 
+/** A path as a request may ask for it. */
+export const pathCheck: Check = (name, value) => {
+  if (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)) return;
+  throw new TypeError(`"${name}" expected a path that begins with "/" and has no query, got ${describe(value)}`);
+};
+
 /** Exact paths, without parameters or patterns. `handle` is bound: `http.createServer(router.handle)`. */
 export class Router {
   readonly #routes = new Map<string, Map<string, Handler>>();
@@ -96,9 +93,7 @@ export class Router {
   };
 
   #add(method: string, path: string, handler: Handler): Router {
-    if (typeof path !== 'string' || !path.startsWith('/') || /[?#]/.test(path)) {
-      throw new TypeError(`"path" expected a path that begins with "/" and has no query, got ${describe(path)}`);
-    }
+    pathCheck('path', path);
     callable('handler', handler);
     const methods = this.#routes.get(path) ?? new Map<string, Handler>();
     if (methods.has(method)) throw new TypeError(`"path" expected a route that is not there yet, got ${method} again`);
@@ -107,8 +102,8 @@ export class Router {
   }
 
   /** @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD */
-  #handlerOf({ method, path, message }: HttpRequest): Handler {
-    if ((message.url ?? '').length > MAX_URL_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
+  #handlerOf({ path, message: { method = '', url = '' } }: HttpRequest): Handler {
+    if (url.length > MAX_URL_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
     const methods = this.#routes.get(path);
     if (methods === undefined) throw new AuthError('ERR_NOT_FOUND');
     const handler = methods.get(method === 'HEAD' ? 'GET' : method);
@@ -130,9 +125,8 @@ export class Router {
 
   #refuse(message: IncomingMessage, response: ServerResponse, error: unknown): void {
     const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
-    const isOurFault = !(error instanceof AuthError) || error.cause !== undefined;
     try {
-      if (isOurFault) this.#onError(error);
+      if (refusal !== error || refusal.cause !== undefined) this.#onError(error);
       sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
     } catch (second) {
       // onError itself, or a body or header of a hook that cannot be sent.

@@ -1,7 +1,5 @@
-/**
- * A node:http server with time limits and a stop that cuts nobody off.
- */
-import { createServer, type ServerResponse } from 'node:http';
+/** A node:http server with time limits and a stop that cuts nobody off. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AuthError, having, integer, readOptions, text, type AuthErrorCode } from '../errors.ts';
@@ -48,6 +46,8 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
+    // It is required all the same, but by an answer with a body.
+    requireHostHeader: false,
   });
   let isClosing = false;
 
@@ -55,8 +55,11 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     inFlight.add(response);
     response.on('close', () => inFlight.delete(response));
     if (isClosing) response.setHeader('Connection', 'close');
-    app.handle(message, response);
+    if (hasHost(message)) app.handle(message, response);
+    else refuse(message.socket);
   });
+  // An expectation other than 100-continue may be ignored (RFC 9110 §10.1.1).
+  server.on('checkExpectation', (message, response) => server.emit('request', message, response));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const isAnswering = [...inFlight].some((response) => response.socket === socket);
     if (isAnswering || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
@@ -84,13 +87,18 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`, port: actualPort, close };
 }
 
+/** RFC 9112 §3.2: a request of HTTP/1.1 names its host. */
+function hasHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  return httpVersion !== '1.1' || rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+}
+
 const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map([
   ['HPE_HEADER_OVERFLOW', 'ERR_HEADERS_TOO_LARGE'],
   ['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_TIMEOUT'],
 ]);
 
 /** Answers what never became a request. There is no response object for it, so the bytes are written as they are. */
-function refuse(socket: Duplex, parserCode: string | undefined): void {
+function refuse(socket: Duplex, parserCode?: string): void {
   const { status, error, body } = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
   const text = `${JSON.stringify(body)}\n`;
   const head = [

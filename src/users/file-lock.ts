@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { kill, pid as ownPid } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
+import { ignore } from './folder.ts';
 
 /** How often two that started together let go and try again. A process that stays makes the others give up. */
 const ATTEMPTS = 5;
@@ -17,13 +18,16 @@ const ATTEMPTS = 5;
  * @throws AuthError ERR_STORE_LOCKED if a living process holds the file; the message names it
  */
 export async function lockFile(path: string): Promise<() => Promise<void>> {
-  const prefix = `${basename(path)}.lock.`;
   const folder = dirname(path);
-  const claim = `${prefix}${ownPid}.${(await bornAt(ownPid)) ?? 'unknown'}`;
-  const release = () => unlink(join(folder, claim)).catch(() => undefined);
+  const prefix = `${basename(path)}.lock.`;
+  const own = `${prefix}${ownPid}.${(await bornAt(ownPid)) ?? 'unknown'}`;
+  const release = () => unlink(join(folder, own)).catch(ignore('ENOENT'));
   for (let attempt = 1; ; attempt += 1) {
-    await createClaim(join(folder, claim));
-    const holder = await livingHolder(folder, prefix, claim);
+    const claim = await open(join(folder, own), 'wx', 0o600).catch(ignore('EEXIST'));
+    // The name is ours alone, so what is there already is this process with the same file.
+    if (claim === undefined) throw locked(path, ownPid);
+    await claim.close();
+    const holder = await livingHolder(folder, prefix, own);
     if (holder === undefined) return release;
     await release();
     if (attempt === ATTEMPTS) throw locked(path, holder);
@@ -31,28 +35,18 @@ export async function lockFile(path: string): Promise<() => Promise<void>> {
   }
 }
 
-async function createClaim(path: string): Promise<void> {
-  try {
-    const file = await open(path, 'wx', 0o600);
-    await file.close();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw locked(path, ownPid);
-    throw error;
-  }
-}
-
 /** Removes the claims of the dead on its way. */
 async function livingHolder(folder: string, prefix: string, own: string): Promise<number | undefined> {
   for (const name of await readdir(folder)) {
-    if (!name.startsWith(prefix) || name === own) continue;
-    const [pid = '', ...born] = name.slice(prefix.length).split('.');
-    if (await isAlive(Number(pid), born.join('.'))) return Number(pid);
-    await unlink(join(folder, name)).catch(() => undefined);
+    const [, pid, born] = (name.startsWith(prefix) && /^(\d+)\.(.+)$/.exec(name.slice(prefix.length))) || [];
+    if (pid === undefined || name === own) continue;
+    if (await isAlive(Number(pid), born)) return Number(pid);
+    await unlink(join(folder, name)).catch(ignore('ENOENT'));
   }
   return undefined;
 }
 
-async function isAlive(pid: number, born: string): Promise<boolean> {
+async function isAlive(pid: number, born: string | undefined): Promise<boolean> {
   try {
     kill(pid, 0);
   } catch (error) {

@@ -2,10 +2,11 @@
  * Users in a file: one JSON object a line, only ever appended to. The first line names the format and its version.
  * Promise: what was answered is on disk (fdatasync), and nothing that is there is ever overwritten.
  */
-import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AuthError, text } from '../errors.ts';
 import { lockFile } from './file-lock.ts';
+import { makeFolder, syncFolder } from './folder.ts';
 import { HEADER_LINE, lineOf, readUsers } from './json-lines.ts';
 import type { User, UserStore } from './store.ts';
 
@@ -17,49 +18,34 @@ interface Opened {
   readonly file: FileHandle;
   readonly users: Map<string, User>;
   readonly discardedBytes: number;
-  readonly size: number;
-  readonly ino: number;
-}
-
-interface Pending {
-  readonly line: string;
-  readonly written: () => void;
-  readonly failed: (error: AuthError) => void;
+  readonly inode: number;
+  /** Up to where the file is known to be written and synced. */
+  size: number;
 }
 
 /** Keeps users in memory and, durably, in a file that one process at a time may open. */
 export class JsonFileUserStore implements UserStore {
   readonly #path: string;
-  readonly #file: FileHandle;
-  readonly #users: Map<string, User>;
+  readonly #opened: Opened;
   readonly #unlock: () => Promise<void>;
   /** Ids whose insert is still being written. */
   readonly #arriving = new Set<string>();
-  #pending: Pending[] = [];
-  #writing: Promise<void> | undefined;
-  /** Up to where the file is known to be written and synced. */
-  #size: number;
-  readonly #inode: number;
-  /** Whether a failed write may have left something behind that. */
+  /** The lines that gather while others are written, and the promise of those who wait for them. */
+  #gathered = '';
+  #gathering: Promise<void> | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  /** Whether a failed write may have left something behind `size`. */
   #isTorn = false;
-  #isClosed = false;
-
-  /** How many bytes of a last line, torn by a crash and never answered for, were cut off when the file was opened. */
-  readonly discardedBytes: number;
 
   private constructor(path: string, opened: Opened, unlock: () => Promise<void>) {
     this.#path = path;
-    this.#file = opened.file;
-    this.#users = opened.users;
-    this.#size = opened.size;
-    this.#inode = opened.ino;
-    this.discardedBytes = opened.discardedBytes;
+    this.#opened = opened;
     this.#unlock = unlock;
   }
 
   /**
-   * Opens the file, or makes it (mode 0600) and its folder (0700). A last line without its end is what a crash leaves
-   * of a write that was never answered: it is cut off and counted in `discardedBytes`.
+   * Opens the file, or makes it (mode 0600) and its folder (0700).
    *
    * @param path the file; `path.lock.*` and `path.compact` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
@@ -76,12 +62,18 @@ export class JsonFileUserStore implements UserStore {
     } catch (error) {
       await unlock?.();
       if (error instanceof AuthError || !(error instanceof Error)) throw error;
-      throw new AuthError('ERR_STORE', { description: `${path} cannot be opened: ${error.message}`, cause: error });
+      const description = `${path} cannot be opened: ${error.message}: mend that, or use another folder`;
+      throw new AuthError('ERR_STORE', { description, cause: error });
     }
   }
 
+  /** How many bytes of a last line, torn by a crash and never answered for, were cut off when the file was opened. */
+  get discardedBytes(): number {
+    return this.#opened.discardedBytes;
+  }
+
   find(id: string): User | undefined {
-    return this.#users.get(id);
+    return this.#opened.users.get(id);
   }
 
   /**
@@ -89,57 +81,51 @@ export class JsonFileUserStore implements UserStore {
    * @throws AuthError ERR_STORE if it could not be written, or not be taken back; `cause` names the file and the reason
    */
   async insert(user: User): Promise<boolean> {
-    if (this.#users.has(user.id) || this.#arriving.has(user.id)) return false;
-    this.#arriving.add(user.id);
+    const { id } = user;
+    if (this.#opened.users.has(id) || this.#arriving.has(id)) return false;
+    this.#arriving.add(id);
     try {
       await this.#append(lineOf('insert', user));
-      this.#users.set(user.id, user);
+      this.#opened.users.set(id, user);
       return true;
     } finally {
-      this.#arriving.delete(user.id);
+      this.#arriving.delete(id);
     }
   }
 
   /** As insert. */
   async update(user: User): Promise<boolean> {
-    if (!this.#users.has(user.id)) return false;
+    if (!this.#opened.users.has(user.id)) return false;
     await this.#append(lineOf('update', user));
-    this.#users.set(user.id, user);
+    this.#opened.users.set(user.id, user);
     return true;
   }
 
   /** Finishes what is being written, then gives the file free. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.#writing;
-    await this.#file.close();
-    await this.#unlock();
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#gathering?.catch(() => undefined);
+      await this.#writing;
+      await this.#opened.file.close();
+      await this.#unlock();
+    })();
+    return this.#closing;
   }
 
-  /** Queues a line. While one batch is written and synced the next one gathers, so that many share a sync. */
+  /** While one batch is written and synced the next one gathers, so that many lines share a sync and its outcome. */
   #append(line: string): Promise<void> {
-    if (this.#isClosed) throw this.#failure(new Error('the store is closed'));
-    return new Promise((written, failed) => {
-      this.#pending.push({ line, written, failed });
-      this.#writing ??= this.#writePending();
+    if (this.#closing !== undefined) throw this.#failure('the store is closed');
+    this.#gathered += line;
+    this.#gathering ??= this.#writing.then(() => {
+      const written = this.#write(this.#gathered).catch((error: unknown) => {
+        throw this.#failure(error instanceof Error ? error.message : String(error));
+      });
+      this.#gathered = '';
+      this.#gathering = undefined;
+      this.#writing = written.catch(() => undefined);
+      return written;
     });
-  }
-
-  async #writePending(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const batch = this.#pending;
-      this.#pending = [];
-      try {
-        await this.#write(batch.map(({ line }) => line).join(''));
-        for (const { written } of batch) written();
-      } catch (error) {
-        const failure = this.#failure(error);
-        for (const { failed } of batch) failed(failure);
-      }
-    }
-    // In the same turn in which nothing was pending, so that no line is left waiting for a writer.
-    this.#writing = undefined;
+    return this.#gathering;
   }
 
   /**
@@ -147,14 +133,15 @@ export class JsonFileUserStore implements UserStore {
    * nobody knows what is on disk.
    */
   async #write(lines: string): Promise<void> {
+    const opened = this.#opened;
     if (this.#isTorn) await this.#takeBack();
     const { ino, size } = await stat(this.#path);
-    if (ino !== this.#inode || size !== this.#size) {
-      throw new Error(`it was changed by someone else (${this.#size} bytes became ${size}); restart to read it anew`);
+    if (ino !== opened.inode || size !== opened.size) {
+      throw new Error(`it was changed by someone else (${opened.size} bytes became ${size}); restart to read it anew`);
     }
     this.#isTorn = true;
     try {
-      this.#size += await append(this.#file, lines);
+      opened.size += await append(opened.file, lines);
       this.#isTorn = false;
     } catch (error) {
       await this.#takeBack().catch(() => undefined);
@@ -163,24 +150,15 @@ export class JsonFileUserStore implements UserStore {
   }
 
   async #takeBack(): Promise<void> {
-    await this.#file.truncate(this.#size);
-    await this.#file.datasync();
+    await this.#opened.file.truncate(this.#opened.size);
+    await this.#opened.file.datasync();
     this.#isTorn = false;
   }
 
   /** What the caller is told is constant, since it may go over the wire; the reason stands in `cause`. */
-  #failure(error: unknown): AuthError {
-    const reason = error instanceof Error ? error.message : String(error);
-    const cause = new Error(`${this.#path} cannot be written: ${reason}`, { cause: error });
-    return new AuthError('ERR_STORE', { cause });
+  #failure(reason: string): AuthError {
+    return new AuthError('ERR_STORE', { cause: new Error(`${this.#path} cannot be written: ${reason}`) });
   }
-}
-
-/** Makes what is missing of a folder, and makes that durable. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = folder; made !== dirname(first); made = dirname(made)) await syncFolder(dirname(made));
 }
 
 async function openFile(path: string): Promise<Opened> {
@@ -197,18 +175,14 @@ async function openFile(path: string): Promise<Opened> {
     const isWorthCompacting = supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size;
     const current = isWorthCompacting ? await compact(path, file, users) : file;
     const { size, ino } = await current.stat();
-    return { file: current, users, discardedBytes: tornBytes, size, ino };
+    return { file: current, users, discardedBytes: tornBytes, size, inode: ino };
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-/**
- * Writes the users into a new file and puts that in the place of the old one.
- *
- * @returns the new file
- */
+/** Writes the users into a new file, puts that in the place of the old one and answers it. */
 async function compact(path: string, old: FileHandle, users: Map<string, User>): Promise<FileHandle> {
   const newPath = `${path}.compact`;
   // Left by a crash. Nobody else can be writing it, since the lock is ours.
@@ -218,16 +192,12 @@ async function compact(path: string, old: FileHandle, users: Map<string, User>):
     const { mode, uid, gid } = await old.stat();
     await file.chmod(mode);
     await file.chown(uid, gid);
-    let lines = HEADER_LINE;
-    let count = 0;
+    const lines = [HEADER_LINE];
     for (const user of users.values()) {
-      lines += lineOf('insert', user);
-      count += 1;
-      if (count % LINES_PER_WRITE > 0) continue;
-      await append(file, lines);
-      lines = '';
+      lines.push(lineOf('insert', user));
+      if (lines.length === LINES_PER_WRITE) await append(file, lines.splice(0).join(''));
     }
-    await append(file, lines);
+    await append(file, lines.join(''));
     await rename(newPath, path);
     await syncFolder(dirname(path));
   } catch (error) {
@@ -246,16 +216,4 @@ async function append(file: FileHandle, lines: string): Promise<number> {
   await file.writeFile(bytes);
   await file.datasync();
   return bytes.length;
-}
-
-/** Makes durable which files a folder holds. Windows has nothing of the kind and refuses to open a folder. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPERM' && error.code !== 'EISDIR') throw error;
-  });
-  try {
-    await handle?.sync();
-  } finally {
-    await handle?.close();
-  }
 }

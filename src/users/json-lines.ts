@@ -21,7 +21,6 @@ export interface Contents {
   readonly users: Map<string, User>;
   /** Lines that a later line of the same id made void. */
   readonly supersededLines: number;
-  /** The length of all complete lines. */
   readonly completeBytes: number;
   /** The length of a last line without its end: what a crash leaves of a write that was never answered. */
   readonly tornBytes: number;
@@ -66,14 +65,14 @@ export async function readUsers(file: FileHandle, path: string): Promise<Content
 
 /** @returns what is wrong with the line, if anything is */
 function readLine(line: string, lineNumber: number, users: Map<string, User>): string | undefined {
+  // JSON.parse takes a carriage return for white space, and the file would be one that was edited elsewhere.
+  if (line.endsWith('\r')) return 'ends in a carriage return';
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
     return 'is not JSON';
   }
-  // JSON.parse takes a carriage return for white space, and the file would be one that was edited elsewhere.
-  if (line.endsWith('\r')) return 'ends in a carriage return';
   if (typeof value !== 'object' || value === null) return 'is not a JSON object';
   return lineNumber === 1 ? readHeader(value) : readRecord(value, users);
 }
@@ -86,13 +85,9 @@ function readHeader(header: { format?: unknown; version?: unknown }): string | u
 
 function readRecord(record: { [Name in keyof User | 'op']?: unknown }, users: Map<string, User>): string | undefined {
   const { op, id, username, passwordHash, createdAt } = record;
-  const isRecord =
-    typeof id === 'string' &&
-    typeof username === 'string' &&
-    typeof passwordHash === 'string' &&
-    typeof createdAt === 'string' &&
-    Object.keys(record).length === 5;
-  if (!isRecord || (op !== 'insert' && op !== 'update')) return 'is not a record of a user';
+  const isKnown = (op === 'insert' || op === 'update') && Object.keys(record).length === 5;
+  const isNamed = typeof id === 'string' && typeof username === 'string';
+  if (!isKnown || !isNamed || typeof passwordHash !== 'string' || typeof createdAt !== 'string') return 'is no user';
   if (op === 'insert' && users.has(id)) return 'inserts a user that is there already';
   if (op === 'update' && !users.has(id)) return 'updates a user that is not there';
   users.set(id, { id, username, passwordHash, createdAt });

@@ -1,0 +1,344 @@
+/**
+ * Bad input over a real socket: whatever is sent is answered with the right status in the JSON shape of an error, never
+ * with a 500, changes no user, and leaves a server that goes on answering.
+ */
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { listen, MemoryUserStore, Reply, Router, type User } from '../src/index.ts';
+import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from './hostile.ts';
+import { send, sendRaw, withApp } from './support.ts';
+
+const KIB = 1024;
+const brokenUtf8 = Buffer.concat([Buffer.from('{"username":"jo'), Buffer.from([0xff, 0xc0, 0x80]), Buffer.from('e"}')]);
+
+/** Remembers the users it was given, so that a test can see that there were none. */
+class WatchedStore extends MemoryUserStore {
+  readonly inserted: User[] = [];
+
+  override insert(user: User): boolean {
+    this.inserted.push(user);
+    return super.insert(user);
+  }
+}
+
+test('a body that is no JSON object is a 400, at signup in the shape of a signup', async () => {
+  const broken = 'The body is not valid JSON in UTF-8';
+  const noObject = 'The body is not a JSON object';
+  const noCredentials = 'Expected a JSON object with the strings "username" and "password"';
+  const rows: readonly [body: string | Uint8Array, login: string, signup: string][] = [
+    ['', broken, broken],
+    ['{', broken, broken],
+    ['{"username":"joe","password":"pass"', broken, broken],
+    ['{"username":"joe","password":"pass"}}', broken, broken],
+    ["{'username':'joe','password':'pass'}", broken, broken],
+    ['{"username":"joe","password":"pa\0ss"}', broken, broken],
+    ['username=joe&password=pass', broken, broken],
+    ['\ufeff{"username":"joe","password":"pass"}', broken, broken],
+    [brokenUtf8, broken, broken],
+    ['['.repeat(8000), broken, broken],
+    ['null', noObject, noCredentials],
+    ['true', noObject, noCredentials],
+    ['1e400', noObject, noCredentials],
+    ['"joe"', noObject, noCredentials],
+    ['[]', noObject, noCredentials],
+    ['[{"username":"joe","password":"pass"}]', noObject, noCredentials],
+  ];
+  const users = new WatchedStore();
+  await withApp({ users }, async ({ url }) => {
+    for (const [body, login, signup] of rows) {
+      const atLogin = await send(`${url}/auth`, 'POST', body);
+      const refused = { status_code: 400, error: 'Bad Request', description: login };
+      assert.deepEqual([atLogin.status, atLogin.body], [400, refused]);
+      const atSignup = await send(`${url}/signup`, 'POST', body);
+      assert.deepEqual([atSignup.status, atSignup.body], [400, { Status: 'Error', result: signup }]);
+    }
+    assert.deepEqual(users.inserted, []);
+    assert.equal((await send(`${url}/signup`, 'POST', '{"username":"joe","password":"pass"}')).status, 200);
+  });
+});
+
+test('a signup without a username and a password that can be used is a 400 and makes no user', async () => {
+  const isJson = (value: unknown) => !['bigint', 'symbol', 'function'].includes(typeof value);
+  const wrongKinds = NOT_STRINGS.filter((value) => isJson(value) && !(value instanceof String || value instanceof Date));
+  const bodies: object[] = [
+    {},
+    { username: 'joe' },
+    { password: 'pass' },
+    ...wrongKinds.flatMap((value) => [{ username: value, password: 'pass' }, { username: 'joe', password: value }]),
+    ...NOT_USERNAMES.map((username) => ({ username, password: 'pass' })),
+    ...['', 'pas', 'pass\ud800', 'x'.repeat(257), 'x'.repeat(10_000)].map((password) => ({ username: 'joe', password })),
+    { username: 'josephine', password: 'Josephine' },
+  ];
+  const users = new WatchedStore();
+  await withApp({ users }, async ({ url }) => {
+    for (const body of bodies) {
+      const answer = await send(`${url}/signup`, 'POST', body);
+      const { Status, result, ...others } = answer.body as Record<string, unknown>;
+      assert.deepEqual([answer.status, Status, typeof result, others], [400, 'Error', 'string', {}], JSON.stringify(body));
+    }
+    assert.deepEqual(users.inserted, []);
+    assert.equal((await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' })).status, 200);
+  });
+});
+
+test('only username and password are read from a body, whatever else it carries', async () => {
+  const users = new WatchedStore();
+  await withApp({ users }, async ({ url }) => {
+    const body =
+      '{"id":"root","__proto__":{"admin":true},"constructor":1,"passwordHash":"x","createdAt":"then",' +
+      '"username":"joe","password":"pass","role":"admin"}';
+    assert.equal((await send(`${url}/signup`, 'POST', body)).status, 200);
+    const inherited = '{"__proto__":{"username":"ann","password":"pass"}}';
+    assert.equal((await send(`${url}/signup`, 'POST', inherited)).status, 400);
+    assert.equal((await send(`${url}/auth`, 'POST', inherited)).status, 401);
+  });
+  assert.equal(users.inserted.length, 1);
+  const [{ id, username, passwordHash, createdAt, ...others }] = users.inserted as [User];
+  assert.deepEqual([id, username, others], ['joe', 'joe', {}]);
+  assert.match(passwordHash, /^\$scrypt\$ln=1,r=8,p=1\$/);
+  assert.ok(Math.abs(Date.parse(createdAt) - Date.now()) < 30_000);
+});
+
+test('names that every object inherits are ordinary names', async () => {
+  await withApp({}, async ({ url }) => {
+    for (const username of INHERITED_NAMES) {
+      const body = { username, password: 'a password' };
+      assert.equal((await send(`${url}/auth`, 'POST', body)).status, 401, username);
+      assert.equal((await send(`${url}/signup`, 'POST', body)).status, 200, username);
+      const { access_token: token } = (await send(`${url}/auth`, 'POST', body)).body as { access_token: string };
+      const hello = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      assert.deepEqual(hello.body, { Status: 'Success', result: `Hello ${username}` });
+    }
+  });
+});
+
+test('a body of another content type, charset or encoding is a 415', async () => {
+  const refused: readonly Record<string, string>[] = [
+    { 'Content-Type': 'text/plain' },
+    { 'Content-Type': 'application/x-www-form-urlencoded' },
+    { 'Content-Type': 'multipart/form-data; boundary=x' },
+    { 'Content-Type': 'application/jsonp' },
+    { 'Content-Type': 'text/application/json' },
+    { 'Content-Type': 'application/json; charset=latin1' },
+    { 'Content-Type': 'application/json; charset=utf-16' },
+    { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' },
+  ];
+  const accepted = ['application/json', 'APPLICATION/JSON ; Charset="UTF-8"', 'application/json;charset=utf8'];
+  const credentials = { username: 'joe', password: 'pass' };
+  await withApp({}, async ({ url }) => {
+    for (const headers of refused) {
+      for (const path of ['/signup', '/auth']) {
+        const { status, body } = await send(`${url}${path}`, 'POST', credentials, headers);
+        const description = 'The body must be application/json in UTF-8';
+        const expected = { status_code: 415, error: 'Unsupported Media Type', description };
+        assert.deepEqual([status, body], [415, expected], JSON.stringify(headers));
+      }
+    }
+    for (const type of accepted) {
+      assert.equal((await send(`${url}/auth`, 'POST', credentials, { 'Content-Type': type })).status, 401, type);
+    }
+    const untyped = await fetch(`${url}/auth`, { method: 'POST', body: Buffer.from(JSON.stringify(credentials)) });
+    assert.equal(untyped.status, 415);
+  });
+});
+
+test('a body of 16 KiB is read, one byte more is a 413, with and without its length declared', async () => {
+  const padded = (bytes: number) => `{"username":"joe","password":"pass"${' '.repeat(bytes - 36)}}`;
+  const chunked = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
+  await withApp({}, async ({ url, port }) => {
+    assert.equal(padded(16 * KIB).length, 16 * KIB);
+    assert.equal((await send(`${url}/auth`, 'POST', padded(16 * KIB))).status, 401);
+    const tooLarge = { status_code: 413, error: 'Content Too Large', description: 'The body is too large' };
+    for (const bytes of [16 * KIB + 1, 100 * KIB, 1024 * KIB]) {
+      const { status, body } = await send(`${url}/auth`, 'POST', padded(bytes));
+      assert.deepEqual([status, body], [413, tooLarge]);
+    }
+    const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    // Refused by its length alone: none of the body ever comes.
+    assert.match(await sendRaw(port, `${head}Content-Length: 1000000\r\n\r\n`), /^HTTP\/1\.1 413 /);
+    for (const [bytes, status] of [[16 * KIB, 401], [16 * KIB + 1, 413], [100 * KIB, 413]] as const) {
+      const request = `${head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n${chunked(padded(bytes))}`;
+      assert.match(await sendRaw(port, request), new RegExp(`^HTTP/1\\.1 ${status} `));
+    }
+  });
+});
+
+test('an unknown path is a 404 and a wrong method a 405 that names the right ones', async () => {
+  const paths = ['/', '/hell', '/hello/', '/Hello', '//hello', '/hello%00', '/%68ello', '/../hello', '/__proto__'];
+  await withApp({}, async ({ port, url }) => {
+    for (const path of paths) {
+      // fetch would tidy the path up.
+      const answer = await sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n/, path);
+      const body = '{"status_code":404,"error":"Not Found","description":"There is nothing at this path"}';
+      assert.ok(answer.endsWith(`\r\n\r\n${body}\n`), path);
+    }
+    const description = 'This path does not answer this method';
+    const refused = { status_code: 405, error: 'Method Not Allowed', description };
+    const rows: readonly [path: string, allow: string, methods: readonly string[]][] = [
+      ['/hello', 'GET, HEAD', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
+      ['/auth', 'POST', ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
+      ['/signup', 'POST', ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
+    ];
+    for (const [path, allow, methods] of rows) {
+      for (const method of methods) {
+        const { status, body, headers } = await send(`${url}${path}`, method);
+        assert.deepEqual([status, body, headers.get('allow')], [405, refused, allow], `${method} ${path}`);
+      }
+    }
+    const head = await fetch(`${url}/hello`, { method: 'HEAD' });
+    assert.deepEqual([head.status, await head.text()], [401, '']);
+    assert.equal(head.headers.get('content-length'), '110', 'HEAD tells the length that GET would have');
+    assert.equal((await send(`${url}/hello?a=b`, 'GET')).status, 401, 'a query is not part of the path');
+    assert.equal((await send(`${url}/${'x'.repeat(2047)}`, 'GET')).status, 404);
+    assert.equal((await send(`${url}/${'x'.repeat(2048)}`, 'GET')).status, 414);
+  });
+});
+
+test('what is no HTTP request is answered with a status and the end of the connection', async () => {
+  const rows: readonly [request: string, status: RegExp][] = [
+    ['garbage\r\n\r\n', /^HTTP\/1\.1 400 Bad Request\r\n/],
+    ['GET /hello HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400 /],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', /^HTTP\/1\.1 400 /],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', /^HTTP\/1\.1 400 /],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nA\0: b\r\n\r\n', /^HTTP\/1\.1 400 /],
+    [`GET /hello HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(20_000)}\r\n\r\n`, /^HTTP\/1\.1 431 /],
+    ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /^HTTP\/1\.1 400 /],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 401 /],
+    ['GET http://x/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 401 /],
+    ['GET /hello HTTP/1.0\r\n\r\n', /^HTTP\/1\.1 401 /],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nExpect: gold\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 401 /],
+    ['OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 404 /],
+  ];
+  await withApp({}, async ({ port, url }) => {
+    for (const [request, status] of rows) {
+      const answer = await sendRaw(port, Buffer.from(request, 'latin1'));
+      assert.match(answer, status, request.slice(0, 80));
+      const [head = '', body = ''] = answer.split('\r\n\r\n');
+      assert.match(head, /\r\nContent-Type: application\/json/);
+      assert.match(head, new RegExp(`\r\nContent-Length: ${body.length}(\r\n|$)`));
+      assert.equal((JSON.parse(body) as { status_code: number }).status_code, Number(head.slice(9, 12)));
+      assert.equal((await send(`${url}/hello`, 'GET')).status, 401, 'and the server goes on');
+    }
+  });
+});
+
+test('two Authorization headers are refused, whichever of them is good', async () => {
+  await withApp({}, async ({ url, port }) => {
+    await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' });
+    const login = await send(`${url}/auth`, 'POST', { username: 'joe', password: 'pass' });
+    const good = `Authorization: JWT ${(login.body as { access_token: string }).access_token}\r\n`;
+    const request = (headers: string) => `GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${headers}\r\n`;
+    assert.match(await sendRaw(port, request(good)), /^HTTP\/1\.1 200 /);
+    for (const bad of ['Authorization: JWT x\r\n', 'authorization: Basic eDp4\r\n', good]) {
+      assert.match(await sendRaw(port, request(good + bad)), /^HTTP\/1\.1 401 /);
+      assert.match(await sendRaw(port, request(bad + good)), /^HTTP\/1\.1 401 /);
+    }
+  });
+});
+
+test('every answer is JSON that no cache keeps and no browser guesses at', async () => {
+  await withApp({}, async ({ url }) => {
+    for (const [path, method, body] of [['/hello', 'GET'], ['/auth', 'POST', {}], ['/x', 'GET'], ['/auth', 'GET']] as const) {
+      const { headers } = await send(`${url}${path}`, method, body);
+      assert.equal(headers.get('content-type'), 'application/json');
+      assert.equal(headers.get('cache-control'), 'no-store');
+      assert.equal(headers.get('x-content-type-options'), 'nosniff');
+      assert.ok(Number(headers.get('content-length')) > 0);
+      assert.equal(headers.get('x-powered-by'), null);
+    }
+  });
+});
+
+test('a handler that fails is a 500 that tells nothing, and is reported once', async () => {
+  const reported: unknown[] = [];
+  const router = new Router({ onError: (error) => reported.push(error) });
+  const secretive = new Error('the marker 4711');
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  router
+    .get('/throws', () => {
+      throw secretive;
+    })
+    .get('/rejects', async () => Promise.reject(secretive))
+    .get('/throws-text', () => {
+      throw 'the marker 4711';
+    })
+    .get('/circular', () => circular)
+    .get('/bad-header', () => new Reply(200, 1, { 'X-Bad': 'a\r\nb: c' }))
+    .get('/works', () => new Reply(201, ['it works'], { 'X-Good': 'yes' }))
+    .get('/nothing', () => undefined);
+  const server = await listen(router, { port: 0 });
+  try {
+    const failing = ['/throws', '/rejects', '/throws-text', '/circular', '/bad-header'];
+    for (const path of failing) {
+      const { status, body } = await send(`${server.url}${path}`, 'GET');
+      const description = 'The server failed to answer this request';
+      assert.deepEqual([status, body], [500, { status_code: 500, error: 'Internal Server Error', description }], path);
+    }
+    assert.equal(reported.length, failing.length);
+    assert.deepEqual(reported.slice(0, 3), [secretive, secretive, 'the marker 4711']);
+    const works = await send(`${server.url}/works`, 'GET');
+    assert.deepEqual([works.status, works.body, works.headers.get('x-good')], [201, ['it works'], 'yes']);
+    assert.deepEqual((await send(`${server.url}/nothing`, 'GET')).body, null);
+  } finally {
+    await server.close();
+  }
+});
+
+test('a router takes paths, handlers and routes that make sense', () => {
+  const router = new Router();
+  const handler = () => 1;
+  for (const path of ['', 'hello', 'http://x/hello', '/a?b', '/a#b', '/a b', ...NOT_STRINGS]) {
+    assert.throws(() => router.get(path as string, handler), { name: 'TypeError', message: /^"path" expected / });
+  }
+  assert.throws(() => router.get('/a', 'handler' as never), { name: 'TypeError', message: /^"handler" expected / });
+  router.get('/a', handler).post('/a', handler);
+  assert.throws(() => router.get('/a', handler), { name: 'TypeError', message: /^"path" expected / });
+  assert.throws(() => new Router({ onerror: handler } as never), { name: 'TypeError', message: /^"onerror" expected / });
+});
+
+test('listen checks its options, says where it listens and rejects where it cannot', async () => {
+  const app = new Router();
+  for (const port of [-1, 65_536, 1.5, NaN, '3000', null]) {
+    await assert.rejects(listen(app, { port: port as number }), { message: /^"port" expected a whole number / });
+  }
+  await assert.rejects(listen(app, { host: '' }), { message: /^"host" expected / });
+  await assert.rejects(listen(app, { hots: 'x' } as never), { message: /^"hots" expected / });
+  await assert.rejects(listen({} as never), { message: /^"app" expected / });
+  const first = await listen(app, { port: 0 });
+  assert.equal(first.url, `http://127.0.0.1:${first.port}`);
+  await assert.rejects(listen(app, { port: first.port }), { code: 'EADDRINUSE' });
+  await first.close();
+});
+
+test('close answers what is in flight, refuses what comes, and ends idle connections', async () => {
+  const [entered, enter] = signal();
+  const [released, release] = signal();
+  const slow = async () => {
+    enter();
+    await released;
+    return 'done';
+  };
+  const server = await listen(new Router().get('/slow', slow).get('/quick', () => 'quick'), { port: 0 });
+  const idle = connect(server.port, '127.0.0.1');
+  idle.write('GET /quick HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((resolve) => idle.once('data', resolve));
+  const idleEnded = new Promise((resolve) => idle.once('close', resolve));
+  const answer = sendRaw(server.port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
+  await entered;
+  const closed = server.close();
+  await idleEnded;
+  await assert.rejects(fetch(`${server.url}/quick`), 'nobody listens any more');
+  release();
+  assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*"done"\n$/);
+  await closed;
+});
+
+/** A promise and what keeps it. */
+function signal(): [promise: Promise<void>, resolve: () => void] {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => (resolve = done));
+  return [promise, resolve];
+}
