@@ -2,7 +2,7 @@
 import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './auth/accounts.ts';
 import { JWT_AUTH_OPTION_CHECKS, JwtAuth, type JwtAuthOptions } from './auth/jwt-auth.ts';
 import { AuthError, pickOptions, readOptions } from './errors.ts';
-import { pathCheck, Router, ROUTER_OPTION_CHECKS, type HttpRequest, type RouterOptions } from './http/router.ts';
+import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
 import type { User } from './users/store.ts';
 
 type Hooks = Omit<JwtAuthOptions<User>, 'authenticate' | 'identity'>;
@@ -28,7 +28,7 @@ export function createApp(options: AppOptions): Router {
   const auth = new JwtAuth<User>({ ...pickOptions<Hooks>(own, HOOK_CHECKS), ...accounts.handlers });
   const app = new Router(pickOptions(own, ROUTER_OPTION_CHECKS));
   app.post('/signup', async (request) => {
-    await accounts.signup(await signupBody(request));
+    await accounts.signup(await request.json().catch(refuseSignup));
     return { Status: 'Success', result: 'User created' };
   });
   const greet = auth.required((_request, user) => ({ Status: 'Success', result: `Hello ${user.username}` }));
@@ -36,11 +36,7 @@ export function createApp(options: AppOptions): Router {
 }
 
 /** Whatever makes a signup a bad request is told in the shape of a signup. */
-async function signupBody(request: HttpRequest): Promise<unknown> {
-  try {
-    return await request.json();
-  } catch (error) {
-    if (!(error instanceof AuthError) || error.status !== 400) throw error;
-    throw new AuthError('ERR_SIGNUP_BODY', { description: error.description });
-  }
+function refuseSignup(error: unknown): never {
+  if (!(error instanceof AuthError) || error.status !== 400) throw error;
+  throw new AuthError('ERR_SIGNUP_BODY', { description: error.description });
 }

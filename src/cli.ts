@@ -16,6 +16,8 @@ import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
 import type { UserStore } from './users/store.ts';
 
+const MANIFEST = new URL('../package.json', import.meta.url);
+
 const HELP = `Usage: latchkey <command>
 
   serve              sign-up and login over HTTP: POST /signup, POST /auth, GET /hello
@@ -58,7 +60,7 @@ class UsageError extends Error {}
 async function main([command, ...args]: string[]): Promise<void> {
   const isHelp = [command, ...args].some((arg) => arg === '--help' || arg === '-h') || command === 'help';
   if (isHelp) console.log(command === 'serve' ? SERVE_HELP : HELP);
-  else if (command === '--version') console.log(await version());
+  else if (command === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
   else if (command === 'serve') await serve(readArguments({ args, options: SERVE_FLAGS }).values);
   else if (command === 'secret') console.log(readArguments({ args }) && generateSecret());
   else if (command === 'inspect') await inspect(readArguments({ args, allowPositionals: true }).positionals);
@@ -114,11 +116,6 @@ async function inspect([token, ...others]: string[]): Promise<void> {
     if (isTime) console.log(`${name} is ${new Date(Number(value) * 1000).toISOString()}`);
   }
   console.log('The signature was not checked: anybody may have written this.');
-}
-
-async function version(): Promise<unknown> {
-  const manifest: { version?: unknown } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
-  return manifest.version;
 }
 
 type Arguments<Config extends ParseArgsConfig> = ReturnType<typeof parseArgs<Config>>;

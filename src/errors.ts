@@ -130,11 +130,7 @@ export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
  * @throws TypeError if it is not an object, has a member that `checks` does not name or lacks one that is required; and
  *   what the checks throw
  */
-export function readOptions<T extends object>(
-  options: T,
-  checks: Checks<T>,
-  required: readonly (keyof T & string)[] = [],
-): T {
+export function readOptions<T extends object>(options: T, checks: Checks<T>, required: (keyof T & string)[] = []): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(`"options" expected an object, got ${describe(options)}`);
   }
@@ -155,51 +151,41 @@ export function pickOptions<T extends object>(options: T, checks: Checks<T>): T 
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(checks, name))) as T;
 }
 
-/** A finite number of at least 0. */
-export const amount: Check = (name, value) => {
-  const expected = `"${name}" expected a finite number of at least 0, got ${describe(value)}`;
-  if (typeof value !== 'number') throw new TypeError(expected);
-  if (!Number.isFinite(value) || value < 0) throw new RangeError(expected);
-};
+/** A check in the one grammar. A value of type `type` that fails is out of bounds; any other is of the wrong kind. */
+export function expecting(expected: string, isExpected: (value: unknown) => boolean, type?: 'number'): Check {
+  return (name, value) => {
+    if (isExpected(value)) return;
+    const message = `"${name}" expected ${expected}, got ${describe(value)}`;
+    throw typeof value === type ? new RangeError(message) : new TypeError(message);
+  };
+}
 
-/** A whole number from `min` to `max`. */
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
+
+export const text: Check = expecting('a string that is not empty', isText);
+
+export const callable: Check = expecting('a function', (value) => typeof value === 'function');
+
+export const amount: Check = expecting(
+  'a finite number of at least 0',
+  (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0,
+  'number',
+);
+
 export function integer(min: number, max: number): Check {
-  return (name, value) => {
-    const expected = `"${name}" expected a whole number from ${min} to ${max}, got ${describe(value)}`;
-    if (typeof value !== 'number') throw new TypeError(expected);
-    if (!Number.isSafeInteger(value) || value < min || value > max) throw new RangeError(expected);
-  };
+  const isWithin = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
+  return expecting(`a whole number from ${min} to ${max}`, isWithin, 'number');
 }
 
-/** A string with at least one character. */
-export const text: Check = (name, value) => {
-  if (typeof value === 'string' && value !== '') return;
-  throw new TypeError(`"${name}" expected a string that is not empty, got ${describe(value)}`);
-};
-
-/** A list of at least `min` strings, none of them empty. */
 export function texts(min: number): Check {
-  return (name, value) => {
-    const isText = (item: unknown) => typeof item === 'string' && item !== '';
-    if (Array.isArray(value) && value.length >= min && value.every(isText)) return;
-    throw new TypeError(`"${name}" expected a list of strings that are not empty, got ${describe(value)}`);
-  };
+  const isList = (value: unknown) => Array.isArray(value) && value.length >= min && value.every(isText);
+  return expecting('a list of strings that are not empty', isList);
 }
 
-/** A function. */
-export const callable: Check = (name, value) => {
-  if (typeof value === 'function') return;
-  throw new TypeError(`"${name}" expected a function, got ${describe(value)}`);
-};
-
-/** An object with the named methods. */
 export function having(...methods: readonly string[]): Check {
-  return (name, value) => {
-    if (typeof value === 'object' && value !== null) {
-      if (methods.every((method) => typeof Reflect.get(value, method) === 'function')) return;
-    }
-    throw new TypeError(`"${name}" expected an object with the methods ${methods.join(', ')}, got ${describe(value)}`);
-  };
+  const hasAll = (value: object) => methods.every((method) => typeof Reflect.get(value, method) === 'function');
+  const isIt = (value: unknown) => typeof value === 'object' && value !== null && hasAll(value);
+  return expecting(`an object with the methods ${methods.join(', ')}`, isIt);
 }
 
 /** Names the kind of a value, and the value itself only where it cannot be a secret. */

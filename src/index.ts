@@ -1,7 +1,7 @@
 /** The front door of latchkey: everything but the store contract, which needs a test runner. */
 export { createApp, type AppOptions } from './app.ts';
 export { Accounts, type AccountsOptions } from './auth/accounts.ts';
-export { currentIdentity, JwtAuth, type AuthRequest, type GuardedHandler, type HeaderSource } from './auth/jwt-auth.ts';
+export { currentIdentity, JwtAuth, type AuthRequest, type HeaderSource } from './auth/jwt-auth.ts';
 export type { IdentityClaims, JwtAuthOptions, Middleware } from './auth/jwt-auth.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
 export { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';

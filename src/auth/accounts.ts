@@ -61,7 +61,9 @@ export class Accounts {
    */
   async signup(input: unknown): Promise<User> {
     const { users, passwords } = this.#options;
-    const { username, password } = readCredentials(input);
+    const username = ownMember(input, 'username');
+    const password = ownMember(input, 'password');
+    if (typeof username !== 'string' || typeof password !== 'string') throw new AuthError('ERR_SIGNUP_BODY');
     const id = canonicalUsername(username);
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     await this.#checkNewPassword(password, username, id);
@@ -135,13 +137,6 @@ export class Accounts {
       if (!(error instanceof AuthError)) throw error;
     }
   }
-}
-
-function readCredentials(input: unknown): { username: string; password: string } {
-  const username = ownMember(input, 'username');
-  const password = ownMember(input, 'password');
-  if (typeof username === 'string' && typeof password === 'string') return { username, password };
-  throw new AuthError('ERR_SIGNUP_BODY');
 }
 
 /** @returns the member of what was sent, as long as it is its own: a body may carry a `__proto__` */

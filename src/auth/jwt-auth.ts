@@ -80,9 +80,6 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   errorReply: callable,
 };
 
-/** A handler for a router whose requests are at least a {@link HeaderSource}. */
-export type GuardedHandler<Request> = (request: Request) => Promise<unknown>;
-
 /** The least that Express, Connect, Polka and node:http have in common. */
 export type Middleware = (
   req: { readonly headers: Readonly<Record<string, string | string[] | undefined>>; identity?: unknown },
@@ -165,7 +162,7 @@ export class JwtAuth<Identity> {
   required<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
     options: { readonly realm?: string } = {},
-  ): GuardedHandler<Request> {
+  ): (request: Request) => Promise<unknown> {
     const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
     return (request) =>
       this.#answer(realm, async () => {
@@ -177,7 +174,7 @@ export class JwtAuth<Identity> {
   /** As required, but a request without a token reaches the handler too, with `undefined`. A bad token is refused. */
   optional<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
-  ): GuardedHandler<Request> {
+  ): (request: Request) => Promise<unknown> {
     return (request) =>
       this.#answer(this.#options.realm, async () => {
         const identity = await this.#identify(request);

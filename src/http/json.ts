@@ -15,11 +15,7 @@ export class Reply {
   readonly body: unknown;
   readonly headers: Readonly<Record<string, string | string[]>>;
 
-  /**
-   * @param status the HTTP status
-   * @param body any JSON value
-   * @param headers further headers
-   */
+  /** @param body any JSON value */
   constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
     this.status = status;
     this.body = body;

@@ -18,11 +18,7 @@ export interface Server {
   /** `http://` with the address and the port that it really has. */
   readonly url: string;
   readonly port: number;
-  /**
-   * Stops accepting, lets what is in flight end, and then ends every connection; after 10 seconds whatever is left.
-   *
-   * @returns when all connections are closed
-   */
+  /** Stops accepting and lets what is in flight end; done when all connections are closed, 10 seconds at the most. */
   close(): Promise<void>;
 }
 

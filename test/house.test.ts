@@ -1,0 +1,147 @@
+/**
+ * The plan of the house, held against the import lines, the line counts and the manifest: directions, the sealed room,
+ * the budgets, nothing at run time but Node.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name))
+  .sort();
+const codeOf = (path: string) => read(path).replaceAll(/\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm, '');
+const linesOf = (path: string) => read(path).split('\n').length - 1;
+
+/** Every module that a file imports or exports from, in a statement, a type or a call. */
+function importsOf(path: string): string[] {
+  return [...codeOf(path).matchAll(/\b(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map(([, name]) => {
+    assert.ok(name);
+    return name.startsWith('.') ? relative(root, join(root, dirname(path), name)) : name;
+  });
+}
+
+/** The first folder below src, or the file itself where it stands there alone. */
+const roomOf = (path: string) => path.split('/').slice(1, 2).join();
+
+/** Which rooms a room may import from, besides itself. */
+const DIRECTIONS: Record<string, readonly string[]> = {
+  'crypto': ['errors.ts'],
+  'users': ['errors.ts'],
+  'http': ['errors.ts'],
+  'auth': ['crypto', 'users', 'errors.ts'],
+  'app.ts': ['auth', 'users', 'http', 'errors.ts'],
+  'cli.ts': ['app.ts', 'auth', 'crypto', 'users', 'http', 'errors.ts'],
+  'index.ts': ['app.ts', 'auth', 'crypto', 'users', 'http', 'errors.ts'],
+  'errors.ts': [],
+};
+
+test('every import goes in the direction of the plan', () => {
+  assert.ok(files.length > 15);
+  for (const file of files) {
+    const room = roomOf(file);
+    const allowed = DIRECTIONS[room];
+    assert.ok(allowed, `${file} stands in a room that the plan does not have`);
+    for (const imported of importsOf(file)) {
+      if (imported.startsWith('node:')) continue;
+      assert.ok(existsSync(join(root, imported)), `${file} imports ${imported}, which is no file of the house`);
+      const target = roomOf(imported);
+      assert.ok(target === room || allowed.includes(target), `${file} imports ${imported}`);
+    }
+  }
+});
+
+test('auth knows no store but the port, and app and http nothing below them', () => {
+  for (const file of files.filter((name) => ['auth', 'app.ts'].includes(roomOf(name)))) {
+    const stores = importsOf(file).filter((imported) => roomOf(imported) === 'users');
+    assert.deepEqual(stores.filter((imported) => imported !== 'src/users/store.ts'), [], file);
+  }
+  assert.deepEqual(importsOf('src/app.ts').filter((imported) => roomOf(imported) === 'crypto'), []);
+});
+
+test('crypto imports node:crypto, itself and the errors, and nothing else', () => {
+  const allowed = (imported: string) =>
+    imported === 'node:crypto' || imported === 'src/errors.ts' || roomOf(imported) === 'crypto';
+  for (const file of files.filter((name) => roomOf(name) === 'crypto')) {
+    assert.deepEqual(importsOf(file).filter((imported) => !allowed(imported)), [], file);
+  }
+  assert.ok(importsOf('src/crypto/jwt.ts').includes('node:crypto'), 'the import lines are found');
+});
+
+test('no file imports the front door, and no imports go in a circle', () => {
+  const graph = new Map(files.map((file) => [file, importsOf(file).filter((name) => !name.startsWith('node:'))]));
+  const visit = (file: string, path: readonly string[]): void => {
+    assert.ok(!path.includes(file), `a circle: ${[...path, file].join(' -> ')}`);
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+  };
+  for (const file of files) {
+    visit(file, []);
+    assert.ok(!graph.get(file)?.includes('src/index.ts'), file);
+  }
+});
+
+test('nothing is imported at run time but modules of Node, by their full name', () => {
+  for (const file of files) {
+    for (const imported of importsOf(file).filter((name) => !name.startsWith('src/'))) {
+      assert.match(imported, /^node:/, file);
+      assert.ok(builtinModules.includes(imported.slice(5)) || imported === 'node:test', `${file} imports ${imported}`);
+    }
+  }
+});
+
+test('only the command touches the console, the arguments, the environment and signals', () => {
+  for (const file of files.filter((name) => name !== 'src/cli.ts')) {
+    assert.ok(!/\bconsole\b|\bprocess\.|\bargv\b|\benv\b/.test(codeOf(file)), file);
+  }
+  assert.match(read('src/cli.ts'), /console\.log/);
+});
+
+test('there is no file of utilities, and no any', () => {
+  for (const file of files) {
+    assert.doesNotMatch(file, /util|helper|common|misc/i);
+    assert.ok(!/\bas any\b|: any\b|<any>/.test(codeOf(file)), file);
+    assert.ok(!/@ts-(ignore|nocheck|expect-error)/.test(read(file)), file);
+  }
+});
+
+test('the house stays within its budgets of lines', () => {
+  const total = (names: readonly string[]) => names.reduce((sum, name) => sum + linesOf(name), 0);
+  const crypto = total(files.filter((name) => roomOf(name) === 'crypto'));
+  const all = total(files);
+  assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
+  assert.ok(all <= 2500, `src has ${all} lines, and may have 2500`);
+  for (const file of files) {
+    assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
+    const long = read(file).split('\n').findIndex((line) => line.length > 120);
+    assert.equal(long, -1, `${file}, line ${long + 1} is longer than 120 columns`);
+  }
+});
+
+test('the manifest promises what the card fixes', () => {
+  const manifest = JSON.parse(read('package.json')) as Record<string, unknown> & { exports: Record<string, unknown> };
+  assert.deepEqual(manifest['dependencies'] ?? {}, {});
+  for (const kind of ['peerDependencies', 'optionalDependencies', 'bundledDependencies']) {
+    assert.equal(manifest[kind], undefined, kind);
+  }
+  const development = Object.keys(manifest['devDependencies'] as object).sort();
+  assert.deepEqual(development, ['@types/node', 'tsx', 'typescript']);
+  assert.deepEqual(manifest['engines'], { node: '>=20.19' });
+  assert.deepEqual([manifest['type'], manifest['license']], ['module', 'MIT']);
+  assert.deepEqual(manifest['bin'], { latchkey: 'dist/cli.js' });
+  assert.deepEqual(manifest['files'], ['dist', 'src']);
+  const entries = ['.', './jwt', './password', './store-contract', './package.json'];
+  assert.deepEqual(Object.keys(manifest.exports), entries);
+  const installHooks = Object.keys(manifest['scripts'] as object).filter((name) => /install|^prepare$/.test(name));
+  assert.deepEqual(installHooks, [], 'nothing runs at an install');
+});
+
+test('the top level holds what the card lists, and nothing beside it', () => {
+  const listed = ['package.json', 'tsconfig.json', 'src', 'test', 'bench', 'README.md', 'LICENSE', 'package-lock.json'];
+  const unlisted = ['.gitignore', '.ci', '.git', 'node_modules', 'dist', 'latchkey-data'];
+  for (const name of readdirSync(root)) assert.ok([...listed, ...unlisted].includes(name), name);
+});
