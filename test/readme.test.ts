@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,20 +23,30 @@ const blocks = (language: string) =>
 const tsx = import.meta.resolve('tsx');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
-/** A folder of a user's own, in which the package is built and installed as npm would. */
+/** A folder of a user's own, with the package as it is packed from a clone. */
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
 const installed = join(folder, 'node_modules/latchkey');
 
 before(async () => {
-  mkdirSync(installed, { recursive: true });
-  for (const name of ['package.json', 'README.md', 'src']) cpSync(join(root, name), join(installed, name), { recursive: true });
-  symlinkSync(join(root, 'node_modules/@types'), join(folder, 'node_modules/@types'));
-  await run(process.execPath, [tsc, '--project', root, '--outDir', join(installed, 'dist')]);
+  const clone = join(folder, 'clone');
+  for (const name of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'src']) {
+    cpSync(join(root, name), join(clone, name), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
+  await run('npm', ['pack'], { cwd: clone });
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  await run('npm', ['install', '--offline', './clone/latchkey-0.1.0.tgz'], { cwd: folder });
+  symlinkSync(join(root, 'node_modules/@types'), join(folder, 'node_modules/@types'));
   blocks('ts').forEach((code, index) => writeFileSync(join(folder, `block-${index}.ts`), code));
 });
 
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the package holds what it lists, and brings nothing else', () => {
+  const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: object };
+  assert.deepEqual(Object.keys(lock.packages), ['', 'node_modules/latchkey']);
+  assert.deepEqual(readdirSync(installed).sort(), ['LICENSE', 'README.md', 'dist', 'package.json', 'src']);
+});
 
 /** Runs a script of the folder and answers what it prints. */
 async function output(...args: string[]): Promise<string> {
