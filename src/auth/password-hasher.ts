@@ -34,8 +34,8 @@ export class PasswordHasher {
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: PasswordHasherOptions = {}) {
-    const own = readOptions(options, OPTION_CHECKS);
-    const { logN = 17, r = 8, p = 1, maxConcurrent = 3, maxQueued = 8 * maxConcurrent } = own;
+    const { logN = 17, r = 8, p = 1, ...queue } = readOptions(options, OPTION_CHECKS);
+    const { maxConcurrent = 3, maxQueued = 8 * maxConcurrent } = queue;
     this.#cost = { logN, r, p };
     this.#queue = new WorkQueue(maxConcurrent, maxQueued);
     if (isAffordable(this.#cost)) return;
