@@ -19,7 +19,6 @@ const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER
 
 /**
  * Puts the three routes together.
- *
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
 export function createApp(options: AppOptions): Router {

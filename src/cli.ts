@@ -1,9 +1,10 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 /**
  * The command. The only file that touches the process: its arguments, its environment, its console and its signals.
  * Exit codes: 0 done, 1 it could not be done, 2 it was not asked for rightly.
  */
-import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { chmod, link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { createApp } from './app.ts';
@@ -11,7 +12,7 @@ import { PasswordHasher } from './auth/password-hasher.ts';
 import { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';
 import { AuthError } from './errors.ts';
 import { listen, type Server } from './http/server.ts';
-import { ignore, makeFolder } from './users/folder.ts';
+import { ignore, makeFolder, syncFolder } from './users/folder.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
 import type { UserStore } from './users/store.ts';
@@ -43,16 +44,13 @@ The secret is LATCHKEY_SECRET, or <data>/secret, which is made on the first star
 const SERVE_FLAGS = {
   'host': { type: 'string' },
   'port': { type: 'string' },
+  'env-file': { type: 'string' },
   'data': { type: 'string', default: './latchkey-data' },
   'users': { type: 'string', default: 'file' },
   'lifetime': { type: 'string', default: '3000' },
   'min-password-length': { type: 'string', default: '8' },
   'scrypt-cost': { type: 'string', default: '17' },
-  'env-file': { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
-
-/** npm passes on the Ctrl-C that the terminal has sent already: two signals this close together are one. */
-const SAME_SIGNAL_MS = 250;
 
 /** It was not asked for rightly. */
 class UsageError extends Error {}
@@ -93,7 +91,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
     }
     const passwords = new PasswordHasher({ logN });
     const app = createApp({ secret, users, passwords, lifetimeSeconds, minPasswordLength, onError: logError });
-    const server = await attempt('no listening', () => listen(app, { host, port }), 'use another --port or --host');
+    const server = await attempt('cannot listen', () => listen(app, { host, port }), 'use another --port or --host');
     stopOnSignal(server, users);
     const usersPlace = flags.users === 'memory' ? 'in memory until it stops' : `in ${usersPath}`;
     console.log(`latchkey listens on ${server.url}, users ${usersPlace}, secret in ${secretPlace}. Try it:\n`);
@@ -112,8 +110,8 @@ async function inspect([token, ...others]: string[]): Promise<void> {
   const show = (value: object) => JSON.stringify(value, null, 2).replace(/[^\P{C}\n]/gu, escape);
   console.log(`header ${show(header)}\nclaims ${show(claims)}`);
   for (const [name, value] of Object.entries(claims)) {
-    const isTime = ['exp', 'iat', 'nbf'].includes(name) && Math.abs(Number(value)) <= 8.64e12;
-    if (isTime) console.log(`${name} is ${new Date(Number(value) * 1000).toISOString()}`);
+    const isTime = ['exp', 'iat', 'nbf'].includes(name) && typeof value === 'number' && Math.abs(value) <= 8.64e12;
+    if (isTime) console.log(`${name} is ${new Date(value * 1000).toISOString()}`);
   }
   console.log('The signature was not checked: anybody may have written this.');
 }
@@ -124,7 +122,7 @@ function readArguments<const Config extends ParseArgsConfig>(config: Config): Ar
   try {
     return parseArgs(config);
   } catch (error) {
-    // Its first sentence tells what is wrong, and then it guesses. An argument is not repeated: it may be a token.
+    // An argument is not repeated: it may be a token.
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError('there is an argument too many');
     throw new UsageError(message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, ''));
@@ -151,25 +149,27 @@ async function makeSecret(path: string): Promise<boolean> {
   const isThere = await stat(path).then(() => true, ignore('ENOENT'));
   if (isThere) return false;
   await makeFolder(dirname(path));
-  const draft = `${path}.${process.pid}`;
+  const draft = `${path}.${randomUUID()}`;
   try {
     await writeFile(draft, `${generateSecret()}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    // The umask may have taken more from the mode than it should.
+    await chmod(draft, 0o600);
     await link(draft, path).catch(ignore('EEXIST'));
   } finally {
     await rm(draft, { force: true });
   }
+  await syncFolder(dirname(path));
   return true;
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
 function stopOnSignal(server: Server, users: UserStore): void {
-  let stoppingSince: number | undefined;
+  let stoppedAt: number | undefined;
   const stop = async () => {
-    if (stoppingSince !== undefined) {
-      if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
-      return;
-    }
-    stoppingSince = performance.now();
+    // npm passes on the Ctrl-C that the terminal has sent already: two signals within 250 ms are one.
+    if (stoppedAt !== undefined && performance.now() - stoppedAt > 250) process.exit(1);
+    if (stoppedAt !== undefined) return;
+    stoppedAt = performance.now();
     await server.close();
     await users.close?.();
   };
@@ -208,8 +208,11 @@ function reasonOf(error: unknown): string {
 
 function fail(error: unknown): void {
   const isUsage = error instanceof UsageError;
-  console.error(`latchkey: ${reasonOf(error)}${isUsage ? ' (see: latchkey --help)' : ''}`);
+  const help = process.argv[2] === 'serve' ? 'latchkey serve --help' : 'latchkey --help';
+  console.error(`latchkey: ${reasonOf(error)}${isUsage ? ` (see: ${help})` : ''}`);
   process.exitCode = isUsage ? 2 : 1;
 }
 
+// Whoever reads the output, a pager or a log collector, may go away. That is no reason to end a server.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 await main(process.argv.slice(2)).catch(fail);

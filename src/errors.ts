@@ -39,7 +39,7 @@ export const ERRORS = {
   ERR_USER_EXISTS: [400, 'Signup refused', 'User already exists'],
   ERR_PASSWORD_TOO_SHORT: [400, 'Signup refused', 'Password is too short'],
   ERR_PASSWORD_TOO_LONG: [400, 'Signup refused', 'Password is too long'],
-  ERR_PASSWORD_INVALID: [400, 'Signup refused', 'Password is not valid Unicode text'],
+  ERR_PASSWORD_INVALID: [400, 'Signup refused', 'Password is not Unicode text without NUL'],
   ERR_PASSWORD_FORBIDDEN: [400, 'Signup refused', 'Password is too easy to guess'],
 
   // The HTTP request itself.
@@ -125,7 +125,6 @@ export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
 /**
  * Reads an options object once. Only its own members count, so that nothing inherited slips past the checks, and one
  * that is undefined is as good as absent.
- *
  * @returns a copy of what was given
  * @throws TypeError if it is not an object, has a member that `checks` does not name or lacks one that is required; and
  *   what the checks throw
@@ -134,7 +133,7 @@ export function readOptions<T extends object>(options: T, checks: Checks<T>, req
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(`"options" expected an object, got ${describe(options)}`);
   }
-  const own: T = { ...options };
+  const own: T = Object.assign(Object.create(null), options);
   for (const name of Object.keys(own) as (keyof T & string)[]) {
     if (!Object.hasOwn(checks, name)) {
       throw new TypeError(`"${name}" expected one of ${Object.keys(checks).join(', ')}, got an unknown option`);
@@ -163,14 +162,9 @@ export function expecting(expected: string, isExpected: (value: unknown) => bool
 const isText = (value: unknown) => typeof value === 'string' && value !== '';
 
 export const text: Check = expecting('a string that is not empty', isText);
-
 export const callable: Check = expecting('a function', (value) => typeof value === 'function');
-
-export const amount: Check = expecting(
-  'a finite number of at least 0',
-  (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0,
-  'number',
-);
+const isAmount = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
+export const amount: Check = expecting('a finite number of at least 0', isAmount, 'number');
 
 export function integer(min: number, max: number): Check {
   const isWithin = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
@@ -178,7 +172,7 @@ export function integer(min: number, max: number): Check {
 }
 
 export function texts(min: number): Check {
-  const isList = (value: unknown) => Array.isArray(value) && value.length >= min && value.every(isText);
+  const isList = (value: unknown) => Array.isArray(value) && value.length >= min && [...value].every(isText);
   return expecting('a list of strings that are not empty', isList);
 }
 

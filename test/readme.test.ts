@@ -114,7 +114,7 @@ test('the four lines for curl do what the text under them says', async () => {
   assert.equal(commands.trim().split('\n').length, 4);
   const port = await freePort();
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  const [node, ...args] = scripts.start.split(' ');
+  const [, node, ...args] = scripts.start.split(' ');
   assert.equal(node, 'node');
   const flags = ['--port', String(port), '--data', join(folder, 'data')];
   const child = spawn(process.execPath, [...args, ...flags], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -26,9 +26,7 @@ export interface AccountsOptions {
 export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   users: having('find', 'insert', 'update'),
   passwords: having('hash', 'verify', 'needsRehash'),
-  minPasswordLength: integer(1, 1024),
-  maxPasswordLength: integer(1, 1024),
-  isForbidden: callable,
+  minPasswordLength: integer(1, 1024), maxPasswordLength: integer(1, 1024), isForbidden: callable,
 };
 
 /** The accounts of a service. */
@@ -53,7 +51,6 @@ export class Accounts {
 
   /**
    * Makes an account.
-   *
    * @param input whatever was sent. Its own members `username` and `password` are read, and nothing else.
    * @returns the new user, once the store has it
    * @throws AuthError ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS, ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG,
@@ -77,7 +74,6 @@ export class Accounts {
 
   /**
    * Checks a username and a password. A hash that is weaker than those made now is made anew on the way.
-   *
    * @returns the user, or undefined if there is no such user or the password is another
    * @throws AuthError ERR_BUSY, ERR_STORE
    */
@@ -105,7 +101,7 @@ export class Accounts {
     const { minPasswordLength: min, maxPasswordLength: max, isForbidden } = this.#options;
     // Before it is normalised, which would take long.
     if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
-    if (!password.isWellFormed()) throw new AuthError('ERR_PASSWORD_INVALID');
+    if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
     const length = [...password.normalize('NFC')].length;
     const description = `Password must have ${min} to ${max} characters`;
     if (length < min) throw new AuthError('ERR_PASSWORD_TOO_SHORT', { description });
@@ -121,7 +117,7 @@ export class Accounts {
       return await passwords.verify(password, stored);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
-      if (error.code === 'ERR_PASSWORD_HASH') return passwords.verify(password, undefined);
+      if (error.code === 'ERR_PASSWORD_HASH' && stored !== undefined) return this.#isPassword(password, undefined);
       if (error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG') return false;
       throw error;
     }

@@ -3,7 +3,6 @@ import { AuthError, expecting, type Check } from '../errors.ts';
 
 /**
  * Reads `Authorization: <scheme> <token>`. Two parts, as the original system wanted them, and in its words.
- *
  * @param schemes those that are accepted, compared without regard to case (RFC 9110 §11.1)
  * @returns the token, or undefined if there is no such header
  * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN, ERR_AUTHORIZATION_SPACES

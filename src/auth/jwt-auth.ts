@@ -5,7 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions, type RegisteredClaims } from '../crypto/jwt.ts';
-import { AuthError, callable, describe, pickOptions, readOptions, text, type Checks } from '../errors.ts';
+import { AuthError, callable, describe, expecting, pickOptions, readOptions, text, type Checks } from '../errors.ts';
 import { ownMember } from './accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn } from './authorization.ts';
 
@@ -61,23 +61,19 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   readonly errorReply?: (error: AuthError) => unknown;
 }
 
+/** exp, nbf, iat, iss and aud have a meaning of their own, which a user's id would overwrite. */
+const identityClaimCheck = expecting(
+  'the name of a claim that has no meaning of its own',
+  (value) => typeof value === 'string' && !['', 'exp', 'nbf', 'iat', 'iss', 'aud'].includes(value),
+);
+
 /** The checks of {@link JwtAuthOptions}, for who takes these options and passes them on. */
 export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   ...JWT_OPTION_CHECKS,
-  authenticate: callable,
-  identity: callable,
-  realm: realmCheck,
-  schemes: schemesCheck,
-  usernameField: text,
-  passwordField: text,
-  identityClaim: text,
-  claims: callable,
-  header: callable,
-  encode: callable,
-  decode: callable,
-  tokenFrom: callable,
-  loginReply: callable,
-  errorReply: callable,
+  realm: realmCheck, schemes: schemesCheck,
+  usernameField: text, passwordField: text, identityClaim: identityClaimCheck,
+  authenticate: callable, identity: callable, claims: callable, header: callable, encode: callable, decode: callable,
+  tokenFrom: callable, loginReply: callable, errorReply: callable,
 };
 
 /** The least that Express, Connect, Polka and node:http have in common. */
@@ -86,8 +82,6 @@ export type Middleware = (
   res: { writeHead(status: number, headers: Record<string, string | string[]>): unknown; end(body: string): unknown },
   next: (error?: unknown) => void,
 ) => void;
-
-const JSON_HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 
 const current = new AsyncLocalStorage<unknown>();
 
@@ -101,7 +95,6 @@ export function currentIdentity<Identity>(): Identity | undefined {
 
 /**
  * Login and guard over one set of options.
- *
  * @typeParam Identity what `authenticate` and `identity` answer: any shape
  */
 export class JwtAuth<Identity> {
@@ -111,31 +104,29 @@ export class JwtAuth<Identity> {
   constructor(options: JwtAuthOptions<Identity>) {
     const checks: Checks<JwtAuthOptions<Identity>> = JWT_AUTH_OPTION_CHECKS;
     const own = readOptions(options, checks, ['authenticate', 'identity']);
+    const { secret, ...others } = own;
     const jwt = new Jwt(pickOptions(own, JWT_OPTION_CHECKS));
     this.#options = {
       realm: 'Login Required',
-      schemes: ['JWT', 'Bearer'],
-      usernameField: 'username',
-      passwordField: 'password',
-      identityClaim: 'identity',
+      usernameField: 'username', passwordField: 'password', identityClaim: 'identity',
       claims: (identity) => ({ [this.#options.identityClaim]: idOf(identity) }),
       header: () => undefined,
       encode: async (identity) => {
         const claims = await this.#options.claims(identity);
         const header = await this.#options.header(identity);
-        return jwt.sign({ ...claims }, { header });
+        return jwt.sign(claims as Record<string, unknown>, { header });
       },
       decode: (token) => jwt.verify(token),
       tokenFrom: (request) => tokenIn(request.header('authorization'), this.#options.schemes),
       loginReply: (token) => ({ access_token: token }),
       errorReply: (error) => error.body,
-      ...own,
+      ...others,
+      schemes: [...(own.schemes ?? ['JWT', 'Bearer'])],
     };
   }
 
   /**
    * The handler of `POST /auth`: trades a username and a password for a token. Bound, to be passed on as it is.
-   *
    * @throws AuthError ERR_CREDENTIALS, also where a field is missing, empty or no string; ERR_LOGIN_BODY if the body is
    *   no JSON object; and what `request.json` and `authenticate` throw
    */
@@ -150,12 +141,13 @@ export class JwtAuth<Identity> {
       if (!isGiven(username) || !isGiven(password)) throw new AuthError('ERR_CREDENTIALS');
       const identity = await authenticate(username, password);
       if (!isFound(identity)) throw new AuthError('ERR_CREDENTIALS');
-      return loginReply(await encode(identity), identity);
+      const token = await encode(identity);
+      if (typeof token !== 'string') throw unexpected('encode', 'a string', token);
+      return loginReply(token, identity);
     });
 
   /**
    * Guards a handler: it runs only for a request with a valid token of an existing user.
-   *
    * @param options a `realm` for this route alone
    * @returns a handler that throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN otherwise
    */
@@ -164,10 +156,11 @@ export class JwtAuth<Identity> {
     options: { readonly realm?: string } = {},
   ): (request: Request) => Promise<unknown> {
     const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
+    callable('handler', handler);
     return (request) =>
       this.#answer(realm, async () => {
         const identity = await this.#require(request);
-        return current.run(identity, handler, request, identity);
+        return current.run(identity, async () => handler(request, identity));
       });
   }
 
@@ -175,16 +168,16 @@ export class JwtAuth<Identity> {
   optional<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
   ): (request: Request) => Promise<unknown> {
+    callable('handler', handler);
     return (request) =>
       this.#answer(this.#options.realm, async () => {
         const identity = await this.#identify(request);
-        return current.run(identity, handler, request, identity);
+        return current.run(identity, async () => handler(request, identity));
       });
   }
 
   /**
    * The guard alone, for any framework.
-   *
    * @param authorization the value of the Authorization header
    * @returns the identity
    * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
@@ -205,9 +198,15 @@ export class JwtAuth<Identity> {
           current.run(identity, () => next());
         },
         (error: unknown) => {
-          if (!(error instanceof AuthError)) return next(error);
-          res.writeHead(error.status, { ...error.headers, ...JSON_HEADERS });
-          res.end(JSON.stringify(error.body));
+          try {
+            if (!(error instanceof AuthError)) throw error;
+            const body = JSON.stringify(error.body);
+            res.writeHead(error.status, { ...error.headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+            res.end(body);
+          } catch (failure) {
+            // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.
+            next(failure instanceof Error ? failure : new Error('a hook threw what is no Error', { cause: failure }));
+          }
         },
       );
     };
@@ -233,7 +232,8 @@ export class JwtAuth<Identity> {
     const decoded = await decode(token);
     if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
     const claims = decoded as IdentityClaims;
-    const found = await identity(identityClaim === 'identity' ? claims : { ...claims, identity: claims[identityClaim] });
+    const named = { ...claims, identity: ownMember(claims, identityClaim) };
+    const found = await identity(identityClaim === 'identity' ? claims : named);
     if (isFound(found)) return found;
     throw new AuthError('ERR_IDENTITY_UNKNOWN');
   }
@@ -260,7 +260,7 @@ function isFound<Identity>(identity: Identity | undefined | null | false): ident
 
 function idOf(identity: unknown): unknown {
   const id = typeof identity === 'object' && identity !== null ? Reflect.get(identity, 'id') : identity;
-  if (id !== undefined && id !== null && typeof id !== 'boolean') return id;
+  if (typeof id === 'string' || (typeof id === 'object' && id !== null) || Number.isFinite(id)) return id;
   throw unexpected('authenticate', 'an identity with an id, since there is no "claims" of your own', id);
 }
 

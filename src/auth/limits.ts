@@ -1,7 +1,4 @@
-/**
- * How much may go on at once. Each scrypt run takes 128·N·r bytes and a thread of libuv's pool, where the file system
- * works too.
- */
+/** How much may go on at once: a run of scrypt takes 128·N·r bytes and a thread that files need as well. */
 import { AuthError } from '../errors.ts';
 
 /** Runs jobs first come first served: so many at once, so many waiting, and no more. */

@@ -20,11 +20,8 @@ export interface PasswordHasherOptions {
 }
 
 const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
-  logN: integer(1, 20),
-  r: integer(1, 32),
-  p: integer(1, 16),
-  maxConcurrent: integer(1, 1024),
-  maxQueued: integer(0, 100_000),
+  logN: integer(1, 20), r: integer(1, 32), p: integer(1, 16),
+  maxConcurrent: integer(1, 1024), maxQueued: integer(0, 100_000),
 };
 
 /** Hashes and verifies passwords, first come first served. */

@@ -13,9 +13,10 @@ const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 /** In UTF-16 code units: many times what 80 code points may take before they are normalised. Bounds the work. */
 const MAX_LENGTH = 1024;
 
-/** @returns the id: NFKC, lower case, NFKC again, which is stable; undefined if it is not a username */
+/** @returns the id: NFKC, lower case, NFKC again, one sigma, which is stable; undefined if it is not a username */
 export function canonicalUsername(username: string): string | undefined {
   if (username.length > MAX_LENGTH) return undefined;
-  const id = username.normalize('NFKC').toLowerCase().normalize('NFKC');
+  // The small sigma has a second form for the end of a word, but only one capital.
+  const id = username.normalize('NFKC').toLowerCase().normalize('NFKC').replaceAll('\u03c2', '\u03c3');
   return ID.test(id) && !INVISIBLE.test(id) ? id : undefined;
 }

@@ -15,7 +15,6 @@ export function encodeText(text: string): string {
  * Node's decoder is lenient: it takes padding, the alphabet of §4, white space, junk and stray trailing bits, and it
  * replaces broken UTF-8. Encoding the result again shows all of that at once, because only the one canonical spelling
  * of a text (RFC 4648 §3.5) comes out equal to what went in.
- *
  * @returns the text, or undefined if `segment` is not the canonical base64url of well-formed UTF-8.
  *   The time taken depends on the segment, which is no secret.
  */

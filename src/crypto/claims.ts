@@ -34,7 +34,6 @@ const TEXT_CLAIMS = [['iss', 'Issuer'], ['sub', 'Subject'], ['jti', 'JWT ID']] a
 
 /**
  * All that the clock has no part in: presence, types, audience and issuer.
- *
  * @throws AuthError ERR_JWT_CLAIM_MISSING, ERR_JWT_CLAIM_INVALID, ERR_JWT_AUDIENCE, ERR_JWT_ISSUER
  */
 export function checkContent(claims: RawClaims, rules: ClaimRules): asserts claims is RawClaims & RegisteredClaims {
@@ -70,7 +69,6 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
 
 /**
  * The times, in the order in which the original system reported them.
- *
  * @param claims have passed {@link checkContent}
  * @param now seconds since 1970, finite
  * @throws AuthError ERR_JWT_ISSUED_IN_FUTURE, ERR_JWT_NOT_YET_VALID, ERR_JWT_EXPIRED, ERR_JWT_TOO_OLD

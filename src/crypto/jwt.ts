@@ -56,28 +56,18 @@ export interface SignOptions {
 /** The checks of {@link JwtOptions}, for who takes these options and passes them on. */
 export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
   secret: (_name, value) => void keysOf(value),
-  lifetimeSeconds: amount,
-  notBeforeSeconds: amount,
-  leewaySeconds: amount,
-  issuer: text,
+  lifetimeSeconds: amount, notBeforeSeconds: amount, leewaySeconds: amount, maxAgeSeconds: amount,
+  issuer: text, type: text, requiredClaims: texts(0),
   audience: (name, value) => (Array.isArray(value) ? texts(1) : text)(name, value),
-  type: text,
-  requiredClaims: texts(0),
-  maxAgeSeconds: amount,
-  maxTokenLength: integer(64, 1_048_576),
-  cacheSize: integer(0, 1_000_000),
-  now: callable,
+  maxTokenLength: integer(64, 1_048_576), cacheSize: integer(0, 1_000_000), now: callable,
 };
 
 const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: amount, header: checkOwnHeader };
 
 const DEFAULTS = {
-  lifetimeSeconds: 300,
-  notBeforeSeconds: 0,
-  leewaySeconds: 10,
+  lifetimeSeconds: 300, notBeforeSeconds: 0, leewaySeconds: 10,
   requiredClaims: ['exp', 'iat', 'nbf'] as readonly string[],
-  maxTokenLength: 8192,
-  cacheSize: 1000,
+  maxTokenLength: 8192, cacheSize: 1000,
   now: () => Date.now() / 1000,
 };
 
@@ -87,7 +77,6 @@ const SIGNATURE_LENGTH = 43;
 /**
  * Makes and judges tokens under one set of rules. The secrets are held as KeyObjects in private fields, where neither
  * `util.inspect` nor `JSON.stringify` finds them.
- *
  * @typeParam Claims the application's own claims, as sign takes and verify returns them
  */
 export class Jwt<Claims extends object = Record<string, unknown>> {
@@ -104,7 +93,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const { issuer, audience } = rules;
     this.#keys = keysOf(secret);
     this.#rules = { ...rules, requiredClaims: [...rules.requiredClaims], audience: [audience ?? []].flat() };
-    this.#parties = { ...(issuer && { iss: issuer }), ...(audience && { aud: audience }) };
+    this.#parties = { ...(issuer && { iss: issuer }), ...(audience && { aud: Array.isArray(audience) ? [...audience] : audience }) };
     this.#headerSegment = encodeHeader({ typ: rules.type ?? 'JWT' });
     this.#cache = new TokenCache(rules.cacheSize);
   }
@@ -112,7 +101,6 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   /**
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
    * configured; where `claims` has one of these, that one stays.
-   *
    * @returns a compact token (RFC 7515 §3.1) that verify accepts from `nbf` until `exp`
    * @throws TypeError if `claims` is no object, lacks a required claim or has a registered one of the wrong type;
    *   RangeError if the token would be longer than `maxTokenLength`
@@ -124,14 +112,19 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const iat = Math.floor(this.#clock());
     const times = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds };
     const payload: RawClaims = { ...times, ...this.#parties, ...claims };
-    // What verify would refuse is not signed.
-    try {
-      checkContent(payload, this.#rules);
-    } catch (error) {
-      throw new TypeError('"claims" expected what verify accepts, got a refusal', { cause: error });
-    }
     const headerSegment = header === undefined ? this.#headerSegment : encodeHeader({ typ: type ?? 'JWT', ...header });
-    const signingInput = `${headerSegment}.${encodeText(JSON.stringify(payload))}`;
+    let payloadSegment: string;
+    // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
+    // may say something else or nothing, so there it is judged by what was written.
+    const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));
+    try {
+      payloadSegment = encodeText(JSON.stringify(payload));
+      checkContent(isVerbatim ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
+      if (header !== undefined) this.#checkHeader(parseObject(headerSegment, 'ERR_JWT_HEADER'));
+    } catch (error) {
+      throw new TypeError('"claims" expected with the header what verify accepts, got a refusal', { cause: error });
+    }
+    const signingInput = `${headerSegment}.${payloadSegment}`;
     const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;
     if (token.length <= maxTokenLength) return token;
     throw new RangeError(`"claims" expected a token of at most ${maxTokenLength} characters, got ${token.length}`);
@@ -140,7 +133,6 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   /**
    * Verifies a token. The time it takes depends on the token's length and the number of secrets, not on where a wrong
    * signature differs from the right one.
-   *
    * @returns the claims, deeply frozen. That they are of type `Claims` is the word of whoever held the secret.
    * @throws AuthError ERR_JWT_*, never anything else for any string
    */
@@ -200,7 +192,6 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 
 /**
  * Reads a token without asking who made it. For debugging; never for deciding.
- *
  * @throws AuthError ERR_JWT_MALFORMED, ERR_JWT_HEADER, ERR_JWT_PAYLOAD if it is not three segments of which the first
  *   two are JSON objects
  */

@@ -70,7 +70,8 @@ async function derive(password: string, salt: Buffer, keyBytes: number, { logN, 
   if (typeof password !== 'string') throw new TypeError(`"password" expected a string, got a ${typeof password}`);
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
-  if (!password.isWellFormed()) throw new AuthError('ERR_PASSWORD_INVALID');
+  // NUL: HMAC fills a short key up with zeros, so that 'pass' and 'pass\0' would be one (RFC 2104 §2).
+  if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
   const N = 2 ** logN;
   // OpenSSL counts its working set to the byte, and its default limit refuses all from N = 2^15 on.
   const maxmem = 128 * r * (N + p + 2);

@@ -58,7 +58,6 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
 
 /**
  * Sends a reply whole, with its length.
- *
  * @throws TypeError if its body cannot be written as JSON; nothing has been sent then
  */
 export function sendReply(message: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {

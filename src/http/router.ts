@@ -50,7 +50,6 @@ export type Handler = (request: HttpRequest) => unknown;
 
 /**
  * Adds a route; one for GET answers HEAD too.
- *
  * @param path begins with `/` and is compared to the letter
  * @throws TypeError if it is no path, `handler` is no function, or the route is there already
  */

@@ -28,7 +28,6 @@ const CLOSE_TIMEOUT_MS = 10_000;
 
 /**
  * Serves an application over plain HTTP.
- *
  * @throws TypeError or RangeError for a bad option; rejects with what node:net says, such as EADDRINUSE
  */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
@@ -89,13 +88,7 @@ const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map(
 function refuse(socket: Duplex, parserCode?: string): void {
   const { status, error, body } = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
   const text = `${JSON.stringify(body)}\n`;
-  const head = [
-    `HTTP/1.1 ${status} ${error}`,
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    'Cache-Control: no-store',
-    'X-Content-Type-Options: nosniff',
-    'Connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+  const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
+  const head = `HTTP/1.1 ${status} ${error}\r\n${type}\r\nContent-Length: ${Buffer.byteLength(text)}`;
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy());
 }

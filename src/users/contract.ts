@@ -18,7 +18,6 @@ const ODD_IDS = [...ODD_NAMES, ...ODD_LETTERS];
 
 /**
  * Declares the suite; call it at the top of a test file.
- *
  * @param name what the tests are called after
  */
 export function testUserStore(name: string, { open, reopen }: StoreContractOptions): void {

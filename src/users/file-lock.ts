@@ -26,10 +26,15 @@ export async function lockFile(path: string): Promise<() => Promise<void>> {
     const claim = await open(join(folder, own), 'wx', 0o600).catch(ignore('EEXIST'));
     // The name is ours alone, so what is there already is this process with the same file.
     if (claim === undefined) throw locked(path, ownPid);
-    await claim.close();
-    const holder = await livingHolder(folder, prefix, own);
+    // The umask may have taken more from the mode than it should.
+    await claim.chmod(0o600).finally(() => claim.close());
+    let holder: number | undefined = ownPid;
+    try {
+      holder = await livingHolder(folder, prefix, own);
+    } finally {
+      if (holder !== undefined) await release();
+    }
     if (holder === undefined) return release;
-    await release();
     if (attempt === ATTEMPTS) throw locked(path, holder);
     await delay(10 + Math.random() * 40 * attempt);
   }
@@ -38,7 +43,7 @@ export async function lockFile(path: string): Promise<() => Promise<void>> {
 /** Removes the claims of the dead on its way. */
 async function livingHolder(folder: string, prefix: string, own: string): Promise<number | undefined> {
   for (const name of await readdir(folder)) {
-    const [, pid, born] = (name.startsWith(prefix) && /^(\d+)\.(.+)$/.exec(name.slice(prefix.length))) || [];
+    const [, pid, born] = (name.startsWith(prefix) && /^([1-9]\d{0,8})\.(.+)$/.exec(name.slice(prefix.length))) || [];
     if (pid === undefined || name === own) continue;
     if (await isAlive(Number(pid), born)) return Number(pid);
     await unlink(join(folder, name)).catch(ignore('ENOENT'));
@@ -59,7 +64,6 @@ async function isAlive(pid: number, born: string | undefined): Promise<boolean> 
 
 /**
  * What tells a process from a later one with its number: the boot, and the clock tick at which it started (proc(5)).
- *
  * @returns undefined where the system does not tell; 'ended' for a process that only waits for its parent to notice
  */
 async function bornAt(pid: number): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 /** Folders, durably: what was made here is still there after a power cut. */
-import { mkdir, open, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /** Makes a folder (mode 0700) and those above it that are missing. Node's own `recursive` loops for ever in /proc. */
@@ -9,6 +9,8 @@ export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
   await makeFolder(parent);
   await mkdir(folder, 0o700).catch(ignore('EEXIST'));
+  // The umask may have taken more from the mode than it should.
+  await chmod(folder, 0o700);
   await syncFolder(parent);
 }
 

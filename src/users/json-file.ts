@@ -2,11 +2,11 @@
  * Users in a file: one JSON object a line, only ever appended to. The first line names the format and its version.
  * Promise: what was answered is on disk (fdatasync), and nothing that is there is ever overwritten.
  */
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AuthError, text } from '../errors.ts';
 import { lockFile } from './file-lock.ts';
-import { makeFolder, syncFolder } from './folder.ts';
+import { ignore, makeFolder, syncFolder } from './folder.ts';
 import { HEADER_LINE, lineOf, readUsers } from './json-lines.ts';
 import type { User, UserStore } from './store.ts';
 
@@ -46,7 +46,6 @@ export class JsonFileUserStore implements UserStore {
 
   /**
    * Opens the file, or makes it (mode 0600) and its folder (0700).
-   *
    * @param path the file; `path.lock.*` and `path.compact` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
    *   ERR_STORE_DAMAGED if it is not in the format, with the number of the line, and the file stays as it is;
@@ -57,8 +56,10 @@ export class JsonFileUserStore implements UserStore {
     let unlock: (() => Promise<void>) | undefined;
     try {
       await makeFolder(dirname(resolve(path)));
-      unlock = await lockFile(path);
-      return new JsonFileUserStore(path, await openFile(path), unlock);
+      // One file has one lock, by whatever name, and compaction replaces the file and not a link to it.
+      const real = await realpath(path).catch(() => resolve(path));
+      unlock = await lockFile(real);
+      return new JsonFileUserStore(path, await openFile(real), unlock);
     } catch (error) {
       await unlock?.();
       if (error instanceof AuthError || !(error instanceof Error)) throw error;
@@ -86,7 +87,7 @@ export class JsonFileUserStore implements UserStore {
     this.#arriving.add(id);
     try {
       await this.#append(lineOf('insert', user));
-      this.#opened.users.set(id, user);
+      this.#opened.users.set(id, { ...user });
       return true;
     } finally {
       this.#arriving.delete(id);
@@ -97,7 +98,7 @@ export class JsonFileUserStore implements UserStore {
   async update(user: User): Promise<boolean> {
     if (!this.#opened.users.has(user.id)) return false;
     await this.#append(lineOf('update', user));
-    this.#opened.users.set(user.id, user);
+    this.#opened.users.set(user.id, { ...user });
     return true;
   }
 
@@ -106,8 +107,7 @@ export class JsonFileUserStore implements UserStore {
     this.#closing ??= (async () => {
       await this.#gathering?.catch(() => undefined);
       await this.#writing;
-      await this.#opened.file.close();
-      await this.#unlock();
+      await this.#opened.file.close().finally(this.#unlock);
     })();
     return this.#closing;
   }
@@ -164,6 +164,7 @@ export class JsonFileUserStore implements UserStore {
 async function openFile(path: string): Promise<Opened> {
   const file = await open(path, 'a+', 0o600);
   try {
+    if (!(await file.stat()).isFile()) throw new Error('it is no regular file');
     const { users, supersededLines, completeBytes, tornBytes } = await readUsers(file, path);
     if (tornBytes > 0) await file.truncate(completeBytes);
     if (completeBytes === 0) {
@@ -191,7 +192,8 @@ async function compact(path: string, old: FileHandle, users: Map<string, User>):
   try {
     const { mode, uid, gid } = await old.stat();
     await file.chmod(mode);
-    await file.chown(uid, gid);
+    // Who may not give a file away keeps it.
+    await file.chown(uid, gid).catch(ignore('EPERM'));
     const lines = [HEADER_LINE];
     for (const user of users.values()) {
       lines.push(lineOf('insert', user));

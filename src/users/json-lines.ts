@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { FileHandle } from 'node:fs/promises';
-import { AuthError } from '../errors.ts';
+import { AuthError, describe } from '../errors.ts';
 import type { User } from './store.ts';
 
 const FORMAT = 'latchkey-users';
@@ -26,13 +26,18 @@ export interface Contents {
   readonly tornBytes: number;
 }
 
+/** @throws TypeError or RangeError if `readUsers` would refuse the line */
 export function lineOf(op: 'insert' | 'update', { id, username, passwordHash, createdAt }: User): string {
-  return `${JSON.stringify({ op, id, username, passwordHash, createdAt })}\n`;
+  for (const [name, value] of Object.entries({ id, username, passwordHash, createdAt })) {
+    if (typeof value !== 'string') throw new TypeError(`"${name}" expected a string, got ${describe(value)}`);
+  }
+  const line = `${JSON.stringify({ op, id, username, passwordHash, createdAt })}\n`;
+  if (Buffer.byteLength(line) > MAX_LINE_BYTES) throw new RangeError(`"user" expected at most ${MAX_LINE_BYTES} bytes`);
+  return line;
 }
 
 /**
  * Reads a file in chunks, so that it is never in memory as a whole.
- *
  * @throws AuthError ERR_STORE_DAMAGED, with the number of the line, counted from 1
  */
 export async function readUsers(file: FileHandle, path: string): Promise<Contents> {
@@ -49,9 +54,12 @@ export async function readUsers(file: FileHandle, path: string): Promise<Content
     if (end > 0) {
       const block = bytes.subarray(0, end - 1);
       const isText = isUtf8(block);
-      for (const line of block.toString('utf8').split('\n')) {
+      // Latin 1 keeps every byte, so that the line which is not UTF-8 can be told from its neighbours.
+      for (const line of block.toString(isText ? 'utf8' : 'latin1').split('\n')) {
         lineNumber += 1;
-        const problem = isText || !line.includes('\ufffd') ? readLine(line, lineNumber, users) : 'is not UTF-8';
+        const bytes = isText ? undefined : Buffer.from(line, 'latin1');
+        const isLine = bytes === undefined || isUtf8(bytes);
+        const problem = isLine ? readLine(bytes?.toString() ?? line, lineNumber, users) : 'is not UTF-8';
         if (problem !== undefined) throw damaged(path, lineNumber, problem);
       }
     }
@@ -59,6 +67,9 @@ export async function readUsers(file: FileHandle, path: string): Promise<Content
     rest = bytes.subarray(end);
     if (rest.length > MAX_LINE_BYTES) throw damaged(path, lineNumber + 1, 'is too long');
   }
+  // What a crash leaves of the first line is a piece of it, or NULs. Anything else is somebody else's file.
+  const isTornHeader = HEADER_LINE.startsWith(rest.toString('latin1').replace(/\0+$/, ''));
+  if (lineNumber === 0 && !isTornHeader) throw damaged(path, 1, `does not name the format "${FORMAT}"`);
   const supersededLines = Math.max(lineNumber - 1, 0) - users.size;
   return { users, supersededLines, completeBytes, tornBytes: rest.length };
 }

@@ -10,13 +10,13 @@ export class MemoryUserStore implements UserStore {
 
   insert(user: User): boolean {
     if (this.#users.has(user.id)) return false;
-    this.#users.set(user.id, user);
+    this.#users.set(user.id, { ...user });
     return true;
   }
 
   update(user: User): boolean {
     if (!this.#users.has(user.id)) return false;
-    this.#users.set(user.id, user);
+    this.#users.set(user.id, { ...user });
     return true;
   }
 }

@@ -25,13 +25,11 @@ export interface UserStore {
   /**
    * Atomic: of any number of inserts of one id, however they overlap, one answers true. When it does, the user is as
    * durable as this store makes anything.
-   *
    * @returns false if the id is taken
    */
   insert(user: User): boolean | Promise<boolean>;
   /**
    * Replaces the user with this id, as durably as insert.
-   *
    * @returns false if there is no such user
    */
   update(user: User): boolean | Promise<boolean>;

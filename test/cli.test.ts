@@ -1,0 +1,396 @@
+/**
+ * The command as people meet it (src/cli.ts): real child processes with their streams, exit codes and signals, and what
+ * they leave in the data folder.
+ */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { decodeUnverified, Jwt } from '../src/crypto/jwt.ts';
+import { JsonFileUserStore } from '../src/index.ts';
+import { SECRET, send } from './support.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const LATCHKEY = [process.execPath, '--import', import.meta.resolve('tsx'), '--', join(ROOT, 'src/cli.ts')];
+const JOE = { username: 'joe', password: 'password' };
+const ANN = { username: 'ann', password: 'password' };
+/** Nobody has this address (RFC 5737): to listen there fails, once everything before that was accepted. */
+const NOWHERE = '192.0.2.1';
+
+type Where = { cwd?: string; env?: Record<string, string>; command?: readonly string[] };
+
+const base = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
+const emptyFolder = () => mkdtemp(join(base, 'folder-'));
+const children = new Set<ChildProcess>();
+
+after(async () => {
+  for (const child of children) signalGroup(child, 'SIGKILL');
+  await rm(base, { recursive: true });
+});
+
+/** Each child leads a group, because npm has children of its own. */
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // The whole group has ended by itself.
+  }
+}
+
+function start(args: string, { cwd = base, env = {}, command = LATCHKEY }: Where = {}) {
+  const [file = '', ...words] = [...command, ...args.split(' ').filter((word) => word !== '')];
+  const clean = { ...process.env, PORT: undefined, HOST: undefined, LATCHKEY_SECRET: undefined, NO_PROXY: '*' };
+  const limit = { timeout: 60_000, killSignal: 'SIGKILL' } as const;
+  const child = spawn(file, words, { cwd, env: { ...clean, ...env }, detached: true, ...limit });
+  children.add(child);
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (some: string) => (output[name] += some));
+  }
+  const ended = once(child, 'close').then(([code]: (number | null)[]) => {
+    children.delete(child);
+    return { code, ...output };
+  });
+  return { child, output, ended };
+}
+
+const run = (args: string, where?: Where) => start(args, where).ended;
+
+/** @returns once it listens and has said all that it says then */
+async function serve(args: string, where?: Where) {
+  const started = start(args, where);
+  const url = await new Promise<string>((resolve, reject) => {
+    started.child.stdout.on('data', () => {
+      const said = /listens on (http:\S+\d)\b.*\n(.*\n){4}/.exec(started.output.stdout);
+      if (said?.[1] !== undefined) resolve(said[1]);
+    });
+    started.child.on('close', () => reject(new Error(`it does not listen: ${started.output.stderr}`)));
+  });
+  return { ...started, url, port: Number(new URL(url).port) };
+}
+
+const signup = async (url: string, user: object) => (await send(`${url}/signup`, 'POST', user)).status;
+const login = async (url: string, user: object) => {
+  const { body } = await send(`${url}/auth`, 'POST', user);
+  return String(Object(body).access_token);
+};
+
+/** A login that the server has begun to read, and that stays in flight until its body is sent. */
+async function beginLogin(url: string, user: object) {
+  const body = JSON.stringify(user);
+  const headers = { 'Content-Type': 'application/json', 'Content-Length': body.length, 'Expect': '100-continue' };
+  const request = httpRequest(`${url}/auth`, { method: 'POST', agent: false, headers });
+  request.flushHeaders();
+  await once(request, 'continue');
+  const finish = async () => {
+    request.end(body);
+    const [response]: IncomingMessage[] = await once(request, 'response');
+    return response === undefined ? '' : text(response);
+  };
+  return { request, finish };
+}
+
+/** Comes to an end, if only because the child does. */
+async function untilRefused(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    const isRefused = await once(socket, 'connect').then(() => false, () => true);
+    socket.destroy();
+    if (isRefused) return;
+    await delay(10);
+  }
+}
+
+const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+
+/** Names, modes and contents of all that is in a folder. */
+async function contentsOf(folder: string): Promise<string[]> {
+  const contentOf = async (name: string) => {
+    const path = join(folder, name);
+    return `${await modeOf(path)} ${name}: ${await readFile(path, 'utf8').catch(() => 'a folder')}`;
+  };
+  return Promise.all((await readdir(folder, { recursive: true })).sort().map(contentOf));
+}
+
+/** One line, for a person, and nothing else. */
+function assertRefused(ended: Awaited<ReturnType<typeof run>>, expected: number, words: RegExp[]): void {
+  const { code, stdout, stderr } = ended;
+  assert.match(stderr, /^latchkey: .+\n$/);
+  assert.doesNotMatch(stderr, /\bat .*:\d+:\d+|\.ts\b|node:/, 'a stack trace');
+  for (const word of words) assert.match(stderr, word);
+  assert.deepEqual({ code, stdout }, { code: expected, stdout: '' });
+}
+
+describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
+  describe('serve, in the lives of one data folder', { concurrency: 1 }, () => {
+    let server: Awaited<ReturnType<typeof serve>>;
+    let cwd: string;
+    let data: string;
+    let token: string;
+
+    it('makes its folder, secret and users file on the first start, and its four lines work in bash', async () => {
+      cwd = await emptyFolder();
+      data = join(cwd, 'latchkey-data');
+      server = await serve('serve --port 0', { cwd });
+      const [first = '', ...others] = server.output.stdout.trim().split('\n');
+      assert.match(first, /http:\/\/127\.0\.0\.1:\d.*latchkey-data\/users\.jsonl.*latchkey-data\/secret.*made/);
+      const lines = others.map((line) => line.trim()).filter((line) => line !== '');
+      assert.deepEqual(lines.map((line) => /^(curl|TOKEN=)/.exec(line)?.[0]), ['curl', 'TOKEN=', 'curl', 'curl']);
+
+      const bash = await run('', { command: ['bash', '-c', [...lines, 'echo "token $TOKEN"'].join('\n')] });
+      assert.match(bash.stdout, /"User created"[^]*"Hello joe"[^]*HTTP\/1.1 401 [^]*WWW-Authenticate/);
+      token = bash.stdout.trim().split('token ').at(-1) ?? '';
+
+      const secret = await readFile(join(data, 'secret'), 'utf8');
+      assert.match(secret, /^[\w-]{43}\n$/);
+      new Jwt({ secret: secret.trimEnd() }).verify(token);
+      const modes = await Promise.all([data, join(data, 'secret'), join(data, 'users.jsonl')].map(modeOf));
+      assert.deepEqual(modes, ['700', '600', '600']);
+      assert.match(await readFile(join(data, 'users.jsonl'), 'utf8'), /\$ln=17,/);
+      assert.equal(await signup(server.url, { ...ANN, password: 'seven77' }), 400);
+      assert.equal(server.output.stderr, '');
+    });
+
+    it('at SIGTERM answers the login in flight, accepts no more, lets go of the users and ends with 0', async () => {
+      const { finish } = await beginLogin(server.url, JOE);
+      server.child.kill('SIGTERM');
+      await untilRefused(server.port);
+      assert.match(await finish(), /access_token/);
+      assert.equal((await server.ended).code, 0);
+      assert.deepEqual((await readdir(data)).sort(), ['secret', 'users.jsonl']);
+    });
+
+    it('knows tokens and users from before a restart', async () => {
+      server = await serve('serve --port 0 --scrypt-cost 1', { cwd });
+      assert.doesNotMatch(server.output.stdout, /made/);
+      const { body } = await send(`${server.url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      assert.deepEqual(body, { Status: 'Success', result: 'Hello joe' });
+    });
+
+    it('starts again after kill -9 and a torn line, and an acknowledged user is there', async () => {
+      assert.equal(await signup(server.url, ANN), 200);
+      server.child.kill('SIGKILL');
+      await server.ended;
+      assert.ok((await readdir(data)).some((name) => name.startsWith('users.jsonl.lock')), 'a stale lock');
+      await appendFile(join(data, 'users.jsonl'), '{"torn');
+      server = await serve('serve --port 0 --scrypt-cost 1', { cwd });
+      assert.match(server.output.stderr, /^latchkey: .*users\.jsonl.* 6 bytes/m);
+      assert.match(await login(server.url, ANN), /^ey/);
+    });
+
+    it('takes two signals at one moment for one, and ends at once at a later one', async () => {
+      const first = await beginLogin(server.url, ANN);
+      const second = await beginLogin(server.url, ANN);
+      const isCutOff = assert.rejects(once(second.request, 'response'), { code: 'ECONNRESET' });
+      server.child.kill('SIGINT');
+      server.child.kill('SIGTERM');
+      await untilRefused(server.port);
+      assert.match(await first.finish(), /access_token/);
+      // Longer than two signals may be apart that count as one.
+      await delay(300);
+      server.child.kill('SIGINT');
+      await isCutOff;
+      assert.equal((await server.ended).code, 1);
+    });
+  });
+
+  it('npm start takes the password "pass" and the flags after --, and stops well at Ctrl-C', async () => {
+    const data = await emptyFolder();
+    await writeFile(join(data, 'secret'), `${SECRET}\r\n`);
+    const env = {
+      PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`,
+      npm_config_update_notifier: 'false',
+      npm_config_logs_max: '0',
+    };
+    const command = ['npm', 'start', '--', '--data', data];
+    const server = await serve('--port 0 --scrypt-cost 1', { cwd: ROOT, env, command });
+    const user = { ...JOE, password: 'pass' };
+    assert.equal(await signup(server.url, user), 200);
+    new Jwt({ secret: SECRET }).verify(await login(server.url, user));
+    // A terminal sends Ctrl-C to the whole group, and npm passes it on as well.
+    signalGroup(server.child, 'SIGINT');
+    await server.ended;
+    assert.deepEqual((await readdir(data)).sort(), ['secret', 'users.jsonl']);
+  });
+
+  it('flags win over the environment, and the environment over the env file', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`);
+    const env = { PORT: 'abc', HOST: '127.0.0.1', LATCHKEY_SECRET: SECRET };
+    const server = await serve('serve --port 0 --env-file .env --scrypt-cost 16', { cwd, env });
+    assert.match(server.output.stderr, /^latchkey: .*--scrypt-cost 16.* 17 .*\n$/);
+    assert.equal(await signup(server.url, JOE), 200);
+    new Jwt({ secret: SECRET }).verify(await login(server.url, JOE));
+    assert.match(await readFile(join(cwd, 'latchkey-data/users.jsonl'), 'utf8'), /\$ln=16,/);
+    assert.ok(!(await readdir(join(cwd, 'latchkey-data'))).includes('secret'), 'a secret that nobody uses is not made');
+  });
+
+  it('the env file gives port and secret, --users memory leaves nothing on disk, a later flag wins', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, '.env'), `PORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
+    const flags = '--users memory --lifetime 60 --scrypt-cost 1 --min-password-length 4 --min-password-length 5';
+    const server = await serve(`serve --env-file .env --host 127.0.0.1 ${flags}`, { cwd, env: { HOST: NOWHERE } });
+    assert.notEqual(server.port, 3000);
+    assert.equal(await signup(server.url, { ...JOE, password: 'four' }), 400);
+    assert.equal(await signup(server.url, { ...JOE, password: 'five5' }), 200);
+    const { exp, iat } = new Jwt({ secret: SECRET }).verify(await login(server.url, { ...JOE, password: 'five5' }));
+    assert.equal(Number(exp) - Number(iat), 60);
+    assert.deepEqual(await readdir(cwd), ['.env']);
+  });
+
+  it('the greatest numbers are accepted, and an address of another machine is named', async () => {
+    const flags = '--port 65535 --lifetime 1000000000 --min-password-length 256 --scrypt-cost 20 --users memory';
+    const env = { HOST: NOWHERE, LATCHKEY_SECRET: SECRET };
+    assertRefused(await run(`serve ${flags}`, { env }), 1, [/192\.0\.2\.1/, /--host/]);
+  });
+
+  const USAGE: readonly [line: string, word: RegExp, env?: Record<string, string>][] = [
+    ['', /command.*serve/],
+    ['sreve', /command.*serve/],
+    ['serve --prot 3000', /--prot/],
+    ['serve another.token', /argument/],
+    ['serve --port', /--port/],
+    ['serve', /PORT.*"abc"/, { PORT: 'abc' }],
+    ['serve --port=-1', /--port.*"-1"/],
+    ['serve --port=', /--port.*""/],
+    ['serve --port 65536', /--port.*\b65535\b.*"65536"/],
+    ['serve --lifetime 1.5', /--lifetime.*"1.5"/],
+    ['serve --lifetime 1e3', /--lifetime.*"1e3"/],
+    ['serve --lifetime 0', /--lifetime.*"0"/],
+    ['serve --min-password-length 257', /--min-password-length.*\b256\b.*"257"/],
+    ['serve --scrypt-cost 21', /--scrypt-cost.*\b20\b.*"21"/],
+    ['serve --users redis', /--users.*memory.*file/],
+    ['serve --data=', /--data/],
+    ['secret another.token', /argument/],
+    ['inspect', /token/],
+    ['inspect a.token another.token', /token|argument/],
+  ];
+  for (const [line, word, env = {}] of USAGE) {
+    const given = [...Object.entries(env).map((pair) => pair.join('=')), 'latchkey', line].join(' ');
+    it(`a usage error is told in one line and leaves nothing behind: ${given}`, async () => {
+      const cwd = await emptyFolder();
+      const ended = await run(line, { cwd, env });
+      assertRefused(ended, 2, [word, /--help/]);
+      assert.doesNotMatch(ended.stderr, /another\.token/);
+      assert.deepEqual(await readdir(cwd), []);
+    });
+  }
+
+  const SHORT = SECRET.slice(1);
+  const PEM = '-----BEGIN PUBLIC KEY-----\nTWFya2VyIG1hcmtlciBtYXJrZXI=\n-----END PUBLIC KEY-----\n';
+  const GOOD = { LATCHKEY_SECRET: SECRET };
+  const REMEDY = /latchkey secret|delete/;
+  const keep = (secret: string) => (cwd: string) => writeFile(join(cwd, 'data/secret'), secret);
+  /** Holds the users as another process does. */
+  const openUsers = (cwd: string) => JsonFileUserStore.open(join(cwd, 'data/users.jsonl'));
+  const damageUsers = async (cwd: string) => {
+    await (await openUsers(cwd)).close();
+    await appendFile(join(cwd, 'data/users.jsonl'), '{"insert":\n');
+  };
+  /** The default port, which somebody else may have taken already. */
+  const takePort = async (cwd: string) => {
+    await (await openUsers(cwd)).close();
+    const listener = createServer().listen(3000, '127.0.0.1').unref();
+    await once(listener, 'listening').catch(({ code }: NodeJS.ErrnoException) => assert.equal(code, 'EADDRINUSE'));
+  };
+
+  type Prepare = (cwd: string) => Promise<unknown>;
+  const FAILURES: readonly [what: string, flags: string, env: Record<string, string>, words: RegExp[], Prepare?][] = [
+    ['a taken port', '--data data', { ...GOOD, PORT: '', HOST: '' }, [/3000/, /--port/], takePort],
+    ['a data folder that cannot hold the secret', '--data file/data', {}, [/file\/data/, /--data/]],
+    ['a data folder that cannot hold users', '--data file/data', GOOD, [/file\/data/, /--data|another folder/]],
+    ['a short LATCHKEY_SECRET', '', { LATCHKEY_SECRET: SHORT }, [/LATCHKEY_SECRET/, /32 bytes, got 31/, REMEDY]],
+    ['an empty LATCHKEY_SECRET', '', { LATCHKEY_SECRET: '' }, [/LATCHKEY_SECRET/, REMEDY]],
+    ['a PEM in LATCHKEY_SECRET', '', { LATCHKEY_SECRET: PEM }, [/LATCHKEY_SECRET/, /PEM/, REMEDY]],
+    ['a short secret file', '--data data', {}, [/data\/secret/, /32 bytes, got 31/, REMEDY], keep(`${SHORT}\n`)],
+    ['an empty secret file', '--data data', {}, [/data\/secret/, REMEDY], keep('')],
+    ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 2/, /backup/], damageUsers],
+    ['a users file in use', '--data data', GOOD, [RegExp(`users\\.jsonl.* ${process.pid}\\b`), /stop/], openUsers],
+    ['a missing env file', '--env-file none.env', {}, [/--env-file/, /none\.env/]],
+  ];
+  for (const [what, flags, env, words, prepare] of FAILURES) {
+    it(`${what} ends the start with one line that says what to do, and changes nothing on disk`, async () => {
+      const cwd = await emptyFolder();
+      await mkdir(join(cwd, 'data'));
+      await writeFile(join(cwd, 'file'), '');
+      const held = await prepare?.(cwd);
+      const contents = await contentsOf(cwd);
+      const ended = await run(`serve ${flags}`, { cwd, env });
+      assertRefused(ended, 1, words);
+      assert.ok(![SHORT, 'TWFya2Vy'].some((secret) => ended.stderr.includes(secret)), 'the secret is told');
+      assert.deepEqual(await contentsOf(cwd), contents);
+      if (held instanceof JsonFileUserStore) await held.close();
+    });
+  }
+
+  it('--version is that of the package, and the help names every flag on 24 lines of 100 columns', async () => {
+    const source = await readFile(join(ROOT, 'src/cli.ts'), 'utf8');
+    const flags = [...source.matchAll(/^ {2}'?([\w-]+)'?: \{ type: 'string'/gm)].map(([, name]) => `--${name}`);
+    assert.ok(flags.includes('--env-file') && flags.includes('--port'), 'the flags are found in the source');
+    const [version, main, ofServe] = await Promise.all([run('--version'), run('--help'), run('serve --help')]);
+    const manifest: { version: string } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+    assert.equal(version.stdout, `${manifest.version}\n`);
+    for (const { code, stdout, stderr } of [version, main, ofServe]) {
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+      const lines = stdout.trimEnd().split('\n');
+      assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 100), stdout);
+    }
+    for (const word of ['serve', 'secret', 'inspect', '--help', '--version']) assert.ok(main.stdout.includes(word));
+    for (const word of [...flags, 'HOST', 'PORT', 'LATCHKEY_SECRET']) assert.ok(ofServe.stdout.includes(word), word);
+  });
+
+  it('goes on when nobody reads its output any more', async () => {
+    const help = start('--help');
+    help.child.stdout.destroy();
+    assert.deepEqual(await help.ended, { code: 0, stdout: '', stderr: '' });
+
+    const cwd = await emptyFolder();
+    const { child, url } = await serve('serve --port 0 --scrypt-cost 1', { cwd });
+    child.stderr.destroy();
+    // A file that somebody else changed is not written, and each attempt is reported. Node forgives the first ones.
+    await appendFile(join(cwd, 'latchkey-data/users.jsonl'), '\n');
+    for (const user of [JOE, JOE, JOE, JOE]) assert.equal(await signup(url, user), 503);
+  });
+
+  it('secret prints a secret that can be used, and never the same', async () => {
+    const [one, other] = await Promise.all([run('secret'), run('secret')]);
+    assert.deepEqual([one.code, one.stderr], [0, '']);
+    assert.match(one.stdout, /^[\w-]{43}\n$/);
+    new Jwt({ secret: one.stdout.trimEnd() });
+    assert.notEqual(one.stdout, other.stdout);
+  });
+
+  it('inspect prints header, claims and times, and that nothing was verified', async () => {
+    const token = new Jwt({ secret: SECRET, now: () => 1_000_000_000, lifetimeSeconds: 60 }).sign({ identity: 'joe' });
+    const { code, stdout, stderr } = await run(`inspect ${token}`);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    const [, ...printed] = /header (\{[^}]+\})\s+claims (\{[^}]+\})/.exec(stdout) ?? [];
+    assert.deepEqual(printed.map((json) => JSON.parse(json)), Object.values(decodeUnverified(token)));
+    assert.match(stdout, /iat.*2001-09-09T01:46:40[^]*exp.*2001-09-09T01:47:40[^]*not (checked|verified)/);
+  });
+
+  it('inspect lets nothing of a token reach the terminal but text, and takes only numbers for times', async () => {
+    // By hand, because JSON.stringify makes no 1e400. Raw here: DEL, CSI as one character, text direction, a tag.
+    const claims = '{"exp":1e400,"iat":"5","nbf":null,"\\u001b[2J":"\\u001b[2J\x7f\x9b2J\u202e\u{e0041}\\ud800\\r\\n"}';
+    const token = ['{"alg":"\\u009b2J"}', claims].map((json) => Buffer.from(json).toString('base64url')).join('.');
+    const { code, stdout, stderr } = await run(`inspect ${token}.`);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.doesNotMatch(stdout, /[^\P{C}\n]/u);
+    assert.match(stdout, /"\\u001b\[2J": "\\u001b\[2J\\.*7f.*9b.*2J\\.*202e.*\\.*(e0041|db40.*dc41).*\\ud800\\r\\n"/);
+    assert.doesNotMatch(stdout, /1970|Invalid/);
+  });
+
+  it('inspect does not repeat what is not a token', async () => {
+    const ended = await run('inspect no.token');
+    assertRefused(ended, 1, []);
+    assert.doesNotMatch(ended.stderr, /no\.token/);
+  });
+});

@@ -1,0 +1,352 @@
+/**
+ * Holds the file of users to its format and its promises: what was answered is in it and synced, damage is refused and
+ * left alone, and a disk that fails costs nobody more than the write it failed.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { open as openFile, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { JsonFileUserStore } from '../src/users/json-file.ts';
+import type { User } from '../src/users/store.ts';
+import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from './hostile.ts';
+import { fileWith, folderOf, newPath, outputOf, pathOf } from './store-support.ts';
+import { refusal, start, userNamed, withStore } from './store-support.ts';
+
+const open = (path: string) => JsonFileUserStore.open(path);
+const read = (path: string) => fs.readFileSync(path, 'utf8');
+
+// The format, written here without the code under test, so that it cannot change unnoticed.
+const HEADER = '{"format":"latchkey-users","version":1}';
+const line = (op: string, { id, username, passwordHash, createdAt }: User) =>
+  JSON.stringify({ op, id, username, passwordHash, createdAt });
+const fileOf = (...lines: string[]) => [HEADER, ...lines, ''].join('\n');
+const [joe, newJoe, ann, bob] = [userNamed('joe'), userNamed('joe', 'new'), userNamed('ann'), userNamed('bob')];
+const [JOE, NEW_JOE] = [line('insert', joe), line('update', newJoe)];
+const [ANN, BOB] = [line('insert', ann), line('insert', bob)];
+
+/** Where every FileHandle has its methods: to count syncs, and for faults that no disk makes when asked to. */
+const probe = await openFile(import.meta.filename, 'r');
+const handles: FileHandle = Object.getPrototypeOf(probe);
+await probe.close();
+
+test('a file has a line for its format and one for each write, there when the write is answered', async (t) => {
+  const path = newPath();
+  const { mock } = t.mock.method(handles, 'sync');
+  await withStore(path, async (store) => {
+    assert.equal(mock.callCount(), 2, 'the folder, and the one that it was made in');
+    assert.equal(read(path), fileOf());
+    assert.equal(await store.insert(joe), true);
+    assert.equal(read(path), fileOf(JOE));
+    assert.equal(await store.update(newJoe), true);
+    assert.equal(read(path), fileOf(JOE, NEW_JOE));
+    assert.deepEqual([await store.insert(joe), await store.update(ann)], [false, false]);
+  });
+  assert.deepEqual([read(path), folderOf(path)], [fileOf(JOE, NEW_JOE), ['users.jsonl']]);
+  await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, newJoe));
+});
+
+test('whatever the umask, folders have the mode 0700, the file and its lock 0600', async () => {
+  const child = await start('store-child', 'umask', newPath());
+  child.send('go');
+  const masks = ['0', '22', '77', '177', '777'];
+  assert.equal(await outputOf(child), masks.map((mask) => `${mask} 700 700 600 600\n`).join(''));
+});
+
+test('an insert answers once it is synced; until then nobody is found, but the id is taken', async (t) => {
+  const path = newPath();
+  await withStore(path, async (store) => {
+    const { datasync } = handles;
+    let isAnswered = false;
+    let seen: unknown[] = [];
+    t.mock.method(handles, 'datasync', async function (this: FileHandle) {
+      const again = await store.insert(userNamed('joe', 'other'));
+      await setImmediate();
+      seen = [read(path), again, store.find('joe'), isAnswered];
+      await datasync.call(this);
+    });
+    assert.equal(await store.insert(joe).finally(() => (isAnswered = true)), true);
+    assert.deepEqual(seen, [fileOf(JOE), false, undefined, false]);
+    assert.deepEqual({ ...store.find('joe') }, joe);
+  });
+});
+
+test('concurrent writes keep their order and share a sync, single ones do not; 50 of one id let one in', async (t) => {
+  const path = newPath();
+  const users = Array.from({ length: 64 }, (_, index) => userNamed(`${index}`));
+  await withStore(path, async (store) => {
+    const { mock } = t.mock.method(handles, 'datasync');
+    await Promise.all(users.map((user) => store.insert(user)));
+    assert.ok(mock.callCount() < 8, `${mock.callCount()} syncs`);
+    assert.equal(read(path), fileOf(...users.map((user) => line('insert', user))));
+    mock.resetCalls();
+    for (const user of users) await store.update(user);
+    assert.equal(mock.callCount(), 64);
+    const same = await Promise.all(users.map(({ id }) => store.insert(userNamed('joe', id))));
+    assert.deepEqual([same.indexOf(true), same.lastIndexOf(true), store.find('joe')?.passwordHash], [0, 0, '0']);
+  });
+});
+
+test('records come back as they were, whatever is in them, across the chunks in which the file is read', async () => {
+  const path = newPath();
+  const ids = [...INHERITED_NAMES, ...NOT_USERNAMES, ...ONE_USERNAME, '\ufffd', '"\\', '\u2029', 'x'.repeat(200_000)];
+  const users = ids.map((id, index) => userNamed(id, '\u{1f511}\u20ac'.repeat(index * 1000)));
+  await withStore(path, async (store) => {
+    assert.ok((await Promise.all(users.map((user) => store.insert(user)))).every((isInserted) => isInserted));
+  });
+  assert.ok(fs.statSync(path).size > 4e6);
+  await withStore(path, (store) => assert.deepEqual(ids.map((id) => ({ ...store.find(id) })), users));
+});
+
+test('a record that could not be read again is refused and not written', async () => {
+  const path = newPath();
+  await withStore(path, async (store) => {
+    await store.insert(joe);
+    for (const value of NOT_STRINGS) {
+      await assert.rejects(store.insert(Object.assign(userNamed('ann'), { username: value })), TypeError);
+      await assert.rejects(store.update(Object.assign(userNamed('joe'), { passwordHash: value })), TypeError);
+    }
+    await assert.rejects(store.insert(userNamed('ann', 'x'.repeat(1 << 20))), RangeError);
+    assert.equal(await store.insert(userNamed('ann', 'x'.repeat(1_000_000))), true);
+  });
+  await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, joe));
+});
+
+test('a last line torn at any byte, or ending in zeros, is cut off and counted; a whole one is kept', async () => {
+  const last = `${line('insert', userNamed('\u00f1and\u00fa \u{10428}'))}\n`;
+  for (const [before, whole] of [['', fileOf()], [fileOf(JOE), last]] as const) {
+    const bytes = Buffer.from(whole);
+    for (let length = 0; length < bytes.length; length += 1) {
+      for (const zeros of length % 10 === 0 ? [0, 7] : [0]) {
+        const path = fileWith(Buffer.concat([Buffer.from(before), bytes.subarray(0, length), Buffer.alloc(zeros)]));
+        await withStore(path, async (store) => {
+          assert.equal(store.discardedBytes, length + zeros);
+          assert.equal(read(path), before || fileOf());
+          assert.equal(await store.insert(ann), true);
+        });
+        assert.equal(read(path), `${before || fileOf()}${ANN}\n`);
+      }
+    }
+    const path = fileWith(before + whole);
+    await withStore(path, ({ discardedBytes }) => assert.equal(discardedBytes, 0));
+    assert.equal(read(path), before + whole);
+  }
+});
+
+/** What may not stand in the place of one line of a good file, by its number. In ASCII, and bytes as \x80 to \xff. */
+const record = (members: object) => JSON.stringify({ op: 'insert', ...ann, ...members });
+const DAMAGE: Record<string, string[]> = {
+  1: [
+    ...['', ' ', '\0', 'hello', 'null', '[]', '{}', JOE, `\xef\xbb\xbf${HEADER}`, `${HEADER}\r`, `${HEADER}${HEADER}`],
+    ...[',"version":2', ',"version":0', ',"version":"1"', ',"version":null', ''].map((v) => HEADER.replace(/,.*\d/, v)),
+    HEADER.replace('latchkey-users', 'latchkey-user'),
+  ],
+  3: [
+    ...['', ' ', '\0', 'null', 'true', '1', '"x"', '[]', '{}', '{"op":', HEADER, JOE, line('update', ann)],
+    ...[`\xef\xbb\xbf${ANN}`, `${ANN}\r`, `${ANN}\0`, `\0${ANN}`, `${ANN}${BOB}`, ANN.slice(0, -1)],
+    // No byte of UTF-8, half a character, a surrogate, an overlong slash (RFC 3629 section 3).
+    ...['\xff', '\xc3', '\xed\xa0\x80', '\xc0\xaf'].map((username) => record({ username })),
+    ...Object.keys({ op: 0, ...ann }).flatMap((name) =>
+      [undefined, null, true, 1, [], ['x'], {}].map((value) => record({ [name]: value })),
+    ),
+    ...[record({ op: 'delete' }), record({ isAdmin: true }), ANN.replace('{', '{"__proto__":{},')],
+    record({ op: undefined }).replace('{', '{"__proto__":{"op":"insert"},'),
+  ],
+  4: ['', '{"op":', JOE, line('update', bob)],
+};
+
+test('damage is refused with the number of its line, and the file is left byte for byte as it was', async () => {
+  const lines = [HEADER, JOE, ANN, BOB];
+  await withStore(fileWith(fileOf(JOE, ANN, BOB)), (store) => assert.deepEqual({ ...store.find('bob') }, bob));
+  for (const [number, damage] of Object.entries(DAMAGE)) {
+    for (const bad of damage) {
+      // The torn end is not cut off either.
+      const bytes = Buffer.from(`${lines.with(Number(number) - 1, bad).join('\n')}\n{"op":`, 'latin1');
+      const path = fileWith(bytes);
+      await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line ${number} `), `${number} ${bad}`);
+      assert.deepEqual([fs.readFileSync(path), folderOf(path)], [bytes, ['users.jsonl']]);
+    }
+  }
+  const many = Array.from({ length: 20_000 }, (_, index) => line('insert', userNamed(`\ufffd ${index}`)));
+  // Neither a sound line beside the broken one, nor the user that it names from an earlier chunk, is taken for damage.
+  const sound = fileOf(...many, line('update', userNamed('\ufffd 0')));
+  const path = fileWith(Buffer.concat([Buffer.from(sound), Buffer.from('"\xff"\n', 'latin1')]));
+  await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 20003 `));
+});
+
+test('a file that never was one of users is refused and not emptied, though it has no line feed', async () => {
+  for (const text of ['[{"username":"joe"}]', 'secret', `${HEADER}\r`, fileOf(JOE).replaceAll('\n', '\r')]) {
+    const path = fileWith(text);
+    await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 1 `), text);
+    assert.equal(read(path), text);
+  }
+});
+
+/** So many users and superseded lines; each user ends with the hash "new". */
+const worn = (users: number, superseded: number) =>
+  fileOf(
+    ...Array.from({ length: users }, (_, index) => line('insert', userNamed(`${index}`, 'new'))),
+    ...Array.from({ length: superseded }, (_, index) => line('update', userNamed(`${index % users}`, 'new'))),
+  );
+
+test('a file is compacted once 1000 lines, and more than there are users, are superseded', async () => {
+  for (const [users, superseded, isCompacted] of [
+    [1, 999, false],
+    [1, 1000, true],
+    [1000, 1000, false],
+    [999, 1000, true],
+    [2500, 2501, true],
+  ] as const) {
+    const path = fileWith(worn(users, superseded));
+    fs.writeFileSync(`${path}.compact`, 'left by a crash');
+    fs.chmodSync(path, 0o640);
+    if (process.getuid?.() === 0) fs.chownSync(path, 1, 2);
+    const { mode, uid, gid } = fs.statSync(path);
+    const expected = worn(users, isCompacted ? 0 : superseded);
+    await withStore(path, async (store) => {
+      assert.equal(read(path), expected);
+      assert.equal(await store.insert(joe), true);
+    });
+    assert.equal(read(path), `${expected}${JOE}\n`);
+    const after = fs.statSync(path);
+    assert.deepEqual([after.mode, after.uid, after.gid], [mode, uid, gid]);
+    if (isCompacted) assert.deepEqual(folderOf(path), ['users.jsonl']);
+    await withStore(path, (store) => assert.equal(store.find(`${users - 1}`)?.passwordHash, 'new'));
+  }
+});
+
+test('a compaction that fails leaves the file as it was, and nothing beside it', async (t) => {
+  const path = fileWith(worn(1, 1000));
+  t.mock.method(handles, 'datasync', fault('ENOSPC'), { times: 1 });
+  await assert.rejects(open(path), refusal('ERR_STORE', path, 'ENOSPC'));
+  assert.deepEqual([read(path), folderOf(path)], [worn(1, 1000), ['users.jsonl']]);
+  await withStore(path, () => assert.equal(read(path), worn(1, 0)));
+});
+
+test('a compaction of a file behind a link leaves the link, and syncs the folder of the file', async (t) => {
+  const path = fileWith(worn(1, 1000));
+  const link = join(dirname(fileWith('')), 'link.jsonl');
+  fs.symlinkSync(path, link);
+  const { mock } = t.mock.method(handles, 'sync');
+  await withStore(link, async (store) => assert.equal(await store.insert(joe), true));
+  assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}${JOE}\n`, 1]);
+});
+
+test('a place where no file can be is refused by name, a path that is no text as a TypeError', async () => {
+  const [file, folder] = [fileWith(''), dirname(fileWith(''))];
+  const nowhere = [folder, join(file, 'x.jsonl'), join(file, 'a', 'x.jsonl'), '/proc/x.jsonl', '/dev/null/x', 'a\0b'];
+  for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
+  for (const path of ['', ...NOT_STRINGS] as string[]) await assert.rejects(open(path), TypeError);
+  await withStore(join(folder, 'a', 'x.jsonl'), async (store) => assert.equal(await store.insert(joe), true));
+});
+
+test('a file that somebody removes, replaces, cuts or adds to is not written to, until it is as it was', async () => {
+  const changes: ((path: string) => void)[] = [
+    (path) => fs.unlinkSync(path),
+    (path) => fs.renameSync(fileWith(read(path)), path),
+    (path) => fs.rmSync(path) ?? fs.mkdirSync(path),
+    (path) => fs.truncateSync(path, 60),
+    (path) => fs.appendFileSync(path, `${BOB}\n`),
+  ];
+  const content = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.isFile() && read(path);
+  for (const change of changes) {
+    const path = newPath();
+    await withStore(path, async (store) => {
+      await store.insert(joe);
+      fs.linkSync(path, `${path}.kept`);
+      change(path);
+      const found = content(path);
+      await assert.rejects(store.insert(ann), refusal('ERR_STORE', path), String(change));
+      assert.equal(content(path), found);
+      fs.rmSync(path, { recursive: true, force: true });
+      fs.renameSync(`${path}.kept`, path);
+      fs.writeFileSync(path, fileOf(JOE));
+      assert.equal(await store.insert(ann), true, String(change));
+    });
+  }
+});
+
+/** A write that gets so far and fails. */
+function fault(code: string, share = 0) {
+  return async function (this: FileHandle, bytes?: unknown): Promise<never> {
+    if (bytes instanceof Uint8Array) fs.writeSync(this.fd, bytes.subarray(0, Math.floor(bytes.length * share)));
+    throw Object.assign(new Error(`${code}: made by the test`), { code });
+  };
+}
+
+test('a write that fails answers an error to each of its callers, leaves nothing, and the store goes on', async (t) => {
+  for (const [method, code, share] of [
+    ['writeFile', 'ENOSPC', 0],
+    ['writeFile', 'ENOSPC', 0.4],
+    ['writeFile', 'EIO', 1],
+    ['datasync', 'EIO', 0],
+  ] as const) {
+    const path = newPath();
+    await withStore(path, async (store) => {
+      await store.insert(joe);
+      const { mock } = t.mock.method(handles, method, fault(code, share));
+      const writes = [store.insert(ann), store.insert(bob), store.update(newJoe)];
+      for (const write of await Promise.allSettled(writes)) {
+        assert.ok(write.status === 'rejected' && refusal('ERR_STORE', path, code)(write.reason), `${method} ${share}`);
+      }
+      assert.equal(read(path), fileOf(JOE));
+      assert.deepEqual([store.find('ann'), { ...store.find('joe') }], [undefined, joe]);
+      mock.restore();
+      assert.equal(await store.insert(ann), true);
+      assert.equal(read(path), fileOf(JOE, ANN));
+    });
+  }
+});
+
+test('while what a failed write left cannot be taken back nothing more is written', async (t) => {
+  const path = newPath();
+  await withStore(path, async (store) => {
+    t.mock.method(handles, 'writeFile', fault('ENOSPC', 0.5), { times: 1 });
+    t.mock.method(handles, 'truncate', fault('EIO'), { times: 2 });
+    await assert.rejects(store.insert(joe), refusal('ERR_STORE', path, 'ENOSPC'));
+    const torn = read(path);
+    await assert.rejects(store.insert(ann), refusal('ERR_STORE', path, 'EIO'));
+    assert.deepEqual([read(path), torn.length > fileOf().length], [torn, true]);
+    const { mock } = t.mock.method(handles, 'datasync');
+    assert.equal(await store.insert(bob), true);
+    assert.deepEqual([read(path), mock.callCount()], [fileOf(BOB), 2], 'what was taken back was synced, too');
+  });
+});
+
+test('on a disk that is really full what was answered stays, nothing else does, and what fits is written', () => {
+  const path = newPath();
+  // A limit on the length of files stands in for the size of the disk: a write ends short, and the next one fails.
+  const command = [process.execPath, ...process.execArgv, pathOf('store-child'), 'fill', path];
+  const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // Nothing but the file under test may hit the limit.
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], { encoding: 'utf8', env });
+  const answers = stdout.trimEnd().split('\n');
+  const written = answers.filter((answer) => answer.endsWith(' true'));
+  const refused = answers.filter((answer) => answer.includes(`Error: ${path} cannot be written: EFBIG`));
+  assert.ok(refused.length > 0 && written.length + refused.length === answers.length, stdout);
+  assert.equal(written.at(-1), 'small true');
+  assert.deepEqual(read(path).match(/(?<="id":")[^"]+/g)?.map((id) => `${id} true`), written);
+});
+
+test('close finishes what was begun, may be called again at any time, and nothing is written afterwards', async () => {
+  for (const isGathering of [false, true]) {
+    const path = newPath();
+    const store = await open(path);
+    const inserts = [store.insert(joe)];
+    await setImmediate();
+    if (isGathering) inserts.push(store.insert(ann), store.insert(bob));
+    await Promise.all([store.close(), store.close()]);
+    const expected = isGathering ? fileOf(JOE, ANN, BOB) : fileOf(JOE);
+    assert.equal(read(path), expected);
+    assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
+    for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {
+      await assert.rejects(late, refusal('ERR_STORE', path, 'the store is closed'));
+    }
+    await withStore(path, async () => {
+      await store.close();
+      await assert.rejects(open(path), refusal('ERR_STORE_LOCKED'));
+    });
+    assert.deepEqual([read(path), folderOf(path)], [expected, ['users.jsonl']]);
+  }
+});

@@ -1,0 +1,612 @@
+/**
+ * Holds the guard to its promises: whoever knew Flask-JWT finds each switch and hook here, what is refused stays refused
+ * whatever a hook does, and nobody is ever taken for somebody else.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import { Socket, type AddressInfo } from 'node:net';
+import { PassThrough, Readable } from 'node:stream';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import {
+  AuthError, createApp, currentIdentity, decodeUnverified, Jwt, JwtAuth, listen, MemoryUserStore, Reply, Router,
+  type AppOptions, type AuthRequest, type HttpRequest, type JwtAuthOptions, type Server,
+} from '../src/index.ts';
+import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
+import { randomFrom, SECRET, send, sendRaw, withApp } from './support.ts';
+
+type Options = Partial<JwtAuthOptions<unknown>>;
+
+const NOW = 1_700_000_000;
+const TIMES = { iat: NOW, nbf: NOW, exp: NOW + 300 };
+const JOE = { id: 'joe', name: 'Joe' };
+const LOGIN = { username: 'joe', password: 'right' };
+const jwt = new Jwt({ secret: SECRET, now: () => NOW });
+const TOKEN = jwt.sign({ identity: 'joe' });
+const TAMPERED = `${TOKEN.slice(0, -1)}${TOKEN.endsWith('A') ? 'E' : 'A'}`;
+
+/** Two functions that know one user: a stranger's own table, without Accounts. */
+const BASE: JwtAuthOptions<unknown> = {
+  secret: SECRET,
+  now: () => NOW,
+  authenticate: (username, password) => (username === 'joe' && password === 'right' ? JOE : undefined),
+  identity: ({ identity }) => (identity === 'joe' ? JOE : undefined),
+};
+const authWith = (options: Options = {}): JwtAuth<unknown> => new JwtAuth<unknown>({ ...BASE, ...options });
+
+/** A request in plain objects: as much of one as JwtAuth reads. */
+function request(headers: Readonly<Record<string, string | undefined>> = {}, body: unknown = LOGIN): AuthRequest {
+  return { header: (name) => headers[name.toLowerCase()], json: async () => body };
+}
+
+const refusal = (code: string) => ({ name: 'AuthError', code });
+
+async function challengesOf(refused: Promise<unknown>): Promise<unknown> {
+  const error: unknown = await refused.then(() => assert.fail('it was not refused'), (reason: unknown) => reason);
+  return error instanceof AuthError ? error.headers['WWW-Authenticate'] : assert.fail(`no refusal: ${String(error)}`);
+}
+
+async function serve<T>(app: Pick<Router, 'handle'>, use: (server: Server) => Promise<T>): Promise<T> {
+  const server = await listen(app, { port: 0 });
+  try {
+    return await use(server);
+  } finally {
+    await server.close();
+  }
+}
+
+// ── The headers
+
+const MISSING = ['ERR_AUTHORIZATION_MISSING', 'Authorization Required', 'Request does not contain an access token'] as const;
+const SCHEME = ['ERR_AUTHORIZATION_SCHEME', 'Invalid JWT header', 'Unsupported authorization type'] as const;
+const NO_TOKEN = ['ERR_AUTHORIZATION_NO_TOKEN', 'Invalid JWT header', 'Token missing'] as const;
+const SPACES = ['ERR_AUTHORIZATION_SPACES', 'Invalid JWT header', 'Token contains spaces'] as const;
+const SIGNATURE = ['ERR_JWT_SIGNATURE', 'Invalid token', 'Signature verification failed'] as const;
+
+/** The values of the header, one a line; and the code, title and description of the refusal, if it is one. */
+type AuthorizationCase = readonly [what: string, lines: readonly string[], refused?: readonly [string, string, string]];
+const AUTHORIZATIONS: readonly AuthorizationCase[] = [
+  ['none', [], MISSING],
+  ['an empty one', [''], MISSING],
+  ['a blank one', [' \t '], MISSING],
+  ['a scheme alone', ['JWT'], NO_TOKEN],
+  ['another scheme alone', ['bearer '], NO_TOKEN],
+  ['a token alone', [TOKEN], SCHEME],
+  ['Basic with a good token (hono, 2026-05)', [`Basic ${TOKEN}`], SCHEME],
+  ['a scheme that begins like ours', [`JWTS ${TOKEN}`], SCHEME],
+  ['a scheme that ends like ours', [`XJWT ${TOKEN}`], SCHEME],
+  ['a comma for the space', [`JWT,${TOKEN}`], SCHEME],
+  ['a no-break space for the space', [`JWT\u00a0${TOKEN}`], SCHEME],
+  ['a header in two halves', ['JWT', TOKEN], SCHEME],
+  ['three parts', [`JWT ${TOKEN} x`], SPACES],
+  ['two tokens, by comma', [`JWT ${TOKEN}, JWT ${TOKEN}`], SPACES],
+  ['the same header twice (RFC 9110 §5.3)', [`JWT ${TOKEN}`, `JWT ${TOKEN}`], SPACES],
+  ['a token that was tampered with', [`JWT ${TAMPERED}`], SIGNATURE],
+  ['JWT', [`JWT ${TOKEN}`]],
+  ['Bearer', [`Bearer ${TOKEN}`]],
+  ['any letters (RFC 9110 §11.1)', [`bEaReR ${TOKEN}`]],
+  ['a tab', [`JWT\t${TOKEN}`]],
+  ['blanks all over', [` \t JWT \t  ${TOKEN} \t `]],
+];
+
+test('required, optional, authorize and middleware judge an Authorization header alike, in the same words', async () => {
+  const auth = authWith();
+  const app = new Router().get('/', auth.required((_request, identity) => identity));
+  app.get('/optional', auth.optional((_request, identity) => identity ?? 'nobody'));
+  await serve(app, async ({ port }) => {
+    for (const [what, lines, refused] of AUTHORIZATIONS) {
+      const [code, error, description] = refused ?? [];
+      const body = { status_code: 401, error, description };
+      // RFC 6750 §3.1: a request without a token learns nothing of errors.
+      const invalid = refused === SIGNATURE ? `, error="invalid_token", error_description="${description}"` : '';
+      const challenges = ['JWT realm="Login Required"', `Bearer realm="Login Required"${invalid}`];
+
+      const getRaw = async (path: string) => {
+        const head = [`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close', ...lines.map((value) => `Authorization: ${value}`)];
+        const answer = await sendRaw(port, Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'));
+        const found = [...answer.matchAll(/^WWW-Authenticate: (.*)\r$/gm)].map(([, value]) => value);
+        return [answer.slice(9, 12), found, JSON.parse(answer.split('\r\n\r\n')[1] ?? '')];
+      };
+      assert.deepEqual(await getRaw('/'), refused ? ['401', challenges, body] : ['200', [], JOE], what);
+      // No token is nobody. A bad one is refused, and not taken for none.
+      const isNobody = refused === MISSING ? ['200', [], 'nobody'] : ['401', challenges, body];
+      assert.deepEqual(await getRaw('/optional'), refused ? isNobody : ['200', [], JOE], what);
+
+      const authorization = lines.length === 0 ? undefined : lines.join(', ');
+      const authorized = auth.authorize(authorization);
+      const headers = { 'WWW-Authenticate': challenges };
+      if (refused === undefined) assert.equal(await authorized, JOE, what);
+      else await assert.rejects(authorized, { name: 'AuthError', code, status: 401, error, description, headers, body }, what);
+
+      const req = { headers: { authorization }, identity: undefined };
+      const sent: unknown[] = [];
+      await new Promise<void>((resolve) => {
+        const res = { writeHead: (...head: unknown[]) => sent.push(...head), end: (text: string) => resolve(void sent.push(JSON.parse(text))) };
+        auth.middleware()(req, res, (...given) => resolve(assert.deepEqual([...given, currentIdentity()], [JOE])));
+      });
+      const types = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+      assert.deepEqual(sent, refused ? [401, { ...headers, ...types }, body] : [], what);
+      assert.equal(req.identity, refused ? undefined : JOE, what);
+    }
+  });
+});
+
+test('the Bearer challenge says what is wrong with a token, in the characters of RFC 6750 §3', async () => {
+  const description = 'a "quote"\\\r\nSet-Cookie: id=1; caf\u00e9 \u{1f511}';
+  const DESCRIPTIONS: readonly (readonly [Options, string])[] = [
+    [{ identity: () => undefined }, 'User does not exist'],
+    [{ requiredClaims: ['role'] }, "Token is missing the 'role' claim"],
+    [{ decode: () => { throw new AuthError('ERR_JWT_PAYLOAD', { description }); } }, "a 'quote'???Set-Cookie: id=1; caf? ??"],
+  ];
+  for (const [options, said] of DESCRIPTIONS) {
+    const bearer = `Bearer realm="Login Required", error="invalid_token", error_description="${said}"`;
+    assert.deepEqual(await challengesOf(authWith(options).authorize(`JWT ${TOKEN}`)), ['JWT realm="Login Required"', bearer]);
+  }
+  const plain = ['JWT realm="Login Required"', 'Bearer realm="Login Required"'];
+  assert.deepEqual(await challengesOf(authWith().login(request({}, {}))), plain);
+  assert.equal(await challengesOf(authWith().login(request({}, []))), undefined, 'a 400 has no challenge');
+  const own = new AuthError('ERR_CREDENTIALS', { headers: { 'WWW-Authenticate': 'Own' } });
+  assert.equal(await challengesOf(authWith({ identity: () => Promise.reject(own) }).authorize(`JWT ${TOKEN}`)), 'Own');
+});
+
+test('a realm is quoted so that it cannot end its challenge, a route may have its own, and so may schemes', async () => {
+  const REALMS = [['a "quoted" one', 'a \\"quoted\\" one'], ['", x="', '\\", x=\\"'], ['\\', '\\\\'], ['\\"', '\\\\\\"'], [' ~', ' ~']] as const;
+  for (const [realm, quoted] of REALMS) {
+    const expected = [`JWT realm="${quoted}"`, `Bearer realm="${quoted}"`];
+    const auth = authWith({ realm });
+    for (const refused of [auth.authorize(undefined), auth.required(() => 1)(request()), auth.login(request({}, {}))]) {
+      assert.deepEqual(await challengesOf(refused), expected);
+    }
+    assert.deepEqual(await challengesOf(authWith({ realm: 'other' }).required(() => 1, { realm })(request())), expected);
+  }
+  const auth = authWith({ schemes: ['Token'] });
+  assert.deepEqual(await challengesOf(auth.authorize(`JWT ${TOKEN}`)), ['Token realm="Login Required"']);
+  assert.equal(await auth.authorize(`token ${TOKEN}`), JOE);
+});
+
+// ── Hooks
+
+type Answer = <T>(value: T) => T | PromiseLike<T>;
+const ANSWERS: Readonly<Record<string, Answer>> = {
+  'at once': (value) => value,
+  'with a promise': async (value) => value,
+  'with a thenable': (value) => ({ then: (...handlers) => Promise.resolve(value).then(...handlers) }),
+};
+
+interface HookCase {
+  readonly hook: (answer: Answer) => Options;
+  readonly does: (auth: JwtAuth<unknown>) => Promise<unknown>;
+  readonly gives: unknown;
+}
+
+const login = (auth: JwtAuth<unknown>) => auth.login(request());
+const tokenOf = async (auth: JwtAuth<unknown>) => String(Object.values((await login(auth)) as object)[0]);
+const guard = (auth: JwtAuth<unknown>) => auth.required((_request, identity) => [identity])(request({ authorization: `JWT ${TOKEN}`, cookie: TOKEN }));
+
+/** Each hook of the original, what makes it run, and what comes of it. */
+const HOOKS: Readonly<Record<string, HookCase>> = {
+  authenticate: {
+    hook: (answer) => ({ authenticate: (username, password) => answer({ id: `${username}:${password}` }) }),
+    does: async (auth) => decodeUnverified(await tokenOf(auth)).claims,
+    gives: { ...TIMES, identity: 'joe:right' },
+  },
+  identity: {
+    hook: (answer) => ({ identity: (claims) => answer({ claims }) }),
+    does: guard,
+    gives: [{ claims: { ...TIMES, identity: 'joe' } }],
+  },
+  claims: {
+    hook: (answer) => ({ claims: (identity) => answer({ identity, role: 'admin', exp: NOW + 1 }) }),
+    does: async (auth) => decodeUnverified(await tokenOf(auth)).claims,
+    gives: { ...TIMES, identity: JOE, role: 'admin', exp: NOW + 1 },
+  },
+  header: {
+    hook: (answer) => ({ header: (identity) => answer({ kid: 'k1', identity }) }),
+    does: async (auth) => decodeUnverified(await tokenOf(auth)).header,
+    gives: { typ: 'JWT', alg: 'HS256', kid: 'k1', identity: JOE },
+  },
+  encode: {
+    hook: (answer) => ({ encode: (identity) => answer(JSON.stringify(identity)) }),
+    does: login,
+    gives: { access_token: JSON.stringify(JOE) },
+  },
+  decode: {
+    hook: (answer) => ({ decode: (token) => answer({ identity: token === TAMPERED ? 'joe' : 'ann' }) }),
+    does: (auth) => auth.authorize(`JWT ${TAMPERED}`),
+    gives: JOE,
+  },
+  tokenFrom: {
+    hook: (answer) => ({ tokenFrom: ({ header }) => answer(header('Cookie')) }),
+    does: guard,
+    gives: [JOE],
+  },
+  loginReply: {
+    hook: (answer) => ({ loginReply: (token, identity) => answer([token, identity]) }),
+    does: login,
+    gives: [TOKEN, JOE],
+  },
+  errorReply: {
+    hook: (answer) => ({ errorReply: ({ code, status }) => answer([code, status]) }),
+    // Whatever else is thrown goes on.
+    does: (auth) => auth.authorize(undefined).catch((error) => (Array.isArray(error?.body) ? error.body : Promise.reject(error))),
+    gives: [MISSING[0], 401],
+  },
+};
+
+test('every hook does its part, whether it answers at once or later', async () => {
+  for (const [name, { hook, does, gives }] of Object.entries(HOOKS)) {
+    for (const [how, answer] of Object.entries(ANSWERS)) {
+      assert.deepEqual(await does(authWith(hook(answer))), gives, `${name} ${how}`);
+    }
+  }
+  // What stands elsewhere is no token any more.
+  const auth = authWith({ tokenFrom: ({ header }) => header('cookie') });
+  await assert.rejects(auth.authorize(`JWT ${TOKEN}`), refusal(MISSING[0]));
+});
+
+/** A hook of this name that throws, at once and by its promise. */
+const throwing = (name: string, thrown: unknown): readonly Options[] =>
+  [() => { throw thrown; }, () => Promise.reject(thrown)].map((hook) => ({ [name]: hook }) as Options);
+
+test('a hook that throws an AuthError refuses with it', async () => {
+  const mine = new AuthError('ERR_BUSY', { status: 429, error: 'Slow down', description: 'Later', headers: { 'Retry-After': '9' } });
+  const { code, status, error, description, headers, body } = mine;
+  for (const [name, { does }] of Object.entries(HOOKS)) {
+    for (const options of throwing(name, mine)) {
+      await assert.rejects(does(authWith(options)), { name: 'AuthError', code, status, error, description, headers, body }, name);
+    }
+  }
+});
+
+// next(undefined) means "go on", and to Express next('route') means "skip what follows": neither may come of a failure.
+const NOT_REFUSALS: readonly unknown[] = [new TypeError('mine'), undefined, null, false, 0, '', 'route', { status: 200, code: 'ERR_BUSY' }];
+
+test('whatever else a hook throws is thrown on, an error to next, and never a way past the guard', async () => {
+  for (const [name, { does }] of Object.entries(HOOKS)) {
+    for (const thrown of NOT_REFUSALS) {
+      for (const options of throwing(name, thrown)) {
+        const auth = authWith(options);
+        assert.equal(await does(auth).then(() => assert.fail(), (reason: unknown) => reason), thrown, name);
+        if (!['identity', 'decode', 'tokenFrom', 'errorReply'].includes(name)) continue;
+        const headers = { authorization: name === 'errorReply' ? undefined : `JWT ${TOKEN}` };
+        const untouched = { writeHead: () => assert.fail(), end: () => assert.fail() };
+        const given = await new Promise((resolve) => auth.middleware()({ headers }, untouched, resolve));
+        assert.ok(given instanceof Error, `${name} throws ${String(thrown)}, next gets ${String(given)}`);
+        assert.ok(given === thrown || given.cause === thrown);
+      }
+    }
+  }
+});
+
+test('whatever else a hook throws is a 500 that tells nothing, and one report', async () => {
+  const reports: unknown[] = [];
+  const app = new Router({ onError: (error) => reports.push(error) });
+  const cases = Object.entries(HOOKS).map(([name, { does }], index) => ({ name, does, thrown: NOT_REFUSALS[index] ?? null }));
+  for (const { name, does, thrown } of cases) app.get(`/${name}`, () => does(authWith(throwing(name, thrown)[0])));
+  await serve(app, async ({ url }) => {
+    for (const { name, thrown } of cases) {
+      const { status, body } = await send(`${url}/${name}`, 'GET');
+      assert.deepEqual([status, body, reports.splice(0)], [500, new AuthError('ERR_INTERNAL').body, [thrown]], name);
+    }
+  });
+});
+
+test('a refusal that cannot be sent is an error to next, and the process lives on', async () => {
+  const headers = { 'X-Reason': 'a\r\nSet-Cookie: id=1' };
+  for (const [what, options] of Object.entries<Options>({
+    'a body that is no JSON': { errorReply: () => 1n },
+    'a body that throws': { errorReply: () => ({ toJSON: () => { throw new TypeError('mine'); } }) },
+    'a header with a line break': { tokenFrom: () => { throw new AuthError('ERR_BUSY', { headers }); } },
+  })) {
+    const response = new ServerResponse(new IncomingMessage(new Socket()));
+    const given = await new Promise((resolve) => authWith(options).middleware()({ headers: {} }, response, resolve));
+    assert.ok(given instanceof Error, what);
+    assert.equal(response.headersSent, false, what);
+  }
+});
+
+// express-jwt: a hook that returned normally let an expired token in.
+test('no hook turns a refusal into a success by returning normally', async () => {
+  const REFUSED: readonly (readonly [string, unknown, string?])[] = [
+    ['/auth', { ...LOGIN, password: 'wrong' }],
+    ['/auth', {}],
+    ['/hello', undefined],
+    ['/hello', undefined, TAMPERED],
+    ['/hello', undefined, jwt.sign({ identity: 'joe', exp: NOW - 10 })],
+    ['/hello', undefined, jwt.sign({ identity: 'ann' })],
+  ];
+  for (const reply of [undefined, null, '', 200, { access_token: TOKEN }, new Reply(200, { access_token: TOKEN }), new Response()]) {
+    const auth = authWith({ errorReply: () => reply });
+    const app = new Router().post('/auth', auth.login).get('/hello', auth.required(() => 'Hello joe'));
+    await serve(app, async ({ url }) => {
+      const get = async (path: string, body: unknown, token: string = '') =>
+        (await send(url + path, body === undefined ? 'GET' : 'POST', body, { Authorization: token && `JWT ${token}` })).status;
+      for (const one of REFUSED) assert.equal(await get(...one), 401);
+      assert.deepEqual([await get('/auth', LOGIN), await get('/hello', undefined, TOKEN)], [200, 200]);
+    });
+  }
+});
+
+/** What a hook may not answer, and the refusal that it is; without one it is the program's mistake. */
+const WRONG_ANSWERS: readonly (readonly [hook: string, answers: readonly unknown[], code?: string])[] = [
+  ['authenticate', [undefined, null, false], 'ERR_CREDENTIALS'],
+  ['identity', [undefined, null, false], 'ERR_IDENTITY_UNKNOWN'],
+  ['tokenFrom', [undefined, null], MISSING[0]],
+  ['tokenFrom', ['', 0, false, NaN, {}, [], [TOKEN]], 'ERR_JWT_MALFORMED'],
+  ['decode', [undefined, null, true, 1, 'joe']],
+  ['claims', [undefined, null, true, 1, 'joe', []]],
+  ['encode', [undefined, null, true, 1, {}, [TOKEN]]],
+  ['header', [null, true, 1, 'joe', [], { alg: 'none' }, { crit: [] }, { b64: false }]],
+  // Without "claims" the identity has an id, and one that JSON can say.
+  ['authenticate', [true, NaN, {}, ...[null, true, NaN, Infinity, 1n, Symbol('joe'), () => 'joe'].map((id) => ({ id }))]],
+];
+
+test('what a hook may not answer is never a success', async () => {
+  for (const [name, values, code] of WRONG_ANSWERS) {
+    for (const value of values) {
+      for (const [how, answer] of Object.entries(ANSWERS)) {
+        const auth = authWith({ [name]: () => answer(value) } as Options);
+        const does = HOOKS[name]?.does(auth) ?? assert.fail();
+        await assert.rejects(does, code === undefined ? TypeError : refusal(code), `${name} answers ${String(value)} ${how}`);
+        // Whatever it is, it is not "no token".
+        if (code === 'ERR_JWT_MALFORMED') await assert.rejects(auth.optional(() => 1)(request()), refusal(code));
+      }
+    }
+  }
+});
+
+// ── Identities
+
+test('an identity has any shape, and handlers, hooks and currentIdentity see the very same', async () => {
+  const named = (identity: unknown) => ({ claims: () => ({ identity }) });
+  const IDENTITIES: readonly (readonly [identity: unknown, claim: unknown, options?: Options])[] = [
+    [JOE, 'joe'], [new (class { readonly id = 7; })(), 7], [{ id: 0 }, 0], [{ id: '' }, ''], ['joe', 'joe'], ['', ''], [0, 0], [-1.5, -1.5],
+    [{ name: 'Joe' }, 'joe', named('joe')], [true, 'yes', named('yes')], [['joe'], 'list', named('list')],
+  ];
+  for (const [identity, claim, options] of IDENTITIES) {
+    const seen: unknown[] = [];
+    const auth = authWith({
+      authenticate: () => identity,
+      identity: (claims) => (claims.identity === claim ? identity : undefined),
+      loginReply: (token, given) => (seen.push(given), token),
+      ...options,
+    });
+    const authorization = `JWT ${await login(auth)}`;
+    const look = (_request: unknown, given: unknown) => seen.push(given, currentIdentity());
+    for (const handler of [auth.required(look), auth.optional(look)]) await handler(request({ authorization }));
+    seen.push(await auth.authorize(authorization));
+    assert.deepEqual([seen.length, new Set(seen)], [6, new Set([identity])]);
+  }
+});
+
+test('currentIdentity is right across await, timers and streams, and undefined elsewhere', async () => {
+  const seen: unknown[] = [];
+  const look = () => void seen.push(currentIdentity());
+  const handler = async (given: HttpRequest) => {
+    look();
+    await given.json();
+    look();
+    await new Promise<void>((resolve) => setTimeout(() => resolve(look()), 1));
+    await new Promise<void>((resolve) => setImmediate(() => resolve(look())));
+    await new Promise<void>((resolve) => process.nextTick(() => resolve(look())));
+    for await (const _chunk of Readable.from(['a'])) look();
+    await once(new PassThrough().on('data', look).end('a'), 'end');
+    await Promise.all([delay(2).then(look), delay(1).then(look)]);
+    await authWith().optional(look)(request());
+    look();
+  };
+  // A query of many a database library begins its work when somebody waits for it.
+  const lazy = () => ({ then: (resolve: (value: unknown) => void) => resolve(look()) });
+  const auth = authWith();
+  const app = new Router().post('/required', auth.required(handler)).post('/optional', auth.optional(handler));
+  app.post('/lazy/required', auth.required(lazy)).post('/lazy/optional', auth.optional(lazy)).post('/open', look);
+  await serve(app, async ({ url }) => {
+    const post = (path: string, token = TOKEN) => send(url + path, 'POST', {}, { Authorization: token && `JWT ${token}` });
+    for (const path of ['/required', '/optional']) {
+      await post(path);
+      // Within, there was a request without a token.
+      assert.deepEqual(seen.splice(0), [...Array.from({ length: 9 }, () => JOE), undefined, JOE], path);
+      await post(`/lazy${path}`);
+      assert.deepEqual(seen.splice(0), [JOE], path);
+    }
+    look();
+    await post('/open');
+    await post('/optional', '');
+    await post('/required', '');
+    assert.deepEqual([seen.length, new Set(seen)], [13, new Set([undefined])]);
+  });
+});
+
+test('of a thousand interleaved requests none sees the identity of another', async () => {
+  const random = randomFrom(7);
+  const auth = authWith({ identity: async ({ identity }) => (await delay(random() * 9), identity) });
+  const check = async (_request: unknown, identity?: unknown) => {
+    for (let round = 0; round < 3; round += 1) {
+      assert.equal(currentIdentity(), identity);
+      await delay(random() * 9);
+    }
+    return currentIdentity() ?? 'nobody';
+  };
+  const app = new Router().get('/0', auth.required(check)).get('/1', auth.optional(check)).get('/2', auth.optional(check));
+  app.get('/3', (given) => check(given));
+  // Every fourth shows no token, and every other fourth meets a route without a guard.
+  const requestOf = (index: number) => {
+    const token = index % 4 === 2 ? [] : [`Authorization: JWT ${jwt.sign({ identity: index })}`];
+    return [`GET /${index % 4} HTTP/1.1`, 'Host: x', ...token, '', ''].join('\r\n');
+  };
+  await serve(app, async ({ port }) => {
+    // A hundred at once on each connection: node answers in order, but works on all of them.
+    const answers = await Promise.all(Array.from({ length: 10 }, async (_, socket) => {
+      const requests = Array.from({ length: 100 }, (_, index) => requestOf(100 * socket + index));
+      const answer = await sendRaw(port, `${requests.join('')}GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      return [...answer.matchAll(/\r\n\r\n(.*)\n/g)].slice(0, 100).map(([, body = '']): unknown => JSON.parse(body));
+    }));
+    assert.deepEqual(answers.flat(), Array.from({ length: 1_000 }, (_, index) => (index % 4 < 2 ? index : 'nobody')));
+  });
+});
+
+test('the middleware guards a server of plain node:http', async () => {
+  const guarded = authWith().middleware();
+  const server = createServer((req: Parameters<typeof guarded>[0], res: ServerResponse) => {
+    guarded(req, res, async () => {
+      await delay(1);
+      res.end(JSON.stringify([req.identity, currentIdentity()]));
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const [good, bad] = [await send(url, 'GET', undefined, { Authorization: `JWT ${TOKEN}` }), await send(url, 'GET')];
+  assert.deepEqual([good.status, good.body], [200, [JOE, JOE]]);
+  assert.deepEqual([bad.status, bad.body], [401, new AuthError(MISSING[0]).body]);
+  assert.equal(bad.headers.get('WWW-Authenticate'), 'JWT realm="Login Required", Bearer realm="Login Required"');
+  server.close();
+  server.closeAllConnections();
+});
+
+// ── Logins and switches
+
+test('a login reads two strings of the body itself, each once, under the names it was told', async () => {
+  const hidden = JSON.stringify(LOGIN);
+  for (const body of [null, true, 0, '', 'joe', [], [LOGIN]]) {
+    await assert.rejects(authWith().login(request({}, body)), { ...refusal('ERR_LOGIN_BODY'), status: 400 });
+  }
+  const unknown = { ...refusal('ERR_CREDENTIALS'), status: 401, error: 'Bad Request', description: 'Invalid credentials' };
+  const WRONG: readonly object[] = [
+    { ...LOGIN, password: 'wrong' },
+    { ...LOGIN, username: 'nobody' },
+    ...[...NOT_STRINGS, ''].flatMap((value) => [{ ...LOGIN, username: value }, { ...LOGIN, password: value }]),
+    Object.create(LOGIN),
+    JSON.parse(`{"__proto__": ${hidden}}`),
+    JSON.parse(`{"constructor": {"prototype": ${hidden}}}`),
+  ];
+  for (const body of WRONG) await assert.rejects(authWith().login(request({}, body)), unknown);
+  let reads = 0;
+  const wide: object = JSON.parse(`{"__proto__": {"username": "ann"}, "identity": "ann", ${hidden.slice(1)}`);
+  const body = Object.defineProperty(wide, 'username', { get: () => (reads++ === 0 ? 'joe' : 'ann') });
+  assert.deepEqual(await authWith().login(request({}, body)), { access_token: TOKEN });
+  for (const name of [...INHERITED_NAMES, 'user']) {
+    const auth = authWith({ usernameField: name, passwordField: `${name}2` });
+    await assert.rejects(auth.login(request()), unknown);
+    const renamed: unknown = JSON.parse(`{"${name}": "joe", "${name}2": "right"}`);
+    assert.deepEqual(await auth.login(request({}, renamed)), { access_token: TOKEN });
+  }
+});
+
+test('a claim of any name may name the user, if the token has it itself and it means nothing else', async () => {
+  for (const identityClaim of [...INHERITED_NAMES, 'sub', 'user']) {
+    const asked: unknown[] = [];
+    const auth = authWith({ identityClaim, identity: (claims) => asked.push(claims.identity) });
+    await auth.authorize(`JWT ${TOKEN}`);
+    const token = await tokenOf(auth);
+    await auth.authorize(`JWT ${token}`);
+    assert.deepEqual(asked, [undefined, 'joe'], identityClaim);
+    assert.deepEqual(Object.entries(decodeUnverified(token).claims).at(-1), [identityClaim, 'joe']);
+  }
+  for (const name of ['exp', 'nbf', 'iat', 'aud', 'iss']) assertRefused(() => authWith({ identityClaim: name }), 'identityClaim');
+});
+
+test('the tutorial application takes every switch of the original at once', async () => {
+  let time = NOW;
+  const body = { user: 'joe', pass: 'correct horse' };
+  const options: Partial<AppOptions> = {
+    authPath: '/login', usernameField: 'user', passwordField: 'pass', identityClaim: 'sub', schemes: ['Token'], realm: 'Home',
+    lifetimeSeconds: 60, notBeforeSeconds: 20, leewaySeconds: 3, requiredClaims: ['exp', 'role'], now: () => time,
+    claims: ({ id }) => ({ sub: id, role: 1 }), header: () => ({ kid: 'k' }), loginReply: (token) => ({ token }), errorReply: ({ code }) => code,
+  };
+  await withApp(options, async ({ url }) => {
+    await send(`${url}/signup`, 'POST', { username: 'joe', password: 'correct horse' });
+    const { token } = (await send(`${url}/login`, 'POST', body)).body as { token: string };
+    assert.deepEqual(decodeUnverified(token).claims, { iat: NOW, nbf: NOW + 20, exp: NOW + 60, sub: 'joe', role: 1 });
+    const [early, late] = ['ERR_JWT_NOT_YET_VALID', 'ERR_JWT_EXPIRED'];
+    const welcome = { Status: 'Success', result: 'Hello joe' };
+    for (const [after, answer] of [[16, early], [17, welcome], [62, welcome], [63, late]] as const) {
+      time = NOW + after;
+      const { body: given } = await send(`${url}/hello`, 'GET', undefined, { Authorization: `Token ${token}` });
+      assert.deepEqual(given, answer, `${after} seconds later`);
+    }
+    assert.equal((await send(`${url}/hello`, 'GET')).headers.get('WWW-Authenticate'), 'Token realm="Home"');
+    assert.equal((await send(`${url}/auth`, 'POST', body)).status, 404);
+  });
+});
+
+// ── Options
+
+const NOT_FUNCTIONS = NOT_STRINGS.filter((value) => value !== undefined && typeof value !== 'function');
+const NOT_TEXTS = [...NOT_STRINGS.filter((value) => value !== undefined && !Array.isArray(value)), ''];
+const NOT_LISTS = [...NOT_TEXTS, 'JWT', ['JWT', ''], ['JWT', 1], { length: 1, 0: 'JWT' }];
+const NOT_SCHEMES = ['J WT', 'JWT\r\nX: 1', 'JWT,', '"JWT"', 'J\u00dcT', 'JWT=', 'JWT\0'].map((scheme) => ['JWT', scheme]);
+const NOT_REALMS = [...NOT_TEXTS, ['x'], 'a\rb', 'a\nb', 'a\r\nX: 1', 'a\n', '\0', '\x7f', 'a\tb', 'caf\u00e9', '\u{1f511}'];
+
+/** Options of JwtAuth and of createApp, and what they may not be. */
+const WRONG_OPTIONS: readonly (readonly [names: string, values: readonly unknown[]])[] = [
+  ['claims header encode decode tokenFrom loginReply errorReply now', NOT_FUNCTIONS],
+  ['usernameField passwordField identityClaim issuer type', [...NOT_TEXTS, ['x']]],
+  ['lifetimeSeconds notBeforeSeconds leewaySeconds maxAgeSeconds', NOT_AMOUNTS],
+  ['realm', NOT_REALMS],
+  ['schemes', [...NOT_LISTS, [], ...NOT_SCHEMES]],
+  ['requiredClaims', NOT_LISTS],
+  ['audience', [...NOT_TEXTS, [], ['']]],
+  ['maxTokenLength cacheSize', [...NOT_AMOUNTS, 1.5]],
+  ['secret', [undefined, null, '', 'x'.repeat(31), 0, {}, [], [SECRET, '']]],
+  ['Realm scheme algorithm verify __proto__ constructor', [true]],
+];
+const WRONG_APP_OPTIONS: typeof WRONG_OPTIONS = [
+  ['users', [undefined, null, {}]],
+  ['authPath', [null, '', 'auth', 1, ['/auth']]],
+  ['minPasswordLength', NOT_AMOUNTS],
+  ['onError', NOT_FUNCTIONS],
+  ['authenticate identity port', [() => undefined]],
+];
+
+/** What is refused is named, in one grammar. */
+function assertRefused(make: () => unknown, name: string): void {
+  assert.throws(make, { message: new RegExp(`^"${name}" expected .+, got .+$`, 's') }, name);
+}
+
+test('an option that is unknown, or of the wrong kind, is refused by its name', () => {
+  const app = { secret: SECRET, users: new MemoryUserStore() };
+  const check = (make: (options: never) => unknown, base: object, table: typeof WRONG_OPTIONS) => {
+    for (const [names, values] of table) {
+      for (const name of names.split(' ')) {
+        for (const value of values) {
+          assertRefused(() => make(Object.defineProperty({ ...base }, name, { value, enumerable: true }) as never), name);
+        }
+      }
+    }
+    for (const options of [undefined, null, 0, 'x', [], () => 1]) assertRefused(() => make(options as never), 'options');
+    make(base as never);
+  };
+  check((options) => new JwtAuth(options), BASE, [...WRONG_OPTIONS, ['authenticate identity', [undefined, ...NOT_FUNCTIONS]]]);
+  check((options) => createApp(options), app, [...WRONG_OPTIONS, ...WRONG_APP_OPTIONS]);
+  check((options) => authWith().required(() => 1, options ?? null), {}, [['realm', NOT_REALMS], ['Realm schemes', ['x']]]);
+  for (const handler of [undefined, ...NOT_FUNCTIONS]) {
+    assertRefused(() => authWith().required(handler as () => unknown), 'handler');
+    assertRefused(() => authWith().optional(handler as () => unknown), 'handler');
+  }
+  authWith({ realm: ' ~', schemes: ["!#$%&'*+-.^_`|~9aZ"], requiredClaims: [], leewaySeconds: 0, maxTokenLength: 64, cacheSize: 0 });
+});
+
+test('options are read once, and a secret is not kept as it was given', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage: () => void = runInNewContext('gc');
+  const make = () => {
+    const secret = new Uint8Array(32).fill(7);
+    const options = { secret, realm: 'Home', schemes: ['JWT'] };
+    const auth = authWith(options);
+    options.realm = 'Away';
+    options.schemes[0] = 'Basic';
+    return { auth, given: new WeakRef(secret) };
+  };
+  const { auth, given } = make();
+  assert.deepEqual(await challengesOf(auth.authorize(undefined)), ['JWT realm="Home"']);
+  // A WeakRef holds on until the job that made it has ended.
+  for (let turn = 0; turn < 10 && given.deref() !== undefined; turn += 1) {
+    await delay(1);
+    collectGarbage();
+  }
+  assert.equal(given.deref(), undefined);
+  assert.equal(await auth.authorize(`JWT ${await tokenOf(auth)}`), JOE);
+});

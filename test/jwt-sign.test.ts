@@ -1,0 +1,391 @@
+/**
+ * Holds Jwt to what it writes, to its options (rule 6 of the design), to the vectors of the RFCs, and to telling nobody
+ * a secret (rule 9).
+ */
+import assert from 'node:assert/strict';
+import { createSecretKey, generateKeyPairSync } from 'node:crypto';
+import { test } from 'node:test';
+import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
+import { allSaid, assertRefusedOption, assertVerdict, base64url, CLAIMS, claimsJson, NOT_OPTIONS } from './by-hand.ts';
+import { NOW, OWN_HEADER, seal, tokenOf, webCryptoMac } from './by-hand.ts';
+import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
+import { SECRET } from './support.ts';
+
+const jwtWith = (options: object = {}) => new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
+const jwt = jwtWith();
+const textOf = (token: string) => token.split('.', 2).map((segment) => `${Buffer.from(segment, 'base64url')}`);
+const NOT_TEXTS: readonly unknown[] = ['', /x/, ...NOT_STRINGS.filter((value) => value !== undefined)];
+const MARKER = 'MARKER-that-nobody-should-ever-see-again';
+
+test('a token is the constant header, the claims with iat, nbf and exp, and the MAC of both', () => {
+  const token = jwtWith({ now: () => NOW + 0.75 }).sign({ identity: 'joe' });
+  assert.equal(token.split('.')[0], 'eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9');
+  assert.deepEqual(textOf(token), [OWN_HEADER, `{"iat":${NOW},"nbf":${NOW},"exp":${NOW + 300},"identity":"joe"}`]);
+  assert.equal(token, tokenOf(textOf(token)[1]));
+  const rows: [options: Partial<JwtOptions>, claims: object, signOptions: SignOptions | undefined, expected: object][] = [
+    [{ lifetimeSeconds: 60 }, {}, undefined, { exp: NOW + 60 }],
+    [{ lifetimeSeconds: 60 }, {}, {}, { exp: NOW + 60 }],
+    [{ lifetimeSeconds: 60 }, {}, { lifetimeSeconds: 0.5 }, { exp: NOW + 0.5 }],
+    [{ lifetimeSeconds: 0 }, {}, { header: undefined }, { exp: NOW }],
+    [{ notBeforeSeconds: 5 }, {}, undefined, { nbf: NOW + 5 }],
+    [{ issuer: 'a', audience: 'b' }, {}, undefined, { iss: 'a', aud: 'b' }],
+    [{ audience: ['b', 'c'] }, {}, undefined, { aud: ['b', 'c'] }],
+    [{ audience: ['b', 'c'] }, { aud: 'c', exp: NOW + 1, nbf: NOW - 1, iat: NOW - 2 }, { lifetimeSeconds: 9 }, {}],
+    [{}, JSON.parse('{"__proto__":1,"constructor":2}'), undefined, {}],
+  ];
+  for (const [options, claims, signOptions, expected] of rows) {
+    const judge = jwtWith({ ...options, leewaySeconds: 10 });
+    const all = { ...CLAIMS, identity: undefined, ...expected, ...claims };
+    const ofThisRow = judge.verify(judge.sign(claims, signOptions));
+    assert.deepEqual({ identity: undefined, ...ofThisRow }, all, JSON.stringify(options));
+  }
+});
+
+test('sign adds header parameters, but never alg, crit or b64', () => {
+  const header = (options: SignOptions, judge = jwt) => textOf(judge.sign({}, options))[0];
+  assert.equal(header({ header: { kid: '1' } }), '{"typ":"JWT","kid":"1","alg":"HS256"}');
+  assert.equal(header({ header: { kid: '1' } }, jwtWith({ type: 'at+jwt' })), '{"typ":"at+jwt","kid":"1","alg":"HS256"}');
+  assert.equal(header({ header: {} }), OWN_HEADER);
+  assert.equal(header({}), OWN_HEADER);
+  for (const name of ['alg', 'crit', 'b64']) {
+    for (const value of ['HS256', 'none', [], undefined, null, true]) {
+      assertRefusedOption(() => jwt.sign({}, { header: { [name]: value } }), 'header', { [name]: value });
+    }
+    jwt.sign({}, { header: Object.create({ [name]: 'none' }) });
+  }
+  for (const value of [null, '', 'x', 1, true, [], [{}], () => 1]) {
+    assertRefusedOption(() => jwt.sign({}, { header: value as never }), 'header', value);
+  }
+});
+
+test('what verify would refuse is not signed', () => {
+  const notClaims = NOT_STRINGS.filter((value) => typeof value !== 'object' || value === null || Array.isArray(value));
+  for (const claims of [...notClaims, 'x']) assertRefusedOption(() => jwt.sign(claims as never), 'claims', claims);
+  const rows: [options: Partial<JwtOptions>, refused: object, signed: object][] = [
+    [{}, { exp: undefined }, { exp: NOW }],
+    [{}, { exp: null }, { exp: 0 }],
+    [{}, { iat: NaN }, { iat: 0 }],
+    [{}, { nbf: Infinity }, { nbf: Number.MAX_VALUE }],
+    [{}, { exp: `${NOW}` }, { exp: NOW }],
+    [{}, { exp: new Date(NOW) }, { exp: NOW }],
+    [{}, { sub: 1 }, { sub: '1' }],
+    [{}, { iss: ['x'] }, { iss: 'x' }],
+    [{}, { aud: 'x' }, {}],
+    [{ audience: 'x' }, { aud: ['y'] }, { aud: ['y', 'x'] }],
+    [{ issuer: 'x' }, { iss: 'y' }, { iss: 'x' }],
+    [{ requiredClaims: ['role'] }, {}, { role: 0 }],
+    [{ requiredClaims: ['role'] }, Object.create({ role: 1 }), { role: 1 }],
+    // JSON leaves these out, writes them as null, or writes something else.
+    [{ requiredClaims: ['role'] }, { role: () => 1 }, { role: '' }],
+    [{ requiredClaims: ['role'] }, { role: Symbol('x') }, { role: false }],
+    [{ requiredClaims: ['role'] }, { role: NaN }, { role: [NaN] }],
+    [{}, { toJSON: () => ({ exp: 'never' }) }, { toString: 'x' }],
+    [{ audience: 'x' }, { aud: Object.assign(['x'], { toJSON: () => 'y' }) }, { aud: ['x'] }],
+  ];
+  for (const [options, refused, signed] of rows) {
+    const judge = jwtWith({ ...options, now: () => 0, leewaySeconds: Number.MAX_VALUE });
+    assertRefusedOption(() => judge.sign(refused), 'claims', refused);
+    assertVerdict(judge, 'accepted', [judge.sign(signed)]);
+  }
+  // The header is held to the same rule.
+  for (const header of [{ typ: 'at+jwt' }, { typ: null }, { toJSON: () => ({ alg: 'none' }) }]) {
+    assertRefusedOption(() => jwt.sign({}, { header }), 'header', header);
+  }
+  assertVerdict(jwt, 'accepted', [jwt.sign({}, { header: { typ: 'application/jwt', toString: 'x' } })]);
+});
+
+test('a token longer than verify reads is not signed', () => {
+  const judge = jwtWith({ maxTokenLength: 256 });
+  const lengths = Array.from({ length: 200 }, (_, length) => jwt.sign({ x: 'x'.repeat(length) }).length);
+  const [fits, exceeds] = [lengths.lastIndexOf(256), lengths.findIndex((length) => length > 256)];
+  assertVerdict(judge, 'accepted', [judge.sign({ x: 'x'.repeat(fits) })]);
+  assertRefusedOption(() => judge.sign({ x: 'x'.repeat(exceeds) }), 'claims', 'a long one', RangeError);
+});
+
+test('verified claims are frozen to the bottom, with and without a cache', () => {
+  for (const cacheSize of [0, 1]) {
+    const judge = jwtWith({ cacheSize });
+    const token = judge.sign({ list: [{ inner: {} }], nothing: null });
+    for (const claims of [judge.verify(token), judge.verify(token)] as { list?: { inner: object }[] }[]) {
+      for (const part of [claims, claims.list, claims.list?.[0], claims.list?.[0]?.inner]) {
+        assert.ok(typeof part === 'object' && Object.isFrozen(part), JSON.stringify(part));
+      }
+    }
+  }
+});
+
+test('the first secret signs and every one verifies, so that secrets can be rotated', () => {
+  const [old, fresh] = [jwtWith({ secret: [SECRET] }), jwtWith({ secret: [MARKER, SECRET] })];
+  assert.equal(fresh.sign({}), jwtWith({ secret: MARKER }).sign({}));
+  assertVerdict(fresh, 'accepted', [old.sign({}), fresh.sign({})]);
+  assertVerdict(old, 'ERR_JWT_SIGNATURE', [fresh.sign({})]);
+});
+
+// Every number: NaN, Infinity or '60s' as a tolerance switched expiry off in fast-jwt before 6.3. Regular expressions
+// as expectations: CVE-2026-35040, CVE-2026-35041.
+test('an option of the wrong kind or out of bounds is refused, and one at the bound is taken', () => {
+  const amounts = { refused: NOT_AMOUNTS, taken: [0, 0.5, Number.MAX_VALUE] };
+  const notLists = [[''], [1], [['x']], [null], ['x', undefined], [, 'x'], new Array(1), new Set(['x']), { 0: 'x', length: 1 }];
+  const table: Record<string, { refused: readonly unknown[]; taken: readonly unknown[] }> = {
+    lifetimeSeconds: amounts,
+    notBeforeSeconds: amounts,
+    leewaySeconds: amounts,
+    maxAgeSeconds: amounts,
+    issuer: { refused: NOT_TEXTS, taken: ['x'] },
+    type: { refused: NOT_TEXTS, taken: ['x'] },
+    audience: { refused: [...NOT_TEXTS.filter((value) => !Array.isArray(value)), [], [/x/], ...notLists], taken: ['x', ['x', 'y']] },
+    requiredClaims: { refused: [...NOT_TEXTS.filter((value) => !Array.isArray(value)), 'exp', ...notLists], taken: [[], ['iat']] },
+    maxTokenLength: { refused: [...NOT_AMOUNTS, 0, 63, 64.5, 1_048_577], taken: [64, 1_048_576] },
+    cacheSize: { refused: [...NOT_AMOUNTS, 0.5, 1_000_001], taken: [0, 1_000_000] },
+    now: { refused: [null, 0, '', 'now', {}, [], true, new Date(0)], taken: [() => NOW] },
+  };
+  for (const [name, { refused, taken }] of Object.entries(table)) {
+    for (const value of refused) {
+      const isBound = typeof value === 'number' && /Seconds|Length|Size/.test(name);
+      assertRefusedOption(() => jwtWith({ [name]: value }), name, value, isBound ? RangeError : TypeError);
+    }
+    for (const value of [...taken, undefined]) jwtWith({ [name]: value });
+  }
+  for (const value of NOT_AMOUNTS) {
+    const kind = typeof value === 'number' ? RangeError : TypeError;
+    assertRefusedOption(() => jwt.sign({}, { lifetimeSeconds: value as never }), 'lifetimeSeconds', value, kind);
+  }
+});
+
+test('an unknown option is refused, whatever its value; what is inherited is no option', () => {
+  const names = ['Secret', 'key', 'algorithm', 'algorithms', 'ignoreExpiration', 'expiresIn', 'leeway', 'clockTolerance', ''];
+  for (const name of [...names, ...INHERITED_NAMES]) {
+    for (const value of [1, undefined]) {
+      assertRefusedOption(() => jwtWith(Object.fromEntries([[name, value]])), name, value);
+      assertRefusedOption(() => jwt.sign({}, Object.fromEntries([[name, value]])), name, value);
+    }
+  }
+  for (const options of NOT_OPTIONS) {
+    assertRefusedOption(() => new Jwt(options as never), 'options', options);
+    assertRefusedOption(() => jwt.sign({}, options as never), 'options', options);
+  }
+  assertRefusedOption(() => new Jwt(undefined as never), 'options');
+  assertRefusedOption(() => new Jwt(Object.create({ secret: SECRET })), 'secret');
+  const inheriting: JwtOptions = Object.assign(Object.create({ leewaySeconds: 1e9, nonsense: 1 }), { secret: SECRET });
+  assertVerdict(new Jwt(inheriting), 'ERR_JWT_EXPIRED', [tokenOf()]);
+});
+
+test('options are read once and copied, so that what changes later changes nothing', () => {
+  let reads = 0;
+  const [secret, audience, requiredClaims] = [[SECRET], ['us'], ['exp']];
+  const options: JwtOptions = {
+    secret, audience, requiredClaims, now: () => NOW,
+    get leewaySeconds() {
+      reads += 1;
+      return reads === 1 ? 0 : NaN;
+    },
+  };
+  const judge = new Jwt<object>(options);
+  const token = judge.sign({});
+  secret.unshift(MARKER);
+  audience.push('them');
+  requiredClaims.push('role');
+  assert.equal(reads, 1);
+  assert.equal(judge.sign({}), token);
+  assertVerdict(judge, 'accepted', [token]);
+  assertVerdict(judge, 'ERR_JWT_AUDIENCE', [tokenOf({ ...CLAIMS, aud: 'them' })]);
+  assertVerdict(judge, 'ERR_JWT_EXPIRED', [tokenOf({ exp: NOW, aud: 'us' })]);
+});
+
+// RFC 7518 §3.2; jose, PyJWT (CVE-2025-45767, CVE-2025-45768); an empty key: GHSA-869p-cjfg-cm3x, CVE-2026-44351,
+// GHSA-8wpc-h4q6-8fxv.
+test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767: a secret is 32 bytes or more, or it is refused', () => {
+  const forms = (length: number) => [Buffer.alloc(length, 1), new Uint8Array(length), createSecretKey(Buffer.alloc(length, 1))];
+  const short = ['', 'x', 'x'.repeat(31), `${'\u00e9'.repeat(15)}x`, ...forms(0), ...forms(31)];
+  for (const secret of short) {
+    assertRefusedOption(() => jwtWith({ secret }), 'secret', secret, RangeError);
+    assertRefusedOption(() => jwtWith({ secret: [SECRET, secret] }), 'secret', secret, RangeError);
+  }
+  for (const secret of ['x'.repeat(32), '\u00e9'.repeat(16), '\u{1f511}'.repeat(8), ...forms(32), ...forms(1000)]) {
+    assertVerdict(jwtWith({ secret: [secret] }), 'accepted', [jwtWith({ secret }).sign({})]);
+  }
+  const long = 'x'.repeat(40);
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const others = [...NOT_STRINGS, { toString: () => long }, Object(long), [[long]], [, long], new ArrayBuffer(40)];
+  others.push(`${long}\ud800`, new Uint16Array(40), new DataView(new ArrayBuffer(40)), /x{40}/, publicKey, privateKey);
+  for (const secret of others) {
+    const isShortList = Array.isArray(secret) && typeof secret[0] === 'string';
+    assertRefusedOption(() => jwtWith({ secret }), 'secret', secret, isShortList ? RangeError : TypeError);
+  }
+});
+
+test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950, GHSA-g3jj-5cmm-3hxx: a key file is no secret, however disguised', () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = `${publicKey.export({ format: 'pem', type: 'spki' })}`;
+  const jwk = JSON.stringify(publicKey.export({ format: 'jwk' }));
+  const base = 'A'.repeat(60);
+  // A text, and what to replace in it so that it is any other text.
+  const texts: [text: string, part: string, harmless: string][] = [
+    [spki, 'BEGIN', 'BEGUN'],
+    [`${privateKey.export({ format: 'pem', type: 'sec1' })}`, 'BEGIN', 'BEGUN'],
+    [spki.replaceAll('PUBLIC KEY', 'CERTIFICATE'), 'BEGIN', 'BEGUN'],
+    [`---- BEGIN SSH2 PUBLIC KEY ----\n${base}`, '----', '- - -'.replaceAll(' ', '_')],
+    [`ssh-rsa ${base} joe@example`, 'ssh-', 'ssl-'],
+    [`ssh-ed25519 ${base}`, 'ssh-', 'ssl-'],
+    [`ssh-dss ${base}`, 'ssh-', 'ssl-'],
+    [`ecdsa-sha2-nistp256 ${base}`, 'ecdsa', 'edcsa'],
+    [`sk-ssh-ed25519@openssh.com ${base}`, 'ssh-', 'ssl-'],
+    [jwk, '"kty"', '"typ"'],
+    [jwk.replaceAll(/[:,]/g, ' $& \n'), '"kty"', '"typ"'],
+    [`{"keys":[],"x":"${base}"}`, '"keys"', '"kids"'],
+  ];
+  const disguises: ((text: string) => string | Uint8Array)[] = [
+    (text) => text,
+    (text) => ` \r\n\t${text}`,
+    (text) => `\ufeff${text}`,
+    (text) => `\u200b\u2060${text}`,
+    (text) => `# my key\n${text}`,
+    (text) => `${'x'.repeat(100)}${text}`,
+    (text) => [...text].join('\u200b'),
+    (text) => Buffer.from(`\ufeff${text}`, 'utf16le'),
+    (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16(),
+  ];
+  for (const [text, part, harmless] of texts) {
+    for (const disguise of disguises) {
+      const bytes = Buffer.from(disguise(text));
+      for (const secret of [disguise(text), bytes, createSecretKey(bytes), [SECRET, bytes]]) {
+        assertRefusedOption(() => jwtWith({ secret }), 'secret', text);
+      }
+      jwtWith({ secret: disguise(text.replaceAll(part, harmless)) });
+    }
+  }
+});
+
+test('generateSecret answers 32 random bytes as base64url', () => {
+  const secrets = Array.from({ length: 100 }, generateSecret);
+  assert.equal(new Set(secrets).size, 100);
+  for (const secret of secrets) assert.match(secret, /^[\w-]{43}$/);
+  assert.equal(Buffer.from(secrets[0] ?? '', 'base64url').length, 32);
+  jwtWith({ secret: secrets });
+});
+
+test('hono: no secret and no token is told by an error, by inspection or as JSON', () => {
+  assert.ok(allSaid(new Error('x', { cause: { secret: MARKER } })).includes(MARKER), 'what is told would be seen');
+  const judge = jwtWith({ secret: [SECRET, MARKER], issuer: 'us' });
+  const token = tokenOf({ ...CLAIMS, iss: 'us', x: MARKER }, `{"alg":"HS256","kid":"${MARKER}"}`, MARKER);
+  const [header = '', payload = '', mac = ''] = token.split('.');
+  assertVerdict(judge, 'accepted', [token]);
+  const uses: (() => unknown)[] = [
+    ...[MARKER, { secret: `-----BEGIN ${MARKER}` }, { secret: MARKER.slice(0, 31) }, { secret: [[MARKER]] }].map(
+      (options) => () => new Jwt(options as never),
+    ),
+    ...['lifetimeSeconds', 'audience', 'now', 'cacheSize'].map((name) => () => jwtWith({ [name]: [{ MARKER }] })),
+    ...[token.slice(1), `${token}=`, MARKER, `${header}.${payload}.`, token.repeat(99)].map((text) => () => judge.verify(text)),
+    ...[`{${MARKER}`, `"${MARKER}"`, claimsJson({ exp: `"${MARKER}"` }), { ...CLAIMS, iss: MARKER }].map(
+      (claims) => () => judge.verify(tokenOf(claims)),
+    ),
+    ...[`{${MARKER}`, `{"alg":"${MARKER}"}`, `{"alg":"HS256","typ":"${MARKER}"}`].map(
+      (text) => () => judge.verify(tokenOf(CLAIMS, text)),
+    ),
+    ...[MARKER, { sub: [MARKER] }, { x: MARKER.repeat(999) }].map((claims) => () => judge.sign(claims as never)),
+    () => judge.sign({}, { header: { alg: MARKER } }),
+    () => decodeUnverified(`${base64url(`{${MARKER}`)}.${payload}.${mac}`),
+  ];
+  const said = uses.map((use) => {
+    try {
+      use();
+    } catch (error) {
+      return allSaid(error);
+    }
+    return assert.fail(`${use} was to be refused`);
+  });
+  said.push(allSaid(judge), allSaid(Object.getOwnPropertyDescriptors(judge)));
+  const hidden = [MARKER, SECRET, header, payload, mac];
+  for (const secret of [MARKER, SECRET]) hidden.push(base64url(secret), Buffer.from(secret).toString('hex'));
+  for (const text of said) {
+    for (const secret of hidden) assert.ok(!text.includes(secret.slice(0, 20)), text);
+  }
+});
+
+// RFC 7515 appendix A.1, which is also RFC 7519 §3.1: the header holds a line break, and exp is in 2011.
+test('the token of RFC 7515 A.1 and RFC 7519 3.1 verifies until its exp', () => {
+  const token =
+    'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9' +
+    '.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ' +
+    '.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk';
+  const k = 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow';
+  const secret = Buffer.from(k, 'base64url');
+  const at = (now: number) => jwtWith({ secret, requiredClaims: ['exp'], leewaySeconds: 0, now: () => now });
+  const claims = { iss: 'joe', exp: 1300819380, 'http://example.com/is_root': true };
+  assert.deepEqual(at(1300819379).verify(token), claims);
+  assertVerdict(at(1300819380), 'ERR_JWT_EXPIRED', [token]);
+});
+
+// RFC 4231 §4. A short key is padded with zeros (RFC 2104 §2), so it can be given as one of 32 bytes.
+test('the MAC is HMAC-SHA256: WebCrypto agrees with RFC 4231, and we agree with WebCrypto for its keys', async () => {
+  const large = 'The key needs to be hashed before being used by the HMAC algorithm.';
+  const vectors: [key: string, data: string | Uint8Array, mac: string][] = [
+    ['0b'.repeat(20), 'Hi There', 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7'],
+    ['4a656665', 'what do ya want for nothing?', '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843'],
+    ['aa'.repeat(20), Buffer.alloc(50, 0xdd), '773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe'],
+    [
+      Buffer.from(Array.from({ length: 25 }, (_, n) => n + 1)).toString('hex'),
+      Buffer.alloc(50, 0xcd),
+      '82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b',
+    ],
+    ['0c'.repeat(20), 'Test With Truncation', 'a3b6167473100ee06e0c796c2955552b'],
+    [
+      'aa'.repeat(131),
+      'Test Using Larger Than Block-Size Key - Hash Key First',
+      '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54',
+    ],
+    [
+      'aa'.repeat(131),
+      `This is a test using a larger than block-size key and a larger than block-size data. ${large}`,
+      '9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2',
+    ],
+  ];
+  for (const [hex, data, mac] of vectors) {
+    const key = Buffer.from(hex, 'hex');
+    assert.equal((await webCryptoMac(key, data)).toString('hex').slice(0, mac.length), mac);
+    const secret = Buffer.concat([key, Buffer.alloc(Math.max(0, 32 - key.length))]);
+    const token = jwtWith({ secret }).sign({ data });
+    assert.equal(token.slice(-43), base64url(await webCryptoMac(key, token.slice(0, -44))));
+  }
+});
+
+// RFC 4648 §10, without padding (§3.2), and §3.5 for the last column: the same bytes with a stray bit.
+test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is the text that was encoded', () => {
+  const vectors = [['f', 'Zg', 'Zh'], ['fo', 'Zm8', 'Zm9'], ['foo', 'Zm9v', 'Zm9v='], ['foob', 'Zm9vYg', 'Zm9vYh'],
+    ['fooba', 'Zm9vYmE', 'Zm9vYmF'], ['foobar', 'Zm9vYmFy', 'Zm9vYmFy '], ['', '', '=']];
+  const { parse } = JSON;
+  const parsed: string[] = [];
+  try {
+    JSON.parse = (text: string) => parsed.push(text);
+    for (const segment of vectors.flatMap(([, right = '', stray = '']) => [right, stray])) {
+      assert.throws(() => decodeUnverified(`${segment}.e30.`), { code: 'ERR_JWT_HEADER' });
+    }
+  } finally {
+    JSON.parse = parse;
+  }
+  assert.deepEqual(parsed, vectors.map(([text]) => text));
+});
+
+test('tokens recorded from other implementations verify, whatever the order and number of their header members', () => {
+  const payload =
+    'eyJpZGVudGl0eSI6ImpvZSIsImlhdCI6MTcwMDAwMDAwMCwibmJmIjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDAzMDB9';
+  const recorded: Record<string, [header: string, mac: string]> = {
+    'jsonwebtoken 9.0.3, fast-jwt 6.3.6, PyJWT 2.6.0': [
+      'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9',
+      'zBdzNgVUXvVD8sXEobCsISlh-Y5_OXdme38te5-DWGs',
+    ],
+    'jose 6.2.18': ['eyJhbGciOiJIUzI1NiJ9', 'Yvckowc7LN9xAMXZV_R92tLSwi86FB9fUZOJ9TbbKF8'],
+    'jose 6.2.18 with typ and kid': [
+      'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6IjIwMjMtMTEifQ',
+      'KDTkVUNUe_GZa67y8w-i1gWRbGoZw9O1gG-pQH2Ce0o',
+    ],
+    'PyJWT 2.6.0 with kid': [
+      'eyJhbGciOiJIUzI1NiIsImtpZCI6IjIwMjMtMTEiLCJ0eXAiOiJKV1QifQ',
+      'alaN1vTwWQms79zM9IdGUM5CarbeO6CWvatbPNnKkb4',
+    ],
+  };
+  for (const [maker, [header, mac]] of Object.entries(recorded)) {
+    assert.deepEqual({ ...jwt.verify(`${header}.${payload}.${mac}`) }, CLAIMS, maker);
+    assert.equal(`${header}.${payload}.${mac}`, seal(`${header}.${payload}`), maker);
+  }
+});

@@ -1,0 +1,45 @@
+/**
+ * The suite that every store must pass: ours pass it, so does one of ten lines, and broken ones do not.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { testUserStore } from '../src/users/contract.ts';
+import { JsonFileUserStore } from '../src/users/json-file.ts';
+import { MemoryUserStore } from '../src/users/memory.ts';
+import type { User } from '../src/users/store.ts';
+import { newPath, pathOf } from './store-support.ts';
+
+testUserStore('MemoryUserStore', { open: () => new MemoryUserStore() });
+
+let path = '';
+testUserStore('JsonFileUserStore', {
+  open: () => JsonFileUserStore.open((path = newPath())),
+  reopen: () => JsonFileUserStore.open(path),
+});
+
+testUserStore('a store of ten lines', {
+  open() {
+    const users = new Map<string, User>();
+    return {
+      find: async (id) => users.get(id),
+      insert: async (user) => !users.has(user.id) && users.set(user.id, user).has(user.id),
+      update: async (user) => users.has(user.id) && users.set(user.id, user).has(user.id),
+    };
+  },
+});
+
+test('the suite fails each store that is broken, for what is broken in it, and no other', () => {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env; // With it the child would report to our own runner.
+  const values = [...process.execArgv, '--test', '--test-reporter=tap', pathOf('broken-stores')];
+  const { stdout } = spawnSync(process.execPath, values, { encoding: 'utf8', env });
+  const verdicts = [...stdout.matchAll(/^ *(ok|not ok) \d+ - (.*: .*)$/gm)];
+  assert.equal(verdicts.length, 6 * 5 + 1);
+  assert.deepEqual(verdicts.flatMap(([, verdict, name]) => (verdict === 'ok' ? [] : [name])), [
+    'two steps: lets exactly one of 50 inserts of one id through',
+    'update inserts: updates the user that is there, and only that',
+    'folds case: finds what was inserted, and nothing else',
+    'plain object: takes odd ids for what they are',
+    'forgets: keeps what it answered for when it is opened again',
+  ]);
+});
