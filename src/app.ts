@@ -17,10 +17,7 @@ const { authenticate, identity, ...HOOK_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
 const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER_OPTION_CHECKS, authPath: pathCheck };
 
-/**
- * Puts the three routes together.
- * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
- */
+/** Puts the three routes together. @throws TypeError or RangeError for an option that is unknown or out of bounds */
 export function createApp(options: AppOptions): Router {
   const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users', 'secret']);
   const accounts = new Accounts(pickOptions(own, ACCOUNTS_OPTION_CHECKS));

@@ -146,8 +146,7 @@ async function keptSecret(path: string): Promise<[secret: string, place: string]
  * processes that make one at the same time one wins.
  */
 async function makeSecret(path: string): Promise<boolean> {
-  const isThere = await stat(path).then(() => true, ignore('ENOENT'));
-  if (isThere) return false;
+  if (await stat(path).catch(ignore('ENOENT'))) return false;
   await makeFolder(dirname(path));
   const draft = `${path}.${randomUUID()}`;
   try {

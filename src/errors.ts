@@ -123,11 +123,9 @@ export type Check = (name: string, value: unknown) => void;
 export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
 
 /**
- * Reads an options object once. Only its own members count, so that nothing inherited slips past the checks, and one
- * that is undefined is as good as absent.
- * @returns a copy of what was given
- * @throws TypeError if it is not an object, has a member that `checks` does not name or lacks one that is required; and
- *   what the checks throw
+ * Reads an options object once: its own members and nothing inherited. One that is undefined is as good as absent.
+ * @returns a copy, without a prototype
+ * @throws TypeError if it is no object, has a member that `checks` does not name, lacks a required one, or fails a check
  */
 export function readOptions<T extends object>(options: T, checks: Checks<T>, required: (keyof T & string)[] = []): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -160,7 +158,6 @@ export function expecting(expected: string, isExpected: (value: unknown) => bool
 }
 
 const isText = (value: unknown) => typeof value === 'string' && value !== '';
-
 export const text: Check = expecting('a string that is not empty', isText);
 export const callable: Check = expecting('a function', (value) => typeof value === 'function');
 const isAmount = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
@@ -169,6 +166,10 @@ export const amount: Check = expecting('a finite number of at least 0', isAmount
 export function integer(min: number, max: number): Check {
   const isWithin = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
   return expecting(`a whole number from ${min} to ${max}`, isWithin, 'number');
+}
+
+export function matching(expected: string, pattern: RegExp): Check {
+  return expecting(expected, (value) => typeof value === 'string' && pattern.test(value));
 }
 
 export function texts(min: number): Check {

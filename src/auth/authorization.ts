@@ -1,5 +1,5 @@
 /** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
-import { AuthError, expecting, type Check } from '../errors.ts';
+import { AuthError, expecting, matching, type Check } from '../errors.ts';
 
 /**
  * Reads `Authorization: <scheme> <token>`. Two parts, as the original system wanted them, and in its words.
@@ -31,14 +31,9 @@ export function challenges(schemes: readonly string[], realm: string, error: Aut
 }
 
 /** Something that can be quoted in a header whole: printable ASCII. */
-export const realmCheck: Check = expecting(
-  'a string of printable ASCII',
-  (value) => typeof value === 'string' && /^[ -~]+$/.test(value),
-);
+export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 
-/** RFC 9110 §5.6.2. */
 const SCHEME = /^[\w!#$%&'*+.^`|~-]+$/;
-
 export const schemesCheck: Check = expecting(
   'a list of authentication schemes',
   (value) => Array.isArray(value) && value.length > 0 && value.every((it) => typeof it === 'string' && SCHEME.test(it)),

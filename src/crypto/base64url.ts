@@ -3,10 +3,7 @@
  * Promise: a segment has one spelling. Whatever is decoded here encodes back to the very same characters.
  */
 
-/**
- * @param text any string; a lone surrogate becomes U+FFFD, as always in UTF-8
- * @returns the characters A-Z a-z 0-9 - _ only
- */
+/** @returns base64url; a lone surrogate of `text` becomes U+FFFD, as always in UTF-8 */
 export function encodeText(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64url');
 }

@@ -117,12 +117,14 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
     // may say something else or nothing, so there it is judged by what was written.
     const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));
+    let part = 'claims';
     try {
       payloadSegment = encodeText(JSON.stringify(payload));
       checkContent(isVerbatim ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
+      part = 'header';
       if (header !== undefined) this.#checkHeader(parseObject(headerSegment, 'ERR_JWT_HEADER'));
     } catch (error) {
-      throw new TypeError('"claims" expected with the header what verify accepts, got a refusal', { cause: error });
+      throw new TypeError(`"${part}" expected what verify accepts, got a refusal`, { cause: error });
     }
     const signingInput = `${headerSegment}.${payloadSegment}`;
     const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;

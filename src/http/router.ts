@@ -1,7 +1,7 @@
 /** Method and path -> handler. The router is data: it finds a handler and sends what comes of it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { emitWarning } from 'node:process';
-import { AuthError, callable, describe, expecting, readOptions, type Check, type Checks } from '../errors.ts';
+import { AuthError, callable, describe, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { readJson, Reply, sendReply } from './json.ts';
 
 const MAX_URL_LENGTH = 2048;
@@ -65,10 +65,7 @@ export interface RouterOptions {
 export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable };
 
 /** A path as a request may ask for it. */
-export const pathCheck: Check = expecting(
-  'a path that begins with "/" and has no query',
-  (value) => typeof value === 'string' && /^\/[^?#\s]*$/.test(value),
-);
+export const pathCheck: Check = matching('a path that begins with "/" and has no query', /^\/[^?#\s]*$/);
 
 /** Exact paths, without parameters or patterns. `handle` is bound: `http.createServer(router.handle)`. */
 export class Router {

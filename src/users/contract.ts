@@ -16,10 +16,7 @@ const ODD_NAMES = ['__proto__', 'constructor', 'toString', "'; drop table users;
 const ODD_LETTERS = ['ñandú', 'żółć', '名前', 'עברית', 'ͅ', '𐐨', 'x'.repeat(80), '𐐨'.repeat(80)];
 const ODD_IDS = [...ODD_NAMES, ...ODD_LETTERS];
 
-/**
- * Declares the suite; call it at the top of a test file.
- * @param name what the tests are called after
- */
+/** Declares the suite; call it at the top of a test file. @param name what the tests are called after */
 export function testUserStore(name: string, { open, reopen }: StoreContractOptions): void {
   const contract = (title: string, body: (store: UserStore) => Promise<void>) =>
     test(`${name}: ${title}`, async () => {

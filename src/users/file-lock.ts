@@ -79,6 +79,5 @@ async function bornAt(pid: number): Promise<string | undefined> {
 }
 
 function locked(path: string, holder: number): AuthError {
-  const description = `${path} is in use by process ${holder}: stop that one first, or use another file`;
-  return new AuthError('ERR_STORE_LOCKED', { description });
+  return new AuthError('ERR_STORE_LOCKED', { description: `${path} is in use by process ${holder}: stop that first` });
 }

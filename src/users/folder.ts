@@ -4,8 +4,7 @@ import { dirname, resolve } from 'node:path';
 
 /** Makes a folder (mode 0700) and those above it that are missing. Node's own `recursive` loops for ever in /proc. */
 export async function makeFolder(folder: string): Promise<void> {
-  const isThere = await stat(folder).then(() => true, ignore('ENOENT'));
-  if (isThere) return;
+  if (await stat(folder).catch(ignore('ENOENT'))) return;
   const parent = dirname(resolve(folder));
   await makeFolder(parent);
   await mkdir(folder, 0o700).catch(ignore('EEXIST'));

@@ -12,7 +12,6 @@ import type { User, UserStore } from './store.ts';
 
 /** A file is compacted as it is opened, once it holds so many superseded lines, and more of them than users. */
 const COMPACT_FROM_LINES = 1000;
-const LINES_PER_WRITE = 1000;
 
 interface Opened {
   readonly file: FileHandle;
@@ -197,7 +196,7 @@ async function compact(path: string, old: FileHandle, users: Map<string, User>):
     const lines = [HEADER_LINE];
     for (const user of users.values()) {
       lines.push(lineOf('insert', user));
-      if (lines.length === LINES_PER_WRITE) await append(file, lines.splice(0).join(''));
+      if (lines.length === 1000) await append(file, lines.splice(0).join(''));
     }
     await append(file, lines.join(''));
     await rename(newPath, path);

@@ -10,7 +10,6 @@ import type { User } from './store.ts';
 const FORMAT = 'latchkey-users';
 const VERSION = 1;
 const NEWLINE = 0x0a;
-const READ_BYTES = 1 << 20;
 const MAX_LINE_BYTES = 1 << 20;
 
 /** The first line. */
@@ -36,13 +35,10 @@ export function lineOf(op: 'insert' | 'update', { id, username, passwordHash, cr
   return line;
 }
 
-/**
- * Reads a file in chunks, so that it is never in memory as a whole.
- * @throws AuthError ERR_STORE_DAMAGED, with the number of the line, counted from 1
- */
+/** Reads in chunks, never the whole. @throws AuthError ERR_STORE_DAMAGED with the number of the line, from 1 */
 export async function readUsers(file: FileHandle, path: string): Promise<Contents> {
   const users = new Map<string, User>();
-  const chunk = Buffer.allocUnsafe(READ_BYTES);
+  const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
   let lineNumber = 0;
   let completeBytes = 0;
   let rest = Buffer.alloc(0);
