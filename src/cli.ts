@@ -87,7 +87,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const users: UserStore = flags.users === 'memory' ? new MemoryUserStore() : await JsonFileUserStore.open(usersPath);
   try {
     if (users instanceof JsonFileUserStore && users.discardedBytes > 0) {
-      console.error(`latchkey: ${usersPath}: cut off ${users.discardedBytes} bytes of a last line that was never finished`);
+      console.error(`latchkey: ${usersPath}: cut off ${users.discardedBytes} bytes of an unfinished last line`);
     }
     const passwords = new PasswordHasher({ logN });
     const app = createApp({ secret, users, passwords, lifetimeSeconds, minPasswordLength, onError: logError });

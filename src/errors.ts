@@ -67,7 +67,7 @@ export const ERRORS = {
 export type AuthErrorCode = keyof typeof ERRORS;
 
 /** What a refusal says where it differs from its row in {@link ERRORS}, and its `cause`, which is never sent. */
-export type AuthErrorOptions = Partial<Pick<AuthError, 'status' | 'error' | 'description' | 'headers' | 'body' | 'cause'>>;
+export type AuthErrorOptions = Partial<Omit<AuthError, 'code' | 'name' | 'message' | 'stack'>>;
 
 /**
  * A refusal: the only error that bad input from outside can cause. It has no stack trace, because it describes the
@@ -125,7 +125,7 @@ export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
 /**
  * Reads an options object once: its own members and nothing inherited. One that is undefined is as good as absent.
  * @returns a copy, without a prototype
- * @throws TypeError if it is no object, has a member that `checks` does not name, lacks a required one, or fails a check
+ * @throws TypeError if it is no object, has a member that `checks` does not name, lacks a required one or fails a check
  */
 export function readOptions<T extends object>(options: T, checks: Checks<T>, required: (keyof T & string)[] = []): T {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {

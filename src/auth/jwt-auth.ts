@@ -201,7 +201,8 @@ export class JwtAuth<Identity> {
           try {
             if (!(error instanceof AuthError)) throw error;
             const body = JSON.stringify(error.body);
-            res.writeHead(error.status, { ...error.headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+            const headers = { ...error.headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+            res.writeHead(error.status, headers);
             res.end(body);
           } catch (failure) {
             // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.

@@ -93,7 +93,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const { issuer, audience } = rules;
     this.#keys = keysOf(secret);
     this.#rules = { ...rules, requiredClaims: [...rules.requiredClaims], audience: [audience ?? []].flat() };
-    this.#parties = { ...(issuer && { iss: issuer }), ...(audience && { aud: Array.isArray(audience) ? [...audience] : audience }) };
+    const aud = Array.isArray(audience) ? [...audience] : audience;
+    this.#parties = { ...(issuer && { iss: issuer }), ...(aud && { aud }) };
     this.#headerSegment = encodeHeader({ typ: rules.type ?? 'JWT' });
     this.#cache = new TokenCache(rules.cacheSize);
   }

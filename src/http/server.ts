@@ -22,9 +22,8 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** In milliseconds. The whole request has 10 seconds, its headers 5 of them; an idle connection is kept for 5. */
-const LIMITS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000 };
-const CLOSE_TIMEOUT_MS = 10_000;
+/** Milliseconds: for a whole request, for its headers, for an idle connection; and how often that is looked at. */
+const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 };
 
 /**
  * Serves an application over plain HTTP.
@@ -35,7 +34,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const { port = 3000, host = '127.0.0.1' } = readOptions(options, { port: integer(0, 65_535), host: text });
   const inFlight = new Set<ServerResponse>();
   // Node's refusal of a request without Host has no body; ours has.
-  const server = createServer({ ...LIMITS, requireHostHeader: false });
+  const server = createServer({ ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false });
   let isClosing = false;
 
   server.on('request', (message, response) => {
@@ -67,7 +66,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
     server.closeIdleConnections();
-    const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+    const deadline = setTimeout(() => server.closeAllConnections(), 10_000);
     await closed;
     clearTimeout(deadline);
   };

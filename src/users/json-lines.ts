@@ -9,7 +9,6 @@ import type { User } from './store.ts';
 
 const FORMAT = 'latchkey-users';
 const VERSION = 1;
-const NEWLINE = 0x0a;
 const MAX_LINE_BYTES = 1 << 20;
 
 /** The first line. */
@@ -46,7 +45,7 @@ export async function readUsers(file: FileHandle, path: string): Promise<Content
     const { bytesRead } = await file.read(chunk, 0, chunk.length, completeBytes + rest.length);
     if (bytesRead === 0) break;
     const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-    const end = bytes.lastIndexOf(NEWLINE) + 1;
+    const end = bytes.lastIndexOf('\n') + 1;
     if (end > 0) {
       const block = bytes.subarray(0, end - 1);
       const isText = isUtf8(block);
