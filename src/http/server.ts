@@ -65,7 +65,6 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     for (const response of inFlight) {
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
-    server.closeIdleConnections();
     const deadline = setTimeout(() => server.closeAllConnections(), 10_000);
     await closed;
     clearTimeout(deadline);
