@@ -2,7 +2,7 @@
  * Errors come in two families. What the outside world did wrong is an AuthError with a stable code. What the calling
  * program did wrong is a TypeError (wrong kind of value) or a RangeError (right kind, out of bounds), in one grammar:
  * `"leewaySeconds" expected a finite number of at least 0, got NaN`.
- * No message repeats a string it was given: a string could be a token, a password or a key.
+ * But for names of options and claims, no message repeats a string: it could be a token, a password or a key.
  */
 
 /** Every code, with the HTTP status, the title and the description that go over the wire. This list is closed. */
@@ -93,9 +93,10 @@ export class AuthError extends Error {
     const [status, error, description] = ERRORS[code];
     if (options.status !== undefined) integer(400, 599)('status', options.status);
     const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
+    // Not by assignment, which would throw where Error is frozen.
+    Reflect.set(Error, 'stackTraceLimit', 0);
     super(options.description ?? description, options.cause === undefined ? undefined : { cause: options.cause });
-    Error.stackTraceLimit = stackTraceLimit;
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
     this.code = code;
     this.status = options.status ?? status;
     this.error = options.error ?? error;

@@ -30,7 +30,7 @@ export function seal(signingInput: string, key: string | Uint8Array = SECRET): s
 }
 
 /** A token with the right MAC. Strings and bytes are taken as they are, so that they need not be JSON. */
-export function tokenOf(payload: string | object = CLAIMS, header: string | Uint8Array = OWN_HEADER, key = SECRET): string {
+export function tokenOf(payload: string | object = CLAIMS, header: string | Uint8Array = OWN_HEADER, key = SECRET) {
   const isRaw = typeof payload === 'string' || payload instanceof Uint8Array;
   return seal(`${base64url(header)}.${base64url(isRaw ? payload : JSON.stringify(payload))}`, key);
 }
@@ -67,7 +67,7 @@ export function assertVerdict(jwt: Verifier, expected: string, tokens: readonly 
 }
 
 /** The caller's mistake: a TypeError (the wrong kind) or a RangeError (out of bounds), in one grammar. */
-export function assertRefusedOption(use: () => unknown, name: string, value?: unknown, kind: Function = TypeError): void {
+export function assertRefusedOption(use: () => void, name: string, value?: unknown, kind: Function = TypeError): void {
   const label = `${name}: ${inspect(value)}`;
   assert.throws(use, kind, label);
   assert.throws(use, { message: /^"\w*" expected [^\n]+, got [^\n]+$/ }, label);

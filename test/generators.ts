@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
 import { PasswordHasher } from '../src/auth/password-hasher.ts';
 import { decodeUnverified, Jwt } from '../src/crypto/jwt.ts';
-import { base64url, CLAIMS, NOW, OWN_HEADER, seal, tokenOf, verdictOf, webCryptoMac } from './by-hand.ts';
+import { base64, base64url, CLAIMS, NOW, OWN_HEADER, seal, tokenOf, verdictOf, webCryptoMac } from './by-hand.ts';
 import { SECRET } from './support.ts';
 
 /** Numbers from 0 up to 1. */
@@ -202,7 +202,3 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
 ];
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64').replace(/=+$/, '');
-}

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
-import { allSaid, assertRefusedOption, assertVerdict, base64url, CLAIMS, claimsJson, NOT_OPTIONS } from './by-hand.ts';
-import { NOW, OWN_HEADER, seal, tokenOf, webCryptoMac } from './by-hand.ts';
+import { allSaid, assertRefusedOption, assertVerdict, base64url, CLAIMS, claimsJson, MARKER } from './by-hand.ts';
+import { NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, webCryptoMac } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
 import { SECRET } from './support.ts';
 
@@ -15,14 +15,13 @@ const jwtWith = (options: object = {}) => new Jwt<object>({ secret: SECRET, now:
 const jwt = jwtWith();
 const textOf = (token: string) => token.split('.', 2).map((segment) => `${Buffer.from(segment, 'base64url')}`);
 const NOT_TEXTS: readonly unknown[] = ['', /x/, ...NOT_STRINGS.filter((value) => value !== undefined)];
-const MARKER = 'MARKER-that-nobody-should-ever-see-again';
 
 test('a token is the constant header, the claims with iat, nbf and exp, and the MAC of both', () => {
   const token = jwtWith({ now: () => NOW + 0.75 }).sign({ identity: 'joe' });
   assert.equal(token.split('.')[0], 'eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9');
   assert.deepEqual(textOf(token), [OWN_HEADER, `{"iat":${NOW},"nbf":${NOW},"exp":${NOW + 300},"identity":"joe"}`]);
   assert.equal(token, tokenOf(textOf(token)[1]));
-  const rows: [options: Partial<JwtOptions>, claims: object, signOptions: SignOptions | undefined, expected: object][] = [
+  const rows: [options: Partial<JwtOptions>, claims: object, signOptions: SignOptions | undefined, added: object][] = [
     [{ lifetimeSeconds: 60 }, {}, undefined, { exp: NOW + 60 }],
     [{ lifetimeSeconds: 60 }, {}, {}, { exp: NOW + 60 }],
     [{ lifetimeSeconds: 60 }, {}, { lifetimeSeconds: 0.5 }, { exp: NOW + 0.5 }],
@@ -33,18 +32,17 @@ test('a token is the constant header, the claims with iat, nbf and exp, and the 
     [{ audience: ['b', 'c'] }, { aud: 'c', exp: NOW + 1, nbf: NOW - 1, iat: NOW - 2 }, { lifetimeSeconds: 9 }, {}],
     [{}, JSON.parse('{"__proto__":1,"constructor":2}'), undefined, {}],
   ];
-  for (const [options, claims, signOptions, expected] of rows) {
-    const judge = jwtWith({ ...options, leewaySeconds: 10 });
-    const all = { ...CLAIMS, identity: undefined, ...expected, ...claims };
-    const ofThisRow = judge.verify(judge.sign(claims, signOptions));
-    assert.deepEqual({ identity: undefined, ...ofThisRow }, all, JSON.stringify(options));
+  for (const [options, claims, signOptions, added] of rows) {
+    const judge = jwtWith(options);
+    const { identity: _, ...times } = CLAIMS;
+    assert.deepEqual(judge.verify(judge.sign(claims, signOptions)), { ...times, ...added, ...claims });
   }
 });
 
 test('sign adds header parameters, but never alg, crit or b64', () => {
   const header = (options: SignOptions, judge = jwt) => textOf(judge.sign({}, options))[0];
   assert.equal(header({ header: { kid: '1' } }), '{"typ":"JWT","kid":"1","alg":"HS256"}');
-  assert.equal(header({ header: { kid: '1' } }, jwtWith({ type: 'at+jwt' })), '{"typ":"at+jwt","kid":"1","alg":"HS256"}');
+  assert.equal(header({ header: { x: 1 } }, jwtWith({ type: 'at+jwt' })), '{"typ":"at+jwt","x":1,"alg":"HS256"}');
   assert.equal(header({ header: {} }), OWN_HEADER);
   assert.equal(header({}), OWN_HEADER);
   for (const name of ['alg', 'crit', 'b64']) {
@@ -68,6 +66,7 @@ test('what verify would refuse is not signed', () => {
     [{}, { nbf: Infinity }, { nbf: Number.MAX_VALUE }],
     [{}, { exp: `${NOW}` }, { exp: NOW }],
     [{}, { exp: new Date(NOW) }, { exp: NOW }],
+    [{}, { x: 1n }, { x: 1 }],
     [{}, { sub: 1 }, { sub: '1' }],
     [{}, { iss: ['x'] }, { iss: 'x' }],
     [{}, { aud: 'x' }, {}],
@@ -102,18 +101,6 @@ test('a token longer than verify reads is not signed', () => {
   assertRefusedOption(() => judge.sign({ x: 'x'.repeat(exceeds) }), 'claims', 'a long one', RangeError);
 });
 
-test('verified claims are frozen to the bottom, with and without a cache', () => {
-  for (const cacheSize of [0, 1]) {
-    const judge = jwtWith({ cacheSize });
-    const token = judge.sign({ list: [{ inner: {} }], nothing: null });
-    for (const claims of [judge.verify(token), judge.verify(token)] as { list?: { inner: object }[] }[]) {
-      for (const part of [claims, claims.list, claims.list?.[0], claims.list?.[0]?.inner]) {
-        assert.ok(typeof part === 'object' && Object.isFrozen(part), JSON.stringify(part));
-      }
-    }
-  }
-});
-
 test('the first secret signs and every one verifies, so that secrets can be rotated', () => {
   const [old, fresh] = [jwtWith({ secret: [SECRET] }), jwtWith({ secret: [MARKER, SECRET] })];
   assert.equal(fresh.sign({}), jwtWith({ secret: MARKER }).sign({}));
@@ -124,25 +111,27 @@ test('the first secret signs and every one verifies, so that secrets can be rota
 // Every number: NaN, Infinity or '60s' as a tolerance switched expiry off in fast-jwt before 6.3. Regular expressions
 // as expectations: CVE-2026-35040, CVE-2026-35041.
 test('an option of the wrong kind or out of bounds is refused, and one at the bound is taken', () => {
-  const amounts = { refused: NOT_AMOUNTS, taken: [0, 0.5, Number.MAX_VALUE] };
-  const notLists = [[''], [1], [['x']], [null], ['x', undefined], [, 'x'], new Array(1), new Set(['x']), { 0: 'x', length: 1 }];
+  const notLists: unknown[] = NOT_TEXTS.filter((value) => !Array.isArray(value));
+  notLists.push([''], [1], [['x']], [null], ['x', undefined], [/x/], new Set(['x']), { 0: 'x', length: 1 });
+  notLists.push([, 'x'], new Array(1));
+  const amount = { refused: NOT_AMOUNTS, taken: [0, 0.5, Number.MAX_VALUE] };
   const table: Record<string, { refused: readonly unknown[]; taken: readonly unknown[] }> = {
-    lifetimeSeconds: amounts,
-    notBeforeSeconds: amounts,
-    leewaySeconds: amounts,
-    maxAgeSeconds: amounts,
+    lifetimeSeconds: amount,
+    notBeforeSeconds: amount,
+    leewaySeconds: amount,
+    maxAgeSeconds: amount,
     issuer: { refused: NOT_TEXTS, taken: ['x'] },
     type: { refused: NOT_TEXTS, taken: ['x'] },
-    audience: { refused: [...NOT_TEXTS.filter((value) => !Array.isArray(value)), [], [/x/], ...notLists], taken: ['x', ['x', 'y']] },
-    requiredClaims: { refused: [...NOT_TEXTS.filter((value) => !Array.isArray(value)), 'exp', ...notLists], taken: [[], ['iat']] },
+    audience: { refused: [[], ...notLists], taken: ['x', ['x', 'y']] },
+    requiredClaims: { refused: ['exp', ...notLists], taken: [[], ['iat']] },
     maxTokenLength: { refused: [...NOT_AMOUNTS, 0, 63, 64.5, 1_048_577], taken: [64, 1_048_576] },
     cacheSize: { refused: [...NOT_AMOUNTS, 0.5, 1_000_001], taken: [0, 1_000_000] },
     now: { refused: [null, 0, '', 'now', {}, [], true, new Date(0)], taken: [() => NOW] },
   };
   for (const [name, { refused, taken }] of Object.entries(table)) {
     for (const value of refused) {
-      const isBound = typeof value === 'number' && /Seconds|Length|Size/.test(name);
-      assertRefusedOption(() => jwtWith({ [name]: value }), name, value, isBound ? RangeError : TypeError);
+      const isOutOfBounds = typeof value === 'number' && /Seconds|Length|Size/.test(name);
+      assertRefusedOption(() => jwtWith({ [name]: value }), name, value, isOutOfBounds ? RangeError : TypeError);
     }
     for (const value of [...taken, undefined]) jwtWith({ [name]: value });
   }
@@ -153,7 +142,7 @@ test('an option of the wrong kind or out of bounds is refused, and one at the bo
 });
 
 test('an unknown option is refused, whatever its value; what is inherited is no option', () => {
-  const names = ['Secret', 'key', 'algorithm', 'algorithms', 'ignoreExpiration', 'expiresIn', 'leeway', 'clockTolerance', ''];
+  const names = ['Secret', 'key', 'algorithm', 'algorithms', 'ignoreExpiration', 'expiresIn', 'leeway', ''];
   for (const name of [...names, ...INHERITED_NAMES]) {
     for (const value of [1, undefined]) {
       assertRefusedOption(() => jwtWith(Object.fromEntries([[name, value]])), name, value);
@@ -174,7 +163,10 @@ test('options are read once and copied, so that what changes later changes nothi
   let reads = 0;
   const [secret, audience, requiredClaims] = [[SECRET], ['us'], ['exp']];
   const options: JwtOptions = {
-    secret, audience, requiredClaims, now: () => NOW,
+    secret,
+    audience,
+    requiredClaims,
+    now: () => NOW,
     get leewaySeconds() {
       reads += 1;
       return reads === 1 ? 0 : NaN;
@@ -195,7 +187,7 @@ test('options are read once and copied, so that what changes later changes nothi
 // RFC 7518 §3.2; jose, PyJWT (CVE-2025-45767, CVE-2025-45768); an empty key: GHSA-869p-cjfg-cm3x, CVE-2026-44351,
 // GHSA-8wpc-h4q6-8fxv.
 test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767: a secret is 32 bytes or more, or it is refused', () => {
-  const forms = (length: number) => [Buffer.alloc(length, 1), new Uint8Array(length), createSecretKey(Buffer.alloc(length, 1))];
+  const forms = (size: number) => [new Uint8Array(size), Buffer.alloc(size), createSecretKey(Buffer.alloc(size))];
   const short = ['', 'x', 'x'.repeat(31), `${'\u00e9'.repeat(15)}x`, ...forms(0), ...forms(31)];
   for (const secret of short) {
     assertRefusedOption(() => jwtWith({ secret }), 'secret', secret, RangeError);
@@ -214,33 +206,31 @@ test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767: a secret is 32 b
   }
 });
 
-test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950, GHSA-g3jj-5cmm-3hxx: a key file is no secret, however disguised', () => {
+// Also GHSA-g3jj-5cmm-3hxx.
+test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, however it is disguised', () => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = `${publicKey.export({ format: 'pem', type: 'spki' })}`;
+  const sec1 = `${privateKey.export({ format: 'pem', type: 'sec1' })}`;
   const jwk = JSON.stringify(publicKey.export({ format: 'jwk' }));
-  const base = 'A'.repeat(60);
+  const body = 'A'.repeat(60);
   // A text, and what to replace in it so that it is any other text.
   const texts: [text: string, part: string, harmless: string][] = [
     [spki, 'BEGIN', 'BEGUN'],
-    [`${privateKey.export({ format: 'pem', type: 'sec1' })}`, 'BEGIN', 'BEGUN'],
-    [spki.replaceAll('PUBLIC KEY', 'CERTIFICATE'), 'BEGIN', 'BEGUN'],
-    [`---- BEGIN SSH2 PUBLIC KEY ----\n${base}`, '----', '- - -'.replaceAll(' ', '_')],
-    [`ssh-rsa ${base} joe@example`, 'ssh-', 'ssl-'],
-    [`ssh-ed25519 ${base}`, 'ssh-', 'ssl-'],
-    [`ssh-dss ${base}`, 'ssh-', 'ssl-'],
-    [`ecdsa-sha2-nistp256 ${base}`, 'ecdsa', 'edcsa'],
-    [`sk-ssh-ed25519@openssh.com ${base}`, 'ssh-', 'ssl-'],
+    [sec1, 'BEGIN', 'BEGUN'],
+    [`-----BEGIN CERTIFICATE-----\n${body}`, 'BEGIN', 'BEGUN'],
+    [`---- BEGIN SSH2 PUBLIC KEY ----\n${body}`, '----', '-_-'],
+    [`ssh-rsa ${body} joe@example`, 'ssh-', 'ssl-'],
+    [`ssh-dss ${body}`, 'ssh-', 'ssl-'],
+    [`ssh-ed25519 ${body}`, 'ssh-', 'ssl-'],
+    [`sk-ssh-ed25519@openssh.com ${body}`, 'ssh-', 'ssl-'],
+    [`ecdsa-sha2-nistp256 ${body}`, 'ecdsa', 'edcsa'],
     [jwk, '"kty"', '"typ"'],
     [jwk.replaceAll(/[:,]/g, ' $& \n'), '"kty"', '"typ"'],
-    [`{"keys":[],"x":"${base}"}`, '"keys"', '"kids"'],
+    [`{"keys":[],"x":"${body}"}`, '"keys"', '"kids"'],
   ];
   const disguises: ((text: string) => string | Uint8Array)[] = [
     (text) => text,
-    (text) => ` \r\n\t${text}`,
-    (text) => `\ufeff${text}`,
-    (text) => `\u200b\u2060${text}`,
-    (text) => `# my key\n${text}`,
-    (text) => `${'x'.repeat(100)}${text}`,
+    ...[' \r\n\t', '\ufeff', '\u200b\u2060', '# my key\n', 'x'.repeat(99)].map((junk) => (text: string) => junk + text),
     (text) => [...text].join('\u200b'),
     (text) => Buffer.from(`\ufeff${text}`, 'utf16le'),
     (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16(),
@@ -270,29 +260,25 @@ test('hono: no secret and no token is told by an error, by inspection or as JSON
   const token = tokenOf({ ...CLAIMS, iss: 'us', x: MARKER }, `{"alg":"HS256","kid":"${MARKER}"}`, MARKER);
   const [header = '', payload = '', mac = ''] = token.split('.');
   assertVerdict(judge, 'accepted', [token]);
+  const forged = [token.slice(1), `${token}=`, MARKER, `${header}.${payload}.`, token.repeat(99)];
+  const payloads = [`{${MARKER}`, `"${MARKER}"`, claimsJson({ exp: `"${MARKER}"` }), { ...CLAIMS, iss: MARKER }];
+  const headers = [`{${MARKER}`, `{"alg":"${MARKER}"}`, `{"alg":"HS256","typ":"${MARKER}"}`];
+  const options = [MARKER, { secret: `-----BEGIN ${MARKER}` }, { secret: MARKER.slice(0, 31) }, { secret: [[MARKER]] }];
+  const claims = [MARKER, { sub: [MARKER] }, { x: MARKER.repeat(999) }];
   const uses: (() => unknown)[] = [
-    ...[MARKER, { secret: `-----BEGIN ${MARKER}` }, { secret: MARKER.slice(0, 31) }, { secret: [[MARKER]] }].map(
-      (options) => () => new Jwt(options as never),
-    ),
+    ...options.map((wrong) => () => new Jwt(wrong as never)),
     ...['lifetimeSeconds', 'audience', 'now', 'cacheSize'].map((name) => () => jwtWith({ [name]: [{ MARKER }] })),
-    ...[token.slice(1), `${token}=`, MARKER, `${header}.${payload}.`, token.repeat(99)].map((text) => () => judge.verify(text)),
-    ...[`{${MARKER}`, `"${MARKER}"`, claimsJson({ exp: `"${MARKER}"` }), { ...CLAIMS, iss: MARKER }].map(
-      (claims) => () => judge.verify(tokenOf(claims)),
-    ),
-    ...[`{${MARKER}`, `{"alg":"${MARKER}"}`, `{"alg":"HS256","typ":"${MARKER}"}`].map(
-      (text) => () => judge.verify(tokenOf(CLAIMS, text)),
-    ),
-    ...[MARKER, { sub: [MARKER] }, { x: MARKER.repeat(999) }].map((claims) => () => judge.sign(claims as never)),
+    ...forged.map((text) => () => judge.verify(text)),
+    ...payloads.map((wrong) => () => judge.verify(tokenOf(wrong))),
+    ...headers.map((wrong) => () => judge.verify(tokenOf(CLAIMS, wrong))),
+    ...claims.map((wrong) => () => judge.sign(wrong as never)),
     () => judge.sign({}, { header: { alg: MARKER } }),
     () => decodeUnverified(`${base64url(`{${MARKER}`)}.${payload}.${mac}`),
   ];
   const said = uses.map((use) => {
-    try {
-      use();
-    } catch (error) {
-      return allSaid(error);
-    }
-    return assert.fail(`${use} was to be refused`);
+    let error: unknown;
+    assert.throws(use, (thrown) => Boolean((error = thrown)), String(use));
+    return allSaid(error);
   });
   said.push(allSaid(judge), allSaid(Object.getOwnPropertyDescriptors(judge)));
   const hidden = [MARKER, SECRET, header, payload, mac];
@@ -318,27 +304,19 @@ test('the token of RFC 7515 A.1 and RFC 7519 3.1 verifies until its exp', () => 
 
 // RFC 4231 §4. A short key is padded with zeros (RFC 2104 §2), so it can be given as one of 32 bytes.
 test('the MAC is HMAC-SHA256: WebCrypto agrees with RFC 4231, and we agree with WebCrypto for its keys', async () => {
-  const large = 'The key needs to be hashed before being used by the HMAC algorithm.';
+  const counted = Buffer.from(Array.from({ length: 25 }, (_, n) => n + 1)).toString('hex');
+  const sixth = 'Test Using Larger Than Block-Size Key - Hash Key First';
+  const seventh =
+    'This is a test using a larger than block-size key and a larger than block-size data. ' +
+    'The key needs to be hashed before being used by the HMAC algorithm.';
   const vectors: [key: string, data: string | Uint8Array, mac: string][] = [
     ['0b'.repeat(20), 'Hi There', 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7'],
     ['4a656665', 'what do ya want for nothing?', '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843'],
     ['aa'.repeat(20), Buffer.alloc(50, 0xdd), '773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe'],
-    [
-      Buffer.from(Array.from({ length: 25 }, (_, n) => n + 1)).toString('hex'),
-      Buffer.alloc(50, 0xcd),
-      '82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b',
-    ],
+    [counted, Buffer.alloc(50, 0xcd), '82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b'],
     ['0c'.repeat(20), 'Test With Truncation', 'a3b6167473100ee06e0c796c2955552b'],
-    [
-      'aa'.repeat(131),
-      'Test Using Larger Than Block-Size Key - Hash Key First',
-      '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54',
-    ],
-    [
-      'aa'.repeat(131),
-      `This is a test using a larger than block-size key and a larger than block-size data. ${large}`,
-      '9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2',
-    ],
+    ['aa'.repeat(131), sixth, '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54'],
+    ['aa'.repeat(131), seventh, '9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2'],
   ];
   for (const [hex, data, mac] of vectors) {
     const key = Buffer.from(hex, 'hex');
@@ -351,8 +329,8 @@ test('the MAC is HMAC-SHA256: WebCrypto agrees with RFC 4231, and we agree with 
 
 // RFC 4648 §10, without padding (§3.2), and §3.5 for the last column: the same bytes with a stray bit.
 test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is the text that was encoded', () => {
-  const vectors = [['f', 'Zg', 'Zh'], ['fo', 'Zm8', 'Zm9'], ['foo', 'Zm9v', 'Zm9v='], ['foob', 'Zm9vYg', 'Zm9vYh'],
-    ['fooba', 'Zm9vYmE', 'Zm9vYmF'], ['foobar', 'Zm9vYmFy', 'Zm9vYmFy '], ['', '', '=']];
+  const vectors = [['', '', '='], ['f', 'Zg', 'Zh'], ['fo', 'Zm8', 'Zm9'], ['foo', 'Zm9v', 'Zm9v=']];
+  vectors.push(['foob', 'Zm9vYg', 'Zm9vYh'], ['fooba', 'Zm9vYmE', 'Zm9vYmF'], ['foobar', 'Zm9vYmFy', 'Zm9vYmFy ']);
   const { parse } = JSON;
   const parsed: string[] = [];
   try {
@@ -366,26 +344,18 @@ test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is t
   assert.deepEqual(parsed, vectors.map(([text]) => text));
 });
 
-test('tokens recorded from other implementations verify, whatever the order and number of their header members', () => {
-  const payload =
-    'eyJpZGVudGl0eSI6ImpvZSIsImlhdCI6MTcwMDAwMDAwMCwibmJmIjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDAzMDB9';
-  const recorded: Record<string, [header: string, mac: string]> = {
-    'jsonwebtoken 9.0.3, fast-jwt 6.3.6, PyJWT 2.6.0': [
-      'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9',
-      'zBdzNgVUXvVD8sXEobCsISlh-Y5_OXdme38te5-DWGs',
-    ],
-    'jose 6.2.18': ['eyJhbGciOiJIUzI1NiJ9', 'Yvckowc7LN9xAMXZV_R92tLSwi86FB9fUZOJ9TbbKF8'],
-    'jose 6.2.18 with typ and kid': [
-      'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6IjIwMjMtMTEifQ',
-      'KDTkVUNUe_GZa67y8w-i1gWRbGoZw9O1gG-pQH2Ce0o',
-    ],
-    'PyJWT 2.6.0 with kid': [
-      'eyJhbGciOiJIUzI1NiIsImtpZCI6IjIwMjMtMTEiLCJ0eXAiOiJKV1QifQ',
-      'alaN1vTwWQms79zM9IdGUM5CarbeO6CWvatbPNnKkb4',
-    ],
-  };
-  for (const [maker, [header, mac]] of Object.entries(recorded)) {
-    assert.deepEqual({ ...jwt.verify(`${header}.${payload}.${mac}`) }, CLAIMS, maker);
-    assert.equal(`${header}.${payload}.${mac}`, seal(`${header}.${payload}`), maker);
+test('tokens recorded from other implementations verify, whatever the order and number of header members', () => {
+  const payload = 'eyJpZGVudGl0eSI6ImpvZSIsImlhdCI6MTcwMDAwMDAwMCwibmJmIjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDAzMDB9';
+  const [alg, algTyp] = ['eyJhbGciOiJIUzI1NiJ9', 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9'];
+  const algTypKid = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6IjIwMjMtMTEifQ';
+  const algKidTyp = 'eyJhbGciOiJIUzI1NiIsImtpZCI6IjIwMjMtMTEiLCJ0eXAiOiJKV1QifQ';
+  const recorded: [maker: string, header: string, mac: string][] = [
+    ['jsonwebtoken 9.0.3, fast-jwt 6.3.6, PyJWT 2.6.0', algTyp, 'zBdzNgVUXvVD8sXEobCsISlh-Y5_OXdme38te5-DWGs'],
+    ['jose 6.2.18', alg, 'Yvckowc7LN9xAMXZV_R92tLSwi86FB9fUZOJ9TbbKF8'],
+    ['jose 6.2.18 with typ and kid', algTypKid, 'KDTkVUNUe_GZa67y8w-i1gWRbGoZw9O1gG-pQH2Ce0o'],
+    ['PyJWT 2.6.0 with kid', algKidTyp, 'alaN1vTwWQms79zM9IdGUM5CarbeO6CWvatbPNnKkb4'],
+  ];
+  for (const [maker, header, mac] of recorded) {
+    assert.deepEqual(jwt.verify(`${header}.${payload}.${mac}`), CLAIMS, maker);
   }
 });

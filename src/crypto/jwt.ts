@@ -4,7 +4,7 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, AuthError, callable, describe, integer, readOptions, text, texts, type Checks } from '../errors.ts';
+import { amount, AuthError, callable, describe, expecting, integer, readOptions, text, texts, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
 import { keysOf, type Secret } from './secret.ts';
@@ -71,6 +71,8 @@ const DEFAULTS = {
   now: () => Date.now() / 1000,
 };
 
+const returnsSeconds = expecting('to return a finite number', Number.isFinite, 'number');
+
 /** HMAC-SHA256 is 32 bytes long, which base64url writes as 43 characters. */
 const SIGNATURE_LENGTH = 43;
 
@@ -102,7 +104,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   /**
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
    * configured; where `claims` has one of these, that one stays.
-   * @returns a compact token (RFC 7515 §3.1) that verify accepts from `nbf` until `exp`
+   * @returns a compact token (RFC 7515 §3.1), which verify accepts when its times allow
    * @throws TypeError if `claims` is no object, lacks a required claim or has a registered one of the wrong type;
    *   RangeError if the token would be longer than `maxTokenLength`
    */
@@ -113,19 +115,22 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const iat = Math.floor(this.#clock());
     const times = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds };
     const payload: RawClaims = { ...times, ...this.#parties, ...claims };
-    const headerSegment = header === undefined ? this.#headerSegment : encodeHeader({ typ: type ?? 'JWT', ...header });
-    let payloadSegment: string;
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
     // may say something else or nothing, so there it is judged by what was written.
     const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));
-    let part = 'claims';
+    let [part, headerSegment, payloadSegment] = ['claims', this.#headerSegment, ''];
     try {
       payloadSegment = encodeText(JSON.stringify(payload));
       checkContent(isVerbatim ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
       part = 'header';
-      if (header !== undefined) this.#checkHeader(parseObject(headerSegment, 'ERR_JWT_HEADER'));
+      if (header !== undefined) {
+        headerSegment = encodeHeader({ typ: type ?? 'JWT', ...header });
+        this.#checkHeader(parseObject(headerSegment, 'ERR_JWT_HEADER'));
+      }
     } catch (error) {
-      throw new TypeError(`"${part}" expected what verify accepts, got a refusal`, { cause: error });
+      // An error of JSON.stringify would quote the claims.
+      const cause = error instanceof AuthError ? { cause: error } : undefined;
+      throw new TypeError(`"${part}" expected what verify accepts, got a refusal`, cause);
     }
     const signingInput = `${headerSegment}.${payloadSegment}`;
     const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;
@@ -134,10 +139,10 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   }
 
   /**
-   * Verifies a token. The time it takes depends on the token's length and the number of secrets, not on where a wrong
-   * signature differs from the right one.
+   * Verifies a token. The time it takes depends on the token's length, on whether it is remembered and on which secret
+   * fits, not on where a wrong signature differs from the right one.
    * @returns the claims, deeply frozen. That they are of type `Claims` is the word of whoever held the secret.
-   * @throws AuthError ERR_JWT_*, never anything else for any string
+   * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for what `now` returns
    */
   verify(token: string): Readonly<Claims & RegisteredClaims> {
     const claims = this.#cache.get(token) ?? this.#authenticate(token);
@@ -187,9 +192,10 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 
   /** A clock that answers NaN would let every token pass. */
   #clock(): number {
-    const now = this.#rules.now();
-    if (Number.isFinite(now)) return now;
-    throw new RangeError(`"now" expected to return a finite number, got ${describe(now)}`);
+    const { now } = this.#rules;
+    const seconds = now();
+    returnsSeconds('now', seconds);
+    return seconds;
   }
 }
 
@@ -254,7 +260,7 @@ function deepFreeze<T extends object>(claims: T): T {
 
 /** RFC 7515 §4.1.9: media types are compared without regard to case, and `application/` may be left out. */
 function mediaType(typ: unknown): string | undefined {
-  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
+  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\/(?=[^/]*$)/, '') : undefined;
 }
 
 function checkOwnHeader(name: string, header: unknown): void {

@@ -1,6 +1,7 @@
 /**
  * Turns what the caller gives as a secret into keys for HMAC-SHA256 (RFC 7518 §3.2).
- * Promise: at least 32 bytes on every path, and never something that looks like a public key.
+ * Promise: at least 32 bytes on every path, and never text that looks like a PEM, SSH or JWK key. Whether bytes are random
+ * cannot be seen; zeros at their end count for nothing, since HMAC adds as many itself (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 
@@ -28,7 +29,9 @@ function keyOf(secret: unknown): KeyObject {
   if (looksLikeAsymmetricKey(bytes)) {
     throw new TypeError('"secret" expected random bytes, got what looks like a PEM, SSH or JWK key');
   }
-  return createSecretKey(bytes);
+  const key = createSecretKey(bytes);
+  bytes.fill(0);
+  return key;
 }
 
 function bytesOf(secret: unknown): Buffer {
@@ -44,6 +47,6 @@ function bytesOf(secret: unknown): Buffer {
  * All but visible ASCII is taken out first, so that no white space, byte order mark or UTF-16 hides it.
  */
 function looksLikeAsymmetricKey(bytes: Buffer): boolean {
-  const visible = bytes.toString('latin1').replace(/[^\x21-\x7e]/g, '');
-  return /----BEGIN|ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-|"(?:kty|keys)":/.test(visible);
+  const visible = Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f)).toString('latin1');
+  return /----BEGIN|LS0tLS1CRUdJTi|ssh-(?:rsa|dss|ed)|AAAA[A-D]3NzaC1|ecdsa-sha2-|["'](?:kty|keys)\\?["']:/.test(visible);
 }

@@ -22,7 +22,8 @@ export class TokenCache<Claims extends object> {
 
   /** Remembers a token as the one used last. Where there is no room, the one unused for longest goes. */
   set(token: string, claims: Claims): void {
-    if (this.#size === 0) return;
+    // V8 hashes a longer string by its length alone: a look-up would compare it with every other of that length.
+    if (this.#size === 0 || token.length > 16_383) return;
     // A Map keeps the order of insertion, so its first key is the one unused for longest.
     this.#entries.delete(token);
     this.#entries.set(token, claims);

@@ -1,9 +1,9 @@
 /** A node:http server with time limits and a stop that cuts nobody off. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AuthError, having, integer, readOptions, text, type AuthErrorCode } from '../errors.ts';
-import type { Router } from './router.ts';
+import { HttpRequest, type Router } from './router.ts';
 
 /** Where to listen. */
 export interface ListenOptions {
@@ -25,10 +25,7 @@ export interface Server {
 /** Milliseconds: for a whole request, for its headers, for an idle connection; and how often that is looked at. */
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 };
 
-/**
- * Serves an application over plain HTTP.
- * @throws TypeError or RangeError for a bad option; rejects with what node:net says, such as EADDRINUSE
- */
+/** Serves an application over plain HTTP. @throws TypeError or RangeError for a bad option, and what node:net throws */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
   having('handle')('app', app);
   const { port = 3000, host = '127.0.0.1' } = readOptions(options, { port: integer(0, 65_535), host: text });
@@ -41,7 +38,9 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     inFlight.add(response);
     response.on('close', () => inFlight.delete(response));
     if (isClosing) response.setHeader('Connection', 'close');
-    if (hasHost(message)) app.handle(message, response);
+    // RFC 9112 §3.2: a request of HTTP/1.1 names its host.
+    const hasHost = message.httpVersion !== '1.1' || new HttpRequest(message).header('host') !== undefined;
+    if (hasHost) app.handle(message, response);
     else refuse(message.socket);
   });
   // An expectation other than 100-continue may be ignored (RFC 9110 §10.1.1).
@@ -70,11 +69,6 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     clearTimeout(deadline);
   };
   return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`, port: actualPort, close };
-}
-
-/** RFC 9112 §3.2: a request of HTTP/1.1 names its host. */
-function hasHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
-  return httpVersion !== '1.1' || rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
 }
 
 const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map([

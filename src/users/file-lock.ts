@@ -10,9 +10,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import { ignore } from './folder.ts';
 
-/** How often two that started together let go and try again. A process that stays makes the others give up. */
-const ATTEMPTS = 5;
-
 /**
  * @returns what gives the file free again
  * @throws AuthError ERR_STORE_LOCKED if a living process holds the file; the message names it
@@ -35,7 +32,8 @@ export async function lockFile(path: string): Promise<() => Promise<void>> {
       if (holder !== undefined) await release();
     }
     if (holder === undefined) return release;
-    if (attempt === ATTEMPTS) throw locked(path, holder);
+    // Those that started together let go and try again; one that stays makes the others give up.
+    if (attempt === 5) throw locked(path, holder);
     await delay(10 + Math.random() * 40 * attempt);
   }
 }
