@@ -151,8 +151,7 @@ async function makeSecret(path: string): Promise<boolean> {
   const draft = `${path}.${randomUUID()}`;
   try {
     await writeFile(draft, `${generateSecret()}\n`, { flag: 'wx', mode: 0o600, flush: true });
-    // The umask may have taken more from the mode than it should.
-    await chmod(draft, 0o600);
+    await chmod(draft, 0o600); // whatever the umask
     await link(draft, path).catch(ignore('EEXIST'));
   } finally {
     await rm(draft, { force: true });

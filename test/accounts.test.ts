@@ -377,3 +377,17 @@ test('an option that is unknown, of the wrong kind or out of bounds is refused b
   assert.throws(() => new Accounts({ users, minPasswordLength: 9, maxPasswordLength: 8 }), RangeError);
   for (const length of [1, 8, 1024]) new Accounts({ users, minPasswordLength: length, maxPasswordLength: length });
 });
+
+test('a password that was changed while a login renewed its hash stays changed', async () => {
+  const users = new MemoryUserStore();
+  const passwords = new PasswordHasher({ logN: 1 });
+  await new Accounts({ users, passwords }).signup({ username: 'joe', password: 'the old one' });
+  const accounts = new Accounts({ users, passwords: new PasswordHasher({ logN: 12 }) });
+  const login = accounts.authenticate('joe', 'the old one');
+  const joe = users.find('joe');
+  assert.ok(joe);
+  users.update({ ...joe, passwordHash: await passwords.hash('the new one') });
+  await login;
+  assert.equal(await accounts.authenticate('joe', 'the old one'), undefined);
+  assert.equal((await accounts.authenticate('joe', 'the new one'))?.id, 'joe');
+});

@@ -18,7 +18,7 @@ export interface AccountsOptions {
   readonly minPasswordLength?: number;
   /** In code points, after NFC; 1 to 1024, default 256. For new passwords. */
   readonly maxPasswordLength?: number;
-  /** Says whether a new password is a bad one, such as one from a list of leaked passwords. */
+  /** Says whether a new password, in NFC, is a bad one, such as one from a list of leaked passwords. */
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
 }
 
@@ -101,12 +101,12 @@ export class Accounts {
     const { minPasswordLength: min, maxPasswordLength: max, isForbidden } = this.#options;
     // Before it is normalised, which would take long.
     if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
-    if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
-    const length = [...password.normalize('NFC')].length;
+    const normalized = password.normalize('NFC');
+    const { length } = [...normalized];
     const description = `Password must have ${min} to ${max} characters`;
     if (length < min) throw new AuthError('ERR_PASSWORD_TOO_SHORT', { description });
     if (length > max) throw new AuthError('ERR_PASSWORD_TOO_LONG', { description });
-    const isBad = canonicalUsername(password) === id || (await isForbidden(password, username));
+    const isBad = canonicalUsername(password) === id || (await isForbidden(normalized, username));
     if (isBad) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
   }
 
@@ -123,12 +123,15 @@ export class Accounts {
     }
   }
 
-  /** The login has succeeded whatever happens here: if it fails, the old hash stays, and the next login tries again. */
+  /** The login has succeeded already: where the queue or the store refuses, the old hash stays until the next one. */
   async #renewHash(user: User, password: string): Promise<void> {
     const { users, passwords } = this.#options;
     if (!passwords.needsRehash(user.passwordHash)) return;
     try {
-      await users.update({ ...user, passwordHash: await passwords.hash(password) });
+      const passwordHash = await passwords.hash(password);
+      const latest = await users.find(user.id);
+      // Unless the password was changed while it was hashed.
+      if (latest?.passwordHash === user.passwordHash) await users.update({ ...latest, passwordHash });
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
     }

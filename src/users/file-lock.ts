@@ -23,8 +23,7 @@ export async function lockFile(path: string): Promise<() => Promise<void>> {
     const claim = await open(join(folder, own), 'wx', 0o600).catch(ignore('EEXIST'));
     // The name is ours alone, so what is there already is this process with the same file.
     if (claim === undefined) throw locked(path, ownPid);
-    // The umask may have taken more from the mode than it should.
-    await claim.chmod(0o600).finally(() => claim.close());
+    await claim.chmod(0o600).finally(() => claim.close()); // whatever the umask
     let holder: number | undefined = ownPid;
     try {
       holder = await livingHolder(folder, prefix, own);

@@ -8,8 +8,7 @@ export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
   await makeFolder(parent);
   await mkdir(folder, 0o700).catch(ignore('EEXIST'));
-  // The umask may have taken more from the mode than it should.
-  await chmod(folder, 0o700);
+  await chmod(folder, 0o700); // whatever the umask
   await syncFolder(parent);
 }
 

@@ -167,8 +167,7 @@ async function openFile(path: string): Promise<Opened> {
     const { users, supersededLines, completeBytes, tornBytes } = await readUsers(file, path);
     if (tornBytes > 0) await file.truncate(completeBytes);
     if (completeBytes === 0) {
-      // The umask may have taken more from the mode than it should.
-      await file.chmod(0o600);
+      await file.chmod(0o600); // whatever the umask
       await append(file, HEADER_LINE);
       await syncFolder(dirname(path));
     }

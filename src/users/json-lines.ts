@@ -11,7 +11,6 @@ const FORMAT = 'latchkey-users';
 const VERSION = 1;
 const MAX_LINE_BYTES = 1 << 20;
 
-/** The first line. */
 export const HEADER_LINE: string = `${JSON.stringify({ format: FORMAT, version: VERSION })}\n`;
 
 /** What a file of users holds. */
