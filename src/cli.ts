@@ -104,7 +104,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
 
 async function inspect([token, ...others]: string[]): Promise<void> {
   if (token === undefined || others.length > 0) throw new UsageError('inspect expected one token');
-  const { header, claims } = await attempt('no token', () => decodeUnverified(token), 'pass all three parts');
+  const { header, claims } = await attempt('no token', () => decodeUnverified(token), 'pass a whole token alone');
   // A token can say anything, to a terminal too: what is invisible is written as an escape.
   const escape = (hidden: string) => `\\u{${hidden.codePointAt(0)?.toString(16)}}`;
   const show = (value: object) => JSON.stringify(value, null, 2).replace(/[^\P{C}\n]/gu, escape);
@@ -124,7 +124,7 @@ function readArguments<const Config extends ParseArgsConfig>(config: Config): Ar
   } catch (error) {
     // An argument is not repeated: it may be a token.
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError('there is an argument too many');
+    if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError('too many arguments; npm wants -- first');
     throw new UsageError(message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, ''));
   }
 }
@@ -206,8 +206,8 @@ function reasonOf(error: unknown): string {
 
 function fail(error: unknown): void {
   const isUsage = error instanceof UsageError;
-  const help = process.argv[2] === 'serve' ? 'latchkey serve --help' : 'latchkey --help';
-  console.error(`latchkey: ${reasonOf(error)}${isUsage ? ` (see: ${help})` : ''}`);
+  const help = isUsage ? ` (see: latchkey ${process.argv[2] === 'serve' ? 'serve ' : ''}--help)` : '';
+  console.error(`latchkey: ${reasonOf(error)}${help}`);
   process.exitCode = isUsage ? 2 : 1;
 }
 

@@ -40,7 +40,7 @@ export const ERRORS = {
   ERR_PASSWORD_TOO_SHORT: [400, 'Signup refused', 'Password is too short'],
   ERR_PASSWORD_TOO_LONG: [400, 'Signup refused', 'Password is too long'],
   ERR_PASSWORD_INVALID: [400, 'Signup refused', 'Password is not Unicode text without NUL'],
-  ERR_PASSWORD_FORBIDDEN: [400, 'Signup refused', 'Password is too easy to guess'],
+  ERR_PASSWORD_FORBIDDEN: [400, 'Signup refused', 'Password is the username, or too easy to guess'],
 
   // The HTTP request itself.
   ERR_BAD_REQUEST: [400, 'Bad Request', 'The request could not be read'],

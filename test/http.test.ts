@@ -5,10 +5,14 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { listen, MemoryUserStore, Reply, Router, type User } from '../src/index.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from './hostile.ts';
 import { send, sendRaw, withApp } from './support.ts';
 
+const JOE = { username: 'joe', password: 'pass' };
 const KIB = 1024;
 const brokenUtf8 = Buffer.concat([Buffer.from('{"username":"jo'), Buffer.from([0xff, 0xc0, 0x80]), Buffer.from('e"}')]);
 
@@ -60,14 +64,16 @@ test('a body that is no JSON object is a 400, at signup in the shape of a signup
 
 test('a signup without a username and a password that can be used is a 400 and makes no user', async () => {
   const isJson = (value: unknown) => !['bigint', 'symbol', 'function'].includes(typeof value);
-  const wrongKinds = NOT_STRINGS.filter((value) => isJson(value) && !(value instanceof String || value instanceof Date));
+  const isText = (value: unknown) => value instanceof String || value instanceof Date;
+  const wrongKinds = NOT_STRINGS.filter((value) => isJson(value) && !isText(value));
   const bodies: object[] = [
     {},
     { username: 'joe' },
     { password: 'pass' },
     ...wrongKinds.flatMap((value) => [{ username: value, password: 'pass' }, { username: 'joe', password: value }]),
     ...NOT_USERNAMES.map((username) => ({ username, password: 'pass' })),
-    ...['', 'pas', 'pass\ud800', 'x'.repeat(257), 'x'.repeat(10_000)].map((password) => ({ username: 'joe', password })),
+    ...['', 'pas', 'pass\ud800', 'pass\0', 'x'.repeat(257)].map((password) => ({ ...JOE, password })),
+    { ...JOE, password: 'x'.repeat(10_000) },
     { username: 'josephine', password: 'Josephine' },
   ];
   const users = new WatchedStore();
@@ -75,7 +81,8 @@ test('a signup without a username and a password that can be used is a 400 and m
     for (const body of bodies) {
       const answer = await send(`${url}/signup`, 'POST', body);
       const { Status, result, ...others } = answer.body as Record<string, unknown>;
-      assert.deepEqual([answer.status, Status, typeof result, others], [400, 'Error', 'string', {}], JSON.stringify(body));
+      const seen = [answer.status, Status, typeof result, others];
+      assert.deepEqual(seen, [400, 'Error', 'string', {}], JSON.stringify(body));
     }
     assert.deepEqual(users.inserted, []);
     assert.equal((await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' })).status, 200);
@@ -224,6 +231,71 @@ test('what is no HTTP request is answered with a status and the end of the conne
   });
 });
 
+test('requests on one connection are answered in turn, and what was done does not go unanswered', async () => {
+  const post = (path: string, body: string, headers = '') =>
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}` +
+    `Content-Length: ${body.length}\r\n\r\n${body}`;
+  const signup = (username: string) => post('/signup', JSON.stringify({ username, password: 'a password' }));
+  const chunked =
+    'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const rows: readonly [bytes: string, statuses: readonly number[], stored?: string][] = [
+    [`${signup('ann')}GET /hello HTTP/1.1\r\n\r\n`, [200, 400], 'ann'],
+    [`${signup('bob')}garbage\r\n\r\n`, [200, 400], 'bob'],
+    [`${signup('cid')}CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n`, [200, 400], 'cid'],
+    [`${signup('dan')}${chunked}zz\r\n`, [200, 400], 'dan'],
+    [`${post('/auth', '{}', 'Connection: close\r\n')}x`, [401]],
+    [`${post('/nowhere', '{}')}${signup('eve')}`, [404]],
+    [`${post('/auth', '{}', 'Content-Type: text/plain\r\n')}${signup('fay')}`, [415]],
+    [`${chunked}zz\r\n`, [400]],
+    [`${chunked}2;${'x'.repeat(30_000)}\r\n{}\r\n0\r\n\r\n`, [400]],
+    ['CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n', [400]],
+    [`${chunked.replace('chunked', 'gzip, chunked')}2\r\n{}\r\n0\r\n\r\n`, [400]],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nHost: x\r\nConnection: close\r\n\r\n', [400]],
+    ['GET /hello HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', [400]],
+  ];
+  const users = new WatchedStore();
+  await withApp({ users }, async ({ port }) => {
+    for (const [bytes, statuses, stored] of rows) {
+      users.inserted.length = 0;
+      const answer = await sendRaw(port, bytes);
+      const seen = [...answer.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+      assert.deepEqual(seen, statuses, bytes.slice(0, 200));
+      assert.deepEqual(users.inserted.map(({ id }) => id), stored === undefined ? [] : [stored], bytes.slice(0, 200));
+    }
+  });
+});
+
+test('requests that wait on a connection that dies are forgotten with it', async () => {
+  const [entered, enter] = signal();
+  const [released, release] = signal();
+  const waiting: WeakRef<object>[] = [];
+  const slow = async () => {
+    enter();
+    await released;
+  };
+  const quick = ({ message }: { message: object }) => void waiting.push(new WeakRef(message));
+  const server = await listen(new Router().get('/slow', slow).get('/quick', quick), { port: 0 });
+  try {
+    const socket = connect(server.port, '127.0.0.1');
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    socket.write(get('/slow') + get('/quick').repeat(100));
+    await entered;
+    while (waiting.length < 100) await nextTurn();
+    socket.resetAndDestroy();
+    release();
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const alive = () => waiting.filter((reference) => reference.deref() !== undefined).length;
+    for (let turn = 0; turn < 200 && alive() > 0; turn += 1) {
+      await nextTurn();
+      collectGarbage();
+    }
+    assert.equal(alive(), 0);
+  } finally {
+    await server.close();
+  }
+});
+
 test('two Authorization headers are refused, whichever of them is good', async () => {
   await withApp({}, async ({ url, port }) => {
     await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' });
@@ -240,7 +312,8 @@ test('two Authorization headers are refused, whichever of them is good', async (
 
 test('every answer is JSON that no cache keeps and no browser guesses at', async () => {
   await withApp({}, async ({ url }) => {
-    for (const [path, method, body] of [['/hello', 'GET'], ['/auth', 'POST', {}], ['/x', 'GET'], ['/auth', 'GET']] as const) {
+    const rows = [['/hello', 'GET'], ['/auth', 'POST', {}], ['/x', 'GET'], ['/auth', 'GET']] as const;
+    for (const [path, method, body] of rows) {
       const { headers } = await send(`${url}${path}`, method, body);
       assert.equal(headers.get('content-type'), 'application/json');
       assert.equal(headers.get('cache-control'), 'no-store');
@@ -296,7 +369,8 @@ test('a router takes paths, handlers and routes that make sense', () => {
   assert.throws(() => router.get('/a', 'handler' as never), { name: 'TypeError', message: /^"handler" expected / });
   router.get('/a', handler).post('/a', handler);
   assert.throws(() => router.get('/a', handler), { name: 'TypeError', message: /^"path" expected / });
-  assert.throws(() => new Router({ onerror: handler } as never), { name: 'TypeError', message: /^"onerror" expected / });
+  const misspelt = { onerror: handler } as never;
+  assert.throws(() => new Router(misspelt), { name: 'TypeError', message: /^"onerror" expected / });
 });
 
 test('listen checks its options, says where it listens and rejects where it cannot', async () => {
@@ -333,6 +407,24 @@ test('close answers what is in flight, refuses what comes, and ends idle connect
   await assert.rejects(fetch(`${server.url}/quick`), 'nobody listens any more');
   release();
   assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*"done"\n$/);
+  await closed;
+});
+
+test('close answers every request that has come on a connection', async () => {
+  const [entered, enter] = signal();
+  const [released, release] = signal();
+  let count = 0;
+  const slow = async () => {
+    count += 1;
+    if (count === 3) enter();
+    await released;
+  };
+  const server = await listen(new Router().get('/slow', slow), { port: 0 });
+  const answer = sendRaw(server.port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
+  await entered;
+  const closed = server.close();
+  release();
+  assert.equal((await answer).match(/HTTP\/1\.1 200 OK/g)?.length, 3);
   await closed;
 });
 

@@ -34,10 +34,10 @@ before(async () => {
   }
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
   await run('npm', ['pack'], { cwd: clone });
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(folder, 'package.json'), '{}');
   await run('npm', ['install', '--offline', './clone/latchkey-0.1.0.tgz'], { cwd: folder });
   symlinkSync(join(root, 'node_modules/@types'), join(folder, 'node_modules/@types'));
-  blocks('ts').forEach((code, index) => writeFileSync(join(folder, `block-${index}.ts`), code));
+  blocks('ts').forEach((code, index) => writeFileSync(join(folder, `block-${index}.mts`), code));
 });
 
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -67,7 +67,7 @@ async function freePort(): Promise<number> {
 
 test('every block of TypeScript compiles for a user with strict settings', async () => {
   const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-  const files = blocks('ts').map((_code, index) => `block-${index}.ts`);
+  const files = blocks('ts').map((_code, index) => `block-${index}.mts`);
   assert.ok(files.length >= 5);
   await run(process.execPath, [tsc, ...options, ...files], { cwd: folder });
 });
@@ -76,9 +76,9 @@ test('the twelve-line application signs up, logs in and greets', async () => {
   const [application = ''] = blocks('ts');
   assert.ok(application.split('\n').filter((line) => line !== '').length <= 12);
   const port = await freePort();
-  writeFileSync(join(folder, 'application.ts'), application.replace('3000 }', `${port} }`));
+  writeFileSync(join(folder, 'application.mts'), application.replace('3000 }', `${port} }`));
   const env = { ...process.env, SECRET };
-  const child = spawn(process.execPath, ['--import', tsx, 'application.ts'], { cwd: folder, env, stdio: 'inherit' });
+  const child = spawn(process.execPath, ['--import', tsx, 'application.mts'], { cwd: folder, env, stdio: 'inherit' });
   try {
     const url = `http://127.0.0.1:${port}`;
     while ((await fetch(url).catch(() => undefined)) === undefined && child.exitCode === null) {
@@ -101,7 +101,7 @@ test('the twelve-line application signs up, logs in and greets', async () => {
 });
 
 test('the other blocks print what their comments say', async () => {
-  const [, tokens, passwords, ownUsers, ownStore] = blocks('ts').map((_code, index) => `block-${index}.ts`);
+  const [, tokens, passwords, ownUsers, ownStore] = blocks('ts').map((_code, index) => `block-${index}.mts`);
   assert.ok(tokens && passwords && ownUsers && ownStore);
   assert.equal(await output('--import', tsx, tokens), 'joe\n');
   assert.equal(await output('--import', tsx, passwords), 'true\nfalse\n');

@@ -34,7 +34,12 @@ export interface Answer {
 }
 
 /** Sends JSON, as the clients of the original do. */
-export async function send(url: string, method: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+export async function send(
+  url: string,
+  method: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const isJson = body !== undefined;
   const response = await fetch(url, {
     method,
@@ -61,7 +66,10 @@ export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15
     socket.on('data', (text) => (received += text));
     socket.on('close', () => resolve(received));
     // A reset after the answer is how a server says that it will read no more.
-    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve(received) : reject(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET') resolve(received);
+      else reject(error);
+    });
   });
 }
 

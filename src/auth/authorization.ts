@@ -30,7 +30,6 @@ export function challenges(schemes: readonly string[], realm: string, error: Aut
   });
 }
 
-/** Something that can be quoted in a header whole: printable ASCII. */
 export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 
 const SCHEME = /^[\w!#$%&'*+.^`|~-]+$/;

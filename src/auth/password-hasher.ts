@@ -40,19 +40,16 @@ export class PasswordHasher {
   }
 
   /**
-   * @param password a well-formed string of at most 1024 UTF-16 code units; compared in Unicode NFC, never trimmed
+   * @param password of at most 1024 UTF-16 code units; taken in Unicode NFC, never trimmed
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
-   * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID (a lone surrogate), ERR_PASSWORD_TOO_LONG,
-   *   ERR_BUSY if too many are waiting
+   * @throws TypeError; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL), ERR_PASSWORD_TOO_LONG, ERR_BUSY
    */
   hash(password: string): Promise<string> {
     return this.#queue.run(() => hashPassword(password, this.#cost));
   }
 
   /**
-   * @param stored a PHC scrypt string, made here or elsewhere; undefined, where there is no such user, takes the same
-   *   work and answers false
-   * @returns whether it is the password
+   * @param stored a PHC scrypt string; undefined, where there is no such user, takes the same work and answers false
    * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   verify(password: string, stored: string | undefined): Promise<boolean> {

@@ -4,7 +4,8 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, AuthError, callable, describe, expecting, integer, readOptions, text, texts, type Checks } from '../errors.ts';
+import { amount, callable, describe, expecting, integer, readOptions, text, texts } from '../errors.ts';
+import { AuthError, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
 import { keysOf, type Secret } from './secret.ts';
@@ -111,7 +112,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   sign(claims: Claims, options: SignOptions = {}): string {
     const { type, maxTokenLength, notBeforeSeconds } = this.#rules;
     const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = readOptions(options, SIGN_OPTION_CHECKS);
-    if (!isObject(claims)) throw new TypeError(`"claims" expected an object, got ${describe(claims)}`);
+    const kind = Object.prototype.toString.call(claims);
+    if (kind !== '[object Object]') throw new TypeError(`"claims" expected an object of claims, got ${kind}`);
     const iat = Math.floor(this.#clock());
     const times = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds };
     const payload: RawClaims = { ...times, ...this.#parties, ...claims };

@@ -1,7 +1,7 @@
 /**
  * Turns what the caller gives as a secret into keys for HMAC-SHA256 (RFC 7518 §3.2).
- * Promise: at least 32 bytes on every path, and never text that looks like a PEM, SSH or JWK key. Whether bytes are random
- * cannot be seen; zeros at their end count for nothing, since HMAC adds as many itself (RFC 2104 §2).
+ * Promise: at least 32 bytes on every path, and never text that looks like a PEM, SSH or JWK key. Whether bytes are
+ * random cannot be seen; zeros at their end count for nothing, since HMAC adds as many itself (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 
@@ -47,6 +47,6 @@ function bytesOf(secret: unknown): Buffer {
  * All but visible ASCII is taken out first, so that no white space, byte order mark or UTF-16 hides it.
  */
 function looksLikeAsymmetricKey(bytes: Buffer): boolean {
-  const visible = Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f)).toString('latin1');
-  return /----BEGIN|LS0tLS1CRUdJTi|ssh-(?:rsa|dss|ed)|AAAA[A-D]3NzaC1|ecdsa-sha2-|["'](?:kty|keys)\\?["']:/.test(visible);
+  const text = Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f)).toString('latin1');
+  return /----BEGIN|LS0tLS1CRUdJTi|ssh-(?:rsa|dss|ed)|AAAA[A-D]3NzaC1|ecdsa-sha2-|["'](?:kty|keys)\\?["']:/.test(text);
 }

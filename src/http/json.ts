@@ -3,7 +3,6 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AuthError } from '../errors.ts';
 
-/** Names and passwords fit many times over. */
 const MAX_BODY_BYTES = 16 * 1024;
 
 /** RFC 8259 §8.1: JSON between systems is UTF-8, so no other charset is taken. */
@@ -27,8 +26,9 @@ export class Reply {
  * @returns the parsed body; UTF-8 is checked, so no two bodies mean the same by accident
  * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB, without reading on), ERR_BODY, ERR_BAD_REQUEST
  */
-export async function readJson(message: IncomingMessage): Promise<unknown> {
-  const { 'content-type': type = '', 'content-encoding': encoding, 'content-length': length } = message.headers;
+export async function readJson(message: IncomingMessage, type: string): Promise<unknown> {
+  const { 'content-encoding': encoding, 'content-length': length, 'transfer-encoding': coding } = message.headers;
+  if ((coding ?? 'chunked').toLowerCase() !== 'chunked') throw new AuthError('ERR_BAD_REQUEST');
   if (!JSON_TYPE.test(type) || encoding !== undefined) throw new AuthError('ERR_CONTENT_TYPE');
   if (Number(length) > MAX_BODY_BYTES) throw new AuthError('ERR_BODY_TOO_LARGE');
   const body = await readBody(message);
@@ -51,15 +51,11 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
     });
     message.on('end', () => resolve(Buffer.concat(chunks)));
     // The client went away in the middle. Nobody reads the answer, but the handler must not wait for ever.
-    message.on('error', () => reject(new AuthError('ERR_BAD_REQUEST')));
-    message.on('close', () => reject(new AuthError('ERR_BAD_REQUEST')));
+    for (const event of ['error', 'close']) message.on(event, () => reject(new AuthError('ERR_BAD_REQUEST')));
   });
 }
 
-/**
- * Sends a reply whole, with its length.
- * @throws TypeError if its body cannot be written as JSON; nothing has been sent then
- */
+/** Sends a reply whole, with its length; throws a TypeError before anything is sent if its body is no JSON. */
 export function sendReply(message: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
   const text = Buffer.from(`${JSON.stringify(body ?? null)}\n`, 'utf8');
   // A body that is still on its way is not waited for.

@@ -38,7 +38,7 @@ export class HttpRequest {
    * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST
    */
   json(): Promise<unknown> {
-    return readJson(this.message);
+    return readJson(this.message, this.header('content-type') ?? '');
   }
 }
 
@@ -48,16 +48,12 @@ export class HttpRequest {
  */
 export type Handler = (request: HttpRequest) => unknown;
 
-/**
- * Adds a route; one for GET answers HEAD too.
- * @param path begins with `/` and is compared to the letter
- * @throws TypeError if it is no path, `handler` is no function, or the route is there already
- */
+/** Adds a route; one for GET answers HEAD too. @throws TypeError for no path, no function, or a route that is there */
 export type AddRoute = (path: string, handler: Handler) => Router;
 
 /** What a router takes. */
 export interface RouterOptions {
-  /** Told what became a 5xx, and why. Default: a Node warning, which is printed on stderr. */
+  /** Told of what was thrown and is no refusal, and of a refusal with a cause. Default: a Node warning, on stderr. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -134,7 +130,7 @@ export class Router {
 }
 
 function warn(error: unknown): void {
-  emitWarning(error instanceof Error ? error : `the router met ${describe(error)}`);
+  emitWarning(error instanceof Error ? (error.stack ?? error.message) : `the router met ${describe(error)}`);
 }
 
 /** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */

@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AuthError, having, integer, readOptions, text, type AuthErrorCode } from '../errors.ts';
+import { Reply, sendReply } from './json.ts';
 import { HttpRequest, type Router } from './router.ts';
 
 /** Where to listen. */
@@ -29,27 +30,40 @@ const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeo
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
   having('handle')('app', app);
   const { port = 3000, host = '127.0.0.1' } = readOptions(options, { port: integer(0, 65_535), host: text });
-  const inFlight = new Set<ServerResponse>();
+  /** What each connection still waits for, in the order of its requests: Node answers them in that order. */
+  const inFlight = new Map<Duplex, Set<ServerResponse>>();
   // Node's refusal of a request without Host has no body; ours has.
   const server = createServer({ ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false });
-  let isClosing = false;
 
+  /** Refuses what is no request, once every request that came whole before it has its answer. */
+  const refuseInTurn = (socket: Duplex, parserCode?: string): void => {
+    const own = [...(inFlight.get(socket) ?? [])];
+    const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
+    const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
+    if (!socket.writable || isHalfAnswered) socket.destroy();
+    else if (waiting === undefined) refuse(socket, parserCode);
+    else waiting.once('finish', () => refuse(socket, parserCode));
+  };
+  server.on('connection', (socket) => {
+    inFlight.set(socket, new Set());
+    socket.on('close', () => inFlight.delete(socket));
+  });
   server.on('request', (message, response) => {
-    inFlight.add(response);
-    response.on('close', () => inFlight.delete(response));
-    if (isClosing) response.setHeader('Connection', 'close');
-    // RFC 9112 §3.2: a request of HTTP/1.1 names its host.
-    const hasHost = message.httpVersion !== '1.1' || new HttpRequest(message).header('host') !== undefined;
-    if (hasHost) app.handle(message, response);
-    else refuse(message.socket);
+    const own = inFlight.get(message.socket);
+    // RFC 9112 §9.6: what follows an answer that ends the connection is not acted upon.
+    if (own === undefined || !message.socket.writable) return;
+    own.add(response);
+    response.on('close', () => own.delete(response));
+    if (!server.listening) response.setHeader('Connection', 'close');
+    // RFC 9112 §3.2: a request of HTTP/1.1 names its host, and none names two.
+    const host = new HttpRequest(message).header('host') ?? (message.httpVersion === '1.1' ? ',' : '');
+    if (/^[^\s,/@?#]*$/.test(host)) app.handle(message, response);
+    else sendReply(message, response, new Reply(400, new AuthError('ERR_BAD_REQUEST').body, { Connection: 'close' }));
   });
   // An expectation other than 100-continue may be ignored (RFC 9110 §10.1.1).
   server.on('checkExpectation', (message, response) => server.emit('request', message, response));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const isAnswering = [...inFlight].some((response) => response.socket === socket);
-    if (isAnswering || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
-    else refuse(socket, error.code);
-  });
+  server.on('connect', (_message, socket) => refuseInTurn(socket));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseInTurn(socket, error.code));
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -59,10 +73,10 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const { address, family, port: actualPort } = server.address() as AddressInfo;
 
   const close = async (): Promise<void> => {
-    isClosing = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const response of inFlight) {
-      if (!response.headersSent) response.setHeader('Connection', 'close');
+    for (const own of inFlight.values()) {
+      const last = [...own].at(-1);
+      if (last?.headersSent === false) last.setHeader('Connection', 'close');
     }
     const deadline = setTimeout(() => server.closeAllConnections(), 10_000);
     await closed;
@@ -82,5 +96,6 @@ function refuse(socket: Duplex, parserCode?: string): void {
   const text = `${JSON.stringify(body)}\n`;
   const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
   const head = `HTTP/1.1 ${status} ${error}\r\n${type}\r\nContent-Length: ${Buffer.byteLength(text)}`;
+  socket.on('error', () => socket.destroy());
   socket.end(`${head}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy());
 }

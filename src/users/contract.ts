@@ -59,9 +59,9 @@ export function testUserStore(name: string, { open, reopen }: StoreContractOptio
   });
 
   contract('takes odd ids for what they are', async (store) => {
-    for (const id of ODD_IDS) assert.equal(await store.find(id), undefined, id);
-    for (const id of ODD_IDS) assert.equal(await store.insert(userWith(id)), true, id);
-    for (const id of ODD_IDS) assert.deepEqual({ ...(await store.find(id)) }, userWith(id), id);
+    for (const id of ODD_IDS) assert.equal(await store.find(id), undefined, `finds ${id} before it is inserted`);
+    for (const id of ODD_IDS) assert.equal(await store.insert(userWith(id)), true, `inserts ${id}`);
+    for (const id of ODD_IDS) assert.deepEqual({ ...(await store.find(id)) }, userWith(id), `finds ${id}`);
   });
 
   if (reopen === undefined) return;

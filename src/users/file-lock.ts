@@ -10,10 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import { ignore } from './folder.ts';
 
-/**
- * @returns what gives the file free again
- * @throws AuthError ERR_STORE_LOCKED if a living process holds the file; the message names it
- */
+/** @returns what gives the file free again; throws AuthError ERR_STORE_LOCKED, which names the process that holds it */
 export async function lockFile(path: string): Promise<() => Promise<void>> {
   const folder = dirname(path);
   const prefix = `${basename(path)}.lock.`;

@@ -81,15 +81,14 @@ export class JsonFileUserStore implements UserStore {
    * @throws AuthError ERR_STORE if it could not be written, or not be taken back; `cause` names the file and the reason
    */
   async insert(user: User): Promise<boolean> {
-    const { id } = user;
-    if (this.#opened.users.has(id) || this.#arriving.has(id)) return false;
-    this.#arriving.add(id);
+    if (this.#opened.users.has(user.id) || this.#arriving.has(user.id)) return false;
+    this.#arriving.add(user.id);
     try {
       await this.#append(lineOf('insert', user));
-      this.#opened.users.set(id, { ...user });
+      this.#opened.users.set(user.id, { ...user });
       return true;
     } finally {
-      this.#arriving.delete(id);
+      this.#arriving.delete(user.id);
     }
   }
 

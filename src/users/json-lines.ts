@@ -16,7 +16,6 @@ export const HEADER_LINE: string = `${JSON.stringify({ format: FORMAT, version: 
 /** What a file of users holds. */
 export interface Contents {
   readonly users: Map<string, User>;
-  /** Lines that a later line of the same id made void. */
   readonly supersededLines: number;
   readonly completeBytes: number;
   /** The length of a last line without its end: what a crash leaves of a write that was never answered. */
