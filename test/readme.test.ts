@@ -145,7 +145,14 @@ test('the built package is one for import and for require, under each of its nam
     const required = check.replace('in module', `in require('${name}')`);
     assert.match(await output('--input-type=commonjs', '-e', required), /true\n$/);
   }
-  assert.match(await output(join(installed, 'dist/cli.js'), '--version'), /^\d+\.\d+\.\d+\n$/);
+});
+
+test('the installed command runs by its name, and its --env-file is not taken by node', async () => {
+  const command = join(folder, 'node_modules/.bin/latchkey');
+  const { stdout } = await run(command, ['secret'], { cwd: folder });
+  assert.match(stdout, /^[\w-]{43}\n$/);
+  const missing = run(command, ['serve', '--env-file', 'none'], { cwd: folder });
+  await assert.rejects(missing, { code: 1, stderr: /^latchkey: --env-file: .+\n$/ });
 });
 
 test('the table of errors is that of the code', () => {

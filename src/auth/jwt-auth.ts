@@ -95,7 +95,7 @@ export function currentIdentity<Identity>(): Identity | undefined {
 
 /**
  * Login and guard over one set of options.
- * @typeParam Identity what `authenticate` and `identity` answer: any shape
+ * @typeParam Identity what `authenticate` and `identity` answer, of any shape
  */
 export class JwtAuth<Identity> {
   readonly #options: Required<Omit<JwtAuthOptions<Identity>, keyof JwtOptions>>;
