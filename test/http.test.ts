@@ -85,7 +85,7 @@ test('a signup without a username and a password that can be used is a 400 and m
       assert.deepEqual(seen, [400, 'Error', 'string', {}], JSON.stringify(body));
     }
     assert.deepEqual(users.inserted, []);
-    assert.equal((await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' })).status, 200);
+    assert.equal((await send(`${url}/signup`, 'POST', JOE)).status, 200);
   });
 });
 
@@ -132,20 +132,19 @@ test('a body of another content type, charset or encoding is a 415', async () =>
     { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' },
   ];
   const accepted = ['application/json', 'APPLICATION/JSON ; Charset="UTF-8"', 'application/json;charset=utf8'];
-  const credentials = { username: 'joe', password: 'pass' };
   await withApp({}, async ({ url }) => {
     for (const headers of refused) {
       for (const path of ['/signup', '/auth']) {
-        const { status, body } = await send(`${url}${path}`, 'POST', credentials, headers);
+        const { status, body } = await send(`${url}${path}`, 'POST', JOE, headers);
         const description = 'The body must be application/json in UTF-8';
         const expected = { status_code: 415, error: 'Unsupported Media Type', description };
         assert.deepEqual([status, body], [415, expected], JSON.stringify(headers));
       }
     }
     for (const type of accepted) {
-      assert.equal((await send(`${url}/auth`, 'POST', credentials, { 'Content-Type': type })).status, 401, type);
+      assert.equal((await send(`${url}/auth`, 'POST', JOE, { 'Content-Type': type })).status, 401, type);
     }
-    const untyped = await fetch(`${url}/auth`, { method: 'POST', body: Buffer.from(JSON.stringify(credentials)) });
+    const untyped = await fetch(`${url}/auth`, { method: 'POST', body: Buffer.from(JSON.stringify(JOE)) });
     assert.equal(untyped.status, 415);
   });
 });
@@ -298,8 +297,8 @@ test('requests that wait on a connection that dies are forgotten with it', async
 
 test('two Authorization headers are refused, whichever of them is good', async () => {
   await withApp({}, async ({ url, port }) => {
-    await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' });
-    const login = await send(`${url}/auth`, 'POST', { username: 'joe', password: 'pass' });
+    await send(`${url}/signup`, 'POST', JOE);
+    const login = await send(`${url}/auth`, 'POST', JOE);
     const good = `Authorization: JWT ${(login.body as { access_token: string }).access_token}\r\n`;
     const request = (headers: string) => `GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${headers}\r\n`;
     assert.match(await sendRaw(port, request(good)), /^HTTP\/1\.1 200 /);

@@ -16,7 +16,7 @@ export interface AccountsOptions {
   readonly passwords?: Pick<PasswordHasher, 'hash' | 'verify' | 'needsRehash'>;
   /** In code points, after NFC; 1 to 1024, default 8 (NIST SP 800-63B-4 §3.1.1.2). For new passwords. */
   readonly minPasswordLength?: number;
-  /** In code points, after NFC; 1 to 1024, default 256. For new passwords. */
+  /** The same, default 256. Whatever it is, a password has at most 1024 UTF-16 code units before NFC. */
   readonly maxPasswordLength?: number;
   /** Says whether a new password, in NFC, is a bad one, such as one from a list of leaked passwords. */
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;

@@ -233,8 +233,8 @@ export class JwtAuth<Identity> {
     const decoded = await decode(token);
     if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
     const claims = decoded as IdentityClaims;
-    const named = { ...claims, identity: ownMember(claims, identityClaim) };
-    const found = await identity(identityClaim === 'identity' ? claims : named);
+    const isNamed = identityClaim === 'identity';
+    const found = await identity(isNamed ? claims : { ...claims, identity: ownMember(claims, identityClaim) });
     if (isFound(found)) return found;
     throw new AuthError('ERR_IDENTITY_UNKNOWN');
   }

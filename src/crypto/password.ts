@@ -17,7 +17,7 @@ const KEY_BYTES = 32;
 /** The cap on 128·N·r·p: with p = 1 that is the memory of a run, and it bounds the time to about 5 seconds. */
 const MAX_COST_BYTES = 2 ** 30;
 
-/** In UTF-16 code units. Normalisation is quadratic in the worst case: a third of a millisecond at this length. */
+/** In UTF-16 code units. Normalisation is quadratic in the worst case: under a millisecond at this length. */
 export const MAX_PASSWORD_LENGTH = 1024;
 
 /**

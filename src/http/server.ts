@@ -23,7 +23,7 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Milliseconds: for a whole request, for its headers, for an idle connection; and how often that is looked at. */
+/** Milliseconds: for a whole request, for its headers, for an idle connection. */
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 };
 
 /** Serves an application over plain HTTP. @throws TypeError or RangeError for a bad option, and what node:net throws */

@@ -50,9 +50,9 @@ export async function readUsers(file: FileHandle, path: string): Promise<Content
       // Latin 1 keeps every byte, so that the line which is not UTF-8 can be told from its neighbours.
       for (const line of block.toString(isText ? 'utf8' : 'latin1').split('\n')) {
         lineNumber += 1;
-        const bytes = isText ? undefined : Buffer.from(line, 'latin1');
-        const isLine = bytes === undefined || isUtf8(bytes);
-        const problem = isLine ? readLine(bytes?.toString() ?? line, lineNumber, users) : 'is not UTF-8';
+        const raw = isText ? undefined : Buffer.from(line, 'latin1');
+        const isLine = raw === undefined || isUtf8(raw);
+        const problem = isLine ? readLine(raw?.toString() ?? line, lineNumber, users) : 'is not UTF-8';
         if (problem !== undefined) throw damaged(path, lineNumber, problem);
       }
     }
