@@ -92,10 +92,13 @@ export class AuthError extends Error {
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
     const [status, error, description] = ERRORS[code];
     if (options.status !== undefined) integer(400, 599)('status', options.status);
+    const { cause } = options;
+    // A text that cannot be made throws here, where the limit still stands.
+    const message = String(options.description ?? description);
     const { stackTraceLimit } = Error;
     // Not by assignment, which would throw where Error is frozen.
     Reflect.set(Error, 'stackTraceLimit', 0);
-    super(options.description ?? description, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message, cause === undefined ? undefined : { cause });
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
     this.code = code;
     this.status = options.status ?? status;

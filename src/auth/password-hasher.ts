@@ -49,7 +49,8 @@ export class PasswordHasher {
   }
 
   /**
-   * @param stored a PHC scrypt string; undefined, where there is no such user, takes the same work and answers false
+   * @param stored a PHC scrypt string, or one of Werkzeug (Flask); undefined, where there is no such user, takes the
+   *   same work and answers false
    * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   verify(password: string, stored: string | undefined): Promise<boolean> {
@@ -57,7 +58,7 @@ export class PasswordHasher {
   }
 
   /**
-   * @returns whether the stored hash is weaker than one made now, and should be made anew at the next login
+   * @returns whether the stored hash is Werkzeug's or weaker than one made now: make it anew at the next login
    * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   needsRehash(stored: string): boolean {

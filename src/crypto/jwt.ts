@@ -115,8 +115,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const kind = Object.prototype.toString.call(claims);
     if (kind !== '[object Object]') throw new TypeError(`"claims" expected an object of claims, got ${kind}`);
     const iat = Math.floor(this.#clock());
-    const times = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds };
-    const payload: RawClaims = { ...times, ...this.#parties, ...claims };
+    const [nbf, exp] = [iat + notBeforeSeconds, iat + lifetimeSeconds];
+    const payload: RawClaims = { iat, nbf, exp, ...this.#parties, ...claims };
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
     // may say something else or nothing, so there it is judged by what was written.
     const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));

@@ -9,7 +9,10 @@ import { AuthError } from '../errors.ts';
 /** scrypt's N as log2 (1 to 20), block size r (1 to 32) and parallelisation p (1 to 16). */
 export type ScryptCost = { readonly logN: number; readonly r: number; readonly p: number };
 
-type Hash = ScryptCost & { readonly salt: Buffer; readonly key: Buffer };
+/** What scrypt is told besides the password. Werkzeug takes the text of a password as it comes; we take it in NFC. */
+type Recipe = ScryptCost & { readonly salt: Buffer; readonly isWerkzeug?: true };
+
+type Hash = Recipe & { readonly key: Buffer };
 
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
@@ -26,6 +29,9 @@ export const MAX_PASSWORD_LENGTH = 1024;
  */
 const PHC = /^\$scrypt\$ln=([1-9]\d?),r=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{2,86})\$([A-Za-z0-9+/]{22,86})$/;
 
+/** `scrypt:32768:8:1$salt$key`, as Werkzeug (Flask) writes it: N itself, a salt that counts as text, 64 bytes in hex. */
+const WERKZEUG = /^scrypt:([1-9]\d{0,6}):([1-9]\d?):([1-9]\d?)\$([A-Za-z0-9]{1,64})\$([0-9a-f]{128})$/;
+
 /**
  * @param password a well-formed string of at most 1024 UTF-16 code units
  * @returns a PHC string with 16 random bytes of salt and a key of 32 bytes
@@ -33,64 +39,80 @@ const PHC = /^\$scrypt\$ln=([1-9]\d?),r=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{
  */
 export async function hashPassword(password: string, cost: ScryptCost): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
-  const key = await derive(password, salt, KEY_BYTES, cost);
+  const key = await derive(password, { ...cost, salt }, KEY_BYTES);
   return `$scrypt$ln=${cost.logN},r=${cost.r},p=${cost.p}$${encode(salt)}$${encode(key)}`;
 }
 
 /**
- * @param stored a PHC string, or undefined where there is no such user: the answer is then false, after the work of
- *   `cost`, so that the time does not tell who has an account. A hash of another cost than `cost` still tells; the
- *   first login renews it.
+ * @param stored a PHC string or one of Werkzeug, or undefined where there is no such user: the answer is then false,
+ *   after the work of `cost`, so that the time does not tell who has an account. A hash of another cost than `cost`
+ *   still tells; the first login renews it.
  * @returns whether it is the password; compared in constant time
  * @throws as hashPassword, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
  */
 export async function verifyPassword(password: string, stored: string | undefined, cost: ScryptCost): Promise<boolean> {
   const decoy = { ...cost, salt: randomBytes(SALT_BYTES), key: randomBytes(KEY_BYTES) };
   const expected = stored === undefined ? decoy : parse(stored);
-  const key = await derive(password, expected.salt, expected.key.length, expected);
+  const key = await derive(password, expected, expected.key.length);
   return timingSafeEqual(key, expected.key) && stored !== undefined;
 }
 
 /**
- * @returns whether the cost, the salt or the key of a stored hash is in any part below what hashPassword makes now
+ * @returns whether a stored hash is Werkzeug's, or its cost, salt or key in any part below what hashPassword makes now
  * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
  */
 export function needsRehash(stored: string, cost: ScryptCost): boolean {
-  const { logN, r, p, salt, key } = parse(stored);
-  return logN < cost.logN || r < cost.r || p < cost.p || salt.length < SALT_BYTES || key.length < KEY_BYTES;
+  const { logN, r, p, salt, key, isWerkzeug = false } = parse(stored);
+  const isCheaper = logN < cost.logN || r < cost.r || p < cost.p;
+  return isWerkzeug || isCheaper || salt.length < SALT_BYTES || key.length < KEY_BYTES;
 }
 
-/** RFC 7914 §2 wants N below 2^(128·r/8); the rest is our own cap. */
+/** RFC 7914 §2 wants N to be a power of two, above 1 and below 2^(128·r/8); the rest is our own cap. */
 export function isAffordable({ logN, r, p }: ScryptCost): boolean {
-  return logN <= 20 && r <= 32 && p <= 16 && logN < 16 * r && 128 * 2 ** logN * r * p <= MAX_COST_BYTES;
+  const isPowerOfTwo = Number.isInteger(logN) && logN >= 1 && logN < 16 * r;
+  return isPowerOfTwo && logN <= 20 && r <= 32 && p <= 16 && 128 * 2 ** logN * r * p <= MAX_COST_BYTES;
 }
 
 /** scrypt on libuv's pool. Its time depends on the cost; normalisation takes under a millisecond for any password. */
-async function derive(password: string, salt: Buffer, keyBytes: number, { logN, r, p }: ScryptCost): Promise<Buffer> {
+async function derive(password: string, recipe: Recipe, keyBytes: number): Promise<Buffer> {
   if (typeof password !== 'string') throw new TypeError('"password" expected a string, got another type');
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
   // NUL: HMAC fills a short key up with zeros, so that 'pass' and 'pass\0' would be one (RFC 2104 §2).
   if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
+  const { logN, r, p, salt, isWerkzeug } = recipe;
+  const text = isWerkzeug ? password : password.normalize('NFC');
   const N = 2 ** logN;
   // OpenSSL counts its working set to the byte, and its default limit refuses N = 2^15 with r = 8.
   const maxmem = 128 * r * (N + p + 2);
   return new Promise((resolve, reject) => {
-    scrypt(password.normalize('NFC'), salt, keyBytes, { N, r, p, maxmem }, (error, key) => {
+    scrypt(text, salt, keyBytes, { N, r, p, maxmem }, (error, key) => {
       if (error === null) resolve(key);
       else reject(error);
     });
   });
 }
 
+/** @throws AuthError ERR_PASSWORD_HASH. A cost of NaN, where nothing matched, is not affordable. */
 function parse(stored: string): Hash {
-  const [, logN, r, p, salt = '', key = ''] = (typeof stored === 'string' && PHC.exec(stored)) || [];
+  const text = typeof stored === 'string' ? stored : '';
+  const hash = text.startsWith('$') ? parsePhc(text) : parseWerkzeug(text);
+  if (hash !== undefined && isAffordable(hash)) return hash;
+  throw new AuthError('ERR_PASSWORD_HASH');
+}
+
+function parsePhc(stored: string): Hash | undefined {
+  const [, logN, r, p, salt = '', key = ''] = PHC.exec(stored) ?? [];
   const cost = { logN: Number(logN), r: Number(r), p: Number(p) };
   const hash = { ...cost, salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') };
-  // Without a match the numbers are NaN, which passes no comparison. Node decodes leniently, so both must encode to
-  // what came in.
-  if (isAffordable(hash) && encode(hash.salt) === salt && encode(hash.key) === key) return hash;
-  throw new AuthError('ERR_PASSWORD_HASH');
+  // Node decodes leniently, so both must encode to what came in.
+  return encode(hash.salt) === salt && encode(hash.key) === key ? hash : undefined;
+}
+
+function parseWerkzeug(stored: string): Hash {
+  const [, N, r, p, salt = '', key = ''] = WERKZEUG.exec(stored) ?? [];
+  const cost = { logN: Math.log2(Number(N)), r: Number(r), p: Number(p) };
+  return { ...cost, salt: Buffer.from(salt, 'utf8'), key: Buffer.from(key, 'hex'), isWerkzeug: true };
 }
 
 function encode(bytes: Buffer): string {

@@ -10,7 +10,7 @@ export class TokenCache<Claims extends object> {
   readonly #entries = new Map<string, Claims>();
   readonly #size: number;
 
-  /** @param size how many tokens at most; 0 remembers none */
+  /** @param size how many tokens at most, each kept as the string it came in; 0 remembers none */
   constructor(size: number) {
     this.#size = size;
   }
@@ -28,7 +28,11 @@ export class TokenCache<Claims extends object> {
     this.#entries.delete(token);
     this.#entries.set(token, claims);
     if (this.#entries.size <= this.#size) return;
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined) this.#entries.delete(oldest);
+    // The way to the first key leads past all that was deleted before it, so a large cache gives up more than one.
+    const kept = this.#size - Math.floor((this.#size - 1) / 1000);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= kept) break;
+      this.#entries.delete(oldest);
+    }
   }
 }

@@ -9,7 +9,7 @@ export interface User {
   readonly id: string;
   /** The username as it was first written: what people are greeted with. */
   readonly username: string;
-  /** A PHC string. */
+  /** A PHC string, or one of Werkzeug for a user brought over from Flask. */
   readonly passwordHash: string;
   /** When the account was made: ISO 8601, UTC. */
   readonly createdAt: string;
