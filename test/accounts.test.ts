@@ -3,7 +3,7 @@
  * after a refusal, and the same work whether or not there is such a user.
  */
 import assert from 'node:assert/strict';
-import crypto from 'node:crypto';
+import crypto, { scryptSync } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
 import { canonicalUsername } from '../src/auth/username.ts';
@@ -292,6 +292,19 @@ test('a login with a raised cost makes the hash anew once, and a wrong password 
   for (const one of [raised, raised, accounts]) assert.equal((await one.authenticate('joe', PASSWORD))?.id, 'joe');
   const passwordHash = users.find('joe')?.passwordHash ?? '';
   assert.match(passwordHash, /^\$scrypt\$ln=2,/);
+  assert.deepEqual(users.written, [user, { ...user, passwordHash }]);
+});
+
+test('a user brought over from Flask logs in with the hash of Werkzeug, which is replaced by one of ours', async () => {
+  const { accounts, users } = setUp();
+  const key = scryptSync(PASSWORD, 'a0B1', 64, { N: 4, r: 8, p: 1 }).toString('hex');
+  const user = { id: 'joe', username: 'Joe', passwordHash: `scrypt:4:8:1$a0B1$${key}`, createdAt: '2020-01-02' };
+  users.insert(user);
+  assert.equal(await accounts.authenticate('joe', 'battery staple'), undefined);
+  assert.deepEqual(users.written, [user]);
+  for (let login = 1; login <= 2; login += 1) assert.equal((await accounts.authenticate('joe', PASSWORD))?.id, 'joe');
+  const passwordHash = users.find('joe')?.passwordHash ?? '';
+  assert.match(passwordHash, /^\$scrypt\$ln=1,/);
   assert.deepEqual(users.written, [user, { ...user, passwordHash }]);
 });
 

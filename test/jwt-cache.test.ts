@@ -83,6 +83,11 @@ test('the cache is bounded, and what was used last stays', async () => {
   const jwt = jwtWith();
   assertVerdict(jwt, 'accepted', many);
   assert.deepEqual(await macsFor(jwt, many[1] ?? '', many[0] ?? ''), [0, 1]);
+  // A larger one gives up one more for each further thousand.
+  const large = Array.from({ length: 3001 }, (_, n) => tokenFor(n));
+  const roomy = jwtWith({ cacheSize: 3000 });
+  assertVerdict(roomy, 'accepted', large);
+  assert.deepEqual(await macsFor(roomy, ...large.slice(0, 4).reverse()), [0, 1, 1, 1]);
 });
 
 test('a remembered token is judged by the clock to the second, as a new one is', async () => {

@@ -59,6 +59,75 @@ test('PHC strings of another implementation verify (passlib 1.7.4)', async () =>
   assert.equal(await hasher.verify('password', stored), false);
 });
 
+// Recorded from generate_password_hash. The third row was made from the letter e and an accent that combines with it:
+// Werkzeug takes the text as it comes.
+test('hashes of a Flask application verify (Werkzeug 3.1.8), and are to be renewed whatever their cost', async () => {
+  const rows: [password: string, other: string, ...stored: string[]][] = [
+    [
+      'correct horse battery staple', 'correct horse battery stapl', 'scrypt:32768:8:1$nyCUr7mGWnWhsvmG$',
+      'ee05b652d3434f7bfed0fe9fb9b009da50c4f156e5d5ed2bf74cc83dc77a5353',
+      '2dfd8eec0a4cebc94641bbd16811f59cd238a922b8010771f6deb5216a813057',
+    ],
+    [
+      'caf\u00e9', 'cafe\u0301', 'scrypt:32768:8:1$8xiwfNc5d347pkGY$',
+      'a1a95e17e2a1273c454a5525636eab076249ca16e2d3146b18f570c9cc242196',
+      'cecb047a6d73f7ce39e88099e1e780974416a8096f772bebdc0b74b66a99a3a4',
+    ],
+    [
+      'cafe\u0301', 'caf\u00e9', 'scrypt:32768:8:1$5vQNbvPH7gIJ2oMK$',
+      '003187719d47d91ec55d19a416b01c3ab40089df4afb9179f294930af8554b11',
+      '02b97bc1ca67bea1064d9aca7cfe94ddce9f05c7f46d2e7e2d63d0fce506da93',
+    ],
+    [
+      'small', 'Small', 'scrypt:1024:4:2$eaFTohAj$',
+      'a3311021b01454218ac26b19b548c83b46067c670b93fb7043de0d9b3443b276',
+      'be4e95a71533598893854240f5c12b957e13e7125ff7028969c946d176ee549d',
+    ],
+  ];
+  for (const [password, other, ...parts] of rows) {
+    const stored = parts.join('');
+    assert.equal(await hasher.verify(password, stored), true, stored);
+    assert.equal(await hasher.verify(other, stored), false, stored);
+    assert.equal(hasher.needsRehash(stored), true);
+  }
+});
+
+test('a stored hash of Werkzeug is matched as strictly, and its cost is capped before any work', async () => {
+  const key = '0123456789abcdef'.repeat(8);
+  const hashes = (...all: string[]) => all.map((cost) => `scrypt:${cost}$salt$${key}`);
+  const own = `scrypt:2:8:1$salt$${key}`;
+  const salts = (...all: string[]) => all.map((salt) => `scrypt:2:8:1$${salt}$${key}`);
+  const rows = [
+    [own, ` ${own}`, `${own} `, `${own}\n`, `${own}$`, `$${own}`, own.toUpperCase(), own + own],
+    [own, own.slice(0, -1), `${own}0`, own.replace('salt$', 'salt'), own.replace('salt$', '$')],
+    [own, ...['pbkdf2:sha256', 'sha256', 'Scrypt', 'xscrypt', ''].map((id) => own.replace('scrypt', id))],
+    [own, own.replace(key, key.toUpperCase()), own.replace(key, ''), own.replace('f', 'g')],
+    hashes('2:8:1', '2:8', '2', '2:8:1:1', ':8:1', '2::1', '2:8:', '2,8,1', '02:8:1', '+2:8:1', '2.0:8:1', '1e1:8:1'),
+    hashes('4:8:1', '0:8:1', '1:8:1', '3:8:1', '5:8:1', '4095:8:1', '4097:8:1', '0x4:8:1', '-4:8:1', '4 :8:1'),
+    hashes('2:8:1', '2:0:1', '2:08:1', '2:8:0', '2:8:01', '2:x:1', '2:8:x'),
+    hashes('1048576:8:1', '2097152:4:1', '1048575:8:1', '1048576:9:1', '1048576:8:2', '16777216:1:1', '99999999:1:1'),
+    [...hashes('2:32:16'), ...hashes('2:33:1', '2:99:1', '2:320:1', '2:8:17', '2:8:99', '2:8:160')],
+    hashes('32768:1:1', '65536:1:1'),
+    salts('S4lt', '', 'sa lt', 's.lt', 's\u00e4lt', 'salt\n', 'sa/lt', '$'),
+    salts('a', 'a'.repeat(65), 'a'.repeat(1_000_000)),
+    [...salts('a'.repeat(64)), `scrypt:2:8:1$$${key}`],
+  ];
+  const runs = await callsOf('scrypt', async () => {
+    for (const [accepted, ...refused] of rows) {
+      assert.equal(verdictOf(() => hasher.needsRehash(accepted as string)), 'accepted', accepted);
+      for (const stored of refused) {
+        const label = `${stored.slice(0, 60)} beside ${accepted?.slice(0, 60)}`;
+        assert.equal(verdictOf(() => hasher.needsRehash(stored)), 'ERR_PASSWORD_HASH', label);
+        assert.equal(await outcome(hasher.verify('x', stored)), 'ERR_PASSWORD_HASH', label);
+      }
+    }
+  });
+  assert.equal(runs.length, 0);
+  // N itself and the salt as text are what scrypt is given, and a key of 64 bytes is what it is asked for.
+  const [given] = await callsOf('scrypt', () => hasher.verify('x', own));
+  assert.deepEqual(given?.slice(0, 4), ['x', Buffer.from('salt'), 64, { N: 2, r: 8, p: 1, maxmem: 128 * 8 * 5 }]);
+});
+
 // RFC 4648 §10, without padding. The last column is another spelling of the same bytes (§3.2, §3.5).
 test('salts are base64 as RFC 4648 writes it, in one spelling', async () => {
   const salts = [['f', 'Zg', 'Zh'], ['fo', 'Zm8', 'Zm9'], ['foo', 'Zm9v', 'Zm9v='], ['foob', 'Zm9vYg', 'Zm9vYg==']];
