@@ -138,6 +138,14 @@ test('required, optional, authorize and middleware judge an Authorization header
   });
 });
 
+test('hono: a token behind another scheme is refused', async () => {
+  const auth = authWith();
+  for (const scheme of ['Basic', 'Token', 'JWTS', 'Bearer,', 'Digest']) {
+    await assert.rejects(auth.authorize(`${scheme} ${TOKEN}`), { code: 'ERR_AUTHORIZATION_SCHEME' }, scheme);
+  }
+  for (const scheme of ['JWT', 'Bearer']) assert.equal(await auth.authorize(`${scheme} ${TOKEN}`), JOE);
+});
+
 test('the Bearer challenge says what is wrong with a token, in the characters of RFC 6750 §3', async () => {
   const description = 'a "quote"\\\r\nSet-Cookie: id=1; caf\u00e9 \u{1f511}';
   const hostile = new AuthError('ERR_JWT_PAYLOAD', { description });
@@ -306,7 +314,7 @@ test('a refusal that cannot be sent is an error to next, and the process lives o
 });
 
 // express-jwt: a hook that returned normally let an expired token in.
-test('no hook turns a refusal into a success by returning normally', async () => {
+test('express-jwt: no hook turns a refusal into a success by returning normally', async () => {
   const REFUSED: readonly (readonly [string, unknown, string?])[] = [
     ['/auth', { ...LOGIN, password: 'wrong' }],
     ['/auth', {}],

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
-import { allSaid, assertRefusedOption, assertVerdict, base64url, CLAIMS, claimsJson, MARKER } from './by-hand.ts';
-import { NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, webCryptoMac } from './by-hand.ts';
+import { allSaid, assertRefusedOption, assertVerdict, base64url, callsOf, CLAIMS, claimsJson } from './by-hand.ts';
+import { MARKER, NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, webCryptoMac } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
 import { SECRET } from './support.ts';
 
@@ -108,9 +108,9 @@ test('the first secret signs and every one verifies, so that secrets can be rota
   assertVerdict(old, 'ERR_JWT_SIGNATURE', [fresh.sign({})]);
 });
 
-// Every number: NaN, Infinity or '60s' as a tolerance switched expiry off in fast-jwt before 6.3. Regular expressions
-// as expectations: CVE-2026-35040, CVE-2026-35041.
-test('an option of the wrong kind or out of bounds is refused, and one at the bound is taken', () => {
+// Every number: NaN, Infinity or '60s' as a tolerance switched expiry off in fast-jwt before 6.3. The CVEs: regular
+// expressions as expectations.
+test('fast-jwt before 6.3, CVE-2026-35040, -35041: an option of the wrong kind or out of bounds is refused', () => {
   const notLists: unknown[] = NOT_TEXTS.filter((value) => !Array.isArray(value));
   notLists.push([''], [1], [['x']], [null], ['x', undefined], [/x/], new Set(['x']), { 0: 'x', length: 1 });
   notLists.push([, 'x'], new Array(1));
@@ -184,9 +184,21 @@ test('options are read once and copied, so that what changes later changes nothi
   assertVerdict(judge, 'ERR_JWT_EXPIRED', [tokenOf({ exp: NOW, aud: 'us' })]);
 });
 
-// RFC 7518 §3.2; jose, PyJWT (CVE-2025-45767, CVE-2025-45768); an empty key: GHSA-869p-cjfg-cm3x, CVE-2026-44351,
-// GHSA-8wpc-h4q6-8fxv.
-test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767: a secret is 32 bytes or more, or it is refused', () => {
+test('GHSA-869p-cjfg-cm3x, CVE-2026-44351, GHSA-8wpc-h4q6-8fxv: no empty key reaches the MAC', async () => {
+  const empty = ['', undefined, null, [], [''], new Uint8Array(0), Buffer.alloc(0), createSecretKey(Buffer.alloc(0))];
+  const macs = await callsOf('createHmac', () => {
+    for (const secret of empty) {
+      for (const given of [secret, [secret], [SECRET, secret], [secret, SECRET]]) {
+        assert.throws(() => jwtWith({ secret: given }).sign({}), /^(Range|Type)Error: "secret" expected /);
+      }
+    }
+  });
+  assert.deepEqual(macs, []);
+  assert.equal((await callsOf('createHmac', () => jwtWith({ secret: [SECRET] }).sign({}))).length, 1);
+});
+
+// RFC 7518 §3.2.
+test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767, -45768: a secret has 32 bytes or more', () => {
   const forms = (size: number) => [new Uint8Array(size), Buffer.alloc(size), createSecretKey(Buffer.alloc(size))];
   const short = ['', 'x', 'x'.repeat(31), `${'\u00e9'.repeat(15)}x`, ...forms(0), ...forms(31)];
   for (const secret of short) {
@@ -206,7 +218,7 @@ test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767: a secret is 32 b
   }
 });
 
-// Also GHSA-g3jj-5cmm-3hxx.
+// Also GHSA-ww5h-9m49-7xx4 and GHSA-g3jj-5cmm-3hxx.
 test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, however it is disguised', () => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = `${publicKey.export({ format: 'pem', type: 'spki' })}`;

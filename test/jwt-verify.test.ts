@@ -100,7 +100,7 @@ test('a token is a string of three segments, no longer than the limit', () => {
 });
 
 // RFC 4648 §3.2 to §3.5, RFC 7515 §2. All four peers, measured: one token, many spellings.
-test('a token has one spelling, in each of its segments', () => {
+test('all four peers: a token has one spelling, in each of its segments', () => {
   // Header, payload and MAC with both characters that the alphabets of base64 differ in, and with bits to spare.
   const hasBoth = (text: string) => /-.*_|_.*-/.test(text) && text.length % 4 !== 0;
   const header = base64url('{"alg":"HS256","x":"~>\u00ff~?"}');
@@ -133,7 +133,7 @@ test('a token has one spelling, in each of its segments', () => {
 });
 
 // RFC 3629 §3 and §10. All four peers, measured: broken UTF-8 or a byte order mark was accepted.
-test('header and payload are well-formed UTF-8 without a byte order mark', () => {
+test('all four peers: header and payload are well-formed UTF-8 without a byte order mark', () => {
   const within = (json: string, hex: string) =>
     Buffer.concat([Buffer.from(`${json.slice(0, -1)},"x":"`), Buffer.from(hex, 'hex'), Buffer.from('"}')]);
   const inPayload = (...all: string[]) => all.map((hex) => tokenOf(within(claimsJson({}), hex)));
@@ -164,7 +164,7 @@ test('of members with one name the last one counts', () => {
   expect('ERR_JWT_EXTENSION', withHeader('\\u0063rit', '[]', '[],"crit":[]'));
 });
 
-test('CVE-2015-9235, CVE-2026-22817: the header has no say in how a token is verified', () => {
+test('CVE-2015-9235, CVE-2026-22817, CVE-2026-22818: the header has no say in how a token is verified', () => {
   const names = ['none', 'None', 'nOnE', 'NONE', '', 'HS384', 'HS512', 'RS256', 'ES256', 'hs256', 'HS256 ', 'HS256\0'];
   const values: unknown[] = [...names, null, [], ['HS256'], {}, { toString: 'HS256' }, 256, true];
   const headers = ['{}', '{"ALG":"HS256"}', ...values.map((alg) => JSON.stringify({ alg, typ: 'JWT' }))];
