@@ -7,7 +7,7 @@ import { createSecretKey, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
 import { allSaid, assertRefusedOption, assertVerdict, base64url, callsOf, CLAIMS, claimsJson } from './by-hand.ts';
-import { MARKER, NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, webCryptoMac } from './by-hand.ts';
+import { MARKER, NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, verdictOf, webCryptoMac } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
 import { SECRET } from './support.ts';
 
@@ -85,6 +85,17 @@ test('what verify would refuse is not signed', () => {
     const judge = jwtWith({ ...options, now: () => 0, leewaySeconds: Number.MAX_VALUE });
     assertRefusedOption(() => judge.sign(refused), 'claims', refused);
     assertVerdict(judge, 'accepted', [judge.sign(signed)]);
+  }
+  // What verify would say is the cause.
+  const causes: [claims: object, header: Record<string, unknown>, code: string][] = [
+    [{ exp: null }, {}, 'ERR_JWT_CLAIM_MISSING'],
+    [{ toJSON: () => 1 }, {}, 'ERR_JWT_PAYLOAD'],
+    [{}, { toJSON: () => 1 }, 'ERR_JWT_HEADER'],
+    [{}, { typ: 'x' }, 'ERR_JWT_TYPE'],
+  ];
+  for (const [claims, header, code] of causes) {
+    const isItsCause = ({ cause }: Error) => verdictOf(() => assert.fail(cause as Error)) === code;
+    assert.throws(() => jwt.sign(claims, { header }), isItsCause, code);
   }
   // The header is held to the same rule.
   for (const header of [{ typ: 'at+jwt' }, { typ: null }, { toJSON: () => ({ alg: 'none' }) }]) {
@@ -216,6 +227,10 @@ test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767, -45768: a secret
     const isShortList = Array.isArray(secret) && typeof secret[0] === 'string';
     assertRefusedOption(() => jwtWith({ secret }), 'secret', secret, isShortList ? RangeError : TypeError);
   }
+  // What process.env answers where nothing is set, and what a look-up answers that found nothing.
+  for (const secret of [undefined, null]) {
+    assert.throws(() => jwtWith({ secret }), { message: new RegExp(`got ${secret}$`) });
+  }
 });
 
 // Also GHSA-ww5h-9m49-7xx4 and GHSA-g3jj-5cmm-3hxx.
@@ -239,11 +254,16 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, h
     [jwk, '"kty"', '"typ"'],
     [jwk.replaceAll(/[:,]/g, ' $& \n'), '"kty"', '"typ"'],
     [`{"keys":[],"x":"${body}"}`, '"keys"', '"kids"'],
+    // A PEM file in base64, and an SSH key without its name.
+    [Buffer.from(spki).toString('base64'), 'LS0tLS1', 'LS0tLS0'],
+    [`AAAAB3NzaC1yc2EAAAADAQAB${body}`, 'AAAAB3Nz', 'AAAAE3Nz'],
+    [`AAAAC3NzaC1lZDI1NTE5AAAA${body}`, 'AAAAC3Nz', 'AAAAE3Nz'],
   ];
   const disguises: ((text: string) => string | Uint8Array)[] = [
     (text) => text,
     ...[' \r\n\t', '\ufeff', '\u200b\u2060', '# my key\n', 'x'.repeat(99)].map((junk) => (text: string) => junk + text),
     (text) => [...text].join('\u200b'),
+    (text) => [...text].join('\x7f'),
     (text) => Buffer.from(`\ufeff${text}`, 'utf16le'),
     (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16(),
   ];

@@ -284,6 +284,9 @@ test('typ may be absent by default, must be there when configured, and is compar
     ['JWT', jwts, [...none, ...accessTokens]],
     ['application/jwt', jwts, [...none, ...accessTokens]],
     ['at+jwt', accessTokens, [...none, ...jwts]],
+    // "application/" is left out at the beginning alone, and only where no other slash follows it.
+    ['a/b', withHeader('typ', '"a/b"', '"A/B"'), withHeader('typ', '"application/a/b"')],
+    ['a-b', withHeader('typ', '"a-b"', '"application/a-b"'), withHeader('typ', '"a-application/b"')],
   ] as const) {
     const judge = jwtWith(type === undefined ? {} : { type });
     expect('accepted', [...accepted, judge.sign({})], judge);
@@ -335,6 +338,25 @@ test('a required claim must be there, as an own member that is not null; any oth
   const judge = jwtWith({ requiredClaims: ['role'] });
   expect('ERR_JWT_CLAIM_MISSING', withClaim('role', 'null'), judge);
   expect('accepted', [...withClaim('role', '""', '0', 'false', '[]', '{}'), tokenOf({ role: 'x' })], judge);
+});
+
+test('a refusal says which claim is at fault', () => {
+  const rows: [options: Partial<JwtOptions>, claims: Record<string, string | undefined>, message: string][] = [
+    [{}, { nbf: undefined }, 'Token is missing the "nbf" claim'],
+    [{ requiredClaims: ['role'] }, {}, 'Token is missing the "role" claim'],
+    [{ audience: 'us' }, {}, 'Token is missing the "aud" claim'],
+    [{ issuer: 'us' }, {}, 'Token is missing the "iss" claim'],
+    [{ requiredClaims: [], maxAgeSeconds: 1 }, { iat: undefined }, 'Token is missing the "iat" claim'],
+    [{}, { exp: 'true' }, 'Expiration Time claim (exp) must be a number.'],
+    [{}, { nbf: '""' }, 'Not Before claim (nbf) must be a number.'],
+    [{}, { iat: '[]' }, 'Issued At claim (iat) must be a number.'],
+    [{}, { iss: '1' }, 'Issuer claim (iss) must be a string.'],
+    [{}, { sub: 'null' }, 'Subject claim (sub) must be a string.'],
+    [{}, { jti: '{}' }, 'JWT ID claim (jti) must be a string.'],
+  ];
+  for (const [options, claims, message] of rows) {
+    assert.throws(() => jwtWith(options).verify(tokenOf(claimsJson(claims))), { name: 'AuthError', message });
+  }
 });
 
 test('any JS library: no name of a claim or a header parameter is found in a prototype', () => {
@@ -402,7 +424,8 @@ test('a clock that answers no finite number lets nothing pass', () => {
     now = answer;
     const unseen = tokenOf({ ...CLAIMS, jti: '1' });
     for (const use of [() => judge.verify(token), () => judge.verify(unseen), () => judge.sign({})]) {
-      assert.throws(use, { message: /^"now" expected .+, got .+$/ }, String(answer));
+      const name = typeof answer === 'number' ? 'RangeError' : 'TypeError';
+      assert.throws(use, { name, message: /^"now" expected .+, got .+$/ }, String(answer));
     }
   }
   // The default is the system's, in seconds.

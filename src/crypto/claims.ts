@@ -74,15 +74,15 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
  * @throws AuthError ERR_JWT_ISSUED_IN_FUTURE, ERR_JWT_NOT_YET_VALID, ERR_JWT_EXPIRED, ERR_JWT_TOO_OLD
  */
 export function checkTimes(claims: RegisteredClaims, rules: ClaimRules, now: number): void {
-  const { iat, nbf, exp } = claims;
-  const { leewaySeconds, maxAgeSeconds } = rules;
+  // What is absent bounds nothing.
+  const { iat = -Infinity, nbf = -Infinity, exp = Infinity } = claims;
+  const { leewaySeconds, maxAgeSeconds = Infinity } = rules;
   // Stricter than RFC 7519 §4.1.6, which gives iat no rule: a token from the future is a mistake or a forgery.
-  if (iat !== undefined && iat > now + leewaySeconds) throw new AuthError('ERR_JWT_ISSUED_IN_FUTURE');
+  if (iat > now + leewaySeconds) throw new AuthError('ERR_JWT_ISSUED_IN_FUTURE');
   // RFC 7519 §4.1.5: refused before nbf, accepted at it.
-  if (nbf !== undefined && nbf > now + leewaySeconds) throw new AuthError('ERR_JWT_NOT_YET_VALID');
+  if (nbf > now + leewaySeconds) throw new AuthError('ERR_JWT_NOT_YET_VALID');
   // RFC 7519 §4.1.4: refused on or after exp.
-  if (exp !== undefined && now >= exp + leewaySeconds) throw new AuthError('ERR_JWT_EXPIRED');
-  if (iat === undefined || maxAgeSeconds === undefined) return;
+  if (now >= exp + leewaySeconds) throw new AuthError('ERR_JWT_EXPIRED');
   if (now - iat > maxAgeSeconds + leewaySeconds) throw new AuthError('ERR_JWT_TOO_OLD');
 }
 

@@ -56,7 +56,7 @@ export interface SignOptions {
 
 /** The checks of {@link JwtOptions}, for who takes these options and passes them on. */
 export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
-  secret: (_name, value) => void keysOf(value),
+  secret: () => undefined, // keysOf judges it, and is what reads it
   lifetimeSeconds: amount, notBeforeSeconds: amount, leewaySeconds: amount, maxAgeSeconds: amount,
   issuer: text, type: text, requiredClaims: texts(0),
   audience: (name, value) => (Array.isArray(value) ? texts(1) : text)(name, value),
@@ -115,12 +115,13 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const kind = Object.prototype.toString.call(claims);
     if (kind !== '[object Object]') throw new TypeError(`"claims" expected an object of claims, got ${kind}`);
     const iat = Math.floor(this.#clock());
-    const [nbf, exp] = [iat + notBeforeSeconds, iat + lifetimeSeconds];
-    const payload: RawClaims = { iat, nbf, exp, ...this.#parties, ...claims };
+    const payload = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds, ...this.#parties, ...claims };
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
     // may say something else or nothing, so there it is judged by what was written.
     const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));
-    let [part, headerSegment, payloadSegment] = ['claims', this.#headerSegment, ''];
+    let part = 'claims';
+    let headerSegment = this.#headerSegment;
+    let payloadSegment: string;
     try {
       payloadSegment = encodeText(JSON.stringify(payload));
       checkContent(isVerbatim ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
@@ -207,8 +208,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
  *   two are JSON objects
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
-  const [header, payload, ...others] = typeof token === 'string' ? token.split('.', 4) : [];
-  if (header === undefined || payload === undefined || others.length !== 1) throw new AuthError('ERR_JWT_MALFORMED');
+  const [header = '', payload = '', ...others] = typeof token === 'string' ? token.split('.', 4) : [];
+  if (others.length !== 1) throw new AuthError('ERR_JWT_MALFORMED');
   return { header: parseObject(header, 'ERR_JWT_HEADER'), claims: parseObject(payload, 'ERR_JWT_PAYLOAD') };
 }
 
@@ -218,7 +219,7 @@ function encodeHeader(header: object): string {
 
 /** HMAC-SHA256 (RFC 2104, RFC 7518 §3.2) of the signing input's UTF-8, as base64url. */
 function mac(key: KeyObject, signingInput: string): string {
-  return createHmac('sha256', key).update(signingInput, 'utf8').digest('base64url');
+  return createHmac('sha256', key).update(signingInput).digest('base64url');
 }
 
 /**
