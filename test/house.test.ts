@@ -115,7 +115,8 @@ test('the house stays within its budgets of lines', () => {
   const crypto = total(files.filter((name) => roomOf(name) === 'crypto'));
   const all = total(files);
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
-  assert.ok(all <= 2500, `src has ${all} lines, and may have 2500`);
+  // 2,500 until hashes of Werkzeug were to verify as well.
+  assert.ok(all <= 2600, `src has ${all} lines, and may have 2600`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);
