@@ -29,7 +29,7 @@ export const MAX_PASSWORD_LENGTH = 1024;
  */
 const PHC = /^\$scrypt\$ln=([1-9]\d?),r=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{2,86})\$([A-Za-z0-9+/]{22,86})$/;
 
-/** `scrypt:32768:8:1$salt$key`, as Werkzeug (Flask) writes it: N itself, a salt that counts as text, 64 bytes in hex. */
+/** `scrypt:32768:8:1$salt$key`, as Werkzeug (Flask) writes it: N itself, the salt as text, 64 bytes in hex. */
 const WERKZEUG = /^scrypt:([1-9]\d{0,6}):([1-9]\d?):([1-9]\d?)\$([A-Za-z0-9]{1,64})\$([0-9a-f]{128})$/;
 
 /**
