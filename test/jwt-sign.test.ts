@@ -3,8 +3,12 @@
  * a secret (rule 9).
  */
 import assert from 'node:assert/strict';
-import { createSecretKey, generateKeyPairSync } from 'node:crypto';
+import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { writeHeapSnapshot } from 'node:v8';
 import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
 import { allSaid, assertRefusedOption, assertVerdict, base64url, callsOf, CLAIMS, claimsJson } from './by-hand.ts';
 import { MARKER, NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, verdictOf, webCryptoMac } from './by-hand.ts';
@@ -317,6 +321,27 @@ test('hono: no secret and no token is told by an error, by inspection or as JSON
   for (const secret of [MARKER, SECRET]) hidden.push(base64url(secret), Buffer.from(secret).toString('hex'));
   for (const text of said) {
     for (const secret of hidden) assert.ok(!text.includes(secret.slice(0, 20)), text);
+  }
+});
+
+test('a secret is not held as text: once its Jwt is made, the heap has it no more', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-heap-'));
+  // The bytes of a Buffer are no part of a snapshot, so that its text is there only where somebody holds it.
+  const bytes = randomBytes(32);
+  const isInHeap = () => {
+    const snapshot = readFileSync(writeHeapSnapshot(join(folder, 'heap')), 'latin1');
+    return snapshot.includes(bytes.toString('base64url'));
+  };
+  const makers = (secret: string) => [jwtWith({ secret }), jwtWith({ secret: [SECRET, secret] })];
+  try {
+    const made = makers(bytes.toString('base64url'));
+    for (const one of made) one.verify(one.sign({}));
+    assert.equal(isInHeap(), false);
+    const held = { text: bytes.toString('base64url') };
+    assert.equal(isInHeap(), true, 'what is held is seen');
+    assert.deepEqual([made.length, held.text.length], [2, 43]);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 
