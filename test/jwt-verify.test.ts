@@ -370,6 +370,23 @@ test('any JS library: no name of a claim or a header parameter is found in a pro
   expect('ERR_JWT_CLAIM_MISSING', [tokenOf(`{"__proto__":${claimsJson({})}}`)]);
   expect('ERR_JWT_ALGORITHM', [tokenOf(CLAIMS, '{"__proto__":{"alg":"HS256"}}')]);
   expect('accepted', withHeader('__proto__', '{"crit":[]}'));
+  // What another library put into Object.prototype fills no gap.
+  const typed = jwtWith({ type: 'JWT' });
+  const fillers = { alg: 'HS256', typ: 'JWT', exp: NOW + 300, aud: 'us', iss: 'us' };
+  try {
+    for (const [name, value] of Object.entries(fillers)) {
+      Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true, enumerable: true });
+    }
+    expect('ERR_JWT_ALGORITHM', [tokenOf(CLAIMS, '{}'), tokenOf(CLAIMS, '{"typ":"JWT"}')]);
+    expect('ERR_JWT_TYPE', [tokenOf(CLAIMS, '{"alg":"HS256"}')], typed);
+    expect('ERR_JWT_CLAIM_MISSING', withClaim('exp', 'null'));
+    for (const options of [{ audience: 'us' }, { issuer: 'us' }]) {
+      expect('ERR_JWT_CLAIM_MISSING', [tokenOf()], jwtWith(options));
+    }
+  } finally {
+    for (const name of Object.keys(fillers)) Reflect.deleteProperty(Object.prototype, name);
+  }
+  expect('accepted', [tokenOf(CLAIMS, '{"alg":"HS256","typ":"JWT"}')], typed);
 });
 
 test('every secret of a list verifies; a bad token costs one MAC for each, a bad outline none', async () => {

@@ -182,15 +182,15 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     return deepFreeze(claims);
   }
 
-  /** A header not made here. `kid`, `jwk`, `jku`, `x5u` and the like are never looked at. */
+  /** A header not made here, by its own members. `kid`, `jwk`, `jku`, `x5u` and the like are never looked at. */
   #checkHeader(header: RawClaims): void {
-    if (header['alg'] !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
+    const { alg, typ, crit, b64 }: RawClaims = Object.assign(Object.create(null), header);
+    if (alg !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
     // RFC 7515 §4.1.11: who does not understand an extension in `crit` refuses the token. We understand none, nor
     // `b64` (RFC 7797), and are stricter in refusing both whatever their value.
-    if (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64')) throw new AuthError('ERR_JWT_EXTENSION');
-    const { type } = this.#rules;
-    if (!Object.hasOwn(header, 'typ') && type === undefined) return;
-    if (mediaType(header['typ']) !== mediaType(type ?? 'JWT')) throw new AuthError('ERR_JWT_TYPE');
+    if (crit !== undefined || b64 !== undefined) throw new AuthError('ERR_JWT_EXTENSION');
+    if (typ === undefined && this.#rules.type === undefined) return;
+    if (mediaType(typ) !== mediaType(this.#rules.type ?? 'JWT')) throw new AuthError('ERR_JWT_TYPE');
   }
 
   /** A clock that answers NaN would let every token pass. */
