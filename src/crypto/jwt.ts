@@ -68,8 +68,7 @@ const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: amount, heade
 const DEFAULTS = {
   lifetimeSeconds: 300, notBeforeSeconds: 0, leewaySeconds: 10,
   requiredClaims: ['exp', 'iat', 'nbf'] as readonly string[],
-  maxTokenLength: 8192, cacheSize: 1000,
-  now: () => Date.now() / 1000,
+  maxTokenLength: 8192, cacheSize: 1000, now: () => Date.now() / 1000,
 };
 
 const returnsSeconds = expecting('to return a finite number', Number.isFinite, 'number');
@@ -119,8 +118,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
     // may say something else or nothing, so there it is judged by what was written.
     const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));
-    let part = 'claims';
-    let headerSegment = this.#headerSegment;
+    let [part, headerSegment] = ['claims', this.#headerSegment];
     let payloadSegment: string;
     try {
       payloadSegment = encodeText(JSON.stringify(payload));
@@ -204,8 +202,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 
 /**
  * Reads a token without asking who made it. For debugging; never for deciding.
- * @throws AuthError ERR_JWT_MALFORMED, ERR_JWT_HEADER, ERR_JWT_PAYLOAD if it is not three segments of which the first
- *   two are JSON objects
+ * @throws AuthError ERR_JWT_MALFORMED if it is not three segments, ERR_JWT_HEADER, ERR_JWT_PAYLOAD
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
   const [header = '', payload = '', ...others] = typeof token === 'string' ? token.split('.', 4) : [];

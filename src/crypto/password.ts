@@ -9,10 +9,8 @@ import { AuthError } from '../errors.ts';
 /** scrypt's N as log2 (1 to 20), block size r (1 to 32) and parallelisation p (1 to 16). */
 export type ScryptCost = { readonly logN: number; readonly r: number; readonly p: number };
 
-/** What scrypt is told besides the password. Werkzeug takes the text of a password as it comes; we take it in NFC. */
-type Recipe = ScryptCost & { readonly salt: Buffer; readonly isWerkzeug?: true };
-
-type Hash = Recipe & { readonly key: Buffer };
+/** Werkzeug takes the text of a password as it comes; we take it in NFC. */
+type Hash = ScryptCost & { readonly salt: Buffer; readonly key: Buffer; readonly isWerkzeug?: true };
 
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
@@ -74,7 +72,7 @@ export function isAffordable({ logN, r, p }: ScryptCost): boolean {
 }
 
 /** scrypt on libuv's pool. Its time depends on the cost; normalisation takes under a millisecond for any password. */
-async function derive(password: string, recipe: Recipe, keyBytes: number): Promise<Buffer> {
+async function derive(password: string, recipe: Omit<Hash, 'key'>, keyBytes: number): Promise<Buffer> {
   if (typeof password !== 'string') throw new TypeError('"password" expected a string, got another type');
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
@@ -95,9 +93,8 @@ async function derive(password: string, recipe: Recipe, keyBytes: number): Promi
 
 /** @throws AuthError ERR_PASSWORD_HASH. A cost of NaN, where nothing matched, is not affordable. */
 function parse(stored: string): Hash {
-  const text = typeof stored === 'string' ? stored : '';
-  const hash = text.startsWith('$') ? parsePhc(text) : parseWerkzeug(text);
-  if (hash !== undefined && isAffordable(hash)) return hash;
+  const hash = typeof stored === 'string' && (stored.startsWith('$') ? parsePhc(stored) : parseWerkzeug(stored));
+  if (hash && isAffordable(hash)) return hash;
   throw new AuthError('ERR_PASSWORD_HASH');
 }
 
