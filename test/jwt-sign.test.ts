@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { writeHeapSnapshot } from 'node:v8';
 import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
 import { allSaid, assertRefusedOption, assertVerdict, base64url, callsOf, CLAIMS, claimsJson } from './by-hand.ts';
@@ -239,15 +240,17 @@ test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767, -45768: a secret
 
 // Also GHSA-ww5h-9m49-7xx4 and GHSA-g3jj-5cmm-3hxx.
 test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, however it is disguised', () => {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const spki = `${publicKey.export({ format: 'pem', type: 'spki' })}`;
-  const sec1 = `${privateKey.export({ format: 'pem', type: 'sec1' })}`;
-  const jwk = JSON.stringify(publicKey.export({ format: 'jwk' }));
+  const pairs = [
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    generateKeyPairSync('rsa', { modulusLength: 1024 }),
+    generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    generateKeyPairSync('ed25519'),
+  ];
+  const jwk = JSON.stringify(pairs[0]?.publicKey.export({ format: 'jwk' }));
   const body = 'A'.repeat(60);
   // A text, and what to replace in it so that it is any other text.
   const texts: [text: string, part: string, harmless: string][] = [
-    [spki, 'BEGIN', 'BEGUN'],
-    [sec1, 'BEGIN', 'BEGUN'],
+    [`-----BEGIN PUBLIC KEY-----\n${body}`, 'BEGIN', 'BEGUN'],
     [`-----BEGIN CERTIFICATE-----\n${body}`, 'BEGIN', 'BEGUN'],
     [`---- BEGIN SSH2 PUBLIC KEY ----\n${body}`, '----', '-_-'],
     [`ssh-rsa ${body} joe@example`, 'ssh-', 'ssl-'],
@@ -258,10 +261,17 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, h
     [jwk, '"kty"', '"typ"'],
     [jwk.replaceAll(/[:,]/g, ' $& \n'), '"kty"', '"typ"'],
     [`{"keys":[],"x":"${body}"}`, '"keys"', '"kids"'],
-    // A PEM file in base64, and an SSH key without its name.
-    [Buffer.from(spki).toString('base64'), 'LS0tLS1', 'LS0tLS0'],
-    [`AAAAB3NzaC1yc2EAAAADAQAB${body}`, 'AAAAB3Nz', 'AAAAE3Nz'],
-    [`AAAAC3NzaC1lZDI1NTE5AAAA${body}`, 'AAAAC3Nz', 'AAAAE3Nz'],
+    // JSON in JSON, what inspect shows, and in base64: PEM wherever it begins, and keys of SSH without their names.
+    [JSON.stringify(JSON.stringify(jwk)), 'kty', 'typ'],
+    [inspect(JSON.parse(jwk)), 'kty', 'typ'],
+    [base64url(jwk.replace(/^.*("kty":"..").*$/, `{$1,"x":"${body}"}`)), 'eyJr', 'eyJs'],
+    [base64url(`-----BEGIN X-----${body}`), 'LS1CRUdJ', 'LS1CRUdK'],
+    [base64url(`\n-----BEGIN X-----${body}`), 'LS0tQkV', 'LS0tQkW'],
+    [base64url(`\n\n-----BEGIN X-----${body}`), 'LUJFR0', 'LUJFR1'],
+    [`AAAAB3NzaC1yc2EAAAADAQAB${body}`, 'AAAAB3Nz', 'AAAAB3Na'],
+    [`AAAAC3NzaC1lZDI1NTE5AAAA${body}`, 'AAAAC3Nz', 'AAAAC3Na'],
+    [`AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYA${body}`, 'AAAAE2Vj', 'AAAAE2Vk'],
+    [`AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5z${body}`, 'AAAAGnNr', 'AAAAGnMr'],
   ];
   const disguises: ((text: string) => string | Uint8Array)[] = [
     (text) => text,
@@ -278,6 +288,17 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, h
         assertRefusedOption(() => jwtWith({ secret }), 'secret', text);
       }
       jwtWith({ secret: disguise(text.replaceAll(part, harmless)) });
+    }
+  }
+  // Real keys, with the lines around them and without.
+  for (const { publicKey, privateKey } of pairs) {
+    const files = [publicKey.export({ format: 'pem', type: 'spki' })];
+    files.push(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    for (const pem of files) {
+      const bare = `${pem}`.replace(/-----.*-----\n/g, '');
+      for (const secret of [`${pem}`, bare, ` ${bare.replaceAll('\n', '')}`]) {
+        assertRefusedOption(() => jwtWith({ secret }), 'secret', secret);
+      }
     }
   }
 });
@@ -300,7 +321,7 @@ test('hono: no secret and no token is told by an error, by inspection or as JSON
   const payloads = [`{${MARKER}`, `"${MARKER}"`, claimsJson({ exp: `"${MARKER}"` }), { ...CLAIMS, iss: MARKER }];
   const headers = [`{${MARKER}`, `{"alg":"${MARKER}"}`, `{"alg":"HS256","typ":"${MARKER}"}`];
   const options = [MARKER, { secret: `-----BEGIN ${MARKER}` }, { secret: MARKER.slice(0, 31) }, { secret: [[MARKER]] }];
-  const claims = [MARKER, { sub: [MARKER] }, { x: MARKER.repeat(999) }];
+  const claims = [MARKER, { sub: [MARKER] }, { x: MARKER.repeat(999) }, { [Symbol.toStringTag]: MARKER }];
   const uses: (() => unknown)[] = [
     ...options.map((wrong) => () => new Jwt(wrong as never)),
     ...['lifetimeSeconds', 'audience', 'now', 'cacheSize'].map((name) => () => jwtWith({ [name]: [{ MARKER }] })),
@@ -337,6 +358,9 @@ test('a secret is not held as text: once its Jwt is made, the heap has it no mor
     const made = makers(bytes.toString('base64url'));
     for (const one of made) one.verify(one.sign({}));
     assert.equal(isInHeap(), false);
+    // Small Buffers share one piece of memory. A snapshot does not show it, and it goes wherever one of them goes.
+    const shared = Buffer.from(Buffer.from('x').buffer);
+    assert.ok(!shared.includes(bytes.toString('base64url')), 'what was copied is wiped');
     const held = { text: bytes.toString('base64url') };
     assert.equal(isInHeap(), true, 'what is held is seen');
     assert.deepEqual([made.length, held.text.length], [2, 43]);

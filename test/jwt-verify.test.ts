@@ -458,6 +458,9 @@ test('decodeUnverified reads what anybody signed, as strictly, and three segment
   const judge = { verify: decodeUnverified };
   expect('accepted', [foreign.slice(0, -43), 'e30.e30.'], judge);
   expect('ERR_JWT_MALFORMED', ['', 'a.b', `${foreign}.`, '.'.repeat(100_000), ...NOT_STRINGS], judge);
+  const sized = (length: number) => `e30.e30.${'x'.repeat(length - 8)}`;
+  expect('accepted', [sized(1_048_576)], judge);
+  expect('ERR_JWT_TOO_LONG', [sized(1_048_577)], judge);
   expect('ERR_JWT_HEADER', ['e30=.e30.', tokenOf('{}', 'null')], judge);
   expect('ERR_JWT_PAYLOAD', ['e30.e30 .', tokenOf('[]')], judge);
 });

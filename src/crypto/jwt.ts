@@ -1,6 +1,6 @@
 /**
  * Signs and verifies JSON Web Tokens: HS256, compact serialisation, nothing else (RFC 7515, 7518 §3.2, 7519, 8725).
- * Promise: no decoder and no JSON parser runs on bytes whose MAC has not been checked; a token has one spelling; the
+ * Promise: verify lets no decoder and no JSON parser near bytes whose MAC is unchecked; a token has one spelling; the
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
@@ -17,14 +17,11 @@ export { generateSecret, type Secret } from './secret.ts';
 
 /** How tokens are made and judged. Times are in seconds, finite and at least 0. */
 export interface JwtOptions {
-  /**
-   * One secret, or a list for rotation: the first signs, every one verifies. The type admits `undefined` so that
-   * `process.env.SECRET` can be written here; the constructor refuses it.
-   */
+  /** One secret, or a list for rotation: the first signs, every one verifies. `undefined` is always refused. */
   readonly secret: Secret | readonly Secret[] | undefined;
-  /** `exp - iat`; default 300. */
+  /** `exp`, counted from now; default 300. */
   readonly lifetimeSeconds?: number;
-  /** `nbf - iat`; default 0. */
+  /** `nbf`, counted from now; default 0. */
   readonly notBeforeSeconds?: number;
   /** How far clocks may differ where exp, nbf, iat and the age are judged; default 10. */
   readonly leewaySeconds?: number;
@@ -40,7 +37,7 @@ export interface JwtOptions {
   readonly maxAgeSeconds?: number;
   /** The longest token, in characters; 64 to 1,048,576, default 8192. */
   readonly maxTokenLength?: number;
-  /** How many verified tokens are remembered; 0 to 1,000,000, default 1000. */
+  /** How many verified tokens, of up to 16,383 characters, are remembered; 0 to 1,000,000, default 1000. */
   readonly cacheSize?: number;
   /** The clock, in seconds since 1970; default the system's. */
   readonly now?: () => number;
@@ -48,7 +45,7 @@ export interface JwtOptions {
 
 /** What sign takes besides the claims. */
 export interface SignOptions {
-  /** `exp - iat` of this token, in seconds. */
+  /** `exp` of this token, in seconds from now. */
   readonly lifetimeSeconds?: number;
   /** Further header parameters, such as a `kid` for other verifiers. Never `alg`, `crit` or `b64`. */
   readonly header?: Readonly<Record<string, unknown>> | undefined;
@@ -105,14 +102,14 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
    * configured; where `claims` has one of these, that one stays.
    * @returns a compact token (RFC 7515 §3.1), which verify accepts when its times allow
-   * @throws TypeError if `claims` is no object, lacks a required claim or has a registered one of the wrong type;
-   *   RangeError if the token would be longer than `maxTokenLength`
+   * @throws TypeError if `claims` or the header are what verify would refuse but for the time, which is then the cause;
+   *   RangeError if the token would be longer than `maxTokenLength`; either for options and for what `now` returns
    */
   sign(claims: Claims, options: SignOptions = {}): string {
     const { type, maxTokenLength, notBeforeSeconds } = this.#rules;
     const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = readOptions(options, SIGN_OPTION_CHECKS);
     const kind = Object.prototype.toString.call(claims);
-    if (kind !== '[object Object]') throw new TypeError(`"claims" expected an object of claims, got ${kind}`);
+    if (kind !== '[object Object]') throw new TypeError(`"claims" expected a plain object, got ${describe(claims)}`);
     const iat = Math.floor(this.#clock());
     const payload = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds, ...this.#parties, ...claims };
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
@@ -202,11 +199,12 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 
 /**
  * Reads a token without asking who made it. For debugging; never for deciding.
- * @throws AuthError ERR_JWT_MALFORMED if it is not three segments, ERR_JWT_HEADER, ERR_JWT_PAYLOAD
+ * @throws AuthError ERR_JWT_MALFORMED if it has not three segments, ERR_JWT_TOO_LONG, ERR_JWT_HEADER, ERR_JWT_PAYLOAD
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
   const [header = '', payload = '', ...others] = typeof token === 'string' ? token.split('.', 4) : [];
   if (others.length !== 1) throw new AuthError('ERR_JWT_MALFORMED');
+  if (token.length > 1_048_576) throw new AuthError('ERR_JWT_TOO_LONG');
   return { header: parseObject(header, 'ERR_JWT_HEADER'), claims: parseObject(payload, 'ERR_JWT_PAYLOAD') };
 }
 
@@ -258,7 +256,7 @@ function deepFreeze<T extends object>(claims: T): T {
   return claims;
 }
 
-/** RFC 7515 §4.1.9: media types are compared without regard to case, and `application/` may be left out. */
+/** RFC 7515 §4.1.9: `application/` may be left out. Case is ignored, in values of parameters too, which is laxer. */
 function mediaType(typ: unknown): string | undefined {
   return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\/(?=[^/]*$)/, '') : undefined;
 }

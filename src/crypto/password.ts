@@ -1,7 +1,7 @@
 /**
  * Hashes passwords with scrypt (RFC 7914) into PHC strings, and verifies them.
  * Promise: a stored string is input, so it is matched strictly and its cost is capped before it is obeyed; a password
- * is compared in Unicode NFC (RFC 8265 §4.2) and never trimmed or cut.
+ * is compared in Unicode NFC (of RFC 8265 §4.2.2 the normalisation alone) and never trimmed or cut.
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { AuthError } from '../errors.ts';
@@ -18,7 +18,7 @@ const KEY_BYTES = 32;
 /** The cap on 128·N·r·p: with p = 1 that is the memory of a run, and it bounds the time to about 5 seconds. */
 const MAX_COST_BYTES = 2 ** 30;
 
-/** In UTF-16 code units. Normalisation is quadratic in the worst case: under a millisecond at this length. */
+/** In UTF-16 code units. Normalisation is quadratic in the worst case: a few milliseconds at this length. */
 export const MAX_PASSWORD_LENGTH = 1024;
 
 /**
@@ -33,7 +33,7 @@ const WERKZEUG = /^scrypt:([1-9]\d{0,6}):([1-9]\d?):([1-9]\d?)\$([A-Za-z0-9]{1,6
 /**
  * @param password a well-formed string of at most 1024 UTF-16 code units
  * @returns a PHC string with 16 random bytes of salt and a key of 32 bytes
- * @throws TypeError if the password is no string; AuthError ERR_PASSWORD_INVALID, ERR_PASSWORD_TOO_LONG
+ * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID, ERR_PASSWORD_TOO_LONG; Node's, without memory
  */
 export async function hashPassword(password: string, cost: ScryptCost): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
@@ -71,7 +71,7 @@ export function isAffordable({ logN, r, p }: ScryptCost): boolean {
   return isPowerOfTwo && logN <= 20 && r <= 32 && p <= 16 && 128 * 2 ** logN * r * p <= MAX_COST_BYTES;
 }
 
-/** scrypt on libuv's pool. Its time depends on the cost; normalisation takes under a millisecond for any password. */
+/** scrypt on libuv's pool. Its time depends on the cost; normalisation takes a few milliseconds at most. */
 async function derive(password: string, recipe: Omit<Hash, 'key'>, keyBytes: number): Promise<Buffer> {
   if (typeof password !== 'string') throw new TypeError('"password" expected a string, got another type');
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');

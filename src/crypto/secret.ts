@@ -26,9 +26,7 @@ export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
 function keyOf(secret: unknown): KeyObject {
   const bytes = bytesOf(secret);
   if (bytes.length < 32) throw new RangeError(`"secret" expected at least 32 bytes, got ${bytes.length}`);
-  if (looksLikeAsymmetricKey(bytes)) {
-    throw new TypeError('"secret" expected random bytes, got what looks like a PEM, SSH or JWK key');
-  }
+  if (looksLikeKeyFile(bytes)) throw new TypeError('"secret" expected random bytes, got a PEM, SSH or JWK key');
   const key = createSecretKey(bytes);
   bytes.fill(0);
   return key;
@@ -46,7 +44,10 @@ function bytesOf(secret: unknown): Buffer {
  * Who passes a key file where a secret belongs may be passing a public key, and what is public signs nothing.
  * All but visible ASCII is taken out first, so that no white space, byte order mark or UTF-16 hides it.
  */
-function looksLikeAsymmetricKey(bytes: Buffer): boolean {
-  const text = Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f)).toString('latin1');
-  return /----BEGIN|LS0tLS1CRUdJTi|ssh-(?:rsa|dss|ed)|AAAA[A-D]3NzaC1|ecdsa-sha2-|["'](?:kty|keys)\\?["']:/.test(text);
+function looksLikeKeyFile(bytes: Buffer): boolean {
+  const text = Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f).buffer).toString('latin1');
+  if (/----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/.test(text)) return true;
+  // In base64: what stands in a PEM file for RSA, EC and Ed25519; a whole PEM, wherever it begins; SSH; JWK.
+  if (/hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/.test(text)) return true;
+  return /LS1CRUdJ|LS0tQkV|LUJFR0|AAAA[A-I](?:3Nz|2Vj|nNr)|eyJr(?:dH|ZX)/.test(text);
 }
