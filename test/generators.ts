@@ -68,8 +68,17 @@ export function randomClaims(random: Random): Record<string, unknown> {
   return Object.fromEntries(Array.from({ length: below(random, 5) }, () => [randomName(random), randomJson(random)]));
 }
 
+/**
+ * V8 of Node 24 and 26 may read a name that is written with an escape as another one, which then holds a backslash
+ * (nodejs/node#63785): what verify answers is what JSON.parse answers. Such names are made only where it reads them.
+ */
+JSON.parse('{"h":[],"\\\\":0}');
+const readsEscapedNames = Object.keys(JSON.parse('{"h":1,"\\"":2}') as object).includes('"');
+
 function randomName(random: Random): string {
-  return random() < 0.2 ? pick(random, ['__proto__', 'constructor', 'toString', '', '0']) : `x${randomText(random, 8)}`;
+  if (random() < 0.2) return pick(random, ['__proto__', 'constructor', 'toString', '', '0']);
+  const name = `x${randomText(random, 8)}`;
+  return readsEscapedNames || !JSON.stringify(name).includes('\\') ? name : 'x';
 }
 
 /** One bit of one character flipped, or one character replaced, added, left out or doubled: never the same text. */
