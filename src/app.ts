@@ -19,7 +19,7 @@ const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER
 
 /** Puts the three routes together. @throws TypeError or RangeError for an option that is unknown or out of bounds */
 export function createApp(options: AppOptions): Router {
-  const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users', 'secret']);
+  const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users']);
   const accounts = new Accounts(pickOptions(own, ACCOUNTS_OPTION_CHECKS));
   const auth = new JwtAuth<User>({ ...pickOptions<Hooks>(own, HOOK_CHECKS), ...accounts.handlers });
   const app = new Router(pickOptions(own, ROUTER_OPTION_CHECKS));

@@ -10,24 +10,24 @@ const rows = (section.split('\n## ')[0] ?? '').split('\n').flatMap((line) => {
   const cells = line.startsWith('| ') ? line.split('|').slice(1, -1) : [];
   return cells.length === 3 ? [cells.map((cell) => cell.trim())] : [];
 });
-const order = rows.filter(([, lines = '']) => /^\d+$/.test(lines));
+const order = rows
+  .filter(([, lines = '']) => /^\d+$/.test(lines))
+  .map(([file = '', lines]) => ({ file: file.replaceAll('`', ''), lines: Number(lines) }));
 const requirements = rows.filter(([, , checkedBy = '']) => checkedBy.includes(': '));
 const titlesIn = (name: string) =>
   [...read(`test/${name}.test.ts`).matchAll(/^test\('(.+?)', /gm)].map(([, title = '']) => title);
 
 test('the reading order holds every file of src/crypto, with the lines that it has', () => {
-  const named = order.map(([file = '']) => file.replaceAll('`', ''));
+  const named = order.map(({ file }) => file);
   const files = readdirSync(new URL('src/crypto', root)).map((file) => `src/crypto/${file}`);
   assert.deepEqual(named.toSorted(), ['src/errors.ts', ...files].toSorted());
-  for (const [file = '', lines] of order) {
-    assert.equal(Number(lines), read(file.replaceAll('`', '')).split('\n').length - 1, file);
-  }
+  for (const { file, lines } of order) assert.equal(lines, read(file).split('\n').length - 1, file);
 });
 
 test('a file of the reading order imports only those before it', () => {
-  const named = order.map(([file = '']) => file.replaceAll('`', '').split('/').at(-1));
-  for (const [at, [file = '']] of order.entries()) {
-    const imported = [...read(file.replaceAll('`', '')).matchAll(/ from '\.\.?\/(.+)';$/gm)].map(([, name]) => name);
+  const named = order.map(({ file }) => file.split('/').at(-1));
+  for (const [at, { file }] of order.entries()) {
+    const imported = [...read(file).matchAll(/ from '\.\.?\/(.+)';$/gm)].map(([, name]) => name);
     for (const name of imported) assert.ok(named.slice(0, at).includes(name), `${file} imports ${name}`);
   }
 });

@@ -34,25 +34,24 @@ async function fuzz({ seconds, seed }: Settings): Promise<void> {
   let isStopped = false;
   process.once('SIGINT', () => (isStopped = true));
   console.log(`seed ${seed}`);
-  const counts = PROPERTIES.map(() => new Map<string, number>());
+  const runs = PROPERTIES.map((property) => ({ property, counts: new Map<string, number>() }));
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
   for (let index = 0; !isStopped && elapsed() < seconds; index += TURN) {
-    for (const [at, property] of PROPERTIES.entries()) {
+    for (const { property, counts } of runs) {
       for (let turn = 0; turn < TURN; turn += 1) {
         const outcome = await runCase(property, seed + index + turn);
-        counts[at]?.set(outcome, (counts[at]?.get(outcome) ?? 0) + 1);
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
       }
     }
     // Lets a signal in.
     await setImmediate();
   }
   let total = 0;
-  for (const [at, { name }] of PROPERTIES.entries()) {
-    const outcomes = [...(counts[at] ?? [])];
-    total += outcomes.reduce((sum, [, count]) => sum + count, 0);
-    const told = outcomes.map(([outcome, count]) => `${count.toLocaleString('en')} ${outcome}`);
-    console.log(`${told.join(', ')}: ${name}`);
+  for (const { property, counts } of runs) {
+    for (const count of counts.values()) total += count;
+    const told = [...counts].map(([outcome, count]) => `${count.toLocaleString('en')} ${outcome}`);
+    console.log(`${told.join(', ')}: ${property.name}`);
   }
   const time = elapsed();
   const rate = Math.round(total / time).toLocaleString('en');

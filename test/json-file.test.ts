@@ -12,8 +12,9 @@ import { setImmediate } from 'node:timers/promises';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import type { User } from '../src/users/store.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from './hostile.ts';
-import { fileWith, folderOf, newPath, outputOf, pathOf } from './store-support.ts';
+import { fileWith, folderOf, newPath, outputOf } from './store-support.ts';
 import { refusal, start, userNamed, withStore } from './store-support.ts';
+import { pathOf } from './support.ts';
 
 const open = (path: string) => JsonFileUserStore.open(path);
 const read = (path: string) => fs.readFileSync(path, 'utf8');

@@ -5,14 +5,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { scryptSync } from 'node:crypto';
-import { extname } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../src/auth/password-hasher.ts';
 import { allSaid, assertRefusedOption, base64, callsOf, MARKER, NOT_OPTIONS, verdictOf } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
-import { cheapPasswords } from './support.ts';
+import { cheapPasswords, pathOf } from './support.ts';
 
 const hasher = cheapPasswords();
 const zeros = (length: number) => base64(new Uint8Array(length));
@@ -332,10 +330,9 @@ test('past the queue it is ERR_BUSY at once, without work; success and failure a
 
 const isLinux = process.platform === 'linux';
 test('a run for which there is no memory rejects, and the next one works', { skip: !isLinux }, async () => {
-  const child = fileURLToPath(new URL(`memory-child${extname(import.meta.url)}`, import.meta.url));
   // WebAssembly, which Node uses for itself, would reserve gigabytes of addresses.
   const flags = ['--disable-wasm-trap-handler', '--import', 'tsx'];
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, child]);
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, pathOf('memory-child')]);
   assert.deepEqual(JSON.parse(stdout), { isRefused: true, isSilent: true, next: true });
 });
 

@@ -7,10 +7,10 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { AuthError, type AuthErrorCode } from '../src/errors.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import type { User } from '../src/users/store.ts';
+import { pathOf } from './support.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -52,9 +52,6 @@ export async function start(name: string, ...values: string[]): Promise<ChildPro
   await once(child, 'message');
   return child;
 }
-
-/** The path of another file of this folder, which is compiled if this one is. */
-export const pathOf = (name: string): string => fileURLToPath(import.meta.url.replace('store-support', name));
 
 /** @returns what the process printed, once it has ended */
 export async function outputOf(child: ChildProcess): Promise<string> {

@@ -8,7 +8,8 @@ import { testUserStore } from '../src/users/contract.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import { MemoryUserStore } from '../src/users/memory.ts';
 import type { User } from '../src/users/store.ts';
-import { newPath, pathOf } from './store-support.ts';
+import { newPath } from './store-support.ts';
+import { pathOf } from './support.ts';
 
 testUserStore('MemoryUserStore', { open: () => new MemoryUserStore() });
 

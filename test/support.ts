@@ -2,6 +2,8 @@
  * What several test files need: a served application, a request that is sent as it is written, numbers from a seed.
  */
 import { connect } from 'node:net';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type Server } from '../src/index.ts';
 
 /** 32 characters, for tests alone. */
@@ -72,6 +74,10 @@ export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15
     });
   });
 }
+
+/** The path of another file of this folder, which is compiled if this one is. */
+export const pathOf = (name: string): string =>
+  fileURLToPath(new URL(`${name}${extname(import.meta.url)}`, import.meta.url));
 
 /** Numbers from 0 up to 1 that a seed brings back (mulberry32). */
 export function randomFrom(seed: number): () => number {
