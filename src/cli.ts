@@ -12,7 +12,7 @@ import { PasswordHasher } from './auth/password-hasher.ts';
 import { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';
 import { AuthError } from './errors.ts';
 import { listen, type Server } from './http/server.ts';
-import { ignore, makeFolder, syncFolder } from './users/folder.ts';
+import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
 import type { UserStore } from './users/store.ts';

@@ -218,12 +218,18 @@ test('a file is compacted once 1000 lines, and more than there are users, are su
   }
 });
 
-test('a compaction that fails leaves the file as it was, and nothing beside it', async (t) => {
-  const path = fileWith(worn(1, 1000));
-  t.mock.method(handles, 'datasync', fault('ENOSPC'), { times: 1 });
-  await assert.rejects(open(path), refusal('ERR_STORE', path, 'ENOSPC'));
-  assert.deepEqual([read(path), folderOf(path)], [worn(1, 1000), ['users.jsonl']]);
-  await withStore(path, () => assert.equal(read(path), worn(1, 0)));
+test('a compaction that fails leaves the file as it was, and nothing beside it, until the next opening', async (t) => {
+  for (const method of ['writeFile', 'datasync'] as const) {
+    const path = fileWith(worn(1, 1000));
+    const { mock } = t.mock.method(handles, method, fault('ENOSPC'), { times: 1 });
+    await withStore(path, async (store) => {
+      assert.deepEqual([read(path), folderOf(path).length], [worn(1, 1000), 2], 'itself and the lock');
+      assert.equal(store.find('0')?.passwordHash, 'new');
+      assert.equal(await store.insert(joe), true);
+    });
+    mock.restore();
+    await withStore(path, () => assert.equal(read(path), `${worn(1, 0)}${JOE}\n`));
+  }
 });
 
 test('a compaction of a file behind a link leaves the link, and syncs the folder of the file', async (t) => {
@@ -342,7 +348,7 @@ test('close finishes what was begun, may be called again at any time, and nothin
     assert.equal(read(path), expected);
     assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
     for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {
-      await assert.rejects(late, refusal('ERR_STORE', path, 'the store is closed'));
+      await assert.rejects(late, refusal('ERR_STORE', path, 'it is closed'));
     }
     await withStore(path, async () => {
       await store.close();

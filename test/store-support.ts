@@ -6,14 +6,13 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after } from 'node:test';
 import { AuthError, type AuthErrorCode } from '../src/errors.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import type { User } from '../src/users/store.ts';
 import { pathOf } from './support.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
-after(() => rmSync(root, { recursive: true, force: true }));
+process.on('exit', () => rmSync(root, { recursive: true, force: true }));
 let count = 0;
 
 /** A file that is not there yet, in a folder that is not there yet. */

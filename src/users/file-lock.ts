@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { kill, pid as ownPid } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
-import { ignore } from './folder.ts';
+import { ignore } from './disk.ts';
 
 /** @returns what gives the file free again; throws AuthError ERR_STORE_LOCKED, which names the process that holds it */
 export async function lockFile(path: string): Promise<() => Promise<void>> {

@@ -3,8 +3,8 @@
  * its version, every other one inserts or updates a user; the last line of an id counts.
  */
 import { isUtf8 } from 'node:buffer';
-import type { FileHandle } from 'node:fs/promises';
 import { AuthError, describe } from '../errors.ts';
+import type { DiskFile } from './disk.ts';
 import type { User } from './store.ts';
 
 const FORMAT = 'latchkey-users';
@@ -33,7 +33,7 @@ export function lineOf(op: 'insert' | 'update', { id, username, passwordHash, cr
 }
 
 /** Reads in chunks, never the whole. @throws AuthError ERR_STORE_DAMAGED with the number of the line, from 1 */
-export async function readUsers(file: FileHandle, path: string): Promise<Contents> {
+export async function readUsers(file: DiskFile, path: string): Promise<Contents> {
   const users = new Map<string, User>();
   const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
   let lineNumber = 0;
