@@ -249,6 +249,23 @@ test('a place where no file can be is refused by name, a path that is no text as
   await withStore(join(folder, 'a', 'x.jsonl'), async (store) => assert.equal(await store.insert(joe), true));
 });
 
+test('where permissions keep it out it names the file and what to do, and nothing is changed', async () => {
+  const [readOnly, closed, full, hidden] = [fileWith(fileOf(JOE)), fileWith(''), newPath(), fileWith('')];
+  fs.mkdirSync(dirname(full));
+  fs.chmodSync(dirname(dirname(full)), 0o711);
+  const modes = [[dirname(readOnly), 0o777], [readOnly, 0o444], [dirname(closed), 0o777], [closed, 0]] as const;
+  for (const [path, mode] of [...modes, [dirname(full), 0o555], [dirname(hidden), 0]] as const) fs.chmodSync(path, mode);
+  const child = await start('store-child', 'denied', readOnly, closed, full, hidden);
+  child.send('go');
+  const refusals = (await outputOf(child)).trimEnd().split('\n');
+  for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
+    const pattern = new RegExp(`^AuthError: ${path} cannot be opened: EACCES: .*: mend that, or use another folder$`);
+    assert.match(refusals[index] ?? '', pattern);
+  }
+  fs.chmodSync(dirname(hidden), 0o700);
+  assert.deepEqual([readOnly, closed, full, hidden].map((path) => folderOf(path).length), [1, 1, 0, 1]);
+});
+
 test('a file that somebody removes, replaces, cuts or adds to is not written to, until it is as it was', async () => {
   const changes: ((path: string) => void)[] = [
     (path) => fs.unlinkSync(path),

@@ -1,5 +1,5 @@
 /**
- * Does one thing to the file of users at a path, in a process of its own: `store-child.ts <job> <path>`.
+ * Does one thing to the file of users at a path, in a process of its own: `store-child.ts <job> <path>...`.
  */
 import { once } from 'node:events';
 import { appendFileSync, readdirSync, statSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../src/errors.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 
-const [job = '', path = ''] = process.argv.slice(2);
+const [job = '', path = '', ...others] = process.argv.slice(2);
 
 const jobs: Record<string, () => Promise<void>> = {
   /** Has the file open until it is told to let go. */
@@ -41,6 +41,12 @@ const jobs: Record<string, () => Promise<void>> = {
       console.log(mask.toString(8), ...made.map((name) => (statSync(name).mode & 0o777).toString(8)));
       await store.close();
     }
+  },
+
+  /** Tries to open each, as somebody whom permissions keep out, and prints why it cannot. */
+  async denied() {
+    if (process.getuid?.() === 0) process.seteuid?.(65534);
+    for (const one of [path, ...others]) console.log(await JsonFileUserStore.open(one).then(() => 'opened', String));
   },
 
   /** Inserts, eight at a time, until the disk is full, then one that is small; prints the answers. */

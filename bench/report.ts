@@ -1,0 +1,25 @@
+/** What the benchmarks share: medians, where they ran, and a table. */
+import { execFileSync } from 'node:child_process';
+import { cpus } from 'node:os';
+
+/** The middle of some numbers, and how far the middle half of them spreads, as a share of it. */
+export function medianOf(values: readonly number[]): { median: number; spread: number } {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? NaN;
+  return { median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
+}
+
+/** One line: Node, processor, commit, day. */
+export function whereAndWhen(): string {
+  const [{ model = 'unknown' } = {}, ...others] = cpus();
+  const commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname, encoding: 'utf8' });
+  const day = new Date().toISOString().slice(0, 10);
+  return `Node ${process.version}, ${others.length + 1} x ${model.trim()}, commit ${commit.trim()}, ${day}`;
+}
+
+/** A table as the README has it, its first row the heads. */
+export function tableOf(rows: readonly (readonly (string | number)[])[]): string {
+  const [heads = [], ...others] = rows;
+  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
+  return [line(heads), line(heads.map(() => '---')), ...others.map(line)].join('\n');
+}

@@ -1,0 +1,100 @@
+/**
+ * What the file of users costs as it grows, beside the bare calls of Node that no store can do without:
+ * `npm run bench:store`, or `npm run bench:store -- --json`.
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { medianOf, tableOf, whereAndWhen } from './report.ts';
+import { IN_FLIGHT, makeFile } from './store-files.ts';
+import type { Measured } from './store-process.ts';
+
+const SIZES = [1e3, 1e4, 1e5, 1e6];
+const ROUNDS = 7;
+
+/** Medians for one size. */
+interface Result {
+  readonly users: number;
+  readonly fileBytes: number;
+  readonly store: Measured;
+  readonly bare: Measured;
+}
+
+/** One measurement, on a copy that is on disk before it begins. */
+async function measureOnce(way: 'store' | 'bare', path: string, users: number): Promise<Measured> {
+  const copy = `${path}.copy`;
+  copyFileSync(path, copy);
+  const file = await open(copy);
+  await file.sync();
+  await file.close();
+  const child = fork(join(import.meta.dirname, 'store-process.ts'), [way, copy, String(users)]);
+  const [measured] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])]);
+  if (measured === undefined) throw new Error(`the process that measures ${way} ended without an answer`);
+  if (child.exitCode === null) await once(child, 'exit');
+  return measured;
+}
+
+function mediansOf(rounds: readonly Measured[]): Measured {
+  const median = (name: keyof Measured) => medianOf(rounds.map((round) => round[name])).median;
+  return {
+    openMs: median('openMs'), peakBytes: median('peakBytes'), keptBytes: median('keptBytes'),
+    insertUs: median('insertUs'), insertAloneUs: median('insertAloneUs'),
+  };
+}
+
+async function measure(folder: string): Promise<Result[]> {
+  const files = SIZES.map((users) => {
+    return { users, path: join(folder, `${users}.jsonl`), store: [] as Measured[], bare: [] as Measured[] };
+  });
+  for (const { users, path } of files) await makeFile(path, users);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const { users, path, store, bare } of files) {
+      store.push(await measureOnce('store', path, users));
+      bare.push(await measureOnce('bare', path, users));
+    }
+  }
+  return files.map(({ users, path, store, bare }) => {
+    return { users, fileBytes: statSync(path).size, store: mediansOf(store), bare: mediansOf(bare) };
+  });
+}
+
+function reportOf(results: readonly Result[]): string {
+  const count = (value = NaN) => value.toLocaleString('en');
+  const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
+  const opening = results.map(({ users, fileBytes, store, bare }) => [
+    count(users), mb(fileBytes), store.openMs.toFixed(1), bare.openMs.toFixed(1),
+    (store.openMs / bare.openMs).toFixed(2), mb(store.keptBytes), mb(store.peakBytes), mb(bare.peakBytes),
+  ]);
+  const inserting = results.map(({ users, store, bare }) => [
+    count(users), store.insertUs.toFixed(1), bare.insertUs.toFixed(1), (store.insertUs / bare.insertUs).toFixed(2),
+    store.insertAloneUs.toFixed(0), bare.insertAloneUs.toFixed(0), (store.insertAloneUs / store.insertUs).toFixed(1),
+  ]);
+  const [first, last] = [results[0], results.at(-1)];
+  const growth = Number(last?.store.insertUs) / Number(first?.store.insertUs);
+  const openingHeads = ['users', 'file, MB', 'open, ms', 'bare, ms', 'ratio', 'kept', 'peak', 'bare peak'];
+  const insertingHeads = ['users', 'insert, µs', 'bare, µs', 'ratio', 'alone, µs', 'bare alone, µs', 'gain of many'];
+  return `${whereAndWhen()}; medians of ${ROUNDS} rounds
+
+Opening, beside a bare read, split, JSON.parse and Map.set of the same file; memory in MB.
+
+${tableOf([openingHeads, ...opening])}
+
+A durable insert, ${IN_FLIGHT} in flight and alone, beside a bare write and fdatasync of as many lines.
+
+${tableOf([insertingHeads, ...inserting])}
+
+Among ${count(last?.users)} users an insert takes ${growth.toFixed(2)} times as long as among ${count(first?.users)}.`;
+}
+
+const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
+const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
+try {
+  const results = await measure(folder);
+  console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results));
+} finally {
+  rmSync(folder, { recursive: true });
+}
