@@ -27,6 +27,7 @@ interface Result {
 /** One measurement, on a copy that is on disk before it begins. */
 async function measureOnce(way: 'store' | 'bare', path: string, users: number): Promise<Measured> {
   const copy = `${path}.copy`;
+  for (const name of ['warm-up', 'bare']) rmSync(`${copy}.${name}`, { force: true });
   copyFileSync(path, copy);
   const file = await open(copy);
   await file.sync();
