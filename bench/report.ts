@@ -12,7 +12,8 @@ export function medianOf(values: readonly number[]): { median: number; spread: n
 /** One line: Node, processor, commit, day. */
 export function whereAndWhen(): string {
   const [{ model = 'unknown' } = {}, ...others] = cpus();
-  const commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname, encoding: 'utf8' });
+  const here = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
+  const commit = execFileSync('git', ['describe', '--always', '--dirty'], here);
   const day = new Date().toISOString().slice(0, 10);
   return `Node ${process.version}, ${others.length + 1} x ${model.trim()}, commit ${commit.trim()}, ${day}`;
 }

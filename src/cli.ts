@@ -15,6 +15,7 @@ import { listen, type Server } from './http/server.ts';
 import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
+import { PostgresUserStore, type PgClient } from './users/postgres.ts';
 import type { UserStore } from './users/store.ts';
 
 const MANIFEST = new URL('../package.json', import.meta.url);
@@ -33,7 +34,7 @@ const SERVE_HELP = `Usage: latchkey serve [options]
   --host <address>             where to listen (HOST; default 127.0.0.1)
   --port <number>              0 to 65535; 0 takes any free one (PORT; default 3000)
   --data <folder>              for users and the secret; made if missing (default ./latchkey-data)
-  --users memory|file          where users are kept (default file: <data>/users.jsonl)
+  --users memory|file|<URL>    default file: <data>/users.jsonl; or postgres://... (npm install pg)
   --lifetime <seconds>         of a token, 1 to 1000000000 (default 3000)
   --min-password-length <n>    in characters, 1 to 256 (default 8)
   --scrypt-cost <log2 N>       1 to 20; each step doubles time and memory (default 17)
@@ -76,30 +77,82 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const minPasswordLength = wholeNumber('--min-password-length', flags['min-password-length'], 1, 256);
   const logN = wholeNumber('--scrypt-cost', flags['scrypt-cost'], 1, 20);
   if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
-  if (flags.users !== 'memory' && flags.users !== 'file') throw new UsageError('--users expected "memory" or "file"');
+  const isDatabase = /^postgres(?:ql)?:\/\//.test(flags.users) && URL.canParse(flags.users);
+  if (!isDatabase && flags.users !== 'memory' && flags.users !== 'file') {
+    throw new UsageError('--users expected "memory", "file" or a URL that begins with postgres://');
+  }
   if (logN < 17) console.error(`latchkey: --scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
-  const usersPath = join(flags.data, 'users.jsonl');
   const secretPath = join(flags.data, 'secret');
   const kept = () => attempt(secretPath, () => keptSecret(secretPath), 'use another --data');
   const [secret, secretPlace] = LATCHKEY_SECRET === undefined ? await kept() : [LATCHKEY_SECRET, 'LATCHKEY_SECRET'];
   await attempt(secretPlace, () => new Jwt({ secret }), 'put there what "latchkey secret" prints');
-  const users: UserStore = flags.users === 'memory' ? new MemoryUserStore() : await JsonFileUserStore.open(usersPath);
+  const { users, usersPlace, close } = await openUsers(flags.users, join(flags.data, 'users.jsonl'));
   try {
-    if (users instanceof JsonFileUserStore && users.discardedBytes > 0) {
-      console.error(`latchkey: ${usersPath}: cut off ${users.discardedBytes} bytes of an unfinished last line`);
-    }
     const passwords = new PasswordHasher({ logN });
     const app = createApp({ secret, users, passwords, lifetimeSeconds, minPasswordLength, onError: logError });
     const server = await attempt('cannot listen', () => listen(app, { host, port }), 'use another --port or --host');
-    stopOnSignal(server, users);
-    const usersPlace = flags.users === 'memory' ? 'in memory until it stops' : `in ${usersPath}`;
+    stopOnSignal(server, close);
     console.log(`latchkey listens on ${server.url}, users ${usersPlace}, secret in ${secretPlace}. Try it:\n`);
     console.log(tryOut(server.url, minPasswordLength));
   } catch (error) {
-    await users.close?.();
+    await close();
     throw error;
   }
+}
+
+interface OpenUsers {
+  readonly users: UserStore;
+  /** How to call the place where they are. */
+  readonly usersPlace: string;
+  readonly close: () => Promise<void>;
+}
+
+/** @param where memory, file or a URL of PostgreSQL */
+async function openUsers(where: string, path: string): Promise<OpenUsers> {
+  if (where === 'memory') {
+    return { users: new MemoryUserStore(), usersPlace: 'in memory until it stops', close: async () => undefined };
+  }
+  if (where !== 'file') return openPostgres(new URL(where));
+  const users = await JsonFileUserStore.open(path);
+  if (users.discardedBytes > 0) {
+    console.error(`latchkey: ${path}: cut off ${users.discardedBytes} bytes of an unfinished last line`);
+  }
+  return { users, usersPlace: `in ${path}`, close: () => users.close() };
+}
+
+/** The package pg is no dependency: it is loaded here, from beside this one, and only if it is needed. */
+async function openPostgres(url: URL): Promise<OpenUsers> {
+  const load: Promise<PgPackage> = import('pg' as string);
+  const { default: pg } = await load.catch(() => {
+    throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
+  });
+  // A database that does not answer must not keep anybody waiting. Idle connections do not keep the process alive.
+  const limits = { connectionTimeoutMillis: 5_000, query_timeout: 5_000, allowExitOnIdle: true };
+  const pool = new pg.Pool({ connectionString: url.href, ...limits });
+  // A connection broke while nobody used it. The next query gets another one.
+  pool.on('error', logError);
+  const users = new PostgresUserStore(pool);
+  // Without the name and the password.
+  const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
+  const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
+  try {
+    await attempt(`users ${usersPlace}`, createTable, 'start the database, or use another --users');
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return { users, usersPlace, close: () => pool.end() };
+}
+
+/** As much of the package pg as is used. */
+interface PgPackage {
+  readonly default: { readonly Pool: new (options: object) => PgPool };
+}
+
+interface PgPool extends PgClient {
+  on(event: 'error', listener: (error: unknown) => void): void;
+  end(): Promise<void>;
 }
 
 async function inspect([token, ...others]: string[]): Promise<void> {
@@ -161,7 +214,7 @@ async function makeSecret(path: string): Promise<boolean> {
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
-function stopOnSignal(server: Server, users: UserStore): void {
+function stopOnSignal(server: Server, closeUsers: () => Promise<void>): void {
   let stoppedAt: number | undefined;
   const stop = async () => {
     // npm passes on the Ctrl-C that the terminal has sent already: two signals within 250 ms are one.
@@ -169,7 +222,7 @@ function stopOnSignal(server: Server, users: UserStore): void {
     if (stoppedAt !== undefined) return;
     stoppedAt = performance.now();
     await server.close();
-    await users.close?.();
+    await closeUsers();
   };
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => void stop().catch(fail));
 }

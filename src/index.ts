@@ -12,4 +12,5 @@ export { HttpRequest, Router, type AddRoute, type Handler, type RouterOptions } 
 export { listen, type ListenOptions, type Server } from './http/server.ts';
 export { JsonFileUserStore } from './users/json-file.ts';
 export { MemoryUserStore } from './users/memory.ts';
+export { PostgresUserStore, type PgClient, type PostgresUserStoreOptions } from './users/postgres.ts';
 export type { User, UserStore } from './users/store.ts';

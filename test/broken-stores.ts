@@ -24,6 +24,19 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
       return !isTaken && (users.has(user.id) || put(users, user));
     },
   }),
+  'writes all back': () => {
+    const ids = new Set<string>();
+    let users: ReadonlyMap<string, User> = new Map();
+    const put = async (user: User, isThere: boolean) => {
+      if (ids.has(user.id) !== isThere) return false;
+      ids.add(user.id);
+      const all = new Map(users).set(user.id, user);
+      await setImmediate();
+      users = all; // Without those who came in between.
+      return true;
+    };
+    return { find: (id) => users.get(id), insert: (user) => put(user, false), update: (user) => put(user, true) };
+  },
   'update inserts': (users) => ({ ...right(users), update: async (user) => put(users, user) }),
   'folds case': (users) => ({ ...right(users), find: async (id) => users.get(id.toLowerCase()) ?? users.get(id) }),
   'plain object': () => {

@@ -3,79 +3,23 @@
  * they leave in the data folder.
  */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { decodeUnverified, Jwt } from '../src/crypto/jwt.ts';
 import { JsonFileUserStore } from '../src/index.ts';
+import { assertRefused, emptyFolder, ROOT, run, serve, signalGroup, start } from './command.ts';
 import { SECRET, send } from './support.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const LATCHKEY = [process.execPath, '--import', import.meta.resolve('tsx'), '--', join(ROOT, 'src/cli.ts')];
 const JOE = { username: 'joe', password: 'password' };
 const ANN = { username: 'ann', password: 'password' };
 /** Nobody has this address (RFC 5737): to listen there fails, once everything before that was accepted. */
 const NOWHERE = '192.0.2.1';
-
-type Where = { cwd?: string; env?: Record<string, string>; command?: readonly string[] };
-
-const base = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
-const emptyFolder = () => mkdtemp(join(base, 'folder-'));
-const children = new Set<ChildProcess>();
-
-after(async () => {
-  for (const child of children) signalGroup(child, 'SIGKILL');
-  await rm(base, { recursive: true });
-});
-
-/** Each child leads a group, because npm has children of its own. */
-function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, signal);
-  } catch {
-    // The whole group has ended by itself.
-  }
-}
-
-function start(args: string, { cwd = base, env = {}, command = LATCHKEY }: Where = {}) {
-  const [file = '', ...words] = [...command, ...args.split(' ').filter((word) => word !== '')];
-  const clean = { ...process.env, PORT: undefined, HOST: undefined, LATCHKEY_SECRET: undefined, NO_PROXY: '*' };
-  const limit = { timeout: 60_000, killSignal: 'SIGKILL' } as const;
-  const child = spawn(file, words, { cwd, env: { ...clean, ...env }, detached: true, ...limit });
-  children.add(child);
-  const output = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (some: string) => (output[name] += some));
-  }
-  const ended = once(child, 'close').then(([code]: (number | null)[]) => {
-    children.delete(child);
-    return { code, ...output };
-  });
-  return { child, output, ended };
-}
-
-const run = (args: string, where?: Where) => start(args, where).ended;
-
-/** @returns once it listens and has said all that it says then */
-async function serve(args: string, where?: Where) {
-  const started = start(args, where);
-  const url = await new Promise<string>((resolve, reject) => {
-    started.child.stdout.on('data', () => {
-      const said = /listens on (http:\S+\d)\b.*\n(.*\n){4}/.exec(started.output.stdout);
-      if (said?.[1] !== undefined) resolve(said[1]);
-    });
-    started.child.on('close', () => reject(new Error(`it does not listen: ${started.output.stderr}`)));
-  });
-  return { ...started, url, port: Number(new URL(url).port) };
-}
 
 const signup = async (url: string, user: object) => (await send(`${url}/signup`, 'POST', user)).status;
 const login = async (url: string, user: object) => {
@@ -118,15 +62,6 @@ async function contentsOf(folder: string): Promise<string[]> {
     return `${await modeOf(path)} ${name}: ${await readFile(path, 'utf8').catch(() => 'a folder')}`;
   };
   return Promise.all((await readdir(folder, { recursive: true })).sort().map(contentOf));
-}
-
-/** One line, for a person, and nothing else. */
-function assertRefused(ended: Awaited<ReturnType<typeof run>>, expected: number, words: RegExp[]): void {
-  const { code, stdout, stderr } = ended;
-  assert.match(stderr, /^latchkey: .+\n$/);
-  assert.doesNotMatch(stderr, /\bat .*:\d+:\d+|\.ts\b|node:/, 'a stack trace');
-  for (const word of words) assert.match(stderr, word);
-  assert.deepEqual({ code, stdout }, { code: expected, stdout: '' });
 }
 
 describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
@@ -268,6 +203,9 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve --min-password-length 257', /--min-password-length.*\b256\b.*"257"/],
     ['serve --scrypt-cost 21', /--scrypt-cost.*\b20\b.*"21"/],
     ['serve --users redis', /--users.*memory.*file/],
+    ['serve --users mysql://joe@host/db', /--users.*postgres:/],
+    ['serve --users postgres:', /--users.*postgres:/],
+    ['serve --users postgres://[', /--users.*postgres:/],
     ['serve --data=', /--data/],
     ['secret another.token', /argument/],
     ['inspect', /token/],

@@ -49,7 +49,7 @@ test('every import goes in the direction of the plan', () => {
     const allowed = DIRECTIONS[room];
     assert.ok(allowed, `${file} stands in a room that the plan does not have`);
     for (const imported of importsOf(file)) {
-      if (imported.startsWith('node:')) continue;
+      if (imported.startsWith('node:') || imported === 'pg') continue;
       assert.ok(existsSync(join(root, imported)), `${file} imports ${imported}, which is no file of the house`);
       const target = roomOf(imported);
       assert.ok(target === room || allowed.includes(target), `${file} imports ${imported}`);
@@ -75,7 +75,7 @@ test('crypto imports node:crypto, itself and the errors, and nothing else', () =
 });
 
 test('no file imports the front door, and no imports go in a circle', () => {
-  const graph = new Map(files.map((file) => [file, importsOf(file).filter((name) => !name.startsWith('node:'))]));
+  const graph = new Map(files.map((file) => [file, importsOf(file).filter((name) => name.startsWith('src/'))]));
   const visit = (file: string, path: readonly string[]): void => {
     assert.ok(!path.includes(file), `a circle: ${[...path, file].join(' -> ')}`);
     for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
@@ -88,7 +88,9 @@ test('no file imports the front door, and no imports go in a circle', () => {
 
 test('nothing is imported at run time but modules of Node, by their full name', () => {
   for (const file of files) {
-    for (const imported of importsOf(file).filter((name) => !name.startsWith('src/'))) {
+    // Who keeps users in PostgreSQL installs pg; only the command loads it, and only then.
+    const isOurs = (name: string) => name.startsWith('src/') || (file === 'src/cli.ts' && name === 'pg');
+    for (const imported of importsOf(file).filter((name) => !isOurs(name))) {
       assert.match(imported, /^node:/, file);
       assert.ok(builtinModules.includes(imported.slice(5)) || imported === 'node:test', `${file} imports ${imported}`);
     }
@@ -115,8 +117,8 @@ test('the house stays within its budgets of lines', () => {
   const crypto = total(files.filter((name) => roomOf(name) === 'crypto'));
   const all = total(files);
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
-  // 2,500 until hashes of Werkzeug were to verify as well.
-  assert.ok(all <= 2600, `src has ${all} lines, and may have 2600`);
+  // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL.
+  assert.ok(all <= 2800, `src has ${all} lines, and may have 2800`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);

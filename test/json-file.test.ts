@@ -253,8 +253,9 @@ test('where permissions keep it out it names the file and what to do, and nothin
   const [readOnly, closed, full, hidden] = [fileWith(fileOf(JOE)), fileWith(''), newPath(), fileWith('')];
   fs.mkdirSync(dirname(full));
   fs.chmodSync(dirname(dirname(full)), 0o711);
-  const modes = [[dirname(readOnly), 0o777], [readOnly, 0o444], [dirname(closed), 0o777], [closed, 0]] as const;
-  for (const [path, mode] of [...modes, [dirname(full), 0o555], [dirname(hidden), 0]] as const) fs.chmodSync(path, mode);
+  for (const [path, mode] of [[readOnly, 0o444], [closed, 0]] as const) fs.chmodSync(path, mode);
+  const folders = [[readOnly, 0o777], [closed, 0o777], [full, 0o555], [hidden, 0]] as const;
+  for (const [path, mode] of folders) fs.chmodSync(dirname(path), mode);
   const child = await start('store-child', 'denied', readOnly, closed, full, hidden);
   child.send('go');
   const refusals = (await outputOf(child)).trimEnd().split('\n');

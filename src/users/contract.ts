@@ -48,6 +48,16 @@ export function testUserStore(name: string, { open, reopen }: StoreContractOptio
     assert.deepEqual({ ...(await store.find('joe')) }, users[answers.indexOf(true)]);
   });
 
+  contract('keeps apart what is written at the same time', async (store) => {
+    const ids = Array.from({ length: 50 }, (_, index) => `user${index}`);
+    const write = (hash: string, op: 'insert' | 'update') =>
+      Promise.all(ids.map(async (id) => assert.equal(await store[op](userWith(id, `${hash} of ${id}`)), true)));
+    await write('hash', 'insert');
+    await Promise.all([write('second hash', 'update'), store.insert(userWith('joe'))]);
+    for (const id of ids) assert.deepEqual({ ...(await store.find(id)) }, userWith(id, `second hash of ${id}`));
+    assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe'));
+  });
+
   contract('updates the user that is there, and only that', async (store) => {
     assert.equal(await store.update(userWith('joe')), false);
     assert.equal(await store.find('joe'), undefined);

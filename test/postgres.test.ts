@@ -1,0 +1,276 @@
+/**
+ * Users in a real PostgreSQL: the store, and servers that share it, while it is there, away, and back again.
+ * Skipped unless TEST_POSTGRES_URL names one whose user may make databases: `.ci/with-postgres npm test` starts one.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, describe, it, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { PostgresUserStore, type PgClient } from '../src/index.ts';
+import { testUserStore } from '../src/users/contract.ts';
+import { assertRefused, commandIn, emptyFolder, ROOT, run, serve } from './command.ts';
+import { NOT_STRINGS } from './hostile.ts';
+import { refusal, userNamed } from './store-support.ts';
+import { SECRET, send } from './support.ts';
+
+/** As much of the package pg as is used; it is installed for test/interop. */
+interface Pool extends PgClient {
+  on(event: 'error', listener: () => void): void;
+  end(): Promise<void>;
+}
+const PG = join(ROOT, 'test/interop/node_modules/pg');
+const poolAt = (connectionString: string, max = 10): Pool => {
+  const pool: Pool = new (createRequire(import.meta.url)(PG).Pool)({ connectionString, max });
+  pool.on('error', () => undefined);
+  return pool;
+};
+
+const { TEST_POSTGRES_URL: url, TEST_POSTGRES_CTL: control } = process.env;
+const skip = url === undefined && 'TEST_POSTGRES_URL names no database; .ci/with-postgres starts one';
+
+test('a client without query, an unknown option and what is no table name are refused', () => {
+  const client: PgClient = { query: async () => ({ rows: [] }) };
+  for (const bad of [undefined, null, {}, { query: 1 }, 'postgres://'] as never[]) {
+    assert.throws(() => new PostgresUserStore(bad), TypeError);
+  }
+  const tables = ['users', 'Users_2', '_', 'x'.repeat(63), 'auth.users', 'select'];
+  for (const table of tables) assert.ok(new PostgresUserStore(client, { table }));
+  const notTables = ['', 'a b', 'a-b', '2users', 'a"b', "a'b", 'a;b', 'a.', '.a', 'a.b.c', 'a\n', 'ä', 'x'.repeat(64)];
+  for (const table of [...notTables, ...NOT_STRINGS.filter((value) => value !== undefined)] as string[]) {
+    assert.throws(() => new PostgresUserStore(client, { table }), /^TypeError: "table" expected a table name/);
+  }
+  assert.throws(() => new PostgresUserStore(client, { tabel: 'users' } as never), /unknown option/);
+});
+
+describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
+  const name = `latchkey_test_${randomBytes(6).toString('hex')}`;
+  const database = new URL(url ?? 'postgres://');
+  const admin = poolAt(database.href);
+  database.pathname = `/${name}`;
+  const pool = poolAt(database.href);
+  let tables = 0;
+  const newTable = () => `users_${(tables += 1)}`;
+  const openStore = async (table: string, client: PgClient = pool) => {
+    const store = new PostgresUserStore(client, { table });
+    await store.createTable();
+    return store;
+  };
+
+  before(async () => {
+    await admin.query(`CREATE DATABASE ${name}`, []);
+  });
+  after(async () => {
+    await pool.end();
+    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`, []);
+    await admin.end();
+  });
+
+  testUserStore('PostgresUserStore', {
+    open: () => openStore(newTable()),
+    reopen: () => openStore(`users_${tables}`),
+  });
+
+  it('lets one of 50 inserts of one id through, though two stores over two pools ask', async () => {
+    const other = poolAt(database.href);
+    const table = newTable();
+    const stores = [await openStore(table), await openStore(table, other)];
+    const inserts = Array.from({ length: 50 }, (_, index) => stores[index % 2]?.insert(userNamed('joe', `${index}`)));
+    const answers = await Promise.all(inserts);
+    assert.equal(answers.filter((isInserted) => isInserted).length, 1);
+    for (const store of stores) assert.equal((await store.find('joe'))?.passwordHash, `${answers.indexOf(true)}`);
+    await other.end();
+  });
+
+  it('makes its table once, though 20 ask at the same time, in a schema too', async () => {
+    await pool.query('CREATE SCHEMA auth', []);
+    for (const table of [newTable(), 'auth.users', 'select', 'Users']) {
+      const stores = await Promise.all(Array.from({ length: 20 }, () => openStore(table)));
+      for (const [index, store] of stores.entries()) assert.equal(await store.insert(userNamed('joe')), index === 0);
+    }
+  });
+
+  it('works for a role that may use the table and not make one, and says so where there is none', async () => {
+    const role = `${name}_role`;
+    const table = newTable();
+    await (await openStore(table)).insert(userNamed('joe'));
+    await pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'word'`, []);
+    await pool.query(`GRANT SELECT, INSERT, UPDATE ON ${table} TO ${role}`, []);
+    const asRole = new URL(database);
+    [asRole.username, asRole.password] = [role, 'word'];
+    const other = poolAt(asRole.href);
+    try {
+      const store = await openStore(table, other);
+      assert.equal(await store.insert(userNamed('joe')), false);
+      assert.equal(await store.update(userNamed('joe', 'new')), true);
+      await assert.rejects(openStore(newTable(), other), refusal('ERR_STORE', 'permission denied for schema public'));
+    } finally {
+      await other.end();
+      await pool.query(`DROP OWNED BY ${role}`, []);
+      await pool.query(`DROP ROLE ${role}`, []);
+    }
+  });
+
+  it('refuses a table with other columns, and a row that is no user', async () => {
+    const [numbers, nulls] = [newTable(), newTable()];
+    await pool.query(`CREATE TABLE ${numbers} (id integer)`, []);
+    await assert.rejects(openStore(numbers), refusal('ERR_STORE', 'does not exist'));
+    const columns = 'id text PRIMARY KEY, username text, password_hash text, created_at text';
+    await pool.query(`CREATE TABLE ${nulls} (${columns})`, []);
+    const store = await openStore(nulls);
+    await pool.query(`INSERT INTO ${nulls} (id) VALUES ('joe')`, []);
+    await assert.rejects(store.find('joe'), refusal('ERR_STORE', 'a column that is no text'));
+  });
+
+  it('does not store what the database would change or refuse, and does not find it either', async () => {
+    const store = await openStore(newTable());
+    await store.insert(userNamed('\ufffd'));
+    for (const id of ['\ud800', 'joe\0', ...NOT_STRINGS] as string[]) {
+      assert.equal(await store.find(id), undefined);
+      const user = { ...userNamed('joe'), id };
+      await assert.rejects(store.insert(user), /^TypeError: "id" expected Unicode text/);
+      await assert.rejects(store.update(user), /^TypeError: "id" expected Unicode text/);
+    }
+  });
+});
+
+describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () => {
+  const name = `latchkey_test_${randomBytes(6).toString('hex')}`;
+  const database = new URL(url ?? 'postgres://');
+  const admin = poolAt(database.href, 1);
+  database.pathname = `/${name}`;
+  const args = `serve --port 0 --scrypt-cost 1 --users ${database}`;
+  const password = 'a password';
+  let where: { cwd: string; env: Record<string, string>; command: string[] };
+
+  before(async () => {
+    await admin.query(`CREATE DATABASE ${name}`, []);
+    // A clone in which somebody has installed pg.
+    const cwd = await emptyFolder();
+    cpSync(join(ROOT, 'src'), join(cwd, 'src'), { recursive: true });
+    for (const file of ['package.json', 'tsconfig.json']) cpSync(join(ROOT, file), join(cwd, file));
+    mkdirSync(join(cwd, 'node_modules'));
+    symlinkSync(PG, join(cwd, 'node_modules/pg'));
+    symlinkSync(join(ROOT, 'node_modules/@types'), join(cwd, 'node_modules/@types'));
+    where = { cwd, env: { LATCHKEY_SECRET: SECRET }, command: commandIn(cwd) };
+  });
+  after(async () => {
+    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`, []);
+    await admin.end();
+  });
+
+  const post = (server: string, path: string, username: string) =>
+    send(`${server}${path}`, 'POST', { username, password });
+  const hello = (server: string, token: string) =>
+    send(`${server}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+  const tokenOf = ({ body }: { body: unknown }) => String(Object(body).access_token);
+
+  it('is what the README shows', async () => {
+    const { cwd } = where;
+    const [, code = ''] = /^```js\n([^]*?)^```$/m.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
+    execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd });
+    const env = { ...process.env, DATABASE_URL: database.href };
+    const args = ['--input-type=module', '-e', code];
+    assert.equal(execFileSync(process.execPath, args, { cwd, env, encoding: 'utf8' }), 'joe\n');
+  });
+
+  it('needs pg, and says what to install where it is missing', async () => {
+    const remedy = /PostgreSQL takes the package pg, which is not there: npm install pg/;
+    assertRefused(await run(`serve --users ${database}`), 1, [remedy]);
+  });
+
+  it('refuses to start without its database, names that, and tells no password', async () => {
+    const nowhere = new URL(database);
+    nowhere.pathname = '/nowhere';
+    const closed = new URL(database);
+    [closed.port, closed.password] = ['1', 'hidden'];
+    for (const [target, reason] of [[nowhere, /"nowhere" does not exist/], [closed, /ECONNREFUSED/]] as const) {
+      const ended = await run(`serve --port 0 --users ${target}`, where);
+      assertRefused(ended, 1, [/users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /, reason, /start the database/]);
+      assert.doesNotMatch(ended.stderr, /password|hidden/);
+    }
+  });
+
+  it('shares its users with every server over the same database', async () => {
+    const servers = await Promise.all([serve(args, where), serve(args, where)]);
+    const [first = '', second = ''] = servers.map((server) => server.url);
+    for (const { output } of servers) {
+      assert.match(output.stdout, /users in PostgreSQL at 127\.0\.0\.1:\d+\/latchkey_test_\w+, /);
+      assert.doesNotMatch(output.stdout, /a%20password/);
+    }
+    assert.equal((await post(first, '/signup', 'bob')).status, 200);
+    const token = tokenOf(await post(second, '/auth', 'bob'));
+    assert.deepEqual((await hello(first, token)).body, { Status: 'Success', result: 'Hello bob' });
+
+    const signups = Array.from({ length: 50 }, (_, index) => post(index % 2 === 0 ? first : second, '/signup', 'ann'));
+    const statuses = (await Promise.all(signups)).map(({ status }) => status);
+    assert.deepEqual(statuses.toSorted(), [200, ...Array(49).fill(400)]);
+    for (const { child, ended } of servers) {
+      child.kill('SIGTERM');
+      assert.equal((await ended).code, 0);
+    }
+  });
+
+  const databaseServer = (action: string) => execFileSync('sh', ['-c', `${control} ${action}`], { encoding: 'utf8' });
+  const isOurs = { skip: control === undefined && 'TEST_POSTGRES_CTL does not say how to stop the database' };
+
+  it('answers 503 while the database is away, and serves again when it is back', isOurs, async () => {
+    const server = await serve(args, where);
+    await post(server.url, '/signup', 'eve');
+    const token = tokenOf(await post(server.url, '/auth', 'eve'));
+    const answered: string[] = [];
+    const statuses = new Set<number>();
+    let isOver = false;
+    let count = 0;
+    const load = async () => {
+      while (!isOver) {
+        const username = `load${(count += 1)}`;
+        const { status, body } = await post(server.url, '/signup', username);
+        statuses.add(status);
+        if (status === 200) answered.push(username);
+        else assert.deepEqual([status, Object.keys(Object(body))], [503, ['status_code', 'error', 'description']]);
+      }
+    };
+    const loads = Array.from({ length: 8 }, load);
+    await delay(300);
+    databaseServer('stop');
+    const { status, body } = await hello(server.url, token);
+    assert.deepEqual([status, Object(body).description], [503, 'Users cannot be read or written now']);
+    await delay(300);
+    databaseServer('start');
+    while ((await hello(server.url, token)).status !== 200) await delay(50);
+    await delay(300);
+    isOver = true;
+    await Promise.all(loads);
+
+    assert.deepEqual([...statuses].toSorted(), [200, 503]);
+    for (const username of answered) assert.equal((await post(server.url, '/auth', username)).status, 200, username);
+    assert.match(server.output.stderr, /latchkey: .*ECONNREFUSED/);
+    server.child.kill('SIGTERM');
+    assert.equal((await server.ended).code, 0);
+  });
+
+  it('keeps nobody waiting, and stops, while the database hangs', isOurs, async () => {
+    const servers = await Promise.all([serve(args, where), serve(args, where)]);
+    const [staying, leaving] = servers;
+    const token = tokenOf(await post(staying.url, '/auth', 'eve'));
+    const { rows } = await admin.query('SELECT pid FROM pg_stat_activity WHERE datname = $1', [name]);
+    const [, main] = /PID: (\d+)/.exec(databaseServer('status')) ?? [];
+    const processes = [Number(main), ...rows.map((row) => Number(Object(row).pid))];
+    for (const pid of processes) process.kill(pid, 'SIGSTOP');
+    try {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => hello(staying.url, token)));
+      for (const { status } of answers) assert.equal(status, 503);
+      leaving.child.kill('SIGTERM');
+      assert.equal((await leaving.ended).code, 0);
+    } finally {
+      for (const pid of processes) process.kill(pid, 'SIGCONT');
+    }
+    assert.equal((await hello(staying.url, token)).status, 200);
+    staying.child.kill('SIGTERM');
+    assert.equal((await staying.ended).code, 0);
+  });
+});
