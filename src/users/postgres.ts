@@ -1,5 +1,5 @@
 /**
- * Users in PostgreSQL, CockroachDB or YugabyteDB: any number of servers over one database. Plain SQL, each statement on
+ * Users in PostgreSQL, CockroachDB or YugabyteDB, which any number of servers may share. Plain SQL, each statement on
  * its own, so that the database alone decides who comes first. Needs a client and imports none.
  */
 import { AuthError, describe, having, matching, readOptions } from '../errors.ts';
