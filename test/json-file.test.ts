@@ -24,6 +24,8 @@ const HEADER = '{"format":"latchkey-users","version":1}';
 const line = (op: string, { id, username, passwordHash, createdAt }: User) =>
   JSON.stringify({ op, id, username, passwordHash, createdAt });
 const fileOf = (...lines: string[]) => [HEADER, ...lines, ''].join('\n');
+/** As the store writes it: an empty line before each batch. */
+const written = (...batches: string[]) => fileOf(...batches.flatMap((batch) => ['', batch]));
 const [joe, newJoe, ann, bob] = [userNamed('joe'), userNamed('joe', 'new'), userNamed('ann'), userNamed('bob')];
 const [JOE, NEW_JOE] = [line('insert', joe), line('update', newJoe)];
 const [ANN, BOB] = [line('insert', ann), line('insert', bob)];
@@ -37,15 +39,15 @@ test('a file has a line for its format and one for each write, there when the wr
   const path = newPath();
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(path, async (store) => {
-    assert.equal(mock.callCount(), 2, 'the folder, and the one that it was made in');
-    assert.equal(read(path), fileOf());
+    assert.equal(mock.callCount(), 3, 'the folder, the one that it was made in, and the one of that');
+    assert.equal(read(path), written());
     assert.equal(await store.insert(joe), true);
-    assert.equal(read(path), fileOf(JOE));
+    assert.equal(read(path), written(JOE));
     assert.equal(await store.update(newJoe), true);
-    assert.equal(read(path), fileOf(JOE, NEW_JOE));
+    assert.equal(read(path), written(JOE, NEW_JOE));
     assert.deepEqual([await store.insert(joe), await store.update(ann)], [false, false]);
   });
-  assert.deepEqual([read(path), folderOf(path)], [fileOf(JOE, NEW_JOE), ['users.jsonl']]);
+  assert.deepEqual([read(path), folderOf(path)], [written(JOE, NEW_JOE), ['users.jsonl']]);
   await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, newJoe));
 });
 
@@ -69,7 +71,7 @@ test('an insert answers once it is synced; until then nobody is found, but the i
       await datasync.call(this);
     });
     assert.equal(await store.insert(joe).finally(() => (isAnswered = true)), true);
-    assert.deepEqual(seen, [fileOf(JOE), false, undefined, false]);
+    assert.deepEqual(seen, [written(JOE), false, undefined, false]);
     assert.deepEqual({ ...store.find('joe') }, joe);
   });
 });
@@ -81,7 +83,8 @@ test('concurrent writes keep their order and share a sync, single ones do not; 5
     const { mock } = t.mock.method(handles, 'datasync');
     await Promise.all(users.map((user) => store.insert(user)));
     assert.ok(mock.callCount() < 8, `${mock.callCount()} syncs`);
-    assert.equal(read(path), fileOf(...users.map((user) => line('insert', user))));
+    const lines = read(path).split('\n').filter((it) => it !== '');
+    assert.deepEqual(lines, [HEADER, ...users.map((user) => line('insert', user))]);
     mock.resetCalls();
     for (const user of users) await store.update(user);
     assert.equal(mock.callCount(), 64);
@@ -127,7 +130,7 @@ test('a last line torn at any byte, or ending in zeros, is cut off and counted; 
           assert.equal(read(path), before || fileOf());
           assert.equal(await store.insert(ann), true);
         });
-        assert.equal(read(path), `${before || fileOf()}${ANN}\n`);
+        assert.equal(read(path), `${before || fileOf()}\n${ANN}\n`);
       }
     }
     const path = fileWith(before + whole);
@@ -145,7 +148,7 @@ const DAMAGE: Record<string, string[]> = {
     HEADER.replace('latchkey-users', 'latchkey-user'),
   ],
   3: [
-    ...['', ' ', '\0', 'null', 'true', '1', '"x"', '[]', '{}', '{"op":', HEADER, JOE, line('update', ann)],
+    ...[' ', '\0', 'null', 'true', '1', '"x"', '[]', '{}', '{"op":', HEADER, JOE, line('update', ann)],
     ...[`\xef\xbb\xbf${ANN}`, `${ANN}\r`, `${ANN}\0`, `\0${ANN}`, `${ANN}${BOB}`, ANN.slice(0, -1)],
     // No byte of UTF-8, half a character, a surrogate, an overlong slash (RFC 3629 section 3).
     ...['\xff', '\xc3', '\xed\xa0\x80', '\xc0\xaf'].map((username) => record({ username })),
@@ -155,12 +158,12 @@ const DAMAGE: Record<string, string[]> = {
     ...[record({ op: 'delete' }), record({ isAdmin: true }), ANN.replace('{', '{"__proto__":{},')],
     record({ op: undefined }).replace('{', '{"__proto__":{"op":"insert"},'),
   ],
-  4: ['', '{"op":', JOE, line('update', bob)],
+  4: ['{"op":', JOE, line('update', bob)],
 };
 
 test('damage is refused with the number of its line, and the file is left byte for byte as it was', async () => {
-  const lines = [HEADER, JOE, ANN, BOB];
-  await withStore(fileWith(fileOf(JOE, ANN, BOB)), (store) => assert.deepEqual({ ...store.find('bob') }, bob));
+  const lines = [HEADER, JOE, ANN, BOB, '', line('insert', userNamed('eve'))];
+  await withStore(fileWith(fileOf(...lines.slice(1))), (store) => assert.deepEqual({ ...store.find('bob') }, bob));
   for (const [number, damage] of Object.entries(DAMAGE)) {
     for (const bad of damage) {
       // The torn end is not cut off either.
@@ -177,8 +180,48 @@ test('damage is refused with the number of its line, and the file is left byte f
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 20003 `));
 });
 
+test('a page that is missing from the last batch is cut off with what follows; from any other it is damage', async () => {
+  const batches = [JOE, [ANN, BOB].join('\n'), line('update', newJoe)];
+  for (const [damaged, batch] of batches.entries()) {
+    const before = written(...batches.slice(0, damaged));
+    for (const [from, to] of [[0, 1], [1, 9], [0, batch.length], [batch.length - 1, batch.length]] as const) {
+      const start = before.length + 1 + from;
+      for (const isLast of [true, false]) {
+        const bytes = Buffer.from(written(...batches.slice(0, isLast ? damaged + 1 : undefined)));
+        bytes.fill(0, start, before.length + 1 + to);
+        const path = fileWith(bytes);
+        if (isLast || damaged === batches.length - 1) {
+          const kept = `${before}\n${batch.slice(0, batch.slice(0, from + 1).lastIndexOf('\n') + 1)}`;
+          await withStore(path, ({ discardedBytes }) => assert.equal(discardedBytes, bytes.length - kept.length));
+          assert.equal(read(path), kept);
+        } else {
+          const number = bytes.subarray(0, start).toString().split('\n').length;
+          await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line ${number} holds NUL`));
+          assert.deepEqual(fs.readFileSync(path), bytes);
+        }
+      }
+    }
+  }
+});
+
+test('a missing page is found in time, however much follows it, at the end of a chunk as well', async () => {
+  const start = written(JOE);
+  for (const [tail, isDamage] of [
+    [`\0${'x\0'.repeat(1 << 20)}x`, false],
+    [`\0\n${`${BOB}\n`.repeat(20_000)}`, false],
+    [`\0${'x'.repeat((1 << 20) - start.length - 2)}\n\n`, true],
+    [`\0${'x'.repeat(1 << 21)}\n\n${BOB}\n`, true],
+  ] as const) {
+    const path = fileWith(start + tail);
+    if (isDamage) await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 4 holds NUL`));
+    else await withStore(path, (store) => assert.equal(store.discardedBytes, tail.length));
+    assert.equal(read(path), isDamage ? start + tail : start);
+  }
+});
+
 test('a file that never was one of users is refused and not emptied, though it has no line feed', async () => {
-  for (const text of ['[{"username":"joe"}]', 'secret', `${HEADER}\r`, fileOf(JOE).replaceAll('\n', '\r')]) {
+  const nuls = ['\0'.repeat(HEADER.length + 2), '\0'.repeat(2_000_000), `\0\n${HEADER}\n`];
+  for (const text of ['[{"username":"joe"}]', 'secret', `${HEADER}\r`, fileOf(JOE).replaceAll('\n', '\r'), ...nuls]) {
     const path = fileWith(text);
     await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 1 `), text);
     assert.equal(read(path), text);
@@ -205,12 +248,12 @@ test('a file is compacted once 1000 lines, and more than there are users, are su
     fs.chmodSync(path, 0o640);
     if (process.getuid?.() === 0) fs.chownSync(path, 1, 2);
     const { mode, uid, gid } = fs.statSync(path);
-    const expected = worn(users, isCompacted ? 0 : superseded);
+    const expected = worn(users, isCompacted ? 0 : superseded) + (isCompacted ? '\n' : '');
     await withStore(path, async (store) => {
       assert.equal(read(path), expected);
       assert.equal(await store.insert(joe), true);
     });
-    assert.equal(read(path), `${expected}${JOE}\n`);
+    assert.equal(read(path), `${expected}\n${JOE}\n`);
     const after = fs.statSync(path);
     assert.deepEqual([after.mode, after.uid, after.gid], [mode, uid, gid]);
     if (isCompacted) assert.deepEqual(folderOf(path), ['users.jsonl']);
@@ -228,7 +271,7 @@ test('a compaction that fails leaves the file as it was, and nothing beside it, 
       assert.equal(await store.insert(joe), true);
     });
     mock.restore();
-    await withStore(path, () => assert.equal(read(path), `${worn(1, 0)}${JOE}\n`));
+    await withStore(path, () => assert.equal(read(path), `${worn(1, 0)}${JOE}\n\n`));
   }
 });
 
@@ -238,7 +281,41 @@ test('a compaction of a file behind a link leaves the link, and syncs the folder
   fs.symlinkSync(path, link);
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(link, async (store) => assert.equal(await store.insert(joe), true));
-  assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}${JOE}\n`, 1]);
+  assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}\n\n${JOE}\n`, 2]);
+});
+
+test('a link to a file that is not there yet is the same store as that file', async () => {
+  const path = fileWith('');
+  fs.unlinkSync(path);
+  const link = join(dirname(fileWith('')), 'link.jsonl');
+  fs.symlinkSync(path, link);
+  await withStore(link, async (store) => {
+    await assert.rejects(open(path), refusal('ERR_STORE_LOCKED'));
+    assert.equal(await store.insert(joe), true);
+  });
+  assert.equal(read(path), written(JOE));
+});
+
+test('what a caller does with its object, or with one that was found, changes nothing', async () => {
+  const path = newPath();
+  await withStore(path, async (store) => {
+    const own = { ...joe };
+    const writing = store.insert(own);
+    Object.assign(own, { id: 'eve', username: 'EVE', passwordHash: 'eve' });
+    assert.equal(await writing, true);
+    assert.deepEqual([{ ...store.find('joe') }, store.find('eve')], [joe, undefined]);
+    assert.throws(() => Object.assign(store.find('joe') ?? {}, { passwordHash: 'eve' }), TypeError);
+    class Account implements User {
+      get id() { return 'ann'; }
+      get username() { return ann.username; }
+      get passwordHash() { return ann.passwordHash; }
+      get createdAt() { return ann.createdAt; }
+    }
+    assert.equal(await store.insert(new Account()), true);
+    assert.deepEqual({ ...store.find('ann') }, ann);
+  });
+  assert.equal(read(path), written(JOE, ANN));
+  await withStore(path, (store) => assert.throws(() => Object.assign(store.find('joe') ?? {}, { id: '' }), TypeError));
 });
 
 test('a place where no file can be is refused by name, a path that is no text as a TypeError', async () => {
@@ -287,7 +364,7 @@ test('a file that somebody removes, replaces, cuts or adds to is not written to,
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });
       fs.renameSync(`${path}.kept`, path);
-      fs.writeFileSync(path, fileOf(JOE));
+      fs.writeFileSync(path, written(JOE));
       assert.equal(await store.insert(ann), true, String(change));
     });
   }
@@ -316,11 +393,11 @@ test('a write that fails answers an error to each of its callers, leaves nothing
       for (const write of await Promise.allSettled(writes)) {
         assert.ok(write.status === 'rejected' && refusal('ERR_STORE', path, code)(write.reason), `${method} ${share}`);
       }
-      assert.equal(read(path), fileOf(JOE));
+      assert.equal(read(path), written(JOE));
       assert.deepEqual([store.find('ann'), { ...store.find('joe') }], [undefined, joe]);
       mock.restore();
       assert.equal(await store.insert(ann), true);
-      assert.equal(read(path), fileOf(JOE, ANN));
+      assert.equal(read(path), written(JOE, ANN));
     });
   }
 });
@@ -336,7 +413,7 @@ test('while what a failed write left cannot be taken back nothing more is writte
     assert.deepEqual([read(path), torn.length > fileOf().length], [torn, true]);
     const { mock } = t.mock.method(handles, 'datasync');
     assert.equal(await store.insert(bob), true);
-    assert.deepEqual([read(path), mock.callCount()], [fileOf(BOB), 2], 'what was taken back was synced, too');
+    assert.deepEqual([read(path), mock.callCount()], [written(BOB), 2], 'what was taken back was synced, too');
   });
 });
 
@@ -362,7 +439,7 @@ test('close finishes what was begun, may be called again at any time, and nothin
     await setImmediate();
     if (isGathering) inserts.push(store.insert(ann), store.insert(bob));
     await Promise.all([store.close(), store.close()]);
-    const expected = isGathering ? fileOf(JOE, ANN, BOB) : fileOf(JOE);
+    const expected = isGathering ? written(JOE, `${ANN}\n${BOB}`) : written(JOE);
     assert.equal(read(path), expected);
     assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
     for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {

@@ -1,9 +1,12 @@
 /**
- * A disk in memory whose power can be cut. It keeps what was synced, and of what was not any beginning: a file by its
- * syncs, the names in a folder by the syncs of that folder (fsync(2) promises no more).
+ * A disk in memory whose power can be cut. It keeps what was synced, and of what was not any beginning, or all but a
+ * sector of it: a file by its syncs, the names in a folder by the syncs of that folder (fsync(2) promises no more).
  */
 import { dirname } from 'node:path';
 import type { Disk, DiskFile } from '../src/users/disk.ts';
+
+/** In bytes. Those of real disks are larger; these are small so that a line has several. */
+const SECTOR = 32;
 
 /** What a disk holds: the contents of files by their paths. */
 export type Image = ReadonlyMap<string, Buffer>;
@@ -140,6 +143,11 @@ function* contentsOf({ states }: Inode, cuts: (length: number) => Iterable<numbe
       yield torn;
       // The length came to the disk, the last page did not.
       yield Buffer.concat([torn, Buffer.alloc(state.length - torn.length)]);
+    }
+    // Later sectors came to the disk, this one did not.
+    for (let start = length, end; start < state.length; start = end) {
+      end = Math.min(start - (start % SECTOR) + SECTOR, state.length);
+      yield Buffer.from(state).fill(0, start, end);
     }
     yield state;
   }

@@ -34,8 +34,9 @@ interface DiskFileStatus {
 
 /** Makes a folder (mode 0700) and those above it that are missing. Node's own `recursive` loops for ever in /proc. */
 export async function makeFolder(folder: string): Promise<void> {
-  if (await fs.stat(folder).catch(ignore('ENOENT'))) return;
   const parent = dirname(resolve(folder));
+  // A process that made it may have been killed before it was synced. Whoever may not read the parent did not make it.
+  if (await fs.stat(folder).catch(ignore('ENOENT'))) return syncFolder(parent).catch(ignore('EACCES'));
   await makeFolder(parent);
   await fs.mkdir(folder, 0o700).catch(ignore('EEXIST'));
   await fs.chmod(folder, 0o700); // whatever the umask

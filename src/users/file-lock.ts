@@ -53,7 +53,8 @@ async function isAlive(pid: number, born: string | undefined): Promise<boolean> 
     if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
   }
   const current = await bornAt(pid);
-  return current === undefined || current === born;
+  // Where either could not be told, whoever has the number now is taken for the holder.
+  return current === undefined || born === 'unknown' || current === born;
 }
 
 /**

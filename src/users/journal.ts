@@ -1,12 +1,12 @@
 /**
  * The file of users as something that is only ever appended to, whole lines at a time.
- * Promise: what was answered is on disk (fdatasync); a batch is there whole or not at all; nothing that is there is
+ * Promise: what was answered is on disk (fdatasync), of what was refused nothing stays, and nothing that is there is
  * ever overwritten.
  */
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
-import { HEADER_LINE, lineOf, readUsers, type Contents } from './json-lines.ts';
+import { EMPTY_LINE, HEADER_LINE, lineOf, readUsers, type Contents } from './json-lines.ts';
 import type { User } from './store.ts';
 
 /** A file is compacted as it is opened, once it holds so many superseded lines, and more of them than users. */
@@ -110,7 +110,7 @@ export class Journal {
       const change = `${this.#size} bytes became ${found.size}`;
       throw new Error(`it was changed by someone else (${change}); restart to read it anew`);
     }
-    const bytes = Buffer.from(lines, 'utf8');
+    const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
     this.#isTorn = true;
     try {
       // A write may be short: writeFile goes on where it ended.
@@ -154,6 +154,7 @@ async function compact(path: string, old: DiskFile, users: Map<string, User>, di
       lines.push(lineOf('insert', user));
       if (lines.length === 1000) await file.writeFile(Buffer.from(lines.splice(0).join('')));
     }
+    lines.push(EMPTY_LINE);
     await file.writeFile(Buffer.from(lines.join('')));
     await file.datasync();
     await disk.rename(newPath, path);

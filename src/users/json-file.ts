@@ -1,5 +1,5 @@
 /** Users in a file of JSON lines, which one process at a time has open: the store that a single server needs. */
-import { realpath } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AuthError, text } from '../errors.ts';
 import { makeFolder } from './disk.ts';
@@ -35,8 +35,10 @@ export class JsonFileUserStore implements UserStore {
     let unlock: (() => Promise<void>) | undefined;
     try {
       await makeFolder(dirname(resolve(path)));
-      // One file has one lock, by whatever name, and compaction replaces the file and not a link to it.
-      const real = await realpath(path).catch(() => resolve(path));
+      // Made first, because a link may lead to a file that is not there yet. With a+, which does not wait at a pipe.
+      await (await open(path, 'a+', 0o600)).close();
+      // One file has one lock, whatever link names it, and compaction replaces the file and not a link to it.
+      const real = await realpath(path);
       unlock = await lockFile(real);
       return new JsonFileUserStore(path, await Journal.open(real), unlock);
     } catch (error) {
@@ -61,20 +63,22 @@ export class JsonFileUserStore implements UserStore {
    * @throws AuthError ERR_STORE if it could not be written, or not be taken back; `cause` names the file and the reason
    */
   async insert(user: User): Promise<boolean> {
-    if (this.#journal.users.has(user.id) || this.#arriving.has(user.id)) return false;
-    this.#arriving.add(user.id);
+    const own = copyOf(user);
+    if (this.#journal.users.has(own.id) || this.#arriving.has(own.id)) return false;
+    this.#arriving.add(own.id);
     try {
-      await this.#write('insert', user);
+      await this.#write('insert', own);
       return true;
     } finally {
-      this.#arriving.delete(user.id);
+      this.#arriving.delete(own.id);
     }
   }
 
   /** As insert. */
   async update(user: User): Promise<boolean> {
-    if (!this.#journal.users.has(user.id)) return false;
-    await this.#write('update', user);
+    const own = copyOf(user);
+    if (!this.#journal.users.has(own.id)) return false;
+    await this.#write('update', own);
     return true;
   }
 
@@ -93,6 +97,11 @@ export class JsonFileUserStore implements UserStore {
       const reason = error instanceof Error ? error.message : String(error);
       throw new AuthError('ERR_STORE', { cause: new Error(`${this.#path} cannot be written: ${reason}`) });
     }
-    this.#journal.users.set(user.id, { ...user });
+    this.#journal.users.set(user.id, user);
   }
+}
+
+/** The caller's own object may change while it is written, and what `find` answers may not. */
+function copyOf({ id, username, passwordHash, createdAt }: User): User {
+  return Object.freeze({ id, username, passwordHash, createdAt });
 }

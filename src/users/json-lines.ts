@@ -1,6 +1,7 @@
 /**
  * The format of the file of users: UTF-8, a JSON object a line, `\n` after each. The first line names the format and
- * its version, every other one inserts or updates a user; the last line of an id counts.
+ * its version, every other one inserts a user or updates one that is there. An empty line says that all above it is on
+ * disk, so each batch begins with one: what is missing below the last of them was never answered for.
  */
 import { isUtf8 } from 'node:buffer';
 import { AuthError, describe } from '../errors.ts';
@@ -12,13 +13,14 @@ const VERSION = 1;
 const MAX_LINE_BYTES = 1 << 20;
 
 export const HEADER_LINE: string = `${JSON.stringify({ format: FORMAT, version: VERSION })}\n`;
+export const EMPTY_LINE = '\n';
 
 /** What a file of users holds. */
 export interface Contents {
   readonly users: Map<string, User>;
   readonly supersededLines: number;
   readonly completeBytes: number;
-  /** The length of a last line without its end: what a crash leaves of a write that was never answered. */
+  /** The length of what follows those: what a crash leaves of a batch that was never answered for. */
   readonly tornBytes: number;
 }
 
@@ -36,39 +38,56 @@ export function lineOf(op: 'insert' | 'update', { id, username, passwordHash, cr
 export async function readUsers(file: DiskFile, path: string): Promise<Contents> {
   const users = new Map<string, User>();
   const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
-  let lineNumber = 0;
+  let fileBytes = 0;
   let completeBytes = 0;
+  let lineNumber = 0;
+  let records = 0;
   let rest = Buffer.alloc(0);
+  let hasHole = false;
   for (;;) {
-    const { bytesRead } = await file.read(chunk, 0, chunk.length, completeBytes + rest.length);
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, fileBytes);
     if (bytesRead === 0) break;
-    const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-    const end = bytes.lastIndexOf('\n') + 1;
-    if (end > 0) {
-      const block = bytes.subarray(0, end - 1);
-      const isText = isUtf8(block);
-      // Latin 1 keeps every byte, so that the line which is not UTF-8 can be told from its neighbours.
-      for (const line of block.toString(isText ? 'utf8' : 'latin1').split('\n')) {
+    fileBytes += bytesRead;
+    rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+    if (!hasHole) {
+      // No line holds NUL. A disk that lost power shows it in the place of a page that did not arrive.
+      const hole = rest.indexOf(0);
+      hasHole = hole !== -1;
+      const end = rest.lastIndexOf('\n', hasHole ? hole : undefined) + 1;
+      for (const line of end > 0 ? linesOf(rest.subarray(0, end - 1)) : []) {
         lineNumber += 1;
-        const raw = isText ? undefined : Buffer.from(line, 'latin1');
-        const isLine = raw === undefined || isUtf8(raw);
-        const problem = isLine ? readLine(raw?.toString() ?? line, lineNumber, users) : 'is not UTF-8';
+        const isMark = line === '' && lineNumber > 1;
+        const problem = isMark ? undefined : readLine(line, lineNumber, users);
         if (problem !== undefined) throw damaged(path, lineNumber, problem);
+        if (!isMark) records += 1;
       }
+      completeBytes += end;
+      rest = rest.subarray(end);
     }
-    completeBytes += end;
-    rest = bytes.subarray(end);
-    if (rest.length > MAX_LINE_BYTES) throw damaged(path, lineNumber + 1, 'is too long');
+    if (!hasHole && rest.length > MAX_LINE_BYTES) throw damaged(path, lineNumber + 1, 'is too long');
+    // A batch that was answered for is followed by an empty line as soon as there is another.
+    if (hasHole && rest.includes(EMPTY_LINE.repeat(2))) throw damaged(path, lineNumber + 1, 'holds NUL');
+    if (hasHole && rest.length > MAX_LINE_BYTES) rest = rest.subarray(-1);
   }
-  // What a crash leaves of the first line is a piece of it, or NULs. Anything else is somebody else's file.
-  const isTornHeader = HEADER_LINE.startsWith(rest.toString('latin1').replace(/\0+$/, ''));
+  // What a crash leaves of the first line is pieces of it among NULs. Anything else is somebody else's file.
+  const header = Buffer.from(HEADER_LINE);
+  const isTornHeader = fileBytes <= header.length && rest.every((byte, index) => byte === 0 || byte === header[index]);
   if (lineNumber === 0 && !isTornHeader) throw damaged(path, 1, `does not name the format "${FORMAT}"`);
-  const supersededLines = Math.max(lineNumber - 1, 0) - users.size;
-  return { users, supersededLines, completeBytes, tornBytes: rest.length };
+  const supersededLines = Math.max(records - 1, 0) - users.size;
+  return { users, supersededLines, completeBytes, tornBytes: fileBytes - completeBytes };
+}
+
+/** @returns the lines of a block; one that is not UTF-8 is undefined */
+function linesOf(block: Buffer): readonly (string | undefined)[] {
+  if (isUtf8(block)) return block.toString('utf8').split('\n');
+  // Latin 1 keeps every byte, so that the line which is not UTF-8 can be told from its neighbours.
+  const raw = block.toString('latin1').split('\n').map((line) => Buffer.from(line, 'latin1'));
+  return raw.map((line) => (isUtf8(line) ? line.toString('utf8') : undefined));
 }
 
 /** @returns what is wrong with the line, if anything is */
-function readLine(line: string, lineNumber: number, users: Map<string, User>): string | undefined {
+function readLine(line: string | undefined, lineNumber: number, users: Map<string, User>): string | undefined {
+  if (line === undefined) return 'is not UTF-8';
   // JSON.parse takes a carriage return for white space, and the file would be one that was edited elsewhere.
   if (line.endsWith('\r')) return 'ends in a carriage return';
   let value: unknown;
@@ -94,7 +113,7 @@ function readRecord(record: { [Name in keyof User | 'op']?: unknown }, users: Ma
   if (!isKnown || !isNamed || typeof passwordHash !== 'string' || typeof createdAt !== 'string') return 'is no user';
   if (op === 'insert' && users.has(id)) return 'inserts a user that is there already';
   if (op === 'update' && !users.has(id)) return 'updates a user that is not there';
-  users.set(id, { id, username, passwordHash, createdAt });
+  users.set(id, Object.freeze({ id, username, passwordHash, createdAt }));
   return undefined;
 }
 
