@@ -127,21 +127,17 @@ async function openPostgres(url: URL): Promise<OpenUsers> {
   const { default: pg } = await load.catch(() => {
     throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
   });
-  // A database that does not answer must not keep anybody waiting. Idle connections do not keep the process alive.
-  const limits = { connectionTimeoutMillis: 5_000, query_timeout: 5_000, allowExitOnIdle: true };
-  const pool = new pg.Pool({ connectionString: url.href, ...limits });
+  // A database that does not answer keeps nobody waiting, nor does a statement go on that nobody waits for any more.
+  const limits = { connectionTimeoutMillis: 3_000, query_timeout: 3_000, statement_timeout: 3_000 };
+  // Idle connections do not keep the process alive.
+  const pool = new pg.Pool({ allowExitOnIdle: true, ...limits, connectionString: url.href });
   // A connection broke while nobody used it. The next query gets another one.
   pool.on('error', logError);
   const users = new PostgresUserStore(pool);
   // Without the name and the password.
   const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
   const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
-  try {
-    await attempt(`users ${usersPlace}`, createTable, 'start the database, or use another --users');
-  } catch (error) {
-    await pool.end();
-    throw error;
-  }
+  await attempt(`users ${usersPlace}`, createTable, 'mend that, or use another --users');
   return { users, usersPlace, close: () => pool.end() };
 }
 
@@ -266,4 +262,8 @@ function fail(error: unknown): void {
 
 // Whoever reads the output, a pager or a log collector, may go away. That is no reason to end a server.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-await main(process.argv.slice(2)).catch(fail);
+await main(process.argv.slice(2)).catch((error: unknown) => {
+  fail(error);
+  // Whatever was begun, such as a connection that is refused slowly, is not waited for.
+  process.exit();
+});

@@ -180,7 +180,7 @@ test('damage is refused with the number of its line, and the file is left byte f
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 20003 `));
 });
 
-test('a page that is missing from the last batch is cut off with what follows; from any other it is damage', async () => {
+test('a page missing from the last batch is cut off with what follows, from any other it is damage', async () => {
   const batches = [JOE, [ANN, BOB].join('\n'), line('update', newJoe)];
   for (const [damaged, batch] of batches.entries()) {
     const before = written(...batches.slice(0, damaged));

@@ -107,6 +107,8 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
       assert.equal(await store.insert(userNamed('joe')), false);
       assert.equal(await store.update(userNamed('joe', 'new')), true);
       await assert.rejects(openStore(newTable(), other), refusal('ERR_STORE', 'permission denied for schema public'));
+      await pool.query(`REVOKE INSERT ON ${table} FROM ${role}`, []);
+      await assert.rejects(openStore(table, other), refusal('ERR_STORE', `permission denied for table ${table}`));
     } finally {
       await other.end();
       await pool.query(`DROP OWNED BY ${role}`, []);
@@ -114,15 +116,29 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('refuses a table with other columns, and a row that is no user', async () => {
-    const [numbers, nulls] = [newTable(), newTable()];
-    await pool.query(`CREATE TABLE ${numbers} (id integer)`, []);
-    await assert.rejects(openStore(numbers), refusal('ERR_STORE', 'does not exist'));
-    const columns = 'id text PRIMARY KEY, username text, password_hash text, created_at text';
-    await pool.query(`CREATE TABLE ${nulls} (${columns})`, []);
-    const store = await openStore(nulls);
-    await pool.query(`INSERT INTO ${nulls} (id) VALUES ('joe')`, []);
-    await assert.rejects(store.find('joe'), refusal('ERR_STORE', 'a column that is no text'));
+  it('refuses a table with other columns, or whose ids need not be unique', async () => {
+    const others = {
+      'id integer PRIMARY KEY': /column "username" .*does not exist/,
+      'id text, username text, password_hash text, created_at text': /no unique or exclusion constraint/,
+    };
+    for (const [columns, reason] of Object.entries(others)) {
+      const table = newTable();
+      await pool.query(`CREATE TABLE ${table} (${columns})`, []);
+      await assert.rejects(openStore(table), (error: Error) => reason.test(String(error.cause)));
+    }
+  });
+
+  it('takes no row for the user that was asked for that is not exactly that', async () => {
+    for (const [type, id] of [['char(9)', 'joe'], ['name', 'x'.repeat(70)]] as const) {
+      const table = newTable();
+      const columns = 'username text, password_hash text, created_at text';
+      await pool.query(`CREATE TABLE ${table} (id ${type} PRIMARY KEY, ${columns})`, []);
+      const store = await openStore(table);
+      await store.insert(userNamed(id));
+      await assert.rejects(store.find(id), refusal('ERR_STORE', 'of the type text'));
+      await pool.query(`UPDATE ${table} SET username = NULL, id = 'ann      '`, []);
+      await assert.rejects(store.find('ann      '), refusal('ERR_STORE', 'of the type text'));
+    }
   });
 
   it('does not store what the database would change or refuse, and does not find it either', async () => {
@@ -187,10 +203,21 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     nowhere.pathname = '/nowhere';
     const closed = new URL(database);
     [closed.port, closed.password] = ['1', 'hidden'];
-    for (const [target, reason] of [[nowhere, /"nowhere" does not exist/], [closed, /ECONNREFUSED/]] as const) {
+    const noPassword = new URL(database);
+    noPassword.password = '';
+    const noPort = new URL(database);
+    noPort.search = '?port=70000&password=hidden';
+    for (const [target, reason] of [
+      [nowhere, /"nowhere" does not exist/],
+      [closed, /ECONNREFUSED/],
+      [noPassword, /password must be a string/],
+      [noPort, /Port should be/],
+    ] as const) {
+      const start = performance.now();
       const ended = await run(`serve --port 0 --users ${target}`, where);
-      assertRefused(ended, 1, [/users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /, reason, /start the database/]);
-      assert.doesNotMatch(ended.stderr, /password|hidden/);
+      assertRefused(ended, 1, [/users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /, reason, /mend that, or use another/]);
+      assert.doesNotMatch(ended.stderr, /a.password|hidden/);
+      assert.ok(performance.now() - start < 20_000, 'it does not wait for the connection to be closed');
     }
   });
 
@@ -249,6 +276,24 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     assert.deepEqual([...statuses].toSorted(), [200, 503]);
     for (const username of answered) assert.equal((await post(server.url, '/auth', username)).status, 200, username);
     assert.match(server.output.stderr, /latchkey: .*ECONNREFUSED/);
+    server.child.kill('SIGTERM');
+    assert.equal((await server.ended).code, 0);
+  });
+
+  it('leaves no statement behind that waits for a lock', async () => {
+    const server = await serve(args, where);
+    const other = poolAt(database.href, 1);
+    await other.query('BEGIN', []);
+    await other.query('LOCK TABLE latchkey_users', []);
+    const signups = Array.from({ length: 20 }, (_, index) => post(server.url, '/signup', `waits${index}`));
+    for (const { status } of await Promise.all(signups)) assert.equal(status, 503);
+    const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`;
+    while (Object((await admin.query(waiting, [name])).rows[0]).count !== '0') await delay(50);
+    await other.query('COMMIT', []);
+    const { rows } = await other.query("SELECT id FROM latchkey_users WHERE id LIKE 'waits%'", []);
+    assert.deepEqual(rows, []);
+    assert.equal((await post(server.url, '/signup', 'waits')).status, 200);
+    await other.end();
     server.child.kill('SIGTERM');
     assert.equal((await server.ended).code, 0);
   });

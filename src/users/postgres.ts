@@ -5,9 +5,11 @@
 import { AuthError, describe, having, matching, readOptions } from '../errors.ts';
 import type { User, UserStore } from './store.ts';
 
+type Row = Readonly<Record<string, unknown>>;
+
 /** As much of a client as is used: a `Pool` of the package pg has it, and so has whatever is shaped like one. */
 export interface PgClient {
-  query(text: string, values: string[]): Promise<{ readonly rows: readonly object[] }>;
+  query(text: string, values: string[]): Promise<{ readonly rows: readonly Row[] }>;
 }
 
 /** Where the users are. */
@@ -20,6 +22,9 @@ const tableCheck = matching(
   'a table name such as latchkey_users or auth.users',
   /^(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,62}$/i,
 );
+
+const COLUMNS = 'id, username, password_hash, created_at';
+const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
 
 /** Keeps users in a table that other servers may use at the same time. */
 export class PostgresUserStore implements UserStore {
@@ -39,34 +44,37 @@ export class PostgresUserStore implements UserStore {
 
   /**
    * Makes the table unless it is there; several servers may do so at once.
-   * @throws AuthError ERR_STORE if it is not there afterwards, or has other columns
+   * @throws AuthError ERR_STORE if it is not there afterwards, has other columns, or ids that need not be unique
    */
   async createTable(): Promise<void> {
     const columns = 'username text NOT NULL, password_hash text NOT NULL, created_at text NOT NULL';
     const create = this.#query(`CREATE TABLE IF NOT EXISTS ${this.#table} (id text PRIMARY KEY, ${columns})`);
     // That may fail although all is well: another server was faster, or this one may use the table but not make it.
     const failure = await create.then(() => undefined, (error: unknown) => error);
-    await this.find('').catch((error: unknown) => {
-      throw failure ?? error;
+    // Needs all that the other statements need, and does nothing.
+    const nobody = `SELECT ${COLUMNS} FROM ${this.#table} WHERE false`;
+    const probe = this.#query(`INSERT INTO ${this.#table} (${COLUMNS}) ${nobody} ${UNLESS_TAKEN}`);
+    await probe.catch((error: AuthError) => {
+      const isMissing = Object(error.cause).code === '42P01'; // undefined_table
+      throw isMissing && failure !== undefined ? failure : error;
     });
   }
 
-  /** @throws AuthError ERR_STORE if the database does not answer, or not with a user; `cause` has the reason */
+  /** @throws AuthError ERR_STORE if the database does not answer, or not with such a user; `cause` has the reason */
   async find(id: string): Promise<User | undefined> {
     if (!isStorable(id)) return undefined;
-    const columns = 'id, username, password_hash AS "passwordHash", created_at AS "createdAt"';
-    const [row] = await this.#query(`SELECT ${columns} FROM ${this.#table} WHERE id = $1`, [id]);
-    return row === undefined ? undefined : userOf(row);
+    const [row] = await this.#query(`SELECT ${COLUMNS} FROM ${this.#table} WHERE id = $1`, [id]);
+    return row === undefined ? undefined : userOf(row, id);
   }
 
   /**
    * @returns once the database has committed it
-   * @throws AuthError ERR_STORE if the database does not answer: whether the user is there is then not known
+   * @throws AuthError ERR_STORE if the database does not answer: it is then not known whether the user is there, or
+   *   will be, once the database goes on
    */
   async insert(user: User): Promise<boolean> {
-    const columns = 'id, username, password_hash, created_at';
-    const values = `VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id`;
-    return (await this.#query(`INSERT INTO ${this.#table} (${columns}) ${values}`, valuesOf(user))).length > 0;
+    const values = `VALUES ($1, $2, $3, $4) ${UNLESS_TAKEN} RETURNING id`;
+    return (await this.#query(`INSERT INTO ${this.#table} (${COLUMNS}) ${values}`, valuesOf(user))).length > 0;
   }
 
   /** As insert. */
@@ -75,7 +83,7 @@ export class PostgresUserStore implements UserStore {
     return (await this.#query(`UPDATE ${this.#table} ${change}`, valuesOf(user))).length > 0;
   }
 
-  async #query(text: string, values: string[] = []): Promise<readonly object[]> {
+  async #query(text: string, values: string[] = []): Promise<readonly Row[]> {
     try {
       return (await this.#client.query(text, values)).rows;
     } catch (cause) {
@@ -95,10 +103,12 @@ function valuesOf({ id, username, passwordHash, createdAt }: User): string[] {
   return [id, username, passwordHash, createdAt];
 }
 
-/** A table that somebody else made may hold anything. */
-function userOf({ id, username, passwordHash, createdAt }: { [Name in keyof User]?: unknown }): User {
-  if (isStorable(id) && isStorable(username) && isStorable(passwordHash) && isStorable(createdAt)) {
+/** A table that somebody else made may hold anything, and may take one id for another. */
+function userOf(row: Row, id: string): User {
+  const { username, password_hash: passwordHash, created_at: createdAt } = row;
+  if (row['id'] === id && isStorable(username) && isStorable(passwordHash) && isStorable(createdAt)) {
     return { id, username, passwordHash, createdAt };
   }
-  throw new AuthError('ERR_STORE', { cause: new TypeError('the table of users has a column that is no text') });
+  const cause = new TypeError('the columns of the table of users are not all of the type text');
+  throw new AuthError('ERR_STORE', { cause });
 }
