@@ -1,12 +1,12 @@
-/** What the benchmarks share: medians, where they ran, and a table. */
+/** What the benchmarks share: quartiles, where they ran, and a table. */
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 
-/** The middle of some numbers, and how far the middle half of them spreads, as a share of it. */
-export function medianOf(values: readonly number[]): { median: number; spread: number } {
+/** The middle of some numbers, and the ends of their middle half. */
+export function quartilesOf(values: readonly number[]): { low: number; median: number; high: number } {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? NaN;
-  return { median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) };
+  return { low: at(0.25), median: at(0.5), high: at(0.75) };
 }
 
 /** One line: Node, processor, commit, day. */

@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { medianOf, tableOf, whereAndWhen } from './report.ts';
+import { quartilesOf, tableOf, whereAndWhen } from './report.ts';
 import { IN_FLIGHT, makeFile } from './store-files.ts';
 import type { Measured } from './store-process.ts';
 
@@ -22,6 +22,8 @@ interface Result {
   readonly fileBytes: number;
   readonly store: Measured;
   readonly bare: Measured;
+  /** An insert beside one of the same round into the smallest file: the median, and the middle half. */
+  readonly growth: string;
 }
 
 /** One measurement, on a copy that is on disk before it begins. */
@@ -40,7 +42,7 @@ async function measureOnce(way: 'store' | 'bare', path: string, users: number): 
 }
 
 function mediansOf(rounds: readonly Measured[]): Measured {
-  const median = (name: keyof Measured) => medianOf(rounds.map((round) => round[name])).median;
+  const median = (name: keyof Measured) => quartilesOf(rounds.map((round) => round[name])).median;
   return {
     openMs: median('openMs'), peakBytes: median('peakBytes'), keptBytes: median('keptBytes'),
     insertUs: median('insertUs'), insertAloneUs: median('insertAloneUs'),
@@ -53,13 +55,17 @@ async function measure(folder: string): Promise<Result[]> {
   });
   for (const { users, path } of files) await makeFile(path, users);
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const { users, path, store, bare } of files) {
+    for (const { users, path, store, bare } of round % 2 === 0 ? files : files.toReversed()) {
       store.push(await measureOnce('store', path, users));
       bare.push(await measureOnce('bare', path, users));
     }
   }
+  const [smallest] = files;
   return files.map(({ users, path, store, bare }) => {
-    return { users, fileBytes: statSync(path).size, store: mediansOf(store), bare: mediansOf(bare) };
+    const ratios = store.map(({ insertUs }, round) => insertUs / Number(smallest?.store[round]?.insertUs));
+    const { median, low, high } = quartilesOf(ratios);
+    const growth = `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+    return { users, fileBytes: statSync(path).size, store: mediansOf(store), bare: mediansOf(bare), growth };
   });
 }
 
@@ -70,25 +76,23 @@ function reportOf(results: readonly Result[]): string {
     count(users), mb(fileBytes), store.openMs.toFixed(1), bare.openMs.toFixed(1),
     (store.openMs / bare.openMs).toFixed(2), mb(store.keptBytes), mb(store.peakBytes), mb(bare.peakBytes),
   ]);
-  const inserting = results.map(({ users, store, bare }) => [
-    count(users), store.insertUs.toFixed(1), bare.insertUs.toFixed(1), (store.insertUs / bare.insertUs).toFixed(2),
+  const inserting = results.map(({ users, store, bare, growth }) => [
+    count(users), store.insertUs.toFixed(1), bare.insertUs.toFixed(1), growth,
     store.insertAloneUs.toFixed(0), bare.insertAloneUs.toFixed(0), (store.insertAloneUs / store.insertUs).toFixed(1),
   ]);
-  const [first, last] = [results[0], results.at(-1)];
-  const growth = Number(last?.store.insertUs) / Number(first?.store.insertUs);
-  const openingHeads = ['users', 'file, MB', 'open, ms', 'bare, ms', 'ratio', 'kept', 'peak', 'bare peak'];
-  const insertingHeads = ['users', 'insert, µs', 'bare, µs', 'ratio', 'alone, µs', 'bare alone, µs', 'gain of many'];
+  const openingHeads = ['users', 'file, MB', 'open, ms', 'bare, ms', 'ratio', 'in the end', 'most', 'most of bare'];
+  const insertingHeads = ['users', `${IN_FLIGHT} in flight, µs`, 'bare, µs', `to that of ${count(results[0]?.users)}`,
+    'one at a time, µs', 'bare, µs', 'dearer by'];
   return `${whereAndWhen()}; medians of ${ROUNDS} rounds
 
-Opening, beside a bare read, split, JSON.parse and Map.set of the same file; memory in MB.
+Opening, beside a bare read of the whole file, split, JSON.parse and Map.set. In MB: what the users take in the end, and
+the most that it took until then.
 
 ${tableOf([openingHeads, ...opening])}
 
-A durable insert, ${IN_FLIGHT} in flight and alone, beside a bare write and fdatasync of as many lines.
+A durable insert, ${IN_FLIGHT} in flight and one at a time, beside a bare write and fdatasync of as many lines.
 
-${tableOf([insertingHeads, ...inserting])}
-
-Among ${count(last?.users)} users an insert takes ${growth.toFixed(2)} times as long as among ${count(first?.users)}.`;
+${tableOf([insertingHeads, ...inserting])}`;
 }
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });

@@ -117,8 +117,9 @@ test('the house stays within its budgets of lines', () => {
   const crypto = total(files.filter((name) => roomOf(name) === 'crypto'));
   const all = total(files);
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
-  // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL.
-  assert.ok(all <= 2800, `src has ${all} lines, and may have 2800`);
+  // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL and survive a power
+  // cut of which a test can choose the moment.
+  assert.ok(all <= 2850, `src has ${all} lines, and may have 2850`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);

@@ -105,10 +105,9 @@ export class Journal {
   async #write(lines: string): Promise<void> {
     if (this.#isTorn) await this.#takeBack();
     const { path, disk, file, ino } = this.#place;
-    const found = await disk.stat(path);
-    if (found.ino !== ino || found.size !== this.#size) {
-      const change = `${this.#size} bytes became ${found.size}`;
-      throw new Error(`it was changed by someone else (${change}); restart to read it anew`);
+    const found = await disk.stat(path).catch(ignore('ENOENT'));
+    if (found?.ino !== ino || found.size !== this.#size) {
+      throw new Error('somebody removed, replaced or changed it: put it back as it was, or restart to read it anew');
     }
     const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
     this.#isTorn = true;

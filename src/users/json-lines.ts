@@ -25,10 +25,11 @@ export interface Contents {
 }
 
 /** @throws TypeError or RangeError if `readUsers` would refuse the line */
-export function lineOf(op: 'insert' | 'update', { id, username, passwordHash, createdAt }: User): string {
-  for (const [name, value] of Object.entries({ id, username, passwordHash, createdAt })) {
-    if (typeof value !== 'string') throw new TypeError(`"${name}" expected a string, got ${describe(value)}`);
+export function lineOf(op: 'insert' | 'update', user: User): string {
+  for (const name of ['id', 'username', 'passwordHash', 'createdAt'] as const) {
+    if (typeof user[name] !== 'string') throw new TypeError(`"${name}" expected a string, got ${describe(user[name])}`);
   }
+  const { id, username, passwordHash, createdAt } = user;
   const line = `${JSON.stringify({ op, id, username, passwordHash, createdAt })}\n`;
   if (Buffer.byteLength(line) > MAX_LINE_BYTES) throw new RangeError(`"user" expected at most ${MAX_LINE_BYTES} bytes`);
   return line;
