@@ -210,6 +210,7 @@ test('a missing page is found in time, however much follows it, at the end of a 
     [`\0${'x\0'.repeat(1 << 20)}x`, false],
     [`\0\n${`${BOB}\n`.repeat(20_000)}`, false],
     [`\0${'x'.repeat((1 << 20) - start.length - 2)}\n\n`, true],
+    [`\0${'x'.repeat((2 << 20) - start.length - 2)}\n\n`, true],
     [`\0${'x'.repeat(1 << 21)}\n\n${BOB}\n`, true],
   ] as const) {
     const path = fileWith(start + tail);
@@ -259,6 +260,11 @@ test('a file is compacted once 1000 lines, and more than there are users, are su
     if (isCompacted) assert.deepEqual(folderOf(path), ['users.jsonl']);
     await withStore(path, (store) => assert.equal(store.find(`${users - 1}`)?.passwordHash, 'new'));
   }
+});
+
+test('empty lines are no superseded ones', async () => {
+  const path = fileWith(worn(1, 999).replaceAll('\n', '\n\n'));
+  await withStore(path, () => assert.equal(read(path).split('\n').length, 2003));
 });
 
 test('a compaction that fails leaves the file as it was, and nothing beside it, until the next opening', async (t) => {
@@ -337,7 +343,8 @@ test('where permissions keep it out it names the file and what to do, and nothin
   child.send('go');
   const refusals = (await outputOf(child)).trimEnd().split('\n');
   for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
-    const pattern = new RegExp(`^AuthError: ${path} cannot be opened: EACCES: .*: mend that, or use another folder$`);
+    const reason = `EACCES: permission denied, open '${path}'`;
+    const pattern = new RegExp(`^AuthError: ${path} cannot be opened: ${reason}: mend that, or use another folder$`);
     assert.match(refusals[index] ?? '', pattern);
   }
   fs.chmodSync(dirname(hidden), 0o700);
@@ -360,7 +367,7 @@ test('a file that somebody removes, replaces, cuts or adds to is not written to,
       fs.linkSync(path, `${path}.kept`);
       change(path);
       const found = content(path);
-      await assert.rejects(store.insert(ann), refusal('ERR_STORE', path), String(change));
+      await assert.rejects(store.insert(ann), refusal('ERR_STORE', path, 'put it back'), String(change));
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });
       fs.renameSync(`${path}.kept`, path);
