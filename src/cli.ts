@@ -77,16 +77,21 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const minPasswordLength = wholeNumber('--min-password-length', flags['min-password-length'], 1, 256);
   const logN = wholeNumber('--scrypt-cost', flags['scrypt-cost'], 1, 20);
   if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
-  const isDatabase = /^postgres(?:ql)?:\/\//.test(flags.users) && URL.canParse(flags.users);
-  if (!isDatabase && flags.users !== 'memory' && flags.users !== 'file') {
-    throw new UsageError('--users expected "memory", "file" or a URL that begins with postgres://');
+  if (!isDatabase(flags.users) && flags.users !== 'memory' && flags.users !== 'file') {
+    const url = 'postgres://user@host/database, with / ? # @ in a password written as %2F %3F %23 %40';
+    throw new UsageError(`--users expected "memory", "file" or ${url}`);
   }
   if (logN < 17) console.error(`latchkey: --scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
   const secretPath = join(flags.data, 'secret');
   const kept = () => attempt(secretPath, () => keptSecret(secretPath), 'use another --data');
   const [secret, secretPlace] = LATCHKEY_SECRET === undefined ? await kept() : [LATCHKEY_SECRET, 'LATCHKEY_SECRET'];
-  await attempt(secretPlace, () => new Jwt({ secret }), 'put there what "latchkey secret" prints');
+  const check = () => {
+    // What other bytes are read as. Any number of secrets would be the same then.
+    if (secret.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
+    return new Jwt({ secret });
+  };
+  await attempt(secretPlace, check, 'put there what "latchkey secret" prints');
   const { users, usersPlace, close } = await openUsers(flags.users, join(flags.data, 'users.jsonl'));
   try {
     const passwords = new PasswordHasher({ logN });
@@ -99,6 +104,13 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
     await close();
     throw error;
   }
+}
+
+function isDatabase(users: string): boolean {
+  if (!/^postgres(?:ql)?:\/\//.test(users) || !URL.canParse(users)) return false;
+  const { pathname, search, hash } = new URL(users);
+  // There a part of the password would be told as the place of the users.
+  return !`${pathname}${search}${hash}`.includes('@');
 }
 
 interface OpenUsers {
@@ -245,11 +257,13 @@ async function attempt<T>(what: string, job: () => T | Promise<T>, remedy: strin
   try {
     return await job();
   } catch (error) {
-    throw new Error(`${what}: ${reasonOf(error)}: ${remedy}`);
+    throw new Error(`${what}: ${reasonOf(error).replace(/\.$/, '')}: ${remedy}`);
   }
 }
 
 function reasonOf(error: unknown): string {
+  // Where a name has several addresses there are several reasons.
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -206,6 +206,10 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve --users mysql://joe@host/db', /--users.*postgres:/],
     ['serve --users postgres:', /--users.*postgres:/],
     ['serve --users postgres://[', /--users.*postgres:/],
+    ['serve --users postgres://joe:1/hidden@host/database', /--users.*%2F/],
+    ['serve --users postgres://joe:1?hidden@host/database', /--users.*%2F/],
+    ['serve --users postgres://joe:1#hidden@host/database', /--users.*%2F/],
+    ['serve --users postgres://joe:/hidden@host/database', /--users.*%2F/],
     ['serve --data=', /--data/],
     ['secret another.token', /argument/],
     ['inspect', /token/],
@@ -226,7 +230,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
   const PEM = '-----BEGIN PUBLIC KEY-----\nTWFya2VyIG1hcmtlciBtYXJrZXI=\n-----END PUBLIC KEY-----\n';
   const GOOD = { LATCHKEY_SECRET: SECRET };
   const REMEDY = /latchkey secret|delete/;
-  const keep = (secret: string) => (cwd: string) => writeFile(join(cwd, 'data/secret'), secret);
+  const keep = (secret: string | Uint8Array) => (cwd: string) => writeFile(join(cwd, 'data/secret'), secret);
   /** Holds the users as another process does. */
   const openUsers = (cwd: string) => JsonFileUserStore.open(join(cwd, 'data/users.jsonl'));
   const damageUsers = async (cwd: string) => {
@@ -249,10 +253,12 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['an empty LATCHKEY_SECRET', '', { LATCHKEY_SECRET: '' }, [/LATCHKEY_SECRET/, REMEDY]],
     ['a PEM in LATCHKEY_SECRET', '', { LATCHKEY_SECRET: PEM }, [/LATCHKEY_SECRET/, /PEM/, REMEDY]],
     ['a short secret file', '--data data', {}, [/data\/secret/, /32 bytes, got 31/, REMEDY], keep(`${SHORT}\n`)],
+    ['a binary secret file', '--data data', {}, [/data\/secret/, /UTF-8/, REMEDY], keep(Buffer.alloc(32, 0x81))],
     ['an empty secret file', '--data data', {}, [/data\/secret/, REMEDY], keep('')],
     ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 2/, /backup/], damageUsers],
     ['a users file in use', '--data data', GOOD, [RegExp(`users\\.jsonl.* ${process.pid}\\b`), /stop/], openUsers],
     ['a missing env file', '--env-file none.env', {}, [/--env-file/, /none\.env/]],
+    ['a folder for an env file', '--env-file data', {}, [/--env-file: .*[^.]: name another file/]],
   ];
   for (const [what, flags, env, words, prepare] of FAILURES) {
     it(`${what} ends the start with one line that says what to do, and changes nothing on disk`, async () => {

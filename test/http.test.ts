@@ -264,6 +264,28 @@ test('requests on one connection are answered in turn, and what was done does no
   });
 });
 
+test('a connection that is reset while its CONNECT waits for an answer harms nobody else', async () => {
+  const [entered, enter] = signal();
+  const [released, release] = signal();
+  const slow = async () => {
+    enter();
+    await released;
+  };
+  const server = await listen(new Router().get('/slow', slow), { port: 0 });
+  try {
+    const socket = connect(server.port, '127.0.0.1');
+    socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\nCONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n');
+    await entered;
+    // Nobody but the server hears of the reset; an error that nobody listens to would end this process.
+    socket.resetAndDestroy();
+    assert.equal((await send(`${server.url}/nowhere`, 'GET')).status, 404);
+    release();
+    assert.equal((await send(`${server.url}/nowhere`, 'GET')).status, 404);
+  } finally {
+    await server.close();
+  }
+});
+
 test('requests that wait on a connection that dies are forgotten with it', async () => {
   const [entered, enter] = signal();
   const [released, release] = signal();

@@ -107,8 +107,11 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
       assert.equal(await store.insert(userNamed('joe')), false);
       assert.equal(await store.update(userNamed('joe', 'new')), true);
       await assert.rejects(openStore(newTable(), other), refusal('ERR_STORE', 'permission denied for schema public'));
-      await pool.query(`REVOKE INSERT ON ${table} FROM ${role}`, []);
-      await assert.rejects(openStore(table, other), refusal('ERR_STORE', `permission denied for table ${table}`));
+      for (const right of ['SELECT', 'INSERT', 'UPDATE']) {
+        await pool.query(`REVOKE ${right} ON ${table} FROM ${role}`, []);
+        await assert.rejects(openStore(table, other), refusal('ERR_STORE', `permission denied for table ${table}`));
+        await pool.query(`GRANT ${right} ON ${table} TO ${role}`, []);
+      }
     } finally {
       await other.end();
       await pool.query(`DROP OWNED BY ${role}`, []);
@@ -120,6 +123,8 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     const others = {
       'id integer PRIMARY KEY': /column "username" .*does not exist/,
       'id text, username text, password_hash text, created_at text': /no unique or exclusion constraint/,
+      'id text PRIMARY KEY, username text, password_hash integer, created_at text': /"password_hash" is of type int/,
+      'id text PRIMARY KEY, username text, password_hash text, created_at timestamptz': /"created_at" is of type time/,
     };
     for (const [columns, reason] of Object.entries(others)) {
       const table = newTable();

@@ -46,6 +46,8 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   };
   server.on('connection', (socket) => {
     inFlight.set(socket, new Set());
+    // Node takes its own listener away at CONNECT, and without one a reset would end the process.
+    socket.on('error', () => socket.destroy());
     socket.on('close', () => inFlight.delete(socket));
   });
   server.on('request', (message, response) => {
@@ -96,6 +98,5 @@ function refuse(socket: Duplex, parserCode?: string): void {
   const text = `${JSON.stringify(body)}\n`;
   const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
   const head = `HTTP/1.1 ${status} ${error}\r\n${type}\r\nContent-Length: ${Buffer.byteLength(text)}`;
-  socket.on('error', () => socket.destroy());
   socket.end(`${head}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy());
 }

@@ -89,6 +89,7 @@ function linesOf(block: Buffer): readonly (string | undefined)[] {
 /** @returns what is wrong with the line, if anything is */
 function readLine(line: string | undefined, lineNumber: number, users: Map<string, User>): string | undefined {
   if (line === undefined) return 'is not UTF-8';
+  if (line.startsWith('\ufeff')) return 'begins with a byte order mark';
   // JSON.parse takes a carriage return for white space, and the file would be one that was edited elsewhere.
   if (line.endsWith('\r')) return 'ends in a carriage return';
   let value: unknown;

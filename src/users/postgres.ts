@@ -44,17 +44,15 @@ export class PostgresUserStore implements UserStore {
 
   /**
    * Makes the table unless it is there; several servers may do so at once.
-   * @throws AuthError ERR_STORE if it is not there afterwards, has other columns, or ids that need not be unique
+   * @throws AuthError ERR_STORE if it is not there afterwards, may not be used, has other columns, or ids that need not
+   *   be unique
    */
   async createTable(): Promise<void> {
     const columns = 'username text NOT NULL, password_hash text NOT NULL, created_at text NOT NULL';
     const create = this.#query(`CREATE TABLE IF NOT EXISTS ${this.#table} (id text PRIMARY KEY, ${columns})`);
     // That may fail although all is well: another server was faster, or this one may use the table but not make it.
     const failure = await create.then(() => undefined, (error: unknown) => error);
-    // Needs all that the other statements need, and does nothing.
-    const nobody = `SELECT ${COLUMNS} FROM ${this.#table} WHERE false`;
-    const probe = this.#query(`INSERT INTO ${this.#table} (${COLUMNS}) ${nobody} ${UNLESS_TAKEN}`);
-    await probe.catch((error: AuthError) => {
+    await this.#probe().catch((error: AuthError) => {
       const isMissing = Object(error.cause).code === '42P01'; // undefined_table
       throw isMissing && failure !== undefined ? failure : error;
     });
@@ -81,6 +79,14 @@ export class PostgresUserStore implements UserStore {
   async update(user: User): Promise<boolean> {
     const change = 'SET username = $2, password_hash = $3, created_at = $4 WHERE id = $1 RETURNING id';
     return (await this.#query(`UPDATE ${this.#table} ${change}`, valuesOf(user))).length > 0;
+  }
+
+  /** Asks for all that the statements above need, and changes nothing. */
+  async #probe(): Promise<void> {
+    const nobody = `SELECT ${Array(4).fill("CAST('' AS text)")} WHERE false`;
+    await this.find('');
+    await this.#query(`INSERT INTO ${this.#table} (${COLUMNS}) ${nobody} ${UNLESS_TAKEN}`);
+    await this.#query(`UPDATE ${this.#table} SET username = username WHERE false`);
   }
 
   async #query(text: string, values: string[] = []): Promise<readonly Row[]> {
