@@ -57,10 +57,9 @@ export async function readUsers(file: DiskFile, path: string): Promise<Contents>
       const end = rest.lastIndexOf('\n', hasHole ? hole : undefined) + 1;
       for (const line of end > 0 ? linesOf(rest.subarray(0, end - 1)) : []) {
         lineNumber += 1;
-        const isMark = line === '' && lineNumber > 1;
-        const problem = isMark ? undefined : readLine(line, lineNumber, users);
+        const problem = readLine(line, lineNumber, users);
         if (problem !== undefined) throw damaged(path, lineNumber, problem);
-        if (!isMark) records += 1;
+        if (line !== '') records += 1;
       }
       completeBytes += end;
       rest = rest.subarray(end);
@@ -88,6 +87,7 @@ function linesOf(block: Buffer): readonly (string | undefined)[] {
 
 /** @returns what is wrong with the line, if anything is */
 function readLine(line: string | undefined, lineNumber: number, users: Map<string, User>): string | undefined {
+  if (line === '' && lineNumber > 1) return undefined;
   if (line === undefined) return 'is not UTF-8';
   if (line.startsWith('\ufeff')) return 'begins with a byte order mark';
   // JSON.parse takes a carriage return for white space, and the file would be one that was edited elsewhere.
