@@ -265,12 +265,7 @@ test('requests on one connection are answered in turn, and what was done does no
 });
 
 test('a connection that is reset while its CONNECT waits for an answer harms nobody else', async () => {
-  const [entered, enter] = signal();
-  const [released, release] = signal();
-  const slow = async () => {
-    enter();
-    await released;
-  };
+  const { slow, entered, release } = slowHandler();
   const server = await listen(new Router().get('/slow', slow), { port: 0 });
   try {
     const socket = connect(server.port, '127.0.0.1');
@@ -287,13 +282,8 @@ test('a connection that is reset while its CONNECT waits for an answer harms nob
 });
 
 test('requests that wait on a connection that dies are forgotten with it', async () => {
-  const [entered, enter] = signal();
-  const [released, release] = signal();
+  const { slow, entered, release } = slowHandler();
   const waiting: WeakRef<object>[] = [];
-  const slow = async () => {
-    enter();
-    await released;
-  };
   const quick = ({ message }: { message: object }) => void waiting.push(new WeakRef(message));
   const server = await listen(new Router().get('/slow', slow).get('/quick', quick), { port: 0 });
   try {
@@ -409,13 +399,7 @@ test('listen checks its options, says where it listens and rejects where it cann
 });
 
 test('close answers what is in flight, refuses what comes, and ends idle connections', async () => {
-  const [entered, enter] = signal();
-  const [released, release] = signal();
-  const slow = async () => {
-    enter();
-    await released;
-    return 'done';
-  };
+  const { slow, entered, release } = slowHandler();
   const server = await listen(new Router().get('/slow', slow).get('/quick', () => 'quick'), { port: 0 });
   const idle = connect(server.port, '127.0.0.1');
   idle.write('GET /quick HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -448,6 +432,18 @@ test('close answers every request that has come on a connection', async () => {
   assert.equal((await answer).match(/HTTP\/1\.1 200 OK/g)?.length, 3);
   await closed;
 });
+
+/** A handler that says when it was entered, and answers once it is released. */
+function slowHandler() {
+  const [entered, enter] = signal();
+  const [released, release] = signal();
+  const slow = async () => {
+    enter();
+    await released;
+    return 'done';
+  };
+  return { slow, entered, release };
+}
 
 /** A promise and what keeps it. */
 function signal(): [promise: Promise<void>, resolve: () => void] {
