@@ -128,7 +128,7 @@ async function openUsers(where: string, path: string): Promise<OpenUsers> {
   if (where !== 'file') return openPostgres(new URL(where));
   const users = await JsonFileUserStore.open(path);
   if (users.discardedBytes > 0) {
-    console.error(`latchkey: ${path}: cut off ${users.discardedBytes} bytes of an unfinished last line`);
+    console.error(`latchkey: ${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
   }
   return { users, usersPlace: `in ${path}`, close: () => users.close() };
 }

@@ -23,7 +23,7 @@ interface Place {
 export class Journal {
   /** What the lines say; kept up to date by whoever appends one. */
   readonly users: Map<string, User>;
-  /** The length of a torn last line that was cut off. */
+  /** The length of a torn last batch that was cut off. */
   readonly discardedBytes: number;
   readonly #place: Place;
   /** Up to where the file is known to be written and synced. */

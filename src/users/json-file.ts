@@ -49,7 +49,7 @@ export class JsonFileUserStore implements UserStore {
     }
   }
 
-  /** How many bytes of a last line, torn by a crash and never answered for, were cut off when the file was opened. */
+  /** How many bytes of a last write, torn by a crash and never answered for, were cut off when the file was opened. */
   get discardedBytes(): number {
     return this.#journal.discardedBytes;
   }
