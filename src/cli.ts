@@ -77,10 +77,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const minPasswordLength = wholeNumber('--min-password-length', flags['min-password-length'], 1, 256);
   const logN = wholeNumber('--scrypt-cost', flags['scrypt-cost'], 1, 20);
   if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
-  if (!isDatabase(flags.users) && flags.users !== 'memory' && flags.users !== 'file') {
-    const url = 'postgres://user@host/database, with / ? # @ in a password written as %2F %3F %23 %40';
-    throw new UsageError(`--users expected "memory", "file" or ${url}`);
-  }
+  const where = whereUsersAre(flags.users);
   if (logN < 17) console.error(`latchkey: --scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
   const secretPath = join(flags.data, 'secret');
@@ -92,7 +89,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
     return new Jwt({ secret });
   };
   await attempt(secretPlace, check, 'put there what "latchkey secret" prints');
-  const { users, usersPlace, close } = await openUsers(flags.users, join(flags.data, 'users.jsonl'));
+  const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'));
   try {
     const passwords = new PasswordHasher({ logN });
     const app = createApp({ secret, users, passwords, lifetimeSeconds, minPasswordLength, onError: logError });
@@ -106,11 +103,18 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   }
 }
 
-function isDatabase(users: string): boolean {
-  if (!/^postgres(?:ql)?:\/\//.test(users) || !URL.canParse(users)) return false;
-  const { pathname, search, hash } = new URL(users);
-  // There a part of the password would be told as the place of the users.
-  return !`${pathname}${search}${hash}`.includes('@');
+type WhereUsersAre = 'memory' | 'file' | URL;
+
+/** @returns where --users says that they are: in memory, in a file or in a PostgreSQL */
+function whereUsersAre(users: string): WhereUsersAre {
+  if (users === 'memory' || users === 'file') return users;
+  if (/^postgres(?:ql)?:\/\//.test(users) && URL.canParse(users)) {
+    const url = new URL(users);
+    // Behind these a part of the password would be told as the place of the users.
+    if (!`${url.pathname}${url.search}${url.hash}`.includes('@')) return url;
+  }
+  const expected = 'postgres://user@host/database, with / ? # @ in a password written as %2F %3F %23 %40';
+  throw new UsageError(`--users expected "memory", "file" or ${expected}`);
 }
 
 interface OpenUsers {
@@ -120,12 +124,11 @@ interface OpenUsers {
   readonly close: () => Promise<void>;
 }
 
-/** @param where memory, file or a URL of PostgreSQL */
-async function openUsers(where: string, path: string): Promise<OpenUsers> {
+async function openUsers(where: WhereUsersAre, path: string): Promise<OpenUsers> {
   if (where === 'memory') {
     return { users: new MemoryUserStore(), usersPlace: 'in memory until it stops', close: async () => undefined };
   }
-  if (where !== 'file') return openPostgres(new URL(where));
+  if (where !== 'file') return openPostgres(where);
   const users = await JsonFileUserStore.open(path);
   if (users.discardedBytes > 0) {
     console.error(`latchkey: ${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);

@@ -260,17 +260,6 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['a missing env file', '--env-file none.env', {}, [/--env-file/, /none\.env/]],
     ['a folder for an env file', '--env-file data', {}, [/--env-file: .*[^.]: name another file/]],
   ];
-  it('a write that a crash has torn is cut off, and that is told once', async () => {
-    const cwd = await emptyFolder();
-    await (await openUsers(cwd)).close();
-    await appendFile(join(cwd, 'data/users.jsonl'), '{"op":');
-    for (const said of ['latchkey: data/users.jsonl: cut off 6 bytes of an unfinished last write\n', '']) {
-      const { child, ended } = await serve('serve --port 0 --data data', { cwd, env: GOOD });
-      child.kill('SIGTERM');
-      assert.equal((await ended).stderr, said);
-    }
-  });
-
   for (const [what, flags, env, words, prepare] of FAILURES) {
     it(`${what} ends the start with one line that says what to do, and changes nothing on disk`, async () => {
       const cwd = await emptyFolder();
@@ -285,6 +274,17 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
       if (held instanceof JsonFileUserStore) await held.close();
     });
   }
+
+  it('a write that a crash has torn is cut off, and that is told once', async () => {
+    const cwd = await emptyFolder();
+    await (await openUsers(cwd)).close();
+    await appendFile(join(cwd, 'data/users.jsonl'), '{"op":');
+    for (const said of ['latchkey: data/users.jsonl: cut off 6 bytes of an unfinished last write\n', '']) {
+      const { child, ended } = await serve('serve --port 0 --data data', { cwd, env: GOOD });
+      child.kill('SIGTERM');
+      assert.equal((await ended).stderr, said);
+    }
+  });
 
   it('--version is that of the package, and the help names every flag on 24 lines of 100 columns', async () => {
     const source = await readFile(join(ROOT, 'src/cli.ts'), 'utf8');

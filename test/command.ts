@@ -28,7 +28,7 @@ export interface Ended {
 type Where = { cwd?: string; env?: Record<string, string>; command?: readonly string[] };
 
 /** A folder that is removed in the end. */
-export const base: string = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
+const base = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
 export const emptyFolder = (): Promise<string> => mkdtemp(join(base, 'folder-'));
 const children = new Set<ChildProcess>();
 

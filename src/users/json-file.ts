@@ -5,7 +5,7 @@ import { AuthError, text } from '../errors.ts';
 import { makeFolder } from './disk.ts';
 import { lockFile } from './file-lock.ts';
 import { Journal } from './journal.ts';
-import { lineOf } from './json-lines.ts';
+import { copyOf, lineOf } from './json-lines.ts';
 import type { User, UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
@@ -99,9 +99,4 @@ export class JsonFileUserStore implements UserStore {
     }
     this.#journal.users.set(user.id, user);
   }
-}
-
-/** The caller's own object may change while it is written, and what `find` answers may not. */
-function copyOf({ id, username, passwordHash, createdAt }: User): User {
-  return Object.freeze({ id, username, passwordHash, createdAt });
 }

@@ -24,6 +24,11 @@ export interface Contents {
   readonly tornBytes: number;
 }
 
+/** What is kept of a user: neither the caller's own object, nor one that whoever finds it could change. */
+export function copyOf({ id, username, passwordHash, createdAt }: User): User {
+  return Object.freeze({ id, username, passwordHash, createdAt });
+}
+
 /** @throws TypeError or RangeError if `readUsers` would refuse the line */
 export function lineOf(op: 'insert' | 'update', user: User): string {
   for (const name of ['id', 'username', 'passwordHash', 'createdAt'] as const) {
@@ -115,7 +120,7 @@ function readRecord(record: { [Name in keyof User | 'op']?: unknown }, users: Ma
   if (!isKnown || !isNamed || typeof passwordHash !== 'string' || typeof createdAt !== 'string') return 'is no user';
   if (op === 'insert' && users.has(id)) return 'inserts a user that is there already';
   if (op === 'update' && !users.has(id)) return 'updates a user that is not there';
-  users.set(id, Object.freeze({ id, username, passwordHash, createdAt }));
+  users.set(id, copyOf({ id, username, passwordHash, createdAt }));
   return undefined;
 }
 
