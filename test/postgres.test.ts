@@ -32,6 +32,22 @@ const poolAt = (connectionString: string, max = 10): Pool => {
 const { TEST_POSTGRES_URL: url, TEST_POSTGRES_CTL: control } = process.env;
 const skip = url === undefined && 'TEST_POSTGRES_URL names no database; .ci/with-postgres starts one';
 
+/** A database of its own for a suite, as long as that lasts. @returns its name and URL, and a pool of the other one */
+function ownDatabase(): { name: string; database: URL; admin: Pool } {
+  const name = `latchkey_test_${randomBytes(6).toString('hex')}`;
+  const database = new URL(url ?? 'postgres://');
+  const admin = poolAt(database.href, 1);
+  database.pathname = `/${name}`;
+  before(async () => {
+    await admin.query(`CREATE DATABASE ${name}`, []);
+  });
+  after(async () => {
+    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`, []);
+    await admin.end();
+  });
+  return { name, database, admin };
+}
+
 test('a client without query, an unknown option and what is no table name are refused', () => {
   const client: PgClient = { query: async () => ({ rows: [] }) };
   for (const bad of [undefined, null, {}, { query: 1 }, 'postgres://'] as never[]) {
@@ -47,10 +63,7 @@ test('a client without query, an unknown option and what is no table name are re
 });
 
 describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
-  const name = `latchkey_test_${randomBytes(6).toString('hex')}`;
-  const database = new URL(url ?? 'postgres://');
-  const admin = poolAt(database.href);
-  database.pathname = `/${name}`;
+  const { name, database } = ownDatabase();
   const pool = poolAt(database.href);
   let tables = 0;
   const newTable = () => `users_${(tables += 1)}`;
@@ -60,14 +73,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     return store;
   };
 
-  before(async () => {
-    await admin.query(`CREATE DATABASE ${name}`, []);
-  });
-  after(async () => {
-    await pool.end();
-    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`, []);
-    await admin.end();
-  });
+  after(() => pool.end());
 
   testUserStore('PostgresUserStore', {
     open: () => openStore(newTable()),
@@ -159,16 +165,12 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
 });
 
 describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () => {
-  const name = `latchkey_test_${randomBytes(6).toString('hex')}`;
-  const database = new URL(url ?? 'postgres://');
-  const admin = poolAt(database.href, 1);
-  database.pathname = `/${name}`;
+  const { name, database, admin } = ownDatabase();
   const args = `serve --port 0 --scrypt-cost 1 --users ${database}`;
   const password = 'a password';
   let where: { cwd: string; env: Record<string, string>; command: string[] };
 
   before(async () => {
-    await admin.query(`CREATE DATABASE ${name}`, []);
     // A clone in which somebody has installed pg.
     const cwd = await emptyFolder();
     cpSync(join(ROOT, 'src'), join(cwd, 'src'), { recursive: true });
@@ -178,11 +180,6 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     symlinkSync(join(ROOT, 'node_modules/@types'), join(cwd, 'node_modules/@types'));
     where = { cwd, env: { LATCHKEY_SECRET: SECRET }, command: commandIn(cwd) };
   });
-  after(async () => {
-    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`, []);
-    await admin.end();
-  });
-
   const post = (server: string, path: string, username: string) =>
     send(`${server}${path}`, 'POST', { username, password });
   const hello = (server: string, token: string) =>

@@ -6,13 +6,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Journal } from '../src/users/journal.ts';
 import { HEADER_LINE, lineOf } from '../src/users/json-lines.ts';
-import { PowerDisk, type Image } from './power-disk.ts';
+import { PowerDisk, type Cuts, type Image } from './power-disk.ts';
 import { userNamed } from './store-support.ts';
 
 const PATH = '/users/users.jsonl';
 
-/** Where a write may be torn. */
-type Cuts = (length: number) => Iterable<number>;
 const atEveryByte: Cuts = (length) => Array(length).keys();
 const atSomeBytes: Cuts = (length) => [0, 1, length >> 1, length - 1];
 

@@ -11,6 +11,9 @@ const SECTOR = 32;
 /** What a disk holds: the contents of files by their paths. */
 export type Image = ReadonlyMap<string, Buffer>;
 
+/** Where a write of so many bytes may be torn. */
+export type Cuts = (length: number) => Iterable<number>;
+
 interface Inode {
   readonly ino: number;
   /** What was synced, and each state since then. */
@@ -20,8 +23,8 @@ interface Inode {
 type Names = ReadonlyMap<string, Inode>;
 
 export class PowerDisk implements Disk {
-  /** Called before each operation, by its name; what it throws is what the operation fails with. */
-  before: (operation: string) => void = () => undefined;
+  /** Called before each operation; what it throws is what the operation fails with. */
+  before: () => void = () => undefined;
   /** The names as they were synced, and after each change since then. */
   #names: [synced: Names, ...unsynced: Names[]];
   #inodes = 0;
@@ -30,18 +33,13 @@ export class PowerDisk implements Disk {
     this.#names = [new Map([...image].map(([path, bytes]) => [path, this.#inode(bytes)]))];
   }
 
-  /** What may be on the disk if the power goes now. @param cuts where a write of so many bytes may be torn */
-  *images(cuts: (length: number) => Iterable<number>): Generator<Image> {
+  /** What may be on the disk if the power goes now. */
+  *images(cuts: Cuts): Generator<Image> {
     for (const names of this.#names) yield* product([...names], cuts);
   }
 
-  /** What the system shows as long as the power is there. */
-  get content(): Image {
-    return new Map([...this.#now].map(([path, inode]) => [path, last(inode.states)]));
-  }
-
   async open(path: string, flags: string): Promise<DiskFile> {
-    this.before('open');
+    this.before();
     const found = this.#now.get(path);
     if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)));
     if (found !== undefined && flags.includes('x')) throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
@@ -51,18 +49,18 @@ export class PowerDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    this.before('rename');
+    this.before();
     const inode = this.#existing(from);
     this.#rename((names) => names.delete(from) && names.set(to, inode));
   }
 
   async rm(path: string): Promise<void> {
-    this.before('rm');
+    this.before();
     if (this.#now.has(path)) this.#rename((names) => names.delete(path));
   }
 
   async stat(path: string): Promise<{ ino: number; size: number }> {
-    this.before('stat');
+    this.before();
     const { ino, states } = this.#existing(path);
     return { ino, size: last(states).length };
   }
@@ -76,7 +74,7 @@ export class PowerDisk implements Disk {
       }),
       writeFile: async (bytes) => {
         try {
-          this.before('write');
+          this.before();
         } catch (error) {
           // The write ends short.
           states.push(Buffer.concat([last(states), bytes.subarray(0, bytes.length / 2)]));
@@ -85,22 +83,22 @@ export class PowerDisk implements Disk {
         states.push(Buffer.concat([last(states), bytes]));
       },
       truncate: async (length) => {
-        this.before('truncate');
+        this.before();
         states.push(last(states).subarray(0, length));
       },
       datasync: async () => {
-        this.before('datasync');
+        this.before();
         states.splice(0, states.length, last(states));
       },
       // Of what is opened here only folders are synced this way.
       sync: async () => {
-        this.before('sync');
+        this.before();
         for (const name of this.#now.keys()) if (dirname(name) !== path) throw new Error(`${path} is not its folder`);
         this.#names = [this.#now];
       },
       stat: async () => ({ ...status, size: last(states).length }),
-      chmod: async () => this.before('chmod'),
-      chown: async () => this.before('chown'),
+      chmod: async () => this.before(),
+      chown: async () => this.before(),
       close: async () => undefined,
     };
   }
@@ -127,14 +125,14 @@ export class PowerDisk implements Disk {
 }
 
 /** Every state of each file with every state of the others. */
-function* product(entries: [string, Inode][], cuts: (length: number) => Iterable<number>): Generator<Image> {
+function* product(entries: [string, Inode][], cuts: Cuts): Generator<Image> {
   const [first, ...others] = entries;
   if (first === undefined) return yield new Map();
   const contents = [...contentsOf(first[1], cuts)];
   for (const image of product(others, cuts)) for (const bytes of contents) yield new Map([[first[0], bytes], ...image]);
 }
 
-function* contentsOf({ states }: Inode, cuts: (length: number) => Iterable<number>): Generator<Buffer> {
+function* contentsOf({ states }: Inode, cuts: Cuts): Generator<Buffer> {
   yield states[0];
   for (const [index, state] of states.slice(1).entries()) {
     const { length } = states[index] ?? state;
