@@ -24,7 +24,7 @@ export function createApp(options: AppOptions): Router {
   const auth = new JwtAuth<User>({ ...pickOptions<Hooks>(own, HOOK_CHECKS), ...accounts.handlers });
   const app = new Router(pickOptions(own, ROUTER_OPTION_CHECKS));
   app.post('/signup', async (request) => {
-    await accounts.signup(await request.json().catch(refuseSignup));
+    await accounts.signup(await request.json().catch(refuseSignup), request);
     return { Status: 'Success', result: 'User created' };
   });
   const greet = auth.required((_request, user) => ({ Status: 'Success', result: `Hello ${user.username}` }));

@@ -3,19 +3,24 @@
  * The command. The only file that touches the process: its arguments, its environment, its console and its signals.
  * Exit codes: 0 done, 1 it could not be done, 2 it was not asked for rightly.
  */
-import { randomUUID } from 'node:crypto';
-import { chmod, link, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { subscribe } from 'node:diagnostics_channel';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { ParseArgsConfig } from 'node:util';
 import { createApp } from './app.ts';
+import { oneOf, readArguments, UsageError, wholeNumber, type Arguments } from './arguments.ts';
 import { PasswordHasher } from './auth/password-hasher.ts';
-import { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';
+import { generateSecret, Jwt } from './crypto/jwt.ts';
 import { AuthError } from './errors.ts';
-import { listen, type Server } from './http/server.ts';
-import { ignore, makeFolder, syncFolder } from './users/disk.ts';
+import { EVENTS } from './events.ts';
+import { listen, type Server, type TlsOptions } from './http/server.ts';
+import { tellOf } from './inspect.ts';
+import { keptSecret } from './secret-file.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
-import { PostgresUserStore, type PgClient } from './users/postgres.ts';
+import { openPool } from './users/pg-pool.ts';
+import { PostgresUserStore } from './users/postgres.ts';
 import type { UserStore } from './users/store.ts';
 
 const MANIFEST = new URL('../package.json', import.meta.url);
@@ -38,6 +43,12 @@ const SERVE_HELP = `Usage: latchkey serve [options]
   --lifetime <seconds>         of a token, 1 to 1000000000 (default 3000)
   --min-password-length <n>    in characters, 1 to 256 (default 8)
   --scrypt-cost <log2 N>       1 to 20; each step doubles time and memory (default 17)
+  --throttle on|off            whether wrong passwords and signups have to wait (default on)
+  --trust-proxy <n>            proxies in front that add to X-Forwarded-For, 0 to 100 (default 0)
+  --max-connections <n>        at once, 1 to 1000000 (default 1000000)
+  --tls-cert <file>            serve HTTPS with this certificate, in PEM; read again at SIGHUP
+  --tls-key <file>             its private key, in PEM
+  --log none|json              what happens, a line each on stderr (default none)
   --env-file <file>            read environment variables from a file
 
 The secret is LATCHKEY_SECRET, or <data>/secret, which is made on the first start.`;
@@ -51,10 +62,13 @@ const SERVE_FLAGS = {
   'lifetime': { type: 'string', default: '3000' },
   'min-password-length': { type: 'string', default: '8' },
   'scrypt-cost': { type: 'string', default: '17' },
+  'throttle': { type: 'string', default: 'on' },
+  'trust-proxy': { type: 'string', default: '0' },
+  'max-connections': { type: 'string', default: '1000000' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'log': { type: 'string', default: 'none' },
 } as const satisfies ParseArgsConfig['options'];
-
-/** It was not asked for rightly. */
-class UsageError extends Error {}
 
 async function main([command, ...args]: string[]): Promise<void> {
   const isHelp = [command, ...args].some((arg) => arg === '--help' || arg === '-h') || command === 'help';
@@ -76,31 +90,61 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const lifetimeSeconds = wholeNumber('--lifetime', flags.lifetime, 1, 1_000_000_000);
   const minPasswordLength = wholeNumber('--min-password-length', flags['min-password-length'], 1, 256);
   const logN = wholeNumber('--scrypt-cost', flags['scrypt-cost'], 1, 20);
+  const trustProxy = wholeNumber('--trust-proxy', flags['trust-proxy'], 0, 100);
+  const maxConnections = wholeNumber('--max-connections', flags['max-connections'], 1, 1_000_000);
+  const limits = oneOf('--throttle', flags.throttle, ['on', 'off']) === 'on' ? {} : false;
+  const onError = oneOf('--log', flags.log, ['none', 'json']) === 'json' ? logAsJson() : logError;
   if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
   const where = whereUsersAre(flags.users);
+  const tls = await readTls(flags);
   if (logN < 17) console.error(`latchkey: --scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
-  const secretPath = join(flags.data, 'secret');
-  const kept = () => attempt(secretPath, () => keptSecret(secretPath), 'use another --data');
-  const [secret, secretPlace] = LATCHKEY_SECRET === undefined ? await kept() : [LATCHKEY_SECRET, 'LATCHKEY_SECRET'];
-  const check = () => {
-    // What other bytes are read as. Any number of secrets would be the same then.
-    if (secret.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
-    return new Jwt({ secret });
-  };
-  await attempt(secretPlace, check, 'put there what "latchkey secret" prints');
-  const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'));
+  const { secret, secretPlace } = await readSecret(join(flags.data, 'secret'), LATCHKEY_SECRET);
+  const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'), onError);
   try {
     const passwords = new PasswordHasher({ logN });
-    const app = createApp({ secret, users, passwords, lifetimeSeconds, minPasswordLength, onError: logError });
-    const server = await attempt('cannot listen', () => listen(app, { host, port }), 'use another --port or --host');
+    const rules = { lifetimeSeconds, minPasswordLength, limits, trustProxy };
+    const app = createApp({ secret, users, passwords, ...rules, onError });
+    const start = () => listen(app, { host, port, maxConnections, ...(tls && { tls }) });
+    const server = await attempt('cannot listen', start, 'use another --port or --host');
     stopOnSignal(server, close);
+    if (tls !== undefined) renewTlsOnSignal(server, () => readTls(flags));
+    else if (!/^http:\/\/(127\.|\[::1\])/.test(server.url)) {
+      console.error('latchkey: plain HTTP shows passwords to the network: use --tls-cert, or a TLS proxy before it');
+    }
     console.log(`latchkey listens on ${server.url}, users ${usersPlace}, secret in ${secretPlace}. Try it:\n`);
     console.log(tryOut(server.url, minPasswordLength));
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** @returns the secret, of at least 32 bytes of text, and how to call the place where it stands */
+async function readSecret(path: string, variable?: string): Promise<{ secret: string; secretPlace: string }> {
+  const kept = () => attempt(path, () => keptSecret(path), 'use another --data');
+  const { secret, isNew } = variable === undefined ? await kept() : { secret: variable, isNew: false };
+  const secretPlace = variable === undefined ? path : 'LATCHKEY_SECRET';
+  const check = () => {
+    // What other bytes are read as. Any number of secrets would be the same then.
+    if (secret.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
+    return new Jwt({ secret });
+  };
+  await attempt(secretPlace, check, 'put there what "latchkey secret" prints');
+  return { secret, secretPlace: isNew ? `${secretPlace} (made now, mode 0600)` : secretPlace };
+}
+
+/** @returns certificate and key, if they are asked for, once they are seen to fit */
+async function readTls(flags: { 'tls-cert'?: string; 'tls-key'?: string }): Promise<TlsOptions | undefined> {
+  const { 'tls-cert': certPath, 'tls-key': keyPath } = flags;
+  if (certPath === undefined && keyPath === undefined) return undefined;
+  if (!certPath || !keyPath) throw new UsageError('--tls-cert and --tls-key expected a file each');
+  const read = async () => {
+    const tls = { cert: await readFile(certPath), key: await readFile(keyPath) };
+    createSecureContext(tls);
+    return tls;
+  };
+  return attempt('--tls-cert, --tls-key', read, 'name a certificate and its key, in PEM');
 }
 
 type WhereUsersAre = 'memory' | 'file' | URL;
@@ -124,11 +168,13 @@ interface OpenUsers {
   readonly close: () => Promise<void>;
 }
 
-async function openUsers(where: WhereUsersAre, path: string): Promise<OpenUsers> {
+type OnError = (error: unknown) => void;
+
+async function openUsers(where: WhereUsersAre, path: string, onError: OnError): Promise<OpenUsers> {
   if (where === 'memory') {
     return { users: new MemoryUserStore(), usersPlace: 'in memory until it stops', close: async () => undefined };
   }
-  if (where !== 'file') return openPostgres(where);
+  if (where !== 'file') return openPostgres(where, onError);
   const users = await JsonFileUserStore.open(path);
   if (users.discardedBytes > 0) {
     console.error(`latchkey: ${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
@@ -136,92 +182,19 @@ async function openUsers(where: WhereUsersAre, path: string): Promise<OpenUsers>
   return { users, usersPlace: `in ${path}`, close: () => users.close() };
 }
 
-/** The package pg is no dependency: it is loaded here, from beside this one, and only if it is needed. */
-async function openPostgres(url: URL): Promise<OpenUsers> {
-  const load: Promise<PgPackage> = import('pg' as string);
-  const { default: pg } = await load.catch(() => {
-    throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
-  });
-  // A database that does not answer keeps nobody waiting, nor does a statement go on that nobody waits for any more.
-  const limits = { connectionTimeoutMillis: 3_000, query_timeout: 3_000, statement_timeout: 3_000 };
-  // Idle connections do not keep the process alive.
-  const pool = new pg.Pool({ allowExitOnIdle: true, ...limits, connectionString: url.href });
-  // A connection broke while nobody used it. The next query gets another one.
-  pool.on('error', logError);
-  const users = new PostgresUserStore(pool);
+async function openPostgres(url: URL, onError: OnError): Promise<OpenUsers> {
   // Without the name and the password.
   const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
+  const pool = await openPool(url, onError);
+  const users = new PostgresUserStore(pool);
   const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
   await attempt(`users ${usersPlace}`, createTable, 'mend that, or use another --users');
   return { users, usersPlace, close: () => pool.end() };
 }
 
-/** As much of the package pg as is used. */
-interface PgPackage {
-  readonly default: { readonly Pool: new (options: object) => PgPool };
-}
-
-interface PgPool extends PgClient {
-  on(event: 'error', listener: (error: unknown) => void): void;
-  end(): Promise<void>;
-}
-
 async function inspect([token, ...others]: string[]): Promise<void> {
   if (token === undefined || others.length > 0) throw new UsageError('inspect expected one token');
-  const { header, claims } = await attempt('no token', () => decodeUnverified(token), 'pass a whole token alone');
-  // A token can say anything, to a terminal too: what is invisible is written as an escape.
-  const escape = (hidden: string) => `\\u{${hidden.codePointAt(0)?.toString(16)}}`;
-  const show = (value: object) => JSON.stringify(value, null, 2).replace(/[^\P{C}\n]/gu, escape);
-  console.log(`header ${show(header)}\nclaims ${show(claims)}`);
-  for (const [name, value] of Object.entries(claims)) {
-    const isTime = ['exp', 'iat', 'nbf'].includes(name) && typeof value === 'number' && Math.abs(value) <= 8.64e12;
-    if (isTime) console.log(`${name} is ${new Date(value * 1000).toISOString()}`);
-  }
-  console.log('The signature was not checked: anybody may have written this.');
-}
-
-type Arguments<Config extends ParseArgsConfig> = ReturnType<typeof parseArgs<Config>>;
-
-function readArguments<const Config extends ParseArgsConfig>(config: Config): Arguments<Config> {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    // An argument is not repeated: it may be a token.
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError('too many arguments; npm wants -- first');
-    throw new UsageError(message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, ''));
-  }
-}
-
-function wholeNumber(name: string, value: string, min: number, max: number): number {
-  const number = Number(value);
-  if (/^\d+$/.test(value) && number >= min && number <= max) return number;
-  throw new UsageError(`${name} expected a whole number from ${min} to ${max}, got ${JSON.stringify(value)}`);
-}
-
-/** @returns the secret in a file, which is made on the first start, and how to call the place where it stands */
-async function keptSecret(path: string): Promise<[secret: string, place: string]> {
-  const isNew = await makeSecret(path);
-  return [(await readFile(path, 'utf8')).replace(/\r?\n$/, ''), isNew ? `${path} (made now, mode 0600)` : path];
-}
-
-/**
- * Makes the file of the secret, unless there is one. It gets its name only once it is whole and on disk, and of two
- * processes that make one at the same time one wins.
- */
-async function makeSecret(path: string): Promise<boolean> {
-  if (await stat(path).catch(ignore('ENOENT'))) return false;
-  await makeFolder(dirname(path));
-  const draft = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(draft, `${generateSecret()}\n`, { flag: 'wx', mode: 0o600, flush: true });
-    await chmod(draft, 0o600); // whatever the umask
-    await link(draft, path).catch(ignore('EEXIST'));
-  } finally {
-    await rm(draft, { force: true });
-  }
-  await syncFolder(dirname(path));
-  return true;
+  console.log(await attempt('no token', () => tellOf(token), 'pass a whole token alone'));
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
@@ -234,8 +207,23 @@ function stopOnSignal(server: Server, closeUsers: () => Promise<void>): void {
     stoppedAt = performance.now();
     await server.close();
     await closeUsers();
+    // Lines that nobody reads would keep the process from ending by itself.
+    setTimeout(() => process.exit(), 1_000).unref();
   };
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => void stop().catch(fail));
+}
+
+/** Connections to come get the new certificate; where there is none that fits, the old one goes on. */
+function renewTlsOnSignal(server: Server, read: () => Promise<TlsOptions | undefined>): void {
+  process.on('SIGHUP', async () => {
+    try {
+      const tls = await read();
+      if (tls !== undefined) server.renewTls(tls);
+      say('latchkey: read the certificate again');
+    } catch (error) {
+      say(`latchkey: the old certificate goes on: ${reasonOf(error)}`);
+    }
+  });
 }
 
 /** Four lines to paste into a shell. */
@@ -248,11 +236,30 @@ function tryOut(url: string, minPasswordLength: number): string {
   curl -i ${url}/hello`;
 }
 
+/** Lines that nobody reads are dropped, not piled up in memory. */
+function say(line: string): void {
+  if (process.stderr.writableLength < 2 ** 20) console.error(line);
+}
+
 /** One line for what became a 5xx. */
 function logError(error: unknown): void {
+  say(`latchkey: ${detailOf(error).replace(/\s*[\r\n]\s*/g, ' | ')}`);
+}
+
+/** Logs what happens, and answers what does the same for errors. */
+function logAsJson(): OnError {
+  const log = (event: string, fields: object) => {
+    const line = JSON.stringify({ time: new Date().toISOString(), event, ...fields });
+    // In ASCII nothing ends a line, or steers the terminal that shows it.
+    say(line.replace(/[^ -~]/g, (hidden) => `\\u${hidden.charCodeAt(0).toString(16).padStart(4, '0')}`));
+  };
+  for (const [event, { name }] of Object.entries(EVENTS)) subscribe(name, (message) => log(event, Object(message)));
+  return (error) => log('error', { detail: detailOf(error) });
+}
+
+function detailOf(error: unknown): string {
   const reason = error instanceof AuthError && error.cause instanceof Error ? error.cause : error;
-  const text = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
-  console.error(`latchkey: ${text.replace(/\s*[\r\n]\s*/g, ' | ')}`);
+  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
 }
 
 /** Does a job. Should it fail, the message tells of what, why, and what to do about it. */

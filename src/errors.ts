@@ -52,7 +52,9 @@ export const ERRORS = {
   ERR_BODY_TOO_LARGE: [413, 'Content Too Large', 'The body is too large'],
   ERR_URL_TOO_LONG: [414, 'URI Too Long', 'The request target is too long'],
   ERR_CONTENT_TYPE: [415, 'Unsupported Media Type', 'The body must be application/json in UTF-8'],
+  ERR_THROTTLED: [429, 'Too Many Requests', 'Too many attempts, try again later'],
   ERR_HEADERS_TOO_LARGE: [431, 'Request Header Fields Too Large', 'The request header is too large'],
+  ERR_ABORTED: [499, 'Client Closed Request', 'The client went away before it was answered'],
 
   // The server cannot do it now, or at all.
   ERR_INTERNAL: [500, 'Internal Server Error', 'The server failed to answer this request'],

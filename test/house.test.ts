@@ -34,12 +34,18 @@ const roomOf = (path: string) => path.split('/').slice(1, 2).join();
 const DIRECTIONS: Record<string, readonly string[]> = {
   'crypto': ['errors.ts'],
   'users': ['errors.ts'],
-  'http': ['errors.ts'],
-  'auth': ['crypto', 'users', 'errors.ts'],
+  'http': ['errors.ts', 'events.ts'],
+  'auth': ['crypto', 'users', 'errors.ts', 'events.ts'],
   'app.ts': ['auth', 'users', 'http', 'errors.ts'],
-  'cli.ts': ['app.ts', 'auth', 'crypto', 'users', 'http', 'errors.ts'],
+  'secret-file.ts': ['crypto', 'users'],
+  'cli.ts': [
+    'app.ts', 'arguments.ts', 'inspect.ts', 'secret-file.ts', 'auth', 'crypto', 'users', 'http', 'errors.ts', 'events.ts',
+  ],
   'index.ts': ['app.ts', 'auth', 'crypto', 'users', 'http', 'errors.ts'],
+  'arguments.ts': [],
+  'inspect.ts': ['crypto'],
   'errors.ts': [],
+  'events.ts': [],
 };
 
 test('every import goes in the direction of the plan', () => {
@@ -89,7 +95,7 @@ test('no file imports the front door, and no imports go in a circle', () => {
 test('nothing is imported at run time but modules of Node, by their full name', () => {
   for (const file of files) {
     // Who keeps users in PostgreSQL installs pg; only the command loads it, and only then.
-    const isOurs = (name: string) => name.startsWith('src/') || (file === 'src/cli.ts' && name === 'pg');
+    const isOurs = (name: string) => name.startsWith('src/') || (file === 'src/users/pg-pool.ts' && name === 'pg');
     for (const imported of importsOf(file).filter((name) => !isOurs(name))) {
       assert.match(imported, /^node:/, file);
       assert.ok(builtinModules.includes(imported.slice(5)) || imported === 'node:test', `${file} imports ${imported}`);
@@ -99,7 +105,9 @@ test('nothing is imported at run time but modules of Node, by their full name', 
 
 test('only the command touches the console, the arguments, the environment and signals', () => {
   for (const file of files.filter((name) => name !== 'src/cli.ts')) {
-    assert.ok(!/\bconsole\b|\bprocess\.|\bargv\b|\benv\b/.test(codeOf(file)), file);
+    // How many threads libuv has, nobody else can tell.
+    const code = codeOf(file).replace("env['UV_THREADPOOL_SIZE']", '').replace("import { env } from 'node:process'", '');
+    assert.ok(!/\bconsole\b|\bprocess\.|\bargv\b|\benv\b/.test(code), file);
   }
   assert.match(read('src/cli.ts'), /console\.log/);
 });
@@ -118,8 +126,8 @@ test('the house stays within its budgets of lines', () => {
   const all = total(files);
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
   // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL and survive a power
-  // cut of which a test can choose the moment.
-  assert.ok(all <= 2850, `src has ${all} lines, and may have 2850`);
+  // cut of which a test can choose the moment; 2,850 until it was to hold under attack: a throttle, TLS, a log.
+  assert.ok(all <= 3350, `src has ${all} lines, and may have 3350`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);

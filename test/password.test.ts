@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { scryptSync } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../src/auth/password-hasher.ts';
@@ -15,6 +16,11 @@ import { cheapPasswords, pathOf } from './support.ts';
 const hasher = cheapPasswords();
 const zeros = (length: number) => base64(new Uint8Array(length));
 const phc = (cost: string, salt = zeros(16), key = zeros(32)) => `$scrypt$${cost}$${salt}$${key}`;
+
+function aborter() {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}
 
 /** What a promise comes to: its value, or the code of the AuthError. */
 const outcome = (promise: Promise<unknown>) => promise.catch((error) => verdictOf(() => assert.fail(error as Error)));
@@ -287,7 +293,8 @@ test('an option of the wrong kind, out of bounds or of an unknown name is refuse
 });
 
 test('so many scrypt runs at once and no more, first come first served', async () => {
-  for (const [options, most] of [[{ maxConcurrent: 1 }, 1], [{ maxConcurrent: 2 }, 2], [{}, 3]] as const) {
+  const usual = Math.min(availableParallelism(), 3);
+  for (const [options, most] of [[{ maxConcurrent: 1 }, 1], [{ maxConcurrent: 2 }, 2], [{}, usual]] as const) {
     const own = new PasswordHasher({ logN: 1, maxQueued: 20, ...options });
     const passwords = Array.from({ length: 12 }, (_, n) => `password ${n}`);
     for (let round = 0; round < 3; round += 1) {
@@ -307,15 +314,14 @@ test('past the queue it is ERR_BUSY at once, without work; success and failure a
   for (const [options, room] of [
     [{ maxConcurrent: 1, maxQueued: 0 }, 1],
     [{ maxConcurrent: 2, maxQueued: 3 }, 5],
-    [{ maxConcurrent: 1 }, 9],
-    [{}, 27],
+    [{ maxConcurrent: 1, maxQueued: 30 }, 31],
   ] as const) {
     const own = new PasswordHasher({ logN: 1, ...options });
     for (const [password, expected] of [['x', room], ['\ud800', 0], ['y', room]] as const) {
       const order: string[] = [];
       const runs = await callsOf('scrypt', () => {
         const taken = Array.from({ length: room }, () => outcome(own.hash(password)).then(() => order.push('taken')));
-        const busy = [own.hash('z'), own.verify('z', undefined)].map((job) => {
+        const busy = [own.hash('z'), own.hash('z')].map((job) => {
           const isBusy = { code: 'ERR_BUSY', status: 503, headers: { 'Retry-After': '5' } };
           return assert.rejects(job, isBusy).then(() => order.push('busy'));
         });
@@ -329,6 +335,74 @@ test('past the queue it is ERR_BUSY at once, without work; success and failure a
 });
 
 const isLinux = process.platform === 'linux';
+test('without maxQueued as many wait as begin within a few seconds, whatever the cost', async () => {
+  const rows = [[{}, 8], [{ logN: 18 }, 4], [{ logN: 16, r: 16, p: 2 }, 4], [{ logN: 20 }, 1], [{ logN: 1 }, 1000]];
+  for (const [cost, places] of rows as [PasswordHasherOptions, number][]) {
+    for (const maxConcurrent of [1, 3]) {
+      const own = new PasswordHasher({ maxConcurrent, ...cost });
+      const { signal, abort } = aborter();
+      // They are refused, but not before this turn ends: until then they run.
+      const running = Array.from({ length: maxConcurrent }, () => outcome(own.hash('\ud800')));
+      const waiting = Array.from({ length: places * maxConcurrent }, () => outcome(own.hash('x', signal)));
+      const refused = outcome(own.hash('x', signal));
+      abort();
+      assert.deepEqual(new Set(await Promise.all(running)), new Set(['ERR_PASSWORD_INVALID']));
+      assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['ERR_ABORTED']));
+      assert.equal(await refused, 'ERR_BUSY');
+    }
+  }
+});
+
+test('whoever gives up while waiting frees the place, does no work, and the order of the others stays', async () => {
+  const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 3 });
+  const { signal, abort } = aborter();
+  const runs = await callsOf('scrypt', async () => {
+    const first = own.hash('first', signal);
+    const left = [own.hash('left', signal), own.verify('left', undefined, signal)].map(outcome);
+    const stayed = own.hash('stayed');
+    abort();
+    const late = [own.hash('late'), own.hash('later')];
+    const tooLate = [own.hash('x', signal), own.verify('x', undefined, signal), own.hash('x')].map(outcome);
+    assert.deepEqual(await Promise.all(left), ['ERR_ABORTED', 'ERR_ABORTED']);
+    assert.deepEqual(await Promise.all(tooLate), ['ERR_ABORTED', 'ERR_ABORTED', 'ERR_BUSY']);
+    await Promise.all([first, stayed, ...late]);
+  });
+  assert.deepEqual(runs.map(([password]) => password), ['first', 'stayed', 'late', 'later']);
+  assert.match(await own.hash('and after that'), /^\$scrypt/);
+});
+
+test('neither logins nor signups can take all places from the other', async () => {
+  const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 4 });
+  const rows: [one: (password: string) => Promise<unknown>, other: (password: string) => Promise<unknown>][] = [
+    [(password) => own.verify(password, undefined), (password) => own.hash(password)],
+    [(password) => own.hash(password), (password) => own.verify(password, undefined)],
+  ];
+  for (const [flood, other] of rows) {
+    const runs = await callsOf('scrypt', async () => {
+      const flooding = ['1', '2', '3', '4', '5', '6'].map((password) => outcome(flood(password)));
+      const others = ['a', 'b', 'c'].map((password) => outcome(other(password)));
+      const late = outcome(flood('7'));
+      const verdicts = (await Promise.all([...flooding, ...others, late])).map((it) => it === 'ERR_BUSY');
+      // 6 finds no place, 5 and 4 give theirs to a and b, and half of the places is all that c's kind may take.
+      assert.deepEqual(verdicts, [false, false, false, true, true, true, false, false, true, true]);
+    });
+    assert.deepEqual(runs.map(([password]) => password), ['1', '2', '3', 'a', 'b']);
+  }
+});
+
+test('the default number of runs is one for each core, and leaves a thread of the pool to the files', async () => {
+  const script = `import { PasswordHasher } from ${JSON.stringify(import.meta.resolve('../src/index.ts'))};
+    const own = new PasswordHasher({ logN: 1, maxQueued: 0 });
+    const all = await Promise.allSettled(Array.from({ length: 50 }, () => own.hash('x')));
+    console.log(all.filter(({ status }) => status === 'fulfilled').length);`;
+  for (const [threads, most] of [['1', 1], ['2', 1], ['3', 2], ['0', 1], ['x', 1], [undefined, 3]] as const) {
+    const env = { ...process.env, UV_THREADPOOL_SIZE: threads, NODE_TEST_CONTEXT: undefined };
+    const flags = ['--import', import.meta.resolve('tsx'), '--input-type=module', '--eval', script];
+    const { stdout } = await promisify(execFile)(process.execPath, flags, { env });
+    assert.equal(Number(stdout), Math.min(most, availableParallelism()), `UV_THREADPOOL_SIZE=${threads}`);
+  }
+});
+
 test('a run for which there is no memory rejects, and the next one works', { skip: !isLinux }, async () => {
   // WebAssembly, which Node uses for itself, would reserve gigabytes of addresses.
   const flags = ['--disable-wasm-trap-handler', '--import', 'tsx'];
@@ -348,7 +422,7 @@ test('no password and no hash is told by an error or by inspection', async () =>
     async () => hasher.needsRehash(MARKER),
     async () => new PasswordHasher({ logN: MARKER as never }),
     async () => new PasswordHasher(MARKER as never),
-    () => Promise.all(Array.from({ length: 99 }, () => hasher.hash(MARKER))),
+    () => Promise.all(Array.from({ length: 9999 }, () => hasher.hash(MARKER))),
   ];
   const said = await Promise.all(uses.map((use) => use().then(() => assert.fail(String(use)), allSaid)));
   for (const text of [...said, allSaid(hasher)]) {

@@ -4,9 +4,11 @@
  * is the canonical username.
  */
 import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
-import { AuthError, callable, having, integer, readOptions, type Checks } from '../errors.ts';
+import { AuthError, callable, expecting, having, integer, readOptions, type Checks } from '../errors.ts';
+import { EVENTS } from '../events.ts';
 import type { User, UserStore } from '../users/store.ts';
 import { PasswordHasher } from './password-hasher.ts';
+import { Throttle, type LimitOptions } from './throttle.ts';
 import { canonicalUsername } from './username.ts';
 
 /** What accounts are made of, and which passwords they may have. */
@@ -20,31 +22,56 @@ export interface AccountsOptions {
   readonly maxPasswordLength?: number;
   /** Says whether a new password, in NFC, is a bad one, such as one from a list of leaked passwords. */
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
+  /** How often passwords may be tried and accounts be made; `false` for as often as anybody likes. */
+  readonly limits?: LimitOptions | false;
+  /** The clock of the limits, in seconds since 1970; default that of the system. */
+  readonly now?: () => number;
 }
+
+/** Who asks. An `HttpRequest` is one. */
+export interface Client {
+  /** An IPv4 or IPv6 address. Without one the limits of addresses cannot hold, and those of accounts still do. */
+  readonly address?: string | undefined;
+  /** Aborted when nobody waits for the answer any more, so that no password is hashed for it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const limitsCheck = expecting(
+  'false or an object of limits',
+  (value) => value === false || (typeof value === 'object' && value !== null),
+);
 
 /** The checks of {@link AccountsOptions}, for who takes these options and passes them on. */
 export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   users: having('find', 'insert', 'update'),
   passwords: having('hash', 'verify', 'needsRehash'),
   minPasswordLength: integer(1, 1024), maxPasswordLength: integer(1, 1024), isForbidden: callable,
+  limits: limitsCheck, now: callable,
+};
+
+const UNLIMITED: Pick<Throttle, 'login' | 'signup'> = {
+  login: (_id, _address, check) => check(),
+  signup: (_address, make) => make(),
 };
 
 /** The accounts of a service. */
 export class Accounts {
-  readonly #options: Required<AccountsOptions>;
+  readonly #options: Required<Omit<AccountsOptions, 'limits' | 'now'>>;
+  readonly #throttle: Pick<Throttle, 'login' | 'signup'>;
 
   /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
   readonly handlers: Pick<Accounts, 'authenticate' | 'identity'> = {
-    authenticate: (username, password) => this.authenticate(username, password),
+    authenticate: (username, password, client) => this.authenticate(username, password, client),
     identity: (claims) => this.identity(claims),
   };
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: AccountsOptions) {
-    const own = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
+    const { limits = {}, now, ...own } = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
     const passwords = own.passwords ?? new PasswordHasher();
     const defaults = { minPasswordLength: 8, maxPasswordLength: 256, isForbidden: () => false };
     this.#options = { ...defaults, ...own, passwords };
+    this.#throttle = limits === false ? UNLIMITED : new Throttle(limits, now ?? (() => Date.now() / 1000));
     // No password could be both long and short enough.
     integer(this.#options.minPasswordLength, 1024)('maxPasswordLength', this.#options.maxPasswordLength);
   }
@@ -52,11 +79,12 @@ export class Accounts {
   /**
    * Makes an account.
    * @param input whatever was sent. Its own members `username` and `password` are read, and nothing else.
+   * @param client who asks, such as the `HttpRequest`
    * @returns the new user, once the store has it
    * @throws AuthError ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS, ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG,
-   *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_BUSY, ERR_STORE
+   *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
-  async signup(input: unknown): Promise<User> {
+  async signup(input: unknown, { address, signal }: Client = {}): Promise<User> {
     const { users, passwords } = this.#options;
     const username = ownMember(input, 'username');
     const password = ownMember(input, 'password');
@@ -64,26 +92,36 @@ export class Accounts {
     const id = canonicalUsername(username);
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     await this.#checkNewPassword(password, username, id);
-    // Saves the work of hashing. Whether the name is free, insert decides.
-    if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
-    const passwordHash = await passwords.hash(password);
-    const user: User = { id, username, passwordHash, createdAt: new Date().toISOString() };
-    if (!(await users.insert(user))) throw new AuthError('ERR_USER_EXISTS');
+    const user = await this.#throttle.signup(address, async () => {
+      // Saves the work of hashing. Whether the name is free, insert decides.
+      if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
+      const passwordHash = await passwords.hash(password, signal);
+      const made: User = { id, username, passwordHash, createdAt: new Date().toISOString() };
+      if (!(await users.insert(made))) throw new AuthError('ERR_USER_EXISTS');
+      return made;
+    });
+    if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address });
     return user;
   }
 
   /**
    * Checks a username and a password. A hash that is weaker than those made now is made anew on the way.
+   * @param client who asks, such as the `HttpRequest`
    * @returns the user, or undefined if there is no such user or the password is another
-   * @throws AuthError ERR_BUSY, ERR_STORE
+   * @throws AuthError ERR_THROTTLED, before any look at the user; ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
-  async authenticate(username: string, password: string): Promise<User | undefined> {
+  async authenticate(username: string, password: string, client: Client = {}): Promise<User | undefined> {
     if (typeof username !== 'string' || typeof password !== 'string') return undefined;
     const id = canonicalUsername(username);
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
     if (id === undefined) return undefined;
-    const user = await this.#options.users.find(id);
-    if (!(await this.#isPassword(password, user?.passwordHash)) || user === undefined) return undefined;
+    const { address, signal } = client;
+    const user = await this.#throttle.login(id, address, async () => {
+      const found = await this.#options.users.find(id);
+      return (await this.#isPassword(password, found?.passwordHash, signal)) ? found : undefined;
+    });
+    if (user === undefined) return undefined;
+    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address });
     await this.#renewHash(user, password);
     return user;
   }
@@ -111,13 +149,14 @@ export class Accounts {
   }
 
   /** A hash that cannot be read fits no password. It takes the same work, so that it tells nothing of the account. */
-  async #isPassword(password: string, stored: string | undefined): Promise<boolean> {
+  async #isPassword(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
     const { passwords } = this.#options;
     try {
-      return await passwords.verify(password, stored);
+      return await passwords.verify(password, stored, signal);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
-      if (error.code === 'ERR_PASSWORD_HASH' && stored !== undefined) return this.#isPassword(password, undefined);
+      const isUnreadable = error.code === 'ERR_PASSWORD_HASH' && stored !== undefined;
+      if (isUnreadable) return this.#isPassword(password, undefined, signal);
       if (error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG') return false;
       throw error;
     }

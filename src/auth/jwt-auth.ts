@@ -6,7 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions, type RegisteredClaims } from '../crypto/jwt.ts';
 import { AuthError, callable, describe, expecting, pickOptions, readOptions, text, type Checks } from '../errors.ts';
-import { ownMember } from './accounts.ts';
+import { ownMember, type Client } from './accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn } from './authorization.ts';
 
 type Awaitable<T> = T | PromiseLike<T>;
@@ -18,7 +18,7 @@ export interface HeaderSource {
 }
 
 /** As much of a request as a login reads. */
-export interface AuthRequest extends HeaderSource {
+export interface AuthRequest extends HeaderSource, Client {
   /** @returns the body, parsed */
   json(): Promise<unknown>;
 }
@@ -31,8 +31,8 @@ type Found<Identity> = Awaitable<Identity | undefined | null | false>;
 
 /** Every option of {@link JwtOptions}, who knows the users, and how the answers look. */
 export interface JwtAuthOptions<Identity> extends JwtOptions {
-  /** Answers the identity that has this username and password. */
-  readonly authenticate: (username: string, password: string) => Found<Identity>;
+  /** Answers the identity that has this username and password. The client is the request of the login. */
+  readonly authenticate: (username: string, password: string, client: Client) => Found<Identity>;
   /** Answers the identity that verified claims belong to. Asked at every request. */
   readonly identity: (claims: IdentityClaims) => Found<Identity>;
   /** The realm of the challenges (RFC 9110 §11.5), in printable ASCII; default `Login Required`. */
@@ -139,7 +139,7 @@ export class JwtAuth<Identity> {
       const password = ownMember(body, passwordField);
       const isGiven = (value: unknown): value is string => typeof value === 'string' && value !== '';
       if (!isGiven(username) || !isGiven(password)) throw new AuthError('ERR_CREDENTIALS');
-      const identity = await authenticate(username, password);
+      const identity = await authenticate(username, password, request);
       if (!isFound(identity)) throw new AuthError('ERR_CREDENTIALS');
       const token = await encode(identity);
       if (typeof token !== 'string') throw unexpected('encode', 'a string', token);

@@ -1,7 +1,7 @@
 /** scrypt behind a queue: hashing that neither fills the memory nor starves the disk. */
 import { hashPassword, isAffordable, needsRehash, verifyPassword, type ScryptCost } from '../crypto/password.ts';
 import { integer, readOptions, type Checks } from '../errors.ts';
-import { WorkQueue } from './limits.ts';
+import { usualConcurrency, WorkQueue } from './limits.ts';
 
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from '../errors.ts';
 
@@ -13,9 +13,9 @@ export interface PasswordHasherOptions {
   readonly r?: number;
   /** scrypt's parallelisation; 1 to 16, default 1. 128·N·r·p may be up to 1 GiB. */
   readonly p?: number;
-  /** Runs at once; 1 to 1024, default 3: one less than libuv's pool has threads, so that files stay served. */
+  /** Runs at once; 1 to 1024, default one for each core, but less than libuv's pool has threads, which files need. */
   readonly maxConcurrent?: number;
-  /** Runs waiting for one of those to end; 0 to 100,000, default 8 for each of them: some 4 seconds. */
+  /** Runs waiting for one of those to end; 0 to 100,000, default as many as begin within some 4 seconds. */
   readonly maxQueued?: number;
 }
 
@@ -32,7 +32,9 @@ export class PasswordHasher {
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: PasswordHasherOptions = {}) {
     const { logN = 17, r = 8, p = 1, ...queue } = readOptions(options, OPTION_CHECKS);
-    const { maxConcurrent = 3, maxQueued = 8 * maxConcurrent } = queue;
+    // At the default cost 8 runs of half a second. The work grows with N·r·p.
+    const runsInTime = Math.min(Math.max(1, Math.floor(2 ** 23 / (2 ** logN * r * p))), 1000);
+    const { maxConcurrent = usualConcurrency(), maxQueued = maxConcurrent * runsInTime } = queue;
     this.#cost = { logN, r, p };
     this.#queue = new WorkQueue(maxConcurrent, maxQueued);
     if (isAffordable(this.#cost)) return;
@@ -42,19 +44,22 @@ export class PasswordHasher {
   /**
    * @param password of at most 1024 UTF-16 code units; taken in Unicode NFC, never trimmed
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
-   * @throws TypeError; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL), ERR_PASSWORD_TOO_LONG, ERR_BUSY
+   * @param signal gives up, as long as it waits for its turn
+   * @throws TypeError; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL), ERR_PASSWORD_TOO_LONG, ERR_BUSY,
+   *   ERR_ABORTED
    */
-  hash(password: string): Promise<string> {
-    return this.#queue.run(() => hashPassword(password, this.#cost));
+  hash(password: string, signal?: AbortSignal): Promise<string> {
+    return this.#queue.run('hash', () => hashPassword(password, this.#cost), signal);
   }
 
   /**
    * @param stored a PHC scrypt string, or one of Werkzeug (Flask); undefined, where there is no such user, takes the
    *   same work and answers false
+   * @param signal as for hash
    * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
-  verify(password: string, stored: string | undefined): Promise<boolean> {
-    return this.#queue.run(() => verifyPassword(password, stored, this.#cost));
+  verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
+    return this.#queue.run('verify', () => verifyPassword(password, stored, this.#cost), signal);
   }
 
   /**

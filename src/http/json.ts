@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AuthError } from '../errors.ts';
 
-const MAX_BODY_BYTES = 16 * 1024;
+export const MAX_BODY_BYTES: number = 16 * 1024;
 
 /** RFC 8259 §8.1: JSON between systems is UTF-8, so no other charset is taken. */
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf-?8"?[ \t]*)?$/i;
@@ -24,7 +24,8 @@ export class Reply {
 
 /**
  * @returns the parsed body; UTF-8 is checked, so no two bodies mean the same by accident
- * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB, without reading on), ERR_BODY, ERR_BAD_REQUEST
+ * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB, without reading on), ERR_BODY, ERR_BAD_REQUEST,
+ *   ERR_ABORTED
  */
 export async function readJson(message: IncomingMessage, type: string): Promise<unknown> {
   const { 'content-encoding': encoding, 'content-length': length, 'transfer-encoding': coding } = message.headers;
@@ -51,7 +52,7 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
     });
     message.on('end', () => resolve(Buffer.concat(chunks)));
     // The client went away in the middle. Nobody reads the answer, but the handler must not wait for ever.
-    for (const event of ['error', 'close']) message.on(event, () => reject(new AuthError('ERR_BAD_REQUEST')));
+    for (const event of ['error', 'close']) message.on(event, () => reject(new AuthError('ERR_ABORTED')));
   });
 }
 

@@ -1,46 +1,12 @@
 /** Method and path -> handler. The router is data: it finds a handler and sends what comes of it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { emitWarning } from 'node:process';
-import { AuthError, callable, describe, matching, readOptions, type Check, type Checks } from '../errors.ts';
-import { readJson, Reply, sendReply } from './json.ts';
+import { AuthError, callable, describe, integer, matching, readOptions, type Check, type Checks } from '../errors.ts';
+import { EVENTS } from '../events.ts';
+import { Reply, sendReply } from './json.ts';
+import { HttpRequest } from './request.ts';
 
 const MAX_URL_LENGTH = 2048;
-
-/** A request as handlers see it. */
-export class HttpRequest {
-  /** The message of node:http below it. */
-  readonly message: IncomingMessage;
-  /** The path of the request target, as it came: nothing is decoded, nothing is folded. */
-  readonly path: string;
-
-  constructor(message: IncomingMessage) {
-    this.message = message;
-    this.path = pathOf(message.url ?? '');
-  }
-
-  /**
-   * @param name without regard to case
-   * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
-   */
-  header(name: string): string | undefined {
-    // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
-    const { rawHeaders } = this.message;
-    const wanted = name.toLowerCase();
-    const values: string[] = [];
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      if (rawHeaders[index]?.toLowerCase() === wanted) values.push(rawHeaders[index + 1] ?? '');
-    }
-    return values.length === 0 ? undefined : values.join(', ');
-  }
-
-  /**
-   * @returns the body, which must be JSON in UTF-8 of at most 16 KiB; to be called once
-   * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST
-   */
-  json(): Promise<unknown> {
-    return readJson(this.message, this.header('content-type') ?? '');
-  }
-}
 
 /**
  * Answers a request: a JSON value, which is sent with status 200, or a {@link Reply}; or a promise of either. An
@@ -55,10 +21,12 @@ export type AddRoute = (path: string, handler: Handler) => Router;
 export interface RouterOptions {
   /** Told of what was thrown and is no refusal, and of a refusal with a cause. Default: a Node warning, on stderr. */
   readonly onError?: (error: unknown) => void;
+  /** How many proxies stand in front, each of which adds to X-Forwarded-For; 0 to 100, default 0: it is ignored. */
+  readonly trustProxy?: number;
 }
 
-/** The check of {@link RouterOptions}. */
-export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable };
+/** The checks of {@link RouterOptions}. */
+export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable, trustProxy: integer(0, 100) };
 
 /** A path as a request may ask for it. */
 export const pathCheck: Check = matching('a path that begins with "/" and has no query', /^\/[^?#\s]*$/);
@@ -66,11 +34,11 @@ export const pathCheck: Check = matching('a path that begins with "/" and has no
 /** Exact paths, without parameters or patterns. `handle` is bound: `http.createServer(router.handle)`. */
 export class Router {
   readonly #routes = new Map<string, Map<string, Handler>>();
-  readonly #onError: (error: unknown) => void;
+  readonly #options: Required<RouterOptions>;
 
-  /** @throws TypeError if an option is unknown or of the wrong kind */
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: RouterOptions = {}) {
-    this.#onError = readOptions(options, ROUTER_OPTION_CHECKS).onError ?? warn;
+    this.#options = { onError: warn, trustProxy: 0, ...readOptions(options, ROUTER_OPTION_CHECKS) };
   }
 
   readonly get: AddRoute = (path, handler) => this.#add('GET', path, handler);
@@ -106,19 +74,22 @@ export class Router {
   }
 
   async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const request = new HttpRequest(message, this.#options.trustProxy);
     try {
-      const request = new HttpRequest(message);
       const result = await this.#handlerOf(request)(request);
       sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
     } catch (error) {
-      this.#refuse(message, response, error);
+      this.#refuse(request, response, error);
     }
   }
 
-  #refuse(message: IncomingMessage, response: ServerResponse, error: unknown): void {
+  #refuse(request: HttpRequest, response: ServerResponse, error: unknown): void {
+    const { message } = request;
     const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
     try {
-      if (refusal !== error || refusal.cause !== undefined) this.#onError(error);
+      const { code, status } = refusal;
+      if (EVENTS.refusal.hasSubscribers) EVENTS.refusal.publish({ code, status, address: request.address });
+      if (refusal !== error || refusal.cause !== undefined) this.#options.onError(error);
       sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
     } catch (second) {
       // onError itself, or a body or header of a hook that cannot be sent.
@@ -131,11 +102,4 @@ export class Router {
 
 function warn(error: unknown): void {
   emitWarning(error instanceof Error ? (error.stack ?? error.message) : `the router met ${describe(error)}`);
-}
-
-/** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */
-function pathOf(target: string): string {
-  const origin = target.startsWith('/') ? 0 : (/^https?:\/\/[^/?#]*/i.exec(target)?.[0].length ?? 0);
-  const end = target.indexOf('?', origin);
-  return target.slice(origin, end === -1 ? undefined : end);
 }

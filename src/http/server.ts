@@ -1,10 +1,13 @@
-/** A node:http server with time limits and a stop that cuts nobody off. */
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { AuthError, having, integer, readOptions, text, type AuthErrorCode } from '../errors.ts';
-import { Reply, sendReply } from './json.ts';
-import { HttpRequest, type Router } from './router.ts';
+/** A server of node:http or node:https with limits on time and size, and a stop that cuts nobody off. */
+import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as NodeTlsServer } from 'node:https';
+import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
+import { AuthError, expecting, having, integer, readOptions, text } from '../errors.ts';
+import type { AuthErrorCode, Checks } from '../errors.ts';
+import { EVENTS } from '../events.ts';
+import { MAX_BODY_BYTES, Reply, sendReply } from './json.ts';
+import { HttpRequest } from './request.ts';
+import type { Router } from './router.ts';
 
 /** Where to listen. */
 export interface ListenOptions {
@@ -12,60 +15,93 @@ export interface ListenOptions {
   readonly port?: number;
   /** A name or an address; default 127.0.0.1, because plain HTTP belongs behind a TLS proxy. */
   readonly host?: string;
+  /** Connections at once; 1 to 1,000,000, default as many as the system allows. Others are closed at once. */
+  readonly maxConnections?: number;
+  /** Serves HTTPS, in TLS 1.2 or 1.3. */
+  readonly tls?: TlsOptions;
+}
+
+/** A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468). */
+export interface TlsOptions {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
 }
 
 /** A server that is listening. */
 export interface Server {
-  /** `http://` with the address and the port that it really has. */
+  /** `http://` or `https://` with the address and the port that it really has. */
   readonly url: string;
   readonly port: number;
+  /** Takes another certificate for connections to come. @throws what node:tls throws, and the old one stays */
+  renewTls(tls: TlsOptions): void;
   /** Stops accepting and lets what is in flight end; done when all connections are closed, 10 seconds at the most. */
   close(): Promise<void>;
 }
 
-/** Milliseconds: for a whole request, for its headers, for an idle connection. */
-const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 };
+/** Milliseconds: for a whole request, for its headers, for an idle connection, for a TLS handshake. */
+const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, handshakeTimeout: 5_000 };
+// Node's refusal of a request without Host has no body; ours has.
+const SETTINGS = { ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false };
 
-/** Serves an application over plain HTTP. @throws TypeError or RangeError for a bad option, and what node:net throws */
+/** Milliseconds without any bytes, in or out, for a connection that has none of our handlers to wait for. */
+const SILENCE_TIMEOUT = 10_000;
+
+const OPTION_CHECKS: Checks<ListenOptions> = {
+  port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
+  tls: expecting('an object with cert and key', (value) => {
+    return typeof value === 'object' && value !== null && 'cert' in value && 'key' in value;
+  }),
+};
+
+/** Serves an application. @throws TypeError or RangeError for a bad option, and what node:net and node:tls throw */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
   having('handle')('app', app);
-  const { port = 3000, host = '127.0.0.1' } = readOptions(options, { port: integer(0, 65_535), host: text });
+  const { port = 3000, host = '127.0.0.1', maxConnections, tls } = readOptions(options, OPTION_CHECKS);
   /** What each connection still waits for, in the order of its requests: Node answers them in that order. */
-  const inFlight = new Map<Duplex, Set<ServerResponse>>();
-  // Node's refusal of a request without Host has no body; ours has.
-  const server = createServer({ ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false });
+  const inFlight = new Map<Socket, Set<ServerResponse>>();
+  const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
+  server.timeout = SILENCE_TIMEOUT;
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
 
   /** Refuses what is no request, once every request that came whole before it has its answer. */
-  const refuseInTurn = (socket: Duplex, parserCode?: string): void => {
+  const refuseInTurn = (socket: Socket, parserCode?: string): void => {
     const own = [...(inFlight.get(socket) ?? [])];
     const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
-    if (!socket.writable || isHalfAnswered) socket.destroy();
+    if (!socket.writable || isHalfAnswered || !inFlight.has(socket)) socket.destroy();
     else if (waiting === undefined) refuse(socket, parserCode);
     else waiting.once('finish', () => refuse(socket, parserCode));
   };
-  server.on('connection', (socket) => {
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     inFlight.set(socket, new Set());
     // Node takes its own listener away at CONNECT, and without one a reset would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => inFlight.delete(socket));
   });
-  server.on('request', (message, response) => {
+  const handle = (message: IncomingMessage, response: ServerResponse): void => {
     const own = inFlight.get(message.socket);
     // RFC 9112 §9.6: what follows an answer that ends the connection is not acted upon.
     if (own === undefined || !message.socket.writable) return;
     own.add(response);
     response.on('close', () => own.delete(response));
     if (!server.listening) response.setHeader('Connection', 'close');
-    // RFC 9112 §3.2: a request of HTTP/1.1 names its host, and none names two.
-    const host = new HttpRequest(message).header('host') ?? (message.httpVersion === '1.1' ? ',' : '');
-    if (/^[^\s,/@?#]*$/.test(host)) app.handle(message, response);
+    if (isProper(message)) app.handle(message, response);
     else sendReply(message, response, new Reply(400, new AuthError('ERR_BAD_REQUEST').body, { Connection: 'close' }));
+  };
+  server.on('request', handle);
+  server.on('checkContinue', (message, response) => {
+    // RFC 9110 §10.1.1: nobody is asked for a body that will not be read.
+    if (!(Number(message.headers['content-length']) > MAX_BODY_BYTES)) response.writeContinue();
+    handle(message, response);
   });
   // An expectation other than 100-continue may be ignored (RFC 9110 §10.1.1).
-  server.on('checkExpectation', (message, response) => server.emit('request', message, response));
-  server.on('connect', (_message, socket) => refuseInTurn(socket));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseInTurn(socket, error.code));
+  server.on('checkExpectation', handle);
+  server.on('connect', (_message, socket) => refuseInTurn(socket as Socket));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseInTurn(socket as Socket, error.code));
+  server.on('timeout', (socket) => {
+    // What a handler works at takes as long as it takes, unless the client does not even read what is there.
+    if (socket.writableLength > 0 || inFlight.get(socket)?.size === 0) socket.destroy();
+  });
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -75,16 +111,35 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const { address, family, port: actualPort } = server.address() as AddressInfo;
 
   const close = async (): Promise<void> => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    // Not http's own close, which would cut off idle connections: a request may be on its way on one just used.
+    const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()));
     for (const own of inFlight.values()) {
       const last = [...own].at(-1);
       if (last?.headersSent === false) last.setHeader('Connection', 'close');
     }
+    const idle = setTimeout(() => server.closeIdleConnections(), 100);
     const deadline = setTimeout(() => server.closeAllConnections(), 10_000);
     await closed;
+    clearTimeout(idle);
     clearTimeout(deadline);
+    // Ends Node's own check of the time limits.
+    server.close();
   };
-  return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`, port: actualPort, close };
+  const renewTls = (other: TlsOptions): void => {
+    if (tls === undefined) throw new TypeError('"tls" expected to be there from the start');
+    (server as NodeTlsServer).setSecureContext(other);
+  };
+  const scheme = tls === undefined ? 'http' : 'https';
+  const url = `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`;
+  return { url, port: actualPort, renewTls, close };
+}
+
+/** RFC 9112 §3.2: HTTP/1.1 names its host, and nobody names two. §6.1: HTTP/1.0 has no transfer coding. */
+function isProper(message: IncomingMessage): boolean {
+  const request = new HttpRequest(message);
+  const isOld = message.httpVersion !== '1.1';
+  const host = request.header('host') ?? (isOld ? '' : ',');
+  return /^[^\s,/@?#]*$/.test(host) && !(isOld && request.header('transfer-encoding') !== undefined);
 }
 
 const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map([
@@ -93,8 +148,9 @@ const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map(
 ]);
 
 /** Answers what never became a request. There is no response object for it, so the bytes are written as they are. */
-function refuse(socket: Duplex, parserCode?: string): void {
-  const { status, error, body } = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
+function refuse(socket: Socket, parserCode?: string): void {
+  const { code, status, error, body } = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
+  if (EVENTS.refusal.hasSubscribers) EVENTS.refusal.publish({ code, status, address: socket.remoteAddress });
   const text = `${JSON.stringify(body)}\n`;
   const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
   const head = `HTTP/1.1 ${status} ${error}\r\n${type}\r\nContent-Length: ${Buffer.byteLength(text)}`;

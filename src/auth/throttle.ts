@@ -1,0 +1,169 @@
+/**
+ * How often a password may be guessed: a few free tries for each account and for each address, then waits that double.
+ * Promise: whatever the number of addresses, an account takes at most 100 wrong passwords in a row in any hour
+ * (NIST SP 800-63B-4 §3.2.2), and nobody elsewhere can keep its owner out of an address where a login succeeded.
+ */
+import { isIPv6 } from 'node:net';
+import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
+import { EVENTS } from '../events.ts';
+
+/** How many tries are free. The next one waits 1 second, then 2, 4 and so on, up to 15 minutes. */
+export interface LimitOptions {
+  /** Wrong passwords for an account; 1 to 10, default 10. One is forgotten every 15 minutes, and all at a login. */
+  readonly triesPerAccount?: number;
+  /** Wrong passwords from an address, for any accounts; 1 to 1,000,000, default 20. One is forgotten every minute. */
+  readonly triesPerAddress?: number;
+  /** Signups from an address; 1 to 1,000,000, default 50. One is forgotten every minute. */
+  readonly signupsPerAddress?: number;
+}
+
+const OPTION_CHECKS: Checks<LimitOptions> = {
+  // 10 are 24 in the worst hour, from strangers and again from each known address: 96.
+  triesPerAccount: integer(1, 10),
+  triesPerAddress: integer(1, 1_000_000),
+  signupsPerAddress: integer(1, 1_000_000),
+};
+
+const MAX_WAIT_SECONDS = 900;
+const MAX_KNOWN_ADDRESSES = 3;
+
+/** Of each kind of entry: some 10 to 30 MB. */
+const MAX_ENTRIES = 100_000;
+
+/** A Map of bounded size: where there is no room, what was set longest ago goes. */
+class RecentMap<Value> extends Map<string, Value> {
+  override set(key: string, value: Value): this {
+    this.delete(key);
+    if (this.size >= MAX_ENTRIES) this.delete(String(this.keys().next().value));
+    return super.set(key, value);
+  }
+}
+
+/** Counts tries of one kind. */
+class Tries {
+  readonly #freeTries: number;
+  readonly #forgetSeconds: number;
+  readonly #counts = new RecentMap<{ readonly count: number; readonly lastAt: number }>();
+
+  constructor(freeTries: number, forgetSeconds: number) {
+    this.#freeTries = freeTries;
+    this.#forgetSeconds = forgetSeconds;
+  }
+
+  waitSeconds(key: string, now: number): number {
+    const { count, idleSeconds } = this.#look(key, now);
+    const beyond = Math.ceil(count) - this.#freeTries;
+    return beyond < 0 ? 0 : Math.min(2 ** beyond, MAX_WAIT_SECONDS) - idleSeconds;
+  }
+
+  /** @returns what takes it back, as if it had never been */
+  add(key: string, now: number): () => void {
+    const before = this.#counts.get(key);
+    const after = { count: this.#look(key, now).count + 1, lastAt: now };
+    this.#counts.set(key, after);
+    return () => {
+      const latest = this.#counts.get(key);
+      if (latest === undefined) return;
+      // Others may have come in between.
+      if (latest !== after) this.#counts.set(key, { ...latest, count: latest.count - 1 });
+      else if (before === undefined) this.clear(key);
+      else this.#counts.set(key, before);
+    };
+  }
+
+  clear(key: string): void {
+    this.#counts.delete(key);
+  }
+
+  /** A clock that was set back counts as one that stands. */
+  #look(key: string, now: number): { count: number; idleSeconds: number } {
+    const { count, lastAt } = this.#counts.get(key) ?? { count: 0, lastAt: now };
+    const idleSeconds = Math.max(0, now - lastAt);
+    return { count: Math.max(0, count - idleSeconds / this.#forgetSeconds), idleSeconds };
+  }
+}
+
+type Counted = readonly [tries: Tries, key: string];
+
+/** The tries of a service. Each counts before it is known how it ends, so that a thousand at once are a thousand. */
+export class Throttle {
+  readonly #now: () => number;
+  /** By account for strangers, and by account and network for those who have logged in from there. */
+  readonly #accounts: Tries;
+  readonly #networks: Tries;
+  readonly #signups: Tries;
+  readonly #knownNetworks = new RecentMap<readonly string[]>();
+
+  /** @param now seconds since 1970 */
+  constructor(options: LimitOptions, now: () => number) {
+    const { triesPerAccount = 10, triesPerAddress = 20, signupsPerAddress = 50 } = readOptions(options, OPTION_CHECKS);
+    this.#accounts = new Tries(triesPerAccount, 900);
+    this.#networks = new Tries(triesPerAddress, 60);
+    this.#signups = new Tries(signupsPerAddress, 60);
+    this.#now = now;
+  }
+
+  /**
+   * @param check answers the user, or undefined if there is none or the password is another: a failure that counts
+   * @throws AuthError ERR_THROTTLED without a look at `check`; what `check` throws, and that does not count
+   */
+  async login<T>(id: string, address: string | undefined, check: () => Promise<T | undefined>): Promise<T | undefined> {
+    const network = address === undefined ? undefined : networkOf(address);
+    const knownKey = `${id} ${network}`; // no id has a space
+    const others = () => this.#knownNetworks.get(id)?.filter((it) => it !== network) ?? [];
+    const isKnown = network !== undefined && this.#knownNetworks.get(id)?.includes(network);
+    const byNetwork: Counted[] = network === undefined ? [] : [[this.#networks, network]];
+    const stranger: Counted[] = [[this.#accounts, id], ...byNetwork];
+    const takeBack = this.#count('login', address, isKnown ? [[this.#accounts, knownKey]] : stranger);
+    const user = await check().catch((error: unknown) => {
+      takeBack();
+      throw error;
+    });
+    if (user === undefined) return undefined;
+    takeBack();
+    this.#accounts.clear(id);
+    this.#accounts.clear(knownKey);
+    if (network !== undefined) this.#knownNetworks.set(id, [network, ...others()].slice(0, MAX_KNOWN_ADDRESSES));
+    return user;
+  }
+
+  /** @throws AuthError ERR_THROTTLED; what `job` throws, which counts if it tells that the name is taken */
+  async signup<T>(address: string | undefined, job: () => Promise<T>): Promise<T> {
+    if (address === undefined) return job();
+    const takeBack = this.#count('signup', address, [[this.#signups, networkOf(address)]]);
+    return job().catch((error: unknown) => {
+      if (!(error instanceof AuthError) || error.code !== 'ERR_USER_EXISTS') takeBack();
+      throw error;
+    });
+  }
+
+  #count(kind: string, address: string | undefined, counted: readonly Counted[]): () => void {
+    const now = this.#now();
+    if (!Number.isFinite(now)) throw new TypeError('"now" expected to answer a finite number');
+    const wait = Math.ceil(Math.max(...counted.map(([tries, key]) => tries.waitSeconds(key, now))));
+    if (wait > 0) {
+      if (EVENTS.throttle.hasSubscribers) EVENTS.throttle.publish({ kind, retryAfterSeconds: wait, address });
+      throw new AuthError('ERR_THROTTLED', { headers: { 'Retry-After': String(wait) } });
+    }
+    const undo = counted.map(([tries, key]) => tries.add(key, now));
+    return () => undo.forEach((takeBack) => takeBack());
+  }
+}
+
+/**
+ * The part of an address that belongs to one client: all of an IPv4 address, also where it is written as an IPv6 one
+ * (RFC 4291 §2.5.5.2), and the first 64 bits of an IPv6 address, however it is written (RFC 4291 §2.5.1).
+ */
+export function networkOf(address: string): string {
+  const [plain = ''] = address.split('%'); // the zone of RFC 4007 §11
+  if (!isIPv6(plain)) return plain;
+  // A URL writes it in one way: small hexadecimal digits and at most one "::".
+  const [start = [], end = []] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::').map(groupsOf);
+  const groups = [...start, ...Array<string>(8 - start.length - end.length).fill('0'), ...end];
+  if (groups.slice(0, 6).join(':') !== '0:0:0:0:0:ffff') return `${groups.slice(0, 4).join(':')}::/64`;
+  return groups.slice(6).flatMap((group) => [Number(`0x${group}`) >> 8, Number(`0x${group}`) & 255]).join('.');
+}
+
+function groupsOf(text: string): string[] {
+  return text === '' ? [] : text.split(':');
+}
