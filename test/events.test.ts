@@ -1,0 +1,93 @@
+/**
+ * What happens, seen from node:diagnostics_channel: who signed up, who logged in, what was refused, throttled and turned
+ * away, and nothing that should not be known. Each test runs in turn: the channels are those of the process.
+ */
+import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { test } from 'node:test';
+import { EVENTS } from '../src/events.ts';
+import { Accounts, MemoryUserStore, PasswordHasher, Router } from '../src/index.ts';
+import { cheapPasswords, send, sendRaw, withApp } from './support.ts';
+
+const JOE = { username: 'Joe', password: 'the marker 4711' };
+const address = '127.0.0.1';
+
+/** All that is published while `act` runs. */
+async function published(act: () => Promise<unknown>): Promise<unknown[]> {
+  const seen: unknown[] = [];
+  const listeners = Object.entries(EVENTS).map(([event, { name }]) => {
+    assert.equal(name, `latchkey:${event}`);
+    return [name, (message: unknown) => seen.push({ event, ...Object(message) })] as const;
+  });
+  for (const [name, listener] of listeners) subscribe(name, listener);
+  try {
+    await act();
+  } finally {
+    for (const [name, listener] of listeners) unsubscribe(name, listener);
+  }
+  return seen;
+}
+
+test('signups, logins and refusals are published, with the id that the store has and never a name that nobody has', async () => {
+  await withApp({}, async ({ url, port }) => {
+    const seen = await published(async () => {
+      await send(`${url}/signup`, 'POST', JOE);
+      await send(`${url}/signup`, 'POST', JOE);
+      await send(`${url}/auth`, 'POST', JOE);
+      await send(`${url}/auth`, 'POST', { ...JOE, password: 'another marker' });
+      await send(`${url}/auth`, 'POST', { username: 'marker-in-the-wrong-field', password: 'x' });
+      await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT marker.marker.${'A'.repeat(43)}` });
+      await send(`${url}/marker`, 'GET');
+      await sendRaw(port, 'marker\r\n\r\n');
+    });
+    const refusal = (code: string, status: number) => ({ event: 'refusal', code, status, address });
+    assert.deepEqual(seen, [
+      { event: 'signup', id: 'joe', address },
+      refusal('ERR_USER_EXISTS', 400),
+      { event: 'login', id: 'joe', address },
+      refusal('ERR_CREDENTIALS', 401),
+      refusal('ERR_CREDENTIALS', 401),
+      refusal('ERR_JWT_SIGNATURE', 401),
+      refusal('ERR_NOT_FOUND', 404),
+      refusal('ERR_BAD_REQUEST', 400),
+    ]);
+    assert.doesNotMatch(JSON.stringify(seen), /marker/);
+  });
+});
+
+test('a throttled try and a full queue are published, with what there is to wait for', async () => {
+  const accounts = new Accounts({
+    users: new MemoryUserStore(), passwords: cheapPasswords(), now: () => 0,
+    limits: { triesPerAccount: 1, signupsPerAddress: 1 },
+  });
+  const seen = await published(async () => {
+    await accounts.authenticate('joe', 'wrong', { address });
+    await assert.rejects(accounts.authenticate('joe', 'wrong', { address }));
+    await accounts.signup(JOE, { address });
+    await assert.rejects(accounts.signup({ ...JOE, username: 'ann' }, { address }));
+    const passwords = new PasswordHasher({ logN: 1, maxConcurrent: 2, maxQueued: 1 });
+    await Promise.allSettled(Array.from({ length: 4 }, () => passwords.hash('x')));
+  });
+  assert.deepEqual(seen, [
+    { event: 'throttle', kind: 'login', retryAfterSeconds: 1, address },
+    { event: 'signup', id: 'joe', address },
+    { event: 'throttle', kind: 'signup', retryAfterSeconds: 1, address },
+    { event: 'overload', running: 2, waiting: 1 },
+  ]);
+});
+
+test('nothing is computed when nobody listens', async () => {
+  const router = new Router({ trustProxy: 1 });
+  let lookups = 0;
+  const socket = Object.defineProperty({}, 'remoteAddress', { get: () => String((lookups += 1)) });
+  const message = { url: '/nowhere', method: 'GET', socket, rawHeaders: [], complete: true };
+  const answer = () => {
+    return new Promise<void>((resolve) => {
+      router.handle(message as never, { writeHead: () => undefined, end: () => resolve() } as never);
+    });
+  };
+  await answer();
+  assert.equal(lookups, 0);
+  await published(answer);
+  assert.equal(lookups, 1);
+});

@@ -1,0 +1,149 @@
+/**
+ * What goes wrong while a request is served, over real sockets: clients that hang up, stores and hooks that throw, and
+ * answers that cannot be written. Each is one report at the most, and the next request is answered.
+ */
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { listen, MemoryUserStore, PasswordHasher, Router } from '../src/index.ts';
+import { send, withApp } from './support.ts';
+
+const JOE = { username: 'joe', password: 'correct horse' };
+
+/** Knows what became of each check of a password. */
+class WatchedHasher extends PasswordHasher {
+  readonly outcomes: Promise<string>[] = [];
+
+  override verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
+    const verified = super.verify(password, stored, signal);
+    this.outcomes.push(verified.then(() => 'done', (error) => String(error.code)));
+    return verified;
+  }
+}
+
+function post(port: number, path: string, body: object): Socket {
+  const text = JSON.stringify(body);
+  const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+  const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}`;
+  socket.write(`${head}\r\n\r\n${text}`);
+  return socket;
+}
+
+/** Comes to an end, if only because the test is given up. */
+async function until(isReached: () => boolean): Promise<void> {
+  while (!isReached()) await nextTurn();
+}
+
+test('a client that hangs up while it waits for its turn frees the place, however it hangs up', async () => {
+  const leave: Record<string, (socket: Socket) => void> = {
+    'with a reset': (socket) => void socket.resetAndDestroy(),
+    'with an end': (socket) => void socket.end(),
+    'at once': (socket) => void socket.destroy(),
+  };
+  for (const [how, hangUp] of Object.entries(leave)) {
+    // One run of scrypt takes long enough for all that happens below.
+    const passwords = new WatchedHasher({ logN: 17, maxConcurrent: 1, maxQueued: 1 });
+    await withApp({ passwords }, async ({ url, port }) => {
+      const running = post(port, '/auth', JOE);
+      await until(() => passwords.outcomes.length === 1);
+      const waiting = post(port, '/auth', JOE);
+      await until(() => passwords.outcomes.length === 2);
+      const refused = await send(`${url}/auth`, 'POST', JOE);
+      assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '5'], how);
+      hangUp(waiting);
+      assert.equal(await passwords.outcomes[1], 'ERR_ABORTED', how);
+      // Its place is free; whoever has it is checked as usual.
+      assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 401, how);
+      assert.deepEqual(await Promise.all(passwords.outcomes), ['done', 'ERR_ABORTED', 'ERR_BUSY', 'done']);
+      running.destroy();
+    });
+  }
+});
+
+test('logins by the hundred get 401, 429 or 503, and meanwhile who is inside is served', async () => {
+  const passwords = new PasswordHasher({ logN: 15, maxConcurrent: 1, maxQueued: 1 });
+  await withApp({ passwords, limits: { triesPerAddress: 3 } }, async ({ url }) => {
+    await send(`${url}/signup`, 'POST', JOE);
+    const { body } = await send(`${url}/auth`, 'POST', JOE);
+    const headers = { Authorization: `JWT ${(body as { access_token: string }).access_token}` };
+    const login = (_: unknown, index: number) => send(`${url}/auth`, 'POST', { ...JOE, username: `user${index}` });
+    const statuses: number[] = [];
+    for (let wave = 0; wave < 2; wave += 1) {
+      const flood = Promise.all(Array.from({ length: 100 }, login));
+      assert.equal((await send(`${url}/hello`, 'GET', undefined, headers)).status, 200);
+      statuses.push(...(await flood).map(({ status }) => status));
+    }
+    assert.deepEqual(new Set(statuses.toSorted()), new Set([401, 429, 503]));
+    assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 200, 'who was here before is let in');
+  });
+});
+
+test('a store that throws, at once or later, with an error of its own or any value, is a 500 and one report', async () => {
+  const failures: Record<string, () => never | Promise<never>> = {
+    'at once': () => {
+      throw new Error('the marker 4711');
+    },
+    'later': () => Promise.reject(new Error('the marker 4711')),
+    'no error': () => Promise.reject('the marker 4711'),
+    'nothing': () => Promise.reject(undefined),
+  };
+  for (const [how, fail] of Object.entries(failures)) {
+    const users = Object.assign(new MemoryUserStore(), { find: fail });
+    const reports: unknown[] = [];
+    await withApp({ users, onError: (error) => reports.push(error) }, async ({ url }) => {
+      for (const path of ['/signup', '/auth']) {
+        const { status, body } = await send(`${url}${path}`, 'POST', JOE);
+        const description = 'The server failed to answer this request';
+        assert.deepEqual([status, body], [500, { status_code: 500, error: 'Internal Server Error', description }], how);
+      }
+      assert.equal(reports.length, 2, how);
+      assert.equal((await send(`${url}/hello`, 'GET')).status, 401);
+    });
+  }
+});
+
+test('what fails once the client has left, or while the answer is written, harms nobody else', async () => {
+  const reports: unknown[] = [];
+  const left = new Error('the client had left');
+  const closed: Promise<unknown>[] = [];
+  const untilAborted = (signal: AbortSignal) => {
+    closed.push(new Promise((resolve) => signal.addEventListener('abort', resolve)));
+    return closed.at(-1);
+  };
+  const router = new Router({ onError: (error) => reports.push(error) });
+  router
+    .get('/fails', async ({ signal }) => {
+      await untilAborted(signal);
+      throw left;
+    })
+    .get('/answers', async ({ signal }) => {
+      await untilAborted(signal);
+      return 'too late';
+    })
+    .get('/large', () => 'x'.repeat(20_000_000))
+    .get('/dies', ({ message }) => void message.socket.destroy())
+    .get('/quick', () => 'quick');
+  const server = await listen(router, { port: 0 });
+  try {
+    for (const path of ['/fails', '/answers']) {
+      const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const before = closed.length;
+      await until(() => closed.length > before);
+      socket.resetAndDestroy();
+      await closed.at(-1);
+      await nextTurn();
+    }
+    assert.deepEqual(reports, [left]);
+    const reader = connect(server.port, '127.0.0.1').on('error', () => undefined);
+    reader.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => reader.once('data', resolve));
+    reader.resetAndDestroy();
+    await assert.rejects(fetch(`${server.url}/dies`));
+    assert.equal((await send(`${server.url}/quick`, 'GET')).body, 'quick');
+    assert.deepEqual(reports, [left]);
+  } finally {
+    await server.close();
+  }
+});
