@@ -93,7 +93,8 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const trustProxy = wholeNumber('--trust-proxy', flags['trust-proxy'], 0, 100);
   const maxConnections = wholeNumber('--max-connections', flags['max-connections'], 1, 1_000_000);
   const limits = oneOf('--throttle', flags.throttle, ['on', 'off']) === 'on' ? {} : false;
-  const onError = oneOf('--log', flags.log, ['none', 'json']) === 'json' ? logAsJson() : logError;
+  const note = oneOf('--log', flags.log, ['none', 'json']) === 'json' ? noteAsJson() : noteAsText;
+  const onError = (error: unknown) => note('error', detailOf(error));
   if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
   const where = whereUsersAre(flags.users);
   const tls = await readTls(flags);
@@ -108,7 +109,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
     const start = () => listen(app, { host, port, maxConnections, ...(tls && { tls }) });
     const server = await attempt('cannot listen', start, 'use another --port or --host');
     stopOnSignal(server, close);
-    if (tls !== undefined) renewTlsOnSignal(server, () => readTls(flags));
+    if (tls !== undefined) renewTlsOnSignal(server, () => readTls(flags), note);
     else if (!/^http:\/\/(127\.|\[::1\])/.test(server.url)) {
       console.error('latchkey: plain HTTP shows passwords to the network: use --tls-cert, or a TLS proxy before it');
     }
@@ -214,14 +215,14 @@ function stopOnSignal(server: Server, closeUsers: () => Promise<void>): void {
 }
 
 /** Connections to come get the new certificate; where there is none that fits, the old one goes on. */
-function renewTlsOnSignal(server: Server, read: () => Promise<TlsOptions | undefined>): void {
+function renewTlsOnSignal(server: Server, read: () => Promise<TlsOptions | undefined>, note: Note): void {
   process.on('SIGHUP', async () => {
     try {
       const tls = await read();
       if (tls !== undefined) server.renewTls(tls);
-      say('latchkey: read the certificate again');
+      note('tls', 'read the certificate again');
     } catch (error) {
-      say(`latchkey: the old certificate goes on: ${reasonOf(error)}`);
+      note('error', `the old certificate goes on: ${reasonOf(error)}`);
     }
   });
 }
@@ -236,27 +237,27 @@ function tryOut(url: string, minPasswordLength: number): string {
   curl -i ${url}/hello`;
 }
 
-/** Lines that nobody reads are dropped, not piled up in memory. */
-function say(line: string): void {
-  if (process.stderr.writableLength < 2 ** 20) console.error(line);
-}
+type Note = (event: string, detail: string) => void;
 
-/** One line for what became a 5xx. */
-function logError(error: unknown): void {
-  say(`latchkey: ${detailOf(error).replace(/\s*[\r\n]\s*/g, ' | ')}`);
-}
+const noteAsText: Note = (_event, detail) => say(`latchkey: ${detail.replace(/\s*[\r\n]\s*/g, ' | ')}`);
 
-/** Logs what happens, and answers what does the same for errors. */
-function logAsJson(): OnError {
+/** Logs what happens, a JSON object a line, and answers what logs the rest. */
+function noteAsJson(): Note {
   const log = (event: string, fields: object) => {
     const line = JSON.stringify({ time: new Date().toISOString(), event, ...fields });
     // In ASCII nothing ends a line, or steers the terminal that shows it.
     say(line.replace(/[^ -~]/g, (hidden) => `\\u${hidden.charCodeAt(0).toString(16).padStart(4, '0')}`));
   };
   for (const [event, { name }] of Object.entries(EVENTS)) subscribe(name, (message) => log(event, Object(message)));
-  return (error) => log('error', { detail: detailOf(error) });
+  return (event, detail) => log(event, { detail });
 }
 
+/** Lines that nobody reads are dropped, not piled up in memory. */
+function say(line: string): void {
+  if (process.stderr.writableLength < 2 ** 20) console.error(line);
+}
+
+/** What is behind a 5xx. */
 function detailOf(error: unknown): string {
   const reason = error instanceof AuthError && error.cause instanceof Error ? error.cause : error;
   return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);

@@ -70,7 +70,7 @@ export async function serve(args: string, where?: Where) {
   const started = start(args, where);
   const url = await new Promise<string>((resolve, reject) => {
     started.child.stdout.on('data', () => {
-      const said = /listens on (http:\S+\d)\b.*\n(.*\n){4}/.exec(started.output.stdout);
+      const said = /listens on (https?:\S+\d)\b.*\n(.*\n){4}/.exec(started.output.stdout);
       if (said?.[1] !== undefined) resolve(said[1]);
     });
     started.child.on('close', () => reject(new Error(`it does not listen: ${started.output.stderr}`)));

@@ -1,6 +1,6 @@
 /**
- * What happens, seen from node:diagnostics_channel: who signed up, who logged in, what was refused, throttled and turned
- * away, and nothing that should not be known. Each test runs in turn: the channels are those of the process.
+ * What happens, seen from node:diagnostics_channel: who signed up, who logged in, what was refused, throttled and
+ * turned away, and nothing that nobody should know.
  */
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
@@ -28,7 +28,7 @@ async function published(act: () => Promise<unknown>): Promise<unknown[]> {
   return seen;
 }
 
-test('signups, logins and refusals are published, with the id that the store has and never a name that nobody has', async () => {
+test('signups, logins and refusals are published, with the id of a user and no name that nobody has', async () => {
   await withApp({}, async ({ url, port }) => {
     const seen = await published(async () => {
       await send(`${url}/signup`, 'POST', JOE);

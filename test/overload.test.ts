@@ -80,7 +80,7 @@ test('logins by the hundred get 401, 429 or 503, and meanwhile who is inside is 
   });
 });
 
-test('a store that throws, at once or later, with an error of its own or any value, is a 500 and one report', async () => {
+test('a store that throws, at once or later, an error or any value, is a 500 and one report', async () => {
   const failures: Record<string, () => never | Promise<never>> = {
     'at once': () => {
       throw new Error('the marker 4711');

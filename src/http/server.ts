@@ -68,7 +68,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const own = [...(inFlight.get(socket) ?? [])];
     const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
-    if (!socket.writable || isHalfAnswered || !inFlight.has(socket)) socket.destroy();
+    if (!socket.writable || isHalfAnswered) socket.destroy();
     else if (waiting === undefined) refuse(socket, parserCode);
     else waiting.once('finish', () => refuse(socket, parserCode));
   };
