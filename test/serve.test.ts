@@ -54,13 +54,12 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
         }
       };
       const load = Promise.all(Array.from({ length: 32 }, (_, client) => signUpForEver(client)));
-      await delay(700);
+      while (answered.length < 300) await delay(10);
       child.kill(signal);
       await load;
       assert.equal((await ended).code, 0);
       // Whoever came too late was not let in. Nobody was let in and then cut off.
       assert.deepEqual(new Set(unanswered), new Set(['ECONNREFUSED']));
-      assert.ok(answered.length > 100, `${answered.length} answers`);
       const lines = (await readFile(join(cwd, 'latchkey-data/users.jsonl'), 'utf8')).split('\n');
       const kept = new Set(lines.filter((line) => line.includes('"insert"')).map((line) => JSON.parse(line).id));
       assert.deepEqual(answered.filter((username) => !kept.has(username)), []);

@@ -45,7 +45,8 @@ export async function send(
   const isJson = body !== undefined;
   const response = await fetch(url, {
     method,
-    headers: { ...(isJson && { 'Content-Type': 'application/json' }), ...headers },
+    // A connection that is kept would keep the server for a while when it closes.
+    headers: { Connection: 'close', ...(isJson && { 'Content-Type': 'application/json' }), ...headers },
     ...(isJson && { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
   });
   const text = await response.text();

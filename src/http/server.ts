@@ -68,7 +68,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const own = [...(inFlight.get(socket) ?? [])];
     const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
-    if (!socket.writable || isHalfAnswered) socket.destroy();
+    if (!socket.writable || isHalfAnswered || !inFlight.has(socket)) socket.destroy();
     else if (waiting === undefined) refuse(socket, parserCode);
     else waiting.once('finish', () => refuse(socket, parserCode));
   };
@@ -117,7 +117,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
       const last = [...own].at(-1);
       if (last?.headersSent === false) last.setHeader('Connection', 'close');
     }
-    const idle = setTimeout(() => server.closeIdleConnections(), 100);
+    const idle = setTimeout(() => server.closeIdleConnections(), 500);
     const deadline = setTimeout(() => server.closeAllConnections(), 10_000);
     await closed;
     clearTimeout(idle);
