@@ -3,6 +3,7 @@
  * answers that cannot be written. Each is one report at the most, and the next request is answered.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -11,14 +12,21 @@ import { send, withApp } from './support.ts';
 
 const JOE = { username: 'joe', password: 'correct horse' };
 
-/** Knows what became of each check of a password. */
+/** Knows what became of each password. */
 class WatchedHasher extends PasswordHasher {
   readonly outcomes: Promise<string>[] = [];
 
+  override hash(password: string, signal?: AbortSignal): Promise<string> {
+    return this.#watch(super.hash(password, signal));
+  }
+
   override verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
-    const verified = super.verify(password, stored, signal);
-    this.outcomes.push(verified.then(() => 'done', (error) => String(error.code)));
-    return verified;
+    return this.#watch(super.verify(password, stored, signal));
+  }
+
+  #watch<T>(outcome: Promise<T>): Promise<T> {
+    this.outcomes.push(outcome.then(() => 'done', (error) => String(error.code)));
+    return outcome;
   }
 }
 
@@ -36,18 +44,18 @@ async function until(isReached: () => boolean): Promise<void> {
 }
 
 test('a client that hangs up while it waits for its turn frees the place, however it hangs up', async () => {
-  const leave: Record<string, (socket: Socket) => void> = {
-    'with a reset': (socket) => void socket.resetAndDestroy(),
-    'with an end': (socket) => void socket.end(),
-    'at once': (socket) => void socket.destroy(),
-  };
-  for (const [how, hangUp] of Object.entries(leave)) {
+  const rows: readonly [how: string, path: string, hangUp: (socket: Socket) => void][] = [
+    ['with a reset', '/auth', (socket) => socket.resetAndDestroy()],
+    ['with an end', '/auth', (socket) => socket.end()],
+    ['at once', '/signup', (socket) => socket.destroy()],
+  ];
+  for (const [how, path, hangUp] of rows) {
     // One run of scrypt takes long enough for all that happens below.
     const passwords = new WatchedHasher({ logN: 17, maxConcurrent: 1, maxQueued: 1 });
     await withApp({ passwords }, async ({ url, port }) => {
       const running = post(port, '/auth', JOE);
       await until(() => passwords.outcomes.length === 1);
-      const waiting = post(port, '/auth', JOE);
+      const waiting = post(port, path, JOE);
       await until(() => passwords.outcomes.length === 2);
       const refused = await send(`${url}/auth`, 'POST', JOE);
       assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '5'], how);
@@ -122,12 +130,18 @@ test('what fails once the client has left, or while the answer is written, harms
       await untilAborted(signal);
       return 'too late';
     })
+    .get('/asks-late', async (request) => {
+      closed.push(once(request.message.socket, 'close'));
+      await closed.at(-1);
+      // Nothing would abort it any more.
+      if (request.signal.aborted) throw left;
+    })
     .get('/large', () => 'x'.repeat(20_000_000))
     .get('/dies', ({ message }) => void message.socket.destroy())
     .get('/quick', () => 'quick');
   const server = await listen(router, { port: 0 });
   try {
-    for (const path of ['/fails', '/answers']) {
+    for (const path of ['/fails', '/asks-late', '/answers']) {
       const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
       socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
       const before = closed.length;
@@ -136,14 +150,14 @@ test('what fails once the client has left, or while the answer is written, harms
       await closed.at(-1);
       await nextTurn();
     }
-    assert.deepEqual(reports, [left]);
+    assert.deepEqual(reports, [left, left]);
     const reader = connect(server.port, '127.0.0.1').on('error', () => undefined);
     reader.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
     await new Promise((resolve) => reader.once('data', resolve));
     reader.resetAndDestroy();
     await assert.rejects(fetch(`${server.url}/dies`));
     assert.equal((await send(`${server.url}/quick`, 'GET')).body, 'quick');
-    assert.deepEqual(reports, [left]);
+    assert.deepEqual(reports, [left, left]);
   } finally {
     await server.close();
   }

@@ -371,6 +371,17 @@ test('whoever gives up while waiting frees the place, does no work, and the orde
   assert.match(await own.hash('and after that'), /^\$scrypt/);
 });
 
+test('whoever gives up once the work has begun takes nobody else along', async () => {
+  const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 3 });
+  const { signal, abort } = aborter();
+  const first = own.hash('first');
+  const second = own.hash('second', signal);
+  const others = [own.hash('third'), own.hash('fourth')];
+  await first;
+  abort();
+  assert.equal((await Promise.all([second, ...others])).length, 3);
+});
+
 test('neither logins nor signups can take all places from the other', async () => {
   const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 4 });
   const rows: [one: (password: string) => Promise<unknown>, other: (password: string) => Promise<unknown>][] = [
