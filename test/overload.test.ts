@@ -3,7 +3,6 @@
  * answers that cannot be written. Each is one report at the most, and the next request is answered.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -131,7 +130,7 @@ test('what fails once the client has left, or while the answer is written, harms
       return 'too late';
     })
     .get('/asks-late', async (request) => {
-      closed.push(once(request.message.socket, 'close'));
+      closed.push(new Promise((resolve) => request.message.socket.once('close', resolve)));
       await closed.at(-1);
       // Nothing would abort it any more.
       if (request.signal.aborted) throw left;

@@ -209,7 +209,8 @@ test('what is taken back after a login has cleared it all is gone already', asyn
   const throttle = new Throttle({ triesPerAccount: 2 }, () => 0);
   let fail = () => {};
   const away = new Error('the store is away');
-  const failing = throttle.login('joe', undefined, () => new Promise((_resolve, reject) => (fail = () => reject(away))));
+  const untilItFails = () => new Promise<undefined>((_resolve, reject) => (fail = () => reject(away)));
+  const failing = throttle.login('joe', undefined, untilItFails);
   assert.equal(await throttle.login('joe', undefined, async () => 'joe'), 'joe');
   fail();
   await assert.rejects(failing, away);
