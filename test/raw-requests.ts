@@ -1,5 +1,5 @@
 /**
- * Malformed and hostile requests, byte by byte, and what may come back: one table for test/raw.test.ts and test/soak.ts.
+ * Malformed and hostile requests, byte by byte, and what may come back: the table of test/raw.test.ts and test/soak.ts.
  * The clauses are those of RFC 9112 (HTTP/1.1) and RFC 9110 (HTTP semantics).
  */
 import { randomFrom } from './support.ts';
@@ -7,15 +7,12 @@ import { randomFrom } from './support.ts';
 /** Stands wherever a row has a place for it: in names, hosts, targets, headers and bodies. No answer may repeat it. */
 export const MARK = 'mallory';
 
-/** The status of an answer, or those of which one is right. */
-type Status = number | readonly number[];
-
 /** What one connection sends, and what may come back. */
 export interface RawRow {
   readonly name: string;
   readonly bytes: Buffer;
-  /** The answers, in order; where there are none, the connection is closed without a word. */
-  readonly answers: readonly Status[];
+  /** The status of each answer, in order; where there are none, the connection is closed without a word. */
+  readonly answers: readonly number[];
   /** Whether the connection goes on after them, in step. */
   readonly isKept: boolean;
   /** How the client ends its side as soon as it has sent the bytes; otherwise it leaves that to the server. */
@@ -24,7 +21,10 @@ export interface RawRow {
 
 /** Every character is a byte. */
 const bytesOf = (text: string) => Buffer.from(text, 'latin1');
-const show = (text: string) => JSON.stringify(text.length > 70 ? `${text.slice(0, 60)}, ${text.length} in all` : text).slice(1, -1);
+const show = (text: string) => {
+  const some = text.length > 70 ? `${text.slice(0, 60)}, ${text.length} in all` : text;
+  return JSON.stringify(some).slice(1, -1);
+};
 
 const TYPE = 'Content-Type: application/json\r\n';
 const CHUNKED = 'Transfer-Encoding: chunked\r\n';
@@ -40,15 +40,15 @@ const whole = (body: string, headers = '', path = '/auth') => post(headers + len
 const SIGNUP = whole(LOGIN, '', '/signup');
 
 /** What a row asks for ends the connection: nothing behind it is acted upon (RFC 9112 §9.6). */
-const closes = (name: string, text: string, ...answers: Status[]): RawRow => {
+const closes = (name: string, text: string, ...answers: number[]): RawRow => {
   return { name, bytes: bytesOf(text + SIGNUP), answers, isKept: false };
 };
 /** A row that is a request, if an odd one: the next request on its connection gets its own answer. */
-const stays = (name: string, text: string, ...answers: Status[]): RawRow => {
+const stays = (name: string, text: string, ...answers: number[]): RawRow => {
   return { name, bytes: bytesOf(text), answers, isKept: true };
 };
 /** The client ends its side behind the bytes, or resets the connection. */
-const cut = (end: 'FIN' | 'RST', name: string, text: string, ...answers: Status[]): RawRow => {
+const cut = (end: 'FIN' | 'RST', name: string, text: string, ...answers: number[]): RawRow => {
   return { name: `${name}, then ${end}`, bytes: bytesOf(text), answers, isKept: false, end };
 };
 
@@ -111,7 +111,7 @@ const CODINGS = [
 ];
 
 /** Some other header, whatever it looks like. */
-const NO_CODINGS = ['X-Transfer-Encoding: chunked', 'Transfer_Encoding: chunked', 'TE: chunked', 'Transfer.Encoding: x'];
+const NO_CODINGS = ['X-Transfer-Encoding: chunked', 'Transfer_Encoding: chunked', 'TE: chunked', 'Transfer: chunked'];
 
 function codings(): RawRow[] {
   const hidden = `0\r\n\r\n${SIGNUP}`;
@@ -139,8 +139,9 @@ function codings(): RawRow[] {
 
 /** None of these is a length (RFC 9110 §8.6: digits alone), or not one that the server reads. */
 const NO_LENGTHS = [
-  '+2', '-2', '-0', '0x2', '2h', '1e1', '2.0', '.2', '2,', ',2', '2, 2', '2,3', '2 2', '2\t2', '2;2', '"2"', 'two', '', ' ',
-  '2\0', '2\x0b', '\x0b2', '2\xa0', '\xa02', '\xd9\xa2', '\xef\xbc\x92', '0b10', '0o2', '1_0', '2\r\n 2', '\r\n 2', '2\r3',
+  '+2', '-2', '-0', '0x2', '2h', '1e1', '2.0', '.2', '2,', ',2', '2, 2', '2,3', '2 2', '2\t2', '2;2', '"2"', 'two', '',
+  ' ', '2\0', '2\x0b', '\x0b2', '2\xa0', '\xa02', '\xd9\xa2', '\xef\xbc\x92', '0b10', '0o2', '1_0', '2\r\n 2', '\r\n 2',
+  '2\r3',
   '2\n3', '2\nX: y', '2\rX: y', '18446744073709551616', '18446744073709551618', '99999999999999999999', '9'.repeat(400),
 ];
 
@@ -163,9 +164,9 @@ function lengths(): RawRow[] {
       closes(`${name}, in another case`, post(length(second) + length(first).toLowerCase(), '{}'), 400),
       closes(`${name}, far apart`, get(length(first) + 'X: y\r\n'.repeat(50) + length(second)) + '{}', 400),
     ]),
-    ...['Content-Length : 2', 'Content-Length\t: 2', 'Content-Length\0: 2', 'Content Length: 2', 'Content-Length 2'].map(
-      (line) => closes(show(line), post(`${line}\r\n`, '{}'), 400),
-    ),
+    ...['Content-Length : 2', 'Content-Length\t: 2', 'Content-Length\0: 2', 'Content Length: 2'].map((line) => {
+      return closes(show(line), post(`${line}\r\n`, '{}'), 400);
+    }),
     ...tooLong.map((value) => closes(`a length of ${value}`, post(length(value), '{}'), 413)),
     ...['2', '002', '\t2', ' 2 ', `${'0'.repeat(60)}2`].map((value) => {
       return stays(`a good length: ${show(value)}`, post(length(value), '{}'), 401);
@@ -180,8 +181,9 @@ function lengths(): RawRow[] {
 /** What may not stand where a chunk says its size (§7.1). */
 const NO_SIZES = [
   '0x2', '-2', '+2', ' 2', '\t2', '2 2', '2,2', '2.', 'g', 'zz', '', '"2"', '2\0', '2\x0b', '2\xa0', '\xd9\xa2', '2h',
-  '2\n', '2\r', '2\rX', '10000000000000002', 'fffffffffffffffff', `1${'0'.repeat(400)}`, '2;\0', '2;a=\x7f', '2;a="\x01"',
-  `2;${'x'.repeat(20_000)}`, `2;${'a=b;'.repeat(5000)}`, '2;a\n=b', '2;a\r=b', '2:a', '2\t;', '2 ;a', '2;a b',
+  '2\n', '2\r', '2\rX', '10000000000000002', 'fffffffffffffffff', `1${'0'.repeat(400)}`, '2;\0', '2;a=\x7f',
+  '2;a="\x01"', `2;${'x'.repeat(20_000)}`, `2;${'a=b;'.repeat(5000)}`, '2;a\n=b', '2;a\r=b', '2:a', '2\t;', '2 ;a',
+  '2;a b',
 ];
 
 function chunks(): RawRow[] {
@@ -216,7 +218,7 @@ function chunks(): RawRow[] {
     closes('a trailer with NUL', chunked(`${good}a: \0\r\n\r\n`), 400),
     closes('a folded trailer', chunked(`${good}a: b\r\n c\r\n\r\n`), 400),
     closes('a trailer of 20 KiB', chunked(`${good}a: ${'x'.repeat(20_480)}\r\n\r\n`), 431),
-    stays('1,500 trailers', chunked(`${good}${'a: b\r\n'.repeat(1500)}\r\n`), 401),
+    stays('100 trailers', chunked(`${good}${'a: b\r\n'.repeat(100)}\r\n`), 401),
     // The parser obeys it, after the answer has gone.
     closes('a trailer that ends the connection', chunked(`${good}Connection: close\r\n\r\n`), 401, 400),
   ];
@@ -228,21 +230,25 @@ const NO_REQUEST_LINES = [
   ' GET /hello HTTP/1.1', '\tGET /hello HTTP/1.1', 'GET /hello HTTP/1.1 ', 'GET /hello HTTP/1.1 x', 'GET HTTP/1.1',
   'GET /hello HTTP/0.9', 'GET /hello HTTP/1.2', 'GET /hello HTTP/2', 'GET /hello HTTP/2.0', 'GET /hello HTTP/3.0',
   'GET /hello HTTP/9.9', 'GET /hello HTTP/1', 'GET /hello HTTP/1.', 'GET /hello HTTP/.1', 'GET /hello HTTP/11',
-  'GET /hello HTTP/1.10', 'GET /hello HTTP/01.1', 'GET /hello HTTP/1.1.1', 'GET /hello HTTP/-1.1', 'GET /hello HTTP/1,1',
-  'GET /hello http/1.1', 'GET /hello Http/1.1', 'GET /hello HTTPS/1.1', 'GET /hello XTTP/1.1', 'GET /hello ICE/1.0',
-  'GET /hello HTTP\\1.1', 'GET /hello HTTP/1.1\0', 'GET /hello\0 HTTP/1.1', 'GET\0/hello HTTP/1.1',
-  'GET /he llo HTTP/1.1', 'GET /hello\x0b HTTP/1.1', 'GET /hello\rHTTP/1.1', 'GET /hello\nHTTP/1.1', '/hello HTTP/1.1',
-  'get /hello HTTP/1.1', 'Get /hello HTTP/1.1', 'GETT /hello HTTP/1.1', 'GE /hello HTTP/1.1', 'G\xcbT /hello HTTP/1.1',
-  'BREW /hello HTTP/1.1', 'MALLORY /hello HTTP/1.1', 'GET: /hello HTTP/1.1', '"GET" /hello HTTP/1.1', '\0GET /hello HTTP/1.1',
-  '\xef\xbb\xbfGET /hello HTTP/1.1', 'HTTP/1.1 200 OK', 'HTTP/1.1 GET /hello', 'PRI * HTTP/2.0', 'PRI * HTTP/1.1',
-  `${'A'.repeat(10_000)} /hello HTTP/1.1`, `${'A'.repeat(100_000)} /hello HTTP/1.1`, 'CONNECT x:80 HTTP/1.1',
-  'CONNECT /hello HTTP/1.1', 'CONNECT * HTTP/1.1', 'CONNECT http://x/hello HTTP/1.1', `GET /hello HTTP/1.${'1'.repeat(5000)}`, 'GET\x0c/hello HTTP/1.1',
+  'GET /hello HTTP/1.10', 'GET /hello HTTP/01.1', 'GET /hello HTTP/1.1.1', 'GET /hello HTTP/-1.1',
+  'GET /hello HTTP/1,1', 'GET /hello http/1.1', 'GET /hello Http/1.1', 'GET /hello HTTPS/1.1', 'GET /hello XTTP/1.1',
+  'GET /hello ICE/1.0', 'GET /hello HTTP\\1.1', 'GET /hello HTTP/1.1\0', 'GET /hello\0 HTTP/1.1',
+  'GET\0/hello HTTP/1.1', 'GET /he llo HTTP/1.1', 'GET /hello\x0b HTTP/1.1', 'GET /hello\rHTTP/1.1',
+  'GET /hello\nHTTP/1.1', '/hello HTTP/1.1', 'get /hello HTTP/1.1', 'Get /hello HTTP/1.1', 'GETT /hello HTTP/1.1',
+  'GE /hello HTTP/1.1', 'G\xcbT /hello HTTP/1.1', 'BREW /hello HTTP/1.1', 'MALLORY /hello HTTP/1.1',
+  'GET: /hello HTTP/1.1', '"GET" /hello HTTP/1.1', '\0GET /hello HTTP/1.1', '\xef\xbb\xbfGET /hello HTTP/1.1',
+  'HTTP/1.1 200 OK', 'HTTP/1.1 GET /hello', 'PRI * HTTP/2.0', 'PRI * HTTP/1.1', `${'A'.repeat(10_000)} /hello HTTP/1.1`,
+  `${'A'.repeat(100_000)} /hello HTTP/1.1`, 'CONNECT x:80 HTTP/1.1', 'CONNECT /hello HTTP/1.1', 'CONNECT * HTTP/1.1',
+  'CONNECT http://x/hello HTTP/1.1', `GET /hello HTTP/1.${'1'.repeat(5000)}`, 'GET\x0c/hello HTTP/1.1',
 ];
 
 /** Methods that the parser of Node knows, and no route. */
-const OTHER_METHODS = ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'SEARCH', 'M-SEARCH', 'PURGE', 'LINK', 'SOURCE'];
+const OTHER_METHODS = [
+  'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'SEARCH', 'M-SEARCH', 'PURGE', 'LINK', 'SOURCE',
+];
 
 function requestLines(authorization: string): RawRow[] {
+  const keep = 'Connection: keep-alive\r\n';
   return [
     ...NO_REQUEST_LINES.map((line) => closes(`request line ${show(line)}`, `${line}\r\nHost: x\r\n\r\n`, 400)),
     ...OTHER_METHODS.map((method) => closes(`${method} /hello`, get().replace('GET', method), 405)),
@@ -266,34 +272,39 @@ function requestLines(authorization: string): RawRow[] {
     closes('HTTP/1.0', get().replace('1.1', '1.0'), 401),
     closes('HTTP/1.0 without Host', 'GET /hello HTTP/1.0\r\n\r\n', 401),
     closes('HTTP/1.0 with a coding', post(CHUNKED, `${chunk(LOGIN)}0\r\n\r\n`).replace('1.1', '1.0'), 400),
-    closes('HTTP/1.0 with a coding, kept', get(`${CHUNKED}Connection: keep-alive\r\n`).replace('1.1', '1.0') + '0\r\n\r\n', 400),
-    stays('HTTP/1.0 that is kept', get('Connection: keep-alive\r\n').replace('1.1', '1.0'), 401),
+    closes('HTTP/1.0 with a coding, kept', get(CHUNKED + keep).replace('1.1', '1.0') + '0\r\n\r\n', 400),
+    stays('HTTP/1.0 that is kept', get(keep).replace('1.1', '1.0'), 401),
   ];
 }
 
 /** The path is compared as it came: nothing is decoded, joined or tidied up. */
 const OTHER_PATHS = [
   '/', '//', '//hello', '/hello/', '/hello//', '/./hello', '/hello/.', '/../hello', '/x/../hello', '/%2e/hello',
-  '/%2e%2e/hello', '/%2fhello', '/hello%2f', '/%68ello', '/hell%6f', '/hell%6F', '/hello%00', '/hello%20', '/hello%0d%0a',
-  '/hello%0d%0aX:%20y', '/hello%3fx', '/hello%23x', '/hello;x', '/hello;x=y', '/HELLO', '/Hello', '/hello.json', '/hello~',
-  '/hello\\', '/\\hello', '/x\\..\\hello', '/hello%', '/hello%zz', '/hello%u0068', '/hello%c0%af', '/hello%252f', '/hello,',
-  '/hello&x', '/hello:80', '/hello*', "/hello'", '/hello"', '/hello<script>', '/hello|x', '/hello^x', '/hello`x', '/{hello}',
-  `/${MARK}`, '/hello#x', '/#/hello', '/__proto__', '/constructor', '/toString', '/etc/passwd', '/../../etc/passwd',
-  '//evil.example/hello', '///hello', '/@hello', '/http://x/hello', '/hello=1', '/$%7bjndi:ldap://x%7d', '/hello%ff',
-  'http://x', 'http://x/', 'https://x//hello', 'http://x/hello/', 'http://x/%68ello', 'http://x/hello#y',
+  '/%2e%2e/hello', '/%2fhello', '/hello%2f', '/%68ello', '/hell%6f', '/hell%6F', '/hello%00', '/hello%20',
+  '/hello%0d%0a', '/hello%0d%0aX:%20y', '/hello%3fx', '/hello%23x', '/hello;x', '/hello;x=y', '/HELLO', '/Hello',
+  '/hello.json', '/hello~', '/hello\\', '/\\hello', '/x\\..\\hello', '/hello%', '/hello%zz', '/hello%u0068',
+  '/hello%c0%af', '/hello%252f', '/hello,', '/hello&x', '/hello:80', '/hello*', "/hello'", '/hello"', '/hello<script>',
+  '/hello|x', '/hello^x', '/hello`x', '/{hello}', `/${MARK}`, '/hello#x', '/#/hello', '/__proto__', '/constructor',
+  '/toString', '/etc/passwd', '/../../etc/passwd', '//evil.example/hello', '///hello', '/@hello', '/http://x/hello',
+  '/hello=1', '/$%7bjndi:ldap://x%7d', '/hello%ff', 'http://x', 'http://x/', 'https://x//hello', 'http://x/hello/',
+  'http://x/%68ello', 'http://x/hello#y',
 ];
 
 /** No form of a target that an origin server answers (§3.2), but one that the parser of Node lets through. */
-const OTHER_FORMS = ['*', 'ftp://x/hello', 'ws://x/hello', 'javascript://x/hello', 'http://', 'http:///', '*/hello', '**'];
+const OTHER_FORMS = ['*', 'ftp://x/hello', 'ws://x/hello', 'javascript://x/y', 'http://', 'http:///', '*/hello', '**'];
 
 /** Targets that the parser refuses. */
 const NO_TARGETS = [
   'hello', '.', '..', '?', '?/hello', '#', '\\hello', '\\\\x\\hello', '@x', 'x:80', '[::1]', '%2fhello', '-', '~',
-  'http://x y/', 'http', 'http:', 'http:/', 'http:/hello', 'http:hello', 'http://x#/hello', '://x/hello', '//\0', '/\x01', '/\x1f', '/\x7f',
+  'http://x y/', 'http', 'http:', 'http:/', 'http:/hello', 'http:hello', 'http://x#/hello', '://x/hello', '//\0',
+  '/\x01', '/\x1f', '/\x7f',
 ];
 
 /** Eight bits in a target: RFC 3986 has none. */
-const EIGHT_BITS = ['/\xff', '/hello\xa0', '/h\xc3\xa9llo', '/hello\x80', '/\xc0\xafhello', '/hello?\xff', '/\xef\xbb\xbfhello'];
+const EIGHT_BITS = [
+  '/\xff', '/hello\xa0', '/h\xc3\xa9llo', '/hello\x80', '/\xc0\xafhello', '/hello?\xff', '/\xef\xbb\xbfhello',
+  '/hello?\xc3\xa9',
+];
 
 /** The path of each of these is /hello. */
 const HELLOS = [
@@ -324,19 +335,24 @@ function targets(authorization: string): RawRow[] {
   ];
 }
 
-const CONTROLS = [...Array(32).keys(), 127].map((code) => String.fromCharCode(code)).filter((it) => !'\t\r\n'.includes(it));
+const CONTROL_CODES = [...Array(32).keys(), 127].filter((code) => ![9, 10, 13].includes(code));
+const CONTROLS = CONTROL_CODES.map((code) => String.fromCharCode(code));
 
-/** No header field (§5): names are tokens, a colon follows, no value has CR, LF or NUL, and none goes on on another line. */
+/** No header field (§5): a name is a token, a colon follows, no value has CR, LF or NUL or goes on on another line. */
 const NO_HEADERS = [
-  ': x', ':', ' : x', 'X', 'X y', 'X y: z', 'X : y', 'X\t: y', 'X\r\n: y', '"X": y', 'X@: y', 'X/: y', 'X[]: y', '(X): y',
-  '{X}: y', 'X,Y: z', 'X;: y', 'X=Y: z', 'X?: y', 'X\\: y', '<X>: y', '\xff: x', 'X\xff: y', 'X\xc3\xa9: y', '\xef\xbb\xbfX: y',
-  ' X: y', '\tX: y', 'X: y\r\n z', 'X: y\r\n\tz', 'X:\r\n y', 'X: y\r\n \r\n', 'X: y\rz', 'X: y\nz', 'X: y\n z', 'X: y\r z',
-  'X: y\nY: z', 'X: y\rY: z', 'X: y\n\n', 'X: y\r\r', 'X: y\r\n\n', 'X: \r', 'X: \n', '\r', '\rX: y', '\nX: y', 'GET / HTTP/1.1',
-  `Authorization: JWT x\rAuthorization: JWT ${MARK}`, `X: y\nSet-Cookie: ${MARK}=1`, `X: y\rSet-Cookie: ${MARK}=1`,
+  ': x', ':', ' : x', 'X', 'X y', 'X y: z', 'X : y', 'X\t: y', 'X\r\n: y', '"X": y', 'X@: y', 'X/: y', 'X[]: y',
+  '(X): y', '{X}: y', 'X,Y: z', 'X;: y', 'X=Y: z', 'X?: y', 'X\\: y', '<X>: y', '\xff: x', 'X\xff: y', 'X\xc3\xa9: y',
+  '\xef\xbb\xbfX: y', ' X: y', '\tX: y', 'X: y\r\n z', 'X: y\r\n\tz', 'X:\r\n y', 'X: y\r\n \r\n', 'X: y\rz', 'X: y\nz',
+  'X: y\n z', 'X: y\r z', 'X: y\nY: z', 'X: y\rY: z', 'X: y\n\n', 'X: y\r\r', 'X: y\r\n\n', 'X: \r', 'X: \n', '\r',
+  '\rX: y', '\nX: y', 'GET / HTTP/1.1', `Authorization: JWT x\rAuthorization: JWT ${MARK}`,
+  `X: y\nSet-Cookie: ${MARK}=1`, `X: y\rSet-Cookie: ${MARK}=1`,
 ];
 
 /** Hosts of which there is none, or more than one (§3.2). */
-const NO_HOSTS = ['joe@x', 'joe:pass@x', 'x, y', 'x,y', 'x y', 'x\ty', 'http://x', 'x/hello', 'x?y', 'x#y', 'x/', '/', ',', '@'];
+const NO_HOSTS = [
+  'joe@x', 'joe:pass@x', 'x, y', 'x,y', 'x y', 'x\ty', 'http://x', 'x/hello', 'x?y', 'x#y', 'x/', '/', ',', '@', '?',
+  '#',
+];
 
 function headers(authorization: string): RawRow[] {
   const hello = (lines: string) => `GET /hello HTTP/1.1\r\n${lines}\r\n`;
@@ -346,7 +362,16 @@ function headers(authorization: string): RawRow[] {
     pair.toLowerCase().replace('jwt', 'JWT'),
     pair.replace('Authorization', 'AUTHORIZATION'),
   ]);
+  const tokens = ['Basic eDp4', 'JWT', 'Bearer', '', 'JWT a.b.c', `JWT ${MARK}`, `Bearer ${'x'.repeat(8193)}`];
+  const harmless = [
+    'Connection: host', 'Connection: authorization', `Connection: ${MARK}`, 'Keep-Alive: timeout=9999',
+    'Range: bytes=0-1', 'If-None-Match: *', 'If-Modified-Since: x', 'Accept: text/html', 'X-HTTP-Method-Override: POST',
+    'X-Original-URL: /x', 'X-Forwarded-For: 127.0.0.1', 'Forwarded: for=x', 'Max-Forwards: 0', 'Origin: null',
+    '__proto__: x', 'constructor: x', 'toString: x',
+  ];
+  const endings = ['close', 'Close', 'x, close', 'close, keep-alive', 'keep-alive, close', 'close,'];
   const list = (count: number, line = 'X: y\r\n') => line.repeat(count);
+  const manyCodings = `Transfer-Encoding: x, chunked\r\n${list(1500)}`;
   return [
     ...CONTROLS.flatMap((control) => [
       closes(`header name with ${show(control)}`, get(`${authorization}X${control}: y\r\n`), 400),
@@ -363,9 +388,7 @@ function headers(authorization: string): RawRow[] {
     ...['\xa0', '\x85', ',', ', JWT x', ' x', ';', '=', '\xff', '\t.'].map((end) => {
       return stays(`a token and ${show(end)}`, get(authorization.replace('\r\n', `${end}\r\n`)), 401);
     }),
-    ...['Basic am9lOnBhc3M=', 'JWT', 'Bearer', '', 'JWT ..', 'JWT a.b.c', `JWT ${MARK}`, `Bearer ${'x'.repeat(8193)}`].map(
-      (value) => stays(`Authorization: ${show(value)}`, get(`Authorization: ${value}\r\n`), 401),
-    ),
+    ...tokens.map((value) => stays(`Authorization: ${show(value)}`, get(`Authorization: ${value}\r\n`), 401)),
     ...['Proxy-Authorization', 'X-Authorization', 'Authorization_', 'Cookie', 'Authorisation'].map((name) => {
       return stays(`a token in ${name}`, get(authorization.replace('Authorization', name)), 401);
     }),
@@ -385,7 +408,7 @@ function headers(authorization: string): RawRow[] {
     closes('a token behind 1,500 headers', get(list(1500) + authorization), 431),
     closes('a second token behind 1,500 headers', get(authorization + list(1500) + bad), 431),
     closes('a second Host behind 1,500 headers', get(list(1500) + `Host: y\r\n`), 431),
-    closes('another coding before 1,500 headers', post(`Transfer-Encoding: x, chunked\r\n${list(1500)}`, '0\r\n\r\n'), 431),
+    closes('another coding before 1,500 headers', post(manyCodings, '0\r\n\r\n'), 431),
     closes('3,000 headers', get(list(3000)), 431),
     closes('10,000 empty headers', get(list(10_000, 'X:\r\n')), 431),
     closes('a header of 16 KiB', get(`X: ${'x'.repeat(16_384)}\r\n`), 431),
@@ -394,14 +417,9 @@ function headers(authorization: string): RawRow[] {
     closes('a header without an end', `GET /hello HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_480)}`, 431),
     closes('a token of 20 KiB', get(`Authorization: JWT ${'x'.repeat(20_480)}\r\n`), 431),
     stays('a header of 15 KiB', get(`X: ${'x'.repeat(15_360)}\r\n`), 401),
-    ...['Connection: close', 'Connection: Close', 'Connection: x, close', 'Connection: close, keep-alive', 'Proxy-Connection: close'].map((line) => {
-      return closes(line, get(`${line}\r\n`), 401);
-    }),
-    ...['Connection: host', 'Connection: authorization', `Connection: ${MARK}`, 'Keep-Alive: timeout=9999', 'Range: bytes=0-1',
-      'If-None-Match: *', 'If-Modified-Since: x', 'Accept: text/html', 'X-HTTP-Method-Override: POST', 'X-Original-URL: /x',
-      'X-Forwarded-For: 127.0.0.1', 'Forwarded: for=x', 'Max-Forwards: 0', 'Origin: null',
-      '__proto__: x', 'constructor: x', 'toString: x',
-    ].map((line) => stays(line, get(`${line}\r\n`), 401)),
+    ...endings.map((value) => closes(`Connection: ${value}`, get(`Connection: ${value}\r\n`), 401)),
+    closes('Proxy-Connection: close', get('Proxy-Connection: close\r\n'), 401),
+    ...harmless.map((line) => stays(line, get(`${line}\r\n`), 401)),
   ];
 }
 
@@ -409,29 +427,34 @@ function headers(authorization: string): RawRow[] {
 function bodies(): RawRow[] {
   const deep = (open: string, close: string, count: number) => open.repeat(count) + close.repeat(count);
   const noJson = [
-    '', ' ', '{', '}', '{}}', '{"a":1', "{'a':1}", '{a:1}', '{"a":1,}', '[', 'undefined', 'NaN', '01', '"\n"', '"\\x"', '\0', '{}\0',
-    '\xef\xbb\xbf{}', '\xfe\xff{}', '\xff\xfe{\0}\0', '{"username":"\xff"}', '"\xc0\xaf"', '"\xed\xa0\x80"', '"\xf4\x90\x80\x80"',
+    '', ' ', '{', '}', '{}}', '{"a":1', "{'a':1}", '{a:1}', '{"a":1,}', '[', 'undefined', 'NaN', '01', '"\n"', '"\\x"',
+    '\0', '{}\0', '\xef\xbb\xbf{}', '\xfe\xff{}', '\xff\xfe{\0}\0', '{"username":"\xff"}', '"\xc0\xaf"',
+    '"\xed\xa0\x80"', '"\xf4\x90\x80\x80"',
     '\x1f\x8b\x08\0\0\0\0\0', `username=${MARK}&password=x`, '<?xml version="1.0"?>', '//x\n{}', '[['.repeat(5000),
     '{"a":'.repeat(3000), `"${MARK}`,
   ];
   const noObject = ['null', 'true', '1', '1e400', '-0', '"joe"', '[]', `["${MARK}"]`, deep('[', ']', 8000)];
   const noCredentials = [
     '{}', '{"username":1,"password":2}', '{"__proto__":{"username":"joe","password":"pass"}}', '{"username":"joe"}',
-    '{"username":null,"password":null}', '{"username":["joe"],"password":["pass"]}', '{"username":{"$ne":""},"password":{}}',
-    `{"username":"${MARK}","password":"\\u0000"}`, `{"username":"${MARK}","password":"\\ud800"}`, '{"username":"","password":""}',
-    `{"a":${deep('[', ']', 7000)}}`, `{${'"a":1,'.repeat(2500)}"a":1}`, `{"username":"${'x'.repeat(16_000)}","password":"y"}`,
+    '{"username":null,"password":null}', '{"username":["joe"],"password":["pass"]}',
+    '{"username":{"$ne":""},"password":{}}', `{"username":"${MARK}","password":"\\u0000"}`,
+    `{"username":"${MARK}","password":"\\ud800"}`, '{"username":"","password":""}', `{"a":${deep('[', ']', 7000)}}`,
+    `{${'"a":1,'.repeat(2500)}"a":1}`, `{"username":"${'x'.repeat(16_000)}","password":"y"}`,
     `{"username":"${MARK} ' OR 1=1 --","password":"x"}`, `{"username":"joe","password":"${'x'.repeat(16_000)}"}`,
   ];
   const types = [
-    'text/plain', 'application/jsonp', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '', '*/*',
-    'application/json; charset=latin1', 'application/json; charset=utf-7', 'application/json; charset=utf-8; x=y',
-    'application/json, text/plain', 'application/json;', 'text/json', 'application/\xff', `application/${MARK}`,
+    'text/plain', 'application/jsonp', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '',
+    '*/*', 'application/json; charset=latin1', 'application/json; charset=utf-7',
+    'application/json; charset=utf-8; x=y', 'application/json, text/plain', 'application/json;', 'text/json',
+    'application/\xff', `application/${MARK}`,
   ];
   const withType = (type: string) => whole(LOGIN, '', '/signup').replace(TYPE, type);
   return [
     ...['/auth', '/signup'].flatMap((path) => [
       ...[...noJson, ...noObject].map((body) => stays(`${path} ${show(body)}`, whole(body, '', path), 400)),
-      ...noCredentials.map((body) => stays(`${path} ${show(body)}`, whole(body, '', path), path === '/auth' ? 401 : 400)),
+      ...noCredentials.map((body) => {
+        return stays(`${path} ${show(body)}`, whole(body, '', path), path === '/auth' ? 401 : 400);
+      }),
       closes(`${path} with 16 KiB and a byte`, whole(LOGIN.padEnd(16_385), '', path), 413),
       closes(`${path} with 100 KiB`, whole(LOGIN.padEnd(102_400), '', path), 413),
     ]),
@@ -451,6 +474,7 @@ function bodies(): RawRow[] {
 
 function expectations(): RawRow[] {
   const expect = 'Expect: 100-continue\r\n';
+  const settings = 'HTTP2-Settings: AAMAAABk\r\n';
   const upgrades = ['websocket', 'h2c', 'HTTP/2.0', 'TLS/1.0', MARK];
   return [
     stays('an expected body', whole(LOGIN, expect), 100, 401),
@@ -470,11 +494,14 @@ function expectations(): RawRow[] {
     ...['gold', '200-ok', '', MARK].map((value) => {
       return stays(`Expect: ${value}`, get(`Expect: ${value}\r\n`), 401);
     }),
-    ...upgrades.map((protocol) => stays(`Upgrade: ${protocol}`, get(`Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`), 401)),
-    ...upgrades.map((protocol) => {
-      return stays(`a login that would rather have ${protocol}`, whole(LOGIN, `Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`), 401);
+    ...upgrades.flatMap((protocol) => {
+      const upgrade = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`;
+      return [
+        stays(`Upgrade: ${protocol}`, get(upgrade), 401),
+        stays(`a login that would rather have ${protocol}`, whole(LOGIN, upgrade), 401),
+      ];
     }),
-    stays('h2c with settings', get('Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'), 401),
+    stays('h2c with settings', get(`Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n${settings}`), 401),
   ];
 }
 
@@ -551,8 +578,11 @@ function strangers(): RawRow[] {
 function cuts(authorization: string): RawRow[] {
   const hello = get(authorization);
   const chunkedSignup = post(CHUNKED, `${chunk(LOGIN)}0\r\n\r\n`, '/signup');
-  const parts = (text: string, count: number) =>
-    Array.from({ length: count }, (_, index) => text.slice(0, Math.round(1 + (index * (text.length - 2)) / (count - 1))));
+  /** Beginnings of a text, from its first byte to all but the last. */
+  const parts = (text: string, count: number) => {
+    const step = (text.length - 2) / (count - 1);
+    return Array.from({ length: count }, (_, index) => text.slice(0, 1 + Math.round(index * step)));
+  };
   const stopped = [...parts(hello, 8), ...parts(SIGNUP, 16), ...parts(chunkedSignup, 16)];
   return [
     cut('FIN', 'nothing', ''),
@@ -576,6 +606,7 @@ export function rawRequests(token: string): RawRow[] {
   const authorization = `Authorization: JWT ${token}\r\n`;
   return [
     ...codings(), ...lengths(), ...chunks(), ...requestLines(authorization), ...targets(authorization),
-    ...headers(authorization), ...bodies(), ...expectations(), ...pipelines(authorization), ...strangers(), ...cuts(authorization),
+    ...headers(authorization), ...bodies(), ...expectations(), ...pipelines(authorization), ...strangers(),
+    ...cuts(authorization),
   ];
 }

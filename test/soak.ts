@@ -3,11 +3,11 @@
  * Each gets its answers, others are answered meanwhile, and the memory of the server stays what it was.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Jwt } from '../src/index.ts';
 import { longRun } from './long-run.ts';
-import { tryRow } from './raw-client.ts';
+import { rssOf, tryRow } from './raw-client.ts';
 import { MARK, rawRequests } from './raw-requests.ts';
 import { pathOf, randomFrom, SECRET, send } from './support.ts';
 
@@ -67,7 +67,8 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
   assert.equal((await signup(MARK)).status, 200, 'no row has made a user');
   const [before, after] = [medianOf(samples.slice(10, 20)), medianOf(samples.slice(-10))];
   assert.ok(after - before <= MAX_GROWTH_MIB, `RSS grew from ${before} to ${after} MiB`);
-  console.log(`${rows.length} rows, each answered as it should; RSS ${(after - before).toFixed(1)} MiB more than at first`);
+  const growth = (after - before).toFixed(1);
+  console.log(`${rows.length} rows, each answered as it should be; RSS ${growth} MiB more than at first`);
 }
 
 async function greet(url: string, token: string): Promise<void> {
@@ -76,7 +77,6 @@ async function greet(url: string, token: string): Promise<void> {
   assert.deepEqual([stranger.status, joe.body], [401, { Status: 'Success', result: 'Hello joe' }]);
 }
 
-const rssOf = (pid = 0) => Number(execFileSync('ps', ['-o', 'rss=', '-p', `${pid}`], { encoding: 'utf8' })) / 1024;
 const medianOf = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
 await longRun({ name: 'soak', flag: 'requests', meaning: 'how many rows to send', usual: 100_000, check });

@@ -44,7 +44,7 @@ const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeo
 const SETTINGS = { ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false };
 const MAX_HEADERS = 1000;
 
-/** Milliseconds without any bytes for a connection that has no handler to wait for. Node lets a stuck write have two. */
+/** Milliseconds without any bytes for a connection that has no handler to wait for; Node gives a stuck write twice. */
 const SILENCE_TIMEOUT = 6_500;
 
 const OPTION_CHECKS: Checks<ListenOptions> = {
