@@ -106,7 +106,7 @@ function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: 
       if (rest === undefined) socket.write(first, finish);
       else socket.write(first, () => setImmediate(() => socket.write(rest, finish)));
     });
-    socket.setTimeout(4_000, () => socket.destroy(new Error(`${name}: no end after 4 s, but: ${text.slice(0, 500)}`)));
+    socket.setTimeout(9_000, () => socket.destroy(new Error(`${name}: no end after 9 s, but: ${text.slice(0, 500)}`)));
     socket.on('data', (some: string) => {
       text += some;
       if (!isKept || isLastSent || countAnswers(text) < answers.length) return;
