@@ -34,7 +34,7 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
   const { answers, bytes, isKept, name } = row;
   const { text, isReset } = await exchange(port, row, splitAt);
   const isHead = bytes.subarray(0, 5).equals(Buffer.from('HEAD '));
-  const seen = readAnswers(text, isHead);
+  const seen = readAnswers(text, isHead, name);
   const statuses = seen.map(({ status }) => status);
   const wanted = isKept ? [...answers, 404] : answers;
   assert.deepEqual(statuses, wanted, name);
@@ -61,24 +61,24 @@ function assertProper({ status, headers, body }: RawAnswer, name: string, isHead
 }
 
 /** Reads answers one after the other; throws if the text is anything but whole answers. */
-function readAnswers(text: string, isHead: boolean): RawAnswer[] {
+function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
   const answers: RawAnswer[] = [];
   for (let rest = text; rest !== ''; ) {
     const end = rest.indexOf('\r\n\r\n');
     const [line = '', ...fields] = rest.slice(0, end).split('\r\n');
     const [, code] = /^HTTP\/1\.1 (\d{3}) [A-Z][A-Za-z ]*$/.exec(line) ?? [];
-    assert.ok(end > 0 && code !== undefined, `no answer: ${JSON.stringify(rest.slice(0, 200))}`);
+    assert.ok(end > 0 && code !== undefined, `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`);
     const headers = new Map<string, string>();
     for (const field of fields) {
       const [, name = '', value = ''] = /^([A-Za-z-]+): (.*)$/.exec(field) ?? [];
       const key = name.toLowerCase();
-      assert.ok(name !== '' && (key === 'www-authenticate' || !headers.has(key)), `no header of ours: ${field}`);
+      assert.ok(name !== '' && (key === 'www-authenticate' || !headers.has(key)), `${row}: no header of ours: ${field}`);
       headers.set(key, value);
     }
     const hasBody = code !== '100' && !(isHead && answers.length === 0);
     const bodyLength = hasBody ? Number(headers.get('content-length')) : 0;
     const body = rest.slice(end + 4, end + 4 + bodyLength);
-    assert.equal(body.length, bodyLength, 'an answer that was cut off');
+    assert.equal(body.length, bodyLength, `${row}: an answer that was cut off`);
     answers.push({ status: Number(code), headers, body });
     rest = rest.slice(end + 4 + bodyLength);
   }

@@ -62,7 +62,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const inFlight = new Map<Socket, Set<ServerResponse>>();
   const latest = new WeakMap<Socket, ServerResponse>();
   /** RFC 9112 §9.6: what follows an answer that ends the connection, sent or not, is not acted upon. */
-  const isEnding = (socket: Socket) => latest.get(socket)?.hasHeader('Connection') === true;
+  const isEnding = (socket: Socket) => latest.get(socket)?.getHeader('Connection') === 'close';
   const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
   server.timeout = SILENCE_TIMEOUT;
   server.maxHeadersCount = MAX_HEADERS;
