@@ -61,12 +61,12 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, { 
   const text = Buffer.from(`${JSON.stringify(body ?? null)}\n`, 'utf8');
   // A body that is still on its way is not waited for.
   const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
+  if (isUnread) response.setHeader('Connection', 'close');
   response.writeHead(status, {
     'Content-Type': 'application/json',
     'Content-Length': text.length,
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    ...(isUnread && { Connection: 'close' }),
     ...headers,
   });
   response.end(text);

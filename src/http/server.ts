@@ -42,9 +42,10 @@ export interface Server {
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, handshakeTimeout: 5_000 };
 // Node's refusal of a request without Host has no body; ours has.
 const SETTINGS = { ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false };
+const MAX_HEADERS = 1000;
 
-/** Milliseconds without any bytes, in or out, for a connection that has none of our handlers to wait for. */
-const SILENCE_TIMEOUT = 10_000;
+/** Milliseconds without any bytes for a connection that has no handler to wait for; Node gives a stuck write twice. */
+const SILENCE_TIMEOUT = 6_500;
 
 const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
@@ -59,12 +60,17 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const { port = 3000, host = '127.0.0.1', maxConnections, tls } = readOptions(options, OPTION_CHECKS);
   /** What each connection still waits for, in the order of its requests: Node answers them in that order. */
   const inFlight = new Map<Socket, Set<ServerResponse>>();
+  const latest = new WeakMap<Socket, ServerResponse>();
+  /** RFC 9112 §9.6: what follows an answer that ends the connection, sent or not, is not acted upon. */
+  const isEnding = (socket: Socket) => latest.get(socket)?.getHeader('Connection') === 'close';
   const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
   server.timeout = SILENCE_TIMEOUT;
+  server.maxHeadersCount = MAX_HEADERS;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
 
   /** Refuses what is no request, once every request that came whole before it has its answer. */
   const refuseInTurn = (socket: Socket, parserCode?: string): void => {
+    if (isEnding(socket)) return;
     const own = [...(inFlight.get(socket) ?? [])];
     const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
@@ -80,13 +86,14 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   });
   const handle = (message: IncomingMessage, response: ServerResponse): void => {
     const own = inFlight.get(message.socket);
-    // RFC 9112 §9.6: what follows an answer that ends the connection is not acted upon.
-    if (own === undefined || !message.socket.writable) return;
+    if (own === undefined || !message.socket.writable || isEnding(message.socket)) return;
     own.add(response);
+    latest.set(message.socket, response);
     response.on('close', () => own.delete(response));
-    if (!server.listening) response.setHeader('Connection', 'close');
-    if (isProper(message)) app.handle(message, response);
-    else sendReply(message, response, new Reply(400, new AuthError('ERR_BAD_REQUEST').body, { Connection: 'close' }));
+    const fault = faultOf(message);
+    if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
+    if (fault === undefined) app.handle(message, response);
+    else sendReply(message, response, new Reply(fault.status, fault.body));
   };
   server.on('request', handle);
   server.on('checkContinue', (message, response) => {
@@ -134,12 +141,18 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   return { url, port: actualPort, renewTls, close };
 }
 
-/** RFC 9112 §3.2: HTTP/1.1 names its host, and nobody names two. §6.1: HTTP/1.0 has no transfer coding. */
-function isProper(message: IncomingMessage): boolean {
+/** RFC 9112 §3.2: HTTP/1.1 names its host, and nobody names two. §6.1: its one coding is chunked, 1.0 has none. */
+function faultOf(message: IncomingMessage): AuthError | undefined {
+  // RFC 9110 §5.4: Node leaves out what is beyond its limit, and a second Host or Authorization could hide there.
+  if (message.rawHeaders.length >= 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
   const request = new HttpRequest(message);
-  const isOld = message.httpVersion !== '1.1';
+  const isOld = message.httpVersion === '1.0';
   const host = request.header('host') ?? (isOld ? '' : ',');
-  return /^[^\s,/@?#]*$/.test(host) && !(isOld && request.header('transfer-encoding') !== undefined);
+  const coding = request.header('transfer-encoding')?.toLowerCase();
+  const isRead = coding === undefined || (coding === 'chunked' && !isOld);
+  // §2.3: there is no other version in this syntax.
+  const isProper = /^1\.[01]$/.test(message.httpVersion) && /^[^\s,/@?#]*$/.test(host) && isRead;
+  return isProper ? undefined : new AuthError('ERR_BAD_REQUEST');
 }
 
 const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map([
@@ -153,6 +166,7 @@ function refuse(socket: Socket, parserCode?: string): void {
   if (EVENTS.refusal.hasSubscribers) EVENTS.refusal.publish({ code, status, address: socket.remoteAddress });
   const text = `${JSON.stringify(body)}\n`;
   const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
-  const head = `HTTP/1.1 ${status} ${error}\r\n${type}\r\nContent-Length: ${Buffer.byteLength(text)}`;
-  socket.end(`${head}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy());
+  // RFC 9110 §6.6.1: a server with a clock says the time.
+  const head = `HTTP/1.1 ${status} ${error}\r\nDate: ${new Date().toUTCString()}\r\n${type}`;
+  socket.end(`${head}\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy());
 }
