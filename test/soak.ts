@@ -12,7 +12,9 @@ import { MARK, rawRequests } from './raw-requests.ts';
 import { pathOf, randomFrom, SECRET, send } from './support.ts';
 
 const CONNECTIONS = 50;
-/** What the median of the last tenth may have more than that of the second; the first one warms up. */
+/** Rows before those that are counted: a new process grows for a while, whatever it does. */
+const WARM_UP = 20_000;
+/** What the median of the last tenth may have more than that of the second. */
 const MAX_GROWTH_MIB = 32;
 
 async function check(requests: number, seed: number): Promise<void> {
@@ -41,8 +43,8 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
   const rows = rawRequests(token);
   const samples: number[] = [];
   const start = performance.now();
-  let begun = 0;
-  let done = 0;
+  let begun = -WARM_UP;
+  let done = -WARM_UP;
   const sendOne = async () => {
     const row = rows[Math.floor(random() * rows.length)];
     assert.ok(row);
@@ -51,9 +53,9 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
     await tryRow(port, row, splitAt);
     done += 1;
     const count = done;
-    if (count % Math.ceil(requests / 100) === 0) samples.push(rss());
     if (count % 100 === 0) await greet(url, token);
-    if (count % Math.ceil(requests / 10) !== 0) return;
+    if (count > 0 && count % Math.ceil(requests / 100) === 0) samples.push(rss());
+    if (count <= 0 || count % Math.ceil(requests / 10) !== 0) return;
     const seconds = Math.round((performance.now() - start) / 1000);
     console.log(`${count} requests in ${seconds} s, RSS ${medianOf(samples.slice(-10)).toFixed(1)} MiB`);
   };
