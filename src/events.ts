@@ -4,6 +4,7 @@
  * hash, nor a name that nobody has: that may be a password in the wrong field.
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
+import type { AuthError } from './errors.ts';
 
 /** An `address` is the client's, as far as it is known. */
 export const EVENTS: Readonly<Record<'signup' | 'login' | 'refusal' | 'throttle' | 'overload', Channel>> = {
@@ -18,3 +19,9 @@ export const EVENTS: Readonly<Record<'signup' | 'login' | 'refusal' | 'throttle'
   /** `{ running, waiting }`: a password was not hashed because so many others are. */
   overload: channel('latchkey:overload'),
 };
+
+/** Publishes that a request was refused. @param client whose address is asked for only if somebody listens */
+export function publishRefusal(refusal: AuthError, client: { readonly address?: string | undefined }): void {
+  const { code, status } = refusal;
+  if (EVENTS.refusal.hasSubscribers) EVENTS.refusal.publish({ code, status, address: client.address });
+}

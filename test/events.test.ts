@@ -39,6 +39,7 @@ test('signups, logins and refusals are published, with the id of a user and no n
       await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT marker.marker.${'A'.repeat(43)}` });
       await send(`${url}/marker`, 'GET');
       await sendRaw(port, 'marker\r\n\r\n');
+      await sendRaw(port, 'GET /marker HTTP/1.1\r\n\r\n');
     });
     const refusal = (code: string, status: number) => ({ event: 'refusal', code, status, address });
     assert.deepEqual(seen, [
@@ -49,6 +50,7 @@ test('signups, logins and refusals are published, with the id of a user and no n
       refusal('ERR_CREDENTIALS', 401),
       refusal('ERR_JWT_SIGNATURE', 401),
       refusal('ERR_NOT_FOUND', 404),
+      refusal('ERR_BAD_REQUEST', 400),
       refusal('ERR_BAD_REQUEST', 400),
     ]);
     assert.doesNotMatch(JSON.stringify(seen), /marker/);

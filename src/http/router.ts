@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { emitWarning } from 'node:process';
 import { AuthError, callable, describe, integer, matching, readOptions, type Check, type Checks } from '../errors.ts';
-import { EVENTS } from '../events.ts';
+import { publishRefusal } from '../events.ts';
 import { Reply, sendReply } from './json.ts';
 import { HttpRequest } from './request.ts';
 
@@ -87,8 +87,7 @@ export class Router {
     const { message } = request;
     const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
     try {
-      const { code, status } = refusal;
-      if (EVENTS.refusal.hasSubscribers) EVENTS.refusal.publish({ code, status, address: request.address });
+      publishRefusal(refusal, request);
       if (refusal !== error || refusal.cause !== undefined) this.#options.onError(error);
       sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
     } catch (second) {

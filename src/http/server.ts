@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type Server as NodeTlsServer } from 'n
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
 import { AuthError, expecting, having, integer, readOptions, text } from '../errors.ts';
 import type { AuthErrorCode, Checks } from '../errors.ts';
-import { EVENTS } from '../events.ts';
+import { publishRefusal } from '../events.ts';
 import { MAX_BODY_BYTES, Reply, sendReply } from './json.ts';
 import { HttpRequest } from './request.ts';
 import type { Router } from './router.ts';
@@ -92,8 +92,9 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     response.on('close', () => own.delete(response));
     const fault = faultOf(message);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
-    if (fault === undefined) app.handle(message, response);
-    else sendReply(message, response, new Reply(fault.status, fault.body));
+    if (fault === undefined) return app.handle(message, response);
+    publishRefusal(fault, { address: message.socket.remoteAddress });
+    sendReply(message, response, new Reply(fault.status, fault.body));
   };
   server.on('request', handle);
   server.on('checkContinue', (message, response) => {
@@ -162,8 +163,9 @@ const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map(
 
 /** Answers what never became a request. There is no response object for it, so the bytes are written as they are. */
 function refuse(socket: Socket, parserCode?: string): void {
-  const { code, status, error, body } = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
-  if (EVENTS.refusal.hasSubscribers) EVENTS.refusal.publish({ code, status, address: socket.remoteAddress });
+  const refusal = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
+  const { status, error, body } = refusal;
+  publishRefusal(refusal, { address: socket.remoteAddress });
   const text = `${JSON.stringify(body)}\n`;
   const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
   // RFC 9110 §6.6.1: a server with a clock says the time.
