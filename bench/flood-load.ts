@@ -1,7 +1,7 @@
 /**
  * Keeps logins in flight, each on a connection of its own, in a process of its own:
- * `flood-load.ts <port> <how many> <seconds>`. Sends a message once it is ready, begins when it gets one, and sends what
- * came of it once every connection is closed.
+ * `flood-load.ts <port> <how many> <seconds>`. Sends a message once it is ready, begins when it gets one, and sends
+ * what came of it once every connection is closed.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { usualConcurrency } from '../src/auth/limits.ts';
+import { generateSecret } from '../src/crypto/jwt.ts';
 import type { Flood } from './flood-load.ts';
 import { percentileOf, tableOf, whereAndWhen } from './report.ts';
 
@@ -105,7 +106,8 @@ async function messageOf<T>(child: ChildProcess): Promise<T> {
 
 async function startServer([script = '', ...args]: readonly string[], folder: string) {
   const execArgv = [...process.execArgv, '--import', join(import.meta.dirname, 'flood-disk.ts')];
-  const env = { ...process.env, LATCHKEY_SECRET: 'of a benchmark, for nobody'.repeat(2), BENCH_FILE: join(folder, 'file') };
+  const own = { LATCHKEY_SECRET: generateSecret(), BENCH_FILE: join(folder, 'file') };
+  const env = { ...process.env, ...own };
   const server = fork(join(import.meta.dirname, script), args, { execArgv, env, silent: true });
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
@@ -184,7 +186,8 @@ function tableFor(results: readonly Result[]): string {
 }
 
 /** The limits, and whether they hold. */
-function judge({ quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter }: Result): [string, boolean][] {
+function judge(result: Result): [limit: string, holds: boolean][] {
+  const { quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter } = result;
   const mostMs = Math.max(3 * quietMs.p99, 50);
   const mostBytes = baseBytes + (usualConcurrency() * 128 + 100) * MIB;
   const slowestMs = refusalMs?.max ?? 0;
@@ -204,9 +207,15 @@ try {
   const results: Result[] = [];
   for (const { name, words } of SERVERS) results.push(await measure(name, words, folder));
   const limits = results.slice(0, 1).flatMap(judge);
-  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, scrypt at N = 2^17, ${usualConcurrency()} at once`;
+  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, ${usualConcurrency()} scrypts (2^17) at once`;
   const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
-  const report = `${whereAndWhen()}; ${what}\n\n${tableFor(results)}\n\nThe limits, for the server as it is by default:\n\n${list}`;
+  const report = `${whereAndWhen()}; ${what}
+
+${tableFor(results)}
+
+The limits, for the server as it is by default:
+
+${list}`;
   console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report);
   if (!limits.every(([, holds]) => holds)) process.exitCode = 1;
 } finally {
