@@ -207,7 +207,7 @@ try {
   const results: Result[] = [];
   for (const { name, words } of SERVERS) results.push(await measure(name, words, folder));
   const limits = results.slice(0, 1).flatMap(judge);
-  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, ${usualConcurrency()} scrypts (2^17) at once`;
+  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, ${usualConcurrency()} at once at 2^17`;
   const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
   const report = `${whereAndWhen()}; ${what}
 

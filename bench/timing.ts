@@ -108,7 +108,7 @@ function reportOf(results: readonly Result[]): string {
       isJudged(result) ? verdict : '',
     ];
   });
-  const heads = ['N', 'over', 'refused for', 'median, ms', 'middle half', 'to wrong password', 'in pairs', 'within 5 %'];
+  const heads = ['N', 'over', 'refused for', 'median, ms', 'middle half', 'to a wrong one', 'in pairs', 'within 5 %'];
   const counts = ROUNDS.map(({ logN, rounds }) => `${rounds} rounds at 2^${logN}`).join(', ');
   return `${whereAndWhen()}; ${counts}\n\n${tableOf([heads, ...rows])}`;
 }
