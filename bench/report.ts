@@ -1,12 +1,15 @@
-/** What the benchmarks share: quartiles, where they ran, and a table. */
+/** What the benchmarks share: percentiles, where they ran, and a table. */
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 
+/** The number below which that share of some numbers lies: 0.5 for the median, 1 for the greatest. */
+export function percentileOf(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.round(share * (values.length - 1))] ?? NaN;
+}
+
 /** The middle of some numbers, and the ends of their middle half. */
 export function quartilesOf(values: readonly number[]): { low: number; median: number; high: number } {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? NaN;
-  return { low: at(0.25), median: at(0.5), high: at(0.75) };
+  return { low: percentileOf(values, 0.25), median: percentileOf(values, 0.5), high: percentileOf(values, 0.75) };
 }
 
 /** One line: Node, processor, commit, day. */

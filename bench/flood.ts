@@ -1,0 +1,224 @@
+/**
+ * What a flood of logins does to everybody else, with the queue and without it: `npm run bench:flood`, or
+ * `npm run bench:flood -- --json`. Exits with 1 if the server, as it is by default, breaks one of the limits below.
+ * This process measures and does nothing else; the server and the flood have a process each. For Linux.
+ */
+import assert from 'node:assert/strict';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { usualConcurrency } from '../src/auth/limits.ts';
+import { generateSecret } from '../src/crypto/jwt.ts';
+import type { Flood } from './flood-load.ts';
+import { percentileOf, tableOf, whereAndWhen } from './report.ts';
+
+const IN_FLIGHT = 200;
+const QUIET_SECONDS = 5;
+const FLOOD_SECONDS = 10;
+/** A login is given up after so long. */
+const PATIENCE_MS = 120_000;
+const MIB = 2 ** 20;
+
+const COMMAND = ['../src/cli.ts', 'serve', '--users', 'memory', '--port', '0'];
+const SERVERS = [
+  { name: 'by default', words: COMMAND },
+  { name: 'without the throttle', words: [...COMMAND, '--throttle', 'off'] },
+  { name: 'without the queue', words: ['flood-unqueued.ts'] },
+];
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  /** From sending to the last byte. */
+  readonly ms: number;
+}
+
+interface Result extends Flood {
+  readonly name: string;
+  readonly quietMs: Percentiles;
+  readonly floodMs: Percentiles;
+  /** The same over new connections. */
+  readonly quietFreshMs: Percentiles;
+  readonly floodFreshMs: Percentiles;
+  /** The slowest write to a file in the server. */
+  readonly quietWriteMs: number;
+  readonly floodWriteMs: number;
+  readonly baseBytes: number;
+  readonly peakBytes: number;
+  /** A login in the middle of the flood, and one right after it. */
+  readonly loginDuring: Answer;
+  readonly loginAfter: Answer;
+}
+
+type Percentiles = { readonly p50: number; readonly p99: number };
+
+interface Way {
+  readonly agent: Agent;
+  readonly everyMs: number;
+}
+
+const KEPT: Way = { agent: new Agent({ keepAlive: true }), everyMs: 5 };
+/** For each request a connection of its own. */
+const FRESH: Way = { agent: new Agent({ keepAlive: false }), everyMs: 50 };
+
+function ask(url: string, headers: Record<string, string>, body?: object, agent = KEPT.agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sentAt = performance.now();
+    const method = body === undefined ? 'GET' : 'POST';
+    const sent = request(url, { agent, method, headers, signal: AbortSignal.timeout(PATIENCE_MS) }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('error', reject).on('data', (some: string) => (text += some));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - sentAt }));
+    });
+    sent.on('error', reject).end(body && JSON.stringify(body));
+  });
+}
+
+const asJoe = (url: string, path: string): Promise<Answer> =>
+  ask(`${url}${path}`, { 'Content-Type': 'application/json' }, { username: 'joe', password: 'password of joe' });
+
+/** Asks for /hello at an even pace until something ends, one after the other, and tells how long that took. */
+async function helloUntil(url: string, token: string, end: Promise<unknown>, way: Way): Promise<Percentiles> {
+  const times: number[] = [];
+  const headers = { Authorization: `JWT ${token}` };
+  let isOver = false;
+  void end.finally(() => (isOver = true));
+  while (!isOver) {
+    const pause = delay(way.everyMs);
+    const { status, text, ms } = await ask(`${url}/hello`, headers, undefined, way.agent);
+    assert.equal(status, 200, text);
+    times.push(ms);
+    await pause;
+  }
+  return { p50: percentileOf(times, 0.5), p99: percentileOf(times, 0.99) };
+}
+
+async function messageOf<T>(child: ChildProcess): Promise<T> {
+  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])]);
+  if (message === undefined) throw new Error('a process ended without an answer');
+  return message;
+}
+
+async function startServer([script = '', ...args]: readonly string[], folder: string) {
+  const execArgv = [...process.execArgv, '--import', join(import.meta.dirname, 'flood-disk.ts')];
+  const own = { LATCHKEY_SECRET: generateSecret(), BENCH_FILE: join(folder, 'file') };
+  const env = { ...process.env, ...own };
+  const server = fork(join(import.meta.dirname, script), args, { execArgv, env, silent: true });
+  server.stderr?.pipe(process.stderr);
+  const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
+  const [url] = /http:[^\s,]+/.exec(String(line)) ?? [];
+  if (url === undefined) throw new Error(`a server does not listen: ${line}`);
+  return { server, url };
+}
+
+const memoryOf = ({ pid }: ChildProcess, name: 'VmRSS' | 'VmHWM'): number =>
+  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+
+const slowestWriteOf = (server: ChildProcess): Promise<number> => {
+  server.send('how long?');
+  return messageOf<number>(server);
+};
+
+async function measure(name: string, words: readonly string[], folder: string): Promise<Result> {
+  const { server, url } = await startServer(words, folder);
+  const loadArgs = [new URL(url).port, String(IN_FLIGHT), String(FLOOD_SECONDS)];
+  const load = fork(join(import.meta.dirname, 'flood-load.ts'), loadArgs);
+  try {
+    await messageOf(load);
+    assert.equal((await asJoe(url, '/signup')).status, 200);
+    const token: string = JSON.parse((await asJoe(url, '/auth')).text).access_token;
+    const hellosUntil = (end: Promise<unknown>) =>
+      Promise.all([helloUntil(url, token, end, KEPT), helloUntil(url, token, end, FRESH)]);
+    // Warms up.
+    await hellosUntil(delay(2_000));
+    const baseBytes = memoryOf(server, 'VmRSS');
+    await slowestWriteOf(server);
+    const [quietMs, quietFreshMs] = await hellosUntil(delay(QUIET_SECONDS * 1000));
+    const quietWriteMs = await slowestWriteOf(server);
+
+    const ended = messageOf<Flood>(load);
+    load.send('begin');
+    const during = delay(FLOOD_SECONDS * 500).then(() => asJoe(url, '/auth'));
+    const [floodMs, floodFreshMs] = await hellosUntil(ended);
+    const floodWriteMs = await slowestWriteOf(server);
+    const loginAfter = await asJoe(url, '/auth');
+    const peakBytes = memoryOf(server, 'VmHWM');
+    const loginDuring = await during;
+    const hellos = { quietMs, floodMs, quietFreshMs, floodFreshMs };
+    const found = { quietWriteMs, floodWriteMs, baseBytes, peakBytes, loginDuring, loginAfter };
+    return { name, ...(await ended), ...hellos, ...found };
+  } finally {
+    for (const child of [server, load]) child.kill('SIGKILL');
+  }
+}
+
+const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
+const mib = (bytes: number) => (bytes / MIB).toFixed(0);
+const both = ({ p50, p99 }: Percentiles) => `${ms(p50)} / ${ms(p99)}`;
+const outcome = ({ status, ms: took }: Answer) => `${status} in ${ms(took)}`;
+
+function tableFor(results: readonly Result[]): string {
+  const row = (head: string, cell: (result: Result) => string) => [head, ...results.map(cell)];
+  return tableOf([
+    row('', ({ name }) => name),
+    row('`/hello` when it is quiet, p50 / p99, ms', ({ quietMs }) => both(quietMs)),
+    row('`/hello` in the flood, p50 / p99, ms', ({ floodMs }) => both(floodMs)),
+    row('over new connections, quiet, p50 / p99, ms', ({ quietFreshMs }) => both(quietFreshMs)),
+    row('over new connections, in the flood, p50 / p99, ms', ({ floodFreshMs }) => both(floodFreshMs)),
+    row('answers to the flood', ({ answers }) => {
+      return Object.entries(answers).map(([status, count]) => `${status}: ${count.toLocaleString('en')}`).join(', ');
+    }),
+    row('refusals, p50 / p99 / slowest, ms', ({ refusalMs }) => {
+      return refusalMs === null ? 'none' : `${both(refusalMs)} / ${ms(refusalMs.max)}`;
+    }),
+    row('slowest write to a file, quiet / in the flood, ms', ({ quietWriteMs, floodWriteMs }) => {
+      return `${ms(quietWriteMs)} / ${ms(floodWriteMs)}`;
+    }),
+    row('memory before / most, MiB', ({ baseBytes, peakBytes }) => `${mib(baseBytes)} / ${mib(peakBytes)}`),
+    row('login of joe amid the flood, ms', ({ loginDuring }) => outcome(loginDuring)),
+    row('login of joe right after it, ms', ({ loginAfter }) => outcome(loginAfter)),
+  ]);
+}
+
+/** The limits, and whether they hold. */
+function judge(result: Result): [limit: string, holds: boolean][] {
+  const { quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter } = result;
+  const mostMs = Math.max(3 * quietMs.p99, 50);
+  const mostBytes = baseBytes + (usualConcurrency() * 128 + 100) * MIB;
+  const slowestMs = refusalMs?.max ?? 0;
+  const isExpected = Object.keys(answers).every((status) => ['401', '429', '503'].includes(status));
+  return [
+    [`p99 of \`/hello\` in the flood within ${ms(mostMs)} ms: ${ms(floodMs.p99)}`, floodMs.p99 <= mostMs],
+    [`every refusal within 100 ms: ${ms(slowestMs)}`, slowestMs <= 100],
+    [`memory under ${mib(mostBytes)} MiB: ${mib(peakBytes)}`, peakBytes < mostBytes],
+    [`no answer but 401, 429 and 503: ${Object.keys(answers).join(', ')}`, isExpected],
+    [`a login right afterwards works: ${outcome(loginAfter)} ms`, loginAfter.status === 200],
+  ];
+}
+
+const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
+const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
+try {
+  const results: Result[] = [];
+  for (const { name, words } of SERVERS) results.push(await measure(name, words, folder));
+  const limits = results.slice(0, 1).flatMap(judge);
+  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, ${usualConcurrency()} at once at 2^17`;
+  const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
+  const report = `${whereAndWhen()}; ${what}
+
+${tableFor(results)}
+
+The limits, for the server as it is by default:
+
+${list}`;
+  console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report);
+  if (!limits.every(([, holds]) => holds)) process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}
+KEPT.agent.destroy();
