@@ -6,7 +6,6 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import type { ParseArgsConfig } from 'node:util';
 import { createApp } from './app.ts';
 import { oneOf, readArguments, UsageError, wholeNumber, type Arguments } from './arguments.ts';
@@ -14,7 +13,7 @@ import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret, Jwt } from './crypto/jwt.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
-import { listen, type Server, type TlsOptions } from './http/server.ts';
+import { checkedTls, listen, type Server, type TlsOptions } from './http/server.ts';
 import { tellOf } from './inspect.ts';
 import { keptSecret } from './secret-file.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
@@ -98,20 +97,21 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
   const where = whereUsersAre(flags.users);
   const tls = await readTls(flags);
-  if (logN < 17) console.error(`latchkey: --scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
+  if (logN < 17) note('warning', `--scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
   const { secret, secretPlace } = await readSecret(join(flags.data, 'secret'), LATCHKEY_SECRET);
-  const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'), onError);
+  const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'), note);
   try {
     const passwords = new PasswordHasher({ logN });
     const rules = { lifetimeSeconds, minPasswordLength, limits, trustProxy };
     const app = createApp({ secret, users, passwords, ...rules, onError });
     const start = () => listen(app, { host, port, maxConnections, ...(tls && { tls }) });
     const server = await attempt('cannot listen', start, 'use another --port or --host');
-    stopOnSignal(server, close);
+    // A terminal that closes sends SIGHUP.
+    stopOnSignal(['SIGINT', 'SIGTERM', ...(tls === undefined ? ['SIGHUP'] : [])], server, close);
     if (tls !== undefined) renewTlsOnSignal(server, () => readTls(flags), note);
     else if (!/^http:\/\/(127\.|\[::1\])/.test(server.url)) {
-      console.error('latchkey: plain HTTP shows passwords to the network: use --tls-cert, or a TLS proxy before it');
+      note('warning', 'plain HTTP shows passwords to the network: use --tls-cert, or a TLS proxy before it');
     }
     console.log(`latchkey listens on ${server.url}, users ${usersPlace}, secret in ${secretPlace}. Try it:\n`);
     console.log(tryOut(server.url, minPasswordLength));
@@ -141,9 +141,7 @@ async function readTls(flags: { 'tls-cert'?: string; 'tls-key'?: string }): Prom
   if (certPath === undefined && keyPath === undefined) return undefined;
   if (!certPath || !keyPath) throw new UsageError('--tls-cert and --tls-key expected a file each');
   const read = async () => {
-    const tls = { cert: await readFile(certPath), key: await readFile(keyPath) };
-    createSecureContext(tls);
-    return tls;
+    return checkedTls({ cert: await readFile(certPath), key: await readFile(keyPath) });
   };
   return attempt('--tls-cert, --tls-key', read, 'name a certificate and its key, in PEM');
 }
@@ -169,24 +167,22 @@ interface OpenUsers {
   readonly close: () => Promise<void>;
 }
 
-type OnError = (error: unknown) => void;
-
-async function openUsers(where: WhereUsersAre, path: string, onError: OnError): Promise<OpenUsers> {
+async function openUsers(where: WhereUsersAre, path: string, note: Note): Promise<OpenUsers> {
   if (where === 'memory') {
     return { users: new MemoryUserStore(), usersPlace: 'in memory until it stops', close: async () => undefined };
   }
-  if (where !== 'file') return openPostgres(where, onError);
+  if (where !== 'file') return openPostgres(where, note);
   const users = await JsonFileUserStore.open(path);
   if (users.discardedBytes > 0) {
-    console.error(`latchkey: ${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
+    note('warning', `${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
   }
   return { users, usersPlace: `in ${path}`, close: () => users.close() };
 }
 
-async function openPostgres(url: URL, onError: OnError): Promise<OpenUsers> {
+async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
   // Without the name and the password.
   const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
-  const pool = await openPool(url, onError);
+  const pool = await openPool(url, (error) => note('error', detailOf(error)));
   const users = new PostgresUserStore(pool);
   const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
   await attempt(`users ${usersPlace}`, createTable, 'mend that, or use another --users');
@@ -199,7 +195,7 @@ async function inspect([token, ...others]: string[]): Promise<void> {
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
-function stopOnSignal(server: Server, closeUsers: () => Promise<void>): void {
+function stopOnSignal(signals: readonly string[], server: Server, closeUsers: () => Promise<void>): void {
   let stoppedAt: number | undefined;
   const stop = async () => {
     // npm passes on the Ctrl-C that the terminal has sent already: two signals within 250 ms are one.
@@ -211,7 +207,7 @@ function stopOnSignal(server: Server, closeUsers: () => Promise<void>): void {
     // Lines that nobody reads would keep the process from ending by itself.
     setTimeout(() => process.exit(), 1_000).unref();
   };
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => void stop().catch(fail));
+  for (const signal of signals) process.on(signal, () => void stop().catch(fail));
 }
 
 /** Connections to come get the new certificate; where there is none that fits, the old one goes on. */

@@ -87,6 +87,34 @@ test('logins by the hundred get 401, 429 or 503, and meanwhile who is inside is 
   });
 });
 
+test('who asks again and again, although told to come later, is answered after everybody else', async () => {
+  await withApp({ limits: { triesPerAddress: 1 }, now: () => 0 }, async ({ url, port }) => {
+    assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 401);
+    const order: string[] = [];
+    const ask = (name: string, request: string, answers: number) => {
+      const socket = connect(port, '127.0.0.1');
+      let text = '';
+      return new Promise<void>((resolve) => {
+        socket.on('data', (some) => {
+          text += String(some);
+          if (text.split('HTTP/1.1 ').length <= answers || !text.endsWith('}\n')) return;
+          order.push(`${name} ${text.slice(9, 12)}`);
+          socket.destroy();
+          resolve();
+        });
+        socket.write(request);
+      });
+    };
+    const body = JSON.stringify(JOE);
+    const type = `Content-Type: application/json\r\nContent-Length: ${body.length}`;
+    const login = `POST /auth HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n${body}`;
+    const hello = 'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n';
+    await ask('many', login.repeat(200), 200);
+    await Promise.all([ask('impatient', login, 1), ask('another', hello, 1)]);
+    assert.deepEqual(order, ['many 429', 'another 401', 'impatient 429']);
+  });
+});
+
 test('a store that throws, at once or later, an error or any value, is a 500 and one report', async () => {
   const failures: Record<string, () => never | Promise<never>> = {
     'at once': () => {

@@ -132,6 +132,7 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     const events = linesOf(stderr).map(({ event, id, code, address, kind }) => {
       return [event, id ?? code ?? kind, address].join(' ');
     });
+    assert.match(String(events.shift()), /^warning /);
     assert.deepEqual(events, [
       'signup ñandú 2001:db8::1',
       'login ñandú 10.0.0.1',

@@ -1,5 +1,6 @@
 /** HTTPS by node:https: certificates that are renewed under way, and what is no TLS at all. */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, get } from 'node:https';
 import { connect } from 'node:net';
@@ -8,6 +9,10 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createApp, listen, MemoryUserStore, type Server, type TlsOptions } from '../src/index.ts';
 import { FIRST, SECOND } from './certificates.ts';
 import { cheapPasswords, SECRET, sendRaw } from './support.ts';
+
+/** Of another kind than that of the certificates. */
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const RSA_KEY = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 
 async function withTls(tls: TlsOptions, use: (server: Server) => Promise<unknown>): Promise<void> {
   const app = createApp({ secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords() });
@@ -38,8 +43,9 @@ describe('tls', { concurrency: true }, () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       const before = await hello(server, agent);
       assert.deepEqual([before.status, before.name], [401, 'latchkey-test-1']);
-      for (const wrong of [{ ...FIRST, key: SECOND.key }, { ...FIRST, cert: 'no certificate' }]) {
-        assert.throws(() => server.renewTls(wrong));
+      const keys = [SECOND.key, RSA_KEY, ''];
+      for (const wrong of [...keys.map((key) => ({ key })), { cert: 'no certificate' }, { ca: FIRST.cert }]) {
+        assert.throws(() => server.renewTls({ ...FIRST, ...wrong }), JSON.stringify(wrong));
         assert.equal((await hello(server)).name, 'latchkey-test-1');
       }
       server.renewTls(SECOND);
@@ -83,10 +89,13 @@ describe('tls', { concurrency: true }, () => {
 
   it('needs certificate and key, and is there from the start or not at all', async () => {
     const app = { handle: () => undefined };
-    for (const tls of [null, 'x', {}, { cert: FIRST.cert }, { key: FIRST.key }]) {
-      await assert.rejects(listen(app, { port: 0, tls: tls as TlsOptions }), /"tls" expected an object/);
+    for (const tls of [null, 'x', {}, { cert: FIRST.cert }, { key: FIRST.key }, { ...FIRST, cert: '' }]) {
+      await assert.rejects(listen(app, { port: 0, tls: tls as TlsOptions }), /"(options|cert|key)" expected /);
     }
-    await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, key: SECOND.key } }), /mismatch/);
+    for (const key of [SECOND.key, RSA_KEY]) {
+      await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, key } }), /"key" expected the private key of /);
+    }
+    await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, ca: FIRST.cert } as TlsOptions }), /"ca" expected /);
     const plain = await listen(app, { port: 0 });
     assert.throws(() => plain.renewTls(FIRST), { name: 'TypeError', message: /^"tls" expected / });
     await plain.close();

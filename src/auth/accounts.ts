@@ -28,7 +28,7 @@ export interface AccountsOptions {
   readonly now?: () => number;
 }
 
-/** Who asks. An `HttpRequest` is one. */
+/** Who asks. An `HttpRequest` is one; of a request of node:http it is `{ address: req.socket.remoteAddress }`. */
 export interface Client {
   /** An IPv4 or IPv6 address. Without one the limits of addresses cannot hold, and those of accounts still do. */
   readonly address?: string | undefined;

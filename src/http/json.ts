@@ -58,13 +58,14 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
 
 /** Sends a reply whole, with its length; throws a TypeError before anything is sent if its body is no JSON. */
 export function sendReply(message: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
-  const text = Buffer.from(`${JSON.stringify(body ?? null)}\n`, 'utf8');
+  // A string goes out in one piece with the header.
+  const text = `${JSON.stringify(body ?? null)}\n`;
   // A body that is still on its way is not waited for.
   const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
   if (isUnread) response.setHeader('Connection', 'close');
   response.writeHead(status, {
     'Content-Type': 'application/json',
-    'Content-Length': text.length,
+    'Content-Length': Buffer.byteLength(text),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     ...headers,

@@ -1,12 +1,20 @@
 /** Method and path -> handler. The router is data: it finds a handler and sends what comes of it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { emitWarning } from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, callable, describe, integer, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import { Reply, sendReply } from './json.ts';
 import { HttpRequest } from './request.ts';
 
 const MAX_URL_LENGTH = 2048;
+
+/**
+ * Who was told to come later (429, 503) and asks again at once could keep the event loop busy for nobody else. Of those
+ * answers 100 a second, and 200 more in a burst, are sent at once, and any others after so many milliseconds.
+ */
+const HOLD_MS = 75;
+const HOLD_BEYOND = { answers: 200, perSecond: 100 };
 
 /**
  * Answers a request: a JSON value, which is sent with status 200, or a {@link Reply}; or a promise of either. An
@@ -35,6 +43,8 @@ export const pathCheck: Check = matching('a path that begins with "/" and has no
 export class Router {
   readonly #routes = new Map<string, Map<string, Handler>>();
   readonly #options: Required<RouterOptions>;
+  /** Answers of 429 and 503 that are not forgotten yet, and when they were counted, in milliseconds. */
+  #lately = { count: 0, at: 0 };
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: RouterOptions = {}) {
@@ -79,8 +89,17 @@ export class Router {
       const result = await this.#handlerOf(request)(request);
       sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
     } catch (error) {
+      if (error instanceof AuthError && this.#isCrowded(error)) await delay(HOLD_MS);
       this.#refuse(request, response, error);
     }
+  }
+
+  #isCrowded({ status }: AuthError): boolean {
+    if (status !== 429 && status !== 503) return false;
+    const at = performance.now();
+    const forgotten = ((at - this.#lately.at) / 1000) * HOLD_BEYOND.perSecond;
+    this.#lately = { count: Math.max(0, this.#lately.count - forgotten) + 1, at };
+    return this.#lately.count > HOLD_BEYOND.answers;
   }
 
   #refuse(request: HttpRequest, response: ServerResponse, error: unknown): void {

@@ -1,4 +1,5 @@
 /** A server of node:http or node:https with limits on time and size, and a stop that cuts nobody off. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as NodeTlsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
@@ -32,7 +33,7 @@ export interface Server {
   /** `http://` or `https://` with the address and the port that it really has. */
   readonly url: string;
   readonly port: number;
-  /** Takes another certificate for connections to come. @throws what node:tls throws, and the old one stays */
+  /** Takes another certificate for connections to come. @throws as listen, and the old one stays */
   renewTls(tls: TlsOptions): void;
   /** Stops accepting and lets what is in flight end; done when all connections are closed, 10 seconds at the most. */
   close(): Promise<void>;
@@ -47,12 +48,20 @@ const MAX_HEADERS = 1000;
 /** Milliseconds without any bytes for a connection that has no handler to wait for; Node gives a stuck write twice. */
 const SILENCE_TIMEOUT = 6_500;
 
+const pem = expecting('text in PEM, as a string or a Buffer', (value) => {
+  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > 0;
+});
 const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
-  tls: expecting('an object with cert and key', (value) => {
-    return typeof value === 'object' && value !== null && 'cert' in value && 'key' in value;
-  }),
+  tls: (_name, value) => void checkedTls(value as TlsOptions),
 };
+
+/** @returns a copy. node:tls alone would take a key of another kind than the certificate has, and shake no hand. */
+export function checkedTls(options: TlsOptions): TlsOptions {
+  const tls = readOptions(options, { cert: pem, key: pem }, ['cert', 'key']);
+  if (new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) return tls;
+  throw new TypeError('"key" expected the private key of the certificate, got another');
+}
 
 /** Serves an application. @throws TypeError or RangeError for a bad option, and what node:net and node:tls throw */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
@@ -135,7 +144,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   };
   const renewTls = (other: TlsOptions): void => {
     if (tls === undefined) throw new TypeError('"tls" expected to be there from the start');
-    (server as NodeTlsServer).setSecureContext(other);
+    (server as NodeTlsServer).setSecureContext(checkedTls(other));
   };
   const scheme = tls === undefined ? 'http' : 'https';
   const url = `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`;
