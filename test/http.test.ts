@@ -3,14 +3,19 @@
  * with a 500, changes no user, and leaves a server that goes on answering.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { listen, MemoryUserStore, Reply, Router, type User } from '../src/index.ts';
+import { createApp, listen, MemoryUserStore, Reply, Router, type HttpRequest, type User } from '../src/index.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from './hostile.ts';
-import { send, sendRaw, withApp } from './support.ts';
+import { cheapPasswords, SECRET, send, sendRaw, withApp } from './support.ts';
 
 const JOE = { username: 'joe', password: 'pass' };
 const KIB = 1024;
@@ -170,6 +175,68 @@ test('a body of 16 KiB is read, one byte more is a 413, with and without its len
   });
 });
 
+test('a body in chunks of one byte takes no more memory than one in one piece', async () => {
+  await withApp({}, async ({ port }) => {
+    const type = 'Content-Type: application/json\r\nTransfer-Encoding: chunked';
+    const head = `POST /auth HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n`;
+    const before = await bytesInUse();
+    const sockets = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+    for (const socket of sockets) {
+      await new Promise<void>((resolve) => socket.write(head + '1\r\na\r\n'.repeat(16_000), () => resolve()));
+    }
+    // They are read once a request that came after them is answered.
+    assert.match(await sendRaw(port, `${head.replace('chunked', 'chunked\r\nConnection: close')}0\r\n\r\n`), /400/);
+    const grown = (await bytesInUse()) - before;
+    for (const socket of sockets) socket.destroy();
+    assert.ok(grown < 30e6, `${grown} bytes`);
+  });
+});
+
+test('requests that pile up on one connection are bounded, and cause no warning', async () => {
+  let count = 0;
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on('warning', onWarning);
+  const waits = ({ signal }: HttpRequest) => {
+    count += 1;
+    return new Promise((resolve) => signal.addEventListener('abort', resolve));
+  };
+  const server = await listen(new Router().get('/', waits).get('/quick', () => 'quick'), { port: 0 });
+  try {
+    assert.equal(await sendRaw(server.port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10_000)), '');
+    assert.ok(count > 100 && count <= 4096, `${count} requests`);
+    assert.equal((await send(`${server.url}/quick`, 'GET')).body, 'quick');
+    assert.deepEqual(warnings, []);
+  } finally {
+    process.off('warning', onWarning);
+    await server.close();
+  }
+});
+
+test('whose address is not known counts as one with all the others, as through a Unix socket', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-'));
+  const socketPath = join(folder, 'socket');
+  const app = createApp({
+    secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords(), limits: { signupsPerAddress: 2 },
+  });
+  const server = createServer(app.handle).listen(socketPath);
+  try {
+    const statuses: unknown[] = [];
+    for (const username of ['joe', 'ann', 'sue']) {
+      const headers = { 'Content-Type': 'application/json', 'Connection': 'close' };
+      const posted = request({ socketPath, path: '/signup', method: 'POST', headers });
+      posted.end(JSON.stringify({ username, password: 'a password' }));
+      const [response] = await once(posted, 'response');
+      response.resume();
+      statuses.push(response.statusCode);
+    }
+    assert.deepEqual(statuses, [200, 200, 429]);
+  } finally {
+    server.close();
+    await rm(folder, { recursive: true });
+  }
+});
+
 test('an unknown path is a 404 and a wrong method a 405 that names the right ones', async () => {
   const paths = ['/', '/hell', '/hello/', '/Hello', '//hello', '/hello%00', '/%68ello', '/../hello', '/__proto__'];
   await withApp({}, async ({ port, url }) => {
@@ -266,8 +333,6 @@ test('requests that wait on a connection that dies are forgotten with it', async
     while (waiting.length < 100) await nextTurn();
     socket.resetAndDestroy();
     release();
-    setFlagsFromString('--expose-gc');
-    const collectGarbage = runInNewContext('gc') as () => void;
     const alive = () => waiting.filter((reference) => reference.deref() !== undefined).length;
     for (let turn = 0; turn < 200 && alive() > 0; turn += 1) {
       await nextTurn();
@@ -309,11 +374,16 @@ test('a handler that fails is a 500 that tells nothing, and is reported once', a
     })
     .get('/circular', () => circular)
     .get('/bad-header', () => new Reply(200, 1, { 'X-Bad': 'a\r\nb: c' }))
+    .get('/bad-status', () => new Reply(101, 1))
+    .get('/no-json', () => () => 1)
+    .get('/untouchable', () => {
+      throw revoked();
+    })
     .get('/works', () => new Reply(201, ['it works'], { 'X-Good': 'yes' }))
     .get('/nothing', () => undefined);
   const server = await listen(router, { port: 0 });
   try {
-    const failing = ['/throws', '/rejects', '/throws-text', '/circular', '/bad-header'];
+    const failing = ['/throws', '/rejects', '/throws-text', '/circular', '/bad-header', '/bad-status', '/no-json'];
     for (const path of failing) {
       const { status, body } = await send(`${server.url}${path}`, 'GET');
       const description = 'The server failed to answer this request';
@@ -321,11 +391,26 @@ test('a handler that fails is a 500 that tells nothing, and is reported once', a
     }
     assert.equal(reported.length, failing.length);
     assert.deepEqual(reported.slice(0, 3), [secretive, secretive, 'the marker 4711']);
+    assert.equal((await send(`${server.url}/untouchable`, 'GET')).status, 500);
     const works = await send(`${server.url}/works`, 'GET');
     assert.deepEqual([works.status, works.body, works.headers.get('x-good')], [201, ['it works'], 'yes']);
     assert.deepEqual((await send(`${server.url}/nothing`, 'GET')).body, null);
   } finally {
     await server.close();
+  }
+});
+
+test('an onError that fails as well, with what nobody can look at, is a 500 all the same', async () => {
+  for (const thrown of [revoked(), Object.assign(new Error('x'), { stack: [revoked()] })]) {
+    const onError = () => {
+      throw thrown;
+    };
+    const server = await listen(new Router({ onError }).get('/', () => Promise.reject(new Error('x'))), { port: 0 });
+    try {
+      assert.equal((await send(server.url, 'GET')).status, 500);
+    } finally {
+      await server.close();
+    }
   }
 });
 
@@ -390,6 +475,26 @@ test('close answers every request that has come on a connection', async () => {
   assert.equal((await answer).match(/HTTP\/1\.1 200 OK/g)?.length, 3);
   await closed;
 });
+
+/** A value of which nobody can ask anything. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
+/** Memory that is not garbage, also outside of the heap. */
+async function bytesInUse(): Promise<number> {
+  await nextTurn();
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
 
 /** A handler that says when it was entered, and answers once it is released. */
 function slowHandler() {

@@ -4,6 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { networkOf, Throttle } from '../src/auth/throttle.ts';
 import { Accounts, AuthError, MemoryUserStore, PasswordHasher, type AccountsOptions } from '../src/index.ts';
 import { NOT_AMOUNTS } from './hostile.ts';
@@ -205,17 +208,47 @@ test('what is taken back leaves the count and the wait as they were', async () =
   assert.equal(await attempt('hal', never), 4);
 });
 
-test('what is taken back after a login has cleared it all is gone already', async () => {
-  const throttle = new Throttle({ triesPerAccount: 2 }, () => 0);
-  let fail = () => {};
+test('a login clears no try that is still under way: it counts, if it fails in the end', async () => {
+  const throttle = new Throttle({ triesPerAccount: 3 }, () => 0);
   const away = new Error('the store is away');
-  const untilItFails = () => new Promise<undefined>((_resolve, reject) => (fail = () => reject(away)));
-  const failing = throttle.login('joe', undefined, untilItFails);
+  const ends: ((isAway: boolean) => void)[] = [];
+  const underWay = () => {
+    return throttle.login('joe', undefined, () => {
+      return new Promise<undefined>((resolve, reject) => {
+        ends.push((isAway) => (isAway ? reject(away) : resolve(undefined)));
+      });
+    });
+  };
+  const [failing, wrong] = [underWay(), underWay()];
   assert.equal(await throttle.login('joe', undefined, async () => 'joe'), 'joe');
-  fail();
+  const guess = () => throttle.login('joe', undefined, never).catch(waitOf);
+  assert.deepEqual(await inTurn(2, guess), [undefined, 1], 'until it is known how they end, both count');
+  ends[0]?.(true);
   await assert.rejects(failing, away);
-  const wrong = () => throttle.login('joe', undefined, never).catch(waitOf);
-  assert.deepEqual(await inTurn(3, wrong), [undefined, undefined, 1]);
+  ends[1]?.(false);
+  assert.equal(await wrong, undefined);
+  assert.deepEqual(await inTurn(2, guess), [undefined, 1]);
+});
+
+test('what does not count takes no room from what does', async () => {
+  const throttle = new Throttle({ triesPerAccount: 1 }, () => 0);
+  const away = new Error('the store is away');
+  await throttle.login('joe', undefined, never);
+  for (let index = 0; index < 100_001; index += 1) {
+    await assert.rejects(throttle.login(`user${index}`, undefined, () => Promise.reject(away)), away);
+  }
+  assert.equal(await throttle.login('joe', undefined, never).catch(waitOf), 1);
+});
+
+test('a password that nobody can have is no guess, whether or not there is such a user', async () => {
+  const { signUp, logIn } = setUp({ limits: { triesPerAccount: 1, triesPerAddress: 1 } });
+  await signUp('joe');
+  for (const password of ['\0', '\ud800', 'x'.repeat(1025)]) {
+    for (const username of ['joe', 'nobody']) {
+      assert.deepEqual(await inTurn(3, () => logIn(username, password, '10.0.0.1')), wrongs(3));
+    }
+  }
+  assert.deepEqual(await inTurn(2, () => logIn('joe', 'wrong', '10.0.0.1')), [false, 1]);
 });
 
 test('fifty signups from an address are free, taken names among them, and a bad form does not count', async () => {
@@ -317,6 +350,25 @@ test('better-auth before 1.4.17 (CVE-2026-45364): an address counts as one howev
   assert.equal(await throttle.login('a', '2001:db8::1', never), undefined);
   assert.equal(await throttle.login('b', '2001:DB8:0:0:ffff::', never).catch(waitOf), 1);
   assert.equal(await throttle.login('b', '2001:db8:0:1::1', never), undefined);
+});
+
+test('an address keeps no header in memory of which it was a part', async () => {
+  const throttle = new Throttle({}, () => 0);
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  // What earlier tests have left is gone then.
+  await nextTurn();
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  for (let index = 0; index < 2000; index += 1) {
+    const header = `${'x'.repeat(15_000)}${index}, 123.123.${100 + (index >> 8)}.${index & 255}`;
+    await throttle.login('joe', header.split(',').at(-1)?.trim(), async () => 'joe');
+    await throttle.signup(header.split(',').at(-1)?.trim(), never);
+  }
+  collectGarbage();
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 10e6, `${grown} bytes`);
+  assert.equal(await throttle.signup('123.123.100.0', never), undefined, 'it is still there, and no garbage');
 });
 
 test('X-Forwarded-For is ignored, or believed for as many hops as are told, counted from the right', async () => {

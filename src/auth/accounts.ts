@@ -116,10 +116,11 @@ export class Accounts {
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
     if (id === undefined) return undefined;
     const { address, signal } = client;
-    const user = await this.#throttle.login(id, address, async () => {
+    const check = async () => {
       const found = await this.#options.users.find(id);
       return (await this.#isPassword(password, found?.passwordHash, signal)) ? found : undefined;
-    });
+    };
+    const user = await this.#throttle.login(id, address, check).catch(ignoreImpossible);
     if (user === undefined) return undefined;
     if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address });
     await this.#renewHash(user, password);
@@ -154,11 +155,9 @@ export class Accounts {
     try {
       return await passwords.verify(password, stored, signal);
     } catch (error) {
-      if (!(error instanceof AuthError)) throw error;
-      const isUnreadable = error.code === 'ERR_PASSWORD_HASH' && stored !== undefined;
-      if (isUnreadable) return this.#isPassword(password, undefined, signal);
-      if (error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG') return false;
-      throw error;
+      const isUnreadable = error instanceof AuthError && error.code === 'ERR_PASSWORD_HASH' && stored !== undefined;
+      if (!isUnreadable) throw error;
+      return this.#isPassword(password, undefined, signal);
     }
   }
 
@@ -175,6 +174,12 @@ export class Accounts {
       if (!(error instanceof AuthError)) throw error;
     }
   }
+}
+
+/** Nobody can have such a password: it was no guess, took no work and does not count, but it is the wrong one. */
+function ignoreImpossible(error: unknown): undefined {
+  const isImpossible = error instanceof AuthError && /^ERR_PASSWORD_(?:INVALID|TOO_LONG)$/.test(error.code);
+  if (!isImpossible) throw error;
 }
 
 /** @returns the member of what was sent, as long as it is its own: a body may carry a `__proto__` */

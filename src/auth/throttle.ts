@@ -3,7 +3,7 @@
  * Promise: whatever the number of addresses, an account takes at most 100 wrong passwords in a row in any hour
  * (NIST SP 800-63B-4 §3.2.2), and nobody elsewhere can keep its owner out of an address where a login succeeded.
  */
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 
@@ -39,11 +39,20 @@ class RecentMap<Value> extends Map<string, Value> {
   }
 }
 
+/** What is known of an account or a network. Some of what was counted is forgotten since. */
+interface Count {
+  readonly counted: number;
+  /** When the last one was counted, in seconds. */
+  readonly lastAt: number;
+  /** Tries that have begun, of which nobody knows yet whether they count. Until then they do. */
+  readonly open: number;
+}
+
 /** Counts tries of one kind. */
 class Tries {
   readonly #freeTries: number;
   readonly #forgetSeconds: number;
-  readonly #counts = new RecentMap<{ readonly count: number; readonly lastAt: number }>();
+  readonly #counts = new RecentMap<Count>();
 
   constructor(freeTries: number, forgetSeconds: number) {
     this.#freeTries = freeTries;
@@ -51,41 +60,46 @@ class Tries {
   }
 
   waitSeconds(key: string, now: number): number {
-    const { count, idleSeconds } = this.#look(key, now);
-    const beyond = Math.ceil(count) - this.#freeTries;
-    return beyond < 0 ? 0 : Math.min(2 ** beyond, MAX_WAIT_SECONDS) - idleSeconds;
+    const { counted, lastAt, open } = this.#look(key, now);
+    const beyond = Math.ceil(counted) + open - this.#freeTries;
+    return beyond < 0 ? 0 : Math.min(2 ** beyond, MAX_WAIT_SECONDS) - Math.max(0, now - lastAt);
   }
 
-  /** @returns what takes it back, as if it had never been */
-  add(key: string, now: number): () => void {
-    const before = this.#counts.get(key);
-    const after = { count: this.#look(key, now).count + 1, lastAt: now };
-    this.#counts.set(key, after);
-    return () => {
-      const latest = this.#counts.get(key);
-      if (latest === undefined) return;
-      // Others may have come in between.
-      if (latest !== after) this.#counts.set(key, { ...latest, count: latest.count - 1 });
-      else if (before === undefined) this.clear(key);
-      else this.#counts.set(key, before);
-    };
+  begin(key: string, now: number): void {
+    const count = this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 0 };
+    this.#keep(key, { ...count, open: count.open + 1 });
   }
 
+  end(key: string, now: number, isCounted: boolean): void {
+    const count = this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 1 };
+    const open = Math.max(0, count.open - 1);
+    if (isCounted) this.#keep(key, { counted: this.#look(key, now).counted + 1, lastAt: now, open });
+    else this.#keep(key, { ...count, open });
+  }
+
+  /** Tries that are open stay so: how they end is not known by what is cleared now. */
   clear(key: string): void {
-    this.#counts.delete(key);
+    const count = this.#counts.get(key);
+    if (count !== undefined) this.#keep(key, { ...count, counted: 0 });
+  }
+
+  /** Nothing takes up room, or takes it from others, that did not count. */
+  #keep(key: string, count: Count): void {
+    if (count.counted > 0 || count.open > 0) this.#counts.set(key, count);
+    else this.#counts.delete(key);
   }
 
   /** A clock that was set back counts as one that stands. */
-  #look(key: string, now: number): { count: number; idleSeconds: number } {
-    const { count, lastAt } = this.#counts.get(key) ?? { count: 0, lastAt: now };
-    const idleSeconds = Math.max(0, now - lastAt);
-    return { count: Math.max(0, count - idleSeconds / this.#forgetSeconds), idleSeconds };
+  #look(key: string, now: number): Count {
+    const { counted, lastAt, open } = this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 0 };
+    const forgotten = Math.max(0, now - lastAt) / this.#forgetSeconds;
+    return { counted: Math.max(0, counted - forgotten), lastAt, open };
   }
 }
 
 type Counted = readonly [tries: Tries, key: string];
 
-/** The tries of a service. Each counts before it is known how it ends, so that a thousand at once are a thousand. */
+/** The tries of a service. Each counts until it is known how it ends, so that a thousand at once are a thousand. */
 export class Throttle {
   readonly #now: () => number;
   /** By account for strangers, and by account and network for those who have logged in from there. */
@@ -113,13 +127,13 @@ export class Throttle {
     const keyAt = (place: string) => `${id} ${place}`; // no id has a space
     const stranger: Counted[] = [[this.#accounts, id], ...network.map((it): Counted => [this.#networks, it])];
     const friend = network.filter((it) => known().includes(it)).map((it): Counted => [this.#accounts, keyAt(it)]);
-    const takeBack = this.#count('login', address, friend.length > 0 ? friend : stranger);
+    const end = this.#begin('login', address, friend.length > 0 ? friend : stranger);
     const user = await check().catch((error: unknown) => {
-      takeBack();
+      end(false);
       throw error;
     });
+    end(user === undefined);
     if (user === undefined) return undefined;
-    takeBack();
     const places = [...new Set([...network, ...known()])].slice(0, MAX_KNOWN_ADDRESSES);
     this.#knownNetworks.set(id, places);
     for (const key of [id, ...places.map(keyAt)]) this.#accounts.clear(key);
@@ -129,23 +143,33 @@ export class Throttle {
   /** @throws AuthError ERR_THROTTLED; what `job` throws, which counts if it tells that the name is taken */
   async signup<T>(address: string | undefined, job: () => Promise<T>): Promise<T> {
     if (address === undefined) return job();
-    const takeBack = this.#count('signup', address, [[this.#signups, networkOf(address)]]);
-    return job().catch((error: unknown) => {
-      if (!(error instanceof AuthError) || error.code !== 'ERR_USER_EXISTS') takeBack();
+    const end = this.#begin('signup', address, [[this.#signups, networkOf(address)]]);
+    const result = await job().catch((error: unknown) => {
+      end(error instanceof AuthError && error.code === 'ERR_USER_EXISTS');
       throw error;
     });
+    end(true);
+    return result;
   }
 
-  #count(kind: string, address: string | undefined, counted: readonly Counted[]): () => void {
-    const now = this.#now();
-    if (!Number.isFinite(now)) throw new TypeError('"now" expected to answer a finite number');
+  /** @returns what has to be called once it is known whether the try counts */
+  #begin(kind: string, address: string | undefined, counted: readonly Counted[]): (isCounted: boolean) => void {
+    const now = this.#clock();
     const wait = Math.ceil(Math.max(...counted.map(([tries, key]) => tries.waitSeconds(key, now))));
     if (wait > 0) {
       if (EVENTS.throttle.hasSubscribers) EVENTS.throttle.publish({ kind, retryAfterSeconds: wait, address });
       throw new AuthError('ERR_THROTTLED', { headers: { 'Retry-After': String(wait) } });
     }
-    const undo = counted.map(([tries, key]) => tries.add(key, now));
-    return () => undo.forEach((takeBack) => takeBack());
+    for (const [tries, key] of counted) tries.begin(key, now);
+    return (isCounted) => {
+      for (const [tries, key] of counted) tries.end(key, this.#clock(), isCounted);
+    };
+  }
+
+  #clock(): number {
+    const now = this.#now();
+    if (Number.isFinite(now)) return now;
+    throw new TypeError('"now" expected to answer a finite number');
   }
 }
 
@@ -155,6 +179,8 @@ export class Throttle {
  */
 export function networkOf(address: string): string {
   const [plain = ''] = address.split('%'); // the zone of RFC 4007 §11
+  // Numbers, so that it is a text of its own, and not a part that keeps the whole header in memory.
+  if (isIPv4(plain)) return plain.split('.').map(Number).join('.');
   if (!isIPv6(plain)) return plain;
   // A URL writes it in one way: small hexadecimal digits and at most one "::".
   const [start = [], end = []] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::').map(groupsOf);

@@ -1,7 +1,7 @@
 /** A bounded JSON body in, a JSON reply out. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AuthError } from '../errors.ts';
+import { AuthError, describe, integer } from '../errors.ts';
 
 export const MAX_BODY_BYTES: number = 16 * 1024;
 
@@ -14,8 +14,9 @@ export class Reply {
   readonly body: unknown;
   readonly headers: Readonly<Record<string, string | string[]>>;
 
-  /** @param body any JSON value */
+  /** @param status 200 to 599 @param body any JSON value @throws TypeError or RangeError if `status` is none */
   constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
+    integer(200, 599)('status', status);
     this.status = status;
     this.body = body;
     this.headers = headers;
@@ -43,14 +44,17 @@ export async function readJson(message: IncomingMessage, type: string): Promise<
 
 function readBody(message: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    // Chunks are copied: kept as they are, 16 KiB in chunks of one byte would take megabytes.
+    let body = Buffer.alloc(0);
     let length = 0;
     message.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length <= MAX_BODY_BYTES) chunks.push(chunk);
-      else reject(new AuthError('ERR_BODY_TOO_LARGE'));
+      const end = length + chunk.length;
+      if (end > MAX_BODY_BYTES) return reject(new AuthError('ERR_BODY_TOO_LARGE'));
+      if (end > body.length) body = Buffer.concat([body], Math.min(2 * end, MAX_BODY_BYTES));
+      chunk.copy(body, length);
+      length = end;
     });
-    message.on('end', () => resolve(Buffer.concat(chunks)));
+    message.on('end', () => resolve(body.subarray(0, length)));
     // The client went away in the middle. Nobody reads the answer, but the handler must not wait for ever.
     for (const event of ['error', 'close']) message.on(event, () => reject(new AuthError('ERR_ABORTED')));
   });
@@ -58,8 +62,10 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
 
 /** Sends a reply whole, with its length; throws a TypeError before anything is sent if its body is no JSON. */
 export function sendReply(message: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
+  const json = JSON.stringify(body ?? null);
+  if (json === undefined) throw new TypeError(`"body" expected a JSON value, got ${describe(body)}`);
   // A string goes out in one piece with the header.
-  const text = `${JSON.stringify(body ?? null)}\n`;
+  const text = `${json}\n`;
   // A body that is still on its way is not waited for.
   const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
   if (isUnread) response.setHeader('Connection', 'close');

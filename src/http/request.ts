@@ -1,4 +1,5 @@
 /** A request of node:http as handlers see it. */
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { readJson } from './json.ts';
@@ -38,10 +39,11 @@ export class HttpRequest {
 
   /**
    * The address of the client: the peer's, or behind trusted proxies the one that the first of them saw, which is that
-   * many from the right in X-Forwarded-For; whatever stands left of it anybody may have written.
+   * many from the right in X-Forwarded-For; whatever stands left of it anybody may have written. A peer that has gone
+   * already, or that came through a Unix socket, is `unknown`: all of those count as one.
    */
-  get address(): string | undefined {
-    const { remoteAddress } = this.message.socket;
+  get address(): string {
+    const { remoteAddress = 'unknown' } = this.message.socket;
     const hops = this.#trustProxy === 0 ? [] : (this.header('x-forwarded-for')?.split(',') ?? []);
     const hop = hops.at(-Math.min(this.#trustProxy, hops.length))?.trim() ?? '';
     const [, ipv6, ipv4] = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/.exec(hop) ?? [];
@@ -56,6 +58,8 @@ export class HttpRequest {
     if (known !== undefined) return known.signal;
     const controller = new AbortController();
     CONTROLLERS.set(socket, controller);
+    // Of requests that wait on one connection there may be any number.
+    setMaxListeners(0, controller.signal);
     if (socket.destroyed) controller.abort();
     else socket.once('close', () => controller.abort());
     return controller.signal;

@@ -89,8 +89,7 @@ export class Router {
       const result = await this.#handlerOf(request)(request);
       sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
     } catch (error) {
-      if (error instanceof AuthError && this.#isCrowded(error)) await delay(HOLD_MS);
-      this.#refuse(request, response, error);
+      await this.#refuse(request, response, error);
     }
   }
 
@@ -102,10 +101,12 @@ export class Router {
     return this.#lately.count > HOLD_BEYOND.answers;
   }
 
-  #refuse(request: HttpRequest, response: ServerResponse, error: unknown): void {
+  /** Whatever was thrown: it may be anything, and even to look at it may throw. */
+  async #refuse(request: HttpRequest, response: ServerResponse, error: unknown): Promise<void> {
     const { message } = request;
-    const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
     try {
+      const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
+      if (this.#isCrowded(refusal)) await delay(HOLD_MS);
       publishRefusal(refusal, request);
       if (refusal !== error || refusal.cause !== undefined) this.#options.onError(error);
       sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
@@ -119,5 +120,11 @@ export class Router {
 }
 
 function warn(error: unknown): void {
-  emitWarning(error instanceof Error ? (error.stack ?? error.message) : `the router met ${describe(error)}`);
+  let text = 'the router met an error that cannot be told';
+  try {
+    text = String(error instanceof Error ? (error.stack ?? error.message) : `the router met ${describe(error)}`);
+  } catch {
+    // The first text stays.
+  }
+  emitWarning(text);
 }

@@ -44,6 +44,8 @@ const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeo
 // Node's refusal of a request without Host has no body; ours has.
 const SETTINGS = { ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false };
 const MAX_HEADERS = 1000;
+/** Requests of one connection that wait for their handlers; some 30 MB. Node reads what fits into 64 KiB at once. */
+const MAX_PIPELINED = 4096;
 
 /** Milliseconds without any bytes for a connection that has no handler to wait for; Node gives a stuck write twice. */
 const SILENCE_TIMEOUT = 6_500;
@@ -96,6 +98,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const handle = (message: IncomingMessage, response: ServerResponse): void => {
     const own = inFlight.get(message.socket);
     if (own === undefined || !message.socket.writable || isEnding(message.socket)) return;
+    if (own.size >= MAX_PIPELINED) return void message.socket.destroy();
     own.add(response);
     latest.set(message.socket, response);
     response.on('close', () => own.delete(response));
