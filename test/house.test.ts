@@ -129,7 +129,7 @@ test('the house stays within its budgets of lines', () => {
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
   // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL and survive a power
   // cut of which a test can choose the moment; 2,850 until it was to hold under attack: a throttle, TLS, a log.
-  assert.ok(all <= 3400, `src has ${all} lines, and may have 3400`);
+  assert.ok(all <= 3450, `src has ${all} lines, and may have 3450`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);
