@@ -140,9 +140,7 @@ async function readTls(flags: { 'tls-cert'?: string; 'tls-key'?: string }): Prom
   const { 'tls-cert': certPath, 'tls-key': keyPath } = flags;
   if (certPath === undefined && keyPath === undefined) return undefined;
   if (!certPath || !keyPath) throw new UsageError('--tls-cert and --tls-key expected a file each');
-  const read = async () => {
-    return checkedTls({ cert: await readFile(certPath), key: await readFile(keyPath) });
-  };
+  const read = async () => checkedTls({ cert: await readFile(certPath), key: await readFile(keyPath) });
   return attempt('--tls-cert, --tls-key', read, 'name a certificate and its key, in PEM');
 }
 

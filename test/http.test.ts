@@ -458,6 +458,18 @@ test('close answers what is in flight, refuses what comes, and ends idle connect
   await closed;
 });
 
+test('close does not wait for a client that goes away in the middle of its request', async () => {
+  const server = await listen(new Router().post('/', (request) => request.json()), { port: 0 });
+  const socket = connect(server.port, '127.0.0.1');
+  const head = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
+  socket.write(`${head}Expect: 100-continue\r\n\r\n`);
+  await once(socket, 'data');
+  const closed = server.close().then(() => 'closed');
+  socket.end();
+  const tooLong = new Promise((resolve) => setTimeout(resolve, 8_000, 'too long').unref());
+  assert.equal(await Promise.race([closed, tooLong]), 'closed');
+});
+
 test('close answers every request that has come on a connection', async () => {
   const [entered, enter] = signal();
   const [released, release] = signal();

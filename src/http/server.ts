@@ -72,8 +72,11 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   /** What each connection still waits for, in the order of its requests: Node answers them in that order. */
   const inFlight = new Map<Socket, Set<ServerResponse>>();
   const latest = new WeakMap<Socket, ServerResponse>();
-  /** RFC 9112 §9.6: what follows an answer that ends the connection, sent or not, is not acted upon. */
-  const isEnding = (socket: Socket) => latest.get(socket)?.getHeader('Connection') === 'close';
+  /** RFC 9112 §9.6: what follows a request whose answer ends the connection, sent or not, is not acted upon. */
+  const isEnding = (socket: Socket): boolean => {
+    const last = latest.get(socket);
+    return last?.getHeader('Connection') === 'close' && (last.req.complete || last.headersSent);
+  };
   const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
   server.timeout = SILENCE_TIMEOUT;
   server.maxHeadersCount = MAX_HEADERS;
