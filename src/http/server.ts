@@ -75,7 +75,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   /** RFC 9112 §9.6: what follows a request whose answer ends the connection, sent or not, is not acted upon. */
   const isEnding = (socket: Socket): boolean => {
     const last = latest.get(socket);
-    return last?.getHeader('Connection') === 'close' && (last.req.complete || last.headersSent);
+    return last?.getHeader('Connection') === 'close' && last.req.complete;
   };
   const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
   server.timeout = SILENCE_TIMEOUT;
