@@ -11,11 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { createApp, listen, MemoryUserStore, Reply, Router, type HttpRequest, type User } from '../src/index.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from './hostile.ts';
-import { cheapPasswords, SECRET, send, sendRaw, withApp } from './support.ts';
+import { cheapPasswords, collectGarbage, SECRET, send, sendRaw, withApp } from './support.ts';
 
 const JOE = { username: 'joe', password: 'pass' };
 const KIB = 1024;
@@ -335,8 +333,7 @@ test('requests that wait on a connection that dies are forgotten with it', async
     release();
     const alive = () => waiting.filter((reference) => reference.deref() !== undefined).length;
     for (let turn = 0; turn < 200 && alive() > 0; turn += 1) {
-      await nextTurn();
-      collectGarbage();
+      await collectGarbage();
     }
     assert.equal(alive(), 0);
   } finally {
@@ -497,15 +494,9 @@ function revoked(): object {
 
 /** Memory that is not garbage, also outside of the heap. */
 async function bytesInUse(): Promise<number> {
-  await nextTurn();
-  collectGarbage();
+  await collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
-}
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
 }
 
 /** A handler that says when it was entered, and answers once it is released. */

@@ -3,7 +3,10 @@
  */
 import { connect } from 'node:net';
 import { extname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type Server } from '../src/index.ts';
 
 /** 32 characters, for tests alone. */
@@ -74,6 +77,13 @@ export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15
       else reject(error);
     });
   });
+}
+
+/** Collects what is garbage once earlier work has let go of it. */
+export async function collectGarbage(): Promise<void> {
+  await nextTurn();
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 /** The path of another file of this folder, which is compiled if this one is. */

@@ -27,14 +27,7 @@ export class HttpRequest {
    * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
    */
   header(name: string): string | undefined {
-    // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
-    const { rawHeaders } = this.message;
-    const wanted = name.toLowerCase();
-    const values: string[] = [];
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      if (rawHeaders[index]?.toLowerCase() === wanted) values.push(rawHeaders[index + 1] ?? '');
-    }
-    return values.length === 0 ? undefined : values.join(', ');
+    return headerOf(this.message, name);
   }
 
   /**
@@ -72,6 +65,17 @@ export class HttpRequest {
   json(): Promise<unknown> {
     return readJson(this.message, this.header('content-type') ?? '');
   }
+}
+
+/** See {@link HttpRequest.header}. */
+export function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+  // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
+  const wanted = name.toLowerCase();
+  const values: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() === wanted) values.push(rawHeaders[index + 1] ?? '');
+  }
+  return values.length === 0 ? undefined : values.join(', ');
 }
 
 /** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */

@@ -7,7 +7,7 @@ import { AuthError, expecting, having, integer, readOptions, text } from '../err
 import type { AuthErrorCode, Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import { MAX_BODY_BYTES, Reply, sendReply } from './json.ts';
-import { HttpRequest } from './request.ts';
+import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
 
 /** Where to listen. */
@@ -161,10 +161,9 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
 function faultOf(message: IncomingMessage): AuthError | undefined {
   // RFC 9110 §5.4: Node leaves out what is beyond its limit, and a second Host or Authorization could hide there.
   if (message.rawHeaders.length >= 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
-  const request = new HttpRequest(message);
   const isOld = message.httpVersion === '1.0';
-  const host = request.header('host') ?? (isOld ? '' : ',');
-  const coding = request.header('transfer-encoding')?.toLowerCase();
+  const host = headerOf(message, 'host') ?? (isOld ? '' : ',');
+  const coding = headerOf(message, 'transfer-encoding')?.toLowerCase();
   const isRead = coding === undefined || (coding === 'chunked' && !isOld);
   // §2.3: there is no other version in this syntax.
   const isProper = /^1\.[01]$/.test(message.httpVersion) && /^[^\s,/@?#]*$/.test(host) && isRead;
