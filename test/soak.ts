@@ -74,8 +74,8 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
 }
 
 async function greet(url: string, token: string): Promise<void> {
-  const stranger = await send(`${url}/hello`, 'GET', undefined, { Connection: 'close' });
-  const joe = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}`, Connection: 'close' });
+  const stranger = await send(`${url}/hello`, 'GET');
+  const joe = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
   assert.deepEqual([stranger.status, joe.body], [401, { Status: 'Success', result: 'Hello joe' }]);
 }
 

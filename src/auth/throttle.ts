@@ -60,27 +60,29 @@ class Tries {
   }
 
   waitSeconds(key: string, now: number): number {
-    const { counted, lastAt, open } = this.#look(key, now);
-    const beyond = Math.ceil(counted) + open - this.#freeTries;
-    return beyond < 0 ? 0 : Math.min(2 ** beyond, MAX_WAIT_SECONDS) - Math.max(0, now - lastAt);
+    const count = this.#get(key, now);
+    const beyond = Math.ceil(this.#left(count, now)) + count.open - this.#freeTries;
+    return beyond < 0 ? 0 : Math.min(2 ** beyond, MAX_WAIT_SECONDS) - idleSeconds(count, now);
   }
 
   begin(key: string, now: number): void {
-    const count = this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 0 };
+    const count = this.#get(key, now);
     this.#keep(key, { ...count, open: count.open + 1 });
   }
 
   end(key: string, now: number, isCounted: boolean): void {
-    const count = this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 1 };
+    const count = this.#get(key, now);
     const open = Math.max(0, count.open - 1);
-    if (isCounted) this.#keep(key, { counted: this.#look(key, now).counted + 1, lastAt: now, open });
-    else this.#keep(key, { ...count, open });
+    this.#keep(key, isCounted ? { counted: this.#left(count, now) + 1, lastAt: now, open } : { ...count, open });
   }
 
   /** Tries that are open stay so: how they end is not known by what is cleared now. */
-  clear(key: string): void {
-    const count = this.#counts.get(key);
-    if (count !== undefined) this.#keep(key, { ...count, counted: 0 });
+  clear(key: string, now: number): void {
+    this.#keep(key, { ...this.#get(key, now), counted: 0 });
+  }
+
+  #get(key: string, now: number): Count {
+    return this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 0 };
   }
 
   /** Nothing takes up room, or takes it from others, that did not count. */
@@ -89,12 +91,15 @@ class Tries {
     else this.#counts.delete(key);
   }
 
-  /** A clock that was set back counts as one that stands. */
-  #look(key: string, now: number): Count {
-    const { counted, lastAt, open } = this.#counts.get(key) ?? { counted: 0, lastAt: now, open: 0 };
-    const forgotten = Math.max(0, now - lastAt) / this.#forgetSeconds;
-    return { counted: Math.max(0, counted - forgotten), lastAt, open };
+  /** @returns how many are not forgotten yet */
+  #left(count: Count, now: number): number {
+    return Math.max(0, count.counted - idleSeconds(count, now) / this.#forgetSeconds);
   }
+}
+
+/** A clock that was set back counts as one that stands. */
+function idleSeconds({ lastAt }: Count, now: number): number {
+  return Math.max(0, now - lastAt);
 }
 
 type Counted = readonly [tries: Tries, key: string];
@@ -136,7 +141,7 @@ export class Throttle {
     if (user === undefined) return undefined;
     const places = [...new Set([...network, ...known()])].slice(0, MAX_KNOWN_ADDRESSES);
     this.#knownNetworks.set(id, places);
-    for (const key of [id, ...places.map(keyAt)]) this.#accounts.clear(key);
+    for (const key of [id, ...places.map(keyAt)]) this.#accounts.clear(key, this.#clock());
     return user;
   }
 
