@@ -106,7 +106,7 @@ test('options on a prototype are not read, not even those that every object has'
     const signup = new Accounts({ users }).signup({ username: 'joe', password: 'x' });
     await assert.rejects(signup, { code: 'ERR_PASSWORD_TOO_SHORT' });
     const challenges = ['JWT realm="Login Required"', 'Bearer realm="Login Required"'];
-    const refused = auth.required(() => 1)({ header: () => undefined });
+    const refused = async () => auth.required(() => 1)({ header: () => undefined });
     await assert.rejects(refused, { headers: { 'WWW-Authenticate': challenges } });
   } finally {
     for (const name of Object.keys(POLLUTION)) Reflect.deleteProperty(Object.prototype, name);

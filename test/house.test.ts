@@ -34,8 +34,8 @@ const roomOf = (path: string) => path.split('/').slice(1, 2).join();
 const DIRECTIONS: Record<string, readonly string[]> = {
   'crypto': ['errors.ts'],
   'users': ['errors.ts'],
-  'http': ['errors.ts', 'events.ts'],
-  'auth': ['crypto', 'users', 'errors.ts', 'events.ts'],
+  'http': ['errors.ts', 'events.ts', 'ready.ts'],
+  'auth': ['crypto', 'users', 'errors.ts', 'events.ts', 'ready.ts'],
   'app.ts': ['auth', 'users', 'http', 'errors.ts'],
   'secret-file.ts': ['crypto', 'users'],
   'cli.ts': [
@@ -47,6 +47,7 @@ const DIRECTIONS: Record<string, readonly string[]> = {
   'inspect.ts': ['crypto'],
   'errors.ts': [],
   'events.ts': ['errors.ts'],
+  'ready.ts': [],
 };
 
 test('every import goes in the direction of the plan', () => {
@@ -128,8 +129,9 @@ test('the house stays within its budgets of lines', () => {
   const all = total(files);
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
   // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL and survive a power
-  // cut of which a test can choose the moment; 2,850 until it was to hold under attack: a throttle, TLS, a log.
-  assert.ok(all <= 3450, `src has ${all} lines, and may have 3450`);
+  // cut of which a test can choose the moment; 2,850 until it was to hold under attack: a throttle, TLS, a log; 3,450
+  // until nothing was to be awaited that is there already.
+  assert.ok(all <= 3510, `src has ${all} lines, and may have 3510`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);

@@ -1,6 +1,9 @@
 /** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
 import { AuthError, expecting, matching, type Check } from '../errors.ts';
 
+/** Two parts, and where a third begins. */
+const PARTS = /^[ \t]*([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t]+([^ \t]))?)?/;
+
 /**
  * Reads `Authorization: <scheme> <token>`. Two parts, as the original system wanted them, and in its words.
  * @param schemes those that are accepted, compared without regard to case (RFC 9110 §11.1)
@@ -8,12 +11,12 @@ import { AuthError, expecting, matching, type Check } from '../errors.ts';
  * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN, ERR_AUTHORIZATION_SPACES
  */
 export function tokenIn(authorization: string | undefined, schemes: readonly string[]): string | undefined {
-  const [scheme, token, ...others] = authorization?.split(/[ \t]+/).filter((part) => part !== '') ?? [];
+  const [, scheme, token, others] = PARTS.exec(authorization ?? '') ?? [];
   if (scheme === undefined) return undefined;
-  const isAccepted = schemes.some((accepted) => accepted.toLowerCase() === scheme.toLowerCase());
-  if (!isAccepted) throw new AuthError('ERR_AUTHORIZATION_SCHEME');
+  const given = scheme.toLowerCase();
+  if (!schemes.some((accepted) => accepted.toLowerCase() === given)) throw new AuthError('ERR_AUTHORIZATION_SCHEME');
   if (token === undefined) throw new AuthError('ERR_AUTHORIZATION_NO_TOKEN');
-  if (others.length > 0) throw new AuthError('ERR_AUTHORIZATION_SPACES');
+  if (others !== undefined) throw new AuthError('ERR_AUTHORIZATION_SPACES');
   return token;
 }
 

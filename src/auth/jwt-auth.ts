@@ -6,10 +6,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions, type RegisteredClaims } from '../crypto/jwt.ts';
 import { AuthError, callable, describe, expecting, pickOptions, readOptions, text, type Checks } from '../errors.ts';
+import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
 import { ownMember, type Client } from './accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn } from './authorization.ts';
-
-type Awaitable<T> = T | PromiseLike<T>;
 
 /** Where a token is looked for. */
 export interface HeaderSource {
@@ -130,7 +129,7 @@ export class JwtAuth<Identity> {
    * @throws AuthError ERR_CREDENTIALS, also where a field is missing, empty or no string; ERR_LOGIN_BODY if the body is
    *   no JSON object; and what `request.json` and `authenticate` throw
    */
-  readonly login = (request: AuthRequest): Promise<unknown> =>
+  readonly login = async (request: AuthRequest): Promise<unknown> =>
     this.#answer(this.#options.realm, async () => {
       const { usernameField, passwordField, authenticate, encode, loginReply } = this.#options;
       const body = await request.json();
@@ -149,31 +148,24 @@ export class JwtAuth<Identity> {
   /**
    * Guards a handler: it runs only for a request with a valid token of an existing user.
    * @param options a `realm` for this route alone
-   * @returns a handler that throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN otherwise
+   * @returns a handler that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN otherwise.
+   *   It answers at once where `handler` and every hook do.
    */
   required<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
     options: { readonly realm?: string } = {},
-  ): (request: Request) => Promise<unknown> {
+  ): (request: Request) => unknown {
     const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
     callable('handler', handler);
-    return (request) =>
-      this.#answer(realm, async () => {
-        const identity = await this.#require(request);
-        return current.run(identity, async () => handler(request, identity));
-      });
+    return (request) => this.#answer(realm, () => goOn(this.#require(request), runAs(handler, request)));
   }
 
   /** As required, but a request without a token reaches the handler too, with `undefined`. A bad token is refused. */
   optional<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
-  ): (request: Request) => Promise<unknown> {
+  ): (request: Request) => unknown {
     callable('handler', handler);
-    return (request) =>
-      this.#answer(this.#options.realm, async () => {
-        const identity = await this.#identify(request);
-        return current.run(identity, async () => handler(request, identity));
-      });
+    return (request) => this.#answer(this.#options.realm, () => goOn(this.#identify(request), runAs(handler, request)));
   }
 
   /**
@@ -182,7 +174,7 @@ export class JwtAuth<Identity> {
    * @returns the identity
    * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
    */
-  authorize(authorization: string | undefined): Promise<Identity> {
+  async authorize(authorization: string | undefined): Promise<Identity> {
     return this.#authorize({ authorization });
   }
 
@@ -213,45 +205,62 @@ export class JwtAuth<Identity> {
     };
   }
 
-  #authorize(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Identity> {
+  async #authorize(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Identity> {
     const header = (name: string) => [headers[name.toLowerCase()]].flat()[0];
     return this.#answer(this.#options.realm, () => this.#require({ header }));
   }
 
-  async #require(request: HeaderSource): Promise<Identity> {
-    const identity = await this.#identify(request);
-    if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
-    return identity;
+  #require(request: HeaderSource): Ready<Identity> {
+    return goOn(this.#identify(request), (identity) => {
+      if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
+      return identity;
+    });
   }
 
   /** @returns who the request comes from, or undefined if it has no token */
-  async #identify(request: HeaderSource): Promise<Identity | undefined> {
-    const { tokenFrom, decode, identityClaim, identity } = this.#options;
-    const token = (await tokenFrom(request)) ?? undefined;
-    if (token === undefined) return undefined;
+  #identify(request: HeaderSource): Ready<Identity | undefined> {
+    const { tokenFrom, decode } = this.#options;
+    return goOn(tokenFrom(request), (token) => {
+      const given = token ?? undefined;
+      return given === undefined ? undefined : goOn(decode(given), (claims) => this.#find(claims));
+    });
+  }
+
+  #find(decoded: object): Ready<Identity> {
+    const { identityClaim, identity } = this.#options;
     // verify answers an object; a hook in its place may answer anything.
-    const decoded = await decode(token);
     if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
     const claims = decoded as IdentityClaims;
     const isNamed = identityClaim === 'identity';
-    const found = await identity(isNamed ? claims : { ...claims, identity: ownMember(claims, identityClaim) });
-    if (isFound(found)) return found;
-    throw new AuthError('ERR_IDENTITY_UNKNOWN');
+    return goOn(identity(isNamed ? claims : { ...claims, identity: ownMember(claims, identityClaim) }), (found) => {
+      if (isFound(found)) return found;
+      throw new AuthError('ERR_IDENTITY_UNKNOWN');
+    });
   }
 
   /** Lets a result through, and gives a refusal its challenges and its body. */
-  async #answer<T>(realm: string, run: () => Promise<T>): Promise<T> {
+  #answer<T>(realm: string, run: () => Ready<T>): Ready<T> {
     try {
-      return await run();
+      const result = run();
+      return result instanceof Promise ? result.catch((error) => this.#refuse(realm, error)) : result;
     } catch (error) {
-      if (!(error instanceof AuthError)) throw error;
-      const { code, status, error: title, description, cause } = error;
-      const challenge = status === 401 ? { 'WWW-Authenticate': challenges(this.#options.schemes, realm, error) } : {};
-      const headers = { ...challenge, ...error.headers };
-      const body = await this.#options.errorReply(error);
-      throw new AuthError(code, { status, error: title, description, headers, body, cause });
+      return this.#refuse(realm, error);
     }
   }
+
+  async #refuse(realm: string, error: unknown): Promise<never> {
+    if (!(error instanceof AuthError)) throw error;
+    const { code, status, error: title, description, cause } = error;
+    const challenge = status === 401 ? { 'WWW-Authenticate': challenges(this.#options.schemes, realm, error) } : {};
+    const headers = { ...challenge, ...error.headers };
+    const body = await this.#options.errorReply(error);
+    throw new AuthError(code, { status, error: title, description, headers, body, cause });
+  }
+}
+
+/** @returns what calls the handler so that currentIdentity answers whom it gets */
+function runAs<Request, Identity>(handler: (request: Request, identity: Identity) => unknown, request: Request) {
+  return (identity: Identity) => current.run(identity, () => ready(handler(request, identity)));
 }
 
 /** `false` is what a comparison answers that failed, and no identity. */

@@ -29,9 +29,6 @@ export interface ClaimRules {
   readonly maxAgeSeconds?: number;
 }
 
-const TIME_CLAIMS = [['exp', 'Expiration Time'], ['nbf', 'Not Before'], ['iat', 'Issued At']] as const;
-const TEXT_CLAIMS = [['iss', 'Issuer'], ['sub', 'Subject'], ['jti', 'JWT ID']] as const;
-
 /**
  * All that the clock has no part in: presence, types, audience and issuer.
  * @throws AuthError ERR_JWT_CLAIM_MISSING, ERR_JWT_CLAIM_INVALID, ERR_JWT_AUDIENCE, ERR_JWT_ISSUER
@@ -39,18 +36,14 @@ const TEXT_CLAIMS = [['iss', 'Issuer'], ['sub', 'Subject'], ['jti', 'JWT ID']] a
 export function checkContent(claims: RawClaims, rules: ClaimRules): asserts claims is RawClaims & RegisteredClaims {
   // Stricter than RFC 7519 §4.1, where every claim is optional: these must be there, as own members and not null.
   for (const name of rules.requiredClaims) {
-    if (!Object.hasOwn(claims, name) || (claims[name] ?? null) === null) throw missing(name);
+    if (!Object.hasOwn(claims, name) || claims[name] === null) throw missing(name);
   }
-  for (const [name, title] of TIME_CLAIMS) {
-    // JSON.parse reads 1e400 as Infinity, a time that no clock reaches.
-    if (!Object.hasOwn(claims, name) || Number.isFinite(claims[name])) continue;
-    throw invalid(`${title} claim (${name}) must be a number.`);
-  }
-  // RFC 7519 §4.1.1, §4.1.2, §4.1.7.
-  for (const [name, title] of TEXT_CLAIMS) {
-    if (!Object.hasOwn(claims, name) || typeof claims[name] === 'string') continue;
-    throw invalid(`${title} claim (${name}) must be a string.`);
-  }
+  checkTime('Expiration Time claim (exp)', claims['exp']);
+  checkTime('Not Before claim (nbf)', claims['nbf']);
+  checkTime('Issued At claim (iat)', claims['iat']);
+  checkText('Issuer claim (iss)', claims['iss']); // RFC 7519 §4.1.1
+  checkText('Subject claim (sub)', claims['sub']); // RFC 7519 §4.1.2
+  checkText('JWT ID claim (jti)', claims['jti']); // RFC 7519 §4.1.7
   // RFC 7519 §4.1.3: who does not identify with a value in `aud` refuses the token. Without an audience configured we
   // identify with none. Compared whole, never by containment.
   if (Object.hasOwn(claims, 'aud')) {
@@ -84,6 +77,15 @@ export function checkTimes(claims: RegisteredClaims, rules: ClaimRules, now: num
   // RFC 7519 §4.1.4: refused on or after exp.
   if (now >= exp + leewaySeconds) throw new AuthError('ERR_JWT_EXPIRED');
   if (now - iat > maxAgeSeconds + leewaySeconds) throw new AuthError('ERR_JWT_TOO_OLD');
+}
+
+/** JSON.parse reads 1e400 as Infinity, a time that no clock reaches. JSON has no undefined: what is that is absent. */
+function checkTime(title: string, value: unknown): void {
+  if (value !== undefined && !Number.isFinite(value)) throw invalid(`${title} must be a number.`);
+}
+
+function checkText(title: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') throw invalid(`${title} must be a string.`);
 }
 
 function missing(name: string): AuthError {

@@ -4,7 +4,7 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, callable, describe, expecting, integer, readOptions, text, texts } from '../errors.ts';
+import { amount, callable, describe, integer, readOptions, text, texts } from '../errors.ts';
 import { AuthError, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
@@ -39,7 +39,7 @@ export interface JwtOptions {
   readonly maxTokenLength?: number;
   /** How many verified tokens, of up to 16,383 characters, are remembered; 0 to 1,000,000, default 1000. */
   readonly cacheSize?: number;
-  /** The clock, in seconds since 1970; default the system's. */
+  /** The clock, in seconds since 1970, at least 0; default the system's. */
   readonly now?: () => number;
 }
 
@@ -63,15 +63,14 @@ export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
 const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: amount, header: checkOwnHeader };
 
 const DEFAULTS = {
-  lifetimeSeconds: 300, notBeforeSeconds: 0, leewaySeconds: 10,
-  requiredClaims: ['exp', 'iat', 'nbf'] as readonly string[],
-  maxTokenLength: 8192, cacheSize: 1000, now: () => Date.now() / 1000,
+  lifetimeSeconds: 300, notBeforeSeconds: 0, leewaySeconds: 10, now: () => Date.now() / 1000,
+  requiredClaims: ['exp', 'iat', 'nbf'] as readonly string[], maxTokenLength: 8192, cacheSize: 1000,
 };
 
-const returnsSeconds = expecting('to return a finite number', Number.isFinite, 'number');
-
-/** HMAC-SHA256 is 32 bytes long, which base64url writes as 43 characters. */
-const SIGNATURE_LENGTH = 43;
+/** Refusals of what anybody can send: made once, since making one takes longer than seeing that it is due. */
+const MALFORMED = Object.freeze(new AuthError('ERR_JWT_MALFORMED'));
+const TOO_LONG = Object.freeze(new AuthError('ERR_JWT_TOO_LONG'));
+const WRONG_SIGNATURE = Object.freeze(new AuthError('ERR_JWT_SIGNATURE'));
 
 /**
  * Makes and judges tokens under one set of rules. The secrets are held as KeyObjects in private fields, where neither
@@ -105,21 +104,24 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * @throws TypeError if `claims` or the header are what verify would refuse but for the time, which is then the cause;
    *   RangeError if the token would be longer than `maxTokenLength`; either for options and for what `now` returns
    */
-  sign(claims: Claims, options: SignOptions = {}): string {
+  sign(claims: Claims, options?: SignOptions): string {
     const { type, maxTokenLength, notBeforeSeconds } = this.#rules;
-    const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = readOptions(options, SIGN_OPTION_CHECKS);
+    const own = options === undefined ? undefined : readOptions(options, SIGN_OPTION_CHECKS);
+    const { header, lifetimeSeconds = this.#rules.lifetimeSeconds }: SignOptions = own ?? {};
     const kind = Object.prototype.toString.call(claims);
     if (kind !== '[object Object]') throw new TypeError(`"claims" expected a plain object, got ${describe(claims)}`);
     const iat = Math.floor(this.#clock());
-    const payload = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds, ...this.#parties, ...claims };
+    const exp = iat + lifetimeSeconds;
+    const payload: RawClaims = { iat, nbf: iat + notBeforeSeconds, exp, ...this.#parties, ...claims };
     // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
     // may say something else or nothing, so there it is judged by what was written.
-    const isVerbatim = Object.values(payload).every((value) => typeof value === 'string' || Number.isFinite(value));
-    let [part, headerSegment] = ['claims', this.#headerSegment];
+    const isPlain = Object.keys(payload).every((it) => typeof payload[it] === 'string' || Number.isFinite(payload[it]));
+    let part = 'claims';
+    let headerSegment = this.#headerSegment;
     let payloadSegment: string;
     try {
       payloadSegment = encodeText(JSON.stringify(payload));
-      checkContent(isVerbatim ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
+      checkContent(isPlain ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
       part = 'header';
       if (header !== undefined) {
         headerSegment = encodeHeader({ typ: type ?? 'JWT', ...header });
@@ -143,29 +145,30 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for what `now` returns
    */
   verify(token: string): Readonly<Claims & RegisteredClaims> {
-    const claims = this.#cache.get(token) ?? this.#authenticate(token);
+    const remembered = this.#cache.get(token);
+    const claims = remembered ?? this.#authenticate(token);
     checkTimes(claims, this.#rules, this.#clock());
-    this.#cache.set(token, claims);
+    if (remembered === undefined) this.#cache.set(token, claims);
     return claims as Readonly<Claims & RegisteredClaims>;
   }
 
   /** All of verify that the clock has no part in, in this order: outline, MAC, header, claims. */
   #authenticate(token: string): RawClaims & RegisteredClaims {
     // 1. The outline, by position alone (RFC 7515 §7.1: three segments). A megabyte of dots is refused at once.
-    if (typeof token !== 'string') throw new AuthError('ERR_JWT_MALFORMED');
-    if (token.length > this.#rules.maxTokenLength) throw new AuthError('ERR_JWT_TOO_LONG');
+    if (typeof token !== 'string') throw MALFORMED;
+    if (token.length > this.#rules.maxTokenLength) throw TOO_LONG;
     const firstDot = token.indexOf('.');
     const secondDot = token.indexOf('.', firstDot + 1);
-    if (secondDot === -1) throw new AuthError('ERR_JWT_MALFORMED');
+    if (secondDot === -1) throw MALFORMED;
     const signingInput = token.slice(0, secondDot);
     const signature = token.slice(secondDot + 1);
-    // No signature, one of another algorithm, further segments: whatever it is, it is not our MAC.
-    if (signature.length !== SIGNATURE_LENGTH) throw new AuthError('ERR_JWT_SIGNATURE');
+    // 32 bytes of HMAC-SHA256 are 43 characters. No signature, another algorithm's, further segments: it is not ours.
+    if (signature.length !== 43) throw WRONG_SIGNATURE;
 
     // 2. The MAC, over the text as it came. No peer we know checks it before it decodes the header. Here a stranger's
     //    bytes reach no decoder and no parser, and the header has no say in how it is checked (RFC 8725 §3.1).
     const isOurs = this.#keys.some((key) => isSameText(signature, mac(key, signingInput)));
-    if (!isOurs) throw new AuthError('ERR_JWT_SIGNATURE');
+    if (!isOurs) throw WRONG_SIGNATURE;
 
     // 3. The header. It only gets to agree. Our own is a constant and needs no parsing.
     const headerSegment = token.slice(0, firstDot);
@@ -192,7 +195,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   #clock(): number {
     const { now } = this.#rules;
     const seconds = now();
-    returnsSeconds('now', seconds);
+    amount('now', seconds);
     return seconds;
   }
 }
@@ -217,10 +220,7 @@ function mac(key: KeyObject, signingInput: string): string {
   return createHmac('sha256', key).update(signingInput).digest('base64url');
 }
 
-/**
- * Compares the texts and not the bytes they stand for, so that a signature has one spelling. In constant time where
- * the lengths agree, which are no secret.
- */
+/** Compares texts and not bytes, so that a signature has one spelling. In constant time for lengths that agree. */
 function isSameText(given: string, expected: string): boolean {
   const givenBytes = Buffer.from(given, 'utf8');
   const expectedBytes = Buffer.from(expected, 'utf8');
@@ -244,11 +244,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A remembered result is handed out again and again, so nobody may change it. No recursion: JSON may nest deeply. */
+/** What is remembered is handed out again, so nobody may change it. No recursion: JSON may nest deeply. */
 function deepFreeze<T extends object>(claims: T): T {
   const reached: object[] = [claims];
   for (const value of reached) {
-    for (const member of Object.values(value)) {
+    for (const name of Object.keys(value)) {
+      const member = (value as RawClaims)[name];
       if (typeof member === 'object' && member !== null) reached.push(member);
     }
     Object.freeze(value);

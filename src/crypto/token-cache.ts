@@ -7,7 +7,7 @@
  * is remembered, and V8 seeds its string hashes at random for each process.
  */
 export class TokenCache<Claims extends object> {
-  readonly #entries = new Map<string, Claims>();
+  readonly #entries = new Map<string, { readonly claims: Claims; isUsed: boolean }>();
   readonly #size: number;
 
   /** @param size how many tokens at most, each kept as the string it came in; 0 remembers none */
@@ -17,22 +17,26 @@ export class TokenCache<Claims extends object> {
 
   /** @returns the claims of exactly this token, or undefined */
   get(token: string): Claims | undefined {
-    return this.#entries.get(token);
+    const entry = this.#entries.get(token);
+    if (entry !== undefined) entry.isUsed = true;
+    return entry?.claims;
   }
 
-  /** Remembers a token as the one used last. Where there is no room, the one unused for longest goes. */
+  /** Remembers a token. Where there is no room, the oldest goes that was not used since its last turn ("clock"). */
   set(token: string, claims: Claims): void {
     // V8 hashes a longer string by its length alone: a look-up would compare it with every other of that length.
     if (this.#size === 0 || token.length > 16_383) return;
-    // A Map keeps the order of insertion, so its first key is the one unused for longest.
-    this.#entries.delete(token);
-    this.#entries.set(token, claims);
-    if (this.#entries.size <= this.#size) return;
-    // The way to the first key leads past all that was deleted before it, so a large cache gives up more than one.
-    const kept = this.#size - Math.floor((this.#size - 1) / 1000);
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= kept) break;
+    // A Map keeps the order of insertion. The way to its first key leads past all that was deleted before it, so a
+    // large cache gives up more than one. What was used gets behind all others, for 100 looks at the most.
+    let leaving = this.#entries.size < this.#size ? 0 : Math.ceil(this.#size / 1000);
+    let looks = 100;
+    for (const [oldest, entry] of this.#entries) {
+      if (leaving === 0) break;
       this.#entries.delete(oldest);
+      if (entry.isUsed && looks > 0) this.#entries.set(oldest, { ...entry, isUsed: false });
+      else leaving -= 1;
+      looks -= 1;
     }
+    this.#entries.set(token, { claims, isUsed: false });
   }
 }

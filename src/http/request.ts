@@ -71,11 +71,14 @@ export class HttpRequest {
 export function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
   // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
   const wanted = name.toLowerCase();
-  const values: string[] = [];
+  let value: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]?.toLowerCase() === wanted) values.push(rawHeaders[index + 1] ?? '');
+    const key = rawHeaders[index];
+    if (key?.length !== wanted.length || key.toLowerCase() !== wanted) continue;
+    const one = rawHeaders[index + 1];
+    value = value === undefined ? one : `${value}, ${one}`;
   }
-  return values.length === 0 ? undefined : values.join(', ');
+  return value;
 }
 
 /** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */

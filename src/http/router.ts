@@ -4,6 +4,7 @@ import { emitWarning } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, callable, describe, integer, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
+import { goOn } from '../ready.ts';
 import { Reply, sendReply } from './json.ts';
 import { HttpRequest } from './request.ts';
 
@@ -59,7 +60,15 @@ export class Router {
 
   /** Answers one request. It never throws, and what goes wrong inside is answered with a 500. */
   readonly handle = (message: IncomingMessage, response: ServerResponse): void => {
-    void this.#answer(message, response);
+    const request = new HttpRequest(message, this.#options.trustProxy);
+    try {
+      const sent = goOn(this.#handlerOf(request)(request), (result) => {
+        sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
+      });
+      if (sent instanceof Promise) void sent.catch((error) => this.#refuse(request, response, error));
+    } catch (error) {
+      void this.#refuse(request, response, error);
+    }
   };
 
   #add(method: string, path: string, handler: Handler): Router {
@@ -81,16 +90,6 @@ export class Router {
     // RFC 9110 §15.5.6: a 405 names the methods that are there.
     const allowed = [...methods.keys()].flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
     throw new AuthError('ERR_METHOD', { headers: { Allow: allowed.join(', ') } });
-  }
-
-  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const request = new HttpRequest(message, this.#options.trustProxy);
-    try {
-      const result = await this.#handlerOf(request)(request);
-      sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
-    } catch (error) {
-      await this.#refuse(request, response, error);
-    }
   }
 
   #isCrowded({ status }: AuthError): boolean {

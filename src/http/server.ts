@@ -39,6 +39,12 @@ export interface Server {
   close(): Promise<void>;
 }
 
+interface Connection {
+  /** What it still waits for, in the order of its requests: Node answers them in that order. */
+  readonly inFlight: Set<ServerResponse>;
+  latest: ServerResponse | undefined;
+}
+
 /** Milliseconds: for a whole request, for its headers, for an idle connection, for a TLS handshake. */
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, handshakeTimeout: 5_000 };
 // Node's refusal of a request without Host has no body; ours has.
@@ -69,14 +75,7 @@ export function checkedTls(options: TlsOptions): TlsOptions {
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
   having('handle')('app', app);
   const { port = 3000, host = '127.0.0.1', maxConnections, tls } = readOptions(options, OPTION_CHECKS);
-  /** What each connection still waits for, in the order of its requests: Node answers them in that order. */
-  const inFlight = new Map<Socket, Set<ServerResponse>>();
-  const latest = new WeakMap<Socket, ServerResponse>();
-  /** RFC 9112 §9.6: what follows a request whose answer ends the connection, sent or not, is not acted upon. */
-  const isEnding = (socket: Socket): boolean => {
-    const last = latest.get(socket);
-    return last?.getHeader('Connection') === 'close' && last.req.complete;
-  };
+  const connections = new Map<Socket, Connection>();
   const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
   server.timeout = SILENCE_TIMEOUT;
   server.maxHeadersCount = MAX_HEADERS;
@@ -84,27 +83,29 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
 
   /** Refuses what is no request, once every request that came whole before it has its answer. */
   const refuseInTurn = (socket: Socket, parserCode?: string): void => {
-    if (isEnding(socket)) return;
-    const own = [...(inFlight.get(socket) ?? [])];
+    const connection = connections.get(socket);
+    if (connection !== undefined && isEnding(connection)) return;
+    const own = [...(connection?.inFlight ?? [])];
     const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
-    if (!socket.writable || isHalfAnswered || !inFlight.has(socket)) socket.destroy();
+    if (!socket.writable || isHalfAnswered || connection === undefined) socket.destroy();
     else if (waiting === undefined) refuse(socket, parserCode);
     else waiting.once('finish', () => refuse(socket, parserCode));
   };
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
-    inFlight.set(socket, new Set());
+    connections.set(socket, { inFlight: new Set(), latest: undefined });
     // Node takes its own listener away at CONNECT, and without one a reset would end the process.
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => inFlight.delete(socket));
+    socket.on('close', () => connections.delete(socket));
   });
   const handle = (message: IncomingMessage, response: ServerResponse): void => {
-    const own = inFlight.get(message.socket);
-    if (own === undefined || !message.socket.writable || isEnding(message.socket)) return;
-    if (own.size >= MAX_PIPELINED) return void message.socket.destroy();
-    own.add(response);
-    latest.set(message.socket, response);
-    response.on('close', () => own.delete(response));
+    const connection = connections.get(message.socket);
+    if (connection === undefined || !message.socket.writable || isEnding(connection)) return;
+    const { inFlight } = connection;
+    if (inFlight.size >= MAX_PIPELINED) return void message.socket.destroy();
+    inFlight.add(response);
+    connection.latest = response;
+    response.on('close', () => inFlight.delete(response));
     const fault = faultOf(message);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
     if (fault === undefined) return app.handle(message, response);
@@ -123,7 +124,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseInTurn(socket as Socket, error.code));
   server.on('timeout', (socket) => {
     // What a handler works at takes as long as it takes, unless the client does not even read what is there.
-    if (socket.writableLength > 0 || inFlight.get(socket)?.size === 0) socket.destroy();
+    if (socket.writableLength > 0 || connections.get(socket)?.inFlight.size === 0) socket.destroy();
   });
 
   await new Promise<void>((resolve, reject) => {
@@ -136,8 +137,8 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   const close = async (): Promise<void> => {
     // Not http's own close, which would cut off idle connections: a request may be on its way on one just used.
     const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()));
-    for (const own of inFlight.values()) {
-      const last = [...own].at(-1);
+    for (const { inFlight } of connections.values()) {
+      const last = [...inFlight].at(-1);
       if (last?.headersSent === false) last.setHeader('Connection', 'close');
     }
     const idle = setTimeout(() => server.closeIdleConnections(), 500);
@@ -157,16 +158,22 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   return { url, port: actualPort, renewTls, close };
 }
 
+/** RFC 9112 §9.6: what follows a request whose answer ends the connection, sent or not, is not acted upon. */
+function isEnding({ latest }: Connection): boolean {
+  if (latest === undefined || !latest.req.complete) return false;
+  return !latest.shouldKeepAlive || latest.getHeader('Connection') === 'close';
+}
+
 /** RFC 9112 §3.2: HTTP/1.1 names its host, and nobody names two. §6.1: its one coding is chunked, 1.0 has none. */
 function faultOf(message: IncomingMessage): AuthError | undefined {
   // RFC 9110 §5.4: Node leaves out what is beyond its limit, and a second Host or Authorization could hide there.
   if (message.rawHeaders.length >= 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
   const isOld = message.httpVersion === '1.0';
   const host = headerOf(message, 'host') ?? (isOld ? '' : ',');
-  const coding = headerOf(message, 'transfer-encoding')?.toLowerCase();
+  const coding = message.headers['transfer-encoding']?.toLowerCase();
   const isRead = coding === undefined || (coding === 'chunked' && !isOld);
   // §2.3: there is no other version in this syntax.
-  const isProper = /^1\.[01]$/.test(message.httpVersion) && /^[^\s,/@?#]*$/.test(host) && isRead;
+  const isProper = (isOld || message.httpVersion === '1.1') && /^[^\s,/@?#]*$/.test(host) && isRead;
   return isProper ? undefined : new AuthError('ERR_BAD_REQUEST');
 }
 

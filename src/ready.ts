@@ -1,0 +1,22 @@
+/**
+ * Values that may be there at once or come later, as those of hooks, handlers and stores. What is there is not awaited,
+ * which would cost each request some turns of the microtask queue, and more where AsyncLocalStorage follows promises.
+ */
+
+/** A value, or any promise of it. */
+export type Awaitable<T> = T | PromiseLike<T>;
+
+/** A value, or a Promise of JavaScript's own. */
+export type Ready<T> = T | Promise<T>;
+
+/** @returns the value itself, or a Promise of what it will be */
+export function ready<T>(value: Awaitable<T>): Ready<T> {
+  const isThere = typeof (value as { then?: unknown } | null | undefined)?.then !== 'function';
+  return isThere ? (value as T) : Promise.resolve(value);
+}
+
+/** @returns what `next` makes of the value, at once where it is there */
+export function goOn<T, Result>(value: Awaitable<T>, next: (value: T) => Awaitable<Result>): Ready<Result> {
+  const given = ready(value);
+  return given instanceof Promise ? given.then(next) : ready(next(given));
+}
