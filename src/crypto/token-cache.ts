@@ -17,7 +17,7 @@ export class TokenCache<Claims extends object> {
 
   /** @returns the claims of exactly this token, or undefined */
   get(token: string): Claims | undefined {
-    const entry = this.#entries.get(token);
+    const entry = this.#size === 0 ? undefined : this.#entries.get(token);
     if (entry !== undefined) entry.isUsed = true;
     return entry?.claims;
   }
