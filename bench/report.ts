@@ -1,6 +1,7 @@
 /** What the benchmarks share: percentiles, where they ran, and a table. */
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 
 /** The number below which that share of some numbers lies: 0.5 for the median, 1 for the greatest. */
 export function percentileOf(values: readonly number[], share: number): number {
@@ -26,4 +27,13 @@ export function tableOf(rows: readonly (readonly (string | number)[])[]): string
   const [heads = [], ...others] = rows;
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
   return [line(heads), line(heads.map(() => '---')), ...others.map(line)].join('\n');
+}
+
+/** Reads `--rounds`, a number that is larger the longer and the finer a benchmark measures, and `--json`. */
+export function readRounds(): { rounds: number; isJson: boolean } {
+  const { values } = parseArgs({ options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '20' } } });
+  const rounds = Number(values.rounds);
+  const isCount = Number.isSafeInteger(rounds) && rounds >= 1;
+  if (!isCount) throw new RangeError('"--rounds" expected a whole number of at least 1');
+  return { rounds, isJson: values.json === true };
 }

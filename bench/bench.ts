@@ -1,0 +1,47 @@
+/**
+ * How fast latchkey is, beside the bare calls of Node that nobody can do without: `npm run bench`, some five minutes.
+ * With `-- --json` it prints what it measured as JSON, with `-- --rounds 1` it is quick and rough.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resultsTable, run, verdictsOf, type Goal, type Result } from './contest.ts';
+import { growths, growthTable } from './growth.ts';
+import { helloContest, OWN } from './hello.ts';
+import { measureMemory, memoryTable } from './memory.ts';
+import { readRounds, whereAndWhen } from './report.ts';
+import { startContests } from './starting.ts';
+import { NAMES as TOKENS, tokenContests } from './tokens.ts';
+import { NAMES as USES, passwordContests, storeContests } from './uses.ts';
+
+const GOALS: readonly Goal[] = [
+  { contest: TOKENS.sign, way: 'latchkey', other: 'bare', atMost: 1.1 },
+  { contest: TOKENS.verify, way: 'latchkey', other: 'bare', atMost: 1.25 },
+  { contest: TOKENS.forged, way: 'latchkey', other: 'latchkey accepts', atMost: 1 },
+  { contest: TOKENS.garbage, way: 'latchkey', other: 'latchkey accepts', atMost: 0.1 },
+  { contest: USES.login, way: 'latchkey', other: 'bare', atMost: 1.03 },
+  { contest: 'GET /hello', way: 'latchkey', other: 'bare', atMost: 1.25 },
+  { contest: 'first answer', way: 'latchkey serve', other: 'bare', atMost: 1.5 },
+];
+
+const { rounds, isJson } = readRounds();
+const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
+const results: Result[] = [];
+try {
+  const store = await storeContests(folder, 2 * rounds);
+  const contests = [...tokenContests({}, 10 * rounds), ...(await passwordContests(rounds)), ...store.contests];
+  for (const contest of contests) results.push(...(await run(contest)));
+  await store.close();
+  results.push(...(await helloContest(OWN, 2 * rounds)), ...(await startContests(rounds)));
+} finally {
+  rmSync(folder, { recursive: true });
+}
+const growth = await growths(rounds);
+const memory = await measureMemory(50_000 * rounds);
+const where = `${whereAndWhen()}; ${rounds} rounds`;
+if (isJson) {
+  console.log(JSON.stringify({ where, results, growth, memory }, null, 2));
+} else {
+  const tables = [resultsTable(results), verdictsOf(results, GOALS), growthTable(growth), memoryTable(memory)];
+  console.log([where, ...tables].join('\n\n'));
+}

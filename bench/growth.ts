@@ -1,0 +1,112 @@
+/** How the cost of one thing grows with another. */
+import { createHash } from 'node:crypto';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { Jwt, latchkey } from './built.ts';
+import { quartilesOf, tableOf } from './report.ts';
+import { SECRET } from './secret.ts';
+
+const { Accounts, AuthError, MemoryUserStore, Router } = latchkey;
+
+/** A row: how large it was, and what one call took. */
+export interface Growth {
+  readonly what: string;
+  readonly size: number;
+  readonly microseconds: ReturnType<typeof quartilesOf>;
+}
+
+/** One call; it is given a number that is another each time. */
+type Does = (n: number) => unknown;
+
+const CALLS = 500;
+/** Rounds until everything is compiled. */
+const WARM_UP = 10;
+
+async function measure(what: string, sizes: readonly number[], make: (size: number) => Does, rounds: number) {
+  const entries = sizes.map((size) => ({ size, does: make(size), times: [] as number[] }));
+  let n = 0;
+  for (let round = -WARM_UP; round < rounds; round += 1) {
+    for (const { does, times } of round % 2 === 0 ? entries : entries.toReversed()) {
+      const begin = performance.now();
+      for (let call = 0; call < CALLS; call += 1) {
+        const answer = does((n += 1));
+        if (answer instanceof Promise) await answer;
+      }
+      if (round >= 0) times.push(((performance.now() - begin) * 1000) / CALLS);
+    }
+  }
+  return entries.map(({ size, times }): Growth => ({ what, size, microseconds: quartilesOf(times) }));
+}
+
+/** Whatever is spread evenly, and the same in each run. */
+const scattered = (n: number, size: number) => createHash('sha256').update(String(n)).digest().readUInt32BE() % size;
+
+function verifying(bytes: number): Does {
+  const jwt = new Jwt({ secret: SECRET, cacheSize: 0, maxTokenLength: 1_048_576 });
+  const token = jwt.sign({ data: 'x'.repeat(bytes) });
+  return () => jwt.verify(token);
+}
+
+function routing(routes: number): Does {
+  const router = new Router();
+  for (let n = 0; n < routes; n += 1) router.get(`/route-${n}`, () => ({ n }));
+  return (n) => {
+    const message = new IncomingMessage(new Socket());
+    message.method = 'GET';
+    message.url = `/route-${n % routes}`;
+    router.handle(message, new ServerResponse(message));
+  };
+}
+
+/** The guard, cache off, for users from all over. */
+function identifying(count: number): Does {
+  const users = new MemoryUserStore();
+  for (let n = 0; n < count; n += 1) {
+    users.insert({ id: `user-${n}`, username: `user-${n}`, passwordHash: 'none', createdAt: '' });
+  }
+  const accounts = new Accounts({ users });
+  const auth = new latchkey.JwtAuth({ secret: SECRET, cacheSize: 0, ...accounts.handlers });
+  const jwt = new Jwt({ secret: SECRET });
+  const tokens = Array.from({ length: CALLS }, (_, n) => `JWT ${jwt.sign({ identity: `user-${scattered(n, count)}` })}`);
+  return (n) => auth.authorize(tokens[n % CALLS]);
+}
+
+/** A wrong password from one of so many addresses that are known already, hashing left out. */
+function throttling(addresses: number): Does {
+  const passwords = { hash: async () => '', verify: async () => false, needsRehash: () => false };
+  const limits = { triesPerAddress: 1_000_000 };
+  const accounts = new Accounts({ users: new MemoryUserStore(), passwords, limits, now: () => 0 });
+  const tryFrom = (n: number) => {
+    const address = `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
+    return accounts.authenticate(`nobody-${n}`, 'wrong', { address }).catch((error: unknown) => {
+      if (!(error instanceof AuthError)) throw error;
+    });
+  };
+  const known = Array.from({ length: addresses }, (_, n) => tryFrom(n));
+  return async (n) => {
+    await Promise.all(known.splice(0));
+    await tryFrom(scattered(n, addresses));
+  };
+}
+
+/** @returns a row for each size of each thing */
+export async function growths(rounds: number): Promise<Growth[]> {
+  return [
+    ...(await measure('verify, by bytes of payload', [100, 512, 1024, 2048, 4096, 8192], verifying, rounds)),
+    ...(await measure('route a request, by routes', [1, 10, 100, 1000, 10_000], routing, rounds)),
+    ...(await measure('identify a request, by users', [100, 1000, 10_000, 100_000, 1_000_000], identifying, rounds)),
+    ...(await measure('throttle a login, by addresses', [100, 1000, 10_000, 100_000], throttling, rounds)),
+  ];
+}
+
+/** @returns a table, each size beside the smallest */
+export function growthTable(rows: readonly Growth[]): string {
+  const cells = rows.map(({ what, size, microseconds }) => {
+    const smallest = rows.find((row) => row.what === what);
+    const ratio = microseconds.median / Number(smallest?.microseconds.median);
+    const times = size / Number(smallest?.size);
+    const [sizeText, timesText] = [size, times].map((number) => number.toLocaleString('en'));
+    return [what, String(sizeText), microseconds.median.toFixed(2), String(timesText), ratio.toFixed(2)];
+  });
+  return tableOf([['what', 'size', 'median, µs', 'so many times the smallest', 'costs so many times'], ...cells]);
+}

@@ -1,0 +1,134 @@
+/**
+ * The contest for `GET /hello` with a token: each server in a process of its own, this one asking them in turn over
+ * connections that stay, one request at a time on each.
+ */
+import assert from 'node:assert/strict';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { Jwt } from './built.ts';
+import type { Result } from './contest.ts';
+import { ANSWER, type Usage } from './hello-child.ts';
+import { quartilesOf } from './report.ts';
+import { SECRET } from './secret.ts';
+
+const CONNECTIONS = 32;
+const TURN_MS = 250;
+
+/** A server, and how it is begun: a file beside this one, and what it is given. */
+export interface Contestant {
+  readonly way: string;
+  readonly script: string;
+  readonly argument: string;
+}
+
+export const OWN: readonly Contestant[] = [
+  { way: 'bare', script: 'hello-server.ts', argument: 'bare' },
+  { way: 'latchkey', script: 'hello-server.ts', argument: 'latchkey' },
+  { way: 'latchkey, cache off', script: 'hello-server.ts', argument: 'uncached' },
+];
+
+/** A server that is there. */
+export interface HelloServer {
+  readonly port: number;
+  usage(): Promise<Usage>;
+  stop(): Promise<void>;
+}
+
+async function messageOf<T>(child: ChildProcess): Promise<T> {
+  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])]);
+  if (message === undefined) throw new Error('a server ended before it was asked to');
+  return message as T;
+}
+
+export async function start({ script, argument }: Omit<Contestant, 'way'>): Promise<HelloServer> {
+  const env = { ...process.env, NODE_ENV: 'production' };
+  const child = fork(join(import.meta.dirname, script), [argument], { env });
+  const { port } = await messageOf<{ port: number }>(child);
+  return {
+    port,
+    usage: () => {
+      child.send('usage');
+      return messageOf<Usage>(child);
+    },
+    stop: async () => {
+      const isOver = once(child, 'exit');
+      child.disconnect();
+      await isOver;
+    },
+  };
+}
+
+/** A request as a browser or a program would send it, with one token of joe's. */
+export function helloRequest(port: number): string {
+  const token = new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
+  const headers = [`Host: 127.0.0.1:${port}`, 'User-Agent: bench', 'Accept: */*', 'Accept-Encoding: gzip, deflate'];
+  return ['GET /hello HTTP/1.1', ...headers, `Authorization: Bearer ${token}`, '', ''].join('\r\n');
+}
+
+/** Asks once. @returns the length of the answer, after a look at it */
+async function askOnce(port: number): Promise<number> {
+  const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+  socket.write(helloRequest(port));
+  let text = '';
+  for await (const some of socket) {
+    text += String(some);
+    const [head = '', body = ''] = text.split('\r\n\r\n');
+    const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
+    if (body.length < length) continue;
+    assert.match(head, /^HTTP\/1\.1 200 /);
+    assert.deepEqual(JSON.parse(body), ANSWER);
+    break;
+  }
+  return text.length;
+}
+
+/** Asks on all connections until the time is over. @returns requests a second */
+export async function askMany(port: number, ms: number, most = Infinity): Promise<number> {
+  const answerLength = await askOnce(port);
+  const request = Buffer.from(helloRequest(port));
+  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    await once(socket, 'connect');
+    return socket;
+  }));
+  let answers = 0;
+  const begin = performance.now();
+  const askUntilTheEnd = (socket: Socket) => new Promise<void>((resolve, reject) => {
+    let got = 0;
+    socket.on('error', reject);
+    socket.on('data', (chunk) => {
+      got += chunk.length;
+      if (got < answerLength) return;
+      got -= answerLength;
+      answers += 1;
+      if (performance.now() - begin < ms && answers < most) socket.write(request);
+      else resolve();
+    });
+    socket.write(request);
+  });
+  await Promise.all(sockets.map(askUntilTheEnd));
+  const seconds = (performance.now() - begin) / 1000;
+  for (const socket of sockets) socket.destroy();
+  return answers / seconds;
+}
+
+/** @param contestants the first is the floor */
+export async function helloContest(contestants: readonly Contestant[], rounds: number): Promise<Result[]> {
+  const servers = await Promise.all(contestants.map(async (contestant) => {
+    return { way: contestant.way, server: await start(contestant), times: [] as number[] };
+  }));
+  for (let round = -Math.ceil(rounds / 4); round < rounds; round += 1) {
+    for (const { server, times } of round % 2 === 0 ? servers : servers.toReversed()) {
+      const perSecond = await askMany(server.port, TURN_MS);
+      if (round >= 0) times.push(1e6 / perSecond);
+    }
+  }
+  for (const { server } of servers) await server.stop();
+  const [floor] = servers;
+  return servers.map(({ way, times }) => {
+    const ratios = times.map((time, round) => time / Number(floor?.times[round]));
+    return { contest: 'GET /hello', way, microseconds: quartilesOf(times), toFloor: quartilesOf(ratios) };
+  });
+}

@@ -1,0 +1,62 @@
+/** What latchkey keeps in memory. Needs `--expose-gc`. */
+import { askMany, start } from './hello.ts';
+import { Jwt, latchkey } from './built.ts';
+import { tableOf } from './report.ts';
+import { SECRET } from './secret.ts';
+
+const MANY = 100_000;
+const STEPS = 5;
+
+/** What the heap holds more after some work than before, for each of so many things that it made. */
+function heapOf(count: number, make: (n: number) => void): number {
+  const heap = () => {
+    globalThis.gc?.();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = heap();
+  for (let n = 0; n < count; n += 1) make(n);
+  return (heap() - before) / count;
+}
+
+export interface Memory {
+  readonly bytesPerCachedToken: number;
+  readonly bytesPerUser: number;
+  readonly idleBytes: number;
+  /** After each so many requests. */
+  readonly busyBytes: readonly { readonly requests: number; readonly rss: number }[];
+}
+
+/** @param requests how many a server is asked */
+export async function measureMemory(requests: number): Promise<Memory> {
+  const signer = new Jwt({ secret: SECRET });
+  const jwt = new Jwt({ secret: SECRET, cacheSize: MANY });
+  const bytesPerCachedToken = heapOf(MANY, (n) => jwt.verify(signer.sign({ identity: `user-${n}` })));
+  const users = new latchkey.MemoryUserStore();
+  const passwordHash = () => `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${Math.random().toString(36).padEnd(43, 'k')}`;
+  const createdAt = new Date().toISOString();
+  const bytesPerUser = heapOf(MANY, (n) => {
+    users.insert({ id: `user-${n}`, username: `user-${n}`, passwordHash: passwordHash(), createdAt });
+  });
+  // Still there, so that nothing of it was collected.
+  if (users.find('user-0') === undefined || jwt.verify(signer.sign({})) === undefined) throw new Error('it is gone');
+  const server = await start({ script: 'hello-server.ts', argument: 'latchkey' });
+  const { rss: idleBytes } = await server.usage();
+  const busyBytes = [];
+  for (let step = 1; step <= STEPS; step += 1) {
+    await askMany(server.port, Infinity, requests / STEPS);
+    busyBytes.push({ requests: (step * requests) / STEPS, rss: (await server.usage()).rss });
+  }
+  await server.stop();
+  return { bytesPerCachedToken, bytesPerUser, idleBytes, busyBytes };
+}
+
+export function memoryTable({ bytesPerCachedToken, bytesPerUser, idleBytes, busyBytes }: Memory): string {
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return tableOf([
+    ['what', 'memory'],
+    ['a remembered token and its claims, heap', `${bytesPerCachedToken.toFixed(0)} bytes`],
+    ['a user in `MemoryUserStore`, heap', `${bytesPerUser.toFixed(0)} bytes`],
+    ['a server without a request, resident', mib(idleBytes)],
+    ...busyBytes.map(({ requests, rss }) => [`after ${requests.toLocaleString('en')} requests, resident`, mib(rss)]),
+  ]);
+}

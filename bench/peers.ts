@@ -1,0 +1,78 @@
+/**
+ * latchkey beside the packages that one would otherwise take: `npm run bench:peers`, some four minutes. It installs
+ * those into this folder first. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
+ */
+import { createSecretKey, webcrypto } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createSigner, createVerifier } from 'fast-jwt';
+import { jwtVerify, SignJWT } from 'jose';
+import jsonwebtoken from 'jsonwebtoken';
+import { resultsTable, run, verdictsOf, type Goal, type Result } from './contest.ts';
+import { helloContest, OWN, type Contestant } from './hello.ts';
+import { readRounds, whereAndWhen } from './report.ts';
+import { SECRET } from './secret.ts';
+import { NAMES, tokenContests, type TokenPeer } from './tokens.ts';
+
+const { subtle } = webcrypto;
+const ALGORITHMS: ['HS256'] = ['HS256'];
+const key = createSecretKey(SECRET, 'utf8');
+const hmac = { name: 'HMAC', hash: 'SHA-256' };
+const cryptoKey = await subtle.importKey('raw', Buffer.from(SECRET), hmac, false, ['sign', 'verify']);
+const sign = createSigner({ key: SECRET, algorithm: 'HS256', expiresIn: 300_000 });
+const verify = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: false });
+const verifyCached = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: 1000 });
+
+/** Each with all that can be done ahead of time, such as reading the key, done ahead. */
+const PEERS: Readonly<Record<string, TokenPeer>> = {
+  'fast-jwt': {
+    sign: (identity) => sign({ identity }),
+    verify,
+    verifyCached,
+  },
+  'jsonwebtoken': {
+    sign: (identity) => jsonwebtoken.sign({ identity }, key, { algorithm: 'HS256', expiresIn: 300 }),
+    verify: (token) => jsonwebtoken.verify(token, key, { algorithms: ALGORITHMS }),
+  },
+  'jose': {
+    sign: (identity) => {
+      const token = new SignJWT({ identity }).setProtectedHeader({ alg: 'HS256' });
+      return token.setIssuedAt().setExpirationTime('300s').sign(cryptoKey);
+    },
+    verify: (token) => jwtVerify(token, cryptoKey, { algorithms: ALGORITHMS }).then(({ payload }) => payload),
+  },
+};
+
+const SERVERS: readonly Contestant[] = [
+  { way: 'Fastify + @fastify/jwt', script: 'peer-server.ts', argument: 'fastify' },
+  { way: 'Express + express-jwt', script: 'peer-server.ts', argument: 'express' },
+  { way: 'Hono + hono/jwt', script: 'peer-server.ts', argument: 'hono' },
+];
+
+const faster = (contest: string, other: string, times: number): Goal => {
+  return { contest, way: 'latchkey', other, atMost: Number((1 / times).toFixed(3)) };
+};
+const GOALS: readonly Goal[] = [
+  ...[NAMES.sign, NAMES.verify].flatMap((contest) => [
+    faster(contest, 'fast-jwt', contest === NAMES.sign ? 1.4 : 1.3), faster(contest, 'jsonwebtoken', 1.8),
+    faster(contest, 'jose', 20),
+  ]),
+  faster(NAMES.cached, 'fast-jwt', 5),
+  ...SERVERS.map(({ way }) => faster('GET /hello', way, 2)),
+];
+
+function versions(): string {
+  const { dependencies } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8')) as {
+    dependencies: Readonly<Record<string, string>>;
+  };
+  return Object.entries(dependencies).map((dependency) => dependency.join(' ')).join(', ');
+}
+
+const { rounds, isJson } = readRounds();
+const results: Result[] = [];
+for (const contest of tokenContests(PEERS, 10 * rounds)) results.push(...(await run(contest)));
+results.push(...(await helloContest([...OWN, ...SERVERS], 2 * rounds)));
+const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
+console.log(isJson
+  ? JSON.stringify({ where, results }, null, 2)
+  : [where, resultsTable(results), verdictsOf(results, GOALS)].join('\n\n'));
