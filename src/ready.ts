@@ -11,12 +11,19 @@ export type Ready<T> = T | Promise<T>;
 
 /** @returns the value itself, or a Promise of what it will be */
 export function ready<T>(value: Awaitable<T>): Ready<T> {
-  const isThere = typeof (value as { then?: unknown } | null | undefined)?.then !== 'function';
-  return isThere ? (value as T) : Promise.resolve(value);
+  return isThere(value) ? value : later(value, (it) => it);
 }
 
 /** @returns what `next` makes of the value, at once where it is there */
 export function goOn<T, Result>(value: Awaitable<T>, next: (value: T) => Awaitable<Result>): Ready<Result> {
-  const given = ready(value);
-  return given instanceof Promise ? given.then(next) : ready(next(given));
+  return isThere(value) ? ready(next(value)) : later(value, next);
+}
+
+function isThere<T>(value: Awaitable<T>): value is T {
+  return typeof (value as { then?: unknown } | null | undefined)?.then !== 'function';
+}
+
+/** An await, which a promise with a `then` of its own cannot deceive. */
+async function later<T, Result>(value: PromiseLike<T>, next: (value: T) => Awaitable<Result>): Promise<Result> {
+  return next(await value);
 }

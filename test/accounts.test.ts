@@ -333,9 +333,10 @@ test('a server that is busy, or a store that is away, is no wrong password', asy
   await assert.rejects(second, refusal('ERR_BUSY'));
   assert.deepEqual(await first, user);
   users.find = () => { throw new AuthError('ERR_STORE'); };
-  for (const call of [accounts.authenticate('joe', ''), accounts.identity({ identity: 'joe' }), accounts.signup(JOE)]) {
+  for (const call of [accounts.authenticate('joe', ''), accounts.signup(JOE)]) {
     await assert.rejects(call, refusal('ERR_STORE'));
   }
+  assert.throws(() => accounts.identity({ identity: 'joe' }), refusal('ERR_STORE'));
 });
 
 test('no user, a wrong password and a hash that cannot be read take the same work and get one answer', async (t) => {
@@ -403,4 +404,17 @@ test('a password that was changed while a login renewed its hash stays changed',
   await login;
   assert.equal(await accounts.authenticate('joe', 'the old one'), undefined);
   assert.equal((await accounts.authenticate('joe', 'the new one'))?.id, 'joe');
+});
+
+test('accounts with an identity of their own are asked by their handlers', () => {
+  class Stricter extends Accounts {
+    override identity(claims: { readonly identity?: unknown }): ReturnType<Accounts['identity']> {
+      return claims.identity === 'joe' ? undefined : super.identity(claims);
+    }
+  }
+  const users = new MemoryUserStore();
+  for (const id of ['joe', 'ann']) users.insert({ id, username: id, passwordHash: '', createdAt: '' });
+  const { identity } = new Stricter({ users }).handlers;
+  assert.equal(identity({ identity: 'joe' }), undefined);
+  assert.deepEqual(identity({ identity: 'ann' }), users.find('ann'));
 });

@@ -517,3 +517,15 @@ function signal(): [promise: Promise<void>, resolve: () => void] {
   const promise = new Promise<void>((done) => (resolve = done));
   return [promise, resolve];
 }
+
+test('what is wrong with the beginning of a body is seen before a handler that answers at once', async () => {
+  const server = await listen(new Router().post('/', () => 'done'), { port: 0 });
+  try {
+    const head = 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n';
+    const [broken, whole] = ['zz\r\n', '1\r\na\r\n0\r\n\r\n'].map((body) => `Transfer-Encoding: chunked\r\n\r\n${body}`);
+    assert.match(await sendRaw(server.port, `${head}${broken}`), /^HTTP\/1\.1 400 /);
+    assert.match(await sendRaw(server.port, `${head}${whole}`), /^HTTP\/1\.1 200 /);
+  } finally {
+    await server.close();
+  }
+});

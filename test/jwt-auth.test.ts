@@ -648,3 +648,13 @@ test('options are read once, and a secret is not kept as it was given', async ()
   assert.equal(given.deref(), undefined);
   assert.equal(await auth.authorize(`JWT ${await tokenOf(auth)}`), JOE);
 });
+
+test('a promise whose then says something else deceives no guard', async () => {
+  const nobody = Object.assign(Promise.resolve(undefined), { then: () => JOE });
+  await assert.rejects(authWith({ identity: () => nobody }).authorize(`JWT ${TOKEN}`), refusal('ERR_IDENTITY_UNKNOWN'));
+  const failing = Promise.reject(new AuthError('ERR_JWT_EXPIRED'));
+  failing.catch(() => undefined);
+  const guarded = authWith({ decode: () => Object.assign(failing, { then: () => undefined }) }).optional(() => 1);
+  const given = request({ authorization: `JWT ${TOKEN}` });
+  await assert.rejects(async () => guarded(given), refusal('ERR_JWT_EXPIRED'));
+});

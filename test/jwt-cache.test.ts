@@ -150,3 +150,21 @@ test('nobody can change what is remembered', () => {
   for (const change of changes) assert.throws(change, TypeError);
   assert.deepEqual(jwt.verify(token), { ...CLAIMS, roles: ['user'], at: { home: true } });
 });
+
+test('a token that expired takes no place from valid ones, however often it is sent', async () => {
+  let now = NOW;
+  const jwt = new Jwt<object>({ secret: SECRET, now: () => now, cacheSize: 2 });
+  const [old, valid, other] = [tokenOf({ ...CLAIMS, exp: NOW + 1 }), tokenFor('a'), tokenFor('b')];
+  assert.deepEqual(await macsFor(jwt, old, valid), [1, 1]);
+  now = NOW + 11;
+  assert.deepEqual(await macsFor(jwt, old, valid, old, other, valid, other), [0, 0, 0, 1, 0, 0]);
+});
+
+test('a miss is quick in a full cache of which every token was used, and forgets one of them', async () => {
+  const jwt = jwtWith({ cacheSize: 500 });
+  const tokens = Array.from({ length: 501 }, (_, n) => tokenFor(n));
+  assertVerdict(jwt, 'accepted', [...tokens.slice(0, 500), ...tokens.slice(0, 500), ...tokens.slice(500)]);
+  // The first hundred got behind all others, so it was the next one.
+  assert.deepEqual(await macsFor(jwt, ...tokens.slice(0, 100), ...tokens.slice(101)), Array<number>(500).fill(0));
+  assert.deepEqual(await macsFor(jwt, tokens[100] ?? ''), [1]);
+});

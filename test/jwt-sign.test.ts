@@ -440,3 +440,14 @@ test('tokens recorded from other implementations verify, whatever the order and 
     assert.deepEqual(jwt.verify(`${header}.${payload}.${mac}`), CLAIMS, maker);
   }
 });
+
+test('what every object inherits is no option of sign, given some or none', () => {
+  const [none, some] = [jwt.sign({}), jwt.sign({}, {})];
+  const POLLUTION = { lifetimeSeconds: 1e9, header: { kid: 'a' } };
+  Object.assign(Object.prototype, POLLUTION);
+  try {
+    assert.deepEqual([jwt.sign({}), jwt.sign({}, {})], [none, some]);
+  } finally {
+    for (const name of Object.keys(POLLUTION)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});

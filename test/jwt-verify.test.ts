@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'node:test';
-import { decodeUnverified, Jwt, type JwtOptions } from '../src/crypto/jwt.ts';
+import { AuthError, decodeUnverified, Jwt, type JwtOptions } from '../src/crypto/jwt.ts';
 import { assertVerdict, base64url, callsOf, CLAIMS, claimsJson, FORGER, NOW } from './by-hand.ts';
 import { OWN_HEADER, seal, tokenOf, verdictOf, type Verifier } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_STRINGS } from './hostile.ts';
@@ -372,7 +372,7 @@ test('any JS library: no name of a claim or a header parameter is found in a pro
   expect('accepted', withHeader('__proto__', '{"crit":[]}'));
   // What another library put into Object.prototype fills no gap.
   const typed = jwtWith({ type: 'JWT' });
-  const fillers = { alg: 'HS256', typ: 'JWT', exp: NOW + 300, aud: 'us', iss: 'us' };
+  const fillers = { alg: 'HS256', typ: 'JWT', exp: NOW + 300, aud: 'us', iss: 'us', sub: 5, jti: {} };
   try {
     for (const [name, value] of Object.entries(fillers)) {
       Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true, enumerable: true });
@@ -380,6 +380,7 @@ test('any JS library: no name of a claim or a header parameter is found in a pro
     expect('ERR_JWT_ALGORITHM', [tokenOf(CLAIMS, '{}'), tokenOf(CLAIMS, '{"typ":"JWT"}')]);
     expect('ERR_JWT_TYPE', [tokenOf(CLAIMS, '{"alg":"HS256"}')], typed);
     expect('ERR_JWT_CLAIM_MISSING', withClaim('exp', 'null'));
+    expect('accepted', [tokenOf()]);
     for (const options of [{ audience: 'us' }, { issuer: 'us' }]) {
       expect('ERR_JWT_CLAIM_MISSING', [tokenOf()], jwtWith(options));
     }
@@ -463,4 +464,19 @@ test('decodeUnverified reads what anybody signed, as strictly, and three segment
   expect('ERR_JWT_TOO_LONG', [sized(1_048_577)], judge);
   expect('ERR_JWT_HEADER', ['e30=.e30.', tokenOf('{}', 'null')], judge);
   expect('ERR_JWT_PAYLOAD', ['e30.e30 .', tokenOf('[]')], judge);
+});
+
+test('each refusal is an error of its own, to which whoever logs it may add', () => {
+  for (const token of ['junk', 'x'.repeat(9000), `${tokenOf(CLAIMS)}x`, tokenOf({ ...CLAIMS, exp: 0 })]) {
+    const [first, second] = [0, 1].map((): unknown => {
+      try {
+        return jwt.verify(token);
+      } catch (error) {
+        return error;
+      }
+    });
+    assert.ok(first instanceof AuthError && second instanceof AuthError);
+    assert.notEqual(first.headers, second.headers);
+    assert.ok(Object.isExtensible(first) && first !== second);
+  }
 });

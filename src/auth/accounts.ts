@@ -36,16 +36,6 @@ export interface Client {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface IdentityClaim {
-  readonly identity?: unknown;
-}
-
-/** What `JwtAuth` asks for, over accounts. */
-export interface Handlers {
-  readonly authenticate: Accounts['authenticate'];
-  readonly identity: (claims: IdentityClaim) => ReturnType<UserStore['find']>;
-}
-
 const limitsCheck = expecting(
   'false or an object of limits',
   (value) => value === false || (typeof value === 'object' && value !== null),
@@ -70,9 +60,9 @@ export class Accounts {
   readonly #throttle: Pick<Throttle, 'login' | 'signup'>;
 
   /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
-  readonly handlers: Handlers = {
+  readonly handlers: Pick<Accounts, 'authenticate' | 'identity'> = {
     authenticate: (username, password, client) => this.authenticate(username, password, client),
-    identity: (claims) => this.#find(claims),
+    identity: (claims) => this.identity(claims),
   };
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
@@ -139,15 +129,11 @@ export class Accounts {
 
   /**
    * @param claims of a token that has verified
-   * @returns the user whose id is the claim `identity`, or undefined
+   * @returns the user whose id is the claim `identity`, or undefined; at once where the store answers at once
    * @throws AuthError ERR_STORE
    */
-  async identity(claims: IdentityClaim): Promise<User | undefined> {
-    return this.#find(claims);
-  }
-
-  #find({ identity }: IdentityClaim): ReturnType<UserStore['find']> {
-    return typeof identity === 'string' ? this.#options.users.find(identity) : undefined;
+  identity(claims: { readonly identity?: unknown }): ReturnType<UserStore['find']> {
+    return typeof claims.identity === 'string' ? this.#options.users.find(claims.identity) : undefined;
   }
 
   async #checkNewPassword(password: string, username: string, id: string): Promise<void> {

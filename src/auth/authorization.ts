@@ -11,7 +11,7 @@ const PARTS = /^[ \t]*([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t]+([^ \t]))?)?/;
  * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN, ERR_AUTHORIZATION_SPACES
  */
 export function tokenIn(authorization: string | undefined, schemes: readonly string[]): string | undefined {
-  const [, scheme, token, others] = PARTS.exec(authorization ?? '') ?? [];
+  const [, scheme, token, others] = authorization?.match(PARTS) ?? [];
   if (scheme === undefined) return undefined;
   const given = scheme.toLowerCase();
   if (!schemes.some((accepted) => accepted.toLowerCase() === given)) throw new AuthError('ERR_AUTHORIZATION_SCHEME');

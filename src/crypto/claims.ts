@@ -38,12 +38,12 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
   for (const name of rules.requiredClaims) {
     if (!Object.hasOwn(claims, name) || claims[name] === null) throw missing(name);
   }
-  checkTime('Expiration Time claim (exp)', claims['exp']);
-  checkTime('Not Before claim (nbf)', claims['nbf']);
-  checkTime('Issued At claim (iat)', claims['iat']);
-  checkText('Issuer claim (iss)', claims['iss']); // RFC 7519 §4.1.1
-  checkText('Subject claim (sub)', claims['sub']); // RFC 7519 §4.1.2
-  checkText('JWT ID claim (jti)', claims['jti']); // RFC 7519 §4.1.7
+  if (!isTime(claims['exp'])) refuseType(claims, 'exp', 'Expiration Time claim (exp) must be a number');
+  if (!isTime(claims['nbf'])) refuseType(claims, 'nbf', 'Not Before claim (nbf) must be a number');
+  if (!isTime(claims['iat'])) refuseType(claims, 'iat', 'Issued At claim (iat) must be a number');
+  if (!isText(claims['iss'])) refuseType(claims, 'iss', 'Issuer claim (iss) must be a string'); // RFC 7519 §4.1.1
+  if (!isText(claims['sub'])) refuseType(claims, 'sub', 'Subject claim (sub) must be a string'); // RFC 7519 §4.1.2
+  if (!isText(claims['jti'])) refuseType(claims, 'jti', 'JWT ID claim (jti) must be a string'); // RFC 7519 §4.1.7
   // RFC 7519 §4.1.3: who does not identify with a value in `aud` refuses the token. Without an audience configured we
   // identify with none. Compared whole, never by containment.
   if (Object.hasOwn(claims, 'aud')) {
@@ -79,13 +79,13 @@ export function checkTimes(claims: RegisteredClaims, rules: ClaimRules, now: num
   if (now - iat > maxAgeSeconds + leewaySeconds) throw new AuthError('ERR_JWT_TOO_OLD');
 }
 
-/** JSON.parse reads 1e400 as Infinity, a time that no clock reaches. JSON has no undefined: what is that is absent. */
-function checkTime(title: string, value: unknown): void {
-  if (value !== undefined && !Number.isFinite(value)) throw invalid(`${title} must be a number.`);
-}
+// JSON has no undefined: what is that is absent. It reads 1e400 as Infinity, a time that no clock reaches.
+const isTime = (value: unknown) => value === undefined || Number.isFinite(value);
+const isText = (value: unknown) => value === undefined || typeof value === 'string';
 
-function checkText(title: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'string') throw invalid(`${title} must be a string.`);
+/** What a prototype has is no claim, of whatever type it is. */
+function refuseType(claims: RawClaims, name: string, what: string): void {
+  if (Object.hasOwn(claims, name)) throw invalid(`${what}.`);
 }
 
 function missing(name: string): AuthError {

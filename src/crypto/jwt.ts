@@ -62,15 +62,13 @@ export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
 
 const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: amount, header: checkOwnHeader };
 
+/** Members of its own, so that none is found in a prototype. */
+const NO_OPTIONS = { header: undefined, lifetimeSeconds: undefined };
+
 const DEFAULTS = {
   lifetimeSeconds: 300, notBeforeSeconds: 0, leewaySeconds: 10, now: () => Date.now() / 1000,
   requiredClaims: ['exp', 'iat', 'nbf'] as readonly string[], maxTokenLength: 8192, cacheSize: 1000,
 };
-
-/** Refusals of what anybody can send: made once, since making one takes longer than seeing that it is due. */
-const MALFORMED = Object.freeze(new AuthError('ERR_JWT_MALFORMED'));
-const TOO_LONG = Object.freeze(new AuthError('ERR_JWT_TOO_LONG'));
-const WRONG_SIGNATURE = Object.freeze(new AuthError('ERR_JWT_SIGNATURE'));
 
 /**
  * Makes and judges tokens under one set of rules. The secrets are held as KeyObjects in private fields, where neither
@@ -106,8 +104,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    */
   sign(claims: Claims, options?: SignOptions): string {
     const { type, maxTokenLength, notBeforeSeconds } = this.#rules;
-    const own = options === undefined ? undefined : readOptions(options, SIGN_OPTION_CHECKS);
-    const { header, lifetimeSeconds = this.#rules.lifetimeSeconds }: SignOptions = own ?? {};
+    const own = options === undefined ? NO_OPTIONS : readOptions(options, SIGN_OPTION_CHECKS);
+    const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = own;
     const kind = Object.prototype.toString.call(claims);
     if (kind !== '[object Object]') throw new TypeError(`"claims" expected a plain object, got ${describe(claims)}`);
     const iat = Math.floor(this.#clock());
@@ -145,30 +143,31 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for what `now` returns
    */
   verify(token: string): Readonly<Claims & RegisteredClaims> {
-    const remembered = this.#cache.get(token);
-    const claims = remembered ?? this.#authenticate(token);
+    const entry = this.#cache.get(token);
+    const claims = entry?.claims ?? this.#authenticate(token);
     checkTimes(claims, this.#rules, this.#clock());
-    if (remembered === undefined) this.#cache.set(token, claims);
+    if (entry === undefined) this.#cache.set(token, claims);
+    else entry.isUsed = true;
     return claims as Readonly<Claims & RegisteredClaims>;
   }
 
   /** All of verify that the clock has no part in, in this order: outline, MAC, header, claims. */
   #authenticate(token: string): RawClaims & RegisteredClaims {
     // 1. The outline, by position alone (RFC 7515 §7.1: three segments). A megabyte of dots is refused at once.
-    if (typeof token !== 'string') throw MALFORMED;
-    if (token.length > this.#rules.maxTokenLength) throw TOO_LONG;
+    if (typeof token !== 'string') throw new AuthError('ERR_JWT_MALFORMED');
+    if (token.length > this.#rules.maxTokenLength) throw new AuthError('ERR_JWT_TOO_LONG');
     const firstDot = token.indexOf('.');
     const secondDot = token.indexOf('.', firstDot + 1);
-    if (secondDot === -1) throw MALFORMED;
+    if (secondDot === -1) throw new AuthError('ERR_JWT_MALFORMED');
     const signingInput = token.slice(0, secondDot);
     const signature = token.slice(secondDot + 1);
     // 32 bytes of HMAC-SHA256 are 43 characters. No signature, another algorithm's, further segments: it is not ours.
-    if (signature.length !== 43) throw WRONG_SIGNATURE;
+    if (signature.length !== 43) throw new AuthError('ERR_JWT_SIGNATURE');
 
     // 2. The MAC, over the text as it came. No peer we know checks it before it decodes the header. Here a stranger's
     //    bytes reach no decoder and no parser, and the header has no say in how it is checked (RFC 8725 §3.1).
     const isOurs = this.#keys.some((key) => isSameText(signature, mac(key, signingInput)));
-    if (!isOurs) throw WRONG_SIGNATURE;
+    if (!isOurs) throw new AuthError('ERR_JWT_SIGNATURE');
 
     // 3. The header. It only gets to agree. Our own is a constant and needs no parsing.
     const headerSegment = token.slice(0, firstDot);

@@ -7,7 +7,7 @@
  * is remembered, and V8 seeds its string hashes at random for each process.
  */
 export class TokenCache<Claims extends object> {
-  readonly #entries = new Map<string, { readonly claims: Claims; isUsed: boolean }>();
+  readonly #entries = new Map<string, Entry<Claims>>();
   readonly #size: number;
 
   /** @param size how many tokens at most, each kept as the string it came in; 0 remembers none */
@@ -15,11 +15,9 @@ export class TokenCache<Claims extends object> {
     this.#size = size;
   }
 
-  /** @returns the claims of exactly this token, or undefined */
-  get(token: string): Claims | undefined {
-    const entry = this.#size === 0 ? undefined : this.#entries.get(token);
-    if (entry !== undefined) entry.isUsed = true;
-    return entry?.claims;
+  /** @returns the entry of exactly this token, or undefined. Who finds its claims still valid marks it as used. */
+  get(token: string): Entry<Claims> | undefined {
+    return this.#size === 0 ? undefined : this.#entries.get(token);
   }
 
   /** Remembers a token. Where there is no room, the oldest goes that was not used since its last turn ("clock"). */
@@ -40,3 +38,5 @@ export class TokenCache<Claims extends object> {
     this.#entries.set(token, { claims, isUsed: false });
   }
 }
+
+type Entry<Claims> = { readonly claims: Claims; isUsed: boolean };

@@ -107,8 +107,9 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     connection.latest = response;
     response.on('close', () => inFlight.delete(response));
     const fault = faultOf(message);
+    const answer = () => app.handle(message, response);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
-    if (fault === undefined) return app.handle(message, response);
+    if (fault === undefined) return hasBody(message) ? queueMicrotask(answer) : answer();
     publishRefusal(fault, { address: message.socket.remoteAddress });
     sendReply(message, response, new Reply(fault.status, fault.body));
   };
@@ -162,6 +163,11 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
 function isEnding({ latest }: Connection): boolean {
   if (latest === undefined || !latest.req.complete) return false;
   return !latest.shouldKeepAlive || latest.getHeader('Connection') === 'close';
+}
+
+/** A body is only looked at once its beginning, which may be no such coding at all, has been parsed. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
 }
 
 /** RFC 9112 §3.2: HTTP/1.1 names its host, and nobody names two. §6.1: its one coding is chunked, 1.0 has none. */
