@@ -109,7 +109,9 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const fault = faultOf(message);
     const answer = () => app.handle(message, response);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
-    if (fault === undefined) return hasBody(message) ? queueMicrotask(answer) : answer();
+    const { 'transfer-encoding': coding, 'content-length': length } = message.headers;
+    // The beginning of a body, which may be no such coding at all, is parsed before anybody answers.
+    if (fault === undefined) return (coding ?? length) === undefined ? answer() : queueMicrotask(answer);
     publishRefusal(fault, { address: message.socket.remoteAddress });
     sendReply(message, response, new Reply(fault.status, fault.body));
   };
@@ -163,11 +165,6 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
 function isEnding({ latest }: Connection): boolean {
   if (latest === undefined || !latest.req.complete) return false;
   return !latest.shouldKeepAlive || latest.getHeader('Connection') === 'close';
-}
-
-/** A body is only looked at once its beginning, which may be no such coding at all, has been parsed. */
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
 }
 
 /** RFC 9112 §3.2: HTTP/1.1 names its host, and nobody names two. §6.1: its one coding is chunked, 1.0 has none. */
