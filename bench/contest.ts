@@ -31,8 +31,6 @@ export interface Result {
   readonly toFloor: ReturnType<typeof quartilesOf>;
 }
 
-const WARM_UP = 0.25;
-
 async function turn(way: Way, inputs: readonly string[], inFlight: number): Promise<number> {
   const start = performance.now();
   if (inFlight > 1) {
@@ -51,29 +49,47 @@ async function turn(way: Way, inputs: readonly string[], inFlight: number): Prom
   return ((performance.now() - start) * 1000) / inputs.length;
 }
 
-/** Runs a contest. @throws what `agree` throws */
-export async function run(contest: Contest): Promise<Result[]> {
-  const { name, inputs, agree, rounds, inFlight = 1 } = contest;
-  const ways = Object.entries(contest.ways).map(([way, does]) => ({ way, does, times: [] as number[] }));
-  const [input] = inputs();
-  if (input === undefined) throw new Error(`${name} has no inputs`);
-  const answers = [];
-  for (const { does } of ways) answers.push(await does(input));
-  await agree(answers, input);
-  for (let round = -Math.ceil(rounds * WARM_UP); round < rounds; round += 1) {
-    // Nobody is always first.
-    for (const { does, times } of round % 2 === 0 ? ways : ways.toReversed()) {
-      const time = await turn(does, inputs(), inFlight);
-      if (round >= 0) times.push(time);
-      // What the turn left for later must not be paid by the next.
+/** Measures each entry once a round, after some rounds that do not count. Nobody is always first. */
+export async function takeTurns<Entry>(
+  entries: readonly Entry[], rounds: number, measure: (entry: Entry) => number | Promise<number>,
+): Promise<{ readonly entry: Entry; readonly measured: number[] }[]> {
+  const turns = entries.map((entry) => ({ entry, measured: [] as number[] }));
+  for (let round = -Math.max(2, Math.ceil(rounds / 4)); round < rounds; round += 1) {
+    for (const { entry, measured } of round % 2 === 0 ? turns : turns.toReversed()) {
+      const value = await measure(entry);
+      if (round >= 0) measured.push(value);
+      // What a turn left for later must not be paid by the next.
       await delay(0);
     }
   }
-  const [floor] = ways;
-  return ways.map(({ way, times }) => {
-    const ratios = times.map((time, round) => time / Number(floor?.times[round]));
-    return { contest: name, way, microseconds: quartilesOf(times), toFloor: quartilesOf(ratios) };
+  return turns;
+}
+
+/** The microseconds of each turn of a way. */
+interface Times {
+  readonly way: string;
+  readonly times: readonly number[];
+}
+
+/** @param turns the first is the floor */
+export function resultsOf(contest: string, turns: readonly Times[]): Result[] {
+  return turns.map(({ way, times }) => {
+    const ratios = times.map((time, round) => time / Number(turns[0]?.times[round]));
+    return { contest, way, microseconds: quartilesOf(times), toFloor: quartilesOf(ratios) };
   });
+}
+
+/** Runs a contest. @throws what `agree` throws */
+export async function run(contest: Contest): Promise<Result[]> {
+  const { name, inputs, agree, rounds, inFlight = 1 } = contest;
+  const ways = Object.entries(contest.ways);
+  const [input] = inputs();
+  if (input === undefined) throw new Error(`${name} has no inputs`);
+  const answers = [];
+  for (const [, does] of ways) answers.push(await does(input));
+  await agree(answers, input);
+  const turns = await takeTurns(ways, rounds, ([, does]) => turn(does, inputs(), inFlight));
+  return resultsOf(name, turns.map(({ entry: [way], measured }) => ({ way, times: measured })));
 }
 
 /** A claim about two rows: what one takes is at most so many times what the other takes. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Jwt, latchkey } from './built.ts';
+import { takeTurns } from './contest.ts';
 import { quartilesOf, tableOf } from './report.ts';
 import { SECRET } from './secret.ts';
 
@@ -18,24 +19,21 @@ export interface Growth {
 /** One call; it is given a number that is another each time. */
 type Does = (n: number) => unknown;
 
-const CALLS = 500;
-/** Rounds until everything is compiled. */
-const WARM_UP = 10;
+/** So many that everything is compiled before it counts. */
+const CALLS = 1000;
 
 async function measure(what: string, sizes: readonly number[], make: (size: number) => Does, rounds: number) {
-  const entries = sizes.map((size) => ({ size, does: make(size), times: [] as number[] }));
   let n = 0;
-  for (let round = -WARM_UP; round < rounds; round += 1) {
-    for (const { does, times } of round % 2 === 0 ? entries : entries.toReversed()) {
-      const begin = performance.now();
-      for (let call = 0; call < CALLS; call += 1) {
-        const answer = does((n += 1));
-        if (answer instanceof Promise) await answer;
-      }
-      if (round >= 0) times.push(((performance.now() - begin) * 1000) / CALLS);
+  const measureOnce = async ({ does }: { does: Does }) => {
+    const begin = performance.now();
+    for (let call = 0; call < CALLS; call += 1) {
+      const answer = does((n += 1));
+      if (answer instanceof Promise) await answer;
     }
-  }
-  return entries.map(({ size, times }): Growth => ({ what, size, microseconds: quartilesOf(times) }));
+    return ((performance.now() - begin) * 1000) / CALLS;
+  };
+  const turns = await takeTurns(sizes.map((size) => ({ size, does: make(size) })), rounds, measureOnce);
+  return turns.map(({ entry: { size }, measured }): Growth => ({ what, size, microseconds: quartilesOf(measured) }));
 }
 
 /** Whatever is spread evenly, and the same in each run. */

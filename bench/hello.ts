@@ -8,9 +8,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Jwt } from './built.ts';
-import type { Result } from './contest.ts';
+import { resultsOf, takeTurns, type Result } from './contest.ts';
 import { ANSWER, type Usage } from './hello-child.ts';
-import { quartilesOf } from './report.ts';
 import { SECRET } from './secret.ts';
 
 const CONNECTIONS = 32;
@@ -117,18 +116,9 @@ export async function askMany(port: number, ms: number, most = Infinity): Promis
 /** @param contestants the first is the floor */
 export async function helloContest(contestants: readonly Contestant[], rounds: number): Promise<Result[]> {
   const servers = await Promise.all(contestants.map(async (contestant) => {
-    return { way: contestant.way, server: await start(contestant), times: [] as number[] };
+    return { way: contestant.way, server: await start(contestant) };
   }));
-  for (let round = -Math.ceil(rounds / 4); round < rounds; round += 1) {
-    for (const { server, times } of round % 2 === 0 ? servers : servers.toReversed()) {
-      const perSecond = await askMany(server.port, TURN_MS);
-      if (round >= 0) times.push(1e6 / perSecond);
-    }
-  }
+  const turns = await takeTurns(servers, rounds, async ({ server }) => 1e6 / (await askMany(server.port, TURN_MS)));
   for (const { server } of servers) await server.stop();
-  const [floor] = servers;
-  return servers.map(({ way, times }) => {
-    const ratios = times.map((time, round) => time / Number(floor?.times[round]));
-    return { contest: 'GET /hello', way, microseconds: quartilesOf(times), toFloor: quartilesOf(ratios) };
-  });
+  return resultsOf('GET /hello', turns.map(({ entry: { way }, measured }) => ({ way, times: measured })));
 }

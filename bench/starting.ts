@@ -6,9 +6,8 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DIST } from './built.ts';
-import type { Result } from './contest.ts';
+import { resultsOf, takeTurns, type Result } from './contest.ts';
 import { portOf } from './hello-child.ts';
-import { quartilesOf } from './report.ts';
 import { SECRET } from './secret.ts';
 
 const BARE = `require('node:http').createServer((message, response) => response.end('{}')).listen(process.argv[1])`;
@@ -64,16 +63,8 @@ export async function startContests(rounds: number): Promise<Result[]> {
     },
     { contest: 'import', way: 'node:crypto', measure: () => importing('node:crypto') },
     { contest: 'import', way: 'latchkey/jwt', measure: () => importing(join(DIST, 'crypto/jwt.js')) },
-  ].map((way) => ({ ...way, times: [] as number[] }));
-  for (let round = -2; round < rounds; round += 1) {
-    for (const { measure, times } of round % 2 === 0 ? ways : ways.toReversed()) {
-      const ms = await measure();
-      if (round >= 0) times.push(ms * 1000);
-    }
-  }
-  return ways.map(({ contest, way, times }) => {
-    const floor = ways.find((other) => other.contest === contest);
-    const ratios = times.map((time, round) => time / Number(floor?.times[round]));
-    return { contest, way, microseconds: quartilesOf(times), toFloor: quartilesOf(ratios) };
-  });
+  ];
+  const turns = await takeTurns(ways, rounds, async ({ measure }) => (await measure()) * 1000);
+  const all = turns.map(({ entry: { contest, way }, measured }) => ({ contest, way, times: measured }));
+  return ['first answer', 'import'].flatMap((name) => resultsOf(name, all.filter(({ contest }) => contest === name)));
 }
