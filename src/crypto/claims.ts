@@ -85,13 +85,9 @@ const isText = (value: unknown) => value === undefined || typeof value === 'stri
 
 /** What a prototype has is no claim, of whatever type it is. */
 function refuseType(claims: RawClaims, name: string, what: string): void {
-  if (Object.hasOwn(claims, name)) throw invalid(`${what}.`);
+  if (Object.hasOwn(claims, name)) throw new AuthError('ERR_JWT_CLAIM_INVALID', { description: `${what}.` });
 }
 
 function missing(name: string): AuthError {
   return new AuthError('ERR_JWT_CLAIM_MISSING', { description: `Token is missing the "${name}" claim` });
-}
-
-function invalid(description: string): AuthError {
-  return new AuthError('ERR_JWT_CLAIM_INVALID', { description });
 }

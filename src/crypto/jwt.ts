@@ -4,8 +4,7 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, callable, describe, integer, readOptions, text, texts } from '../errors.ts';
-import { AuthError, type Checks } from '../errors.ts';
+import { amount, AuthError, callable, describe, integer, readOptions, text, texts, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
 import { keysOf, type Secret } from './secret.ts';
