@@ -14,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { usualConcurrency } from '../src/auth/limits.ts';
 import { generateSecret } from '../src/crypto/jwt.ts';
+import { messageOf } from './child.ts';
 import type { Flood } from './flood-load.ts';
 import { percentileOf, tableOf, whereAndWhen } from './report.ts';
 
@@ -96,12 +97,6 @@ async function helloUntil(url: string, token: string, end: Promise<unknown>, way
     await pause;
   }
   return { p50: percentileOf(times, 0.5), p99: percentileOf(times, 0.99) };
-}
-
-async function messageOf<T>(child: ChildProcess): Promise<T> {
-  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])]);
-  if (message === undefined) throw new Error('a process ended without an answer');
-  return message;
 }
 
 async function startServer([script = '', ...args]: readonly string[], folder: string) {

@@ -3,11 +3,12 @@
  * connections that stay, one request at a time on each.
  */
 import assert from 'node:assert/strict';
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Jwt } from './built.ts';
+import { messageOf } from './child.ts';
 import { resultsOf, takeTurns, type Result } from './contest.ts';
 import { ANSWER, type Usage } from './hello-child.ts';
 import { SECRET } from './secret.ts';
@@ -33,12 +34,6 @@ export interface HelloServer {
   readonly port: number;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
-}
-
-async function messageOf<T>(child: ChildProcess): Promise<T> {
-  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])]);
-  if (message === undefined) throw new Error('a server ended before it was asked to');
-  return message as T;
 }
 
 export async function start({ script, argument }: Omit<Contestant, 'way'>): Promise<HelloServer> {

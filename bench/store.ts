@@ -9,6 +9,7 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { messageOf } from './child.ts';
 import { quartilesOf, tableOf, whereAndWhen } from './report.ts';
 import { IN_FLIGHT, makeFile } from './store-files.ts';
 import type { Measured } from './store-process.ts';
@@ -35,8 +36,7 @@ async function measureOnce(way: 'store' | 'bare', path: string, users: number): 
   await file.sync();
   await file.close();
   const child = fork(join(import.meta.dirname, 'store-process.ts'), [way, copy, String(users)]);
-  const [measured] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [])]);
-  if (measured === undefined) throw new Error(`the process that measures ${way} ended without an answer`);
+  const measured = await messageOf<Measured>(child);
   if (child.exitCode === null) await once(child, 'exit');
   return measured;
 }
