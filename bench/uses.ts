@@ -38,7 +38,7 @@ export async function passwordContests(rounds: number): Promise<Contest[]> {
   const { passwordHash } = await accounts.signup({ username: 'joe', password: PASSWORD });
   const auth = new JwtAuth({ secret: generateSecret(), ...accounts.handlers });
   const body = { username: 'joe', password: PASSWORD };
-  const login = () => auth.login({ header: () => undefined, json: async () => body });
+  const login = () => auth.login({ json: async () => body });
   const shared = { rounds, inFlight: AT_ONCE, inputs: namesOf(4 * AT_ONCE) };
   return [
     {

@@ -1,8 +1,10 @@
 /** The front door of latchkey: everything but the store contract, which needs a test runner. */
 export { createApp, type AppOptions } from './app.ts';
 export { Accounts, type AccountsOptions, type Client } from './auth/accounts.ts';
-export { currentIdentity, JwtAuth, type AuthRequest, type HeaderSource } from './auth/jwt-auth.ts';
-export type { IdentityClaims, JwtAuthOptions, Middleware } from './auth/jwt-auth.ts';
+export type { HeaderSource } from './auth/authorization.ts';
+export { currentIdentity } from './auth/current-identity.ts';
+export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } from './auth/jwt-auth.ts';
+export type { GuardedRequest, Middleware } from './auth/middleware.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
 export type { LimitOptions } from './auth/throttle.ts';
 export { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';

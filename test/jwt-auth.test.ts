@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   AuthError, createApp, currentIdentity, decodeUnverified, Jwt, JwtAuth, listen, MemoryUserStore, Reply, Router,
-  type AppOptions, type AuthRequest, type HttpRequest, type JwtAuthOptions, type Server,
+  type AppOptions, type AuthRequest, type HeaderSource, type HttpRequest, type JwtAuthOptions, type Server,
 } from '../src/index.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
 import { collectGarbage, randomFrom, SECRET, send, sendRaw, withApp } from './support.ts';
@@ -36,7 +36,10 @@ const BASE: JwtAuthOptions<unknown> = {
 const authWith = (options: Options = {}): JwtAuth<unknown> => new JwtAuth<unknown>({ ...BASE, ...options });
 
 /** A request in plain objects: as much of one as JwtAuth reads. */
-function request(headers: Readonly<Record<string, string | undefined>> = {}, body: unknown = LOGIN): AuthRequest {
+function request(
+  headers: Readonly<Record<string, string | undefined>> = {},
+  body: unknown = LOGIN,
+): AuthRequest & HeaderSource {
   return { header: (name) => headers[name.toLowerCase()], json: async () => body };
 }
 

@@ -95,13 +95,24 @@ export class Accounts {
     const user = await this.#throttle.signup(address, async () => {
       // Saves the work of hashing. Whether the name is free, insert decides.
       if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
-      const passwordHash = await passwords.hash(password, signal);
-      const made: User = { id, username, passwordHash, createdAt: new Date().toISOString() };
-      if (!(await users.insert(made))) throw new AuthError('ERR_USER_EXISTS');
-      return made;
+      return this.#insert(id, username, await passwords.hash(password, signal));
     });
     if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address });
     return user;
+  }
+
+  /**
+   * Takes over an account from elsewhere, such as a Flask application, with the hash that it has there.
+   * @param passwordHash a PHC scrypt string, or one of Werkzeug, which the first login replaces
+   * @returns the new user, once the store has it
+   * @throws AuthError ERR_USERNAME, ERR_PASSWORD_HASH if the hash is malformed or costs too much, ERR_USER_EXISTS,
+   *   ERR_STORE
+   */
+  async importUser(username: string, passwordHash: string): Promise<User> {
+    const id = canonicalUsername(username);
+    if (id === undefined) throw new AuthError('ERR_USERNAME');
+    this.#options.passwords.needsRehash(passwordHash);
+    return this.#insert(id, username, passwordHash);
   }
 
   /**
@@ -134,6 +145,12 @@ export class Accounts {
    */
   identity(claims: { readonly identity?: unknown }): ReturnType<UserStore['find']> {
     return typeof claims.identity === 'string' ? this.#options.users.find(claims.identity) : undefined;
+  }
+
+  async #insert(id: string, username: string, passwordHash: string): Promise<User> {
+    const user = { id, username, passwordHash, createdAt: new Date().toISOString() };
+    if (await this.#options.users.insert(user)) return user;
+    throw new AuthError('ERR_USER_EXISTS');
   }
 
   async #checkNewPassword(password: string, username: string, id: string): Promise<void> {
@@ -177,7 +194,7 @@ export class Accounts {
 }
 
 /** Nobody can have such a password: it was no guess, took no work and does not count, but it is the wrong one. */
-function ignoreImpossible(error: unknown): undefined {
+export function ignoreImpossible(error: unknown): undefined {
   const codes = ['ERR_PASSWORD_INVALID', 'ERR_PASSWORD_TOO_LONG'];
   const isImpossible = error instanceof AuthError && codes.includes(error.code);
   if (!isImpossible) throw error;

@@ -1,5 +1,14 @@
 /** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
 import { AuthError, expecting, matching, type Check } from '../errors.ts';
+import type { RequestEvents } from './current-identity.ts';
+
+/** Where a token is looked for. */
+export interface HeaderSource {
+  /** The message of node:http below it, if there is one. */
+  readonly message?: RequestEvents;
+  /** @returns the value of a header, named without regard to case */
+  header(name: string): string | undefined;
+}
 
 /** Two parts, and where a third begins. */
 const PARTS = /^[ \t]*([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t]+([^ \t]))?)?/;

@@ -3,21 +3,16 @@
  * Promise: a hook can shape an answer, but none turns a refusal into a success by returning normally. Knows no sockets:
  * a request is something with headers and a body.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions, type RegisteredClaims } from '../crypto/jwt.ts';
 import { AuthError, callable, describe, expecting, pickOptions, readOptions, text, type Checks } from '../errors.ts';
 import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
-import { ownMember, type Client } from './accounts.ts';
-import { challenges, realmCheck, schemesCheck, tokenIn } from './authorization.ts';
-
-/** Where a token is looked for. */
-export interface HeaderSource {
-  /** @returns the value of a header, named without regard to case */
-  header(name: string): string | undefined;
-}
+import { ignoreImpossible, ownMember, type Client } from './accounts.ts';
+import { challenges, realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
+import { runAs } from './current-identity.ts';
+import { middlewareOf, type Middleware } from './middleware.ts';
 
 /** As much of a request as a login reads. */
-export interface AuthRequest extends HeaderSource, Client {
+export interface AuthRequest extends Client {
   /** @returns the body, parsed */
   json(): Promise<unknown>;
 }
@@ -75,23 +70,6 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   tokenFrom: callable, loginReply: callable, errorReply: callable,
 };
 
-/** The least that Express, Connect, Polka and node:http have in common. */
-export type Middleware = (
-  req: { readonly headers: Readonly<Record<string, string | string[] | undefined>>; identity?: unknown },
-  res: { writeHead(status: number, headers: Record<string, string | string[]>): unknown; end(body: string): unknown },
-  next: (error?: unknown) => void,
-) => void;
-
-const current = new AsyncLocalStorage<unknown>();
-
-/**
- * @typeParam Identity what `identity` of the JwtAuth in charge returns
- * @returns inside a protected handler, across every await, the identity of its request; elsewhere undefined
- */
-export function currentIdentity<Identity>(): Identity | undefined {
-  return current.getStore() as Identity | undefined;
-}
-
 /**
  * Login and guard over one set of options.
  * @typeParam Identity what `authenticate` and `identity` answer, of any shape
@@ -138,7 +116,8 @@ export class JwtAuth<Identity> {
       const password = ownMember(body, passwordField);
       const isGiven = (value: unknown): value is string => typeof value === 'string' && value !== '';
       if (!isGiven(username) || !isGiven(password)) throw new AuthError('ERR_CREDENTIALS');
-      const identity = await authenticate(username, password, request);
+      const check = async () => authenticate(username, password, request);
+      const identity = await check().catch(ignoreImpossible);
       if (!isFound(identity)) throw new AuthError('ERR_CREDENTIALS');
       const token = await encode(identity);
       if (typeof token !== 'string') throw unexpected('encode', 'a string', token);
@@ -157,7 +136,7 @@ export class JwtAuth<Identity> {
   ): (request: Request) => unknown {
     const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
     callable('handler', handler);
-    return (request) => this.#answer(realm, () => goOn(this.#require(request), runAs(handler, request)));
+    return (request) => this.#answer(realm, () => goOn(this.#require(request), runs(handler, request)));
   }
 
   /** As required, but a request without a token reaches the handler too, with `undefined`. A bad token is refused. */
@@ -165,7 +144,7 @@ export class JwtAuth<Identity> {
     handler: (request: Request, identity: Identity | undefined) => unknown,
   ): (request: Request) => unknown {
     callable('handler', handler);
-    return (request) => this.#answer(this.#options.realm, () => goOn(this.#identify(request), runAs(handler, request)));
+    return (request) => this.#answer(this.#options.realm, () => goOn(this.#identify(request), runs(handler, request)));
   }
 
   /**
@@ -174,40 +153,23 @@ export class JwtAuth<Identity> {
    * @returns the identity
    * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
    */
-  async authorize(authorization: string | undefined): Promise<Identity> {
-    return this.#authorize({ authorization });
+  authorize(authorization: string | null | undefined): Promise<Identity> {
+    const given = authorization ?? undefined;
+    return this.#authorize({ header: (name) => (name.toLowerCase() === 'authorization' ? given : undefined) });
   }
 
   /**
    * The guard for Express, Connect, Polka and plain node:http. Sets `req.identity` and calls `next()`, or answers the
    * refusal itself; what is no AuthError goes to `next(error)`.
+   * @throws TypeError where it is handed on itself, in place of what it makes
    */
-  middleware(): Middleware {
-    return (req, res, next) => {
-      this.#authorize(req.headers).then(
-        (identity) => {
-          req.identity = identity;
-          current.run(identity, () => next());
-        },
-        (error: unknown) => {
-          try {
-            if (!(error instanceof AuthError)) throw error;
-            const body = JSON.stringify(error.body);
-            const headers = { ...error.headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
-            res.writeHead(error.status, headers);
-            res.end(body);
-          } catch (failure) {
-            // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.
-            next(failure instanceof Error ? failure : new Error('a hook threw what is no Error', { cause: failure }));
-          }
-        },
-      );
-    };
+  middleware(...mistaken: never[]): Middleware<Identity> {
+    if (mistaken.length === 0) return middlewareOf((request) => this.#authorize(request));
+    throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${mistaken.length} arguments`);
   }
 
-  async #authorize(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Identity> {
-    const header = (name: string) => [headers[name.toLowerCase()]].flat()[0];
-    return this.#answer(this.#options.realm, () => this.#require({ header }));
+  async #authorize(request: HeaderSource): Promise<Identity> {
+    return this.#answer(this.#options.realm, () => this.#require(request));
   }
 
   #require(request: HeaderSource): Ready<Identity> {
@@ -248,19 +210,30 @@ export class JwtAuth<Identity> {
     }
   }
 
-  async #refuse(realm: string, error: unknown): Promise<never> {
-    if (!(error instanceof AuthError)) throw error;
-    const { code, status, error: title, description, cause } = error;
-    const challenge = status === 401 ? { 'WWW-Authenticate': challenges(this.#options.schemes, realm, error) } : {};
-    const headers = { ...challenge, ...error.headers };
-    const body = await this.#options.errorReply(error);
-    throw new AuthError(code, { status, error: title, description, headers, body, cause });
+  async #refuse(realm: string, thrown: unknown): Promise<never> {
+    if (!(thrown instanceof AuthError)) throw thrown;
+    let refusal = thrown;
+    let body: unknown;
+    try {
+      body = await this.#options.errorReply(thrown);
+    } catch (own) {
+      if (!(own instanceof AuthError)) throw own;
+      refusal = own;
+      body = own.body;
+    }
+    const { code, status, error, description, cause } = refusal;
+    const challenge = status === 401 ? { 'WWW-Authenticate': challenges(this.#options.schemes, realm, refusal) } : {};
+    const headers = { ...challenge, ...refusal.headers };
+    throw new AuthError(code, { status, error, description, headers, body, cause });
   }
 }
 
 /** @returns what calls the handler so that currentIdentity answers whom it gets */
-function runAs<Request, Identity>(handler: (request: Request, identity: Identity) => unknown, request: Request) {
-  return (identity: Identity) => current.run(identity, () => ready(handler(request, identity)));
+function runs<Request extends HeaderSource, Identity>(
+  handler: (request: Request, identity: Identity) => unknown,
+  request: Request,
+) {
+  return (identity: Identity) => runAs(identity, request.message, () => ready(handler(request, identity)));
 }
 
 /** `false` is what a comparison answers that failed, and no identity. */
