@@ -3,41 +3,26 @@
  * against the code.
  */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { JWT_AUTH_OPTION_CHECKS } from '../src/auth/jwt-auth.ts';
 import { ERRORS } from '../src/errors.ts';
-import { SECRET, send } from './support.ts';
+import { Accounts, JsonFileUserStore } from '../src/index.ts';
+import {
+  assertGuarded, assertLogsIn, blocks, compile, freePort, isSelfSufficient, makeUserFolder, output, programs, readme,
+  root, run, serveProgram,
+} from './readme-blocks.ts';
+import { send } from './support.ts';
 
-const run = promisify(execFile);
-const root = fileURLToPath(new URL('..', import.meta.url));
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const blocks = (language: string) =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code);
 const tsx = import.meta.resolve('tsx');
-const tsc = join(root, 'node_modules/typescript/bin/tsc');
-
-/** A folder of a user's own, with the package as it is packed from a clone. */
-const folder = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
-const installed = join(folder, 'node_modules/latchkey');
+let folder = '';
 
 before(async () => {
-  const clone = join(folder, 'clone');
-  for (const name of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'src']) {
-    cpSync(join(root, name), join(clone, name), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
-  await run('npm', ['pack'], { cwd: clone });
-  writeFileSync(join(folder, 'package.json'), '{}');
-  await run('npm', ['install', '--offline', './clone/latchkey-0.1.0.tgz'], { cwd: folder });
+  folder = await makeUserFolder(isSelfSufficient);
   symlinkSync(join(root, 'node_modules/@types'), join(folder, 'node_modules/@types'));
-  blocks('ts').forEach((code, index) => writeFileSync(join(folder, `block-${index}.mts`), code));
 });
 
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,45 +30,20 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 test('the package holds what it lists, and brings nothing else', () => {
   const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: object };
   assert.deepEqual(Object.keys(lock.packages), ['', 'node_modules/latchkey']);
-  assert.deepEqual(readdirSync(installed).sort(), ['LICENSE', 'README.md', 'dist', 'package.json', 'src']);
+  const installed = readdirSync(join(folder, 'node_modules/latchkey')).sort();
+  assert.deepEqual(installed, ['LICENSE', 'README.md', 'dist', 'package.json', 'src']);
 });
 
-/** Runs a script of the folder and answers what it prints. */
-async function output(...args: string[]): Promise<string> {
-  // A test runner would make a runner below it report to itself.
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { stdout } = await run(process.execPath, args, { cwd: folder, env });
-  return stdout;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-test('every block of TypeScript compiles for a user with strict settings', async () => {
-  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-  const files = blocks('ts').map((_code, index) => `block-${index}.mts`);
-  assert.ok(files.length >= 5);
-  await run(process.execPath, [tsc, ...options, ...files], { cwd: folder });
+test('every block of TypeScript that needs no other package compiles for a user with strict settings', async () => {
+  const own = [...programs].filter(([, code]) => isSelfSufficient(code)).map(([name]) => name);
+  assert.ok(own.length >= 8, own.join());
+  await compile(folder, own);
 });
 
 test('the twelve-line application signs up, logs in and greets', async () => {
-  const [application = ''] = blocks('ts');
+  const [[name, application] = assert.fail()] = programs;
   assert.ok(application.split('\n').filter((line) => line !== '').length <= 12);
-  const port = await freePort();
-  writeFileSync(join(folder, 'application.mts'), application.replace('3000 }', `${port} }`));
-  const env = { ...process.env, SECRET };
-  const child = spawn(process.execPath, ['--import', tsx, 'application.mts'], { cwd: folder, env, stdio: 'inherit' });
-  try {
-    const url = `http://127.0.0.1:${port}`;
-    while ((await fetch(url).catch(() => undefined)) === undefined && child.exitCode === null) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  await serveProgram(folder, name, async (url) => {
     const joe = { username: 'Joe', password: 'correct horse' };
     const created = { Status: 'Success', result: 'User created' };
     assert.deepEqual((await send(`${url}/signup`, 'POST', joe)).body, created);
@@ -93,20 +53,68 @@ test('the twelve-line application signs up, logs in and greets', async () => {
     const hello = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
     assert.deepEqual(hello.body, { Status: 'Success', result: 'Hello Joe' });
     assert.equal((await send(`${url}/hello`, 'GET')).status, 401);
-    assert.match(readFileSync(join(folder, 'users.jsonl'), 'utf8'), /"username":"Joe"/);
-  } finally {
-    child.kill();
-    await once(child, 'exit');
-  }
+  });
+  assert.match(readFileSync(join(folder, 'users.jsonl'), 'utf8'), /"username":"Joe"/);
+});
+
+test('a table of one\'s own, without Accounts, is behind the login and the guard of the router', async () => {
+  assert.doesNotMatch(`${programs.get('auth.mts')}${programs.get('router.mts')}`, /\bAccounts\b/);
+  await serveProgram(folder, 'router.mts', async (url) => {
+    await assertGuarded(url);
+    await assertLogsIn(url);
+  });
+});
+
+test('plain node:http guards a table of one\'s own', async () => {
+  await serveProgram(folder, 'node-http.mts', assertGuarded);
 });
 
 test('the other blocks print what their comments say', async () => {
-  const [, tokens, passwords, ownUsers, ownStore] = blocks('ts').map((_code, index) => `block-${index}.mts`);
-  assert.ok(tokens && passwords && ownUsers && ownStore);
-  assert.equal(await output('--import', tsx, tokens), 'joe\n');
-  assert.equal(await output('--import', tsx, passwords), 'true\nfalse\n');
-  assert.equal(await output('--import', tsx, ownUsers), 'joe\n');
-  assert.match(await output('--import', tsx, '--test', '--test-reporter=tap', ownStore), /^# fail 0$/m);
+  const [, tokens, passwords, ownStore] = [...programs.keys()].filter((name) => name.startsWith('block-'));
+  assert.ok(tokens && passwords && ownStore);
+  assert.equal(await output(folder, '--import', tsx, tokens), 'joe\n');
+  assert.equal(await output(folder, '--import', tsx, passwords), 'true\nfalse\n');
+  assert.match(await output(folder, '--import', tsx, '--test', '--test-reporter=tap', ownStore), /^# fail 0$/m);
+});
+
+// The hash is one of Werkzeug 3.1.8, of "correct horse battery staple".
+test('the users of a Flask application are brought over, and each line that is refused is told by its number', async () => {
+  const key = 'ee05b652d3434f7bfed0fe9fb9b009da50c4f156e5d5ed2bf74cc83dc77a5353'
+    + '2dfd8eec0a4cebc94641bbd16811f59cd238a922b8010771f6deb5216a813057';
+  const hash = `scrypt:32768:8:1$nyCUr7mGWnWhsvmG$${key}`;
+  const phc = `$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$5WMkVwY83WqULlaI2SogWKvQqHPLvft6ohrJPoe+ShA`;
+  const lines = [
+    'username,hash', `Joe,${hash}`, `ann,${phc}`, `joe,${hash}`, `a b,${hash}`, '', 'max,pbkdf2:sha256:1$a$b', `,${hash}`,
+    `last,${hash}`,
+  ];
+  const refused = {
+    1: 'A stored password hash is malformed or costs too much',
+    4: 'User already exists',
+    5: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    6: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    7: 'A stored password hash is malformed or costs too much',
+    8: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+  };
+  const told = (rows: object) => Object.entries(rows).map(([line, reason]) => `line ${line}: ${reason}\n`).join('');
+  writeFileSync(join(folder, 'users.csv'), `${lines.join('\r\n')}\n`);
+  await assert.rejects(output(folder, '--import', tsx, 'import.mts'), { code: 1, stdout: '', stderr: told(refused) });
+  // A second time nothing changes, and those that are there are told.
+  const there = 'User already exists';
+  const again = told({ ...refused, 2: there, 3: there, 9: there });
+  await assert.rejects(output(folder, '--import', tsx, 'import.mts'), { code: 1, stderr: again });
+  writeFileSync(join(folder, 'users.csv'), `max,${hash}`);
+  await output(folder, '--import', tsx, 'import.mts');
+
+  const users = await JsonFileUserStore.open(join(folder, 'latchkey-data/users.jsonl'));
+  const accounts = new Accounts({ users });
+  for (const name of ['joe', 'last', 'max']) {
+    assert.equal((await accounts.authenticate(name, 'correct horse battery staple'))?.id, name);
+    assert.match(users.find(name)?.passwordHash ?? '', /^\$scrypt\$ln=17,/);
+  }
+  assert.equal(users.find('joe')?.username, 'Joe');
+  assert.equal((await accounts.authenticate('ann', 'p\u00e4ssword'))?.id, 'ann');
+  assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined);
+  await users.close();
 });
 
 test('the four lines for curl do what the text under them says', async () => {
@@ -141,9 +149,9 @@ test('the built package is one for import and for require, under each of its nam
   };
   for (const [name, exports] of Object.entries(expected)) {
     const check = `console.log(${JSON.stringify(exports)}.every((it) => typeof it === 'string' && it in module))`;
-    assert.equal(await output('--input-type=module', '-e', `import * as module from '${name}'; ${check}`), 'true\n');
+    assert.equal(await output(folder, '--input-type=module', '-e', `import * as module from '${name}'; ${check}`), 'true\n');
     const required = check.replace('in module', `in require('${name}')`);
-    assert.match(await output('--input-type=commonjs', '-e', required), /true\n$/);
+    assert.match(await output(folder, '--input-type=commonjs', '-e', required), /true\n$/);
   }
 });
 
@@ -170,4 +178,15 @@ test('the table of flags names those that the command has, with their variables 
     const help = inHelp[index]?.[0] ?? '';
     assert.ok(help.includes(variable) && help.includes(value), `${flag}: ${variable} ${value}`);
   });
+});
+
+test('the table of Flask-JWT names every option and hook that came from there, and none that is not here', () => {
+  const [section = ''] = readme.split('\n## Coming from Flask\n')[1]?.split('\n## ') ?? [];
+  const ours = [...section.matchAll(/^\| `.+ \| (.+) \|$/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`(?:new )?(\w+)[^`]*`/g)].map(([, name = '']) => name));
+  const values = ['JWT', 'Bearer', 'alg', 'crit', 'b64'];
+  const elsewhere = ['authPath', 'createApp', 'required', 'currentIdentity', 'AuthError'];
+  const added = ['issuer', 'audience', 'type', 'maxAgeSeconds', 'maxTokenLength', 'cacheSize', 'now'];
+  const options = Object.keys(JWT_AUTH_OPTION_CHECKS).filter((name) => !added.includes(name));
+  assert.deepEqual(new Set(ours.filter((name) => !values.includes(name))), new Set([...options, ...elsewhere]));
 });

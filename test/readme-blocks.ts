@@ -1,0 +1,154 @@
+/**
+ * The README's blocks of code, and a folder of a user's own to run them in: with the package as it is packed from a
+ * clone, and nothing else.
+ */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Jwt } from '../src/index.ts';
+import { SECRET, send } from './support.ts';
+
+export const run = promisify(execFile);
+export const root: string = fileURLToPath(new URL('..', import.meta.url));
+export const readme: string = readFileSync(join(root, 'README.md'), 'utf8');
+const tsx = import.meta.resolve('tsx');
+
+/** The blocks of a language, in order. */
+export const blocks = (language: string): string[] =>
+  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code);
+
+/** The blocks of TypeScript by the name in their first line, or else by their number. */
+export const programs: ReadonlyMap<string, string> = new Map(
+  blocks('ts').map((code, index) => [/^\/\/ ([\w-]+\.mts)\n/.exec(code)?.[1] ?? `block-${index}.mts`, code]),
+);
+
+/** Whether a program needs no package but this one. */
+export function isSelfSufficient(code: string): boolean {
+  const imported = [...code.matchAll(/ from '(.+)';$/gm)].map(([, name = '']) => name);
+  return imported.every((name) => /^(latchkey($|\/)|node:|\.\/(?!web))/.test(name));
+}
+
+/** Makes the folder, and writes the programs into it that `isWanted` chooses. */
+export async function makeUserFolder(isWanted: (code: string) => boolean): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
+  const clone = join(folder, 'clone');
+  for (const name of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'src']) {
+    cpSync(join(root, name), join(clone, name), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
+  await run('npm', ['pack'], { cwd: clone });
+  writeFileSync(join(folder, 'package.json'), '{}');
+  await run('npm', ['install', '--offline', './clone/latchkey-0.1.0.tgz'], { cwd: folder });
+  for (const [name, code] of programs) if (isWanted(code)) writeFileSync(join(folder, name), code);
+  return folder;
+}
+
+/** Compiles programs of a folder as a user with strict settings does. */
+export async function compile(folder: string, names: readonly string[], ...flags: string[]): Promise<void> {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+  await run(process.execPath, [tsc, ...options, ...flags, ...names], { cwd: folder });
+}
+
+/** Runs a script of the folder and answers what it prints. */
+export async function output(folder: string, ...args: string[]): Promise<string> {
+  // A test runner would make a runner below it report to itself.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { stdout } = await run(process.execPath, args, { cwd: folder, env: { ...env, SECRET } });
+  return stdout;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Runs a program that listens on port 3000 on another one, for as long as `use` runs. */
+export async function serveProgram(folder: string, name: string, use: (url: string) => Promise<void>): Promise<void> {
+  const port = await freePort();
+  const code = programs.get(name) ?? assert.fail(`the README has no ${name}`);
+  const file = join(folder, `served-${name}`);
+  writeFileSync(file, code.replace(/(?<=port: |listen\()3000\b/, String(port)));
+  // No proxy and no debugger of whoever runs this, and the same secret for all.
+  const env = { ...process.env, SECRET };
+  const child = spawn(process.execPath, ['--import', tsx, file], { cwd: folder, env, stdio: 'inherit' });
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    const giveUpAt = Date.now() + 30_000;
+    while ((await fetch(url).catch(() => undefined)) === undefined) {
+      assert.ok(child.exitCode === null && Date.now() < giveUpAt, `${name} does not listen`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await use(url);
+    assert.equal(child.exitCode, null, `${name} ends by itself`);
+  } finally {
+    child.kill();
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+}
+
+const CHALLENGES = 'JWT realm="Login Required", Bearer realm="Login Required"';
+const EXPIRED = `${CHALLENGES}, error="invalid_token", error_description="Signature has expired"`;
+
+/** What a guarded path of a program over the README's `auth.mts` answers to good and bad tokens. */
+export async function assertGuarded(url: string, path = '/hello'): Promise<void> {
+  const jwt = new Jwt<{ identity: unknown; exp?: number }>({ secret: SECRET });
+  const good = jwt.sign({ identity: 1 });
+  const refused = async (authorization: string, challenges: string, error: string, description: string) => {
+    const answer = await hello(authorization);
+    assert.deepEqual([answer.status, answer.body], [401, { status_code: 401, error, description }], authorization);
+    // Separate lines, which fetch joins with a comma, with or without a space.
+    assert.equal(answer.headers.get('WWW-Authenticate')?.replace(',Bearer', ', Bearer'), challenges);
+    assert.match(answer.headers.get('Content-Type') ?? '', /^application\/json/);
+  };
+  const hello = (authorization: string) =>
+    send(url + path, 'GET', undefined, authorization === '' ? {} : { Authorization: authorization });
+  for (const authorization of [`JWT ${good}`, `bearer ${good}`]) {
+    const { status, body } = await hello(authorization);
+    assert.deepEqual([status, body], [200, { hello: 'joe' }]);
+  }
+  await refused('', CHALLENGES, 'Authorization Required', 'Request does not contain an access token');
+  await refused(`Basic ${good}`, CHALLENGES, 'Invalid JWT header', 'Unsupported authorization type');
+  const expired = jwt.sign({ identity: 1, exp: Math.floor(Date.now() / 1000) - 60 });
+  await refused(`JWT ${expired}`, EXPIRED, 'Invalid token', 'Signature has expired');
+  for (const identity of [2, '1', 'joe', null]) {
+    const unknown = EXPIRED.replace('Signature has expired', 'User does not exist');
+    await refused(`JWT ${jwt.sign({ identity })}`, unknown, 'Invalid JWT', 'User does not exist');
+  }
+}
+
+/** What `POST /auth` of such a program answers. */
+export async function assertLogsIn(url: string): Promise<void> {
+  const login = (body: unknown) => send(`${url}/auth`, 'POST', body);
+  const { access_token: token } = (await login({ username: 'joe', password: 'correct horse' })).body as {
+    access_token: string;
+  };
+  const { body: greeting } = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+  assert.deepEqual(greeting, { hello: 'joe' });
+  const wrong = { status_code: 401, error: 'Bad Request', description: 'Invalid credentials' };
+  const none = { status_code: 400, error: 'Bad Request', description: 'The body is not a JSON object' };
+  const BODIES: readonly (readonly [body: unknown, answer: object])[] = [
+    [{ username: 'joe', password: 'battery staple' }, wrong],
+    [{ username: 'ann', password: 'correct horse' }, wrong],
+    [{ username: 'joe', password: 'x'.repeat(2_000) }, wrong],
+    [{ username: 'joe', password: 'correct\0horse' }, wrong],
+    [{ username: 'joe' }, wrong],
+    [[], none],
+  ];
+  for (const [body, expected] of BODIES) {
+    const answer = await login(body);
+    assert.deepEqual(answer.body, expected, JSON.stringify(body));
+    assert.equal(answer.status, Reflect.get(expected, 'status_code'));
+    assert.equal(answer.headers.has('WWW-Authenticate'), expected === wrong);
+  }
+}
