@@ -418,3 +418,27 @@ test('accounts with an identity of their own are asked by their handlers', () =>
   assert.equal(identity({ identity: 'joe' }), undefined);
   assert.deepEqual(identity({ identity: 'ann' }), users.find('ann'));
 });
+
+test('an account from elsewhere is taken over with its hash, once', async () => {
+  const { accounts, users } = setUp();
+  const key = scryptSync(PASSWORD, 'a0B1', 64, { N: 4, r: 8, p: 1 }).toString('hex');
+  const ofWerkzeug = `scrypt:4:8:1$a0B1$${key}`;
+  const joe = await accounts.importUser('Jo\u00e9', ofWerkzeug);
+  assert.deepEqual(users.written, [joe]);
+  const expected = { id: 'jo\u00e9', username: 'Jo\u00e9', passwordHash: ofWerkzeug };
+  assert.deepEqual(joe, { ...expected, createdAt: joe.createdAt });
+  assert.equal(new Date(joe.createdAt).toISOString(), joe.createdAt);
+  for (const name of ['Jo\u00e9', 'JOE\u0301']) {
+    await assert.rejects(accounts.importUser(name, ofWerkzeug), refusal('ERR_USER_EXISTS'));
+  }
+  for (const name of [...NOT_USERNAMES, ...NOT_STRINGS]) {
+    await assert.rejects(accounts.importUser(name as string, ofWerkzeug), refusal('ERR_USERNAME'));
+  }
+  const dear = ofWerkzeug.replace(':4:', ':16777216:');
+  for (const hash of [...NOT_STRINGS, '', PASSWORD, 'pbkdf2:sha256:1$a$b', `${ofWerkzeug} `, dear]) {
+    await assert.rejects(accounts.importUser('ann', hash as string), refusal('ERR_PASSWORD_HASH'));
+  }
+  assert.deepEqual(users.written, [joe]);
+  assert.equal((await accounts.authenticate('jo\u00e9', PASSWORD))?.id, joe.id);
+  assert.equal(await accounts.authenticate('jo\u00e9', 'battery staple'), undefined);
+});

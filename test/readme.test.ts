@@ -78,14 +78,14 @@ test('the other blocks print what their comments say', async () => {
 });
 
 // The hash is one of Werkzeug 3.1.8, of "correct horse battery staple".
-test('the users of a Flask application are brought over, and each line that is refused is told by its number', async () => {
+test('the users of a Flask application are brought over, and each refused line is told by its number', async () => {
   const key = 'ee05b652d3434f7bfed0fe9fb9b009da50c4f156e5d5ed2bf74cc83dc77a5353'
     + '2dfd8eec0a4cebc94641bbd16811f59cd238a922b8010771f6deb5216a813057';
   const hash = `scrypt:32768:8:1$nyCUr7mGWnWhsvmG$${key}`;
   const phc = `$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$5WMkVwY83WqULlaI2SogWKvQqHPLvft6ohrJPoe+ShA`;
   const lines = [
-    'username,hash', `Joe,${hash}`, `ann,${phc}`, `joe,${hash}`, `a b,${hash}`, '', 'max,pbkdf2:sha256:1$a$b', `,${hash}`,
-    `last,${hash}`,
+    'username,hash', `Joe,${hash}`, `ann,${phc}`, `joe,${hash}`, `a b,${hash}`, '', 'max,pbkdf2:sha256:1$a$b',
+    `,${hash}`, `last,${hash}`,
   ];
   const refused = {
     1: 'A stored password hash is malformed or costs too much',
@@ -149,7 +149,8 @@ test('the built package is one for import and for require, under each of its nam
   };
   for (const [name, exports] of Object.entries(expected)) {
     const check = `console.log(${JSON.stringify(exports)}.every((it) => typeof it === 'string' && it in module))`;
-    assert.equal(await output(folder, '--input-type=module', '-e', `import * as module from '${name}'; ${check}`), 'true\n');
+    const imported = `import * as module from '${name}'; ${check}`;
+    assert.equal(await output(folder, '--input-type=module', '-e', imported), 'true\n');
     const required = check.replace('in module', `in require('${name}')`);
     assert.match(await output(folder, '--input-type=commonjs', '-e', required), /true\n$/);
   }

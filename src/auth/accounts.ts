@@ -109,7 +109,7 @@ export class Accounts {
    *   ERR_STORE
    */
   async importUser(username: string, passwordHash: string): Promise<User> {
-    const id = canonicalUsername(username);
+    const id = typeof username === 'string' ? canonicalUsername(username) : undefined;
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     this.#options.passwords.needsRehash(passwordHash);
     return this.#insert(id, username, passwordHash);

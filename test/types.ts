@@ -1,0 +1,104 @@
+/**
+ * It compiles, and that is the test: types follow from what the hooks answer, and wrong use does not compile. A line
+ * after `@ts-expect-error` that did compile would be an error itself.
+ */
+import {
+  createApp, currentIdentity, Jwt, JwtAuth, MemoryUserStore, Router, type HttpRequest, type User,
+} from '../src/index.ts';
+
+/** Only exactly the same type, and not one that is wider or `any`. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_is: Same<A, B>): void => undefined;
+
+const secret = 'a secret for tests, of 32 bytes.';
+
+class Person {
+  readonly id = 7;
+}
+const person = new Person();
+
+/** What identity answers is what a handler gets, whatever its shape. */
+export function identities(): unknown[] {
+  const ofClass = new JwtAuth({ secret, authenticate: () => person, identity: () => person });
+  same<typeof ofClass, JwtAuth<Person>>(true);
+  const later = new JwtAuth({
+    secret,
+    authenticate: async (username) => (username === '' ? undefined : { name: username }),
+    identity: async (claims) => (claims.identity === '' ? null : { name: 'joe' }),
+  });
+  same<typeof later, JwtAuth<{ name: string }>>(true);
+  const text = new JwtAuth<string>({ secret, authenticate: (name) => name, identity: () => 'joe' });
+  const number = new JwtAuth<number>({ secret, authenticate: () => 0, identity: () => false });
+  const table = new Map<unknown, Person>();
+  const found = new JwtAuth({
+    secret,
+    authenticate: (name) => table.get(name),
+    identity: (claims) => table.get(claims.identity),
+    loginReply: (token, identity) => (same<typeof identity, Person>(true), token),
+  });
+  same<typeof found, JwtAuth<Person>>(true);
+
+  return [
+    ofClass.required((_request, identity) => same<typeof identity, Person>(true)),
+    later.required((_request, identity) => same<typeof identity, { name: string }>(true)),
+    text.optional((_request, identity) => same<typeof identity, string | undefined>(true)),
+    number.authorize('').then((identity) => same<typeof identity, number>(true)),
+    // @ts-expect-error: a handler of another identity
+    ofClass.required((_request, _identity: string) => 1),
+    // @ts-expect-error: without a token there is no identity
+    later.optional((_request, identity) => identity.name),
+    // @ts-expect-error: two functions that do not know the same users
+    new JwtAuth<Person>({ secret, authenticate: () => person, identity: () => 'joe' }),
+    // @ts-expect-error: an option that is not there
+    new JwtAuth({ secret, authenticate: () => person, identity: () => person, algorithm: 'none' }),
+    // @ts-expect-error: nobody who knows the users
+    new JwtAuth({ secret }),
+  ];
+}
+
+export function handlers(auth: JwtAuth<User>, request: HttpRequest): unknown[] {
+  const app = new Router().post('/auth', auth.login);
+  same<ReturnType<typeof currentIdentity<User>>, User | undefined>(true);
+  return [
+    app.get('/', auth.required((given: HttpRequest, user) => [given.path, user.username])),
+    app.get('/open', (given) => same<typeof given, HttpRequest>(true)),
+    auth.login(request),
+    auth.login({ json: async () => ({}) }),
+    // @ts-expect-error: an application needs users
+    createApp({ secret }),
+    // @ts-expect-error: the accounts are those who know the users
+    createApp({ secret, users: new MemoryUserStore(), identity: () => undefined }),
+    // @ts-expect-error: nothing to read a body from
+    auth.login({ body: {} }),
+  ];
+}
+
+/** A middleware knows whose identity it sets, and has to be called first. */
+export function middlewares(auth: JwtAuth<User>): void {
+  type Handle = (req: { headers: Record<string, string>; identity?: User }, res: never, next: () => void) => void;
+  const passed: Handle = auth.middleware();
+  type Other = (req: { headers: Record<string, string>; identity?: number }, res: never, next: () => void) => void;
+  // @ts-expect-error: a request whose identity is another
+  const other: Other = auth.middleware();
+  // @ts-expect-error: without its parentheses
+  const forgotten: Handle = auth.middleware;
+  void [passed, other, forgotten];
+}
+
+export function tokens(): unknown[] {
+  const jwt = new Jwt<{ identity: string }>({ secret });
+  const claims = jwt.verify('');
+  same<typeof claims.identity, string>(true);
+  same<typeof claims.exp, number | undefined>(true);
+  // @ts-expect-error: what was verified is not changed
+  claims.identity = 'ann';
+  return [
+    jwt.sign({ identity: 'joe' }),
+    // @ts-expect-error: claims of another shape
+    jwt.sign({ identity: 7 }),
+    // @ts-expect-error: a unit that is not there
+    new Jwt({ secret, lifetime: 300 }),
+    // @ts-expect-error: no claim of that name
+    claims.role,
+  ];
+}
