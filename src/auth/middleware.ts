@@ -3,11 +3,9 @@ import { AuthError } from '../errors.ts';
 import type { HeaderSource } from './authorization.ts';
 import { runAs, type RequestEvents } from './current-identity.ts';
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
-
 /** A request as it is handed on, once it has passed the guard with its `identity`. */
 export interface GuardedRequest<Identity> extends RequestEvents {
-  readonly headers: Headers;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
   identity?: Identity;
 }
