@@ -397,6 +397,20 @@ test('a handler that fails is a 500 that tells nothing, and is reported once', a
   }
 });
 
+// Its end has been, and will not come again.
+test('a body that somebody else has read is a 500 that says so to its operator, and no request that hangs', async () => {
+  const reported: unknown[] = [];
+  const router = new Router({ onError: (error) => reported.push(String(error)) });
+  router.post('/twice', async (request) => [await request.json(), await request.json()]);
+  const server = await listen(router, { port: 0 });
+  try {
+    assert.equal((await send(`${server.url}/twice`, 'POST', {})).status, 500);
+    assert.match(reported.join(), /^TypeError: the body has been read already/);
+  } finally {
+    await server.close();
+  }
+});
+
 test('an onError that fails as well, with what nobody can look at, is a 500 all the same', async () => {
   for (const thrown of [revoked(), Object.assign(new Error('x'), { stack: [revoked()] })]) {
     const onError = () => {

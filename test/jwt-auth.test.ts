@@ -498,6 +498,45 @@ test('a login reads two strings of the body itself, each once, under the names i
   }
 });
 
+test('a login reads what has a body, of whatever framework, and never quotes it', async () => {
+  const auth = authWith();
+  const post = (body: string) => new Request('http://x/auth', { method: 'POST', body });
+  assert.deepEqual(await auth.login(post(JSON.stringify(LOGIN))), { access_token: TOKEN });
+  assert.deepEqual(await auth.login({ json: () => LOGIN }), { access_token: TOKEN });
+  for (const body of ['', '{"username":"joe","password":right}']) {
+    for (const request of [post(body), { json: () => JSON.parse(body) as unknown }]) {
+      await assert.rejects(auth.login(request), { ...refusal('ERR_BODY'), status: 400 });
+    }
+  }
+  const away = new Error('the connection is gone');
+  await assert.rejects(auth.login({ json: () => Promise.reject(away) }), away);
+});
+
+test('a password that nobody can have is a wrong one, unless a hook says otherwise', async () => {
+  for (const code of ['ERR_PASSWORD_INVALID', 'ERR_PASSWORD_TOO_LONG'] as const) {
+    const login = (options?: object) =>
+      authWith({ authenticate: () => Promise.reject(new AuthError(code, options)) }).login(request());
+    await assert.rejects(login(), refusal('ERR_CREDENTIALS'));
+    await assert.rejects(login({ status: 403 }), { ...refusal(code), status: 403 });
+  }
+});
+
+test('the guard takes a header, or whatever has headers', async () => {
+  const auth = authWith({ tokenFrom: ({ header }) => header('X-Token') });
+  const app = new Router().get('/', auth.required((_request, identity) => identity));
+  app.get('/alone', (given) => auth.authorize(given));
+  await serve(app, async ({ url }) => {
+    for (const path of ['/', '/alone']) {
+      assert.deepEqual((await send(url + path, 'GET', undefined, { 'X-Token': TOKEN })).body, JOE);
+      assert.equal((await send(url + path, 'GET', undefined, { 'X-Token': TAMPERED })).status, 401);
+      assert.equal((await send(url + path, 'GET')).status, 401);
+    }
+  });
+  for (const nothing of [null, undefined, '']) {
+    await assert.rejects(authWith().authorize(nothing), refusal('ERR_AUTHORIZATION_MISSING'));
+  }
+});
+
 test('a claim of any name may name the user, if the token has it itself and it means nothing else', async () => {
   for (const identityClaim of [...INHERITED_NAMES, 'sub', 'user']) {
     const asked: unknown[] = [];
@@ -562,7 +601,7 @@ const WRONG_OPTIONS: readonly (readonly [names: string, values: readonly unknown
   ['usernameField passwordField identityClaim issuer type', [...NOT_TEXTS, ['x']]],
   ['lifetimeSeconds notBeforeSeconds leewaySeconds maxAgeSeconds', NOT_AMOUNTS],
   ['realm', NOT_REALMS],
-  ['schemes', [...NOT_LISTS, [], ...NOT_SCHEMES]],
+  ['schemes', [...NOT_LISTS, [], [, 'JWT'], ...NOT_SCHEMES]],
   ['requiredClaims', NOT_LISTS],
   ['audience', [...NOT_TEXTS, [], ['']]],
   ['maxTokenLength cacheSize', [...NOT_AMOUNTS, 1.5]],

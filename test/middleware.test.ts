@@ -132,6 +132,63 @@ test('currentIdentity is right when the events of the request itself arrive', as
   });
 });
 
+// node:http keeps the second answer until the first is sent, and then finishes it from there.
+test('currentIdentity is right when the events of the response arrive, also when it waited for another', async () => {
+  const guarded = authWith().middleware();
+  const seen: unknown[] = [];
+  let endFirst = (): unknown => assert.fail('the first request came second');
+  const handle = (req: Req, res: ServerResponse) => guarded(req, res, () => {
+    for (const event of ['finish', 'close']) res.on(event, () => seen.push([req.identity, event, currentIdentity()]));
+    if (req.identity === 1) return (endFirst = () => res.end('first'));
+    res.end('second');
+    return endFirst();
+  });
+  await serve(handle, async (port) => {
+    const requestOf = (identity: unknown, ...more: string[]) => {
+      const token = new Jwt({ secret: SECRET }).sign({ identity });
+      return ['GET / HTTP/1.1', 'Host: x', `Authorization: JWT ${token}`, ...more, '', ''].join('\r\n');
+    };
+    assert.match(await sendRaw(port, requestOf(1) + requestOf(2, 'Connection: close')), /first.*second/s);
+  });
+  const expected = [1, 2].flatMap((identity) => ['close', 'finish'].map((event) => [identity, event, identity]));
+  assert.deepEqual(seen.toSorted(), expected);
+});
+
+test('currentIdentity is right when a client leaves a stream of events', async () => {
+  const guarded = authWith().middleware();
+  let hear = (_identity: unknown): void => undefined;
+  const heard = new Promise((resolve) => (hear = resolve));
+  const handle = (req: Req, res: ServerResponse) => guarded(req, res, () => {
+    req.on('close', () => hear(currentIdentity()));
+    res.write('event: hello\n\n');
+  });
+  await serve(handle, async (port) => {
+    const controller = new AbortController();
+    await fetch(urlOf(port), { headers: { Authorization }, signal: controller.signal });
+    controller.abort();
+    assert.equal(await heard, JOE);
+  });
+});
+
+test('of two guards in a row the second one counts', async () => {
+  const [first, second] = [authWith({ identity: () => 'first' }).middleware(), authWith().middleware()];
+  const handle = (req: Req, res: ServerResponse) => first(req, res, () => second(req, res, () => {
+    const seen: unknown[] = [req.identity, currentIdentity()];
+    req.on('data', () => seen.push(currentIdentity())).on('end', () => res.end(JSON.stringify(seen)));
+  }));
+  await serve(handle, async (port) => {
+    const { body } = await send(urlOf(port), 'POST', {}, { Authorization });
+    assert.deepEqual(body, [JOE, JOE, JOE]);
+  });
+});
+
+test('a request that takes no identity is an error to next', async () => {
+  const response = new ServerResponse(new IncomingMessage(new Socket()));
+  const req = Object.freeze({ headers: { authorization: Authorization } });
+  const given = await new Promise((resolve) => authWith().middleware()(req, response, resolve));
+  assert.match(String(given), /^TypeError: .*identity/);
+});
+
 test('a refusal that cannot be sent is an error to next, and the process lives on', async () => {
   const broken = new AuthError('ERR_BUSY', { headers: { 'X-Reason': 'a\r\nSet-Cookie: id=1' } });
   const UNSENDABLE: Readonly<Record<string, Partial<JwtAuthOptions<unknown>>>> = {

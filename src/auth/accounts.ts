@@ -196,7 +196,8 @@ export class Accounts {
 /** Nobody can have such a password: it was no guess, took no work and does not count, but it is the wrong one. */
 export function ignoreImpossible(error: unknown): undefined {
   const codes = ['ERR_PASSWORD_INVALID', 'ERR_PASSWORD_TOO_LONG'];
-  const isImpossible = error instanceof AuthError && codes.includes(error.code);
+  // One with a status of its own is what a hook made of it.
+  const isImpossible = error instanceof AuthError && codes.includes(error.code) && error.status === 400;
   if (!isImpossible) throw error;
 }
 

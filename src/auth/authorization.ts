@@ -1,11 +1,11 @@
 /** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
 import { AuthError, expecting, matching, type Check } from '../errors.ts';
-import type { RequestEvents } from './current-identity.ts';
+import type { Emitter } from './current-identity.ts';
 
 /** Where a token is looked for. */
 export interface HeaderSource {
   /** The message of node:http below it, if there is one. */
-  readonly message?: RequestEvents;
+  readonly message?: Emitter;
   /** @returns the value of a header, named without regard to case */
   header(name: string): string | undefined;
 }
@@ -45,7 +45,8 @@ export function challenges(schemes: readonly string[], realm: string, error: Aut
 export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 
 const SCHEME = /^[\w!#$%&'*+.^`|~-]+$/;
+const isScheme = (value: unknown) => typeof value === 'string' && SCHEME.test(value);
 export const schemesCheck: Check = expecting(
   'a list of authentication schemes',
-  (value) => Array.isArray(value) && value.length > 0 && value.every((it) => typeof it === 'string' && SCHEME.test(it)),
+  (value) => Array.isArray(value) && value.length > 0 && [...value].every(isScheme),
 );

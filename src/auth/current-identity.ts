@@ -5,13 +5,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EventEmitter } from 'node:events';
 
-/** As much of a message of node:http as has to be known of it. */
-export interface RequestEvents {
-  readonly method?: string | undefined;
+/** As much of a request or a response of node:http as has to be known of it. */
+export interface Emitter {
   emit?: EventEmitter['emit'];
 }
 
 const current = new AsyncLocalStorage<unknown>();
+
+/** Whose they are, of those whose events are brought inside. */
+const identities = new WeakMap<Emitter, unknown>();
 
 /**
  * @typeParam Identity what `identity` of the JwtAuth in charge returns
@@ -21,15 +23,19 @@ export function currentIdentity<Identity>(): Identity | undefined {
   return current.getStore() as Identity | undefined;
 }
 
-/**
- * Runs what handles a request, so that currentIdentity answers whose it is.
- * @param message whose events node:http emits from the connection, outside of what runs here; they are brought inside
- */
-export function runAs<Result>(identity: unknown, message: RequestEvents | undefined, run: () => Result): Result {
-  // The events of a GET tell nothing that a handler waits for.
-  if (message?.emit !== undefined && message.method !== 'GET') {
-    const { emit } = message;
-    message.emit = (...event) => current.run(identity, () => emit.apply(message, event));
-  }
+/** Runs what handles a request, so that currentIdentity answers whose it is. */
+export function runAs<Result>(identity: unknown, run: () => Result): Result {
   return current.run(identity, run);
+}
+
+/**
+ * Brings the events of a request or a response inside. node:http emits them from the connection, or from whatever
+ * handles the request before on the same one. Of two guards in a row the last one counts.
+ */
+export function bringInside(identity: unknown, emitter: Emitter): void {
+  const isInside = identities.has(emitter);
+  identities.set(emitter, identity);
+  const { emit } = emitter;
+  if (isInside || emit === undefined) return;
+  emitter.emit = (...event) => current.run(identities.get(emitter), () => emit.apply(emitter, event));
 }

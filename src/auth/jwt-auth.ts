@@ -8,13 +8,13 @@ import { AuthError, callable, describe, expecting, pickOptions, readOptions, tex
 import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
 import { ignoreImpossible, ownMember, type Client } from './accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
-import { runAs } from './current-identity.ts';
+import { bringInside, runAs } from './current-identity.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 
 /** As much of a request as a login reads. */
 export interface AuthRequest extends Client {
-  /** @returns the body, parsed */
-  json(): Promise<unknown>;
+  /** @returns the body, parsed, or a promise of it; a SyntaxError that it throws says that it is no JSON */
+  json(): unknown;
 }
 
 /** Claims as the hooks get them. `identity` is there whatever `identityClaim` calls it in the token. */
@@ -104,14 +104,15 @@ export class JwtAuth<Identity> {
 
   /**
    * The handler of `POST /auth`: trades a username and a password for a token. Bound, to be passed on as it is.
-   * @throws AuthError ERR_CREDENTIALS, also where a field is missing, empty or no string; ERR_LOGIN_BODY if the body is
-   *   no JSON object; and what `request.json` and `authenticate` throw
+   * @param request an HttpRequest, a Request of the Web standard, or whatever else has a body and perhaps an address
+   * @returns what is to be sent: `{ access_token }`, or what `loginReply` answers
+   * @throws AuthError ERR_CREDENTIALS, also where a field is missing, empty or no string; ERR_BODY, ERR_LOGIN_BODY if
+   *   the body is no JSON or no object; and what `request.json` and `authenticate` throw
    */
   readonly login = async (request: AuthRequest): Promise<unknown> =>
     this.#answer(this.#options.realm, async () => {
       const { usernameField, passwordField, authenticate, encode, loginReply } = this.#options;
-      const body = await request.json();
-      if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new AuthError('ERR_LOGIN_BODY');
+      const body = await bodyOf(request);
       const username = ownMember(body, usernameField);
       const password = ownMember(body, passwordField);
       const isGiven = (value: unknown): value is string => typeof value === 'string' && value !== '';
@@ -148,14 +149,14 @@ export class JwtAuth<Identity> {
   }
 
   /**
-   * The guard alone, for any framework.
-   * @param authorization the value of the Authorization header
+   * The guard alone, for any framework. `currentIdentity` knows nothing of it.
+   * @param authorization the value of the Authorization header; or, for a `tokenFrom` that reads another one, whatever
+   *   has a method `header`: an HttpRequest, a request of Express or of Hono
    * @returns the identity
    * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
    */
-  authorize(authorization: string | null | undefined): Promise<Identity> {
-    const given = authorization ?? undefined;
-    return this.#authorize({ header: (name) => (name.toLowerCase() === 'authorization' ? given : undefined) });
+  async authorize(authorization: string | HeaderSource | null | undefined): Promise<Identity> {
+    return this.#answer(this.#options.realm, () => this.#require(sourceOf(authorization)));
   }
 
   /**
@@ -164,12 +165,8 @@ export class JwtAuth<Identity> {
    * @throws TypeError where it is handed on itself, in place of what it makes
    */
   middleware(...mistaken: never[]): Middleware<Identity> {
-    if (mistaken.length === 0) return middlewareOf((request) => this.#authorize(request));
+    if (mistaken.length === 0) return middlewareOf((request) => this.authorize(request));
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${mistaken.length} arguments`);
-  }
-
-  async #authorize(request: HeaderSource): Promise<Identity> {
-    return this.#answer(this.#options.realm, () => this.#require(request));
   }
 
   #require(request: HeaderSource): Ready<Identity> {
@@ -228,12 +225,32 @@ export class JwtAuth<Identity> {
   }
 }
 
+function sourceOf(authorization: string | HeaderSource | null | undefined): HeaderSource {
+  if (typeof authorization === 'object' && authorization !== null) return authorization;
+  return { header: (name) => (name.toLowerCase() === 'authorization' ? (authorization ?? undefined) : undefined) };
+}
+
+/** @throws AuthError ERR_BODY, ERR_LOGIN_BODY */
+async function bodyOf(request: AuthRequest): Promise<object> {
+  try {
+    const body = await request.json();
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
+  } catch (error) {
+    // Its message quotes the body.
+    throw error instanceof SyntaxError ? new AuthError('ERR_BODY') : error;
+  }
+  throw new AuthError('ERR_LOGIN_BODY');
+}
+
 /** @returns what calls the handler so that currentIdentity answers whom it gets */
 function runs<Request extends HeaderSource, Identity>(
   handler: (request: Request, identity: Identity) => unknown,
   request: Request,
 ) {
-  return (identity: Identity) => runAs(identity, request.message, () => ready(handler(request, identity)));
+  return (identity: Identity) => {
+    if (request.message !== undefined) bringInside(identity, request.message);
+    return runAs(identity, () => ready(handler(request, identity)));
+  };
 }
 
 /** `false` is what a comparison answers that failed, and no identity. */

@@ -1,17 +1,17 @@
 /** The guard for Express, Connect, Polka and whatever else hands on the messages of node:http. */
 import { AuthError } from '../errors.ts';
 import type { HeaderSource } from './authorization.ts';
-import { runAs, type RequestEvents } from './current-identity.ts';
+import { bringInside, runAs, type Emitter } from './current-identity.ts';
 
 /** A request as it is handed on, once it has passed the guard with its `identity`. */
-export interface GuardedRequest<Identity> extends RequestEvents {
+export interface GuardedRequest<Identity> extends Emitter {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
   identity?: Identity;
 }
 
 /** As much of a response as a refusal needs. */
-export interface RefusalResponse {
+export interface RefusalResponse extends Emitter {
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
   end(body: string): unknown;
 }
@@ -25,29 +25,31 @@ export type Middleware<Identity = unknown> = (
 
 /** @returns the middleware over a guard that answers the identity or rejects */
 export function middlewareOf<Identity>(authorize: (request: HeaderSource) => Promise<Identity>): Middleware<Identity> {
-  return (req, res, next) => {
-    authorize({ header: (name) => headerOf(req, name.toLowerCase()) }).then(
-      (identity) => {
-        req.identity = identity;
-        runAs(identity, req, () => next());
-      },
-      (error: unknown) => {
-        try {
-          if (!(error instanceof AuthError)) throw error;
-          refuse(res, error);
-        } catch (failure) {
-          // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.
-          next(failure instanceof Error ? failure : new Error('a hook threw what is no Error', { cause: failure }));
-        }
-      },
-    );
+  return async (req, res, next) => {
+    let identity: Identity;
+    try {
+      identity = await authorize({ header: (name) => headerOf(req, name.toLowerCase()) });
+      req.identity = identity;
+      bringInside(identity, req);
+      bringInside(identity, res);
+    } catch (error) {
+      return refuse(res, error, next);
+    }
+    runAs(identity, () => next());
   };
 }
 
-function refuse(res: RefusalResponse, { status, headers, body }: AuthError): void {
-  const json = JSON.stringify(body);
-  res.writeHead(status, { ...headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
-  res.end(json);
+function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => void): void {
+  try {
+    if (!(error instanceof AuthError)) throw error;
+    const { status, headers, body } = error;
+    const json = JSON.stringify(body);
+    res.writeHead(status, { ...headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+    res.end(json);
+  } catch (failure) {
+    // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.
+    next(failure instanceof Error ? failure : new Error('a hook threw what is no Error', { cause: failure }));
+  }
 }
 
 /** Of two Authorization headers node:http has the first in `headers`, without a word about the other. */

@@ -13,6 +13,12 @@ export class HttpRequest {
   readonly message: IncomingMessage;
   /** The path of the request target, as it came: nothing is decoded, nothing is folded. */
   readonly path: string;
+  /**
+   * Bound, to be taken out of the request.
+   * @param name without regard to case
+   * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
+   */
+  readonly header = (name: string): string | undefined => headerOf(this.message, name);
   readonly #trustProxy: number;
 
   /** @param trustProxy how many proxies to believe, 0 for none */
@@ -20,14 +26,6 @@ export class HttpRequest {
     this.message = message;
     this.#trustProxy = trustProxy;
     this.path = pathOf(message.url ?? '');
-  }
-
-  /**
-   * @param name without regard to case
-   * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
-   */
-  header(name: string): string | undefined {
-    return headerOf(this.message, name);
   }
 
   /**
