@@ -398,7 +398,7 @@ test('a handler that fails is a 500 that tells nothing, and is reported once', a
 });
 
 // Its end has been, and will not come again.
-test('a body that somebody else has read is a 500 that says so to its operator, and no request that hangs', async () => {
+test('a body that somebody else has read is a 500 that tells its operator, and no request hangs', async () => {
   const reported: unknown[] = [];
   const router = new Router({ onError: (error) => reported.push(String(error)) });
   router.post('/twice', async (request) => [await request.json(), await request.json()]);

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Jwt } from '../src/index.ts';
-import { SECRET, send } from './support.ts';
+import { SECRET, send, sendRaw } from './support.ts';
 
 export const run = promisify(execFile);
 export const root: string = fileURLToPath(new URL('..', import.meta.url));
@@ -119,6 +119,10 @@ export async function assertGuarded(url: string, path = '/hello'): Promise<void>
   }
   await refused('', CHALLENGES, 'Authorization Required', 'Request does not contain an access token');
   await refused(`Basic ${good}`, CHALLENGES, 'Invalid JWT header', 'Unsupported authorization type');
+  const line = `Authorization: JWT ${good}`;
+  const lines = [`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close', line, line, '', ''];
+  const twice = await sendRaw(Number(new URL(url).port), lines.join('\r\n'));
+  assert.match(twice, /^HTTP\/1\.1 401 .*Token contains spaces/s);
   const expired = jwt.sign({ identity: 1, exp: Math.floor(Date.now() / 1000) - 60 });
   await refused(`JWT ${expired}`, EXPIRED, 'Invalid token', 'Signature has expired');
   for (const identity of [2, '1', 'joe', null]) {
@@ -151,4 +155,7 @@ export async function assertLogsIn(url: string): Promise<void> {
     assert.equal(answer.status, Reflect.get(expected, 'status_code'));
     assert.equal(answer.headers.has('WWW-Authenticate'), expected === wrong);
   }
+  const malformed = await login('{"username":"joe","password":correct horse}');
+  assert.equal(malformed.status, 400);
+  assert.doesNotMatch(JSON.stringify(malformed.body), /correct|horse/);
 }

@@ -65,8 +65,11 @@ test('a table of one\'s own, without Accounts, is behind the login and the guard
   });
 });
 
-test('plain node:http guards a table of one\'s own', async () => {
-  await serveProgram(folder, 'node-http.mts', assertGuarded);
+test('plain node:http guards a table of one\'s own, and logs in', async () => {
+  await serveProgram(folder, 'node-http.mts', async (url) => {
+    await assertGuarded(url);
+    await assertLogsIn(url);
+  });
 });
 
 test('the other blocks print what their comments say', async () => {
@@ -85,7 +88,7 @@ test('the users of a Flask application are brought over, and each refused line i
   const phc = `$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$5WMkVwY83WqULlaI2SogWKvQqHPLvft6ohrJPoe+ShA`;
   const lines = [
     'username,hash', `Joe,${hash}`, `ann,${phc}`, `joe,${hash}`, `a b,${hash}`, '', 'max,pbkdf2:sha256:1$a$b',
-    `,${hash}`, `last,${hash}`,
+    `,${hash}`, `last,${hash}`, `"quoted",${hash}`,
   ];
   const refused = {
     1: 'A stored password hash is malformed or costs too much',
@@ -94,6 +97,7 @@ test('the users of a Flask application are brought over, and each refused line i
     6: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
     7: 'A stored password hash is malformed or costs too much',
     8: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    10: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
   };
   const told = (rows: object) => Object.entries(rows).map(([line, reason]) => `line ${line}: ${reason}\n`).join('');
   writeFileSync(join(folder, 'users.csv'), `${lines.join('\r\n')}\n`);

@@ -50,7 +50,7 @@ test('in each of them the identity has the type that the hook answers, without a
   }
 });
 
-for (const name of ['express', 'fastify', 'hono']) {
+for (const name of ['express', 'fastify', 'hono', 'koa']) {
   test(`${name} guards a route and logs in`, async () => {
     await serveProgram(folder, `${name}.mts`, async (url) => {
       await assertGuarded(url);
@@ -66,9 +66,7 @@ test('express 4 does the same', async () => {
   });
 });
 
-for (const name of ['polka', 'koa']) {
-  test(`${name} guards a route`, async () => serveProgram(folder, `${name}.mts`, assertGuarded));
-}
+test('polka guards a route', async () => serveProgram(folder, 'polka.mts', assertGuarded));
 
 test('a handler of the Web standard guards itself', async () => {
   await serveProgram(folder, 'hono.mts', async (url) => assertGuarded(url, '/web'));
