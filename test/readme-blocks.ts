@@ -131,8 +131,13 @@ export async function assertGuarded(url: string, path = '/hello'): Promise<void>
   }
 }
 
-/** What `POST /auth` of such a program answers. */
-export async function assertLogsIn(url: string): Promise<void> {
+/** What a program answers that guards `GET /hello` and logs in at `POST /auth`. */
+export async function assertServes(url: string): Promise<void> {
+  await assertGuarded(url);
+  await assertLogsIn(url);
+}
+
+async function assertLogsIn(url: string): Promise<void> {
   const login = (body: unknown) => send(`${url}/auth`, 'POST', body);
   const { access_token: token } = (await login({ username: 'joe', password: 'correct horse' })).body as {
     access_token: string;

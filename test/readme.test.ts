@@ -12,7 +12,7 @@ import { JWT_AUTH_OPTION_CHECKS } from '../src/auth/jwt-auth.ts';
 import { ERRORS } from '../src/errors.ts';
 import { Accounts, JsonFileUserStore } from '../src/index.ts';
 import {
-  assertGuarded, assertLogsIn, blocks, compile, freePort, isSelfSufficient, makeUserFolder, output, programs, readme,
+  assertServes, blocks, compile, freePort, isSelfSufficient, makeUserFolder, output, programs, readme,
   root, run, serveProgram,
 } from './readme-blocks.ts';
 import { send } from './support.ts';
@@ -59,17 +59,11 @@ test('the twelve-line application signs up, logs in and greets', async () => {
 
 test('a table of one\'s own, without Accounts, is behind the login and the guard of the router', async () => {
   assert.doesNotMatch(`${programs.get('auth.mts')}${programs.get('router.mts')}`, /\bAccounts\b/);
-  await serveProgram(folder, 'router.mts', async (url) => {
-    await assertGuarded(url);
-    await assertLogsIn(url);
-  });
+  await serveProgram(folder, 'router.mts', assertServes);
 });
 
 test('plain node:http guards a table of one\'s own, and logs in', async () => {
-  await serveProgram(folder, 'node-http.mts', async (url) => {
-    await assertGuarded(url);
-    await assertLogsIn(url);
-  });
+  await serveProgram(folder, 'node-http.mts', assertServes);
 });
 
 test('the other blocks print what their comments say', async () => {

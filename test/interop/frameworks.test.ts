@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { assertGuarded, assertLogsIn, compile, makeUserFolder, programs, root, serveProgram } from '../readme-blocks.ts';
+import { assertGuarded, assertServes, compile, makeUserFolder, programs, root, serveProgram } from '../readme-blocks.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 
@@ -51,20 +51,10 @@ test('in each of them the identity has the type that the hook answers, without a
 });
 
 for (const name of ['express', 'fastify', 'hono', 'koa']) {
-  test(`${name} guards a route and logs in`, async () => {
-    await serveProgram(folder, `${name}.mts`, async (url) => {
-      await assertGuarded(url);
-      await assertLogsIn(url);
-    });
-  });
+  test(`${name} guards a route and logs in`, async () => serveProgram(folder, `${name}.mts`, assertServes));
 }
 
-test('express 4 does the same', async () => {
-  await serveProgram(folder4, 'express.mts', async (url) => {
-    await assertGuarded(url);
-    await assertLogsIn(url);
-  });
-});
+test('express 4 does the same', async () => serveProgram(folder4, 'express.mts', assertServes));
 
 test('polka guards a route', async () => serveProgram(folder, 'polka.mts', assertGuarded));
 
