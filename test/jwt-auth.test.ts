@@ -535,6 +535,11 @@ test('the guard takes a header, or whatever has headers', async () => {
   for (const nothing of [null, undefined, '']) {
     await assert.rejects(authWith().authorize(nothing), refusal('ERR_AUTHORIZATION_MISSING'));
   }
+  // Headers of the Web standard answer null for what is not there; a hook need not know that.
+  const asked: unknown[] = [];
+  const asking = authWith({ tokenFrom: ({ header }) => void asked.push(header('Authorization'), header('X-Token')) });
+  await assert.rejects(asking.authorize(null), refusal('ERR_AUTHORIZATION_MISSING'));
+  assert.deepEqual(asked, [undefined, undefined]);
 });
 
 test('a claim of any name may name the user, if the token has it itself and it means nothing else', async () => {
