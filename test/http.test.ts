@@ -11,7 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createApp, listen, MemoryUserStore, Reply, Router, type HttpRequest, type User } from '../src/index.ts';
+import {
+  AuthError, createApp, listen, MemoryUserStore, Reply, Router, type HttpRequest, type User,
+} from '../src/index.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from './hostile.ts';
 import { cheapPasswords, collectGarbage, SECRET, send, sendRaw, withApp } from './support.ts';
 
@@ -398,7 +400,7 @@ test('a handler that fails is a 500 that tells nothing, and is reported once', a
 });
 
 // Its end has been, and will not come again.
-test('a body that somebody else has read is a 500 that tells its operator, and no request hangs', async () => {
+test('a body that was read already is a 500 that tells its operator, and hangs nothing', { timeout: 10_000 }, async () => {
   const reported: unknown[] = [];
   const router = new Router({ onError: (error) => reported.push(String(error)) });
   router.post('/twice', async (request) => [await request.json(), await request.json()]);
@@ -406,6 +408,26 @@ test('a body that somebody else has read is a 500 that tells its operator, and n
   try {
     assert.equal((await send(`${server.url}/twice`, 'POST', {})).status, 500);
     assert.match(reported.join(), /^TypeError: the body has been read already/);
+  } finally {
+    await server.close();
+  }
+});
+
+test('a client that has gone before its body is read leaves no handler waiting', { timeout: 10_000 }, async () => {
+  const router = new Router();
+  const server = await listen(router, { port: 0 });
+  const client = connect(server.port, '127.0.0.1');
+  try {
+    const head = ['POST /late HTTP/1.1', 'Host: x', 'Content-Type: application/json', 'Content-Length: 9', '', ''];
+    const refusal = await new Promise((resolve) => {
+      router.post('/late', async (request) => {
+        client.destroy();
+        await once(request.message.socket, 'close');
+        resolve(await request.json().catch((error: unknown) => error));
+      });
+      client.write(`${head.join('\r\n')}{}`);
+    });
+    assert.deepEqual(refusal, new AuthError('ERR_ABORTED'));
   } finally {
     await server.close();
   }

@@ -532,6 +532,9 @@ test('the guard takes a header, or whatever has headers', async () => {
       assert.equal((await send(url + path, 'GET')).status, 401);
     }
   });
+  // A method that needs its object, as that of a request of Hono.
+  const foreign = { token: TOKEN, header(name: string) { return name === 'X-Token' ? this.token : undefined; } };
+  assert.equal(await auth.authorize(foreign), JOE);
   for (const nothing of [null, undefined, '']) {
     await assert.rejects(authWith().authorize(nothing), refusal('ERR_AUTHORIZATION_MISSING'));
   }

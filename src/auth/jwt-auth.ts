@@ -150,8 +150,8 @@ export class JwtAuth<Identity> {
 
   /**
    * The guard alone, for any framework. `currentIdentity` knows nothing of it.
-   * @param authorization the value of the Authorization header; or, for a `tokenFrom` that reads another one, whatever
-   *   has a method `header`: an HttpRequest, a request of Express or of Hono
+   * @param authorization the value of the Authorization header; or whatever answers any header, joined where it came
+   *   more than once: an HttpRequest, a request of Hono
    * @returns the identity
    * @throws AuthError as required; its `status`, `headers` and `body` are the answer to give
    */
@@ -226,7 +226,9 @@ export class JwtAuth<Identity> {
 }
 
 function sourceOf(authorization: string | HeaderSource | null | undefined): HeaderSource {
-  if (typeof authorization === 'object' && authorization !== null) return authorization;
+  const isSource = typeof authorization === 'object' && authorization !== null;
+  // A hook may take `header` out of its request.
+  if (isSource) return { header: (name) => authorization.header(name) };
   return { header: (name) => (name.toLowerCase() === 'authorization' ? (authorization ?? undefined) : undefined) };
 }
 

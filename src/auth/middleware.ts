@@ -29,9 +29,9 @@ export function middlewareOf<Identity>(authorize: (request: HeaderSource) => Pro
     let identity: Identity;
     try {
       identity = await authorize({ header: (name) => headerOf(req, name.toLowerCase()) });
-      req.identity = identity;
       bringInside(identity, req);
       bringInside(identity, res);
+      req.identity = identity;
     } catch (error) {
       return refuse(res, error, next);
     }

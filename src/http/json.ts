@@ -44,7 +44,9 @@ export async function readJson(message: IncomingMessage, type: string): Promise<
 
 function readBody(message: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    // What has been will not come again.
     if (message.readableEnded) throw new TypeError('the body has been read already, such as by another middleware');
+    if (message.destroyed) throw new AuthError('ERR_ABORTED');
     // Chunks are copied: kept as they are, 16 KiB in chunks of one byte would take megabytes.
     let body = Buffer.alloc(0);
     let length = 0;
