@@ -160,6 +160,8 @@ async function assertLogsIn(url: string): Promise<void> {
     assert.equal(answer.status, Reflect.get(expected, 'status_code'));
     assert.equal(answer.headers.has('WWW-Authenticate'), expected === wrong);
   }
+  const head = ['POST /auth HTTP/1.1', 'Host: x', 'Content-Type: application/json', 'Content-Length: 99999999', '', ''];
+  assert.match(await sendRaw(Number(new URL(url).port), head.join('\r\n')), /^HTTP\/1\.1 413 /);
   const malformed = await login('{"username":"joe","password":correct horse}');
   assert.equal(malformed.status, 400);
   assert.doesNotMatch(JSON.stringify(malformed.body), /correct|horse/);

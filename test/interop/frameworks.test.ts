@@ -50,13 +50,11 @@ test('in each of them the identity has the type that the hook answers, without a
   }
 });
 
-for (const name of ['express', 'fastify', 'hono', 'koa']) {
+for (const name of ['express', 'fastify', 'hono', 'koa', 'polka']) {
   test(`${name} guards a route and logs in`, async () => serveProgram(folder, `${name}.mts`, assertServes));
 }
 
 test('express 4 does the same', async () => serveProgram(folder4, 'express.mts', assertServes));
-
-test('polka guards a route', async () => serveProgram(folder, 'polka.mts', assertGuarded));
 
 test('a handler of the Web standard guards itself', async () => {
   await serveProgram(folder, 'hono.mts', async (url) => assertGuarded(url, '/web'));
