@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { usualConcurrency } from '../src/auth/limits.ts';
-import { generateSecret } from '../src/crypto/jwt.ts';
+import { generateSecret } from '../src/jwt.ts';
 import { messageOf } from './child.ts';
 import type { Flood } from './flood-load.ts';
 import { percentileOf, tableOf, whereAndWhen } from './report.ts';

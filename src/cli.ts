@@ -6,16 +6,16 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ParseArgsConfig } from 'node:util';
+import { styleText, type ParseArgsConfig } from 'node:util';
 import { createApp } from './app.ts';
 import { oneOf, readArguments, UsageError, wholeNumber, type Arguments } from './arguments.ts';
 import { PasswordHasher } from './auth/password-hasher.ts';
-import { generateSecret, Jwt } from './crypto/jwt.ts';
+import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
 import { checkedTls, listen, type Server, type TlsOptions } from './http/server.ts';
-import { tellOf } from './inspect.ts';
-import { keptSecret } from './secret-file.ts';
+import { refusalOf, tellOf } from './inspect.ts';
+import { keptSecrets, secretsIn } from './secret-file.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
 import { openPool } from './users/pg-pool.ts';
@@ -26,31 +26,33 @@ const MANIFEST = new URL('../package.json', import.meta.url);
 
 const HELP = `Usage: latchkey <command>
 
-  serve              sign-up and login over HTTP: POST /signup, POST /auth, GET /hello
-  secret             print a new secret
-  inspect <token>    print what a token says, without verifying it
+  serve                    sign-up and login at POST /signup and POST /auth
+  secret                   print a new secret
+  inspect <token>          print what a token says, without verifying it
+    --secret-file <file>   verify it too, by the secrets in a file
 
-  --help             this text; latchkey serve --help has the options of serve
-  --version`;
+  --help                   this text; that of serve: latchkey serve --help
+  --version                print the version`;
 
 const SERVE_HELP = `Usage: latchkey serve [options]
 
-  --host <address>             where to listen (HOST; default 127.0.0.1)
-  --port <number>              0 to 65535; 0 takes any free one (PORT; default 3000)
-  --data <folder>              for users and the secret; made if missing (default ./latchkey-data)
-  --users memory|file|<URL>    default file: <data>/users.jsonl; or postgres://... (npm install pg)
-  --lifetime <seconds>         of a token, 1 to 1000000000 (default 3000)
-  --min-password-length <n>    in characters, 1 to 256 (default 8)
-  --scrypt-cost <log2 N>       1 to 20; each step doubles time and memory (default 17)
-  --throttle on|off            whether wrong passwords and signups have to wait (default on)
-  --trust-proxy <n>            proxies in front that add to X-Forwarded-For, 0 to 100 (default 0)
-  --max-connections <n>        at once, 1 to 1000000 (default 1000000)
-  --tls-cert <file>            serve HTTPS with this certificate, in PEM; read again at SIGHUP
-  --tls-key <file>             its private key, in PEM
-  --log none|json              what happens, a line each on stderr (default none)
-  --env-file <file>            read environment variables from a file
+  --host <address>           where to listen (HOST; default 127.0.0.1)
+  --port <number>            0 to 65535, 0 for any free one (PORT; default 3000)
+  --data <folder>            of users and secret (default ./latchkey-data)
+  --users file|memory|<URL>  in --data, or postgres://... (default file)
+  --lifetime <seconds>       of a token, 1 to 1000000000 (default 3000)
+  --min-password-length <n>  in characters, 1 to 256 (default 8)
+  --scrypt-cost <log2 N>     1 to 20, each doubles time and memory (default 17)
+  --throttle on|off          whether guesses and signups must wait (default on)
+  --trust-proxy <n>          proxies in front, 0 to 100 (default 0)
+  --max-connections <n>      at once, 1 to 1000000 (default 1000000)
+  --tls-cert <file>          serve HTTPS with this certificate, in PEM
+  --tls-key <file>           its private key, in PEM; SIGHUP reads both again
+  --log none|json            what happens, a line each on stderr (default none)
+  --env-file <file>          read environment variables from a file
 
-The secret is LATCHKEY_SECRET, or <data>/secret, which is made on the first start.`;
+The secret is LATCHKEY_SECRET, or in the file secret in --data, which is made
+on the first start. Of several, one a line, the first signs and all verify.`;
 
 const SERVE_FLAGS = {
   'host': { type: 'string' },
@@ -69,13 +71,15 @@ const SERVE_FLAGS = {
   'log': { type: 'string', default: 'none' },
 } as const satisfies ParseArgsConfig['options'];
 
+const INSPECT = { allowPositionals: true, options: { 'secret-file': { type: 'string' } } } as const;
+
 async function main([command, ...args]: string[]): Promise<void> {
   const isHelp = [command, ...args].some((arg) => arg === '--help' || arg === '-h') || command === 'help';
   if (isHelp) console.log(command === 'serve' ? SERVE_HELP : HELP);
   else if (command === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
   else if (command === 'serve') await serve(readArguments({ args, options: SERVE_FLAGS }).values);
   else if (command === 'secret') console.log(readArguments({ args }) && generateSecret());
-  else if (command === 'inspect') await inspect(readArguments({ args, allowPositionals: true }).positionals);
+  else if (command === 'inspect') await inspect(readArguments({ args, ...INSPECT }));
   else throw new UsageError('expected a command: serve, secret or inspect');
 }
 
@@ -99,7 +103,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const tls = await readTls(flags);
   if (logN < 17) note('warning', `--scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
-  const { secret, secretPlace } = await readSecret(join(flags.data, 'secret'), LATCHKEY_SECRET);
+  const { secret, secretPlace } = await readSecrets(join(flags.data, 'secret'), LATCHKEY_SECRET);
   const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'), note);
   try {
     const passwords = new PasswordHasher({ logN });
@@ -121,18 +125,13 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   }
 }
 
-/** @returns the secret, of at least 32 bytes of text, and how to call the place where it stands */
-async function readSecret(path: string, variable?: string): Promise<{ secret: string; secretPlace: string }> {
-  const kept = () => attempt(path, () => keptSecret(path), 'use another --data');
-  const { secret, isNew } = variable === undefined ? await kept() : { secret: variable, isNew: false };
-  const secretPlace = variable === undefined ? path : 'LATCHKEY_SECRET';
-  const check = () => {
-    // What other bytes are read as. Any number of secrets would be the same then.
-    if (secret.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
-    return new Jwt({ secret });
-  };
-  await attempt(secretPlace, check, 'put there what "latchkey secret" prints');
-  return { secret, secretPlace: isNew ? `${secretPlace} (made now, mode 0600)` : secretPlace };
+/** @returns the secrets, and how to call the place where they stand */
+async function readSecrets(path: string, variable?: string) {
+  const kept = () => attempt(path, () => keptSecrets(path), 'use another --data');
+  const { text, isNew } = variable === undefined ? await kept() : { text: variable, isNew: false };
+  const place = variable === undefined ? path : 'LATCHKEY_SECRET';
+  const secret = await attempt(place, () => secretsIn(text), 'put there what "latchkey secret" prints');
+  return { secret, secretPlace: isNew ? `${place} (made now, mode 0600)` : place };
 }
 
 /** @returns certificate and key, if they are asked for, once they are seen to fit */
@@ -180,16 +179,27 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
 async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
   // Without the name and the password.
   const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
-  const pool = await openPool(url, (error) => note('error', detailOf(error)));
+  const pool = openPool(url, (error) => note('error', detailOf(error)));
   const users = new PostgresUserStore(pool);
   const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
   await attempt(`users ${usersPlace}`, createTable, 'mend that, or use another --users');
   return { users, usersPlace, close: () => pool.end() };
 }
 
-async function inspect([token, ...others]: string[]): Promise<void> {
+async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Promise<void> {
+  const [token, ...others] = positionals;
   if (token === undefined || others.length > 0) throw new UsageError('inspect expected one token');
-  console.log(await attempt('no token', () => tellOf(token), 'pass a whole token alone'));
+  const told = await attempt('no token', () => tellOf(token), 'pass a whole token alone');
+  const path = values['secret-file'];
+  if (path === undefined) return console.log(`${told}\nThe signature was not checked: anybody may have written this.`);
+  const read = async () => secretsIn(await readFile(path, 'utf8'));
+  const secrets = await attempt('--secret-file', read, 'name a file with what "latchkey secret" printed');
+  const refusal = refusalOf(token, secrets);
+  const isColored = process.stdout.isTTY && process.stdout.hasColors() && !process.env['NO_COLOR'];
+  const paint = (color: 'green' | 'red', text: string) => (isColored ? styleText(color, text) : text);
+  const no = refusal && paint('red', `It does not verify now: ${refusal.message} (${refusal.code})`);
+  console.log(`${told}\n${no ?? paint('green', 'It verifies now.')}`);
+  if (no !== undefined) process.exitCode = 1;
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */

@@ -7,8 +7,9 @@ export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } f
 export type { GuardedRequest, Middleware } from './auth/middleware.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
 export type { LimitOptions } from './auth/throttle.ts';
-export { decodeUnverified, generateSecret, Jwt } from './crypto/jwt.ts';
-export type { JwtOptions, RegisteredClaims, Secret, SignOptions } from './crypto/jwt.ts';
+export type { RegisteredClaims } from './crypto/claims.ts';
+export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
+export { generateSecret, type Secret } from './crypto/secret.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 export { Reply } from './http/json.ts';
 export { HttpRequest } from './http/request.ts';

@@ -1,5 +1,6 @@
 /** What a token says, for a person who looks into it. */
-import { decodeUnverified } from './crypto/jwt.ts';
+import { decodeUnverified, Jwt } from './crypto/jwt.ts';
+import { AuthError } from './errors.ts';
 
 /** @returns header, claims and times, on several lines. @throws AuthError as decodeUnverified */
 export function tellOf(token: string): string {
@@ -11,6 +12,17 @@ export function tellOf(token: string): string {
     const isTime = ['exp', 'iat', 'nbf'].includes(name) && typeof value === 'number' && Math.abs(value) <= 8.64e12;
     return isTime ? [`${name} is ${new Date(value * 1000).toISOString()}`] : [];
   });
-  const warning = 'The signature was not checked: anybody may have written this.';
-  return [`header ${show(header)}`, `claims ${show(claims)}`, ...times, warning].join('\n');
+  return [`header ${show(header)}`, `claims ${show(claims)}`, ...times].join('\n');
+}
+
+/** @returns why `latchkey serve` with these secrets would refuse the token now, or undefined if it would take it */
+export function refusalOf(token: string, secrets: readonly string[]): AuthError | undefined {
+  const jwt = new Jwt({ secret: secrets });
+  try {
+    jwt.verify(token);
+    return undefined;
+  } catch (error) {
+    if (error instanceof AuthError) return error;
+    throw error;
+  }
 }

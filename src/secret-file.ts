@@ -1,14 +1,27 @@
-/** The secret that the command makes on its first start, and keeps in a file. */
+/** The secrets of the command, and the file in which it keeps the one that it makes on its first start. */
 import { randomUUID } from 'node:crypto';
 import { chmod, link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { generateSecret } from './crypto/jwt.ts';
+import { generateSecret, keysOf } from './crypto/secret.ts';
 import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 
-/** @returns the secret in a file, and whether it was made now, because there was no such file */
-export async function keptSecret(path: string): Promise<{ readonly secret: string; readonly isNew: boolean }> {
+/**
+ * @param text one secret a line: the first is to sign, all are to verify, so that one can take the place of another
+ * @throws TypeError or RangeError for what is no secret, as Jwt
+ */
+export function secretsIn(text: string): readonly string[] {
+  // What other bytes are read as. Any number of secrets would be the same then.
+  if (text.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
+  const secrets = text.replace(/\r?\n$/, '').split(/\r?\n/);
+  // All of it as well, because a key file has several lines.
+  keysOf([text, ...secrets]);
+  return secrets;
+}
+
+/** @returns the text of a file of secrets, and whether it was made now, because there was no such file */
+export async function keptSecrets(path: string): Promise<{ readonly text: string; readonly isNew: boolean }> {
   const isNew = await makeSecret(path);
-  return { secret: (await readFile(path, 'utf8')).replace(/\r?\n$/, ''), isNew };
+  return { text: await readFile(path, 'utf8'), isNew };
 }
 
 /**

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import crypto, { webcrypto } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { inspect } from 'node:util';
-import { AuthError } from '../src/crypto/jwt.ts';
+import { AuthError } from '../src/errors.ts';
 import { SECRET } from './support.ts';
 
 /** When most tests happen. */

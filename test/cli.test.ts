@@ -13,9 +13,11 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeUnverified, Jwt } from '../src/crypto/jwt.ts';
 import { JsonFileUserStore } from '../src/index.ts';
-import { assertRefused, emptyFolder, ROOT, run, serve, signalGroup, start } from './command.ts';
+import { assertRefused, commandIn, emptyFolder, ROOT, run, serve, signalGroup, start } from './command.ts';
 import { SECRET, send } from './support.ts';
 
+/** What takes the place of {@link SECRET}. */
+const OTHER_SECRET = 'another secret for tests, 32 bytes';
 const JOE = { username: 'joe', password: 'password' };
 const ANN = { username: 'ann', password: 'password' };
 /** Nobody has this address (RFC 5737): to listen there fails, once everything before that was accepted. */
@@ -295,7 +297,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     }
   });
 
-  it('--version is that of the package, and the help names every flag on 24 lines of 100 columns', async () => {
+  it('--version is that of the package, and the help names every flag on 24 lines of 80 columns', async () => {
     const source = await readFile(join(ROOT, 'src/cli.ts'), 'utf8');
     const flags = [...source.matchAll(/^ {2}'?([\w-]+)'?: \{ type: 'string'/gm)].map(([, name]) => `--${name}`);
     assert.ok(flags.includes('--env-file') && flags.includes('--port'), 'the flags are found in the source');
@@ -305,7 +307,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     for (const { code, stdout, stderr } of [version, main, ofServe]) {
       assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
       const lines = stdout.trimEnd().split('\n');
-      assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 100), stdout);
+      assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 80), stdout);
     }
     for (const word of ['serve', 'secret', 'inspect', '--help', '--version']) assert.ok(main.stdout.includes(word));
     for (const word of [...flags, 'HOST', 'PORT', 'LATCHKEY_SECRET']) assert.ok(ofServe.stdout.includes(word), word);
@@ -356,5 +358,60 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     const ended = await run('inspect no.token');
     assertRefused(ended, 1, []);
     assert.doesNotMatch(ended.stderr, /no\.token/);
+  });
+
+  it('inspect says whether a token verifies now by the secrets in a file, and ends with 1 if not', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), `${OTHER_SECRET}\n${SECRET}\n`);
+    const signed = (options: object) => new Jwt({ secret: SECRET, ...options }).sign({ identity: 'joe' });
+    const now = Date.now() / 1000;
+    const FORGED = 'Signature verification failed';
+    const VERDICTS: readonly [token: string, code: number, verdict: string][] = [
+      [signed({}), 0, 'It verifies now.'],
+      [signed({ secret: OTHER_SECRET }), 0, 'It verifies now.'],
+      [signed({ now: () => now - 311 }), 1, 'It does not verify now: Signature has expired (ERR_JWT_EXPIRED)'],
+      [signed({ secret: `${SECRET}!` }), 1, `It does not verify now: ${FORGED} (ERR_JWT_SIGNATURE)`],
+    ];
+    for (const [token, code, verdict] of VERDICTS) {
+      const ended = await run(`inspect ${token} --secret-file secrets`, { cwd });
+      assert.deepEqual([ended.code, ended.stdout.split('\n').at(-2), ended.stderr], [code, verdict, '']);
+    }
+    const [[token] = assert.fail()] = VERDICTS;
+    assertRefused(await run(`inspect ${token} --secret-file none`, { cwd }), 1, [/--secret-file.*none/]);
+    await writeFile(join(cwd, 'secrets'), `${SECRET}\nshort\n`);
+    assertRefused(await run(`inspect ${token} --secret-file secrets`, { cwd }), 1, [/--secret-file.*32 bytes, got 5/]);
+  });
+
+  it('a terminal gets the verdict in colour, unless NO_COLOR is set', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), SECRET);
+    const words = [...commandIn(ROOT), 'inspect', new Jwt({ secret: SECRET }).sign({}), '--secret-file', 'secrets'];
+    const clean = ['env', '-u', 'CI', '-u', 'FORCE_COLOR', '-u', 'NO_COLOR', 'TERM=xterm'];
+    // What makes a terminal.
+    const script = ['script', '-qec', words.join(' '), '/dev/null'];
+    const shown = async (...command: string[]) => (await run('', { command, cwd })).stdout;
+    assert.match(await shown(...clean, ...script), /\n\x1b\[32mIt verifies now\.\x1b\[39m\r\n$/);
+    const PLAIN = [['NO_COLOR=1', ...script], ['FORCE_COLOR=1', 'NO_COLOR=1', ...script], words];
+    for (const command of PLAIN) {
+      assert.match(await shown(...clean, ...command), /^[^\x1b]*\nIt verifies now\.[^\x1b]*$/);
+    }
+  });
+
+  it('of several secrets the first signs and all verify, in the file and in the variable', async () => {
+    const cwd = await emptyFolder();
+    const [before, after] = [SECRET, OTHER_SECRET].map((secret) => new Jwt({ secret }));
+    const data = join(cwd, 'latchkey-data');
+    await mkdir(data);
+    await writeFile(join(data, 'secret'), `${OTHER_SECRET}\r\n${SECRET}\r\n`);
+    for (const env of [{}, { LATCHKEY_SECRET: `${OTHER_SECRET}\n${SECRET}` }]) {
+      const server = await serve('serve --port 0 --scrypt-cost 1 --throttle off', { cwd, env });
+      await signup(server.url, JOE);
+      after?.verify(await login(server.url, JOE));
+      const token = before?.sign({ identity: 'joe' });
+      const { status } = await send(`${server.url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      assert.equal(status, 200);
+      server.child.kill('SIGTERM');
+      await server.ended;
+    }
   });
 });

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { writeHeapSnapshot } from 'node:v8';
-import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/crypto/jwt.ts';
+import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/jwt.ts';
 import { allSaid, assertRefusedOption, assertVerdict, base64url, callsOf, CLAIMS, claimsJson } from './by-hand.ts';
 import { MARKER, NOT_OPTIONS, NOW, OWN_HEADER, tokenOf, verdictOf, webCryptoMac } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'node:test';
-import { AuthError, decodeUnverified, Jwt, type JwtOptions } from '../src/crypto/jwt.ts';
+import { AuthError, decodeUnverified, Jwt, type JwtOptions } from '../src/jwt.ts';
 import { assertVerdict, base64url, callsOf, CLAIMS, claimsJson, FORGER, NOW } from './by-hand.ts';
 import { OWN_HEADER, seal, tokenOf, verdictOf, type Verifier } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_STRINGS } from './hostile.ts';

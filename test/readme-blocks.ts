@@ -42,11 +42,17 @@ export async function makeUserFolder(isWanted: (code: string) => boolean): Promi
     cpSync(join(root, name), join(clone, name), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
-  await run('npm', ['pack'], { cwd: clone });
+  await pack(clone);
   writeFileSync(join(folder, 'package.json'), '{}');
   await run('npm', ['install', '--offline', './clone/latchkey-0.1.0.tgz'], { cwd: folder });
   for (const [name, code] of programs) if (isWanted(code)) writeFileSync(join(folder, name), code);
   return folder;
+}
+
+/** @returns the package that npm makes of a clone, which lies there afterwards */
+export async function pack(clone: string): Promise<Buffer> {
+  await run('npm', ['pack'], { cwd: clone });
+  return readFileSync(join(clone, 'latchkey-0.1.0.tgz'));
 }
 
 /** Compiles programs of a folder as a user with strict settings does. */

@@ -13,6 +13,7 @@ import { canonicalUsername } from './username.ts';
 
 /** What accounts are made of, and which passwords they may have. */
 export interface AccountsOptions {
+  /** Where the users are kept. */
   readonly users: UserStore;
   /** Default a `PasswordHasher` with its own defaults. */
   readonly passwords?: Pick<PasswordHasher, 'hash' | 'verify' | 'needsRehash'>;

@@ -3,7 +3,8 @@
  * Promise: a hook can shape an answer, but none turns a refusal into a success by returning normally. Knows no sockets:
  * a request is something with headers and a body.
  */
-import { Jwt, JWT_OPTION_CHECKS, type JwtOptions, type RegisteredClaims } from '../crypto/jwt.ts';
+import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
+import type { RegisteredClaims } from '../crypto/claims.ts';
 import { AuthError, callable, describe, expecting, pickOptions, readOptions, text, type Checks } from '../errors.ts';
 import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
 import { ignoreImpossible, ownMember, type Client } from './accounts.ts';

@@ -5,8 +5,11 @@ import { bringInside, runAs, type Emitter } from './current-identity.ts';
 
 /** A request as it is handed on, once it has passed the guard with its `identity`. */
 export interface GuardedRequest<Identity> extends Emitter {
+  /** By their names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Where there are any: each of those that came twice, too. */
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
+  /** What `identity` of the JwtAuth answered. */
   identity?: Identity;
 }
 

@@ -7,14 +7,13 @@ import { AuthError } from '../errors.ts';
 
 /** The claims that RFC 7519 §4.1 gives a meaning. Which of them a token must have, `requiredClaims` decides. */
 export interface RegisteredClaims {
-  readonly iss?: string;
-  readonly sub?: string;
-  readonly aud?: string | readonly string[];
-  /** Seconds since 1970, as are nbf and iat. */
-  readonly exp?: number;
-  readonly nbf?: number;
-  readonly iat?: number;
-  readonly jti?: string;
+  /** Issuer (§4.1.1). */ readonly iss?: string;
+  /** Subject (§4.1.2). */ readonly sub?: string;
+  /** Audience (§4.1.3). */ readonly aud?: string | readonly string[];
+  /** Expiration time (§4.1.4), in seconds since 1970. */ readonly exp?: number;
+  /** Not before (§4.1.5), in seconds since 1970. */ readonly nbf?: number;
+  /** Issued at (§4.1.6), in seconds since 1970. */ readonly iat?: number;
+  /** JWT ID (§4.1.7). */ readonly jti?: string;
 }
 
 /** Claims as JSON.parse returns them: an object with any members. */

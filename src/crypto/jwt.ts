@@ -10,10 +10,6 @@ import { checkContent, checkTimes, type ClaimRules, type RawClaims, type Registe
 import { keysOf, type Secret } from './secret.ts';
 import { TokenCache } from './token-cache.ts';
 
-export { AuthError, type AuthErrorCode, type AuthErrorOptions } from '../errors.ts';
-export type { RegisteredClaims } from './claims.ts';
-export { generateSecret, type Secret } from './secret.ts';
-
 /** How tokens are made and judged. Times are in seconds, finite and at least 0. */
 export interface JwtOptions {
   /** One secret, or a list for rotation: the first signs, every one verifies. `undefined` is always refused. */

@@ -10,8 +10,11 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf
 
 /** An answer that is more than a value with status 200. */
 export class Reply {
+  /** 200 to 599. */
   readonly status: number;
+  /** Any JSON value; undefined is sent as null. */
   readonly body: unknown;
+  /** Beside Content-Type, Content-Length, Cache-Control and X-Content-Type-Options, which they may replace. */
   readonly headers: Readonly<Record<string, string | string[]>>;
 
   /** @param status 200 to 599 @param body any JSON value @throws TypeError or RangeError if `status` is none */

@@ -1,6 +1,6 @@
 /** Method and path -> handler. The router is data: it finds a handler and sends what comes of it. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { emitWarning } from 'node:process';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, callable, describe, integer, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
@@ -52,11 +52,11 @@ export class Router {
     this.#options = { onError: warn, trustProxy: 0, ...readOptions(options, ROUTER_OPTION_CHECKS) };
   }
 
-  readonly get: AddRoute = (path, handler) => this.#add('GET', path, handler);
-  readonly post: AddRoute = (path, handler) => this.#add('POST', path, handler);
-  readonly put: AddRoute = (path, handler) => this.#add('PUT', path, handler);
-  readonly patch: AddRoute = (path, handler) => this.#add('PATCH', path, handler);
-  readonly delete: AddRoute = (path, handler) => this.#add('DELETE', path, handler);
+  /** Adds a handler for GET and HEAD. */ readonly get: AddRoute = (path, handler) => this.#add('GET', path, handler);
+  /** Adds a handler for POST. */ readonly post: AddRoute = (path, handler) => this.#add('POST', path, handler);
+  /** Adds a handler for PUT. */ readonly put: AddRoute = (path, handler) => this.#add('PUT', path, handler);
+  /** Adds a handler for PATCH. */ readonly patch: AddRoute = (path, handler) => this.#add('PATCH', path, handler);
+  /** Adds a handler for DELETE. */ readonly delete: AddRoute = (path, handler) => this.#add('DELETE', path, handler);
 
   /** Answers one request. It never throws, and what goes wrong inside is answered with a 500. */
   readonly handle = (message: IncomingMessage, response: ServerResponse): void => {

@@ -24,7 +24,9 @@ export interface ListenOptions {
 
 /** A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468). */
 export interface TlsOptions {
+  /** The certificate first. */
   readonly cert: string | Buffer;
+  /** Not encrypted. */
   readonly key: string | Buffer;
 }
 
@@ -32,6 +34,7 @@ export interface TlsOptions {
 export interface Server {
   /** `http://` or `https://` with the address and the port that it really has. */
   readonly url: string;
+  /** The port that it really has. */
   readonly port: number;
   /** Takes another certificate for connections to come. @throws as listen, and the old one stays */
   renewTls(tls: TlsOptions): void;

@@ -1,5 +1,8 @@
 /** A pool of connections to PostgreSQL by the package pg, which is no dependency. */
+import { createRequire } from 'node:module';
 import type { PgClient } from './postgres.ts';
+
+const require = createRequire(import.meta.url);
 
 /** A database that does not answer keeps nobody waiting, nor does a statement go on that nobody waits for any more. */
 const LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 3_000, statement_timeout: 3_000 };
@@ -10,21 +13,22 @@ export interface PgPool extends PgClient {
   end(): Promise<void>;
 }
 
-interface PgPackage {
-  readonly default: { readonly Pool: new (options: object) => PgPool };
-}
-
 /**
  * Loads pg from beside this package, and nothing of it unless it is asked for.
  * @param onError told of a connection that broke while nobody used it; the next query gets another one
  */
-export async function openPool(url: URL, onError: (error: unknown) => void): Promise<PgPool> {
-  const load: Promise<PgPackage> = import('pg' as string);
-  const { default: pg } = await load.catch(() => {
-    throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
-  });
+export function openPool(url: URL, onError: (error: unknown) => void): PgPool {
+  const { Pool } = load();
   // Idle connections do not keep the process alive.
-  const pool = new pg.Pool({ allowExitOnIdle: true, ...LIMITS, connectionString: url.href });
+  const pool = new Pool({ allowExitOnIdle: true, ...LIMITS, connectionString: url.href });
   pool.on('error', onError);
   return pool;
+}
+
+function load(): { readonly Pool: new (options: object) => PgPool } {
+  try {
+    return require('pg');
+  } catch {
+    throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
+  }
 }

@@ -9,6 +9,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** As much of a client as is used: a `Pool` of the package pg has it, and so has whatever is shaped like one. */
 export interface PgClient {
+  /** Runs one statement; `values` are its parameters $1, $2 and so on. */
   query(text: string, values: string[]): Promise<{ readonly rows: readonly Row[] }>;
 }
 
