@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { usualConcurrency } from '../src/auth/limits.ts';
+import { usualConcurrency } from '../src/auth/work-queue.ts';
 import { generateSecret } from '../src/jwt.ts';
 import { messageOf } from './child.ts';
 import type { Flood } from './flood-load.ts';

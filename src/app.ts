@@ -7,7 +7,7 @@ import type { User } from './users/store.ts';
 
 type Hooks = Omit<JwtAuthOptions<User>, 'authenticate' | 'identity'>;
 
-/** Everything that accounts, the guard and the router take, and the path of the login. */
+/** All that accounts, the router and the guard take but its two functions, and the path of the login. */
 export interface AppOptions extends AccountsOptions, Hooks, RouterOptions {
   /** Default `/auth`. */
   readonly authPath?: string;
@@ -17,7 +17,10 @@ const { authenticate, identity, ...HOOK_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
 const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER_OPTION_CHECKS, authPath: pathCheck };
 
-/** Puts the three routes together. @throws TypeError or RangeError for an option that is unknown or out of bounds */
+/**
+ * Makes the tutorial application, to which routes may be added.
+ * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+ */
 export function createApp(options: AppOptions): Router {
   const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users']);
   const accounts = new Accounts(pickOptions(own, ACCOUNTS_OPTION_CHECKS));

@@ -1,7 +1,7 @@
 /** The words of a command line, read strictly. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
-/** It was not asked for rightly. */
+/** The command was not understood. */
 export class UsageError extends Error {}
 
 /** What {@link readArguments} answers. */

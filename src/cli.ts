@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --
 /**
  * The command. The only file that touches the process: its arguments, its environment, its console and its signals.
- * Exit codes: 0 done, 1 it could not be done, 2 it was not asked for rightly.
+ * Exit codes: 0 done, 1 it could not be done, 2 the command was not understood.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
 import { checkedTls, listen, type Server, type TlsOptions } from './http/server.ts';
-import { refusalOf, tellOf } from './inspect.ts';
+import { refusalOf, describeToken } from './inspect.ts';
 import { keptSecrets, secretsIn } from './secret-file.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
@@ -32,7 +32,7 @@ const HELP = `Usage: latchkey <command>
     --secret-file <file>   verify it too, by the secrets in a file
 
   --help                   this text; that of serve: latchkey serve --help
-  --version                print the version`;
+  --version                that of the package`;
 
 const SERVE_HELP = `Usage: latchkey serve [options]
 
@@ -78,7 +78,7 @@ async function main([command, ...args]: string[]): Promise<void> {
   if (isHelp) console.log(command === 'serve' ? SERVE_HELP : HELP);
   else if (command === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
   else if (command === 'serve') await serve(readArguments({ args, options: SERVE_FLAGS }).values);
-  else if (command === 'secret') console.log(readArguments({ args }) && generateSecret());
+  else if (command === 'secret' && readArguments({ args })) console.log(generateSecret());
   else if (command === 'inspect') await inspect(readArguments({ args, ...INSPECT }));
   else throw new UsageError('expected a command: serve, secret or inspect');
 }
@@ -145,12 +145,12 @@ async function readTls(flags: { 'tls-cert'?: string; 'tls-key'?: string }): Prom
 
 type WhereUsersAre = 'memory' | 'file' | URL;
 
-/** @returns where --users says that they are: in memory, in a file or in a PostgreSQL */
+/** @returns where --users says that they are: in memory, in a file or in a database of PostgreSQL */
 function whereUsersAre(users: string): WhereUsersAre {
   if (users === 'memory' || users === 'file') return users;
   if (/^postgres(?:ql)?:\/\//.test(users) && URL.canParse(users)) {
     const url = new URL(users);
-    // Behind these a part of the password would be told as the place of the users.
+    // Behind an unescaped / ? or # a part of the password would be printed as the place of the users.
     if (!`${url.pathname}${url.search}${url.hash}`.includes('@')) return url;
   }
   const expected = 'postgres://user@host/database, with / ? # @ in a password written as %2F %3F %23 %40';
@@ -159,7 +159,7 @@ function whereUsersAre(users: string): WhereUsersAre {
 
 interface OpenUsers {
   readonly users: UserStore;
-  /** How to call the place where they are. */
+  /** What the place is called in messages. */
   readonly usersPlace: string;
   readonly close: () => Promise<void>;
 }
@@ -189,7 +189,7 @@ async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
 async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Promise<void> {
   const [token, ...others] = positionals;
   if (token === undefined || others.length > 0) throw new UsageError('inspect expected one token');
-  const told = await attempt('no token', () => tellOf(token), 'pass a whole token alone');
+  const told = await attempt('no token', () => describeToken(token), 'pass a whole token alone');
   const path = values['secret-file'];
   if (path === undefined) return console.log(`${told}\nThe signature was not checked: anybody may have written this.`);
   const read = async () => secretsIn(await readFile(path, 'utf8'));

@@ -2,7 +2,7 @@
  * Errors come in two families. What the outside world did wrong is an AuthError with a stable code. What the calling
  * program did wrong is a TypeError (wrong kind of value) or a RangeError (right kind, out of bounds), in one grammar:
  * `"leewaySeconds" expected a finite number of at least 0, got NaN`.
- * But for names of options and claims, no message repeats a string: it could be a token, a password or a key.
+ * Apart from names of options and claims, no message repeats a string: it could be a token, a password or a key.
  */
 
 /** Every code, with the HTTP status, the title and the description that go over the wire. This list is closed. */
@@ -90,7 +90,10 @@ export class AuthError extends Error {
     this.prototype.name = 'AuthError';
   }
 
-  /** @throws RangeError if `status` is no status of an error: a refusal cannot be made to look like a success */
+  /**
+   * @param options what differs from the row of the code in the table above
+   * @throws TypeError or RangeError if `status` is not 400 to 599: a refusal cannot be made to look like a success
+   */
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
     const [status, error, description] = ERRORS[code];
     if (options.status !== undefined) integer(400, 599)('status', options.status);
@@ -125,7 +128,7 @@ function limitStackTraces(limit: number): void {
   try {
     Error.stackTraceLimit = limit;
   } catch {
-    // Where Error is frozen there are traces. Reflect.set would not throw, and take longer than all the rest.
+    // Where Error is frozen, refusals have traces. Reflect.set would not throw, but takes longer than all the rest.
   }
 }
 
@@ -141,7 +144,7 @@ export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
  * @throws TypeError if it is no object, has a member that `checks` does not name, lacks a required one or fails a check
  */
 export function readOptions<T extends object>(options: T, checks: Checks<T>, required: (keyof T & string)[] = []): T {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (!isObject(options)) {
     throw new TypeError(`"options" expected an object, got ${describe(options)}`);
   }
   const own: T = Object.assign(Object.create(null), options);
@@ -156,12 +159,12 @@ export function readOptions<T extends object>(options: T, checks: Checks<T>, req
   return own;
 }
 
-/** @returns the members of some options that belong to narrower ones, for who passes those on */
+/** @returns those of `options` that `checks` names, to be passed on to what takes only these */
 export function pickOptions<T extends object>(options: T, checks: Checks<T>): T {
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(checks, name))) as T;
 }
 
-/** A check in the one grammar. A value of type `type` that fails is out of bounds; any other is of the wrong kind. */
+/** A check in the one grammar: RangeError for a value of type `type` that fails, TypeError for any other. */
 export function expecting(expected: string, isExpected: (value: unknown) => boolean, type?: 'number'): Check {
   return (name, value) => {
     if (isExpected(value)) return;
@@ -192,8 +195,12 @@ export function texts(min: number): Check {
 
 export function having(...methods: readonly string[]): Check {
   const hasAll = (value: object) => methods.every((method) => typeof Reflect.get(value, method) === 'function');
-  const isIt = (value: unknown) => typeof value === 'object' && value !== null && hasAll(value);
-  return expecting(`an object with the methods ${methods.join(', ')}`, isIt);
+  return expecting(`an object with the methods ${methods.join(', ')}`, (value) => isObject(value) && hasAll(value));
+}
+
+/** @returns whether a value is an object and no array, as JSON has it */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Names the kind of a value, and the value itself only where it cannot be a secret. */

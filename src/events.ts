@@ -12,7 +12,7 @@ export const EVENTS: Readonly<Record<'signup' | 'login' | 'refusal' | 'throttle'
   signup: channel('latchkey:signup'),
   /** `{ id, address }`: a username and its password were right. */
   login: channel('latchkey:login'),
-  /** `{ code, status, address }`: a request was refused. */
+  /** `{ code, status, address }`: a `Router`, or the server before it, refused a request. */
   refusal: channel('latchkey:refusal'),
   /** `{ kind: 'login' | 'signup', retryAfterSeconds, address }`: it came too soon after others. */
   throttle: channel('latchkey:throttle'),

@@ -4,7 +4,7 @@ export { Accounts, type AccountsOptions, type Client } from './auth/accounts.ts'
 export type { HeaderSource } from './auth/authorization.ts';
 export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } from './auth/jwt-auth.ts';
-export type { GuardedRequest, Middleware } from './auth/middleware.ts';
+export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
 export type { LimitOptions } from './auth/throttle.ts';
 export type { RegisteredClaims } from './crypto/claims.ts';

@@ -3,7 +3,7 @@ import { decodeUnverified, Jwt } from './crypto/jwt.ts';
 import { AuthError } from './errors.ts';
 
 /** @returns header, claims and times, on several lines. @throws AuthError as decodeUnverified */
-export function tellOf(token: string): string {
+export function describeToken(token: string): string {
   const { header, claims } = decodeUnverified(token);
   // A token can say anything, to a terminal too: what is invisible is written as an escape.
   const escape = (hidden: string) => `\\u{${hidden.codePointAt(0)?.toString(16)}}`;

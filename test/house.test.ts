@@ -132,8 +132,8 @@ test('the house stays within its budgets of lines', () => {
   // 2,500 until hashes of Werkzeug were to verify as well, 2,600 until users could be in PostgreSQL and survive a power
   // cut of which a test can choose the moment; 2,850 until it was to hold under attack: a throttle, TLS, a log; 3,450
   // until nothing was to be awaited that is there already; 3,510 until the guard was to stand in every framework, and
-  // users were to be brought over.
-  assert.ok(all <= 3700, `src has ${all} lines, and may have 3650`);
+  // users were to be brought over; 3,650 until editors were to show what every member is for.
+  assert.ok(all <= 3720, `src has ${all} lines, and may have 3720`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);

@@ -133,7 +133,8 @@ test('required, optional, authorize and middleware judge an Authorization header
         const next = (...given: unknown[]) => resolve(void done.push(...given, currentIdentity()));
         auth.middleware()(req, { writeHead, end }, next);
       });
-      const types = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+      const own = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
+      const types = { 'Content-Type': 'application/json', ...own };
       assert.deepEqual(done, refused ? [401, { ...headers, ...types }, body] : [JOE], what);
       assert.equal(req.identity, refused ? undefined : JOE, what);
     }

@@ -4,7 +4,7 @@
  * is the canonical username.
  */
 import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
-import { AuthError, callable, expecting, having, integer, readOptions, type Checks } from '../errors.ts';
+import { AuthError, callable, expecting, having, integer, isObject, readOptions, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 import type { User, UserStore } from '../users/store.ts';
 import { PasswordHasher } from './password-hasher.ts';
@@ -37,10 +37,7 @@ export interface Client {
   readonly signal?: AbortSignal | undefined;
 }
 
-const limitsCheck = expecting(
-  'false or an object of limits',
-  (value) => value === false || (typeof value === 'object' && value !== null),
-);
+const limitsCheck = expecting('false or an object of limits', (value) => value === false || isObject(value));
 
 /** The checks of {@link AccountsOptions}, for who takes these options and passes them on. */
 export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
@@ -50,15 +47,10 @@ export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   limits: limitsCheck, now: callable,
 };
 
-const UNLIMITED: Pick<Throttle, 'login' | 'signup'> = {
-  login: (_id, _address, check) => check(),
-  signup: (_address, make) => make(),
-};
-
 /** The accounts of a service. */
 export class Accounts {
   readonly #options: Required<Omit<AccountsOptions, 'limits' | 'now'>>;
-  readonly #throttle: Pick<Throttle, 'login' | 'signup'>;
+  readonly #throttle: Throttle | undefined;
 
   /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
   readonly handlers: Pick<Accounts, 'authenticate' | 'identity'> = {
@@ -72,7 +64,7 @@ export class Accounts {
     const passwords = own.passwords ?? new PasswordHasher();
     const defaults = { minPasswordLength: 8, maxPasswordLength: 256, isForbidden: () => false };
     this.#options = { ...defaults, ...own, passwords };
-    this.#throttle = limits === false ? UNLIMITED : new Throttle(limits, now ?? (() => Date.now() / 1000));
+    this.#throttle = limits === false ? undefined : new Throttle(limits, now ?? (() => Date.now() / 1000));
     // No password could be both long and short enough.
     integer(this.#options.minPasswordLength, 1024)('maxPasswordLength', this.#options.maxPasswordLength);
   }
@@ -93,17 +85,19 @@ export class Accounts {
     const id = canonicalUsername(username);
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     await this.#checkNewPassword(password, username, id);
-    const user = await this.#throttle.signup(address, async () => {
+    const make = async () => {
       // Saves the work of hashing. Whether the name is free, insert decides.
       if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
       return this.#insert(id, username, await passwords.hash(password, signal));
-    });
+    };
+    const user = await (this.#throttle?.signup(address, make) ?? make());
     if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address });
     return user;
   }
 
   /**
    * Takes over an account from elsewhere, such as a Flask application, with the hash that it has there.
+   * @param username becomes the id in its canonical form
    * @param passwordHash a PHC scrypt string, or one of Werkzeug, which the first login replaces
    * @returns the new user, once the store has it
    * @throws AuthError ERR_USERNAME, ERR_PASSWORD_HASH if the hash is malformed or costs too much, ERR_USER_EXISTS,
@@ -112,6 +106,7 @@ export class Accounts {
   async importUser(username: string, passwordHash: string): Promise<User> {
     const id = typeof username === 'string' ? canonicalUsername(username) : undefined;
     if (id === undefined) throw new AuthError('ERR_USERNAME');
+    // It reads the hash, and so refuses a bad one now and not at the first login.
     this.#options.passwords.needsRehash(passwordHash);
     return this.#insert(id, username, passwordHash);
   }
@@ -132,7 +127,7 @@ export class Accounts {
       const found = await this.#options.users.find(id);
       return (await this.#isPassword(password, found?.passwordHash, signal)) ? found : undefined;
     };
-    const user = await this.#throttle.login(id, address, check).catch(ignoreImpossible);
+    const user = await (this.#throttle?.login(id, address, check) ?? check()).catch(ignoreImpossible);
     if (user === undefined) return undefined;
     if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address });
     await this.#renewHash(user, password);

@@ -36,7 +36,7 @@ export function challenges(schemes: readonly string[], realm: string, error: Aut
   return schemes.map((scheme) => {
     const challenge = `${scheme} realm="${quotedRealm}"`;
     if (scheme.toLowerCase() !== 'bearer' || !isTokenAtFault) return challenge;
-    // RFC 6750 §3 leaves out the double quote and the backslash, and all that is not ASCII.
+    // RFC 6750 §3 allows neither the double quote nor the backslash, nor anything beyond ASCII.
     const description = error.description.replaceAll('"', "'").replace(/[^ !#-[\]-~]/g, '?');
     return `${challenge}, error="invalid_token", error_description="${description}"`;
   });

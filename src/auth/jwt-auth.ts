@@ -5,7 +5,8 @@
  */
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
-import { AuthError, callable, describe, expecting, pickOptions, readOptions, text, type Checks } from '../errors.ts';
+import { AuthError, callable, describe, expecting, isObject, pickOptions, readOptions, text } from '../errors.ts';
+import type { Checks } from '../errors.ts';
 import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
 import { ignoreImpossible, ownMember, type Client } from './accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
@@ -38,7 +39,7 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   readonly usernameField?: string;
   /** The member of a login's body with the password; default `password`. */
   readonly passwordField?: string;
-  /** The claim that names the user; default `identity`. */
+  /** The claim that names the user, none of exp, nbf, iat, iss, aud; default `identity`. `sub` must be a string. */
   readonly identityClaim?: string;
   /** The claims of a new token; default the identity's `id`, or itself if it is a string or a number. */
   readonly claims?: (identity: Identity) => Awaitable<object>;
@@ -49,7 +50,7 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   /** Verifies a token and answers its claims, or throws AuthError; default `Jwt.verify`. */
   readonly decode?: (token: string) => Awaitable<object>;
   /** Finds the token in a request; default the Authorization header. */
-  readonly tokenFrom?: (request: HeaderSource) => Awaitable<string | undefined>;
+  readonly tokenFrom?: (request: HeaderSource) => Awaitable<string | null | undefined>;
   /** The answer to a login; default `{ access_token }`. */
   readonly loginReply?: (token: string, identity: Identity) => unknown;
   /** The body of a refusal; its status and headers stay. Default `error.body`. */
@@ -181,8 +182,8 @@ export class JwtAuth<Identity> {
   #identify(request: HeaderSource): Ready<Identity | undefined> {
     const { tokenFrom, decode } = this.#options;
     return goOn(tokenFrom(request), (token) => {
-      const given = token ?? undefined;
-      return given === undefined ? undefined : goOn(decode(given), (claims) => this.#find(claims));
+      if (token === undefined || token === null) return undefined;
+      return goOn(decode(token), (claims) => this.#find(claims));
     });
   }
 
@@ -190,9 +191,9 @@ export class JwtAuth<Identity> {
     const { identityClaim, identity } = this.#options;
     // verify answers an object; a hook in its place may answer anything.
     if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
-    const claims = decoded as IdentityClaims;
     const isNamed = identityClaim === 'identity';
-    return goOn(identity(isNamed ? claims : { ...claims, identity: ownMember(claims, identityClaim) }), (found) => {
+    const claims = isNamed ? decoded : { ...decoded, identity: ownMember(decoded, identityClaim) };
+    return goOn(identity(claims as IdentityClaims), (found) => {
       if (isFound(found)) return found;
       throw new AuthError('ERR_IDENTITY_UNKNOWN');
     });
@@ -237,7 +238,7 @@ function sourceOf(authorization: string | HeaderSource | null | undefined): Head
 async function bodyOf(request: AuthRequest): Promise<object> {
   try {
     const body = await request.json();
-    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body;
+    if (isObject(body)) return body;
   } catch (error) {
     // Its message quotes the body.
     throw error instanceof SyntaxError ? new AuthError('ERR_BODY') : error;

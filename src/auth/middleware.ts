@@ -15,7 +15,9 @@ export interface GuardedRequest<Identity> extends Emitter {
 
 /** As much of a response as a refusal needs. */
 export interface RefusalResponse extends Emitter {
+  /** As that of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
+  /** As that of node:http. */
   end(body: string): unknown;
 }
 
@@ -47,7 +49,8 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
     if (!(error instanceof AuthError)) throw error;
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
-    res.writeHead(status, { ...headers, 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+    const own = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
+    res.writeHead(status, { ...headers, 'Content-Type': 'application/json', ...own });
     res.end(json);
   } catch (failure) {
     // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.

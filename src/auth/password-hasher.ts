@@ -1,7 +1,7 @@
 /** scrypt behind a queue: hashing that neither fills the memory nor starves the disk. */
 import { hashPassword, isAffordable, needsRehash, verifyPassword, type ScryptCost } from '../crypto/password.ts';
 import { integer, readOptions, type Checks } from '../errors.ts';
-import { usualConcurrency, WorkQueue } from './limits.ts';
+import { usualConcurrency, WorkQueue } from './work-queue.ts';
 
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from '../errors.ts';
 
@@ -43,19 +43,21 @@ export class PasswordHasher {
 
   /**
    * @param password of at most 1024 UTF-16 code units; taken in Unicode NFC, never trimmed
-   * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
    * @param signal gives up, as long as it waits for its turn
-   * @throws TypeError; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL), ERR_PASSWORD_TOO_LONG, ERR_BUSY,
-   *   ERR_ABORTED
+   * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
+   * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL),
+   *   ERR_PASSWORD_TOO_LONG, ERR_BUSY, ERR_ABORTED
    */
   hash(password: string, signal?: AbortSignal): Promise<string> {
     return this.#queue.run('hash', () => hashPassword(password, this.#cost), signal);
   }
 
   /**
+   * @param password as for hash; where `stored` is of Werkzeug it is taken as it comes
    * @param stored a PHC scrypt string, or one of Werkzeug (Flask); undefined, where there is no such user, takes the
    *   same work and answers false
    * @param signal as for hash
+   * @returns whether it is the password, compared in constant time
    * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {

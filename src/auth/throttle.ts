@@ -4,7 +4,7 @@
  * (NIST SP 800-63B-4 §3.2.2), and nobody elsewhere can keep its owner out of an address where a login succeeded.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
+import { amount, AuthError, integer, readOptions, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 
 /** How many tries are free. The next one waits 1 second, then 2, 4 and so on, up to 15 minutes. */
@@ -173,8 +173,8 @@ export class Throttle {
 
   #clock(): number {
     const now = this.#now();
-    if (Number.isFinite(now)) return now;
-    throw new TypeError('"now" expected to answer a finite number');
+    amount('now', now);
+    return now;
   }
 }
 

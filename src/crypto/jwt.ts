@@ -4,7 +4,8 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, AuthError, callable, describe, integer, readOptions, text, texts, type Checks } from '../errors.ts';
+import { amount, AuthError, callable, describe, integer, isObject, readOptions, text, texts } from '../errors.ts';
+import type { Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
 import { keysOf, type Secret } from './secret.ts';
@@ -40,7 +41,7 @@ export interface JwtOptions {
 
 /** What sign takes besides the claims. */
 export interface SignOptions {
-  /** `exp` of this token, in seconds from now. */
+  /** `exp` of this token, in seconds from now; default the `lifetimeSeconds` of the Jwt. */
   readonly lifetimeSeconds?: number;
   /** Further header parameters, such as a `kid` for other verifiers. Never `alg`, `crit` or `b64`. */
   readonly header?: Readonly<Record<string, unknown>> | undefined;
@@ -48,7 +49,7 @@ export interface SignOptions {
 
 /** The checks of {@link JwtOptions}, for who takes these options and passes them on. */
 export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
-  secret: () => undefined, // keysOf judges it, and is what reads it
+  secret: () => undefined, // keysOf judges it, also one that is absent
   lifetimeSeconds: amount, notBeforeSeconds: amount, leewaySeconds: amount, maxAgeSeconds: amount,
   issuer: text, type: text, requiredClaims: texts(0),
   audience: (name, value) => (Array.isArray(value) ? texts(1) : text)(name, value),
@@ -94,7 +95,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
    * configured; where `claims` has one of these, that one stays.
    * @returns a compact token (RFC 7515 §3.1), which verify accepts when its times allow
-   * @throws TypeError if `claims` or the header are what verify would refuse but for the time, which is then the cause;
+   * @throws TypeError if verify would refuse these claims or this header whatever the time (`cause` is its refusal);
    *   RangeError if the token would be longer than `maxTokenLength`; either for options and for what `now` returns
    */
   sign(claims: Claims, options?: SignOptions): string {
@@ -132,8 +133,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   }
 
   /**
-   * Verifies a token. The time it takes depends on the token's length, on whether it is remembered and on which secret
-   * fits, not on where a wrong signature differs from the right one.
+   * Verifies a compact token, without a scheme before it. The time it takes depends on the token's length, on whether
+   * it is remembered and on which secret fits, not on where a wrong signature differs from the right one.
    * @returns the claims, deeply frozen. That they are of type `Claims` is the word of whoever held the secret.
    * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for what `now` returns
    */
@@ -195,7 +196,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 }
 
 /**
- * Reads a token without asking who made it. For debugging; never for deciding.
+ * Reads a token of up to 1,048,576 characters without asking who made it. For debugging; never for deciding.
+ * @returns header and claims, of which nothing was checked
  * @throws AuthError ERR_JWT_MALFORMED if it has not three segments, ERR_JWT_TOO_LONG, ERR_JWT_HEADER, ERR_JWT_PAYLOAD
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
@@ -232,10 +234,6 @@ function parseObject(segment: string, code: 'ERR_JWT_HEADER' | 'ERR_JWT_PAYLOAD'
   }
   if (isObject(value)) return value;
   throw new AuthError(code);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What is remembered is handed out again, so nobody may change it. No recursion: JSON may nest deeply. */

@@ -1,7 +1,7 @@
 /**
  * Turns what the caller gives as a secret into keys for HMAC-SHA256 (RFC 7518 §3.2).
- * Promise: at least 32 bytes on every path, and never text that looks like a PEM, SSH or JWK key. Whether bytes are
- * random cannot be seen; zeros at their end count for nothing, since HMAC adds as many itself (RFC 2104 §2).
+ * Promise: at least 32 bytes on every path, and never text that looks like a PEM, SSH or JWK key. Accepted: whether
+ * bytes are random cannot be seen. Zeros at their end are counted, although HMAC adds as many itself (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 

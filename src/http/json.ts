@@ -1,6 +1,6 @@
 /** A bounded JSON body in, a JSON reply out. */
 import { isUtf8 } from 'node:buffer';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { AuthError, describe, integer } from '../errors.ts';
 
 export const MAX_BODY_BYTES: number = 16 * 1024;
@@ -14,7 +14,7 @@ export class Reply {
   readonly status: number;
   /** Any JSON value; undefined is sent as null. */
   readonly body: unknown;
-  /** Beside Content-Type, Content-Length, Cache-Control and X-Content-Type-Options, which they may replace. */
+  /** HTTP headers; each replaces one that every answer has. */
   readonly headers: Readonly<Record<string, string | string[]>>;
 
   /** @param status 200 to 599 @param body any JSON value @throws TypeError or RangeError if `status` is none */
@@ -27,8 +27,8 @@ export class Reply {
 }
 
 /**
- * @returns the parsed body; UTF-8 is checked, so no two bodies mean the same by accident
- * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB, without reading on), ERR_BODY, ERR_BAD_REQUEST,
+ * @returns the parsed body; UTF-8 is checked, since broken bytes would all become U+FFFD
+ * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB), ERR_BODY, ERR_BAD_REQUEST,
  *   ERR_ABORTED
  */
 export async function readJson(message: IncomingMessage, type: string): Promise<unknown> {
@@ -47,7 +47,7 @@ export async function readJson(message: IncomingMessage, type: string): Promise<
 
 function readBody(message: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    // What has been will not come again.
+    // Its 'end' will not come again, and this promise would never settle.
     if (message.readableEnded) throw new TypeError('the body has been read already, such as by another middleware');
     if (message.destroyed) throw new AuthError('ERR_ABORTED');
     // Chunks are copied: kept as they are, 16 KiB in chunks of one byte would take megabytes.
@@ -75,12 +75,18 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, { 
   // A body that is still on its way is not waited for.
   const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
   if (isUnread) response.setHeader('Connection', 'close');
-  response.writeHead(status, {
+  const all: OutgoingHttpHeaders = {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    ...headers,
-  });
+  };
+  for (const [name, value] of Object.entries(headers)) {
+    // Names have no case (RFC 9110 §5.1): writeHead would send two spellings of one as two headers.
+    all[Object.keys(all).find((own) => own.toLowerCase() === name.toLowerCase()) ?? name] = value;
+  }
+  // RFC 9110 §8.6, §15.4.5: neither has content, so neither has the length of it.
+  if (status === 204 || status === 304) delete all['Content-Length'];
+  response.writeHead(status, all);
   response.end(text);
 }

@@ -2,12 +2,15 @@
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
+import { integer, type Check } from '../errors.ts';
 import { readJson } from './json.ts';
 
 /** One for each connection, however many requests wait on it. */
 const CONTROLLERS = new WeakMap<Socket, AbortController>();
 
-/** A request. */
+export const trustProxyCheck: Check = integer(0, 100);
+
+/** A request of node:http, as handlers, `JwtAuth` and `Accounts` take it. */
 export class HttpRequest {
   /** The message of node:http below it. */
   readonly message: IncomingMessage;
@@ -21,8 +24,9 @@ export class HttpRequest {
   readonly header = (name: string): string | undefined => headerOf(this.message, name);
   readonly #trustProxy: number;
 
-  /** @param trustProxy how many proxies to believe, 0 for none */
+  /** @param trustProxy how many proxies to believe; 0 to 100, 0 for none @throws TypeError or RangeError */
   constructor(message: IncomingMessage, trustProxy = 0) {
+    trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
     this.path = pathOf(message.url ?? '');
@@ -58,7 +62,8 @@ export class HttpRequest {
 
   /**
    * @returns the body, which must be JSON in UTF-8 of at most 16 KiB; to be called once
-   * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST, ERR_ABORTED
+   * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST, ERR_ABORTED;
+   *   TypeError if it was read already
    */
   json(): Promise<unknown> {
     return readJson(this.message, this.header('content-type') ?? '');

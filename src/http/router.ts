@@ -2,17 +2,17 @@
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthError, callable, describe, integer, matching, readOptions, type Check, type Checks } from '../errors.ts';
+import { AuthError, callable, describe, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import { goOn } from '../ready.ts';
 import { Reply, sendReply } from './json.ts';
-import { HttpRequest } from './request.ts';
+import { HttpRequest, trustProxyCheck } from './request.ts';
 
 const MAX_URL_LENGTH = 2048;
 
 /**
- * Who was told to come later (429, 503) and asks again at once could keep the event loop busy for nobody else. Of those
- * answers 100 a second, and 200 more in a burst, are sent at once, and any others after so many milliseconds.
+ * Whoever was told to come later (429, 503) and asks again at once could keep the event loop from everybody else. Of
+ * those answers 100 a second, and 200 more in a burst, are sent at once, and any others after so many milliseconds.
  */
 const HOLD_MS = 75;
 const HOLD_BEYOND = { answers: 200, perSecond: 100 };
@@ -35,7 +35,7 @@ export interface RouterOptions {
 }
 
 /** The checks of {@link RouterOptions}. */
-export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable, trustProxy: integer(0, 100) };
+export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable, trustProxy: trustProxyCheck };
 
 /** A path as a request may ask for it. */
 export const pathCheck: Check = matching('a path that begins with "/" and has no query', /^\/[^?#\s]*$/);
@@ -92,7 +92,8 @@ export class Router {
     throw new AuthError('ERR_METHOD', { headers: { Allow: allowed.join(', ') } });
   }
 
-  #isCrowded({ status }: AuthError): boolean {
+  /** Counts a 429 or 503. @returns whether there were too many lately */
+  #countLately({ status }: AuthError): boolean {
     if (status !== 429 && status !== 503) return false;
     const at = performance.now();
     const forgotten = ((at - this.#lately.at) / 1000) * HOLD_BEYOND.perSecond;
@@ -105,7 +106,7 @@ export class Router {
     const { message } = request;
     try {
       const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
-      if (this.#isCrowded(refusal)) await delay(HOLD_MS);
+      if (this.#countLately(refusal)) await delay(HOLD_MS);
       publishRefusal(refusal, request);
       if (refusal !== error || refusal.cause !== undefined) this.#options.onError(error);
       sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));

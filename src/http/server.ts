@@ -24,9 +24,9 @@ export interface ListenOptions {
 
 /** A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468). */
 export interface TlsOptions {
-  /** The certificate first. */
+  /** The certificate, then those between it and a root. */
   readonly cert: string | Buffer;
-  /** Not encrypted. */
+  /** Its private key, without a passphrase. */
   readonly key: string | Buffer;
 }
 
@@ -36,7 +36,7 @@ export interface Server {
   readonly url: string;
   /** The port that it really has. */
   readonly port: number;
-  /** Takes another certificate for connections to come. @throws as listen, and the old one stays */
+  /** Takes another certificate for connections to come. @throws as listen, and without `tls`; the old one stays */
   renewTls(tls: TlsOptions): void;
   /** Stops accepting and lets what is in flight end; done when all connections are closed, 10 seconds at the most. */
   close(): Promise<void>;
@@ -56,10 +56,10 @@ const MAX_HEADERS = 1000;
 /** Requests of one connection that wait for their handlers; some 30 MB. Node reads what fits into 64 KiB at once. */
 const MAX_PIPELINED = 4096;
 
-/** Milliseconds without any bytes for a connection that has no handler to wait for; Node gives a stuck write twice. */
-const SILENCE_TIMEOUT = 6_500;
+/** Without any bytes, for a connection that has no handler to wait for; Node gives a stuck write twice as long. */
+const SILENCE_TIMEOUT_MS = 6_500;
 
-const pem = expecting('text in PEM, as a string or a Buffer', (value) => {
+const pemCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
   return (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > 0;
 });
 const OPTION_CHECKS: Checks<ListenOptions> = {
@@ -67,20 +67,24 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   tls: (_name, value) => void checkedTls(value as TlsOptions),
 };
 
-/** @returns a copy. node:tls alone would take a key of another kind than the certificate has, and shake no hand. */
+/** @returns a copy. node:tls alone would take a key of another kind, and then fail each handshake. @throws as listen */
 export function checkedTls(options: TlsOptions): TlsOptions {
-  const tls = readOptions(options, { cert: pem, key: pem }, ['cert', 'key']);
+  const tls = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
   if (new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) return tls;
   throw new TypeError('"key" expected the private key of the certificate, got another');
 }
 
-/** Serves an application. @throws TypeError or RangeError for a bad option, and what node:net and node:tls throw */
+/**
+ * Serves an application, a `Router` or whatever has its `handle`.
+ * @returns the server, once it listens
+ * @throws TypeError or RangeError for a bad option, and what node:net and node:tls throw
+ */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
   having('handle')('app', app);
   const { port = 3000, host = '127.0.0.1', maxConnections, tls } = readOptions(options, OPTION_CHECKS);
   const connections = new Map<Socket, Connection>();
   const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
-  server.timeout = SILENCE_TIMEOUT;
+  server.timeout = SILENCE_TIMEOUT_MS;
   server.maxHeadersCount = MAX_HEADERS;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
 
@@ -113,7 +117,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const answer = () => app.handle(message, response);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
     const { 'transfer-encoding': coding, 'content-length': length } = message.headers;
-    // The beginning of a body, which may be no such coding at all, is parsed before anybody answers.
+    // The parser looks at the beginning of a body first, so that one that is not chunked at all is refused unanswered.
     if (fault === undefined) return (coding ?? length) === undefined ? answer() : queueMicrotask(answer);
     publishRefusal(fault, { address: message.socket.remoteAddress });
     sendReply(message, response, new Reply(fault.status, fault.body));

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import { ignore } from './disk.ts';
 
-/** @returns what gives the file free again; throws AuthError ERR_STORE_LOCKED, which names the process that holds it */
+/** @returns what releases the lock; throws AuthError ERR_STORE_LOCKED, which names the process that holds it */
 export async function lockFile(path: string): Promise<() => Promise<void>> {
   const folder = dirname(path);
   const prefix = `${basename(path)}.lock.`;

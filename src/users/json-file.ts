@@ -5,8 +5,8 @@ import { AuthError, text } from '../errors.ts';
 import { makeFolder } from './disk.ts';
 import { lockFile } from './file-lock.ts';
 import { Journal } from './journal.ts';
-import { copyOf, lineOf } from './json-lines.ts';
-import type { User, UserStore } from './store.ts';
+import { lineOf } from './json-lines.ts';
+import { copyOf, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
@@ -60,7 +60,8 @@ export class JsonFileUserStore implements UserStore {
 
   /**
    * @returns after fdatasync
-   * @throws AuthError ERR_STORE if it could not be written, or not be taken back; `cause` names the file and the reason
+   * @throws AuthError ERR_STORE if it could not be written, or not be taken back; `cause` names the file and the
+   *   reason; TypeError if a member is no string, RangeError if the line would be over 1 MiB
    */
   async insert(user: User): Promise<boolean> {
     const own = copyOf(user);
@@ -82,7 +83,7 @@ export class JsonFileUserStore implements UserStore {
     return true;
   }
 
-  /** Finishes what is being written, then gives the file free. */
+  /** Finishes what is being written, then releases the file. */
   close(): Promise<void> {
     this.#closing ??= this.#journal.close().finally(this.#unlock);
     return this.#closing;

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { AuthError, describe } from '../errors.ts';
 import type { DiskFile } from './disk.ts';
-import type { User } from './store.ts';
+import { copyOf, type User } from './store.ts';
 
 const FORMAT = 'latchkey-users';
 const VERSION = 1;
@@ -24,11 +24,6 @@ export interface Contents {
   readonly tornBytes: number;
 }
 
-/** What is kept of a user: neither the caller's own object, nor one that whoever finds it could change. */
-export function copyOf({ id, username, passwordHash, createdAt }: User): User {
-  return Object.freeze({ id, username, passwordHash, createdAt });
-}
-
 /** @throws TypeError or RangeError if `readUsers` would refuse the line */
 export function lineOf(op: 'insert' | 'update', user: User): string {
   for (const name of ['id', 'username', 'passwordHash', 'createdAt'] as const) {
@@ -36,8 +31,9 @@ export function lineOf(op: 'insert' | 'update', user: User): string {
   }
   const { id, username, passwordHash, createdAt } = user;
   const line = `${JSON.stringify({ op, id, username, passwordHash, createdAt })}\n`;
-  if (Buffer.byteLength(line) > MAX_LINE_BYTES) throw new RangeError(`"user" expected at most ${MAX_LINE_BYTES} bytes`);
-  return line;
+  const bytes = Buffer.byteLength(line);
+  if (bytes <= MAX_LINE_BYTES) return line;
+  throw new RangeError(`"user" expected a line of at most ${MAX_LINE_BYTES} bytes, got ${bytes}`);
 }
 
 /** Reads in chunks, never the whole. @throws AuthError ERR_STORE_DAMAGED with the number of the line, from 1 */

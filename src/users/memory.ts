@@ -1,4 +1,4 @@
-import type { User, UserStore } from './store.ts';
+import { copyOf, type User, type UserStore } from './store.ts';
 
 /** Keeps users until the process ends: for tests and for trying things out. */
 export class MemoryUserStore implements UserStore {
@@ -10,13 +10,13 @@ export class MemoryUserStore implements UserStore {
 
   insert(user: User): boolean {
     if (this.#users.has(user.id)) return false;
-    this.#users.set(user.id, { ...user });
+    this.#users.set(user.id, copyOf(user));
     return true;
   }
 
   update(user: User): boolean {
     if (!this.#users.has(user.id)) return false;
-    this.#users.set(user.id, { ...user });
+    this.#users.set(user.id, copyOf(user));
     return true;
   }
 }

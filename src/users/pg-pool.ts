@@ -8,7 +8,7 @@ const require = createRequire(import.meta.url);
 const LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 3_000, statement_timeout: 3_000 };
 
 /** As much of a pool of pg as is used. */
-export interface PgPool extends PgClient {
+interface PgPool extends PgClient {
   on(event: 'error', listener: (error: unknown) => void): void;
   end(): Promise<void>;
 }
@@ -28,7 +28,8 @@ export function openPool(url: URL, onError: (error: unknown) => void): PgPool {
 function load(): { readonly Pool: new (options: object) => PgPool } {
   try {
     return require('pg');
-  } catch {
+  } catch (error) {
+    if (Object(error).code !== 'MODULE_NOT_FOUND') throw error;
     throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
   }
 }

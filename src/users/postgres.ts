@@ -69,7 +69,7 @@ export class PostgresUserStore implements UserStore {
   /**
    * @returns once the database has committed it
    * @throws AuthError ERR_STORE if the database does not answer: it is then not known whether the user is there, or
-   *   will be, once the database goes on
+   *   will be, once the database goes on; TypeError if a member is no Unicode text without NUL
    */
   async insert(user: User): Promise<boolean> {
     const values = `VALUES ($1, $2, $3, $4) ${UNLESS_TAKEN} RETURNING id`;

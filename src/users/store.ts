@@ -15,6 +15,11 @@ export interface User {
   readonly createdAt: string;
 }
 
+/** What is kept of a user: neither the caller's own object, nor one that whoever finds it could change. */
+export function copyOf({ id, username, passwordHash, createdAt }: User): User {
+  return Object.freeze({ id, username, passwordHash, createdAt });
+}
+
 /**
  * Keeps users. Every method may answer at once or with a promise; where it cannot answer, it throws
  * AuthError ERR_STORE or rejects with it. `latchkey/store-contract` has the tests that a store must pass.

@@ -1,4 +1,4 @@
-/** How much hashing may go on at once: a run of scrypt takes 128·N·r bytes, and a thread that files need as well. */
+/** A bounded queue for hashing: a run of scrypt takes 128·N·r bytes, and a thread that files need as well. */
 import { availableParallelism } from 'node:os';
 import { env } from 'node:process';
 import { AuthError } from '../errors.ts';
