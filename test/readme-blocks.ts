@@ -1,14 +1,14 @@
 /**
- * The README's blocks of code, and a folder of a user's own to run them in: with the package as it is packed from a
- * clone, and nothing else.
+ * The README's blocks of code and its tables, and a folder of a user's own to run them in: with the package as it is
+ * packed from a clone, and nothing else.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Jwt } from '../src/index.ts';
@@ -23,10 +23,33 @@ const tsx = import.meta.resolve('tsx');
 export const blocks = (language: string): string[] =>
   [...readme.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code);
 
+/** The one block for a shell that begins so. */
+export function shellBlock(beginning: string): string {
+  const found = blocks('sh').filter((block) => block.startsWith(beginning));
+  assert.equal(found.length, 1, `blocks for a shell that begin with ${beginning}`);
+  return found.join();
+}
+
 /** The blocks of TypeScript by the name in their first line, or else by their number. */
 export const programs: ReadonlyMap<string, string> = new Map(
   blocks('ts').map((code, index) => [/^\/\/ ([\w-]+\.mts)\n/.exec(code)?.[1] ?? `block-${index}.mts`, code]),
 );
+
+/** A section by its heading, up to the next one of its level. */
+export function sectionOf(heading: string): string {
+  const [, level = ''] = /^(#+) /.exec(heading) ?? [];
+  const [, rest] = readme.split(`\n${heading}\n`);
+  assert.ok(rest !== undefined, `the README has no ${heading}`);
+  return rest.split(RegExp(`\n#{2,${level.length}} `))[0] ?? '';
+}
+
+/** The cells of the rows of the tables in a section, without their heads. */
+export function rowsOf(heading: string): string[][] {
+  const lines = sectionOf(heading).split('\n');
+  const isHead = (index: number) => [lines[index], lines[index + 1]].some((line) => line?.startsWith('| ---'));
+  const rows = lines.filter((line, index) => line.startsWith('| ') && !isHead(index));
+  return rows.map((row) => row.slice(1, -1).split(/(?<!\\)\|/).map((cell) => cell.replaceAll('\\|', '|').trim()));
+}
 
 /** Whether a program needs no package but this one. */
 export function isSelfSufficient(code: string): boolean {
@@ -34,25 +57,44 @@ export function isSelfSufficient(code: string): boolean {
   return imported.every((name) => /^(latchkey($|\/)|node:|\.\/(?!web))/.test(name));
 }
 
-/** Makes the folder, and writes the programs into it that `isWanted` chooses. */
+/**
+ * Makes the folder `app` beside a clone, as "Install" says but without the network, and writes the programs into it
+ * that `isWanted` chooses.
+ */
 export async function makeUserFolder(isWanted: (code: string) => boolean): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
-  const clone = join(folder, 'clone');
+  const base = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
+  const [clone, folder] = [join(base, 'latchkey'), join(base, 'app')];
   for (const name of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'src']) {
     cpSync(join(root, name), join(clone, name), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
   await pack(clone);
+  mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), '{}');
-  await run('npm', ['install', '--offline', './clone/latchkey-0.1.0.tgz'], { cwd: folder });
+  const [install = ''] = shellBlock('npm install ../latchkey').split('\n');
+  await run('bash', ['-c', `${install} --offline`], { cwd: folder });
   for (const [name, code] of programs) if (isWanted(code)) writeFileSync(join(folder, name), code);
   return folder;
 }
 
-/** @returns the package that npm makes of a clone, which lies there afterwards */
+/** Gives the folder the development packages of this one, which a user installs. */
+export function linkDevelopmentPackages(folder: string): void {
+  const packages = join(root, 'node_modules');
+  const commands = readdirSync(join(packages, '.bin')).map((name) => join('.bin', name));
+  for (const name of [...readdirSync(packages).filter((it) => !it.startsWith('.')), ...commands]) {
+    symlinkSync(join(packages, name), join(folder, 'node_modules', name));
+  }
+}
+
+/** @returns the package that "Install" makes of a clone, which lies there afterwards */
 export async function pack(clone: string): Promise<Buffer> {
-  await run('npm', ['pack'], { cwd: clone });
-  return readFileSync(join(clone, 'latchkey-0.1.0.tgz'));
+  const command = shellBlock('npm ci && npm pack').replace('npm ci && ', '');
+  const { stdout } = await run('bash', ['-c', command], { cwd: clone });
+  return readFileSync(join(clone, stdout.trim().split('\n').at(-1) ?? ''));
+}
+
+export function removeUserFolder(folder: string): void {
+  rmSync(dirname(folder), { recursive: true, force: true });
 }
 
 /** Compiles programs of a folder as a user with strict settings does. */

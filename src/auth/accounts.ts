@@ -77,7 +77,8 @@ export class Accounts {
    * @throws AuthError ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS, ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG,
    *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
-  async signup(input: unknown, { address, signal }: Client = {}): Promise<User> {
+  async signup(input: unknown, client: Client = {}): Promise<User> {
+    const { address, signal } = client;
     const { users, passwords } = this.#options;
     const username = ownMember(input, 'username');
     const password = ownMember(input, 'password');

@@ -17,7 +17,8 @@ const ODD_LETTERS = ['ñandú', 'żółć', '名前', 'עברית', 'ͅ', '𐐨'
 const ODD_IDS = [...ODD_NAMES, ...ODD_LETTERS];
 
 /** Declares the suite; call it at the top of a test file. @param name what the tests are called after */
-export function testUserStore(name: string, { open, reopen }: StoreContractOptions): void {
+export function testUserStore(name: string, options: StoreContractOptions): void {
+  const { open, reopen } = options;
   const contract = (title: string, body: (store: UserStore) => Promise<void>) =>
     test(`${name}: ${title}`, async () => {
       const store = await open();

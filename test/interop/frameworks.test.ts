@@ -3,10 +3,12 @@
  * socket of its own, and answers as the router does.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { assertGuarded, assertServes, compile, makeUserFolder, programs, root, serveProgram } from '../readme-blocks.ts';
+import {
+  assertGuarded, assertServes, compile, makeUserFolder, programs, removeUserFolder, root, serveProgram,
+} from '../readme-blocks.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 
@@ -31,7 +33,7 @@ before(async () => {
   for (const name of ['auth.mts', 'express.mts']) writeFileSync(join(folder4, name), programs.get(name) ?? '');
 });
 
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => removeUserFolder(folder));
 
 test('every block of the README compiles for a user with strict settings, whatever it imports', async () => {
   // Types of Koa do not compile by themselves.
@@ -39,7 +41,7 @@ test('every block of the README compiles for a user with strict settings, whatev
   await compile(folder4, ['express.mts'], '--skipLibCheck');
 });
 
-test('in each of them the identity has the type that the hook answers, without a cast', async () => {
+test('in each program the identity has the type that the hook answers, without a cast', async () => {
   const typed = [...programs].filter(([name, code]) => name !== 'auth.mts' && code.includes('.username'));
   assert.ok(typed.length >= 7);
   for (const [name, code] of typed) {
@@ -54,7 +56,7 @@ for (const name of ['express', 'fastify', 'hono', 'koa', 'polka']) {
   test(`${name} guards a route and logs in`, async () => serveProgram(folder, `${name}.mts`, assertServes));
 }
 
-test('express 4 does the same', async () => serveProgram(folder4, 'express.mts', assertServes));
+test('Express 4 guards a route and logs in', async () => serveProgram(folder4, 'express.mts', assertServes));
 
 test('a handler of the Web standard guards itself', async () => {
   await serveProgram(folder, 'hono.mts', async (url) => assertGuarded(url, '/web'));
