@@ -117,7 +117,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const answer = () => app.handle(message, response);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
     const { 'transfer-encoding': coding, 'content-length': length } = message.headers;
-    // The parser looks at the beginning of a body first, so that one that is not chunked at all is refused unanswered.
+    // The parser looks at the beginning of a body first, which may be no such coding at all, and nobody answers that.
     if (fault === undefined) return (coding ?? length) === undefined ? answer() : queueMicrotask(answer);
     publishRefusal(fault, { address: message.socket.remoteAddress });
     sendReply(message, response, new Reply(fault.status, fault.body));
