@@ -1,4 +1,5 @@
 /** Crash rounds for as long as one likes: `npm run soak:crash -- --rounds 500`. */
+import assert from 'node:assert/strict';
 import { tenRounds } from './crash-rounds.ts';
 import { longRun } from './long-run.ts';
 import { randomFrom } from './support.ts';
@@ -13,6 +14,7 @@ async function check(rounds: number, seed: number): Promise<void> {
     compactions += report.compactions;
     console.log(`${round} rounds, ${compactions} deaths in a compaction: all ${answers} answers are kept`);
   }
+  assert.ok(answers > 0, 'at least one process lived long enough to answer');
 }
 
 const meaning = 'how many processes to kill, in tens';
