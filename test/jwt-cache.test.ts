@@ -160,7 +160,7 @@ test('a token that expired takes no place from valid ones, however often it is s
   assert.deepEqual(await macsFor(jwt, old, valid, old, other, valid, other), [0, 0, 0, 1, 0, 0]);
 });
 
-test('a miss is quick in a full cache of which every token was used, and forgets one of them', async () => {
+test('a miss in a full cache of which every token was used forgets one of them', async () => {
   const jwt = jwtWith({ cacheSize: 500 });
   const tokens = Array.from({ length: 501 }, (_, n) => tokenFor(n));
   assertVerdict(jwt, 'accepted', [...tokens.slice(0, 500), ...tokens.slice(0, 500), ...tokens.slice(500)]);
