@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  AuthError, currentIdentity, decodeUnverified, Jwt, JwtAuth, listen, Reply, Router, type JwtAuthOptions,
+  AuthError, currentIdentity, decodeUnverified, Jwt, JwtAuth, Reply, Router, type JwtAuthOptions,
 } from '../src/index.ts';
-import { SECRET, send, type Answer } from './support.ts';
+import { SECRET, send, withServer, type Answer } from './support.ts';
 
 interface Person {
   readonly id: number;
@@ -30,7 +30,7 @@ const TUTORIAL: JwtAuthOptions<Person> = {
 
 interface Client {
   /** Posts to the path of the login. */
-  login(body: unknown, path?: string): Promise<Answer>;
+  login(body: unknown): Promise<Answer>;
   /** Gets the protected path. */
   get(authorization?: string): Promise<Answer>;
   /** Logs joe in. */
@@ -43,19 +43,16 @@ async function withTutorial(options: Partial<JwtAuthOptions<Person>>, use: (clie
   const app = new Router().post('/auth', auth.login);
   app.get('/protected', auth.required(() => currentIdentity<Person>()?.username));
   app.get('/open', () => currentIdentity() ?? 'nobody');
-  const server = await listen(app, { port: 0 });
-  const login = (body: unknown, path = '/auth') => send(server.url + path, 'POST', body);
-  try {
+  await withServer(app, async ({ url }) => {
+    const login = (body: unknown) => send(`${url}/auth`, 'POST', body);
     await use({
       login,
       get: (authorization) =>
-        send(`${server.url}/protected`, 'GET', undefined, authorization === undefined ? {} : { authorization }),
+        send(`${url}/protected`, 'GET', undefined, authorization === undefined ? {} : { authorization }),
       token: async () => ((await login(JOE)).body as { access_token: string }).access_token,
     });
-    assert.equal((await send(`${server.url}/open`, 'GET')).body, 'nobody', 'the identity is gone afterwards');
-  } finally {
-    await server.close();
-  }
+    assert.equal((await send(`${url}/open`, 'GET')).body, 'nobody', 'the identity is gone afterwards');
+  });
 }
 
 const refusal = (error: string, description: string) => ({ status_code: 401, error, description });
@@ -81,14 +78,11 @@ test('initialise: two functions and a secret are enough, and all else is as in t
 
 test('login endpoint: it is where it was put, answers POST alone, and may be left out', async () => {
   const auth = new JwtAuth(TUTORIAL);
-  const server = await listen(new Router().post('/login', auth.login), { port: 0 });
-  try {
-    assert.equal((await send(`${server.url}/login`, 'POST', JOE)).status, 200);
-    assert.equal((await send(`${server.url}/login`, 'GET')).status, 405);
-    assert.equal((await send(`${server.url}/auth`, 'POST', JOE)).status, 404);
-  } finally {
-    await server.close();
-  }
+  await withServer(new Router().post('/login', auth.login), async ({ url }) => {
+    assert.equal((await send(`${url}/login`, 'POST', JOE)).status, 200);
+    assert.equal((await send(`${url}/login`, 'GET')).status, 405);
+    assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 404);
+  });
 });
 
 test('valid login: it answers a token as access_token, and nothing else', async () => {

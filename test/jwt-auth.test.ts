@@ -8,11 +8,11 @@ import { PassThrough, Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  AuthError, createApp, currentIdentity, decodeUnverified, Jwt, JwtAuth, listen, MemoryUserStore, Reply, Router,
-  type AppOptions, type AuthRequest, type HeaderSource, type HttpRequest, type JwtAuthOptions, type Server,
+  AuthError, createApp, currentIdentity, decodeUnverified, Jwt, JwtAuth, MemoryUserStore, Reply, Router,
+  type AppOptions, type AuthRequest, type HeaderSource, type HttpRequest, type JwtAuthOptions,
 } from '../src/index.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
-import { collectGarbage, randomFrom, SECRET, send, sendRaw, withApp } from './support.ts';
+import { collectGarbage, randomFrom, SECRET, send, sendRaw, withApp, withServer } from './support.ts';
 
 type Options = Partial<JwtAuthOptions<unknown>>;
 
@@ -49,15 +49,6 @@ async function challengesOf(refused: unknown): Promise<unknown> {
     (reason: unknown) => reason,
   );
   return error instanceof AuthError ? error.headers['WWW-Authenticate'] : assert.fail(`no refusal: ${String(error)}`);
-}
-
-async function serve<T>(app: Pick<Router, 'handle'>, use: (server: Server) => Promise<T>): Promise<T> {
-  const server = await listen(app, { port: 0 });
-  try {
-    return await use(server);
-  } finally {
-    await server.close();
-  }
 }
 
 // ── The headers
@@ -100,7 +91,7 @@ test('required, optional, authorize and middleware judge an Authorization header
   const auth = authWith();
   const app = new Router().get('/', auth.required((_request, identity) => identity));
   app.get('/optional', auth.optional((_request, identity) => identity ?? 'nobody'));
-  await serve(app, async ({ port }) => {
+  await withServer(app, async ({ port }) => {
     const getRaw = async (path: string, lines: readonly string[]) => {
       const authorizations = lines.map((line) => `Authorization: ${line}`);
       const head = [`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close', ...authorizations, '', ''];
@@ -296,7 +287,7 @@ test('whatever else a hook throws is a 500 that tells nothing, and one report', 
   for (const [name, [, does]] of Object.entries(HOOKS)) {
     app.get(`/${name}`, () => does(authWith(throwing(name, name)[0])));
   }
-  await serve(app, async ({ url }) => {
+  await withServer(app, async ({ url }) => {
     for (const name of Object.keys(HOOKS)) {
       const { status, body } = await send(`${url}/${name}`, 'GET');
       assert.deepEqual([status, body, reports.splice(0)], [500, new AuthError('ERR_INTERNAL').body, [name]]);
@@ -327,7 +318,7 @@ test('express-jwt: no hook turns a refusal into a success by returning normally'
   for (const reply of [undefined, null, '', 200, { access_token: TOKEN }, new Reply(200, TOKEN), new Response()]) {
     const auth = authWith({ errorReply: () => reply });
     const app = new Router().post('/auth', auth.login).get('/hello', auth.required(() => 'Hello joe'));
-    await serve(app, async ({ url }) => {
+    await withServer(app, async ({ url }) => {
       const statusOf = async (path: string, body?: unknown, token: string = '') => {
         const method = body === undefined ? 'GET' : 'POST';
         return (await send(url + path, method, body, { Authorization: token && `JWT ${token}` })).status;
@@ -419,7 +410,7 @@ test('currentIdentity is right across await, timers and streams, and undefined e
   const auth = authWith();
   const app = new Router().post('/required', auth.required(handler)).post('/optional', auth.optional(handler));
   app.post('/lazy/required', auth.required(lazy)).post('/lazy/optional', auth.optional(lazy)).post('/open', look);
-  await serve(app, async ({ url }) => {
+  await withServer(app, async ({ url }) => {
     const post = (path: string, Authorization = `JWT ${TOKEN}`) => send(url + path, 'POST', {}, { Authorization });
     for (const path of ['/required', '/optional']) {
       await post(path);
@@ -454,7 +445,7 @@ test('of a thousand interleaved requests none sees the identity of another', asy
     const token = index % 4 === 2 ? [] : [`Authorization: JWT ${jwt.sign({ identity: index })}`];
     return [`GET /${index % 4} HTTP/1.1`, 'Host: x', ...token, '', ''].join('\r\n');
   };
-  await serve(app, async ({ port }) => {
+  await withServer(app, async ({ port }) => {
     // A hundred at once on each connection: node answers in order, but works on all of them.
     const answers = await Promise.all(Array.from({ length: 10 }, async (_, socket) => {
       const requests = Array.from({ length: 100 }, (_, index) => requestOf(100 * socket + index));
@@ -526,7 +517,7 @@ test('the guard takes a header, or whatever has headers', async () => {
   const auth = authWith({ tokenFrom: ({ header }) => header('X-Token') });
   const app = new Router().get('/', auth.required((_request, identity) => identity));
   app.get('/alone', (given) => auth.authorize(given));
-  await serve(app, async ({ url }) => {
+  await withServer(app, async ({ url }) => {
     for (const path of ['/', '/alone']) {
       assert.deepEqual((await send(url + path, 'GET', undefined, { 'X-Token': TOKEN })).body, JOE);
       assert.equal((await send(url + path, 'GET', undefined, { 'X-Token': TAMPERED })).status, 401);

@@ -1,6 +1,6 @@
 /**
- * More than can be done, over real sockets: who hangs up while it waits frees its place, who comes too often is told so,
- * and whoever else is there is served.
+ * More than can be done, over real sockets: who hangs up while it waits frees its place, who comes too often is told
+ * so, and whoever else is there is served.
  */
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';

@@ -4,14 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createApp, Jwt, listen, MemoryUserStore, Router, type User } from '../src/index.ts';
+import { Jwt, MemoryUserStore, Router, type User } from '../src/index.ts';
 import { serve, signalGroup } from './command.ts';
 import { rssOf, tryRow } from './raw-client.ts';
 import { rawRequests } from './raw-requests.ts';
-import { cheapPasswords, SECRET, send, sendRaw } from './support.ts';
+import { SECRET, send, sendRaw, withApp, withServer } from './support.ts';
 
 const HELLO = 'GET /hello HTTP/1.1\r\nHost: x\r\n';
 const token = new Jwt<{ identity: string }>({ secret: SECRET }).sign({ identity: 'joe' });
@@ -58,14 +58,13 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     }
   });
 
-  test('each row gets its answers and no other, and then the server answers somebody else', async () => {
+  test('each row gets its answers and no other, and then the server answers somebody else', async (t) => {
     const reported: unknown[] = [];
     const report = (error: unknown) => void reported.push(error);
     process.on('unhandledRejection', report).on('warning', report);
+    t.after(() => process.off('unhandledRejection', report).off('warning', report));
     const users = new WatchedStore();
-    const options = { secret: SECRET, passwords: cheapPasswords(), minPasswordLength: 4, limits: false } as const;
-    const { port, close, url } = await listen(createApp({ ...options, users, onError: report }), { port: 0 });
-    try {
+    await withApp({ users, limits: false, onError: report }, async ({ port, url }) => {
       await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' });
       for (const [index, row] of rows.entries()) {
         await tryRow(port, row);
@@ -74,10 +73,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
         assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `after ${row.name}`);
         assert.deepEqual([users.others, reported], [[], []], row.name);
       }
-    } finally {
-      await close();
-      process.off('unhandledRejection', report).off('warning', report);
-    }
+    });
   });
 
   test('the table has a thousand rows, each with a name of its own, and none without a token may succeed', () => {
@@ -126,12 +122,9 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
   });
 
   test('connections beyond maxConnections are closed at once, and taken again when there is room', async () => {
-    const { port, close } = await listen(new Router().get('/hello', () => 'hello'), { port: 0, maxConnections: 2 });
-    const sockets: Socket[] = [];
-    try {
-      for (let count = 0; count < 2; count += 1) {
-        const socket = connect(port, '127.0.0.1');
-        sockets.push(socket);
+    await withServer(new Router().get('/hello', () => 'hello'), async ({ port }) => {
+      const sockets = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+      for (const socket of sockets) {
         socket.write(`${HELLO}\r\n`);
         const [answer] = await once(socket, 'data');
         assert.match(String(answer), /^HTTP\/1\.1 200 /);
@@ -146,10 +139,8 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
         answer = await hello();
       }
       assert.match(answer, /^HTTP\/1\.1 200 /);
-    } finally {
-      for (const socket of sockets) socket.destroy();
-      await close();
-    }
+      sockets[1]?.destroy();
+    }, { maxConnections: 2 });
   });
 });
 
@@ -157,22 +148,18 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
 const dripping = (text: string) => silent(text, 500);
 
 /** Sends a text, and then nothing: what comes back until the server closes, and how long that took. */
-async function silent(text: string, byteEveryMs?: number): Promise<{ text: string; seconds: number }> {
-  const app = createApp({ secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords() });
-  const { port, close } = await listen(app, { port: 0 });
-  const socket = connect(port, '127.0.0.1');
-  const drip = byteEveryMs === undefined ? undefined : setInterval(() => socket.write(' '), byteEveryMs);
-  try {
+function silent(text: string, byteEveryMs?: number): Promise<{ text: string; seconds: number }> {
+  return withApp({}, async ({ port }) => {
     const start = performance.now();
+    const socket = connect(port, '127.0.0.1');
+    const drip = byteEveryMs === undefined ? undefined : setInterval(() => socket.write(' '), byteEveryMs);
     let received = '';
     socket.setEncoding('latin1').on('data', (some: string) => (received += some));
     // A byte that comes after the end is answered with a reset.
     socket.on('error', () => undefined);
     socket.write(text);
     await new Promise((resolve) => socket.on('close', resolve));
-    return { text: received, seconds: (performance.now() - start) / 1000 };
-  } finally {
     clearInterval(drip);
-    await close();
-  }
+    return { text: received, seconds: (performance.now() - start) / 1000 };
+  });
 }

@@ -13,7 +13,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AuthError, createApp, listen, MemoryUserStore, Reply, Router, type HttpRequest } from '../src/index.ts';
 import { NOT_STRINGS } from './hostile.ts';
-import { cheapPasswords, collectGarbage, SECRET, send, sendRaw, withApp } from './support.ts';
+import { cheapPasswords, collectGarbage, SECRET, send, sendRaw, withApp, withServer } from './support.ts';
 
 const JOE = { username: 'joe', password: 'correct horse' };
 
@@ -79,37 +79,31 @@ test('a handler that fails is a 500 that tells nothing, and is reported once', a
     })
     .get('/works', () => new Reply(201, ['it works'], { 'X-Good': 'yes' }))
     .get('/nothing', () => undefined);
-  const server = await listen(router, { port: 0 });
-  try {
+  await withServer(router, async ({ url }) => {
     const failing = ['/throws', '/rejects', '/throws-text', '/circular', '/bad-header', '/bad-status', '/no-json'];
     for (const path of failing) {
-      const { status, body } = await send(`${server.url}${path}`, 'GET');
+      const { status, body } = await send(`${url}${path}`, 'GET');
       const description = 'The server failed to answer this request';
       assert.deepEqual([status, body], [500, { status_code: 500, error: 'Internal Server Error', description }], path);
     }
     assert.equal(reported.length, failing.length);
     assert.deepEqual(reported.slice(0, 3), [secretive, secretive, 'the marker 4711']);
-    assert.equal((await send(`${server.url}/untouchable`, 'GET')).status, 500);
-    const works = await send(`${server.url}/works`, 'GET');
+    assert.equal((await send(`${url}/untouchable`, 'GET')).status, 500);
+    const works = await send(`${url}/works`, 'GET');
     assert.deepEqual([works.status, works.body, works.headers.get('x-good')], [201, ['it works'], 'yes']);
-    assert.deepEqual((await send(`${server.url}/nothing`, 'GET')).body, null);
-  } finally {
-    await server.close();
-  }
+    assert.deepEqual((await send(`${url}/nothing`, 'GET')).body, null);
+  });
 });
 
 // Its end has been, and will not come again.
-test('a body that was read already is a 500 that tells its operator, and hangs nothing', { timeout: 10_000 }, async () => {
+test('a body that was read already is a 500 and a report, and hangs nothing', { timeout: 10_000 }, async () => {
   const reported: unknown[] = [];
   const router = new Router({ onError: (error) => reported.push(String(error)) });
   router.post('/twice', async (request) => [await request.json(), await request.json()]);
-  const server = await listen(router, { port: 0 });
-  try {
-    assert.equal((await send(`${server.url}/twice`, 'POST', {})).status, 500);
+  await withServer(router, async ({ url }) => {
+    assert.equal((await send(`${url}/twice`, 'POST', {})).status, 500);
     assert.match(reported.join(), /^TypeError: the body has been read already/);
-  } finally {
-    await server.close();
-  }
+  });
 });
 
 test('an onError that fails as well, with what nobody can look at, is a 500 all the same', async () => {
@@ -117,12 +111,9 @@ test('an onError that fails as well, with what nobody can look at, is a 500 all 
     const onError = () => {
       throw thrown;
     };
-    const server = await listen(new Router({ onError }).get('/', () => Promise.reject(new Error('x'))), { port: 0 });
-    try {
-      assert.equal((await send(server.url, 'GET')).status, 500);
-    } finally {
-      await server.close();
-    }
+    await withServer(new Router({ onError }).get('/', () => Promise.reject(new Error('x'))), async ({ url }) => {
+      assert.equal((await send(url, 'GET')).status, 500);
+    });
   }
 });
 
@@ -177,10 +168,9 @@ test('what fails once the client has left, or while the answer is written, harms
     .get('/large', () => 'x'.repeat(20_000_000))
     .get('/dies', ({ message }) => void message.socket.destroy())
     .get('/quick', () => 'quick');
-  const server = await listen(router, { port: 0 });
-  try {
+  await withServer(router, async ({ port, url }) => {
     for (const path of ['/fails', '/asks-late', '/answers']) {
-      const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
       socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
       const before = closed.length;
       while (closed.length === before) await nextTurn();
@@ -189,23 +179,20 @@ test('what fails once the client has left, or while the answer is written, harms
       await nextTurn();
     }
     assert.deepEqual(reports, [left, left]);
-    const reader = connect(server.port, '127.0.0.1').on('error', () => undefined);
+    const reader = connect(port, '127.0.0.1').on('error', () => undefined);
     reader.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
     await new Promise((resolve) => reader.once('data', resolve));
     reader.resetAndDestroy();
-    await assert.rejects(fetch(`${server.url}/dies`));
-    assert.equal((await send(`${server.url}/quick`, 'GET')).body, 'quick');
+    await assert.rejects(fetch(`${url}/dies`));
+    assert.equal((await send(`${url}/quick`, 'GET')).body, 'quick');
     assert.deepEqual(reports, [left, left]);
-  } finally {
-    await server.close();
-  }
+  });
 });
 
 test('a client that has gone before its body is read leaves no handler waiting', { timeout: 10_000 }, async () => {
   const router = new Router();
-  const server = await listen(router, { port: 0 });
-  const client = connect(server.port, '127.0.0.1');
-  try {
+  await withServer(router, async ({ port }) => {
+    const client = connect(port, '127.0.0.1');
     const head = ['POST /late HTTP/1.1', 'Host: x', 'Content-Type: application/json', 'Content-Length: 9', '', ''];
     const refusal = await new Promise((resolve) => {
       router.post('/late', async (request) => {
@@ -216,21 +203,15 @@ test('a client that has gone before its body is read leaves no handler waiting',
       client.write(`${head.join('\r\n')}{}`);
     });
     assert.deepEqual(refusal, new AuthError('ERR_ABORTED'));
-  } finally {
-    await server.close();
-  }
+  });
 });
 
 test('what is wrong with the beginning of a body is seen before a handler that answers at once', async () => {
-  const server = await listen(new Router().post('/', () => 'done'), { port: 0 });
-  try {
-    const head = 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n';
-    const [broken, whole] = ['zz\r\n', '1\r\na\r\n0\r\n\r\n'].map((body) => `Transfer-Encoding: chunked\r\n\r\n${body}`);
-    assert.match(await sendRaw(server.port, `${head}${broken}`), /^HTTP\/1\.1 400 /);
-    assert.match(await sendRaw(server.port, `${head}${whole}`), /^HTTP\/1\.1 200 /);
-  } finally {
-    await server.close();
-  }
+  await withServer(new Router().post('/', () => 'done'), async ({ port }) => {
+    const head = 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
+    assert.match(await sendRaw(port, `${head}zz\r\n`), /^HTTP\/1\.1 400 /);
+    assert.match(await sendRaw(port, `${head}1\r\na\r\n0\r\n\r\n`), /^HTTP\/1\.1 200 /);
+  });
 });
 
 test('listen checks its options, says where it listens and rejects where it cannot', async () => {
@@ -247,51 +228,44 @@ test('listen checks its options, says where it listens and rejects where it cann
   await first.close();
 });
 
-test('requests that pile up on one connection are bounded, and cause no warning', async () => {
+test('requests that pile up on one connection are bounded, and cause no warning', async (t) => {
   let count = 0;
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => void warnings.push(warning);
   process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
   const waits = ({ signal }: HttpRequest) => {
     count += 1;
     return new Promise((resolve) => signal.addEventListener('abort', resolve));
   };
-  const server = await listen(new Router().get('/', waits).get('/quick', () => 'quick'), { port: 0 });
-  try {
-    assert.equal(await sendRaw(server.port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10_000)), '');
+  await withServer(new Router().get('/', waits).get('/quick', () => 'quick'), async ({ port, url }) => {
+    assert.equal(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10_000)), '');
     assert.ok(count > 100 && count <= 4096, `${count} requests`);
-    assert.equal((await send(`${server.url}/quick`, 'GET')).body, 'quick');
+    assert.equal((await send(`${url}/quick`, 'GET')).body, 'quick');
     assert.deepEqual(warnings, []);
-  } finally {
-    process.off('warning', onWarning);
-    await server.close();
-  }
+  });
 });
 
 test('a connection that is reset while its CONNECT waits for an answer harms nobody else', async () => {
   const { slow, entered, release } = slowHandler();
-  const server = await listen(new Router().get('/slow', slow), { port: 0 });
-  try {
-    const socket = connect(server.port, '127.0.0.1');
+  await withServer(new Router().get('/slow', slow), async ({ port, url }) => {
+    const socket = connect(port, '127.0.0.1');
     socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\nCONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n');
     await entered;
     // Nobody but the server hears of the reset; an error that nobody listens to would end this process.
     socket.resetAndDestroy();
-    assert.equal((await send(`${server.url}/nowhere`, 'GET')).status, 404);
+    assert.equal((await send(`${url}/nowhere`, 'GET')).status, 404);
     release();
-    assert.equal((await send(`${server.url}/nowhere`, 'GET')).status, 404);
-  } finally {
-    await server.close();
-  }
+    assert.equal((await send(`${url}/nowhere`, 'GET')).status, 404);
+  });
 });
 
 test('requests that wait on a connection that dies are forgotten with it', async () => {
   const { slow, entered, release } = slowHandler();
   const waiting: WeakRef<object>[] = [];
   const quick = ({ message }: { message: object }) => void waiting.push(new WeakRef(message));
-  const server = await listen(new Router().get('/slow', slow).get('/quick', quick), { port: 0 });
-  try {
-    const socket = connect(server.port, '127.0.0.1');
+  await withServer(new Router().get('/slow', slow).get('/quick', quick), async ({ port }) => {
+    const socket = connect(port, '127.0.0.1');
     const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
     socket.write(get('/slow') + get('/quick').repeat(100));
     await entered;
@@ -299,13 +273,9 @@ test('requests that wait on a connection that dies are forgotten with it', async
     socket.resetAndDestroy();
     release();
     const alive = () => waiting.filter((reference) => reference.deref() !== undefined).length;
-    for (let turn = 0; turn < 200 && alive() > 0; turn += 1) {
-      await collectGarbage();
-    }
+    for (let turn = 0; turn < 200 && alive() > 0; turn += 1) await collectGarbage();
     assert.equal(alive(), 0);
-  } finally {
-    await server.close();
-  }
+  });
 });
 
 test('whose address is not known counts as one with all the others, as through a Unix socket', async () => {

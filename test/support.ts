@@ -7,7 +7,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type Server } from '../src/index.ts';
+import {
+  createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type ListenOptions, type Server,
+} from '../src/index.ts';
 
 /** 32 characters, for tests alone. */
 export const SECRET = 'a secret for tests, of 32 bytes.';
@@ -15,19 +17,28 @@ export const SECRET = 'a secret for tests, of 32 bytes.';
 /** scrypt at its cheapest, so that tests of something else do not wait for it. */
 export const cheapPasswords = (): PasswordHasher => new PasswordHasher({ logN: 1 });
 
-/** Serves the tutorial application on a free port for as long as `use` runs. */
-export async function withApp<T>(
+/** Serves an application on a free port for as long as `use` runs. */
+export async function withServer<T>(
+  app: Parameters<typeof listen>[0],
+  use: (server: Server) => Promise<T>,
+  options: ListenOptions = {},
+): Promise<T> {
+  const server = await listen(app, { port: 0, ...options });
+  try {
+    return await use(server);
+  } finally {
+    await server.close();
+  }
+}
+
+/** Serves the tutorial application, in the same way. */
+export function withApp<T>(
   options: Partial<AppOptions>,
   use: (server: Server, users: AppOptions['users']) => Promise<T>,
 ): Promise<T> {
   const users = options.users ?? new MemoryUserStore();
   const app = createApp({ secret: SECRET, passwords: cheapPasswords(), minPasswordLength: 4, ...options, users });
-  const server = await listen(app, { port: 0 });
-  try {
-    return await use(server, users);
-  } finally {
-    await server.close();
-  }
+  return withServer(app, (server) => use(server, users));
 }
 
 /** An answer, read whole. */

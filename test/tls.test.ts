@@ -8,20 +8,15 @@ import { describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createApp, listen, MemoryUserStore, type Server, type TlsOptions } from '../src/index.ts';
 import { FIRST, SECOND } from './certificates.ts';
-import { cheapPasswords, SECRET, sendRaw } from './support.ts';
+import { cheapPasswords, SECRET, sendRaw, withServer } from './support.ts';
 
 /** Of another kind than that of the certificates. */
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const RSA_KEY = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 
-async function withTls(tls: TlsOptions, use: (server: Server) => Promise<unknown>): Promise<void> {
+function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
   const app = createApp({ secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords() });
-  const server = await listen(app, { port: 0, tls });
-  try {
-    await use(server);
-  } finally {
-    await server.close();
-  }
+  return withServer(app, use, { tls });
 }
 
 /** Asks for /hello, and answers the status, whose certificate it was, and by which connection. */
