@@ -65,7 +65,8 @@ function identifying(count: number): Does {
   const accounts = new Accounts({ users });
   const auth = new latchkey.JwtAuth({ secret: SECRET, cacheSize: 0, ...accounts.handlers });
   const jwt = new Jwt({ secret: SECRET });
-  const tokens = Array.from({ length: CALLS }, (_, n) => `JWT ${jwt.sign({ identity: `user-${scattered(n, count)}` })}`);
+  const tokenOf = (identity: string) => `JWT ${jwt.sign({ identity })}`;
+  const tokens = Array.from({ length: CALLS }, (_, n) => tokenOf(`user-${scattered(n, count)}`));
   return (n) => auth.authorize(tokens[n % CALLS]);
 }
 

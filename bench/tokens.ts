@@ -98,7 +98,9 @@ export function tokenContests(peers: Readonly<Record<string, TokenPeer>>, rounds
   const sign: Contest = {
     name: NAMES.sign, rounds, inputs: () => freshOf(USERS),
     ways: {
-      bare: (identity) => bareSign({ identity }), latchkey: (identity) => jwt.sign({ identity }), ...waysOf(peers, 'sign'),
+      bare: (identity) => bareSign({ identity }),
+      latchkey: (identity) => jwt.sign({ identity }),
+      ...waysOf(peers, 'sign'),
     },
     agree: (tokens, identity) => {
       for (const token of tokens) assert.equal(lenient.verify(String(token)).identity, identity);

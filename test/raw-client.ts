@@ -72,7 +72,8 @@ function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
     for (const field of fields) {
       const [, name = '', value = ''] = /^([A-Za-z-]+): (.*)$/.exec(field) ?? [];
       const key = name.toLowerCase();
-      assert.ok(name !== '' && (key === 'www-authenticate' || !headers.has(key)), `${row}: no header of ours: ${field}`);
+      const isOurs = name !== '' && (key === 'www-authenticate' || !headers.has(key));
+      assert.ok(isOurs, `${row}: no header of ours: ${field}`);
       headers.set(key, value);
     }
     const hasBody = code !== '100' && !(isHead && answers.length === 0);
