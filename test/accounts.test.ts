@@ -9,49 +9,10 @@ import { canonicalUsername } from '../src/auth/username.ts';
 import { Accounts, AuthError, MemoryUserStore, PasswordHasher, type AccountsOptions, type User } from '../src/index.ts';
 import { callsOf } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from './hostile.ts';
-import { cheapPasswords } from './support.ts';
+import { cheapPasswords, WatchedHasher, WatchedStore } from './support.ts';
 
 const PASSWORD = 'correct horse';
 const JOE = { username: 'joe', password: PASSWORD };
-
-/** Remembers what was written, so that a refusal can be seen to leave the store as it was. */
-class WatchedStore extends MemoryUserStore {
-  readonly written: User[] = [];
-
-  override find(id: string): User | undefined {
-    assert.equal(typeof id, 'string');
-    return super.find(id);
-  }
-
-  override insert(user: User): boolean {
-    return super.insert(user) && this.written.push(user) > 0;
-  }
-
-  override update(user: User): boolean {
-    return super.update(user) && this.written.push(user) > 0;
-  }
-}
-
-/** Counts what is asked of a real hasher. */
-class CountingHasher {
-  readonly calls: string[] = [];
-  readonly #passwords = new PasswordHasher({ logN: 3, r: 2, p: 3 });
-
-  hash(password: string): Promise<string> {
-    this.calls.push('hash');
-    return this.#passwords.hash(password);
-  }
-
-  verify(password: string, stored: string | undefined): Promise<boolean> {
-    this.calls.push('verify');
-    return this.#passwords.verify(password, stored);
-  }
-
-  needsRehash(stored: string): boolean {
-    this.calls.push('needsRehash');
-    return this.#passwords.needsRehash(stored);
-  }
-}
 
 function setUp(options: Partial<AccountsOptions> = {}): { users: WatchedStore; accounts: Accounts } {
   const users = new WatchedStore();
@@ -367,7 +328,7 @@ test('a server that is busy, or a store that is away, is no wrong password', asy
 });
 
 test('no user, a wrong password and a hash that cannot be read take the same work and get one answer', async () => {
-  const passwords = new CountingHasher();
+  const passwords = new WatchedHasher({ logN: 3, r: 2, p: 3 });
   const { accounts, users } = setUp({ passwords });
   const user = await accounts.signup(JOE);
   for (const [index, passwordHash] of ['', 'text', '$2b$10$x', user.passwordHash.replace('ln=3', 'ln=31')].entries()) {

@@ -5,23 +5,13 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { MemoryUserStore, type User } from '../src/index.ts';
+import type { User } from '../src/index.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from './hostile.ts';
-import { collectGarbage, send, sendRaw, withApp } from './support.ts';
+import { collectGarbage, send, sendRaw, WatchedStore, withApp } from './support.ts';
 
 const JOE = { username: 'joe', password: 'pass' };
 const KIB = 1024;
 const brokenUtf8 = Buffer.concat([Buffer.from('{"username":"jo'), Buffer.from([0xff, 0xc0, 0x80]), Buffer.from('e"}')]);
-
-/** Remembers the users it was given, so that a test can see that there were none. */
-class WatchedStore extends MemoryUserStore {
-  readonly inserted: User[] = [];
-
-  override insert(user: User): boolean {
-    this.inserted.push(user);
-    return super.insert(user);
-  }
-}
 
 /** Memory that is not garbage, also outside of the heap. */
 async function bytesInUse(): Promise<number> {
@@ -61,7 +51,7 @@ test('a body that is no JSON object is a 400, at signup in the shape of a signup
       const atSignup = await send(`${url}/signup`, 'POST', body);
       assert.deepEqual([atSignup.status, atSignup.body], [400, { Status: 'Error', result: signup }]);
     }
-    assert.deepEqual(users.inserted, []);
+    assert.deepEqual(users.written, []);
     assert.equal((await send(`${url}/signup`, 'POST', '{"username":"joe","password":"pass"}')).status, 200);
   });
 });
@@ -88,7 +78,7 @@ test('a signup without a username and a password that can be used is a 400 and m
       const seen = [answer.status, Status, typeof result, others];
       assert.deepEqual(seen, [400, 'Error', 'string', {}], JSON.stringify(body));
     }
-    assert.deepEqual(users.inserted, []);
+    assert.deepEqual(users.written, []);
     assert.equal((await send(`${url}/signup`, 'POST', JOE)).status, 200);
   });
 });
@@ -104,8 +94,8 @@ test('only username and password are read from a body, whatever else it carries'
     assert.equal((await send(`${url}/signup`, 'POST', inherited)).status, 400);
     assert.equal((await send(`${url}/auth`, 'POST', inherited)).status, 401);
   });
-  assert.equal(users.inserted.length, 1);
-  const [{ id, username, passwordHash, createdAt, ...others }] = users.inserted as [User];
+  assert.equal(users.written.length, 1);
+  const [{ id, username, passwordHash, createdAt, ...others }] = users.written as [User];
   assert.deepEqual([id, username, others], ['joe', 'joe', {}]);
   assert.match(passwordHash, /^\$scrypt\$ln=1,r=8,p=1\$/);
   assert.ok(Math.abs(Date.parse(createdAt) - Date.now()) < 30_000);
@@ -248,11 +238,11 @@ test('requests on one connection are answered in turn, and what was done does no
   const users = new WatchedStore();
   await withApp({ users }, async ({ port }) => {
     for (const [bytes, statuses, stored] of rows) {
-      users.inserted.length = 0;
+      users.written.length = 0;
       const answer = await sendRaw(port, bytes);
       const seen = [...answer.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
       assert.deepEqual(seen, statuses, bytes.slice(0, 200));
-      assert.deepEqual(users.inserted.map(({ id }) => id), stored === undefined ? [] : [stored], bytes.slice(0, 200));
+      assert.deepEqual(users.written.map(({ id }) => id), stored === undefined ? [] : [stored], bytes.slice(0, 200));
     }
   });
 });

@@ -7,27 +7,9 @@ import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PasswordHasher } from '../src/index.ts';
-import { send, withApp } from './support.ts';
+import { send, WatchedHasher, withApp } from './support.ts';
 
 const JOE = { username: 'joe', password: 'correct horse' };
-
-/** Knows what became of each password. */
-class WatchedHasher extends PasswordHasher {
-  readonly outcomes: Promise<string>[] = [];
-
-  override hash(password: string, signal?: AbortSignal): Promise<string> {
-    return this.#watch(super.hash(password, signal));
-  }
-
-  override verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
-    return this.#watch(super.verify(password, stored, signal));
-  }
-
-  #watch<T>(outcome: Promise<T>): Promise<T> {
-    this.outcomes.push(outcome.then(() => 'done', (error) => String(error.code)));
-    return outcome;
-  }
-}
 
 function post(port: number, path: string, body: object): Socket {
   const text = JSON.stringify(body);

@@ -7,25 +7,15 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Jwt, MemoryUserStore, Router, type User } from '../src/index.ts';
+import { Jwt, Router } from '../src/index.ts';
 import { serve, signalGroup } from './command.ts';
 import { rssOf, tryRow } from './raw-client.ts';
 import { rawRequests } from './raw-requests.ts';
-import { SECRET, send, sendRaw, withApp, withServer } from './support.ts';
+import { SECRET, send, sendRaw, WatchedStore, withApp, withServer } from './support.ts';
 
 const HELLO = 'GET /hello HTTP/1.1\r\nHost: x\r\n';
 const token = new Jwt<{ identity: string }>({ secret: SECRET }).sign({ identity: 'joe' });
 const rows = rawRequests(token);
-
-/** Answers true to every signup, and remembers all but that of joe instead of keeping them. */
-class WatchedStore extends MemoryUserStore {
-  readonly others: string[] = [];
-
-  override insert(user: User): boolean {
-    if (user.id !== 'joe') this.others.push(user.id);
-    return user.id !== 'joe' || super.insert(user);
-  }
-}
 
 describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
   test('a client that asks for thousands of answers and reads none is given up, and costs little memory', async () => {
@@ -66,12 +56,13 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     const users = new WatchedStore();
     await withApp({ users, limits: false, onError: report }, async ({ port, url }) => {
       await send(`${url}/signup`, 'POST', { username: 'joe', password: 'pass' });
+      const joe = users.find('joe');
       for (const [index, row] of rows.entries()) {
         await tryRow(port, row);
         const [status, authorization] = index % 10 === 0 ? [200, `Authorization: JWT ${token}\r\n`] : [401, ''];
         const answer = await sendRaw(port, `${HELLO}${authorization}Connection: close\r\n\r\n`);
         assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `after ${row.name}`);
-        assert.deepEqual([users.others, reported], [[], []], row.name);
+        assert.deepEqual([users.written, reported], [[joe], []], row.name);
       }
     });
   });

@@ -1,6 +1,8 @@
 /**
- * What several test files need: a served application, a request that is sent as it is written, numbers from a seed.
+ * What several test files need: a served application, a request that is sent as it is written, a store and a hasher that
+ * are watched, numbers from a seed.
  */
+import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { extname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -8,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
-  createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type ListenOptions, type Server,
+  createApp, listen, MemoryUserStore, PasswordHasher, type AppOptions, type ListenOptions, type Server, type User,
 } from '../src/index.ts';
 
 /** 32 characters, for tests alone. */
@@ -16,6 +18,49 @@ export const SECRET = 'a secret for tests, of 32 bytes.';
 
 /** scrypt at its cheapest, so that tests of something else do not wait for it. */
 export const cheapPasswords = (): PasswordHasher => new PasswordHasher({ logN: 1 });
+
+/** Remembers what was written, so that a refusal can be seen to leave the store as it was. */
+export class WatchedStore extends MemoryUserStore {
+  readonly written: User[] = [];
+
+  override find(id: string): User | undefined {
+    assert.equal(typeof id, 'string');
+    return super.find(id);
+  }
+
+  override insert(user: User): boolean {
+    return super.insert(user) && this.written.push(user) > 0;
+  }
+
+  override update(user: User): boolean {
+    return super.update(user) && this.written.push(user) > 0;
+  }
+}
+
+/** Remembers what was asked of it, and what became of each password. */
+export class WatchedHasher extends PasswordHasher {
+  readonly calls: string[] = [];
+  readonly outcomes: Promise<string>[] = [];
+
+  override hash(password: string, signal?: AbortSignal): Promise<string> {
+    return this.#watch('hash', super.hash(password, signal));
+  }
+
+  override verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
+    return this.#watch('verify', super.verify(password, stored, signal));
+  }
+
+  override needsRehash(stored: string): boolean {
+    this.calls.push('needsRehash');
+    return super.needsRehash(stored);
+  }
+
+  #watch<T>(call: string, outcome: Promise<T>): Promise<T> {
+    this.calls.push(call);
+    this.outcomes.push(outcome.then(() => 'done', (error) => String(error.code)));
+    return outcome;
+  }
+}
 
 /** Serves an application on a free port for as long as `use` runs. */
 export async function withServer<T>(
