@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { canonicalUsername } from '../src/auth/username.ts';
 import { Accounts, AuthError, MemoryUserStore, PasswordHasher, type AccountsOptions, type User } from '../src/index.ts';
 import { callsOf } from './by-hand.ts';
-import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from './hostile.ts';
+import { INHERITED_NAMES, NOT_AMOUNTS, NOT_FUNCTIONS, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from './hostile.ts';
 import { cheapPasswords, WatchedHasher, WatchedStore } from './support.ts';
 
 const PASSWORD = 'correct horse';
@@ -359,7 +359,7 @@ const WRONG_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
   passwords: [...NOT_OBJECTS, { hash: () => 1, verify: () => 1 }],
   minPasswordLength: [...NOT_AMOUNTS, 0, 1.5, 1025],
   maxPasswordLength: [...NOT_AMOUNTS, 0, 7, 8.5, 1025],
-  isForbidden: [null, true, 0, '', 'x', [], {}, /x/],
+  isForbidden: NOT_FUNCTIONS,
   minPasswordLenght: [8],
   ['__proto__']: [{ minPasswordLength: 1 }],
 };

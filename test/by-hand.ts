@@ -17,8 +17,6 @@ export const OWN_HEADER = '{"typ":"JWT","alg":"HS256"}';
 export const FORGER = 'the secret of who forges tokens.';
 /** What nobody may be told. */
 export const MARKER = 'MARKER-that-nobody-should-ever-see-again';
-/** What an options object cannot be. */
-export const NOT_OPTIONS: readonly unknown[] = [null, '', 'secret', 1, true, [], [1], () => 1];
 
 export const base64url = (bytes: string | Uint8Array): string => Buffer.from(bytes).toString('base64url');
 /** base64 without padding, as in PHC strings. */

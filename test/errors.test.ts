@@ -8,7 +8,7 @@ import { ERRORS } from '../src/errors.ts';
 import {
   Accounts, AuthError, createApp, Jwt, JwtAuth, listen, MemoryUserStore, PasswordHasher, Router, type AuthErrorCode,
 } from '../src/index.ts';
-import { INHERITED_NAMES } from './hostile.ts';
+import { INHERITED_NAMES, NOT_OPTIONS } from './hostile.ts';
 import { SECRET } from './support.ts';
 
 const { stackTraceLimit } = Error;
@@ -86,7 +86,7 @@ test('everything that takes options refuses an unknown one by its name, and what
     for (const name of ['nope', 'Secret', '', ...INHERITED_NAMES]) {
       await refused(name, Object.defineProperty({ ...least }, name, { value: 1, enumerable: true }));
     }
-    for (const options of [null, 0, '', 'x', [], () => 1]) await refused('options', options);
+    for (const options of NOT_OPTIONS) await refused('options', options);
     await make({ ...least } as never);
   }
 });

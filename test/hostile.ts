@@ -25,6 +25,15 @@ export const NOT_STRINGS: readonly unknown[] = [
   () => 'joe',
 ];
 
+/** None of these is a text, as an option may be that can also be left out. */
+export const NOT_TEXTS: readonly unknown[] = ['', /x/, ...NOT_STRINGS.filter((value) => value !== undefined)];
+
+/** None of these is a function. */
+export const NOT_FUNCTIONS: readonly unknown[] = ['now', ...NOT_TEXTS.filter((value) => typeof value !== 'function')];
+
+/** None of these is an object of options. */
+export const NOT_OPTIONS: readonly unknown[] = [null, '', 'secret', 0, 1, true, [], [1], () => 1];
+
 /** None of these is a finite number of at least 0. */
 export const NOT_AMOUNTS: readonly unknown[] = [
   null,
@@ -47,7 +56,7 @@ export const NOT_AMOUNTS: readonly unknown[] = [
   () => 60,
 ];
 
-/** Names that every object inherits, and one that object literals take for something else. */
+/** Names that every object inherits; written in a literal, `__proto__` sets the prototype instead. */
 export const INHERITED_NAMES: readonly string[] = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
 
 /** No username may be one of these. */

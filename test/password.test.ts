@@ -9,8 +9,8 @@ import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../src/auth/password-hasher.ts';
-import { allSaid, assertRefusedOption, base64, callsOf, MARKER, NOT_OPTIONS, verdictOf } from './by-hand.ts';
-import { INHERITED_NAMES, NOT_AMOUNTS, NOT_STRINGS } from './hostile.ts';
+import { allSaid, assertRefusedOption, base64, callsOf, MARKER, verdictOf } from './by-hand.ts';
+import { INHERITED_NAMES, NOT_AMOUNTS, NOT_OPTIONS, NOT_STRINGS } from './hostile.ts';
 import { cheapPasswords, pathOf } from './support.ts';
 
 const hasher = cheapPasswords();

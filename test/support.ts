@@ -1,6 +1,6 @@
 /**
- * What several test files need: a served application, a request that is sent as it is written, a store and a hasher that
- * are watched, numbers from a seed.
+ * What several test files need: a served application, a request that is sent as it is written, a store and a hasher
+ * that are watched, numbers from a seed.
  */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';

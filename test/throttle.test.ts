@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { networkOf, Throttle } from '../src/auth/throttle.ts';
 import { Accounts, AuthError, MemoryUserStore, PasswordHasher, type AccountsOptions } from '../src/index.ts';
-import { NOT_AMOUNTS } from './hostile.ts';
+import { NOT_AMOUNTS, NOT_FUNCTIONS } from './hostile.ts';
 import { cheapPasswords, collectGarbage, send, WatchedHasher, withApp } from './support.ts';
 
 const PASSWORD = 'correct horse';
@@ -285,7 +285,9 @@ test('limits can be other ones, or none, and those that cannot be are refused by
     }
     setUp({ limits: { [name]: most } });
   }
-  assert.throws(() => setUp({ now: 5 as never }), /"now" expected a function/);
+  for (const now of NOT_FUNCTIONS) {
+    assert.throws(() => setUp({ now: now as () => number }), /"now" expected a function/);
+  }
 });
 
 test('a clock that is set back makes nobody wait longer, and one that answers nonsense lets nobody in', async () => {
