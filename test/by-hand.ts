@@ -1,6 +1,6 @@
 /**
- * What the tests of src/crypto share: tokens made with node:crypto alone, so that a hostile one has the right MAC;
- * verdicts; a look at what was called, and at what was said.
+ * What the tests of src/crypto share, and others use: tokens made with node:crypto alone, so that a hostile one has the
+ * right MAC; verdicts; a look at what was called, and at what was said.
  */
 import assert from 'node:assert/strict';
 import crypto, { webcrypto } from 'node:crypto';
@@ -100,6 +100,16 @@ export async function callsOf(
     put(real);
   }
   return calls;
+}
+
+/** Runs `use` while every object inherits these members, as another library may bring it about. */
+export async function withPolluted(members: object, use: () => unknown): Promise<void> {
+  Object.assign(Object.prototype, members);
+  try {
+    await use();
+  } finally {
+    for (const name of Object.keys(members)) Reflect.deleteProperty(Object.prototype, name);
+  }
 }
 
 /** HMAC-SHA256 as WebCrypto computes it, a second implementation that also takes short keys. */

@@ -8,6 +8,7 @@ import { ERRORS } from '../src/errors.ts';
 import {
   Accounts, AuthError, createApp, Jwt, JwtAuth, listen, MemoryUserStore, PasswordHasher, Router, type AuthErrorCode,
 } from '../src/index.ts';
+import { withPolluted } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_OPTIONS } from './hostile.ts';
 import { SECRET } from './support.ts';
 
@@ -98,9 +99,8 @@ test('options on a prototype are not read, not even those that every object has'
   new PasswordHasher(inherited);
   auth.required(() => 1, inherited);
 
-  const POLLUTION = { minPasswordLength: 1, passwords: {}, realm: 'a\r\nb', users, maxQueued: 0, onError: 1 };
-  Object.assign(Object.prototype, POLLUTION);
-  try {
+  const members = { minPasswordLength: 1, passwords: {}, realm: 'a\r\nb', users, maxQueued: 0, onError: 1 };
+  await withPolluted(members, async () => {
     for (const [make, least] of Object.values(MAKERS)) await make({ ...least } as never);
     assert.throws(() => new Accounts({} as never), /^TypeError: "users" expected .+, got undefined$/);
     const signup = new Accounts({ users }).signup({ username: 'joe', password: 'x' });
@@ -108,9 +108,7 @@ test('options on a prototype are not read, not even those that every object has'
     const challenges = ['JWT realm="Login Required"', 'Bearer realm="Login Required"'];
     const refused = async () => auth.required(() => 1)({ header: () => undefined });
     await assert.rejects(refused, { headers: { 'WWW-Authenticate': challenges } });
-  } finally {
-    for (const name of Object.keys(POLLUTION)) Reflect.deleteProperty(Object.prototype, name);
-  }
+  });
 });
 
 test('each option is read once, so that what was checked is what is used', () => {

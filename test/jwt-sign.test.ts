@@ -12,7 +12,7 @@ import { inspect } from 'node:util';
 import { writeHeapSnapshot } from 'node:v8';
 import { decodeUnverified, generateSecret, Jwt, type JwtOptions, type SignOptions } from '../src/jwt.ts';
 import { allSaid, assertRefusedOption, assertVerdict, base64url, callsOf, CLAIMS, claimsJson } from './by-hand.ts';
-import { MARKER, NOW, OWN_HEADER, tokenOf, verdictOf, webCryptoMac } from './by-hand.ts';
+import { MARKER, NOW, OWN_HEADER, tokenOf, verdictOf, webCryptoMac, withPolluted } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_FUNCTIONS, NOT_OPTIONS, NOT_STRINGS, NOT_TEXTS } from './hostile.ts';
 import { SECRET } from './support.ts';
 
@@ -440,13 +440,9 @@ test('tokens recorded from other implementations verify, whatever the order and 
   }
 });
 
-test('what every object inherits is no option of sign, given some or none', () => {
+test('what every object inherits is no option of sign, given some or none', async () => {
   const [none, some] = [jwt.sign({}), jwt.sign({}, {})];
-  const POLLUTION = { lifetimeSeconds: 1e9, header: { kid: 'a' } };
-  Object.assign(Object.prototype, POLLUTION);
-  try {
+  await withPolluted({ lifetimeSeconds: 1e9, header: { kid: 'a' } }, () => {
     assert.deepEqual([jwt.sign({}), jwt.sign({}, {})], [none, some]);
-  } finally {
-    for (const name of Object.keys(POLLUTION)) Reflect.deleteProperty(Object.prototype, name);
-  }
+  });
 });
