@@ -27,7 +27,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
   'writes all back': () => {
     const ids = new Set<string>();
     let users: ReadonlyMap<string, User> = new Map();
-    const put = async (user: User, isThere: boolean) => {
+    const write = async (user: User, isThere: boolean) => {
       if (ids.has(user.id) !== isThere) return false;
       ids.add(user.id);
       const all = new Map(users).set(user.id, user);
@@ -35,7 +35,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
       users = all; // Without those who came in between.
       return true;
     };
-    return { find: (id) => users.get(id), insert: (user) => put(user, false), update: (user) => put(user, true) };
+    return { find: (id) => users.get(id), insert: (user) => write(user, false), update: (user) => write(user, true) };
   },
   'update inserts': (users) => ({ ...right(users), update: async (user) => put(users, user) }),
   'folds case': (users) => ({ ...right(users), find: async (id) => users.get(id.toLowerCase()) ?? users.get(id) }),

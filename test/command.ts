@@ -18,7 +18,7 @@ export const commandIn = (folder: string): string[] => {
 };
 
 /** How a command ended, and what it had said. */
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

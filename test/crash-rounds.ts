@@ -7,7 +7,7 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { fileWith, newPath, outputOf, start, userNamed, withStore } from './store-support.ts';
 
 /** What ten rounds have shown. */
-export interface CrashReport {
+interface CrashReport {
   /** Writes that were answered. */
   readonly answers: number;
   /** Rounds whose process died while it compacted the file. */

@@ -10,9 +10,9 @@ import { base64, base64url, CLAIMS, NOW, OWN_HEADER, seal, tokenOf, verdictOf, w
 import { randomFrom, SECRET } from './support.ts';
 
 /** Numbers from 0 up to 1. */
-export type Random = () => number;
+type Random = () => number;
 
-export interface Property {
+interface Property {
   readonly name: string;
   /** How many cases are enough for every day. */
   readonly cases: number;
@@ -30,8 +30,8 @@ export async function runCase({ name, check }: Property, seed: number): Promise<
   }
 }
 
-export const below = (random: Random, limit: number): number => Math.floor(random() * limit);
-export const pick = <T>(random: Random, from: ArrayLike<T>): T => from[below(random, from.length)] as T;
+const below = (random: Random, limit: number): number => Math.floor(random() * limit);
+const pick = <T>(random: Random, from: ArrayLike<T>): T => from[below(random, from.length)] as T;
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const ALPHABETS = [
@@ -45,13 +45,13 @@ const ALPHABETS = [
 ];
 
 /** Text of up to `max` UTF-16 code units, lone surrogates among them. */
-export function randomText(random: Random, max = 24): string {
+function randomText(random: Random, max = 24): string {
   const alphabets = [pick(random, ALPHABETS), pick(random, ALPHABETS)];
   return Array.from({ length: below(random, max + 1) }, () => pick(random, pick(random, alphabets))).join('');
 }
 
 /** A value that JSON can write, and reads as it was. */
-export function randomJson(random: Random, depth = 3): unknown {
+function randomJson(random: Random, depth = 3): unknown {
   const kind = below(random, depth > 0 ? 8 : 6);
   if (kind === 0) return null;
   if (kind === 1) return random() < 0.5;
@@ -64,7 +64,7 @@ export function randomJson(random: Random, depth = 3): unknown {
 }
 
 /** Claims of the application's own, awkward names among them. */
-export function randomClaims(random: Random): Record<string, unknown> {
+function randomClaims(random: Random): Record<string, unknown> {
   return Object.fromEntries(Array.from({ length: below(random, 5) }, () => [randomName(random), randomJson(random)]));
 }
 
@@ -82,7 +82,7 @@ function randomName(random: Random): string {
 }
 
 /** One bit of one character flipped, or one character replaced, added, left out or doubled: never the same text. */
-export function damaged(random: Random, text: string): string {
+function damaged(random: Random, text: string): string {
   const at = below(random, text.length + 1);
   const [before, after] = [text.slice(0, at), text.slice(at + 1)];
   const flipped = String.fromCharCode(text.charCodeAt(at) ^ (1 << below(random, 8)));
@@ -99,7 +99,7 @@ const jwt = new Jwt<Record<string, unknown>>({ secret: SECRET, now });
 const hasher = new PasswordHasher({ logN: 1 });
 
 /** A well-formed token with the right MAC, most often one that is accepted. */
-export function randomToken(random: Random): string {
+function randomToken(random: Random): string {
   return tokenOf({ ...CLAIMS, ...randomClaims(random) }, pick(random, HEADERS));
 }
 
@@ -116,7 +116,7 @@ function assertCanonical(token: string): void {
 }
 
 /** A stored hash within the caps, of ours or of Werkzeug's form. */
-export function randomHash(random: Random): string {
+function randomHash(random: Random): string {
   const bytes = (length: number) => Uint8Array.from({ length }, () => below(random, 256));
   const [logN, r, p] = [1 + below(random, 15), 1 + below(random, 32), 1 + below(random, 16)];
   if (random() < 0.4) {

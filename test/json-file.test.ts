@@ -139,8 +139,8 @@ test('a last line torn at any byte, or ending in zeros, is cut off and counted; 
   }
 });
 
-/** What may not stand in the place of one line of a good file, by its number. In ASCII, and bytes as \x80 to \xff. */
 const record = (members: object) => JSON.stringify({ op: 'insert', ...ann, ...members });
+/** What may not stand in the place of one line of a good file, by its number. In ASCII, and bytes as \x80 to \xff. */
 const DAMAGE: Record<string, string[]> = {
   1: [
     ...['', ' ', '\0', 'hello', 'null', '[]', '{}', JOE, `\xef\xbb\xbf${HEADER}`, `${HEADER}\r`, `${HEADER}${HEADER}`],
@@ -433,11 +433,11 @@ test('on a disk that is really full what was answered stays, nothing else does, 
   const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // Nothing but the file under test may hit the limit.
   const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], { encoding: 'utf8', env });
   const answers = stdout.trimEnd().split('\n');
-  const written = answers.filter((answer) => answer.endsWith(' true'));
+  const kept = answers.filter((answer) => answer.endsWith(' true'));
   const refused = answers.filter((answer) => answer.includes(`Error: ${path} cannot be written: EFBIG`));
-  assert.ok(refused.length > 0 && written.length + refused.length === answers.length, stdout);
-  assert.equal(written.at(-1), 'small true');
-  assert.deepEqual(read(path).match(/(?<="id":")[^"]+/g)?.map((id) => `${id} true`), written);
+  assert.ok(refused.length > 0 && kept.length + refused.length === answers.length, stdout);
+  assert.equal(kept.at(-1), 'small true');
+  assert.deepEqual(read(path).match(/(?<="id":")[^"]+/g)?.map((id) => `${id} true`), kept);
 });
 
 test('close finishes what was begun, may be called again at any time, and nothing is written afterwards', async () => {

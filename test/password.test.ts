@@ -334,7 +334,6 @@ test('past the queue it is ERR_BUSY at once, without work; success and failure a
   }
 });
 
-const isLinux = process.platform === 'linux';
 test('without maxQueued as many wait as begin within a few seconds, whatever the cost', async () => {
   const rows = [[{}, 8], [{ logN: 18 }, 4], [{ logN: 16, r: 16, p: 2 }, 4], [{ logN: 20 }, 1], [{ logN: 1 }, 1000]];
   for (const [cost, places] of rows as [PasswordHasherOptions, number][]) {
@@ -410,6 +409,7 @@ test('the default number of runs is one for each core, and leaves a thread of th
   }
 });
 
+const isLinux = process.platform === 'linux';
 test('a run for which there is no memory rejects, and the next one works', { skip: !isLinux }, async () => {
   // WebAssembly, which Node uses for itself, would reserve gigabytes of addresses.
   const flags = ['--disable-wasm-trap-handler', '--import', 'tsx'];

@@ -5,7 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 const INTERPRETERS = ['python3', '/usr/bin/python3'];
 
 /** Asks a Python script: JSON in, JSON out. */
-export type Ask = (input: unknown) => Promise<unknown>;
+type Ask = (input: unknown) => Promise<unknown>;
 
 /**
  * @param module what the script needs
