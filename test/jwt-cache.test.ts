@@ -1,6 +1,6 @@
 /**
- * Holds the token cache to rule 5 of the design: exact, bounded, filled by nobody but verify, and judged by the clock
- * each time. Whether a token was remembered shows in the MACs that are computed for it.
+ * Holds the token cache to its promise: exact, bounded, filled by nobody but verify, and judged by the clock each time.
+ * Whether a token was remembered shows in the MACs that are computed for it.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,6 +1,6 @@
 /**
- * Holds Jwt to what it writes, to its options (rule 6 of the design), to the vectors of the RFCs, and to telling nobody
- * a secret (rule 9).
+ * Holds Jwt to what it writes, to its options and which secrets it takes, to the vectors of the RFCs, and to telling
+ * nobody a secret.
  */
 import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
- * Holds Jwt.verify to rules 1 to 4 of the design, and to what went wrong with tokens in other libraries. A token that
- * is refused for what it says has the right MAC, and beside it stands one that is accepted.
+ * Holds Jwt.verify to rules 1 to 4 of the README's Safety, and to what went wrong with tokens in other libraries. A
+ * token that is refused for what it says has the right MAC, and beside it stands one that is accepted.
  */
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
@@ -307,7 +307,7 @@ test('CVE-2026-44459: exp, nbf and iat are finite numbers, and none is skipped f
   expect('ERR_JWT_TOO_OLD', withClaim('iat', '0', '-1e308'), jwtWith({ maxAgeSeconds: 60 }));
 });
 
-// RFC 7519 §4.1.4: on or after exp. §4.1.5: before nbf. §4.1.6 has no rule for iat; rule 4 of the design has.
+// RFC 7519 §4.1.4: on or after exp. §4.1.5: before nbf. §4.1.6 has no rule for iat; ours is that of nbf.
 test('exp, nbf, iat and the age are judged to the second on both sides of the leeway', () => {
   for (const [leeway, options] of [[10, {}], [10, { leewaySeconds: 10 }], [0, { leewaySeconds: 0 }]] as const) {
     const aged = { ...options, maxAgeSeconds: 60 };

@@ -1,6 +1,6 @@
 /**
- * Holds PasswordHasher to RFC 7914, to the PHC string format, and to rules 6 to 10 of the design. What scrypt was asked
- * to do is observed at node:crypto, where it does its work all the same; nothing here is timed.
+ * Holds PasswordHasher to RFC 7914, to the PHC string format, and to rules 7 to 10 of the README's Safety. What scrypt
+ * was asked to do is observed at node:crypto, where it does its work all the same; nothing here is timed.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
