@@ -1,4 +1,8 @@
-/** Two self-signed certificates of 127.0.0.1 with their keys, which are secret to nobody. */
+/**
+ * Two self-signed certificates of 127.0.0.1 with their keys, which are secret to nobody. Made, the second with a 2, by
+ * openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=latchkey-test-1
+ *   -addext subjectAltName=IP:127.0.0.1
+ */
 import type { TlsOptions } from '../src/index.ts';
 
 export const FIRST: TlsOptions = {

@@ -137,7 +137,7 @@ test('identity: it is there in the handler, and gone where there was a refusal',
   assert.deepEqual(seen, [undefined, undefined]);
 });
 
-test('header errors: nothing, another scheme, a scheme alone, too many parts', async () => {
+test('header errors: each is refused in the words of the original', async () => {
   await withTutorial({}, async ({ get, token }) => {
     const good = await token();
     await assertRefused(get(), 'Authorization Required', 'Request does not contain an access token');

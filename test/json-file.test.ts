@@ -334,7 +334,7 @@ test('a place where no file can be is refused by name, a path that is no text as
   await withStore(join(folder, 'a', 'x.jsonl'), async (store) => assert.equal(await store.insert(joe), true));
 });
 
-test('where permissions keep it out it names the file and what to do, and nothing is changed', async () => {
+test('a store that permissions keep out names the file and what to do, and changes nothing', async () => {
   const [readOnly, closed, full, hidden] = [fileWith(fileOf(JOE)), fileWith(''), newPath(), fileWith('')];
   fs.mkdirSync(dirname(full));
   fs.chmodSync(dirname(dirname(full)), 0o711);

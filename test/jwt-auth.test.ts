@@ -22,6 +22,7 @@ const JOE = { id: 'joe', name: 'Joe' };
 const LOGIN = { username: 'joe', password: 'right' };
 const jwt = new Jwt({ secret: SECRET, now: () => NOW });
 const TOKEN = jwt.sign({ identity: 'joe' });
+// The last of 43 characters holds four bits and two zeros: A or E is another MAC, B would be no base64url at all.
 const TAMPERED = `${TOKEN.slice(0, -1)}${TOKEN.endsWith('A') ? 'E' : 'A'}`;
 
 /** Two functions that know one user: a stranger's own table, without Accounts. */

@@ -292,7 +292,7 @@ test('an option of the wrong kind, out of bounds or of an unknown name is refuse
   }
 });
 
-test('so many scrypt runs at once and no more, first come first served', async () => {
+test('no more runs of scrypt than maxConcurrent go on at once, first come first served', async () => {
   const usual = Math.min(availableParallelism(), 3);
   for (const [options, most] of [[{ maxConcurrent: 1 }, 1], [{ maxConcurrent: 2 }, 2], [{}, usual]] as const) {
     const own = new PasswordHasher({ logN: 1, maxQueued: 20, ...options });

@@ -143,7 +143,7 @@ test('whenever the power is cut, and at whatever byte a write is torn, what was 
   await assertSound(await cutAnywhere(new PowerDisk(), nothing.history, atEveryByte, threeBatches), 1000);
 });
 
-test('the same while a file is compacted and renamed over the old one', async () => {
+test('a power cut while the file is compacted and renamed loses nothing that was answered', async () => {
   const left = await cutAnywhere(new PowerDisk(worn.image), worn.history, atEveryByte, oneMore);
   await assertSound(left, 500);
   assert.ok(left.some(({ image }) => image.size === 2), 'the new file beside the old one');

@@ -278,7 +278,7 @@ test('requests that wait on a connection that dies are forgotten with it', async
   });
 });
 
-test('whose address is not known counts as one with all the others, as through a Unix socket', async () => {
+test('clients whose address is unknown, as through a Unix socket, share one count', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-'));
   const socketPath = join(folder, 'socket');
   const app = createApp({
