@@ -1,6 +1,6 @@
 /**
- * How fast latchkey is, beside the bare calls of Node that nobody can do without: `npm run bench`, some five minutes.
- * With `-- --json` it prints what it measured as JSON, with `-- --rounds 1` it is quick and rough.
+ * How fast latchkey is, beside the bare calls of Node that nobody can do without: `npm run bench`. With `-- --json` it
+ * prints what it measured as JSON, with `-- --rounds 1` it is quick and rough.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

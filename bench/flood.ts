@@ -29,7 +29,7 @@ const COMMAND = ['../src/cli.ts', 'serve', '--users', 'memory', '--port', '0'];
 const SERVERS = [
   { name: 'by default', words: COMMAND },
   { name: 'without the throttle', words: [...COMMAND, '--throttle', 'off'] },
-  { name: 'without the queue', words: ['flood-unqueued.ts'] },
+  { name: 'without both', words: ['flood-unqueued.ts'] },
 ];
 
 interface Answer {

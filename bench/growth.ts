@@ -10,7 +10,7 @@ import { SECRET } from './secret.ts';
 const { Accounts, AuthError, MemoryUserStore, Router } = latchkey;
 
 /** A row: how large it was, and what one call took. */
-export interface Growth {
+interface Growth {
   readonly what: string;
   readonly size: number;
   readonly microseconds: ReturnType<typeof quartilesOf>;

@@ -30,7 +30,7 @@ export const OWN: readonly Contestant[] = [
 ];
 
 /** A server that is there. */
-export interface HelloServer {
+interface HelloServer {
   readonly port: number;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
@@ -55,7 +55,7 @@ export async function start({ script, argument }: Omit<Contestant, 'way'>): Prom
 }
 
 /** A request as a browser or a program would send it, with one token of joe's. */
-export function helloRequest(port: number): string {
+function helloRequest(port: number): string {
   const token = new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
   const headers = [`Host: 127.0.0.1:${port}`, 'User-Agent: bench', 'Accept: */*', 'Accept-Encoding: gzip, deflate'];
   return ['GET /hello HTTP/1.1', ...headers, `Authorization: Bearer ${token}`, '', ''].join('\r\n');

@@ -18,7 +18,7 @@ function heapOf(count: number, make: (n: number) => void): number {
   return (heap() - before) / count;
 }
 
-export interface Memory {
+interface Memory {
   readonly bytesPerCachedToken: number;
   readonly bytesPerUser: number;
   readonly idleBytes: number;

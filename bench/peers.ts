@@ -1,6 +1,6 @@
 /**
- * latchkey beside the packages that one would otherwise take: `npm run bench:peers`, some four minutes. It installs
- * those into this folder first. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
+ * latchkey beside the packages that one would otherwise take: `npm run bench:peers`. It installs those into this folder
+ * first. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
  */
 import { createSecretKey, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -1,12 +1,12 @@
 /** Contests about passwords, logins, signups and the file of users. */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID, scrypt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { latchkey } from './built.ts';
 import type { Contest } from './contest.ts';
+import { IN_FLIGHT, makeFile, openBare, userNamed } from './store-files.ts';
 
 const { Accounts, JsonFileUserStore, JwtAuth, MemoryUserStore, PasswordHasher, generateSecret } = latchkey;
 
@@ -62,32 +62,17 @@ export async function passwordContests(rounds: number): Promise<Contest[]> {
   ];
 }
 
-/** A user with a hash of the usual length. */
-const userNamed = (id: string) => ({
-  id, username: id, createdAt: '2026-01-01T00:00:00.000Z',
-  passwordHash: `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${'k'.repeat(43)}`,
-});
-const BATCH = 64;
-
 /** One call is a batch of signups that wait for one another, and one write and fdatasync of as many lines. */
 export async function storeContests(folder: string, rounds: number) {
   const file = await open(join(folder, 'bare.jsonl'), 'a');
   const store = await JsonFileUserStore.open(join(folder, 'users.jsonl'));
-  const batchOf = (name: string) => Array.from({ length: BATCH }, (_, n) => userNamed(`${name}-${n}`));
+  const batchOf = (name: string) => Array.from({ length: IN_FLIGHT }, (_, n) => userNamed(`${name}-${n}`));
   const many = join(folder, 'many.jsonl');
-  const full = await JsonFileUserStore.open(many);
-  for (let n = 0; n < 100; n += 1) {
-    await Promise.all(Array.from({ length: 1000 }, (_, k) => full.insert(userNamed(`user-${n}-${k}`))));
-  }
-  await full.close();
-  const bareOpen = () => {
-    const lines = readFileSync(many, 'utf8').split('\n').filter((line) => line !== '');
-    return new Map(lines.map((line, n) => [n, JSON.parse(line) as object])).size > 100_000;
-  };
+  await makeFile(many, 100_000);
   const storeOpen = async () => {
     const opened = await JsonFileUserStore.open(many);
     await opened.close();
-    return opened.find('user-99-999') !== undefined;
+    return opened.find('user99999') !== undefined;
   };
   const isTrue = (answers: readonly unknown[]) => assert.deepEqual(new Set(answers), new Set([true]));
   const contests: Contest[] = [
@@ -107,7 +92,7 @@ export async function storeContests(folder: string, rounds: number) {
     },
     {
       name: NAMES.open, rounds: Math.ceil(rounds / 4), inputs: namesOf(1), agree: isTrue,
-      ways: { bare: bareOpen, latchkey: storeOpen },
+      ways: { bare: () => openBare(many).has('user99999'), latchkey: storeOpen },
     },
   ];
   const close = async () => {
