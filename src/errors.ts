@@ -95,20 +95,20 @@ export class AuthError extends Error {
    * @throws TypeError or RangeError if `status` is not 400 to 599: a refusal cannot be made to look like a success
    */
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
-    const [status, error, description] = ERRORS[code];
-    if (options.status !== undefined) integer(400, 599)('status', options.status);
-    const { cause } = options;
+    const row = ERRORS[code];
+    const { status = row[0], error = row[1], description = row[2], headers = {}, body, cause } = options;
+    integer(400, 599)('status', status);
     // A text that cannot be made throws here, where the limit still stands.
-    const message = String(options.description ?? description);
+    const message = String(description);
     const { stackTraceLimit } = Error;
     limitStackTraces(0);
     super(message, cause === undefined ? undefined : { cause });
     limitStackTraces(stackTraceLimit);
     this.code = code;
-    this.status = options.status ?? status;
-    this.error = options.error ?? error;
-    this.headers = options.headers ?? {};
-    this.#body = options.body;
+    this.status = status;
+    this.error = error;
+    this.headers = headers;
+    this.#body = body;
   }
 
   /** The same text as `message`: the `description` member of the reply. */
@@ -203,7 +203,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Names the kind of a value, and the value itself only where it cannot be a secret. */
+/** Names the kind of a value, and of texts, bytes and objects, which may be secret, no more than that. */
 export function describe(value: unknown): string {
   if (value === null || ['undefined', 'boolean', 'number'].includes(typeof value)) return String(value);
   if (value === '') return 'an empty string';

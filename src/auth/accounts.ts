@@ -17,7 +17,7 @@ export interface AccountsOptions {
   readonly users: UserStore;
   /** Default a `PasswordHasher` with its own defaults. */
   readonly passwords?: Pick<PasswordHasher, 'hash' | 'verify' | 'needsRehash'>;
-  /** In code points, after NFC; 1 to 1024, default 8 (NIST SP 800-63B-4 §3.1.1.2). For new passwords. */
+  /** In code points, after NFC; 1 to 1024, default 8 (OWASP ASVS 5, V6.2.1). For new passwords. */
   readonly minPasswordLength?: number;
   /** The same, default 256. Whatever it is, a password has at most 1024 UTF-16 code units before NFC. */
   readonly maxPasswordLength?: number;
@@ -29,8 +29,10 @@ export interface AccountsOptions {
   readonly now?: () => number;
 }
 
-/** Who asks. An `HttpRequest` is one; of a request of node:http it is `{ address: req.socket.remoteAddress }`. */
+/** Who asks. An `HttpRequest` is one; in another framework it is `{ address }`, as far as that trusts its proxies. */
 export interface Client {
+  /** A message of node:http is no client. It has a `signal` in newer types and would pass for one without an address. */
+  readonly socket?: never;
   /** An IPv4 or IPv6 address. Without one the limits of addresses cannot hold, and those of accounts still do. */
   readonly address?: string | undefined;
   /** Aborted when nobody waits for the answer any more, so that no password is hashed for it. */

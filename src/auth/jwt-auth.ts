@@ -5,8 +5,8 @@
  */
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
-import { AuthError, callable, describe, expecting, isObject, pickOptions, readOptions, text } from '../errors.ts';
-import type { Checks } from '../errors.ts';
+import { AuthError, callable, describe, expecting, having, isObject, pickOptions, readOptions } from '../errors.ts';
+import { text, type Checks } from '../errors.ts';
 import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
 import { ignoreImpossible, ownMember, type Client } from './accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
@@ -229,13 +229,15 @@ export class JwtAuth<Identity> {
 
 function sourceOf(authorization: string | HeaderSource | null | undefined): HeaderSource {
   const isSource = typeof authorization === 'object' && authorization !== null;
+  if (isSource) having('header')('authorization', authorization);
   // A hook may take `header` out of its request.
   if (isSource) return { header: (name) => authorization.header(name) };
   return { header: (name) => (name.toLowerCase() === 'authorization' ? (authorization ?? undefined) : undefined) };
 }
 
-/** @throws AuthError ERR_BODY, ERR_LOGIN_BODY */
+/** @throws AuthError ERR_BODY, ERR_LOGIN_BODY; TypeError for a request of a framework that has no `json` */
 async function bodyOf(request: AuthRequest): Promise<object> {
+  having('json')('request', request);
   try {
     const body = await request.json();
     if (isObject(body)) return body;

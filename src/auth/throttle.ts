@@ -1,7 +1,8 @@
 /**
  * How often a password may be guessed: a few free tries for each account and for each address, then waits that double.
- * Promise: whatever the number of addresses, an account takes at most 100 wrong passwords in a row in any hour
- * (NIST SP 800-63B-4 §3.2.2), and nobody elsewhere can keep its owner out of an address where a login succeeded.
+ * Promise: whatever the number of addresses, an account takes at most 100 wrong passwords in a row in any hour, and
+ * nobody elsewhere can keep its owner out of an address where a login succeeded. NIST SP 800-63B-4 §3.2.2 would disable
+ * the account after 100; that would let anybody keep its owner out for good.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { amount, AuthError, integer, readOptions, type Checks } from '../errors.ts';

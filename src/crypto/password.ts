@@ -31,7 +31,7 @@ const PHC = /^\$scrypt\$ln=([1-9]\d?),r=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{
 const WERKZEUG = /^scrypt:([1-9]\d{0,6}):([1-9]\d?):([1-9]\d?)\$([A-Za-z0-9]{1,64})\$([0-9a-f]{128})$/;
 
 /**
- * @param password a well-formed string of at most 1024 UTF-16 code units
+ * @param password a well-formed string of at most 1024 UTF-16 code units without NUL
  * @returns a PHC string with 16 random bytes of salt and a key of 32 bytes
  * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID, ERR_PASSWORD_TOO_LONG; Node's, without memory
  */
@@ -44,7 +44,7 @@ export async function hashPassword(password: string, cost: ScryptCost): Promise<
 /**
  * @param stored a PHC string or one of Werkzeug, or undefined where there is no such user: the answer is then false,
  *   after the work of `cost`, so that the time does not tell who has an account. A hash of another cost than `cost`
- *   still tells; the first login renews it.
+ *   still tells; if it is weaker, the first login renews it.
  * @returns whether it is the password; compared in constant time
  * @throws as hashPassword, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
  */

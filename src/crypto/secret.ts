@@ -1,7 +1,8 @@
 /**
  * Turns what the caller gives as a secret into keys for HMAC-SHA256 (RFC 7518 §3.2).
- * Promise: at least 32 bytes on every path, and never text that looks like a PEM, SSH or JWK key. Accepted: whether
- * bytes are random cannot be seen. Zeros at their end are counted, although HMAC adds as many itself (RFC 2104 §2).
+ * Promise: at least 32 bytes on every path, and no text that looks like a PEM, SSH or JWK key, in base64 or not.
+ * Accepted: that is a net and no proof, through which DER bytes, hex and the like pass. Whether bytes are random cannot
+ * be seen. Zeros at their end are counted, although HMAC adds as many itself (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 
@@ -40,14 +41,18 @@ function bytesOf(secret: unknown): Buffer {
   throw new TypeError(`"secret" expected a string, a Uint8Array, a secret KeyObject or a list of them, got ${got}`);
 }
 
-/**
- * Who passes a key file where a secret belongs may be passing a public key, and what is public signs nothing.
- * All but visible ASCII is taken out first, so that no white space, byte order mark or UTF-16 hides it.
- */
+/** Who passes a key file where a secret belongs may be passing a public key, and what is public signs nothing. */
 function looksLikeKeyFile(bytes: Buffer): boolean {
-  const text = Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f).buffer).toString('latin1');
-  if (/----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/.test(text)) return true;
+  const text = visibleIn(bytes);
+  if (KEY_TEXT.test(text) || KEY_TEXT.test(visibleIn(Buffer.from(text, 'base64')))) return true;
   // In base64: what stands in a PEM file for RSA, EC and Ed25519; a whole PEM, wherever it begins; SSH; JWK.
   if (/hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/.test(text)) return true;
   return /LS1CRUdJ|LS0tQkV|LUJFR0|AAAA[A-I](?:3Nz|2Vj|nNr)|eyJr(?:dH|ZX)/.test(text);
+}
+
+const KEY_TEXT = /----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/;
+
+/** All but visible ASCII is taken out, so that no white space, byte order mark or UTF-16 hides what the rest says. */
+function visibleIn(bytes: Buffer): string {
+  return Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f).buffer).toString('latin1');
 }
