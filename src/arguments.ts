@@ -1,5 +1,55 @@
-/** The words of a command line, read strictly. */
+/** The words of the command line: what there is to say, and how it is read, which is strictly. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+
+export const HELP: string = `Usage: latchkey <command>
+
+  serve                    sign-up and login at POST /signup and POST /auth
+  secret                   print a new secret
+  inspect <token>          print what a token says, without verifying it
+    --secret-file <file>   verify it too, by the secrets in a file
+
+  --help                   this text; that of serve: latchkey serve --help
+  --version                that of the package`;
+
+export const SERVE_HELP: string = `Usage: latchkey serve [options]
+
+  --host <address>           where to listen (HOST; default 127.0.0.1)
+  --port <number>            0 to 65535, 0 for any free one (PORT; default 3000)
+  --data <folder>            of users and secret (default ./latchkey-data)
+  --users file|memory|<URL>  in --data, or postgres://... (default file)
+  --lifetime <seconds>       of a token, 1 to 1000000000 (default 3000)
+  --min-password-length <n>  in characters, 1 to 256 (default 8)
+  --scrypt-cost <log2 N>     1 to 20, each doubles time and memory (default 17)
+  --throttle on|off          whether guesses and signups must wait (default on)
+  --trust-proxy <n>          proxies in front, 0 to 100 (default 0)
+  --max-connections <n>      at once, 1 to 1000000 (default 1000000)
+  --tls-cert <file>          serve HTTPS with this certificate, in PEM
+  --tls-key <file>           its private key, in PEM; SIGHUP reads both again
+  --log none|json            what happens, a line each on stderr (default none)
+  --env-file <file>          read environment variables from a file
+
+The secret is LATCHKEY_SECRET, or in the file secret in --data, which is made
+on the first start. Of several, one a line, the first signs and all verify.`;
+
+export const SERVE_FLAGS = {
+  'host': { type: 'string' },
+  'port': { type: 'string' },
+  'env-file': { type: 'string' },
+  'data': { type: 'string', default: './latchkey-data' },
+  'users': { type: 'string', default: 'file' },
+  'lifetime': { type: 'string', default: '3000' },
+  'min-password-length': { type: 'string', default: '8' },
+  'scrypt-cost': { type: 'string', default: '17' },
+  'throttle': { type: 'string', default: 'on' },
+  'trust-proxy': { type: 'string', default: '0' },
+  'max-connections': { type: 'string', default: '1000000' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'log': { type: 'string', default: 'none' },
+} as const;
+
+/** The words of `inspect`. */
+export const INSPECT = { allowPositionals: true, options: { 'secret-file': { type: 'string' } } } as const;
 
 /** The command was not understood. */
 export class UsageError extends Error {}
@@ -14,7 +64,8 @@ export function readArguments<const Config extends ParseArgsConfig>(config: Conf
   } catch (error) {
     // An argument is not repeated: it may be a token.
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') throw new UsageError('too many arguments; npm wants -- first');
+    const isOneTooMany = code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL';
+    if (isOneTooMany) throw new UsageError('too many arguments; those of npm start follow --');
     throw new UsageError(message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, ''));
   }
 }

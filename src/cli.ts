@@ -6,9 +6,10 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { styleText, type ParseArgsConfig } from 'node:util';
+import { styleText } from 'node:util';
 import { createApp } from './app.ts';
-import { oneOf, readArguments, UsageError, wholeNumber, type Arguments } from './arguments.ts';
+import { HELP, INSPECT, oneOf, readArguments, SERVE_FLAGS, SERVE_HELP, UsageError, wholeNumber } from './arguments.ts';
+import type { Arguments } from './arguments.ts';
 import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
@@ -24,55 +25,6 @@ import type { UserStore } from './users/store.ts';
 
 const MANIFEST = new URL('../package.json', import.meta.url);
 
-const HELP = `Usage: latchkey <command>
-
-  serve                    sign-up and login at POST /signup and POST /auth
-  secret                   print a new secret
-  inspect <token>          print what a token says, without verifying it
-    --secret-file <file>   verify it too, by the secrets in a file
-
-  --help                   this text; that of serve: latchkey serve --help
-  --version                that of the package`;
-
-const SERVE_HELP = `Usage: latchkey serve [options]
-
-  --host <address>           where to listen (HOST; default 127.0.0.1)
-  --port <number>            0 to 65535, 0 for any free one (PORT; default 3000)
-  --data <folder>            of users and secret (default ./latchkey-data)
-  --users file|memory|<URL>  in --data, or postgres://... (default file)
-  --lifetime <seconds>       of a token, 1 to 1000000000 (default 3000)
-  --min-password-length <n>  in characters, 1 to 256 (default 8)
-  --scrypt-cost <log2 N>     1 to 20, each doubles time and memory (default 17)
-  --throttle on|off          whether guesses and signups must wait (default on)
-  --trust-proxy <n>          proxies in front, 0 to 100 (default 0)
-  --max-connections <n>      at once, 1 to 1000000 (default 1000000)
-  --tls-cert <file>          serve HTTPS with this certificate, in PEM
-  --tls-key <file>           its private key, in PEM; SIGHUP reads both again
-  --log none|json            what happens, a line each on stderr (default none)
-  --env-file <file>          read environment variables from a file
-
-The secret is LATCHKEY_SECRET, or in the file secret in --data, which is made
-on the first start. Of several, one a line, the first signs and all verify.`;
-
-const SERVE_FLAGS = {
-  'host': { type: 'string' },
-  'port': { type: 'string' },
-  'env-file': { type: 'string' },
-  'data': { type: 'string', default: './latchkey-data' },
-  'users': { type: 'string', default: 'file' },
-  'lifetime': { type: 'string', default: '3000' },
-  'min-password-length': { type: 'string', default: '8' },
-  'scrypt-cost': { type: 'string', default: '17' },
-  'throttle': { type: 'string', default: 'on' },
-  'trust-proxy': { type: 'string', default: '0' },
-  'max-connections': { type: 'string', default: '1000000' },
-  'tls-cert': { type: 'string' },
-  'tls-key': { type: 'string' },
-  'log': { type: 'string', default: 'none' },
-} as const satisfies ParseArgsConfig['options'];
-
-const INSPECT = { allowPositionals: true, options: { 'secret-file': { type: 'string' } } } as const;
-
 async function main([command, ...args]: string[]): Promise<void> {
   const isHelp = [command, ...args].some((arg) => arg === '--help' || arg === '-h') || command === 'help';
   if (isHelp) console.log(command === 'serve' ? SERVE_HELP : HELP);
@@ -85,9 +37,9 @@ async function main([command, ...args]: string[]): Promise<void> {
 
 async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']): Promise<void> {
   const envFile = flags['env-file'];
-  if (envFile !== undefined) await attempt('--env-file', () => process.loadEnvFile(envFile), 'name another file');
+  if (envFile !== undefined) await attempt('--env-file', () => loadEnvFile(envFile), 'name another file');
   const { HOST, PORT, LATCHKEY_SECRET } = process.env;
-  const host = flags.host ?? (HOST || '127.0.0.1');
+  const host = (flags.host ?? (HOST || '127.0.0.1')).replace(/^\[(.*)\]$/, '$1');
   const [portName, portText] = flags.port === undefined ? ['PORT', PORT || '3000'] : ['--port', flags.port];
   const port = wholeNumber(portName, portText, 0, 65_535);
   const lifetimeSeconds = wholeNumber('--lifetime', flags.lifetime, 1, 1_000_000_000);
@@ -98,12 +50,14 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const limits = oneOf('--throttle', flags.throttle, ['on', 'off']) === 'on' ? {} : false;
   const note = oneOf('--log', flags.log, ['none', 'json']) === 'json' ? noteAsJson() : noteAsText;
   const onError = (error: unknown) => note('error', detailOf(error));
-  if (host === '' || flags.data === '') throw new UsageError('--host and --data expected a value that is not empty');
+  for (const [flag, value] of [['--host', host], ['--data', flags.data]]) {
+    if (value === '') throw new UsageError(`${flag} expected a value that is not empty`);
+  }
   const where = whereUsersAre(flags.users);
   const tls = await readTls(flags);
   if (logN < 17) note('warning', `--scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
-  const { secret, secretPlace } = await readSecrets(join(flags.data, 'secret'), LATCHKEY_SECRET);
+  const { secret, secretPlace } = await readSecrets(join(flags.data, 'secret'), LATCHKEY_SECRET, note);
   const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'), note);
   try {
     const passwords = new PasswordHasher({ logN });
@@ -117,7 +71,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
     else if (!/^http:\/\/(127\.|\[::1\])/.test(server.url)) {
       note('warning', 'plain HTTP shows passwords to the network: use --tls-cert, or a TLS proxy before it');
     }
-    console.log(`latchkey listens on ${server.url}, users ${usersPlace}, secret in ${secretPlace}. Try it:\n`);
+    console.log(`latchkey listens on ${server.url}, users ${usersPlace}, ${secretPlace}. Try it:\n`);
     console.log(tryOut(server.url, minPasswordLength));
   } catch (error) {
     await close();
@@ -125,22 +79,32 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   }
 }
 
-/** @returns the secrets, and how to call the place where they stand */
-async function readSecrets(path: string, variable?: string) {
-  const kept = () => attempt(path, () => keptSecrets(path), 'use another --data');
-  const { text, isNew } = variable === undefined ? await kept() : { text: variable, isNew: false };
+/** Node's own says of a file that may not be read that it is not there. */
+async function loadEnvFile(path: string): Promise<void> {
+  await readFile(path);
+  process.loadEnvFile(path);
+}
+
+/** @returns the secrets, and what to say of the place where they stand */
+async function readSecrets(path: string, variable: string | undefined, note: Note) {
+  const kept = () => attempt(path, () => keptSecrets(path), 'make it readable, or use another --data');
+  const found = variable === undefined ? await kept() : { text: variable, isNew: false, isShared: false };
   const place = variable === undefined ? path : 'LATCHKEY_SECRET';
-  const secret = await attempt(place, () => secretsIn(text), 'put there what "latchkey secret" prints');
-  return { secret, secretPlace: isNew ? `${place} (made now, mode 0600)` : place };
+  const secret = await attempt(place, () => secretsIn(found.text), 'put there what "latchkey secret" prints');
+  if (found.isShared) note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  const what = secret.length === 1 ? 'secret' : `${secret.length} secrets, the first to sign,`;
+  return { secret, secretPlace: `${what} in ${place}${found.isNew ? ' (made now, mode 0600)' : ''}` };
 }
 
 /** @returns certificate and key, if they are asked for, once they are seen to fit */
 async function readTls(flags: { 'tls-cert'?: string; 'tls-key'?: string }): Promise<TlsOptions | undefined> {
   const { 'tls-cert': certPath, 'tls-key': keyPath } = flags;
   if (certPath === undefined && keyPath === undefined) return undefined;
-  if (!certPath || !keyPath) throw new UsageError('--tls-cert and --tls-key expected a file each');
-  const read = async () => checkedTls({ cert: await readFile(certPath), key: await readFile(keyPath) });
-  return attempt('--tls-cert, --tls-key', read, 'name a certificate and its key, in PEM');
+  if (!certPath) throw new UsageError('--tls-cert expected a file, since --tls-key has one');
+  if (!keyPath) throw new UsageError('--tls-key expected a file, since --tls-cert has one');
+  const read = (flag: string, path: string) => attempt(flag, () => readFile(path), 'name a file in PEM');
+  const pair = { cert: await read('--tls-cert', certPath), key: await read('--tls-key', keyPath) };
+  return attempt('--tls-cert, --tls-key', () => checkedTls(pair), 'name a certificate and its key, in PEM');
 }
 
 type WhereUsersAre = 'memory' | 'file' | URL;
@@ -187,7 +151,8 @@ async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
 }
 
 async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Promise<void> {
-  const [token, ...others] = positionals;
+  // Whoever copies a token out of a header may have its scheme before it.
+  const [token, ...others] = positionals.map((it) => it.trim().replace(/^\w+ +/, ''));
   if (token === undefined || others.length > 0) throw new UsageError('inspect expected one token');
   const told = await attempt('no token', () => describeToken(token), 'pass a whole token alone');
   const path = values['secret-file'];
@@ -290,7 +255,10 @@ function fail(error: unknown): void {
 }
 
 // Whoever reads the output, a pager or a log collector, may go away. That is no reason to end a server.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (process.argv[2] !== 'serve' && error.code !== 'EPIPE') fail(new Error(`${error.message}: write elsewhere`));
+});
 await main(process.argv.slice(2)).catch((error: unknown) => {
   fail(error);
   // Whatever was begun, such as a connection that is refused slowly, is not waited for.

@@ -92,9 +92,11 @@ export class AuthError extends Error {
 
   /**
    * @param options what differs from the row of the code in the table above
-   * @throws TypeError or RangeError if `status` is not 400 to 599: a refusal cannot be made to look like a success
+   * @throws TypeError for no such code; TypeError or RangeError if `status` is not 400 to 599: a refusal cannot be made
+   *   to look like a success
    */
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
+    if (!Object.hasOwn(ERRORS, code)) throw new TypeError(`"code" expected one of ERRORS, got ${describe(code)}`);
     const row = ERRORS[code];
     const { status = row[0], error = row[1], description = row[2], headers = {}, body, cause } = options;
     integer(400, 599)('status', status);

@@ -7,21 +7,22 @@ import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 
 /**
  * @param text one secret a line: the first is to sign, all are to verify, so that one can take the place of another
- * @throws TypeError or RangeError for what is no secret, as Jwt
+ * @throws TypeError or RangeError for what is no secret, as Jwt; an empty line is none at all
  */
 export function secretsIn(text: string): readonly string[] {
   // What other bytes are read as. Any number of secrets would be the same then.
   if (text.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
-  const secrets = text.replace(/\r?\n$/, '').split(/\r?\n/);
+  const secrets = text.split(/\r?\n/).filter((line) => line !== '');
   // All of it as well, because a key file has several lines.
   keysOf([text, ...secrets]);
   return secrets;
 }
 
-/** @returns the text of a file of secrets, and whether it was made now, because there was no such file */
-export async function keptSecrets(path: string): Promise<{ readonly text: string; readonly isNew: boolean }> {
+/** @returns what is in the file, whether it was made now, because there was none, and whether others may read it */
+export async function keptSecrets(path: string): Promise<{ text: string; isNew: boolean; isShared: boolean }> {
   const isNew = await makeSecret(path);
-  return { text: await readFile(path, 'utf8'), isNew };
+  const { mode } = await stat(path);
+  return { text: await readFile(path, 'utf8'), isNew, isShared: (mode & 0o077) !== 0 };
 }
 
 /**

@@ -81,7 +81,7 @@ export function allSaid(subject: unknown): string {
 
 /** Runs `use` and tells how a function of node:crypto was called meanwhile. It does its work all the same. */
 export async function callsOf(
-  name: 'createHmac' | 'scrypt',
+  name: 'createHmac' | 'randomBytes' | 'scrypt' | 'timingSafeEqual',
   use: (calls: readonly unknown[][]) => unknown,
 ): Promise<readonly unknown[][]> {
   const calls: unknown[][] = [];

@@ -217,9 +217,10 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve --trust-proxy yes', /--trust-proxy.*\b100\b.*"yes"/],
     ['serve --max-connections 0', /--max-connections.*"0"/],
     ['serve --log text', /--log.*none or json.*"text"/],
-    ['serve --tls-cert cert.pem', /--tls-cert and --tls-key/],
-    ['serve --tls-key key.pem', /--tls-cert and --tls-key/],
-    ['serve --tls-cert= --tls-key key.pem', /--tls-cert and --tls-key/],
+    ['serve --tls-cert cert.pem', /--tls-key.*--tls-cert/],
+    ['serve --tls-key key.pem', /--tls-cert.*--tls-key/],
+    ['serve --tls-cert= --tls-key key.pem', /--tls-cert.*--tls-key/],
+    ['serve --host=', /--host/],
     ['secret another.token', /argument/],
     ['inspect', /token/],
     ['inspect a.token another.token', /token|argument/],
@@ -269,7 +270,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['a missing certificate', '--tls-cert none.pem --tls-key file', {}, [/--tls-cert/, /none\.pem/, /PEM/]],
     ['a certificate that is none', '--tls-cert file --tls-key file', {}, [/--tls-cert/, /PEM/]],
     ['a missing env file', '--env-file none.env', {}, [/--env-file/, /none\.env/]],
-    ['a folder for an env file', '--env-file data', {}, [/--env-file: .*[^.]: name another file/]],
+    ['a folder for an env file', '--env-file data', {}, [/--env-file: EISDIR.*[^.]: name another file/]],
   ];
   for (const [what, flags, env, words, prepare] of FAILURES) {
     it(`${what} ends the start with one line that says what to do, and changes nothing on disk`, async () => {
@@ -298,7 +299,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
   });
 
   it('--version is that of the package, and the help names every flag on 24 lines of 80 columns', async () => {
-    const source = await readFile(join(ROOT, 'src/cli.ts'), 'utf8');
+    const source = await readFile(join(ROOT, 'src/arguments.ts'), 'utf8');
     const flags = [...source.matchAll(/^ {2}'?([\w-]+)'?: \{ type: 'string'/gm)].map(([, name]) => `--${name}`);
     assert.ok(flags.includes('--env-file') && flags.includes('--port'), 'the flags are found in the source');
     const [version, main, ofServe] = await Promise.all([run('--version'), run('--help'), run('serve --help')]);
@@ -382,6 +383,27 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     assertRefused(await run(`inspect ${token} --secret-file secrets`, { cwd }), 1, [/--secret-file.*32 bytes, got 5/]);
   });
 
+  it('inspect takes a token as it stands in a header', async () => {
+    const token = new Jwt({ secret: SECRET }).sign({ identity: 'joe' });
+    const bare = await run(`inspect ${token}`);
+    assert.equal(bare.code, 0);
+    const command = [...commandIn(ROOT), 'inspect', ` JWT ${token} `];
+    assert.deepEqual(await run('', { command }), bare);
+  });
+
+  it('what cannot be written, as on a full disk, is no success', { skip: process.platform !== 'linux' }, async () => {
+    const command = ['sh', '-c', `"$@" > /dev/full`, 'sh', ...commandIn(ROOT), 'secret'];
+    assertRefused(await run('', { command }), 1, [/ENOSPC/]);
+  });
+
+  it('a secret that others may read is warned of, and an empty line is no secret', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secret'), `\n${SECRET}\n\n`);
+    const server = await serve('serve --port 0 --scrypt-cost 17 --data .', { cwd });
+    assert.equal(server.output.stderr, 'latchkey: secret can be read by other users: chmod 600 secret\n');
+    new Jwt({ secret: SECRET }).verify((await signup(server.url, JOE), await login(server.url, JOE)));
+  });
+
   it('a terminal gets the verdict in colour, unless NO_COLOR is set', async () => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'secrets'), SECRET);
@@ -402,9 +424,10 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     const [before, after] = [SECRET, OTHER_SECRET].map((secret) => new Jwt({ secret }));
     const data = join(cwd, 'latchkey-data');
     await mkdir(data);
-    await writeFile(join(data, 'secret'), `${OTHER_SECRET}\r\n${SECRET}\r\n`);
+    await writeFile(join(data, 'secret'), `${OTHER_SECRET}\r\n${SECRET}\r\n`, { mode: 0o600 });
     for (const env of [{}, { LATCHKEY_SECRET: `${OTHER_SECRET}\n${SECRET}` }]) {
       const server = await serve('serve --port 0 --scrypt-cost 1 --throttle off', { cwd, env });
+      assert.match(server.output.stdout, /, 2 secrets, the first to sign, in (LATCHKEY_|latchkey-data\/)secret\./i);
       await signup(server.url, JOE);
       after?.verify(await login(server.url, JOE));
       const token = before?.sign({ identity: 'joe' });

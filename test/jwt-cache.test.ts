@@ -87,6 +87,10 @@ test('the cache is bounded, and what was used last stays', async () => {
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 2 }), a, b, c, b, c, a), [1, 1, 1, 0, 0, 1], 'the oldest goes');
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 2 }), a, b, a, c, a, b), [1, 1, 0, 1, 0, 1], 'a hit renews');
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 3 }), a, b, c, a, b, c), [1, 1, 1, 0, 0, 0]);
+  // What was used gets one more turn for it, and no second one: c passes over a, d takes b's place, and e that of a.
+  const turned = jwtWith({ cacheSize: 2 });
+  const [d, e] = [tokenFor('d'), tokenFor('e')];
+  assert.deepEqual(await macsFor(turned, a, b, a, c, d, e, a), [1, 1, 0, 1, 1, 1, 1]);
   // By default a thousand.
   const many = Array.from({ length: 1001 }, (_, n) => tokenFor(n));
   const jwt = jwtWith();
@@ -157,7 +161,7 @@ test('a token that expired takes no place from valid ones, however often it is s
   const [old, valid, other] = [tokenOf({ ...CLAIMS, exp: NOW + 1 }), tokenFor('a'), tokenFor('b')];
   assert.deepEqual(await macsFor(jwt, old, valid), [1, 1]);
   now = NOW + 11;
-  assert.deepEqual(await macsFor(jwt, old, valid, old, other, valid, other), [0, 0, 0, 1, 0, 0]);
+  assert.deepEqual(await macsFor(jwt, old, old, other, valid, other), [0, 0, 1, 0, 0], 'the expired one went');
 });
 
 test('a miss in a full cache of which every token was used forgets one of them', async () => {

@@ -267,6 +267,13 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is no secret, h
     [base64url(`-----BEGIN X-----${body}`), 'LS1CRUdJ', 'LS1CRUdK'],
     [base64url(`\n-----BEGIN X-----${body}`), 'LS0tQkV', 'LS0tQkW'],
     [base64url(`\n\n-----BEGIN X-----${body}`), 'LUJFR0', 'LUJFR1'],
+    // What names RSA, EC and Ed25519 in DER, in base64 from wherever it begins.
+    [`hkiG9w0BAQEF${body}`, '9w0B', '9w0C'],
+    [`KoZIhvcNAQEB${body}`, 'Ihvc', 'Ihvd'],
+    [`qGSIb3DQEBAQ${body}`, 'Ib3D', 'Ib3E'],
+    [`KoZIzj0CAQYI${body}`, 'Izj0', 'Izj1'],
+    [`qGSM49AgEGCC${body}`, 'M49A', 'M49B'],
+    [`BQYDK2VwAyEA${body}`, 'K2Vw', 'K2Vx'],
     [`AAAAB3NzaC1yc2EAAAADAQAB${body}`, 'AAAAB3Nz', 'AAAAB3Na'],
     [`AAAAC3NzaC1lZDI1NTE5AAAA${body}`, 'AAAAC3Nz', 'AAAAC3Na'],
     [`AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYA${body}`, 'AAAAE2Vj', 'AAAAE2Vk'],
@@ -314,7 +321,10 @@ test('generateSecret answers 32 random bytes as base64url', () => {
   const secrets = Array.from({ length: 100 }, generateSecret);
   assert.equal(new Set(secrets).size, 100);
   for (const secret of secrets) assert.match(secret, /^[\w-]{43}$/);
-  assert.equal(Buffer.from(secrets[0] ?? '', 'base64url').length, 32);
+  const bytes = secrets.map((secret) => Buffer.from(secret, 'base64url'));
+  assert.equal(bytes[0]?.length, 32);
+  // No byte is always the same, which of a hundred random ones happens once in 256 to the power of 99.
+  for (let at = 0; at < 32; at += 1) assert.ok(new Set(bytes.map((secret) => secret[at])).size > 1, `byte ${at}`);
   jwtWith({ secret: secrets });
 });
 

@@ -222,6 +222,15 @@ test('CVE-2022-21449: a signature of zeros, of ones or of another length is refu
   expect('accepted', [`${header}.${payload}.${base64url(bytes)}`]);
 });
 
+test('a signature is compared in constant time, as text, once for each secret', async () => {
+  const secret = [FORGER, SECRET];
+  const tokens = [[tokenOf(CLAIMS, OWN_HEADER, FORGER), 1], [tokenOf(), 2], [tokenOf({}, '{}', '?'), 2]] as const;
+  for (const [token, times] of tokens) {
+    const compared = await callsOf('timingSafeEqual', () => verdictOf(() => jwtWith({ secret }).verify(token)));
+    assert.deepEqual(compared.map((pair) => pair.map(String).map(({ length }) => length)), Array(times).fill([43, 43]));
+  }
+});
+
 test('CVE-2022-39227, CVE-2023-51774: neither JSON nor an encrypted token is taken for a signed one', () => {
   const token = tokenOf();
   const [header, payload, signature] = token.split('.');
@@ -287,6 +296,8 @@ test('typ may be absent by default, must be there when configured, and is compar
     // "application/" is left out at the beginning alone, and only where no other slash follows it.
     ['a/b', withHeader('typ', '"a/b"', '"A/B"'), withHeader('typ', '"application/a/b"')],
     ['a-b', withHeader('typ', '"a-b"', '"application/a-b"'), withHeader('typ', '"a-application/b"')],
+    // The sign for Kelvin, which is no k but in small letters.
+    ['k', withHeader('typ', '"k"', '"K"'), withHeader('typ', '"\u212a"')],
   ] as const) {
     const judge = jwtWith(type === undefined ? {} : { type });
     expect('accepted', [...accepted, judge.sign({})], judge);
@@ -386,7 +397,7 @@ test('any JS library: no name of a claim or a header parameter is found in a pro
 });
 
 test('every secret of a list verifies; a bad token costs one MAC for each, a bad outline none', async () => {
-  const secret = ['first', 'second', 'third'].map((name) => name.padEnd(32, '.'));
+  const secret = ['first', 'second', 'third', 'fourth', 'fifth'].map((name) => name.padEnd(32, '.'));
   const macs = async (token: string) =>
     (await callsOf('createHmac', () => verdictOf(() => jwtWith({ secret }).verify(token)))).length;
   for (const [index, own] of secret.entries()) {
@@ -398,7 +409,7 @@ test('every secret of a list verifies; a bad token costs one MAC for each, a bad
   }
   const forged = tokenOf(CLAIMS, OWN_HEADER, FORGER);
   expect('ERR_JWT_SIGNATURE', [forged], jwtWith({ secret }));
-  assert.equal(await macs(forged), 3);
+  assert.equal(await macs(forged), 5);
   for (const outline of [`${forged}.`, forged.slice(0, -1), 'x'.repeat(8193)]) assert.equal(await macs(outline), 0);
 });
 

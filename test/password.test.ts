@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { scryptSync } from 'node:crypto';
+import crypto, { scryptSync } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -38,7 +39,8 @@ test('a hash is a PHC string of its cost, 16 bytes of new salt and 32 bytes of k
     assert.deepEqual([await own.verify('correct horse', stored), own.needsRehash(stored)], [true, false]);
   }
   const hashes = await Promise.all(Array.from({ length: 20 }, () => hasher.hash('same')));
-  assert.equal(new Set(hashes.map((stored) => stored.split('$')[3])).size, 20);
+  const salts = hashes.map((stored) => Buffer.from(stored.split('$')[3] ?? '', 'base64'));
+  for (let at = 0; at < 16; at += 1) assert.ok(new Set(salts.map((salt) => salt[at])).size > 1, `byte ${at}`);
   assert.equal(await hasher.verify('other', hashes[0]), false);
 });
 
@@ -227,7 +229,11 @@ test('what is no password is refused before any work, whether or not there is su
   const refused: Record<string, string[]> = {
     ERR_PASSWORD_TOO_LONG: ['x'.repeat(1025), `${'\u{1f511}'.repeat(512)}x`, 'e\u0301'.repeat(513), 'x'.repeat(1e7)],
     // UTF-8 would make one password of all of these.
-    ERR_PASSWORD_INVALID: ['\ud83d', '\udd11', 'a\ud83db', '\udd11\ud83d', '\ud83d\ud83d\udd11'],
+    ERR_PASSWORD_INVALID: [
+      '\ud83d', '\udd11', 'a\ud83db', '\udd11\ud83d', '\ud83d\ud83d\udd11',
+      // HMAC fills a short key up with these.
+      '\0', 'x\0', '\0x', 'x\0x',
+    ],
   };
   const runs = await callsOf('scrypt', async () => {
     for (const use of uses) {
@@ -260,6 +266,27 @@ test('where nothing is stored, verify asks the same of scrypt and answers false'
     assert.deepEqual(await work('x', stored), [true, run('x')]);
     assert.deepEqual(await work('y', stored), [false, run('y')]);
     assert.deepEqual(await work('x', undefined), [false, run('x')]);
+    const random = await callsOf('randomBytes', () => own.verify('x', undefined));
+    assert.deepEqual(random, [[16], [32]], 'a salt and a key that nobody knows');
+  }
+});
+
+test('nobody who knows the decoy gets in where nothing is stored', async (t) => {
+  const known = Buffer.alloc(32);
+  t.mock.method(crypto, 'randomBytes', (length: number) => (length === 32 ? known : Buffer.alloc(length)));
+  syncBuiltinESMExports();
+  const [key = ''] = (await hasher.hash('x')).split('$').slice(-1);
+  known.set(Buffer.from(key, 'base64'));
+  assert.equal(await hasher.verify('x', undefined), false);
+  t.mock.restoreAll();
+  syncBuiltinESMExports();
+});
+
+test('a key is compared in constant time, once for each password', async () => {
+  const stored = await hasher.hash('x');
+  for (const password of ['x', 'y']) {
+    const compared = await callsOf('timingSafeEqual', () => hasher.verify(password, stored));
+    assert.deepEqual(compared.map((pair) => pair.map((bytes) => (bytes as Buffer).length)), [[32, 32]]);
   }
 });
 

@@ -42,7 +42,8 @@ describe('tls', { concurrency: true }, () => {
         [{ key: SECOND.key }, /^TypeError: "key" expected the private key of the certificate, /],
         [{ key: RSA_KEY }, /^TypeError: "key" expected the private key of the certificate, /],
         [{ key: '' }, /^TypeError: "key" expected text in PEM, /],
-        [{ cert: 'no certificate' }, /no start line/],
+        [{ cert: 'no certificate' }, /^TypeError: "cert" expected text in PEM, /],
+        [{ cert: '-----BEGIN CERTIFICATE-----' }, /bad end line/],
         [{ ca: FIRST.cert }, /^TypeError: "ca" expected /],
       ];
       for (const [wrong, error] of rows) {

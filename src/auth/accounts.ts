@@ -31,7 +31,7 @@ export interface AccountsOptions {
 
 /** Who asks. An `HttpRequest` is one; in another framework it is `{ address }`, as far as that trusts its proxies. */
 export interface Client {
-  /** A message of node:http is no client. It has a `signal` in newer types and would pass for one without an address. */
+  /** A message of node:http is no client, though one with a `signal`, as newer types have it, would pass for one. */
   readonly socket?: never;
   /** An IPv4 or IPv6 address. Without one the limits of addresses cannot hold, and those of accounts still do. */
   readonly address?: string | undefined;

@@ -4,10 +4,12 @@ import { env } from 'node:process';
 import { AuthError } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 
+/** What libuv reads when Node starts; what is set later changes nothing. */
+const POOL_THREADS = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
+
 /** One for each core, but never every thread of libuv's pool, so that files stay served; at least 1. */
 export function usualConcurrency(): number {
-  const poolThreads = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
-  return Math.max(1, Math.min(availableParallelism(), poolThreads - 1));
+  return Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1));
 }
 
 interface Waiting {

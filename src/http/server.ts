@@ -60,7 +60,7 @@ const MAX_PIPELINED = 4096;
 const SILENCE_TIMEOUT_MS = 6_500;
 
 const pemCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
-  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > 0;
+  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.includes('-----BEGIN ');
 });
 const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
