@@ -161,8 +161,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     // 32 bytes of HMAC-SHA256 are 43 characters. No signature, another algorithm's, further segments: it is not ours.
     if (signature.length !== 43) throw new AuthError('ERR_JWT_SIGNATURE');
 
-    // 2. The MAC, over the text as it came. jsonwebtoken 9, jose 6, fast-jwt 6 and PyJWT 2 decode the header first. Here
-    //    a stranger's bytes reach no decoder and no parser, and the header has no say in how (RFC 8725 §3.1).
+    // 2. The MAC, over the text as it came. jsonwebtoken 9, jose 6, fast-jwt 6 and PyJWT 2 decode the header first.
+    //    Here a stranger's bytes reach no decoder and no parser, and the header has no say in it (RFC 8725 §3.1).
     const isOurs = this.#keys.some((key) => isSameText(signature, mac(key, signingInput)));
     if (!isOurs) throw new AuthError('ERR_JWT_SIGNATURE');
 
@@ -180,8 +180,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   #checkHeader(header: RawClaims): void {
     const { alg, typ, crit, b64 }: RawClaims = Object.assign(Object.create(null), header);
     if (alg !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
-    // RFC 7515 §4.1.11: who does not understand an extension in `crit` refuses the token. We understand none, and no JWT
-    // may have `b64` false (RFC 7797 §7); we are stricter in refusing both whatever their value.
+    // RFC 7515 §4.1.11: who does not understand an extension in `crit` refuses the token. We understand none, and no
+    // JWT may have `b64` false (RFC 7797 §7). We are stricter in refusing both whatever their value.
     if (crit !== undefined || b64 !== undefined) throw new AuthError('ERR_JWT_EXTENSION');
     if (typ === undefined && this.#rules.type === undefined) return;
     if (mediaType(typ) !== mediaType(this.#rules.type ?? 'JWT')) throw new AuthError('ERR_JWT_TYPE');
