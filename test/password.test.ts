@@ -337,7 +337,7 @@ test('no more runs of scrypt than maxConcurrent go on at once, first come first 
   }
 });
 
-test('past the queue it is ERR_BUSY at once, without work; success and failure alike make room again', async () => {
+test('whoever finds the queue full gets ERR_BUSY at once, without work, and each end makes room again', async () => {
   for (const [options, room] of [
     [{ maxConcurrent: 1, maxQueued: 0 }, 1],
     [{ maxConcurrent: 2, maxQueued: 3 }, 5],
