@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
@@ -198,6 +198,16 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
   it('needs pg, and says what to install where it is missing', async () => {
     const remedy = /PostgreSQL takes the package pg, which is not there: npm install pg/;
     assertRefused(await run(`serve --users ${database}`), 1, [remedy]);
+  });
+
+  it('tells what else keeps pg from loading', async () => {
+    const cwd = await emptyFolder();
+    cpSync(join(ROOT, 'src'), join(cwd, 'src'), { recursive: true });
+    cpSync(join(ROOT, 'package.json'), join(cwd, 'package.json'));
+    mkdirSync(join(cwd, 'node_modules/pg'), { recursive: true });
+    writeFileSync(join(cwd, 'node_modules/pg/index.js'), "throw new Error('made for another Node');");
+    const ended = await run(`serve --users ${database}`, { ...where, cwd, command: commandIn(cwd) });
+    assertRefused(ended, 1, [/another Node/]);
   });
 
   it('refuses to start without its database, names that, and tells no password', async () => {

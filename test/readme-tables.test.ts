@@ -213,6 +213,15 @@ test('the table of Flask-JWT names every option and hook that came from there, a
   assert.deepEqual(new Set(ours.filter((name) => !values.includes(name))), new Set([...options, ...elsewhere]));
 });
 
+test('the table of jsonwebtoken names options that are here', async () => {
+  const named = rowsOf('## Coming from jsonwebtoken').flatMap(([, here]) =>
+    quoted(here).flatMap((text) => /^(\w+)(?:: |$)/.exec(text)?.[1] ?? []));
+  const elsewhere = ['nbf', 'aud', 'AuthError', 'code'];
+  const options = await namesTaken('JwtAuth');
+  assert.deepEqual(named.filter((name) => ![...options, ...elsewhere].includes(name)), []);
+  assert.ok(named.length > 8);
+});
+
 test('the table of channels is that of the code', () => {
   const rows = rowsOf('### What it tells').map(([channel]) => quoted(channel).join());
   assert.deepEqual(rows, Object.values(EVENTS).map(({ name }) => name));

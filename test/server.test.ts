@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, request } from 'node:http';
+import { createServer, request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { AuthError, createApp, listen, MemoryUserStore, Reply, Router, type HttpRequest } from '../src/index.ts';
+import { AuthError, createApp, HttpRequest, listen, MemoryUserStore, Reply, Router } from '../src/index.ts';
 import { NOT_STRINGS } from './hostile.ts';
 import { cheapPasswords, collectGarbage, SECRET, send, sendRaw, withApp, withServer } from './support.ts';
 
@@ -54,6 +54,34 @@ test('a router takes paths, handlers and routes that make sense', () => {
   assert.throws(() => router.get('/a', handler), { name: 'TypeError', message: /^"path" expected / });
   const misspelt = { onerror: handler } as never;
   assert.throws(() => new Router(misspelt), { name: 'TypeError', message: /^"onerror" expected / });
+});
+
+test('a header of a Reply replaces ours, whatever its case, and what has no content has no length', async () => {
+  const app = new Router();
+  app.get('/problem', () => new Reply(400, {}, { 'content-type': 'application/problem+json', 'X-Own': ['a', 'b'] }));
+  for (const status of [204, 304]) app.get(`/${status}`, () => new Reply(status, null));
+  await withServer(app, async ({ port }) => {
+    const headOf = async (path: string) => {
+      const answer = await sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      return answer.split('\r\n\r\n');
+    };
+    const [head = ''] = await headOf('/problem');
+    assert.deepEqual(head.match(/^content-type: .*$/gim), ['Content-Type: application/problem+json']);
+    assert.deepEqual(head.match(/^x-own: .*$/gim), ['X-Own: a', 'X-Own: b']);
+    for (const status of [204, 304]) {
+      const [own = '', body] = await headOf(`/${status}`);
+      assert.match(own, RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.doesNotMatch(own, /content-length/i);
+      assert.equal(body, '');
+    }
+  });
+});
+
+test('proxies are trusted by a number, or by nobody', () => {
+  const message = Object.create(null) as IncomingMessage;
+  for (const proxies of [NaN, -1, 1.5, 101, Infinity]) {
+    assert.throws(() => new HttpRequest(message, proxies), { name: 'RangeError', message: /^"trustProxy" expected / });
+  }
 });
 
 test('a handler that fails is a 500 that tells nothing, and is reported once', async () => {

@@ -18,6 +18,17 @@ testUserStore('JsonFileUserStore', {
   reopen: () => JsonFileUserStore.open(path),
 });
 
+test('what a store in this process hands out cannot be changed', async () => {
+  const users = new MemoryUserStore();
+  const given = { id: 'joe', username: 'Joe', passwordHash: 'a hash', createdAt: '2026-01-02T03:04:05.678Z' };
+  users.insert(given);
+  given.passwordHash = 'another hash';
+  assert.equal(users.find('joe')?.passwordHash, 'a hash');
+  assert.ok(Object.isFrozen(users.find('joe')));
+  users.update(given);
+  assert.ok(Object.isFrozen(users.find('joe')));
+});
+
 test('the suite fails each store that is broken, for what is broken in it, and no other', () => {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // With it the child would report to our own runner.
   const values = [...process.execArgv, '--test', '--test-reporter=tap', pathOf('broken-stores')];

@@ -114,3 +114,10 @@ test('a header of jsonwebtoken beyond ASCII is refused, and the same in ASCII ve
   assert.throws(() => jwtWith({}).verify(sign('\u00e9')), { code: 'ERR_JWT_HEADER' });
   assert.equal(jwtWith({}).verify(sign('e')).iat, NOW);
 });
+
+test('a token of jsonwebtoken verifies where its claims are those that are wanted', () => {
+  const token = jsonwebtoken.sign({ id: 7 }, SECRET, { expiresIn: '15m' });
+  // It writes no nbf of its own accord.
+  assert.throws(() => new Jwt({ secret: SECRET }).verify(token), { code: 'ERR_JWT_CLAIM_MISSING' });
+  assert.equal(new Jwt<{ id: number }>({ secret: SECRET, requiredClaims: ['exp'] }).verify(token).id, 7);
+});
