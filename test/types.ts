@@ -2,8 +2,9 @@
  * It compiles, and that is the test: types follow from what the hooks answer, and wrong use does not compile. A line
  * after `@ts-expect-error` that did compile would be an error itself.
  */
+import type { Socket } from 'node:net';
 import {
-  createApp, currentIdentity, Jwt, JwtAuth, MemoryUserStore, Router, type HttpRequest, type User,
+  createApp, currentIdentity, Jwt, JwtAuth, MemoryUserStore, Router, type Accounts, type HttpRequest, type User,
 } from '../src/index.ts';
 
 /** Only exactly the same type, and not one that is wider or `any`. */
@@ -83,6 +84,16 @@ export function middlewares(auth: JwtAuth<User>): void {
   // @ts-expect-error: without its parentheses
   const forgotten: Handle = auth.middleware;
   void [passed, other, forgotten];
+}
+
+/** Who asks is an HttpRequest or an address, and no message of node:http, whose address would be lost. */
+export function clients(
+  accounts: Accounts, request: HttpRequest, message: { socket: Socket; signal: AbortSignal },
+): void {
+  void accounts.signup({}, request);
+  void accounts.signup({}, { address: '127.0.0.1' });
+  // @ts-expect-error: a message, though it has a signal
+  void accounts.signup({}, message);
 }
 
 export function tokens(): unknown[] {
