@@ -15,7 +15,7 @@ import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
 import { checkedTls, listen, type Server, type TlsOptions } from './http/server.ts';
-import { refusalOf, describeToken } from './inspect.ts';
+import { describeToken, refusalOf } from './inspect.ts';
 import { keptSecrets, secretsIn } from './secret-file.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
 import { MemoryUserStore } from './users/memory.ts';
@@ -160,11 +160,10 @@ async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Prom
   const read = async () => secretsIn(await readFile(path, 'utf8'));
   const secrets = await attempt('--secret-file', read, 'name a file with what "latchkey secret" printed');
   const refusal = refusalOf(token, secrets);
+  const verdict = refusal ? `It does not verify now: ${refusal.message} (${refusal.code})` : 'It verifies now.';
   const isColored = process.stdout.isTTY && process.stdout.hasColors() && !process.env['NO_COLOR'];
-  const paint = (color: 'green' | 'red', text: string) => (isColored ? styleText(color, text) : text);
-  const no = refusal && paint('red', `It does not verify now: ${refusal.message} (${refusal.code})`);
-  console.log(`${told}\n${no ?? paint('green', 'It verifies now.')}`);
-  if (no !== undefined) process.exitCode = 1;
+  console.log(`${told}\n${isColored ? styleText(refusal ? 'red' : 'green', verdict) : verdict}`);
+  if (refusal !== undefined) process.exitCode = 1;
 }
 
 /** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
