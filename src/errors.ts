@@ -71,6 +71,8 @@ export type AuthErrorCode = keyof typeof ERRORS;
 /** What a refusal says where it differs from its row in {@link ERRORS}, and its `cause`, which is never sent. */
 export type AuthErrorOptions = Partial<Omit<AuthError, 'code' | 'name' | 'message' | 'stack'>>;
 
+const errorStatus = integer(400, 599);
+
 /**
  * A refusal: the only error that bad input from outside can cause. It has no stack trace, because it describes the
  * input and not the program, and because a trace would make a refusal dearer than the check it reports.
@@ -96,10 +98,10 @@ export class AuthError extends Error {
    *   to look like a success
    */
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
-    if (!Object.hasOwn(ERRORS, code)) throw new TypeError(`"code" expected one of ERRORS, got ${describe(code)}`);
     const row = ERRORS[code];
+    if (row === undefined) throw new TypeError(`"code" expected one of the codes, got ${describe(code)}`);
     const { status = row[0], error = row[1], description = row[2], headers = {}, body, cause } = options;
-    integer(400, 599)('status', status);
+    errorStatus('status', status);
     // A text that cannot be made throws here, where the limit still stands.
     const message = String(description);
     const { stackTraceLimit } = Error;
