@@ -66,7 +66,8 @@ export function readArguments<const Config extends ParseArgsConfig>(config: Conf
     const { code, message } = error as NodeJS.ErrnoException;
     const isOneTooMany = code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL';
     if (isOneTooMany) throw new UsageError('too many arguments; those of npm start follow --');
-    throw new UsageError(message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, ''));
+    const line = message.replaceAll('\n', ' ').replace(/\. To specify a positional argument .*/, '');
+    throw new UsageError(line.replace(/'-[^' ]{24,}'/, "'-...'"));
   }
 }
 

@@ -6,7 +6,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { styleText } from 'node:util';
+import { parseEnv, styleText } from 'node:util';
 import { createApp } from './app.ts';
 import { HELP, INSPECT, oneOf, readArguments, SERVE_FLAGS, SERVE_HELP, UsageError, wholeNumber } from './arguments.ts';
 import type { Arguments } from './arguments.ts';
@@ -79,10 +79,10 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   }
 }
 
-/** Node's own says of a file that may not be read that it is not there. */
+/** As process.loadEnvFile, which trips over a byte order mark and says of any file that it is not there. */
 async function loadEnvFile(path: string): Promise<void> {
-  await readFile(path);
-  process.loadEnvFile(path);
+  const text = (await readFile(path, 'utf8')).replace(/^\ufeff/, '');
+  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
 }
 
 /** @returns the secrets, and what to say of the place where they stand */

@@ -100,10 +100,10 @@ export class AuthError extends Error {
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
     const row = ERRORS[code];
     if (row === undefined) throw new TypeError(`"code" expected one of the codes, got ${describe(code)}`);
-    const { status = row[0], error = row[1], description = row[2], headers = {}, body, cause } = options;
+    const { status = row[0], error = row[1], description, headers, body, cause } = options;
     errorStatus('status', status);
     // A text that cannot be made throws here, where the limit still stands.
-    const message = String(description);
+    const message = String(description ?? row[2]);
     const { stackTraceLimit } = Error;
     limitStackTraces(0);
     super(message, cause === undefined ? undefined : { cause });
@@ -111,7 +111,7 @@ export class AuthError extends Error {
     this.code = code;
     this.status = status;
     this.error = error;
-    this.headers = headers;
+    this.headers = headers ?? {};
     this.#body = body;
   }
 

@@ -7,14 +7,16 @@ import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 
 /**
  * @param text one secret a line: the first is to sign, all are to verify, so that one can take the place of another
- * @throws TypeError or RangeError for what is no secret, as Jwt; an empty line is none at all
+ * @throws TypeError or RangeError for what is no secret, as Jwt, or a slip in a file; an empty line is none at all
  */
 export function secretsIn(text: string): readonly string[] {
-  // What other bytes are read as. Any number of secrets would be the same then.
-  if (text.includes('\ufffd')) throw new TypeError('"secret" expected text in UTF-8, got other bytes');
+  // Other bytes are all read as U+FFFD, and a power cut may leave NULs: anybody could guess such a key.
+  if (/[\ufffd\0]/.test(text)) throw new TypeError('"secret" expected text in UTF-8 without NUL, got other bytes');
   const secrets = text.split(/\r?\n/).filter((line) => line !== '');
+  const isSlip = (line: string) => line !== line.trim() || /^#.* /.test(line);
+  if (secrets.some(isSlip)) throw new TypeError('"secret" expected no comment and no space at its ends, got one');
   // All of it as well, because a key file has several lines.
-  keysOf([text, ...secrets]);
+  keysOf([text.trim(), ...secrets]);
   return secrets;
 }
 

@@ -172,7 +172,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
 
   it('the env file gives port and secret, --users memory leaves nothing on disk, a later flag wins', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `PORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
+    await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
     const flags = '--users memory --lifetime 60 --scrypt-cost 1 --min-password-length 4 --min-password-length 5';
     const server = await serve(`serve --env-file .env --host 127.0.0.1 ${flags}`, { cwd, env: { HOST: NOWHERE } });
     assert.notEqual(server.port, 3000);
@@ -194,6 +194,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['sreve', /command.*serve/],
     ['serve --prot 3000', /--prot/],
     ['serve another.token', /argument/],
+    ['inspect --another.token.that.is.one', /'-\.\.\.'/],
     ['serve --port', /--port/],
     ['serve', /PORT.*"abc"/, { PORT: 'abc' }],
     ['serve --port=-1', /--port.*"-1"/],
@@ -236,7 +237,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     });
   }
 
-  const SHORT = SECRET.slice(1);
+  const SHORT = SECRET.slice(0, -1);
   const PEM = '-----BEGIN PUBLIC KEY-----\nTWFya2VyIG1hcmtlciBtYXJrZXI=\n-----END PUBLIC KEY-----\n';
   const GOOD = { LATCHKEY_SECRET: SECRET };
   const REMEDY = /latchkey secret|delete/;
@@ -264,7 +265,11 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['a PEM in LATCHKEY_SECRET', '', { LATCHKEY_SECRET: PEM }, [/LATCHKEY_SECRET/, /PEM/, REMEDY]],
     ['a short secret file', '--data data', {}, [/data\/secret/, /32 bytes, got 31/, REMEDY], keep(`${SHORT}\n`)],
     ['a binary secret file', '--data data', {}, [/data\/secret/, /UTF-8/, REMEDY], keep(Buffer.alloc(32, 0x81))],
-    ['an empty secret file', '--data data', {}, [/data\/secret/, REMEDY], keep('')],
+    ['an empty secret file', '--data data', {}, [/data\/secret/, /got 0/, REMEDY], keep('')],
+    ['a secret file of empty lines', '--data data', {}, [/data\/secret/, /got 0/, REMEDY], keep('\n'.repeat(40))],
+    ['a secret file of zeros', '--data data', {}, [/data\/secret/, /NUL/, REMEDY], keep('\0'.repeat(44))],
+    ['a comment in a secret file', '--data data', {}, [/data\/secret/, /comment/], keep(`# made in March\n${SECRET}`)],
+    ['a secret and a space', '', { LATCHKEY_SECRET: `${SECRET} ` }, [/LATCHKEY_SECRET/, /space/, REMEDY]],
     ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 2/, /backup/], damageUsers],
     ['a users file in use', '--data data', GOOD, [RegExp(`users\\.jsonl.* ${process.pid}\\b`), /stop/], openUsers],
     ['a missing certificate', '--tls-cert none.pem --tls-key file', {}, [/--tls-cert/, /none\.pem/, /PEM/]],

@@ -130,7 +130,7 @@ test('the house stays within its budgets of lines', () => {
   const all = total(files);
   assert.ok(crypto <= 600, `src/crypto has ${crypto} lines, and may have 600`);
   // 2,500 in the plan; each later capability, such as PostgreSQL, power cuts, TLS or rotation, was weighed beside it.
-  assert.ok(all <= 3760, `src has ${all} lines, and may have 3760`);
+  assert.ok(all <= 3770, `src has ${all} lines, and may have 3770`);
   for (const file of files) {
     assert.ok(linesOf(file) <= 300, `${file} has ${linesOf(file)} lines, and may have 300`);
     const long = read(file).split('\n').findIndex((line) => line.length > 120);

@@ -60,6 +60,8 @@ test('a header of a Reply replaces ours, whatever its case, and what has no cont
   const app = new Router();
   app.get('/problem', () => new Reply(400, {}, { 'content-type': 'application/problem+json', 'X-Own': ['a', 'b'] }));
   for (const status of [204, 304]) app.get(`/${status}`, () => new Reply(status, null));
+  app.get('/longer', () => new Reply(200, {}, { 'content-length': '9', 'Transfer-Encoding': 'chunked' }));
+  app.get('/broken', () => new Reply(200, {}, { 'X-Own': 'a', 'X-Bad': 'a\r\nb' }));
   await withServer(app, async ({ port }) => {
     const headOf = async (path: string) => {
       const answer = await sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
@@ -68,6 +70,9 @@ test('a header of a Reply replaces ours, whatever its case, and what has no cont
     const [head = ''] = await headOf('/problem');
     assert.deepEqual(head.match(/^content-type: .*$/gim), ['Content-Type: application/problem+json']);
     assert.deepEqual(head.match(/^x-own: .*$/gim), ['X-Own: a', 'X-Own: b']);
+    // Its length is not a header's to say, and one that cannot be sent takes nothing along.
+    assert.match((await headOf('/longer')).join('\n'), /Content-Length: 3\r\n[^]*\n\{\}\n$/);
+    assert.match((await headOf('/broken'))[0] ?? '', /^HTTP\/1\.1 500 Internal Server Error\r\n(?![^]*X-Own)/);
     for (const status of [204, 304]) {
       const [own = '', body] = await headOf(`/${status}`);
       assert.match(own, RegExp(`^HTTP/1\\.1 ${status} `));

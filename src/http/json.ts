@@ -1,5 +1,6 @@
 /** A bounded JSON body in, a JSON reply out. */
 import { isUtf8 } from 'node:buffer';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { AuthError, describe, integer } from '../errors.ts';
 
@@ -14,7 +15,7 @@ export class Reply {
   readonly status: number;
   /** Any JSON value; undefined is sent as null. */
   readonly body: unknown;
-  /** HTTP headers; each replaces one that every answer has. */
+  /** HTTP headers; each replaces one that every answer has, but for the length. */
   readonly headers: Readonly<Record<string, string | string[]>>;
 
   /** @param status 200 to 599 @param body any JSON value @throws TypeError or RangeError if `status` is none */
@@ -66,27 +67,31 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
   });
 }
 
-/** Sends a reply whole, with its length; throws a TypeError before anything is sent if its body is no JSON. */
+/** Sends a reply whole, with its length; throws a TypeError before anything is sent if it cannot be sent. */
 export function sendReply(message: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
   const json = JSON.stringify(body ?? null);
   if (json === undefined) throw new TypeError(`"body" expected a JSON value, got ${describe(body)}`);
   // A string goes out in one piece with the header.
   const text = `${json}\n`;
-  // A body that is still on its way is not waited for.
-  const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
-  if (isUnread) response.setHeader('Connection', 'close');
   const all: OutgoingHttpHeaders = {
     'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(text),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
   };
   for (const [name, value] of Object.entries(headers)) {
+    // writeHead would have changed the response before it refuses one.
+    validateHeaderName(name);
+    for (const one of [value].flat()) validateHeaderValue(name, one);
+    // RFC 9112 §6.2: how long the body is, is not a header's to say.
+    if (/^(?:content-length|transfer-encoding)$/i.test(name)) continue;
     // Names have no case (RFC 9110 §5.1): writeHead would send two spellings of one as two headers.
     all[Object.keys(all).find((own) => own.toLowerCase() === name.toLowerCase()) ?? name] = value;
   }
   // RFC 9110 §8.6, §15.4.5: neither has content, so neither has the length of it.
-  if (status === 204 || status === 304) delete all['Content-Length'];
+  if (status !== 204 && status !== 304) all['Content-Length'] = Buffer.byteLength(text);
+  // A body that is still on its way is not waited for.
+  const isUnread = status >= 400 && message.method !== 'GET' && message.method !== 'HEAD' && !message.complete;
+  if (isUnread) response.setHeader('Connection', 'close');
   response.writeHead(status, all);
   response.end(text);
 }

@@ -27,9 +27,9 @@ export function openPool(url: URL, onError: (error: unknown) => void): PgPool {
 
 function load(): { readonly Pool: new (options: object) => PgPool } {
   try {
-    return require('pg');
-  } catch (error) {
-    if (Object(error).code !== 'MODULE_NOT_FOUND') throw error;
+    require.resolve('pg');
+  } catch {
     throw new Error('--users: PostgreSQL takes the package pg, which is not there: npm install pg');
   }
+  return require('pg');
 }
