@@ -358,6 +358,10 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     assert.doesNotMatch(stdout, /[^\P{C}\n]/u);
     assert.match(stdout, /"\\u001b\[2J": "\\u001b\[2J\\.*7f.*9b.*2J\\.*202e.*\\.*(e0041|db40.*dc41).*\\ud800\\r\\n"/);
     assert.doesNotMatch(stdout, /1970|Invalid/);
+    // What has no width, and what looks like a space, would make two names look the same.
+    const alike = `{"identity":"joe\u3164\ufe0f\u2028\u00a0"}`;
+    const shown = await run(`inspect e30.${Buffer.from(alike).toString('base64url')}.`);
+    assert.match(shown.stdout, /"joe\\u\{3164\}\\u\{fe0f\}\\u\{2028\}\\u\{a0\}"/);
   });
 
   it('inspect does not repeat what is not a token', async () => {

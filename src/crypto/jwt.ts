@@ -197,8 +197,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 }
 
 /**
- * Reads a token of up to 1,048,576 characters without asking who made it. For debugging; never for deciding.
- * @returns header and claims, of which nothing was checked
+ * Reads header and claims of a token, up to 1,048,576 characters, and verifies nothing. Never for deciding.
  * @throws AuthError ERR_JWT_MALFORMED if it has not three segments, ERR_JWT_TOO_LONG, ERR_JWT_HEADER, ERR_JWT_PAYLOAD
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
