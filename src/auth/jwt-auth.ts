@@ -227,17 +227,21 @@ export class JwtAuth<Identity> {
   }
 }
 
+const sourceCheck = having('header');
+const requestCheck = having('json');
+
 function sourceOf(authorization: string | HeaderSource | null | undefined): HeaderSource {
-  const isSource = typeof authorization === 'object' && authorization !== null;
-  if (isSource) having('header')('authorization', authorization);
-  // A hook may take `header` out of its request.
-  if (isSource) return { header: (name) => authorization.header(name) };
+  if (typeof authorization === 'object' && authorization !== null) {
+    sourceCheck('authorization', authorization);
+    // A hook may take `header` out of its request.
+    return { header: (name) => authorization.header(name) };
+  }
   return { header: (name) => (name.toLowerCase() === 'authorization' ? (authorization ?? undefined) : undefined) };
 }
 
 /** @throws AuthError ERR_BODY, ERR_LOGIN_BODY; TypeError for a request of a framework that has no `json` */
 async function bodyOf(request: AuthRequest): Promise<object> {
-  having('json')('request', request);
+  requestCheck('request', request);
   try {
     const body = await request.json();
     if (isObject(body)) return body;

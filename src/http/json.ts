@@ -9,6 +9,8 @@ export const MAX_BODY_BYTES: number = 16 * 1024;
 /** RFC 8259 §8.1: JSON between systems is UTF-8, so no other charset is taken. */
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf-?8"?[ \t]*)?$/i;
 
+const replyStatus = integer(200, 599);
+
 /** An answer that is more than a value with status 200. */
 export class Reply {
   /** 200 to 599. */
@@ -20,7 +22,7 @@ export class Reply {
 
   /** @param status 200 to 599 @param body any JSON value @throws TypeError or RangeError if `status` is none */
   constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
-    integer(200, 599)('status', status);
+    replyStatus('status', status);
     this.status = status;
     this.body = body;
     this.headers = headers;
