@@ -6,9 +6,11 @@
 import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
 import { AuthError, callable, expecting, having, integer, isObject, readOptions, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
+import { MemoryCounts } from '../limits/memory.ts';
+import { originOf } from '../limits/network.ts';
+import { Throttle, type LimitOptions } from '../limits/throttle.ts';
 import type { User, UserStore } from '../users/store.ts';
 import { PasswordHasher } from './password-hasher.ts';
-import { Throttle, type LimitOptions } from './throttle.ts';
 import { canonicalUsername } from './username.ts';
 
 /** What accounts are made of, and which passwords they may have. */
@@ -66,7 +68,8 @@ export class Accounts {
     const passwords = own.passwords ?? new PasswordHasher();
     const defaults = { minPasswordLength: 8, maxPasswordLength: 256, isForbidden: () => false };
     this.#options = { ...defaults, ...own, passwords };
-    this.#throttle = limits === false ? undefined : new Throttle(limits, now ?? (() => Date.now() / 1000));
+    const counts = new MemoryCounts(now ?? (() => Date.now() / 1000));
+    this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
     // No password could be both long and short enough.
     integer(this.#options.minPasswordLength, 1024)('maxPasswordLength', this.#options.maxPasswordLength);
   }
@@ -80,21 +83,24 @@ export class Accounts {
    *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
   async signup(input: unknown, client: Client = {}): Promise<User> {
-    const { address, signal } = client;
-    const { users, passwords } = this.#options;
+    const { users, passwords, isForbidden } = this.#options;
     const username = ownMember(input, 'username');
     const password = ownMember(input, 'password');
     if (typeof username !== 'string' || typeof password !== 'string') throw new AuthError('ERR_SIGNUP_BODY');
     const id = canonicalUsername(username);
     if (id === undefined) throw new AuthError('ERR_USERNAME');
-    await this.#checkNewPassword(password, username, id);
+    const normalized = this.#checkNewPassword(password, id);
+    const { signal } = client;
+    const origin = originOf(client.address);
     const make = async () => {
+      if (await isForbidden(normalized, username)) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
       // Saves the work of hashing. Whether the name is free, insert decides.
       if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
-      return this.#insert(id, username, await passwords.hash(password, signal));
+      const passwordHash = await passwords.hash(password, signal, origin.network);
+      return this.#insert(id, username, passwordHash);
     };
-    const user = await (this.#throttle?.signup(address, make) ?? make());
-    if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address });
+    const user = await (this.#throttle?.signup(origin, make) ?? make());
+    if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address: origin.address });
     return user;
   }
 
@@ -125,15 +131,17 @@ export class Accounts {
     const id = canonicalUsername(username);
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
     if (id === undefined) return undefined;
-    const { address, signal } = client;
+    const { signal } = client;
+    const origin = originOf(client.address);
     const check = async () => {
       const found = await this.#options.users.find(id);
-      return (await this.#isPassword(password, found?.passwordHash, signal)) ? found : undefined;
+      const isRight = await this.#isPassword(password, found?.passwordHash, signal, origin.network);
+      return isRight ? found : undefined;
     };
-    const user = await (this.#throttle?.login(id, address, check) ?? check()).catch(ignoreImpossible);
+    const user = await (this.#throttle?.login(id, origin, check) ?? check()).catch(ignoreImpossible);
     if (user === undefined) return undefined;
-    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address });
-    await this.#renewHash(user, password);
+    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: origin.address });
+    await this.#renewHash(user, password, origin.network);
     return user;
   }
 
@@ -152,8 +160,9 @@ export class Accounts {
     throw new AuthError('ERR_USER_EXISTS');
   }
 
-  async #checkNewPassword(password: string, username: string, id: string): Promise<void> {
-    const { minPasswordLength: min, maxPasswordLength: max, isForbidden } = this.#options;
+  /** What can be told of a new password by itself. @returns the password in NFC */
+  #checkNewPassword(password: string, id: string): string {
+    const { minPasswordLength: min, maxPasswordLength: max } = this.#options;
     // Before it is normalised, which would take long.
     if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
     const normalized = password.normalize('NFC');
@@ -161,28 +170,33 @@ export class Accounts {
     const description = `Password must have ${min} to ${max} characters`;
     if (length < min) throw new AuthError('ERR_PASSWORD_TOO_SHORT', { description });
     if (length > max) throw new AuthError('ERR_PASSWORD_TOO_LONG', { description });
-    const isBad = canonicalUsername(password) === id || (await isForbidden(normalized, username));
-    if (isBad) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+    if (canonicalUsername(password) === id) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+    return normalized;
   }
 
   /** A hash that cannot be read fits no password. It takes the same work, so that it tells nothing of the account. */
-  async #isPassword(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
+  async #isPassword(
+    password: string,
+    stored: string | undefined,
+    signal: AbortSignal | undefined,
+    network: string | undefined,
+  ): Promise<boolean> {
     const { passwords } = this.#options;
     try {
-      return await passwords.verify(password, stored, signal);
+      return await passwords.verify(password, stored, signal, network);
     } catch (error) {
       const isUnreadable = error instanceof AuthError && error.code === 'ERR_PASSWORD_HASH' && stored !== undefined;
       if (!isUnreadable) throw error;
-      return this.#isPassword(password, undefined, signal);
+      return this.#isPassword(password, undefined, signal, network);
     }
   }
 
   /** The login has succeeded already: where the queue or the store refuses, the old hash stays until the next one. */
-  async #renewHash(user: User, password: string): Promise<void> {
+  async #renewHash(user: User, password: string, network: string | undefined): Promise<void> {
     const { users, passwords } = this.#options;
     if (!passwords.needsRehash(user.passwordHash)) return;
     try {
-      const passwordHash = await passwords.hash(password);
+      const passwordHash = await passwords.hash(password, undefined, network);
       const latest = await users.find(user.id);
       // Unless the password was changed while it was hashed.
       if (latest?.passwordHash === user.passwordHash) await users.update({ ...latest, passwordHash });

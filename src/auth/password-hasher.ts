@@ -24,7 +24,7 @@ const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
   maxConcurrent: integer(1, 1024), maxQueued: integer(0, 100_000),
 };
 
-/** Hashes and verifies passwords, first come first served. */
+/** Hashes and verifies passwords. Clients take turns; the jobs of one client are first come first served. */
 export class PasswordHasher {
   readonly #cost: ScryptCost;
   readonly #queue: WorkQueue;
@@ -44,12 +44,14 @@ export class PasswordHasher {
   /**
    * @param password of at most 1024 UTF-16 code units; taken in Unicode NFC, never trimmed
    * @param signal gives up, as long as it waits for its turn
+   * @param client names who asked for it, such as the network of a request: clients share the queue
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
    * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL),
    *   ERR_PASSWORD_TOO_LONG, ERR_BUSY, ERR_ABORTED
    */
-  hash(password: string, signal?: AbortSignal): Promise<string> {
-    return this.#queue.run('hash', () => hashPassword(password, this.#cost), signal);
+  hash(password: string, signal?: AbortSignal, client = ''): Promise<string> {
+    const job = () => hashPassword(password, this.#cost);
+    return this.#queue.run({ kind: 'hash', client }, job, signal);
   }
 
   /**
@@ -57,11 +59,18 @@ export class PasswordHasher {
    * @param stored a PHC scrypt string, or one of Werkzeug (Flask); undefined, where there is no such user, takes the
    *   same work and answers false
    * @param signal as for hash
+   * @param client as for hash
    * @returns whether it is the password, compared in constant time
    * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
-  verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
-    return this.#queue.run('verify', () => verifyPassword(password, stored, this.#cost), signal);
+  verify(
+    password: string,
+    stored: string | undefined,
+    signal?: AbortSignal,
+    client = '',
+  ): Promise<boolean> {
+    const job = () => verifyPassword(password, stored, this.#cost);
+    return this.#queue.run({ kind: 'verify', client }, job, signal);
   }
 
   /**

@@ -1,0 +1,33 @@
+/**
+ * The port between limits and the place where tries are counted. Each method may answer at once, as
+ * in memory, or with a promise, as a database would.
+ */
+import type { Awaitable } from '../ready.ts';
+
+/** At most `most` tries under one key in any period of `windowSeconds`. */
+export interface Limit {
+  /** Names what is counted, in at most 64 ASCII characters. A key always has the same window. */
+  readonly key: string;
+  readonly most: number;
+  readonly windowSeconds: number;
+}
+
+/** Counts tries, and remembers from which networks an account has logged in. */
+export interface Counts {
+  /**
+   * Begins a try that counts under each of the limits until it ends. Atomic: of any number of tries
+   * that begin at once, no more begin than each limit allows. Where one limit is reached, nothing
+   * is counted under the others.
+   * @returns 0 if the try has begun, otherwise the whole seconds to wait, at least 1
+   */
+  begin(limits: readonly Limit[]): Awaitable<number>;
+  /**
+   * Ends a try that has begun, with the same limits.
+   * @param isCounted whether it goes on counting, for a window from now
+   */
+  end(limits: readonly Limit[], isCounted: boolean): Awaitable<void>;
+  /** @returns the networks where this account logged in last, the newest first */
+  networksOf(account: string): Awaitable<readonly string[]>;
+  /** Remembers a network of an account, and forgets all but the last few. */
+  addNetwork(account: string, network: string): Awaitable<void>;
+}

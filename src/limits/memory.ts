@@ -1,0 +1,143 @@
+/**
+ * Counts in the memory of this process: a sliding window for each key, in twelve slots.
+ * Promise: bounded. There are at most 300,000 keys of 43 characters with at most 13 slots each, and
+ * at most 100,000 accounts with 3 networks each. Where there is no room, the entry that was written
+ * longest ago goes.
+ * Accepted: all counts and networks are forgotten when the process ends.
+ */
+import { amount } from '../errors.ts';
+import type { Counts, Limit } from './counts.ts';
+
+/** A try is forgotten with the whole slot it ended in: up to a twelfth of the window later. */
+const SLOTS_PER_WINDOW = 12;
+const MAX_KEYS = 300_000;
+const MAX_ACCOUNTS = 100_000;
+const MAX_NETWORKS_PER_ACCOUNT = 3;
+
+/** The tries under one key. */
+interface Count {
+  /** Tries that have begun and not ended. */
+  open: number;
+  /** Tries that ended and count, oldest slot first. */
+  slots: Slot[];
+}
+
+interface Slot {
+  /** The number of this slot since 1970. */
+  index: number;
+  tries: number;
+}
+
+/** Counts that end with the process. */
+export class MemoryCounts implements Counts {
+  readonly #now: () => number;
+  readonly #counts = new Map<string, Count>();
+  readonly #networks = new Map<string, readonly string[]>();
+
+  /** @param now seconds since 1970 */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  begin(limits: readonly Limit[]): number {
+    const now = this.#clock();
+    const waits = limits.map((limit) => this.#waitSeconds(limit, now));
+    const longestWait = Math.max(0, ...waits);
+    if (longestWait > 0) return Math.ceil(longestWait);
+    for (const { key } of limits) {
+      const count = this.#counts.get(key) ?? { open: 0, slots: [] };
+      count.open += 1;
+      setLast(this.#counts, key, count, MAX_KEYS);
+    }
+    return 0;
+  }
+
+  end(limits: readonly Limit[], isCounted: boolean): void {
+    const now = this.#clock();
+    for (const limit of limits) {
+      // The key may have been forgotten since the try began.
+      const count = this.#counts.get(limit.key) ?? { open: 1, slots: [] };
+      count.open = Math.max(0, count.open - 1);
+      count.slots = recentSlots(count, limit, now);
+      if (isCounted) addTry(count, limit, now);
+      const isEmpty = count.open === 0 && count.slots.length === 0;
+      if (isEmpty) this.#counts.delete(limit.key);
+      else setLast(this.#counts, limit.key, count, MAX_KEYS);
+    }
+  }
+
+  networksOf(account: string): readonly string[] {
+    return this.#networks.get(account) ?? [];
+  }
+
+  addNetwork(account: string, network: string): void {
+    const networks = [...new Set([network, ...this.networksOf(account)])];
+    setLast(this.#networks, account, networks.slice(0, MAX_NETWORKS_PER_ACCOUNT), MAX_ACCOUNTS);
+  }
+
+  /** @returns 0 if one more try may begin */
+  #waitSeconds(limit: Limit, now: number): number {
+    const count = this.#counts.get(limit.key);
+    if (count === undefined) return 0;
+    count.slots = recentSlots(count, limit, now);
+    let ended = triesIn(count.slots);
+    if (ended + count.open < limit.most) return 0;
+    // How the open tries end is known soon.
+    let waitSeconds = 1;
+    for (const { index, tries } of count.slots) {
+      if (ended < limit.most) break;
+      ended -= tries;
+      waitSeconds = (index + SLOTS_PER_WINDOW + 1) * slotSeconds(limit) - now;
+    }
+    return waitSeconds;
+  }
+
+  /** @throws RangeError or TypeError for a clock that answers NaN: every try would begin */
+  #clock(): number {
+    const now = this.#now();
+    amount('now', now);
+    return now;
+  }
+}
+
+function addTry(count: Count, limit: Limit, now: number): void {
+  const index = slotIndex(limit, now);
+  const newest = count.slots.at(-1);
+  if (newest?.index === index) newest.tries += 1;
+  else count.slots.push({ index, tries: 1 });
+}
+
+/** @returns the slots in the window; later ones, of a clock that was set back, as the newest */
+function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
+  const current = slotIndex(limit, now);
+  const past = slots.filter(({ index }) => index >= current - SLOTS_PER_WINDOW && index <= current);
+  const future = slots.filter(({ index }) => index > current);
+  if (future.length === 0) return past;
+  const futureTries = triesIn(future);
+  const newest = past.at(-1);
+  if (newest?.index !== current) return [...past, { index: current, tries: futureTries }];
+  newest.tries += futureTries;
+  return past;
+}
+
+function triesIn(slots: readonly Slot[]): number {
+  return slots.reduce((sum, { tries }) => sum + tries, 0);
+}
+
+function slotIndex(limit: Limit, now: number): number {
+  return Math.floor(now / slotSeconds(limit));
+}
+
+function slotSeconds({ windowSeconds }: Limit): number {
+  return windowSeconds / SLOTS_PER_WINDOW;
+}
+
+/** Puts an entry last in a map of bounded size. Where there is no room, the first one goes. */
+function setLast<Value>(map: Map<string, Value>, key: string, value: Value, maxSize: number): void {
+  map.delete(key);
+  if (map.size >= maxSize) {
+    const [oldest] = map.keys();
+    if (oldest !== undefined) map.delete(oldest);
+  }
+  map.set(key, value);
+}

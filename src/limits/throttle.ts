@@ -1,0 +1,182 @@
+/**
+ * Rate limits for passwords and signups, by account and by network (an IPv4 address, an IPv6 /64).
+ * Promise, with the default options, however many tries come at once and however long each takes:
+ *
+ * 1. One account takes at most 100 wrong passwords in any hour, from all networks together.
+ * 2. One network has at most 10 of them, so no single network locks an owner out.
+ * 3. One network gives at most 20 wrong passwords in any 20 minutes for all accounts together, and
+ *    10 more for accounts that have logged in from it.
+ * 4. Guesses from other networks do not keep an owner out at a network where a login of the account
+ *    succeeded: the last 30 of the 100 are for the three networks where it logged in last.
+ * 5. One network makes at most 50 signups in any hour.
+ * 6. The limit is asked before the store, before a hook and before a hash.
+ * 7. What is kept for a key has the same size whatever the client sent.
+ *
+ * A try counts from its beginning until its outcome is known, and for the window if it failed. A
+ * right password, a full queue and a store that is away do not count. A success clears nothing:
+ * otherwise a client that logs in every few minutes would keep guesses free for an attacker.
+ *
+ * Accepted: NIST SP 800-63B-4 §3.2.2 disables an account after 100 failures in a row, which would
+ * let an attacker keep an owner out for good. Here attackers on seven networks can keep an owner
+ * out at an unknown network, and an attacker on the owner's own network out of that one, for as
+ * long as they guess. `MemoryCounts` forgets counts and known networks at a restart.
+ */
+import { hash } from 'node:crypto';
+import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
+import { EVENTS } from '../events.ts';
+import type { Counts, Limit } from './counts.ts';
+import type { Origin } from './network.ts';
+
+/** How many tries may fail. Any more are refused until an earlier one is older than the window. */
+export interface LimitOptions {
+  /**
+   * Wrong passwords for one account from one network in any hour; 1 to 10, default 10. From all
+   * networks together the account takes ten times as many.
+   */
+  readonly triesPerAccount?: number;
+  /**
+   * Wrong passwords from one network, for all accounts, in any 20 minutes; 1 to 1,000,000, default
+   * 20. For accounts that have logged in from it, half as many more.
+   */
+  readonly triesPerAddress?: number;
+  /** Signups from one network in any hour; 1 to 1,000,000, default 50. */
+  readonly signupsPerAddress?: number;
+}
+
+const OPTION_CHECKS: Checks<LimitOptions> = {
+  // Ten networks with 10 each are the 100 in an hour of NIST SP 800-63B-4 §3.2.2.
+  triesPerAccount: integer(1, 10),
+  triesPerAddress: integer(1, 1_000_000),
+  signupsPerAddress: integer(1, 1_000_000),
+};
+
+const DEFAULTS = {
+  triesPerAccount: 10,
+  triesPerAddress: 20,
+  signupsPerAddress: 50,
+};
+
+const HOUR = 3600;
+const TWENTY_MINUTES = 1200;
+
+/**
+ * An account takes so many times the tries of one network: 100, of which unknown networks get 70.
+ */
+const NETWORKS_PER_ACCOUNT = { all: 10, unknown: 7 };
+
+/** The refusals of a signup that count: they told something, or took the work of a hook. */
+const COUNTED_SIGNUP_REFUSALS: readonly string[] = ['ERR_USER_EXISTS', 'ERR_PASSWORD_FORBIDDEN'];
+
+/** Refuses tries that come too often. */
+export class Throttle {
+  readonly #options: Required<LimitOptions>;
+  readonly #counts: Counts;
+
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  constructor(options: LimitOptions, counts: Counts) {
+    this.#options = { ...DEFAULTS, ...readOptions(options, OPTION_CHECKS) };
+    this.#counts = counts;
+  }
+
+  /**
+   * Lets a login check its password, if the limits allow it.
+   * @param id the canonical username, whether or not there is such a user
+   * @param check answers the user, or undefined for an unknown user or a wrong password: that
+   *   counts
+   * @returns what `check` answers
+   * @throws AuthError ERR_THROTTLED without a call of `check`; what `check` throws, which does not
+   *   count
+   */
+  async login<T>(
+    id: string,
+    origin: Origin,
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const { network } = origin;
+    const account = keyOf('account', id);
+    const networks = await this.#counts.networksOf(account);
+    const isKnown = network !== undefined && networks.includes(network);
+    const limits = this.#loginLimits(id, network, isKnown);
+    await this.#begin('login', origin, limits);
+    let isCounted = false;
+    try {
+      const user = await check();
+      isCounted = user === undefined;
+      if (user !== undefined && network !== undefined) {
+        await this.#counts.addNetwork(account, network);
+      }
+      return user;
+    } finally {
+      await this.#counts.end(limits, isCounted);
+    }
+  }
+
+  /**
+   * Lets a signup go on, if the limits allow it. Without a network there is no limit.
+   * @throws AuthError ERR_THROTTLED without a call of `job`; what `job` throws
+   */
+  async signup<T>(origin: Origin, job: () => Promise<T>): Promise<T> {
+    const { network } = origin;
+    if (network === undefined) return job();
+    const limit = {
+      key: keyOf('signups', network),
+      most: this.#options.signupsPerAddress,
+      windowSeconds: HOUR,
+    };
+    await this.#begin('signup', origin, [limit]);
+    let isCounted = true;
+    try {
+      return await job();
+    } catch (error) {
+      isCounted = error instanceof AuthError && COUNTED_SIGNUP_REFUSALS.includes(error.code);
+      throw error;
+    } finally {
+      await this.#counts.end([limit], isCounted);
+    }
+  }
+
+  /** Clients without a network share one count for each account. */
+  #loginLimits(id: string, network: string | undefined, isKnown: boolean): Limit[] {
+    const { triesPerAccount, triesPerAddress } = this.#options;
+    const networksPerAccount = isKnown ? NETWORKS_PER_ACCOUNT.all : NETWORKS_PER_ACCOUNT.unknown;
+    const ofAccount = {
+      key: keyOf('account', id),
+      most: triesPerAccount * networksPerAccount,
+      windowSeconds: HOUR,
+    };
+    const ofAccountAndNetwork = {
+      key: keyOf('account and network', id, network ?? ''),
+      most: triesPerAccount,
+      windowSeconds: HOUR,
+    };
+    if (network === undefined) return [ofAccount, ofAccountAndNetwork];
+    const ofNetwork = {
+      key: keyOf('network', network),
+      most: isKnown ? triesPerAddress + Math.ceil(triesPerAddress / 2) : triesPerAddress,
+      windowSeconds: TWENTY_MINUTES,
+    };
+    return [ofAccount, ofAccountAndNetwork, ofNetwork];
+  }
+
+  /** @throws AuthError ERR_THROTTLED if a limit is reached */
+  async #begin(
+    kind: 'login' | 'signup',
+    { address }: Origin,
+    limits: readonly Limit[],
+  ): Promise<void> {
+    const retryAfterSeconds = await this.#counts.begin(limits);
+    if (retryAfterSeconds === 0) return;
+    if (EVENTS.throttle.hasSubscribers) {
+      EVENTS.throttle.publish({ kind, retryAfterSeconds, address });
+    }
+    const headers = { 'Retry-After': String(retryAfterSeconds) };
+    throw new AuthError('ERR_THROTTLED', { headers });
+  }
+}
+
+/**
+ * A digest has one length, and hides a name, which may be a password typed into the wrong field.
+ */
+function keyOf(...parts: readonly string[]): string {
+  return hash('sha256', JSON.stringify(parts), 'base64url');
+}
