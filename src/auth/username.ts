@@ -3,11 +3,10 @@
  * UsernameCaseMapped and RFC 8264 IdentifierClass). Promise: one person, one account: names that
  * differ by case, by width or by the way their accents are written have one id.
  *
- * Accepted: a few letters have a capital that is not theirs alone, and are another name than it.
- * ß has SS, the Turkish ı has I, the Greek iota subscript (as in ᾳ) has Ι. İ is i with a dot
- * (U+0307), and not i. Folding them would make one name of Weiss and Weiß, and would change the id
- * that such users have. Letters that only look alike, such as Latin a and Cyrillic а, are two
- * names as well.
+ * Accepted: ß and SS, the Turkish ı and I, the Greek iota subscript (as in ᾳ) and Ι are two names
+ * each, although the second is the capital of the first. So are i and İ, which is i with a dot
+ * (U+0307). Folding them would make one name of Weiß and Weiss, and would change ids that users
+ * have. Letters of different scripts that look alike are two names as well.
  */
 
 /** Letters, marks, digits and printable ASCII without the space; 1 to 80 code points. */
@@ -15,9 +14,8 @@ const ID = /^[\p{L}\p{M}\p{Nd}\x21-\x7e]{1,80}$/u;
 
 /**
  * Letters and marks that cannot be seen, and make two names look the same (RFC 8264 §9.13). Among
- * them are the joiners U+200C and U+200D. Persian and Indic names use them where they change the
- * letters around them (RFC 5892 appendix A). Without tables of joining types a program cannot tell
- * where that is.
+ * them are the joiners U+200C and U+200D, which Persian and Indic names use. They are visible only
+ * between certain letters (RFC 5892 appendix A). JavaScript has no joining types to tell which.
  */
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}/u;
 
@@ -37,9 +35,9 @@ const STACKER = '[\u1039\u17d2\u1a60\u1bab\u2d7f\uaaf6\u{10a3f}\u{11133}\u{113d0
   '\u{11a47}\u{11a99}\u{11d45}\u{11d97}\u{11f42}\u{16f8f}-\u{16f92}]';
 
 /**
- * A stacker is refused after another, and where it does not follow a letter that has no case, with
- * its marks: the letters of those scripts have none. It may end a name, as it does in Burmese that
- * is written for Zawgyi fonts.
+ * A stacker in a place where it would not be seen. It has to follow a letter without case (\p{Lo}),
+ * perhaps with marks, as all letters of those scripts are. It may not follow another stacker. It may
+ * end a name: Burmese that is written for Zawgyi fonts has it there.
  */
 const STRAY_STACKER = new RegExp(`(?<!\\p{Lo}\\p{M}*)${STACKER}|${STACKER}{2}`, 'u');
 
