@@ -35,9 +35,9 @@ const STACKER = '[\u1039\u17d2\u1a60\u1bab\u2d7f\uaaf6\u{10a3f}\u{11133}\u{113d0
   '\u{11a47}\u{11a99}\u{11d45}\u{11d97}\u{11f42}\u{16f8f}-\u{16f92}]';
 
 /**
- * A stacker in a place where it would not be seen. It has to follow a letter without case (\p{Lo}),
- * perhaps with marks, as all letters of those scripts are. It may not follow another stacker. It may
- * end a name: Burmese that is written for Zawgyi fonts has it there.
+ * A stacker where it would not be seen. It must follow a letter without case (\p{Lo}), as
+ * all letters of those scripts are, with or without marks. It must not follow another stacker. It
+ * may end a name: Burmese that is written for Zawgyi fonts has it there.
  */
 const STRAY_STACKER = new RegExp(`(?<!\\p{Lo}\\p{M}*)${STACKER}|${STACKER}{2}`, 'u');
 
