@@ -19,6 +19,8 @@ export const SERVE_HELP: string = `Usage: latchkey serve [options]
   --users file|memory|<URL>  in --data, or postgres://... (default file)
   --lifetime <seconds>       of a token, 1 to 1000000000 (default 3000)
   --min-password-length <n>  in characters, 1 to 256 (default 8)
+  --common-passwords refuse|allow
+                             the 3,000 most used passwords (default refuse)
   --scrypt-cost <log2 N>     1 to 20, each doubles time and memory (default 17)
   --throttle on|off          whether guesses and signups must wait (default on)
   --trust-proxy <n>          proxies in front, 0 to 100 (default 0)
@@ -39,6 +41,7 @@ export const SERVE_FLAGS = {
   'users': { type: 'string', default: 'file' },
   'lifetime': { type: 'string', default: '3000' },
   'min-password-length': { type: 'string', default: '8' },
+  'common-passwords': { type: 'string', default: 'refuse' },
   'scrypt-cost': { type: 'string', default: '17' },
   'throttle': { type: 'string', default: 'on' },
   'trust-proxy': { type: 'string', default: '0' },

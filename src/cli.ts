@@ -44,6 +44,8 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const port = wholeNumber(portName, portText, 0, 65_535);
   const lifetimeSeconds = wholeNumber('--lifetime', flags.lifetime, 1, 1_000_000_000);
   const minPasswordLength = wholeNumber('--min-password-length', flags['min-password-length'], 1, 256);
+  const commonPasswords = flags['common-passwords'];
+  const mayBeCommon = oneOf('--common-passwords', commonPasswords, ['refuse', 'allow']) === 'allow';
   const logN = wholeNumber('--scrypt-cost', flags['scrypt-cost'], 1, 20);
   const trustProxy = wholeNumber('--trust-proxy', flags['trust-proxy'], 0, 100);
   const maxConnections = wholeNumber('--max-connections', flags['max-connections'], 1, 1_000_000);
@@ -62,7 +64,8 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   try {
     const passwords = new PasswordHasher({ logN });
     const rules = { lifetimeSeconds, minPasswordLength, limits, trustProxy };
-    const app = createApp({ secret, users, passwords, ...rules, onError });
+    const list = mayBeCommon ? { isForbidden: () => false } : {};
+    const app = createApp({ secret, users, passwords, ...rules, ...list, onError });
     const start = () => listen(app, { host, port, maxConnections, ...(tls && { tls }) });
     const server = await attempt('cannot listen', start, 'use another --port or --host');
     // A terminal that closes sends SIGHUP.
@@ -198,7 +201,11 @@ function renewTlsOnSignal(server: Server, read: () => Promise<TlsOptions | undef
 /** Four lines to paste into a shell. */
 function tryOut(url: string, minPasswordLength: number): string {
   const json = "-H 'Content-Type: application/json'";
-  const body = `-d '{"username":"joe","password":"${'pass'.padEnd(minPasswordLength, 'word')}"}'`;
+  // As long as it must be, in single quotes, and not a common one: those have no spaces.
+  const shortest = 'correct horse';
+  const words = minPasswordLength > shortest.length ? `${shortest} battery staple` : shortest;
+  const password = words.padEnd(minPasswordLength, 'staple');
+  const body = `-d '{"username":"joe","password":"${password}"}'`;
   return `  curl ${url}/signup ${json} ${body}
   TOKEN=$(curl -s ${url}/auth ${json} ${body} | cut -d '"' -f 4)
   curl ${url}/hello -H "Authorization: JWT $TOKEN"

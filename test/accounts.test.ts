@@ -162,7 +162,7 @@ test('without options a password has 8 to 256 characters, no lone surrogate and 
   assert.deepEqual(users.written, []);
   // U+1F82 is four code units in NFD: nothing is longer.
   const longest = '\u1f82'.normalize('NFD').repeat(256);
-  for (const password of ['x'.repeat(8), 'x'.repeat(256), longest, `${PASSWORD}\u{1f511}`]) {
+  for (const password of [PASSWORD.slice(0, 8), 'x'.repeat(256), longest, `${PASSWORD}\u{1f511}`]) {
     await accounts.signup({ username: `joe${users.written.length}`, password });
   }
 });

@@ -18,8 +18,8 @@ import { SECRET, send } from './support.ts';
 
 /** What takes the place of {@link SECRET}. */
 const OTHER_SECRET = 'another secret for tests, 32 bytes';
-const JOE = { username: 'joe', password: 'password' };
-const ANN = { username: 'ann', password: 'password' };
+const JOE = { username: 'joe', password: 'correct horse' };
+const ANN = { username: 'ann', password: 'correct horse' };
 /** Nobody has this address (RFC 5737): to listen there fails, once everything before that was accepted. */
 const NOWHERE = '192.0.2.1';
 
@@ -139,7 +139,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     });
   });
 
-  it('npm start takes the password "pass" and the flags after --, and stops well at Ctrl-C', async () => {
+  it('npm start takes "pass", a common password and the flags after --, and stops well at Ctrl-C', async () => {
     const data = await emptyFolder();
     await writeFile(join(data, 'secret'), `${SECRET}\r\n`);
     const env = {
@@ -151,6 +151,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     const server = await serve('--port 0 --scrypt-cost 1', { cwd: ROOT, env, command });
     const user = { ...JOE, password: 'pass' };
     assert.equal(await signup(server.url, user), 200);
+    assert.equal(await signup(server.url, { ...ANN, password: 'password1' }), 200);
     new Jwt({ secret: SECRET }).verify(await login(server.url, user));
     // A terminal sends Ctrl-C to the whole group, and npm passes it on as well.
     signalGroup(server.child, 'SIGINT');

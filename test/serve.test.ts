@@ -17,7 +17,7 @@ import { emptyFolder, serve } from './command.ts';
 import { SECRET, send, sendRaw } from './support.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
-const JOE = { username: 'joe', password: 'password' };
+const JOE = { username: 'joe', password: 'correct horse' };
 
 /** Sends JSON by an agent of one's own. */
 async function post(url: string, body: object, agent: Agent) {

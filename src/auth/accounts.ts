@@ -10,6 +10,7 @@ import { MemoryCounts } from '../limits/memory.ts';
 import { originOf } from '../limits/network.ts';
 import { Throttle, type LimitOptions } from '../limits/throttle.ts';
 import type { User, UserStore } from '../users/store.ts';
+import { isCommonPassword } from './common-passwords.ts';
 import { PasswordHasher } from './password-hasher.ts';
 import { canonicalUsername } from './username.ts';
 
@@ -23,7 +24,10 @@ export interface AccountsOptions {
   readonly minPasswordLength?: number;
   /** The same, default 256. Whatever it is, a password has at most 1024 UTF-16 code units before NFC. */
   readonly maxPasswordLength?: number;
-  /** Says whether a new password, in NFC, is a bad one, such as one from a list of leaked passwords. */
+  /**
+   * Says whether a new password, in NFC, is refused. Default: it is one of the 3,000 most used ones
+   * (OWASP ASVS 5.0, 6.2.4), in any case. A function given here replaces that list.
+   */
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
   /** How often passwords may be tried and accounts be made; `false` for as often as anybody likes. */
   readonly limits?: LimitOptions | false;
@@ -66,7 +70,11 @@ export class Accounts {
   constructor(options: AccountsOptions) {
     const { limits = {}, now, ...own } = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
     const passwords = own.passwords ?? new PasswordHasher();
-    const defaults = { minPasswordLength: 8, maxPasswordLength: 256, isForbidden: () => false };
+    const defaults = {
+      minPasswordLength: 8,
+      maxPasswordLength: 256,
+      isForbidden: isCommonPassword,
+    };
     this.#options = { ...defaults, ...own, passwords };
     const counts = new MemoryCounts(now ?? (() => Date.now() / 1000));
     this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
