@@ -47,8 +47,8 @@ export interface UserStore {
    * and an update that was answered is never overwritten by one that expects the hash from before. The hashes are
    * compared as text, code unit by code unit; an empty `expectedHash` is a hash as any other. Only the hash is compared:
    * a change of `username` or `createdAt` alone, made at the same time, can be overwritten.
-   * A store of version 0.1 takes one argument and compares nothing. It still works, with the race of two steps: see
-   * `Accounts.authenticate`.
+   * A store of version 0.1 takes one argument and compares nothing. It still works: `Accounts` compares before it calls
+   * `update`, and what is lost is a password change that falls between these two steps.
    * @param expectedHash the hash that must be stored; without it, or where it is undefined, any hash is replaced
    * @returns false, and nothing has changed, if there is no such user or its hash is another than `expectedHash`
    */
