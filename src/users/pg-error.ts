@@ -4,8 +4,8 @@
  * Promise: what comes back holds no value that was sent, and no hash of ours or of Werkzeug.
  */
 
-/** A hash up to the next space or punctuation of a message. Its characters are those of PHC and of Werkzeug. */
-const STORED_HASHES = /(?:\$scrypt\$|scrypt:)[^\s"'(),;]*/gi;
+/** A hash, up to the next space or quotation mark: PHC has commas and a salt of Werkzeug may have more. */
+const STORED_HASHES = /(?:\$scrypt\$|scrypt:)[^\s"']*/gi;
 
 /** The name of a class or the code of an error. */
 const IDENTIFIER = /^\w{1,64}$/;
@@ -36,7 +36,7 @@ export function withoutValues(thrown: unknown, values: readonly string[]): Error
   const sent = values.flatMap((value) => spansOf(value, message));
   const error = new Error(without([...hashes, ...sent], message));
   const { name, code } = Object(thrown) as { readonly name?: unknown; readonly code?: unknown };
-  if (isIdentifier(name)) error.name = name;
+  if (isIdentifier(name) && name !== 'Error') error.name = name;
   // PostgreSQL names the kind of an error by a code, such as 42P01 for a table that is not there.
   return isIdentifier(code) ? Object.assign(error, { code }) : error;
 }
