@@ -24,7 +24,8 @@ const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER
 export function createApp(options: AppOptions): Router {
   const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users']);
   const accounts = new Accounts(pickOptions(own, ACCOUNTS_OPTION_CHECKS));
-  const auth = new JwtAuth<PublicUser>({ ...pickOptions<Hooks>(own, HOOK_CHECKS), ...accounts.handlers });
+  const hooks = pickOptions<Hooks>(own, HOOK_CHECKS);
+  const auth = new JwtAuth<PublicUser>({ ...hooks, ...accounts.handlers });
   const app = new Router(pickOptions(own, ROUTER_OPTION_CHECKS));
   app.post('/signup', async (request) => {
     await accounts.signup(await request.json().catch(refuseSignup), request);

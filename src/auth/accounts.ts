@@ -187,17 +187,19 @@ export class Accounts {
   }
 
   /**
-   * The login has succeeded already: where the queue or the store refuses, the old hash stays until the next one. Any
-   * other error is a bug, and is thrown. A password that was changed stays changed, because the update expects the hash
-   * that was verified; so does a user who was removed, and one who has the same name since.
+   * The login has succeeded already: where the queue or the store refuses, the old hash stays until
+   * the next login. Any other error is a bug, and is thrown. The update expects the hash that was
+   * verified, so a changed password stays changed, a removed user stays removed, and a new user of
+   * the same name keeps the new password.
    */
   async #renewHash(user: User, password: string): Promise<void> {
     const { users, passwords } = this.#options;
     if (!passwords.needsRehash(user.passwordHash)) return;
     try {
       const passwordHash = await passwords.hash(password);
-      // The user is found anew, since other members may have changed meanwhile. The comparison here is for stores of
-      // version 0.1, which ignore the second argument: a change between the two steps is lost there.
+      // The user is found anew, since other members may have changed meanwhile. The comparison here
+      // is for stores of version 0.1, which ignore the second argument: a change between the two
+      // steps is lost there.
       await goOn(users.find(user.id), (latest) => {
         if (latest?.passwordHash !== user.passwordHash) return false;
         return users.update({ ...latest, passwordHash }, user.passwordHash);

@@ -1,10 +1,11 @@
 /**
- * What a program gets to know of an account. Promise: the hash of the password stays between the store and `Accounts`,
- * so that no handler can send or log it by passing on the user that it got.
+ * What a program gets to know of an account. Promise: the hash of the password stays between the
+ * store and `Accounts`, so that no handler can send or log it by passing on the user that it got.
  */
+
 import type { User } from '../users/store.ts';
 
-/** An account as signup, login and guard answer it: these three members and nothing else, frozen. */
+/** An account as signup, login and guard answer it: a frozen object with these three members. */
 export interface PublicUser {
   /** The canonical username: the key of the store, and what a token carries as its identity. */
   readonly id: string;

@@ -15,7 +15,7 @@ export class JsonFileUserStore implements UserStore {
   readonly #unlock: () => Promise<void>;
   /** Ids whose insert is still being written. */
   readonly #arriving = new Set<string>();
-  /** The latest write of each id that has one under way: the next write of the same id waits for it. */
+  /** The latest write under way of each id; the next write of the same id waits for it. */
   readonly #underWay = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -94,12 +94,14 @@ export class JsonFileUserStore implements UserStore {
   }
 
   /**
-   * Runs the writes of one id one after another: a user is shown only once it is on disk, so a write that looked
-   * earlier would compare with a hash that is being replaced. Writes of different ids still share a sync.
+   * Runs the writes of one id one after another: a user is shown only once it is on disk, so a
+   * write that looked earlier would compare with a hash that is being replaced. Writes of different
+   * ids still share a sync.
    */
   async #inTurn(id: string, write: () => Promise<boolean>): Promise<boolean> {
     if (this.#closing !== undefined) throw this.#unwritable('it is closed');
-    // Without an earlier one the line is appended at once, before `close` can begin. One that failed changed nothing.
+    // Without an earlier one the line is appended at once, before `close` can begin. One that
+    // failed changed nothing.
     const turn = this.#underWay.get(id)?.then(write, write) ?? write();
     this.#underWay.set(id, turn);
     try {
@@ -121,7 +123,7 @@ export class JsonFileUserStore implements UserStore {
     return true;
   }
 
-  /** What the caller is told is constant, since it may go over the wire; the reason stands in `cause`. */
+  /** The message is constant, since it may go over the wire; the reason stands in `cause`. */
   #unwritable(reason: string): AuthError {
     const cause = new Error(`${this.#path} cannot be written: ${reason}`);
     return new AuthError('ERR_STORE', { cause });

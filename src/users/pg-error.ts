@@ -1,10 +1,10 @@
 /**
- * What may be told of an error of a database client. A client puts whatever it knows into an error: the failing row,
- * with the hash of the password (`detail` of pg), the statement and its parameters.
+ * What may be told of an error of a database client. A client puts whatever it knows into an error:
+ * the failing row, with the hash of the password (`detail` of pg), the statement, its parameters.
  * Promise: what comes back holds no value that was sent, and no hash of ours or of Werkzeug.
  */
 
-/** A hash, up to the next space or quotation mark: PHC has commas and a salt of Werkzeug may have more. */
+/** A hash, up to the next space or quotation mark: PHC has commas in it. */
 const STORED_HASHES = /(?:\$scrypt\$|scrypt:)[^\s"']*/gi;
 
 /** The name of a class or the code of an error. */
@@ -13,7 +13,7 @@ const IDENTIFIER = /^\w{1,64}$/;
 /** A letter or digit of any script, or an underscore. */
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
 
-/** A value that is shorter is taken out as a whole word only: of a user `e` the rest of the message stays. */
+/** A shorter value is taken out only as a whole word: a user `e` leaves the message legible. */
 const LONG_VALUE = 8;
 
 /** From where to where a text is not to be told. */
@@ -25,8 +25,8 @@ interface Span {
 /**
  * @param thrown what the client threw, which may be anything
  * @param values the parameters of the statement
- * @returns an error with the name, the code and the message of `thrown`, with a stack of its own, and nothing else. In
- *   the message `...` stands for each value.
+ * @returns an error with the name, the code and the message of `thrown`, with a stack of its own,
+ *   and nothing else. In the message `...` stands for each value.
  */
 export function withoutValues(thrown: unknown, values: readonly string[]): Error {
   const message = messageOf(thrown);
@@ -35,7 +35,7 @@ export function withoutValues(thrown: unknown, values: readonly string[]): Error
   });
   const sent = values.flatMap((value) => spansOf(value, message));
   const error = new Error(without([...hashes, ...sent], message));
-  const { name, code } = Object(thrown) as { readonly name?: unknown; readonly code?: unknown };
+  const { name, code } = Object(thrown) as Readonly<Record<'name' | 'code', unknown>>;
   if (isIdentifier(name) && name !== 'Error') error.name = name;
   // PostgreSQL names the kind of an error by a code, such as 42P01 for a table that is not there.
   return isIdentifier(code) ? Object.assign(error, { code }) : error;
@@ -46,8 +46,8 @@ function isIdentifier(value: unknown): value is string {
 }
 
 function messageOf(thrown: unknown): string {
-  const { message, errors } = Object(thrown) as { readonly message?: unknown; readonly errors?: unknown };
-  // A host with several addresses has an error for each, and the error of all of them has no message.
+  const { message, errors } = Object(thrown) as Readonly<Record<'message' | 'errors', unknown>>;
+  // A host with several addresses has an error for each. That of all of them has no message.
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ');
   return typeof message === 'string' ? message : 'the client threw what is not an Error';
 }
@@ -70,7 +70,7 @@ function isWithinWord(text: string, place: number): boolean {
   return WORD_CHARACTER.test(text.charAt(place - 1)) && WORD_CHARACTER.test(text.charAt(place));
 }
 
-/** @returns the text with `...` in the place of each span, and one for spans that touch or overlap */
+/** @returns the text with `...` in place of each span, and one for spans that touch or overlap */
 function without(spans: readonly Span[], text: string): string {
   let told = '';
   let place = 0;

@@ -83,11 +83,11 @@ export class PostgresUserStore implements UserStore {
     // The driver would send another text, which could be the stored one.
     if (expectedHash !== undefined && !isStorable(expectedHash)) return false;
     // As text, since a column of another type may compare otherwise: citext ignores case.
-    const isExpected = expectedHash === undefined ? '' : 'AND CAST(password_hash AS text) = $5';
-    const change = 'username = $2, password_hash = $3, created_at = $4';
-    const statement = `UPDATE ${this.#table} SET ${change} WHERE id = $1 ${isExpected} RETURNING id`;
-    const expected = expectedHash === undefined ? [] : [expectedHash];
-    return (await this.#query(statement, [...values, ...expected])).length > 0;
+    const isExpected = 'AND CAST(password_hash AS text) = $5';
+    const where = `WHERE id = $1 ${expectedHash === undefined ? '' : isExpected} RETURNING id`;
+    const change = 'SET username = $2, password_hash = $3, created_at = $4';
+    if (expectedHash !== undefined) values.push(expectedHash);
+    return (await this.#query(`UPDATE ${this.#table} ${change} ${where}`, values)).length > 0;
   }
 
   /** Asks for all that the statements above need, and changes nothing. */
