@@ -35,7 +35,8 @@ export const NAMES = {
 export async function passwordContests(rounds: number): Promise<Contest[]> {
   const users = new MemoryUserStore();
   const accounts = new Accounts({ users, passwords, limits: false });
-  const { passwordHash } = await accounts.signup({ username: 'joe', password: PASSWORD });
+  await accounts.signup({ username: 'joe', password: PASSWORD });
+  const passwordHash = users.find('joe')?.passwordHash;
   const auth = new JwtAuth({ secret: generateSecret(), ...accounts.handlers });
   const body = { username: 'joe', password: PASSWORD };
   const login = () => auth.login({ json: async () => body });

@@ -1,11 +1,11 @@
 /** The tutorial application: POST /signup, POST /auth, GET /hello. */
 import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './auth/accounts.ts';
 import { JWT_AUTH_OPTION_CHECKS, JwtAuth, type JwtAuthOptions } from './auth/jwt-auth.ts';
+import type { PublicUser } from './auth/public-user.ts';
 import { AuthError, pickOptions, readOptions } from './errors.ts';
 import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
-import type { User } from './users/store.ts';
 
-type Hooks = Omit<JwtAuthOptions<User>, 'authenticate' | 'identity'>;
+type Hooks = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;
 
 /** All that accounts, the router and the guard take but its two functions, and the path of the login. */
 export interface AppOptions extends AccountsOptions, Hooks, RouterOptions {
@@ -24,7 +24,8 @@ const APP_OPTION_CHECKS = { ...HOOK_CHECKS, ...ACCOUNTS_OPTION_CHECKS, ...ROUTER
 export function createApp(options: AppOptions): Router {
   const own = readOptions<AppOptions>(options, APP_OPTION_CHECKS, ['users']);
   const accounts = new Accounts(pickOptions(own, ACCOUNTS_OPTION_CHECKS));
-  const auth = new JwtAuth<User>({ ...pickOptions<Hooks>(own, HOOK_CHECKS), ...accounts.handlers });
+  const hooks = pickOptions<Hooks>(own, HOOK_CHECKS);
+  const auth = new JwtAuth<PublicUser>({ ...hooks, ...accounts.handlers });
   const app = new Router(pickOptions(own, ROUTER_OPTION_CHECKS));
   app.post('/signup', async (request) => {
     await accounts.signup(await request.json().catch(refuseSignup), request);

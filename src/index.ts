@@ -6,6 +6,7 @@ export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } from './auth/jwt-auth.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
+export type { PublicUser } from './auth/public-user.ts';
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';

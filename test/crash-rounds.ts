@@ -19,8 +19,10 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
   const path = newPath();
   // So worn that the first process has to compact it, however slow the disk.
   await withStore(path, async (store) => {
-    await store.insert(userNamed('joe'));
-    await Promise.all(Array.from({ length: 1000 }, () => store.update(userNamed('joe'))));
+    const users = Array.from({ length: 20 }, (_, index) => userNamed(`joe${index}`));
+    await Promise.all(users.map((user) => store.insert(user)));
+    // Writes of one id wait for each other, those of several share a sync.
+    for (let round = 0; round < 50; round += 1) await Promise.all(users.map((user) => store.update(user)));
   });
   const versions = new Map<string, number>();
   let answers = 0;

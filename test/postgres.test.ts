@@ -10,10 +10,12 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { PostgresUserStore, type PgClient } from '../src/index.ts';
+import { AuthError, PostgresUserStore, type PgClient } from '../src/index.ts';
 import { testUserStore } from '../src/users/contract.ts';
+import { allSaid, MARKER } from './by-hand.ts';
 import { assertRefused, commandIn, emptyFolder, ROOT, run, serve } from './command.ts';
 import { NOT_STRINGS } from './hostile.ts';
+import { lostChanges } from './rehash-race.ts';
 import { refusal, userNamed } from './store-support.ts';
 import { SECRET, send } from './support.ts';
 
@@ -151,6 +153,91 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
       await assert.rejects(store.find('ann      '), refusal('ERR_STORE', 'of the type text'));
     }
   });
+
+  it('loses no password change to a login with the old password', async () => {
+    const table = newTable();
+    assert.deepEqual(await lostChanges(await openStore(table), 300), []);
+    // A pool that is warm, and one connection for both, which then wait for each other.
+    const other = poolAt(database.href, 1);
+    assert.deepEqual(await lostChanges(await openStore(newTable(), other), 100), []);
+    await other.end();
+  });
+
+  it('lets one of 50 updates that expect one hash through, though two stores over two pools ask', async () => {
+    const other = poolAt(database.href);
+    const table = newTable();
+    const stores = [await openStore(table), await openStore(table, other)];
+    await stores[0]?.insert(userNamed('joe', 'old'));
+    const updates = Array.from({ length: 50 }, (_, index) =>
+      stores[index % 2]?.update(userNamed('joe', `${index}`), 'old'));
+    const answers = await Promise.all(updates);
+    assert.equal(answers.filter((isUpdated) => isUpdated).length, 1);
+    for (const store of stores) {
+      assert.equal((await store.find('joe'))?.passwordHash, `${answers.indexOf(true)}`);
+    }
+    await other.end();
+  });
+
+  it('expects no hash that the database cannot hold, and compares as text whatever the column', async () => {
+    await pool.query('CREATE EXTENSION citext', []);
+    for (const type of ['text', 'citext', 'varchar(99)']) {
+      const table = newTable();
+      const columns = `username text, password_hash ${type}, created_at text`;
+      await pool.query(`CREATE TABLE ${table} (id text PRIMARY KEY, ${columns})`, []);
+      const store = await openStore(table);
+      await store.insert(userNamed('joe', 'a\ufffdb'));
+      // The driver would send the first as what is stored.
+      for (const expected of ['a\ud800b', 'a\ufffdb\0', 'A\ufffdB', 'a\ufffdb ', ...NOT_STRINGS]) {
+        if (expected === undefined) continue;
+        assert.equal(await store.update(userNamed('joe', 'lost'), expected as string), false, type);
+      }
+      assert.equal(await store.update(userNamed('joe', 'new'), 'a\ufffdb'), true);
+    }
+  });
+
+  it('tells no hash in an error of the database, whatever its tables say', async () => {
+    const hash = `$scrypt$ln=17,r=8,p=1$${MARKER}$${MARKER}`;
+    const marked = { ...userNamed('joe', hash), username: `name ${MARKER}` };
+    const texts = { id: 'text PRIMARY KEY', username: 'text', password_hash: 'text', created_at: 'text' };
+    const columnsOf = (others: Partial<typeof texts>) =>
+      Object.entries({ ...texts, ...others }).map(([column, type]) => `${column} ${type}`).join(', ');
+    const tables = {
+      [columnsOf({ created_at: 'text CHECK (username = created_at)' })]: 'violates check constraint',
+      [columnsOf({ password_hash: 'text CHECK (length(password_hash) < 9)' })]: 'violates check constraint',
+      [`${columnsOf({})}, other text NOT NULL`]: 'null value in column "other"',
+      [`${columnsOf({})}, other text UNIQUE DEFAULT 'x'`]: 'duplicate key value',
+      [columnsOf({ password_hash: 'integer' })]: 'invalid input syntax for type integer: "..."',
+      [columnsOf({ password_hash: 'uuid' })]: 'invalid input syntax for type uuid: "..."',
+      [columnsOf({ username: 'timestamptz' })]: 'invalid input syntax for type timestamp with time zone: "..."',
+      [columnsOf({ password_hash: 'text[]' })]: 'malformed array literal: "..."',
+      [columnsOf({ password_hash: 'varchar(9)' })]: 'value too long',
+    };
+    for (const [columns, reason] of Object.entries(tables)) {
+      const table = newTable();
+      await pool.query(`CREATE TABLE ${table} (${columns})`, []);
+      const store = new PostgresUserStore(pool, { table });
+      if (reason.startsWith('duplicate')) await store.insert(userNamed('first'));
+      await assertSilent(() => store.insert(marked), reason);
+    }
+
+    // A trigger may say anything, of the stored user too.
+    const table = newTable();
+    const store = await openStore(table);
+    await store.insert(marked);
+    await pool.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'was %, is %, % and %', OLD.password_hash, NEW, NEW.username, OLD.id; END $$`, []);
+    await pool.query(`CREATE TRIGGER refuse BEFORE UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION refuse()`, []);
+    await assertSilent(() => store.update({ ...marked, passwordHash: `${hash}2` }, hash), 'was ... is (');
+  });
+
+  /** A store that is refused by the database says why, by the code and the words of that, and nothing it was given. */
+  async function assertSilent(write: () => Promise<unknown>, reason: string): Promise<void> {
+    const error: unknown = await write().then(() => assert.fail(reason), (thrown) => thrown);
+    assert.ok(error instanceof AuthError && error.cause instanceof Error, reason);
+    assert.ok(error.cause.message.includes(reason), error.cause.message);
+    assert.match(String(Reflect.get(error.cause, 'code')), /^[0-9A-Z]{5}$/);
+    assert.ok(!allSaid(error).includes(MARKER), allSaid(error));
+  }
 
   it('does not store what the database would change or refuse, and does not find it either', async () => {
     const store = await openStore(newTable());

@@ -4,7 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import {
-  createApp, currentIdentity, Jwt, JwtAuth, MemoryUserStore, Router, type Accounts, type HttpRequest, type User,
+  Accounts, createApp, currentIdentity, Jwt, JwtAuth, MemoryUserStore, Router, type HttpRequest, type PublicUser,
+  type User,
 } from '../src/index.ts';
 
 /** Only exactly the same type, and not one that is wider or `any`. */
@@ -84,6 +85,40 @@ export function middlewares(auth: JwtAuth<User>): void {
   // @ts-expect-error: without its parentheses
   const forgotten: Handle = auth.middleware;
   void [passed, other, forgotten];
+}
+
+/** A program gets users without the hash. */
+export async function publicUsers(accounts: Accounts): Promise<void> {
+  const user = await accounts.signup({});
+  same<typeof user, PublicUser>(true);
+  same<keyof PublicUser, 'id' | 'username' | 'createdAt'>(true);
+  const auth = new JwtAuth({ secret, ...accounts.handlers });
+  same<typeof auth, JwtAuth<PublicUser>>(true);
+  // @ts-expect-error: the hash is the store's alone
+  void user.passwordHash;
+  // @ts-expect-error: nor does a login answer it
+  void (await accounts.authenticate('', ''))?.passwordHash;
+  // @ts-expect-error: nor what a token leads to
+  void (await accounts.identity({}))?.passwordHash;
+  // @ts-expect-error: nor an import
+  void (await accounts.importUser('', '')).passwordHash;
+  // @ts-expect-error: nor what a handler gets
+  auth.required((_request, identity) => identity.passwordHash);
+  // @ts-expect-error: nor a hook of the application
+  createApp({ secret, users: new MemoryUserStore(), claims: ({ passwordHash }) => ({ passwordHash }) });
+  // @ts-expect-error: it cannot be changed
+  user.username = 'ann';
+  // @ts-expect-error: without a hash it is not a user that a store takes
+  new MemoryUserStore().insert(user);
+}
+
+/** Stores of version 0.1 have an `update` without a second parameter. */
+export function stores(find: (id: string) => User | undefined, isDone: (user: User) => boolean): unknown[] {
+  return [
+    new Accounts({ users: { find, insert: isDone, update: isDone } }),
+    // @ts-expect-error: a hash is text
+    new MemoryUserStore().update({ id: '', username: '', passwordHash: '', createdAt: '' }, 1),
+  ];
 }
 
 /** Who asks is an HttpRequest or an address, and no message of node:http, whose address would be lost. */

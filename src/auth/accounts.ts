@@ -9,9 +9,11 @@ import { EVENTS } from '../events.ts';
 import { MemoryCounts } from '../limits/memory.ts';
 import { originOf } from '../limits/network.ts';
 import { Throttle, type LimitOptions } from '../limits/throttle.ts';
+import { goOn } from '../ready.ts';
 import type { User, UserStore } from '../users/store.ts';
 import { isCommonPassword } from './common-passwords.ts';
 import { PasswordHasher } from './password-hasher.ts';
+import { publicUserOf, type PublicUser } from './public-user.ts';
 import { canonicalUsername } from './username.ts';
 
 /** What accounts are made of, and which passwords they may have. */
@@ -90,7 +92,7 @@ export class Accounts {
    * @throws AuthError ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS, ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG,
    *   ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN; ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
-  async signup(input: unknown, client: Client = {}): Promise<User> {
+  async signup(input: unknown, client: Client = {}): Promise<PublicUser> {
     const { users, passwords, isForbidden } = this.#options;
     const username = ownMember(input, 'username');
     const password = ownMember(input, 'password');
@@ -120,7 +122,7 @@ export class Accounts {
    * @throws AuthError ERR_USERNAME, ERR_PASSWORD_HASH if the hash is malformed or costs too much, ERR_USER_EXISTS,
    *   ERR_STORE
    */
-  async importUser(username: string, passwordHash: string): Promise<User> {
+  async importUser(username: string, passwordHash: string): Promise<PublicUser> {
     const id = typeof username === 'string' ? canonicalUsername(username) : undefined;
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     // It reads the hash, and so refuses a bad one now and not at the first login.
@@ -134,7 +136,11 @@ export class Accounts {
    * @returns the user, or undefined if there is no such user or the password is another
    * @throws AuthError ERR_THROTTLED, before any look at the user; ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
-  async authenticate(username: string, password: string, client: Client = {}): Promise<User | undefined> {
+  async authenticate(
+    username: string,
+    password: string,
+    client: Client = {},
+  ): Promise<PublicUser | undefined> {
     if (typeof username !== 'string' || typeof password !== 'string') return undefined;
     const id = canonicalUsername(username);
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
@@ -150,7 +156,7 @@ export class Accounts {
     if (user === undefined) return undefined;
     if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: origin.address });
     await this.#renewHash(user, password, origin.network);
-    return user;
+    return publicUserOf(user);
   }
 
   /**
@@ -158,13 +164,16 @@ export class Accounts {
    * @returns the user whose id is the claim `identity`, or undefined; at once where the store answers at once
    * @throws AuthError ERR_STORE
    */
-  identity(claims: { readonly identity?: unknown }): ReturnType<UserStore['find']> {
-    return typeof claims.identity === 'string' ? this.#options.users.find(claims.identity) : undefined;
+  identity(
+    claims: { readonly identity?: unknown },
+  ): PublicUser | undefined | Promise<PublicUser | undefined> {
+    if (typeof claims.identity !== 'string') return undefined;
+    return goOn(this.#options.users.find(claims.identity), (user) => user && publicUserOf(user));
   }
 
-  async #insert(id: string, username: string, passwordHash: string): Promise<User> {
+  async #insert(id: string, username: string, passwordHash: string): Promise<PublicUser> {
     const user = { id, username, passwordHash, createdAt: new Date().toISOString() };
-    if (await this.#options.users.insert(user)) return user;
+    if (await this.#options.users.insert(user)) return publicUserOf(user);
     throw new AuthError('ERR_USER_EXISTS');
   }
 
@@ -199,15 +208,24 @@ export class Accounts {
     }
   }
 
-  /** The login has succeeded already: where the queue or the store refuses, the old hash stays until the next one. */
+  /**
+   * The login has succeeded already: where the queue or the store refuses, the old hash stays until
+   * the next login. Any other error is a bug, and is thrown. The update expects the hash that was
+   * verified, so a changed password stays changed, a removed user stays removed, and a new user of
+   * the same name keeps the new password.
+   */
   async #renewHash(user: User, password: string, network: string | undefined): Promise<void> {
     const { users, passwords } = this.#options;
     if (!passwords.needsRehash(user.passwordHash)) return;
     try {
       const passwordHash = await passwords.hash(password, undefined, network);
-      const latest = await users.find(user.id);
-      // Unless the password was changed while it was hashed.
-      if (latest?.passwordHash === user.passwordHash) await users.update({ ...latest, passwordHash });
+      // The user is found anew, since other members may have changed meanwhile. The comparison here
+      // is for stores of version 0.1, which ignore the second argument: a change between the two
+      // steps is lost there.
+      await goOn(users.find(user.id), (latest) => {
+        if (latest?.passwordHash !== user.passwordHash) return false;
+        return users.update({ ...latest, passwordHash }, user.passwordHash);
+      });
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
     }

@@ -75,16 +75,74 @@ export function testUserStore(name: string, options: StoreContractOptions): void
     for (const id of ODD_IDS) assert.deepEqual({ ...(await store.find(id)) }, userWith(id), `finds ${id}`);
   });
 
+  contract('replaces only the hash that is expected', async (store) => {
+    const renamed = { ...userWith('joe', 'hash 2'), username: 'another name' };
+    assert.equal(await store.update(userWith('joe'), 'a hash'), false);
+    assert.equal(await store.find('joe'), undefined);
+    await store.insert(userWith('joe'));
+    await store.insert(userWith('ann', 'hash 2'));
+    for (const other of ['hash 2', 'A HASH', 'a hash ', 'a has', 'a%']) {
+      assert.equal(await store.update(renamed, other), false, `expects ${other}`);
+      assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe'));
+    }
+    assert.equal(await store.update(renamed, 'a hash'), true);
+    assert.deepEqual({ ...(await store.find('joe')) }, renamed);
+    assert.equal(await store.update(userWith('joe', 'hash 3'), 'a hash'), false);
+    assert.deepEqual({ ...(await store.find('joe')) }, renamed);
+    assert.equal(await store.update(userWith('joe', 'hash 3'), undefined), true);
+    assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe', 'hash 3'));
+    assert.deepEqual({ ...(await store.find('ann')) }, userWith('ann', 'hash 2'));
+  });
+
+  contract('lets exactly one of 50 updates that expect one hash through', async (store) => {
+    await store.insert(userWith('joe'));
+    const users = Array.from({ length: 50 }, (_, index) => userWith('joe', `hash ${index}`));
+    const answers = await Promise.all(users.map((user) => store.update(user, 'a hash')));
+    assert.equal(answers.filter((isUpdated) => isUpdated).length, 1);
+    assert.deepEqual({ ...(await store.find('joe')) }, users[answers.indexOf(true)]);
+  });
+
+  contract('never undoes an update by one that expects the hash from before', async (store) => {
+    for (let round = 0; round < 20; round += 1) {
+      const id = `user${round}`;
+      await store.insert(userWith(id));
+      const updates = [
+        () => store.update(userWith(id, 'renewed'), 'a hash'),
+        () => store.update(userWith(id, 'changed')),
+      ];
+      // Either may come first, and the change stays.
+      const ordered = round % 2 === 0 ? updates : updates.toReversed();
+      await Promise.all(ordered.map((update) => update()));
+      assert.deepEqual({ ...(await store.find(id)) }, userWith(id, 'changed'));
+    }
+  });
+
+  contract('compares odd hashes to the letter', async (store) => {
+    let stored = 'a hash';
+    await store.insert(userWith('joe', stored));
+    for (const hash of ['', ...ODD_IDS]) {
+      assert.equal(await store.update(userWith('joe', 'wrong'), hash), false, `expects ${hash}`);
+      assert.equal(await store.update(userWith('joe', hash), stored), true, `expects ${stored}`);
+      assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe', hash));
+      stored = hash;
+    }
+  });
+
   if (reopen === undefined) return;
   test(`${name}: keeps what it answered for when it is opened again`, async () => {
     const first = await open();
     await Promise.all(ODD_IDS.map((id) => first.insert(userWith(id))));
     await first.update(userWith('__proto__', 'another hash'));
+    await first.update(userWith('toString', 'another hash'), 'a hash');
+    await first.update(userWith('constructor', 'another hash'), 'another hash');
     await first.close?.();
     const second = await reopen();
     try {
-      assert.deepEqual({ ...(await second.find('__proto__')) }, userWith('__proto__', 'another hash'));
-      for (const id of ODD_IDS.slice(1)) assert.deepEqual({ ...(await second.find(id)) }, userWith(id), id);
+      for (const id of ODD_IDS) {
+        const isUpdated = id === '__proto__' || id === 'toString';
+        const expected = userWith(id, isUpdated ? 'another hash' : 'a hash');
+        assert.deepEqual({ ...(await second.find(id)) }, expected, id);
+      }
       assert.equal(await second.insert(userWith('constructor')), false);
     } finally {
       await second.close?.();

@@ -6,7 +6,7 @@ import { makeFolder } from './disk.ts';
 import { lockFile } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { lineOf } from './json-lines.ts';
-import { copyOf, type User, type UserStore } from './store.ts';
+import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
@@ -15,6 +15,8 @@ export class JsonFileUserStore implements UserStore {
   readonly #unlock: () => Promise<void>;
   /** Ids whose insert is still being written. */
   readonly #arriving = new Set<string>();
+  /** The latest write under way of each id; the next write of the same id waits for it. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   private constructor(path: string, journal: Journal, unlock: () => Promise<void>) {
@@ -68,36 +70,62 @@ export class JsonFileUserStore implements UserStore {
     if (this.#journal.users.has(own.id) || this.#arriving.has(own.id)) return false;
     this.#arriving.add(own.id);
     try {
-      await this.#write('insert', own);
-      return true;
+      return await this.#inTurn(own.id, () => this.#write('insert', own));
     } finally {
       this.#arriving.delete(own.id);
     }
   }
 
-  /** As insert. */
-  async update(user: User): Promise<boolean> {
+  /** As insert. The comparison with `expectedHash` waits for earlier writes of this id. */
+  async update(user: User, expectedHash?: string): Promise<boolean> {
     const own = copyOf(user);
-    if (!this.#journal.users.has(own.id)) return false;
-    await this.#write('update', own);
-    return true;
+    return this.#inTurn(own.id, async () => {
+      const stored = this.#journal.users.get(own.id);
+      return mayReplace(stored, expectedHash) && this.#write('update', own);
+    });
   }
 
-  /** Finishes what is being written, then releases the file. */
+  /** Finishes the writes that were begun, then releases the file. */
   close(): Promise<void> {
-    this.#closing ??= this.#journal.close().finally(this.#unlock);
+    this.#closing ??= Promise.allSettled(this.#underWay.values())
+      .then(() => this.#journal.close())
+      .finally(this.#unlock);
     return this.#closing;
   }
 
-  async #write(op: 'insert' | 'update', user: User): Promise<void> {
+  /**
+   * Runs the writes of one id one after another: a user is shown only once it is on disk, so a
+   * write that looked earlier would compare with a hash that is being replaced. Writes of different
+   * ids still share a sync.
+   */
+  async #inTurn(id: string, write: () => Promise<boolean>): Promise<boolean> {
+    if (this.#closing !== undefined) throw this.#unwritable('it is closed');
+    // Without an earlier one the line is appended at once, before `close` can begin. One that
+    // failed changed nothing.
+    const turn = this.#underWay.get(id)?.then(write, write) ?? write();
+    this.#underWay.set(id, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#underWay.get(id) === turn) this.#underWay.delete(id);
+    }
+  }
+
+  /** @returns true, once the line is on disk and the user is shown */
+  async #write(op: 'insert' | 'update', user: User): Promise<boolean> {
     const line = lineOf(op, user);
     try {
       await this.#journal.append(line);
     } catch (error) {
-      // What the caller is told is constant, since it may go over the wire; the reason stands in `cause`.
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new AuthError('ERR_STORE', { cause: new Error(`${this.#path} cannot be written: ${reason}`) });
+      throw this.#unwritable(error instanceof Error ? error.message : String(error));
     }
     this.#journal.users.set(user.id, user);
+    return true;
+  }
+
+  /** The message is constant, since it may go over the wire; the reason stands in `cause`. */
+  #unwritable(reason: string): AuthError {
+    const cause = new Error(`${this.#path} cannot be written: ${reason}`);
+    return new AuthError('ERR_STORE', { cause });
   }
 }

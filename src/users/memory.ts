@@ -1,4 +1,4 @@
-import { copyOf, type User, type UserStore } from './store.ts';
+import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
 /** Keeps users until the process ends: for tests and for trying things out. */
 export class MemoryUserStore implements UserStore {
@@ -14,8 +14,8 @@ export class MemoryUserStore implements UserStore {
     return true;
   }
 
-  update(user: User): boolean {
-    if (!this.#users.has(user.id)) return false;
+  update(user: User, expectedHash?: string): boolean {
+    if (!mayReplace(this.#users.get(user.id), expectedHash)) return false;
     this.#users.set(user.id, copyOf(user));
     return true;
   }

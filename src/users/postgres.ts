@@ -3,6 +3,7 @@
  * its own, so that the database alone decides who comes first. Needs a client and imports none.
  */
 import { AuthError, describe, having, matching, readOptions } from '../errors.ts';
+import { withoutValues } from './pg-error.ts';
 import type { User, UserStore } from './store.ts';
 
 type Row = Readonly<Record<string, unknown>>;
@@ -77,9 +78,16 @@ export class PostgresUserStore implements UserStore {
   }
 
   /** As insert. */
-  async update(user: User): Promise<boolean> {
-    const change = 'SET username = $2, password_hash = $3, created_at = $4 WHERE id = $1 RETURNING id';
-    return (await this.#query(`UPDATE ${this.#table} ${change}`, valuesOf(user))).length > 0;
+  async update(user: User, expectedHash?: string): Promise<boolean> {
+    const values = valuesOf(user);
+    // The driver would send another text, which could be the stored one.
+    if (expectedHash !== undefined && !isStorable(expectedHash)) return false;
+    // As text, since a column of another type may compare otherwise: citext ignores case.
+    const isExpected = 'AND CAST(password_hash AS text) = $5';
+    const where = `WHERE id = $1 ${expectedHash === undefined ? '' : isExpected} RETURNING id`;
+    const change = 'SET username = $2, password_hash = $3, created_at = $4';
+    if (expectedHash !== undefined) values.push(expectedHash);
+    return (await this.#query(`UPDATE ${this.#table} ${change} ${where}`, values)).length > 0;
   }
 
   /** Asks for all that the statements above need, and changes nothing. */
@@ -93,8 +101,8 @@ export class PostgresUserStore implements UserStore {
   async #query(text: string, values: string[] = []): Promise<readonly Row[]> {
     try {
       return (await this.#client.query(text, values)).rows;
-    } catch (cause) {
-      throw new AuthError('ERR_STORE', { cause });
+    } catch (error) {
+      throw new AuthError('ERR_STORE', { cause: withoutValues(error, values) });
     }
   }
 }
