@@ -2,6 +2,7 @@
  * The port between limits and the place where tries are counted. Each method may answer at once, as
  * in memory, or with a promise, as a database would.
  */
+
 import type { Awaitable } from '../ready.ts';
 
 /** At most `most` tries under one key in any period of `windowSeconds`. */
