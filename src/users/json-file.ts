@@ -3,24 +3,36 @@ import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AuthError, text } from '../errors.ts';
 import { makeFolder } from './disk.ts';
-import { lockFile } from './file-lock.ts';
+import { lockFile, LostError, type FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { lineOf } from './json-lines.ts';
 import { copyOf, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
+  /**
+   * Resolves with the reason, in `cause`, as soon as a write or a check every 2 seconds finds that another program
+   * removed, replaced or changed the file, or that this process lost its lock. Until it is opened anew the store may
+   * find users that the file no longer has, so a server should stop. It never rejects, and does not resolve otherwise.
+   */
+  readonly lost: Promise<AuthError>;
   readonly #path: string;
   readonly #journal: Journal;
-  readonly #unlock: () => Promise<void>;
+  readonly #lock: FileLock;
+  #tellLost: (reason: AuthError) => void = () => undefined;
+  #isChecking = false;
   /** Ids whose insert is still being written. */
   readonly #arriving = new Set<string>();
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, journal: Journal, unlock: () => Promise<void>) {
+  private constructor(path: string, journal: Journal, lock: FileLock) {
     this.#path = path;
     this.#journal = journal;
-    this.#unlock = unlock;
+    this.#lock = lock;
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
+    lock.onBeat((beat) => void this.#check(beat));
   }
 
   /**
@@ -32,17 +44,17 @@ export class JsonFileUserStore implements UserStore {
    */
   static async open(path: string): Promise<JsonFileUserStore> {
     text('path', path);
-    let unlock: (() => Promise<void>) | undefined;
+    let lock: FileLock | undefined;
     try {
       await makeFolder(dirname(resolve(path)));
       // Made first, because a link may lead to a file that is not there yet. With a+, which does not wait at a pipe.
       await (await open(path, 'a+', 0o600)).close();
       // One file has one lock, whatever link names it, and compaction replaces the file and not a link to it.
       const real = await realpath(path);
-      unlock = await lockFile(real);
-      return new JsonFileUserStore(path, await Journal.open(real), unlock);
+      lock = await lockFile(real);
+      return new JsonFileUserStore(path, await Journal.open(real, undefined, lock), lock);
     } catch (error) {
-      await unlock?.();
+      await lock?.release();
       if (error instanceof AuthError || !(error instanceof Error)) throw error;
       const description = `${path} cannot be opened: ${error.message}: mend that, or use another folder`;
       throw new AuthError('ERR_STORE', { description, cause: error });
@@ -85,7 +97,7 @@ export class JsonFileUserStore implements UserStore {
 
   /** Finishes what is being written, then releases the file. */
   close(): Promise<void> {
-    this.#closing ??= this.#journal.close().finally(this.#unlock);
+    this.#closing ??= this.#journal.close().finally(() => this.#lock.release());
     return this.#closing;
   }
 
@@ -94,10 +106,31 @@ export class JsonFileUserStore implements UserStore {
     try {
       await this.#journal.append(line);
     } catch (error) {
-      // What the caller is told is constant, since it may go over the wire; the reason stands in `cause`.
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new AuthError('ERR_STORE', { cause: new Error(`${this.#path} cannot be written: ${reason}`) });
+      const refusal = this.#refusal('cannot be written', error);
+      if (error instanceof LostError) this.#tellLost(refusal);
+      throw refusal;
     }
     this.#journal.users.set(user.id, user);
+  }
+
+  /** At each beat of the lock, so that an idle server notices too. */
+  async #check(beat: Promise<void>): Promise<void> {
+    try {
+      await beat;
+      // A disk that hangs gets one check at a time.
+      if (this.#isChecking) return;
+      this.#isChecking = true;
+      await this.#journal.check().finally(() => (this.#isChecking = false));
+    } catch (error) {
+      // Any other failure may pass, and a write meets it as well.
+      if (error instanceof LostError) this.#tellLost(this.#refusal('is lost', error));
+    }
+  }
+
+  /** What the caller is told is constant, since it may go over the wire; the reason stands in `cause`. */
+  #refusal(what: string, error: unknown): AuthError {
+    const reason = error instanceof Error ? error.message : String(error);
+    const cause = new Error(`${this.#path} ${what}: ${reason}`);
+    return new AuthError('ERR_STORE', { cause });
   }
 }
