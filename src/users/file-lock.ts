@@ -121,8 +121,8 @@ export class FileLock {
       if (!isGone(error)) throw error;
       // A beat that was under way at the release.
       if (this.#isReleased) return;
-      const reason = 'an operator removed the lock, or this process was suspended and another took over';
-      this.#lost = new LostError(`${reason}: restart to read the file anew`);
+      const cause = 'it was removed, or another process took over while this one was suspended';
+      this.#lost = new LostError(`its lock is gone: ${cause}: restart to read the file anew`);
       throw this.#lost;
     }
   }

@@ -123,7 +123,7 @@ export class JsonFileUserStore implements UserStore {
       await this.#journal.check().finally(() => (this.#isChecking = false));
     } catch (error) {
       // Any other failure may pass, and a write meets it as well.
-      if (error instanceof LostError) this.#tellLost(this.#refusal('is lost', error));
+      if (error instanceof LostError) this.#tellLost(this.#refusal('cannot be used any more', error));
     }
   }
 
