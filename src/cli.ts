@@ -174,7 +174,7 @@ async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Prom
   if (refusal !== undefined) process.exitCode = 1;
 }
 
-/** @returns what lets requests in flight finish and closes the store; the process then ends by itself */
+/** @returns what lets requests in flight end and closes the store; the process then ends by itself */
 function stopOnce(server: Server, closeUsers: () => Promise<void>): () => void {
   let isStopping = false;
   const stop = async () => {

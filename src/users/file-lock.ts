@@ -1,19 +1,24 @@
 /**
- * One process for one file: a lock where the system tells which processes are alive, a lease where it does not.
+ * One process for one file: a lock where the system tells which processes are alive, and a lease
+ * where it does not.
  *
- * A process puts a claim beside the file, which is a file of its own, and then looks for claims of others. Of two that
- * start together at least one sees the other, so never both get in. The name of a claim holds its process and a random
- * part. No two processes share a name, so removing a dead claim cannot hit a living one.
+ * A process puts a claim beside the file, which is a file of its own, and then looks for claims of
+ * others. Of two that start together at least one sees the other, so never both get in. The name of
+ * a claim holds its process and a random part. No two processes share a name, so removing a dead
+ * claim cannot hit a living one.
  *
- * Liveness is exact in one place: one boot, PID namespace and time namespace. Anywhere else (another container, another
- * machine on a network share, a system without /proc) the heartbeat decides. A holder touches its claim. An opener
- * watches the claim and takes over if it does not change. No clock is compared with that of another machine.
+ * Liveness is exact within one place: one boot, one PID namespace and one time namespace. Anywhere
+ * else (another container, another machine on a network share, a system without /proc) a heartbeat
+ * decides. The holder touches its claim. An opener watches the claim and takes over if it does not
+ * change. No clock is compared with that of another machine.
  *
- * Promise: a write that was answered is seen by every later holder, though a holder may be suspended at any point. The
- * holder confirms its claim after the sync and before the answer. The next holder removes the claim before it reads
- * the file. So if the claim was still there, the next holder has not begun to read, and it will read the line.
+ * Promise: every later holder sees each write that was answered, though a holder may be suspended
+ * at any point. A holder confirms its claim after the sync and before the answer. The next holder
+ * removes that claim before it reads the file. So if the claim was still there after the sync, the
+ * next holder had not begun to read, and it reads the line.
  *
- * Accepted: a claim of version 0.1 has neither place nor heartbeat and is judged as 0.1 did, by its PID in this place.
+ * Accepted: a claim of version 0.1 has neither place nor heartbeat. It is judged as 0.1 did, by its
+ * PID in this place.
  */
 import { randomBytes } from 'node:crypto';
 import { open, readdir, unlink, utimes } from 'node:fs/promises';
@@ -26,28 +31,28 @@ import { isAlive, ownIdentity, UNKNOWN } from './liveness.ts';
 
 /** How often a holder beats and an opener looks. */
 export interface Pace {
-  /** A holder touches its claim this often. An idle server notices a lost lock within this time. */
+  /** A holder touches its claim this often, and notices within this time that it lost it. */
   readonly beatMs: number;
-  /** A watching opener looks at a claim this often; more often than a beat, so that one beat is enough. */
+  /** An opener that watches a claim looks at it this often. */
   readonly lookMs: number;
-  /** So many looks without a beat make a claim stale. A pause of the opener itself counts as one look. */
+  /** So many looks without a beat make a claim stale. A pause of the opener counts as one look. */
   readonly staleLooks: number;
 }
 
-/** A claim is stale after 20 looks of half a second: 10 seconds, in which a living holder beats five times. */
+/** A claim is stale after 20 looks of half a second. In those 10 seconds a holder beats five times. */
 export const PACE: Pace = {
   beatMs: 2_000,
   lookMs: 500,
   staleLooks: 20,
 };
 
-/** Processes that start together see each other, let go and try again. One that stays makes the others give up. */
+/** Processes that start together see each other, let go and try again, as often as this. */
 const MAX_ATTEMPTS = 5;
 
-/** These codes mean that no file has the name. ESTALE comes from NFS, ENOTDIR from a folder that was replaced. */
+/** No file has the name. ESTALE comes from NFS, ENOTDIR where a file has replaced the folder. */
 export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
 
-/** The file at the path is no longer the one that this process wrote, or is no longer its own to write. */
+/** The file at the path is no longer the one that this process wrote, or no longer its own. */
 export class LostError extends Error {}
 
 interface Claim {
@@ -65,16 +70,19 @@ interface Rivals {
   readonly unseen: readonly Claim[];
 }
 
+const ELSEWHERE = ', maybe of another container or machine';
+
 /** Paths that this process has locked, or is about to. */
 const ownPaths = new Set<string>();
 
 /**
+ * Locks the file; `confirm` must succeed once before anything is written.
  * @param path a real path: no link leads to it
  * @param pace for tests
  * @throws AuthError ERR_STORE_LOCKED, which names the process that holds the file
  */
 export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLock> {
-  if (ownPaths.has(path)) throw locked(path, { alive: ownPid, unseen: [] });
+  if (ownPaths.has(path)) throw locked(path, ownPid);
   ownPaths.add(path);
   try {
     return await acquire(path, pace);
@@ -86,7 +94,7 @@ export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLoc
 
 /** A claim that is held. It beats until it is released. */
 export class FileLock {
-  /** Whether a claim was watched before. Its holder may only be suspended, in the middle of a write. */
+  /** Whether it waited for a claim. The holder of that may only be suspended, inside a write. */
   readonly isTakenOver: boolean;
   readonly #path: string;
   readonly #claim: string;
@@ -103,20 +111,21 @@ export class FileLock {
     this.#timer = setInterval(() => this.#beat(), beatMs).unref();
   }
 
-  /** @param listener called at each beat from now on; must handle its rejection, which is that of `confirm` */
+  /** @param listener called at each beat from now on; handles its rejection, as of `confirm` */
   onBeat(listener: (beat: Promise<void>) => void): void {
     this.#onBeat = listener;
   }
 
   /**
-   * Touches the claim, which is a beat as well. It asks the file system and not a cache of it: on a network share this
-   * is a request to the server.
+   * Makes sure that the claim is still there, by touching it, which is a beat too. On a network
+   * share this asks the server, where a stat may be answered by a cache.
    * @throws LostError if the claim is gone, now and ever after; what the file system throws
    */
   async confirm(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
+    const now = new Date();
     try {
-      await touch(this.#claim);
+      await utimes(this.#claim, now, now);
     } catch (error) {
       if (!isGone(error)) throw error;
       // A beat that was under way at the release.
@@ -131,7 +140,7 @@ export class FileLock {
     clearInterval(this.#timer);
     this.#isReleased = true;
     try {
-      await unlink(this.#claim).catch(ignore(...GONE));
+      await removeClaim(this.#claim);
     } finally {
       ownPaths.delete(this.#path);
     }
@@ -156,17 +165,15 @@ async function acquire(path: string, pace: Pace): Promise<FileLock> {
     try {
       await createClaim(claim);
       rivals = await rivalsOf(path, claim, own.place);
-      if (rivals.alive === undefined && rivals.unseen.length === 0) {
-        // This process may have been suspended since it created the claim, long enough for a takeover.
-        await touch(claim);
-        isHeld = true;
-        return new FileLock(path, claim, isTakenOver, pace.beatMs);
-      }
+      isHeld = rivals.alive === undefined && rivals.unseen.length === 0;
     } finally {
-      if (!isHeld) await unlink(claim).catch(ignore(...GONE));
+      if (!isHeld) await removeClaim(claim);
     }
-    if (attempt === MAX_ATTEMPTS) throw locked(path, rivals);
-    if (rivals.alive === undefined && (await outwait(path, rivals, pace))) isTakenOver = true;
+    if (isHeld) return new FileLock(path, claim, isTakenOver, pace.beatMs);
+    const { alive, unseen } = rivals;
+    // Processes of this place that started together let go. One that stays keeps the others out.
+    if (alive !== undefined && attempt === MAX_ATTEMPTS) throw locked(path, alive);
+    if (alive === undefined && (await outwait(path, unseen, pace))) isTakenOver = true;
     await delay(10 + Math.random() * 40 * attempt);
   }
 }
@@ -180,9 +187,8 @@ async function createClaim(path: string): Promise<void> {
   }
 }
 
-async function touch(claim: string): Promise<void> {
-  const now = new Date();
-  await utimes(claim, now, now);
+async function removeClaim(path: string): Promise<void> {
+  await unlink(path).catch(ignore(...GONE));
 }
 
 /** Removes the claims of dead processes of this place on its way. */
@@ -193,7 +199,7 @@ async function rivalsOf(path: string, ownClaim: string, ownPlace: string): Promi
     const isOfOurPlace = claim.place === ownPlace && ownPlace !== UNKNOWN;
     if (claim.place !== undefined && !isOfOurPlace) unseen.push(claim);
     else if (await isAlive(claim.pid, claim.born)) return { alive: claim.pid, unseen };
-    else await unlink(claim.path).catch(ignore(...GONE));
+    else await removeClaim(claim.path);
   }
   return { alive: undefined, unseen };
 }
@@ -211,31 +217,33 @@ async function claimsBeside(path: string): Promise<Claim[]> {
 }
 
 /**
- * Watches claims whose holders cannot be seen, until each is gone or stale, and removes the stale ones. An opener that
- * started together with this one lets go at once, so its claim is gone.
- * @returns false if all were gone before they were watched
- * @throws AuthError ERR_STORE_LOCKED as soon as one of them changes
+ * Watches claims until each is gone or stale, and removes the stale ones. The claim of an opener
+ * that started together with this one is gone soon, because that one lets go too.
+ * @returns false if all were gone at the first look
+ * @throws AuthError ERR_STORE_LOCKED as soon as one of them beats
  */
-async function outwait(path: string, { unseen }: Rivals, pace: Pace): Promise<boolean> {
-  const firstBeats = new Map<Claim, bigint | undefined>();
-  for (let look = 0; look <= pace.staleLooks; look += 1) {
-    for (const claim of unseen) {
-      const beat = await lastBeatOf(claim.path);
-      if (look === 0) firstBeats.set(claim, beat);
-      else if (beat === undefined) firstBeats.set(claim, beat);
-      else if (beat !== firstBeats.get(claim)) throw locked(path, { alive: undefined, unseen: [claim] });
-    }
-    const areAllGone = [...firstBeats.values()].every((beat) => beat === undefined);
-    if (areAllGone) return look > 0;
-    if (look < pace.staleLooks) await delay(pace.lookMs);
+async function outwait(path: string, claims: readonly Claim[], pace: Pace): Promise<boolean> {
+  const firstBeats = new Map<Claim, bigint>();
+  for (const claim of claims) {
+    const beat = await lastBeatOf(claim.path);
+    if (beat !== undefined) firstBeats.set(claim, beat);
   }
-  for (const claim of unseen) await unlink(claim.path).catch(ignore(...GONE));
+  if (firstBeats.size === 0) return false;
+  for (let look = 0; look < pace.staleLooks && firstBeats.size > 0; look += 1) {
+    await delay(pace.lookMs);
+    for (const [claim, firstBeat] of firstBeats) {
+      const beat = await lastBeatOf(claim.path);
+      if (beat === undefined) firstBeats.delete(claim);
+      else if (beat !== firstBeat) throw locked(path, claim.pid, ELSEWHERE);
+    }
+  }
+  for (const claim of firstBeats.keys()) await removeClaim(claim.path);
   return true;
 }
 
-/** @returns the time of the last beat by the clock of its holder, to be compared for change alone */
+/** @returns when the claim was touched last, by the clock of its holder: for comparing alone */
 async function lastBeatOf(claim: string): Promise<bigint | undefined> {
-  // A network file system asks its server when a file is opened, and may answer a stat from its cache.
+  // A network file system asks its server when a file is opened. It may answer a stat from a cache.
   const file = await open(claim, 'r').catch(ignore(...GONE));
   try {
     return (await file?.stat({ bigint: true }))?.mtimeNs;
@@ -248,9 +256,7 @@ function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && GONE.includes(String(error.code));
 }
 
-function locked(path: string, { alive, unseen }: Rivals): AuthError {
-  const holder = alive ?? unseen[0]?.pid ?? ownPid;
-  const where = alive === undefined ? ', maybe of another container or machine' : '';
+function locked(path: string, holder: number, where = ''): AuthError {
   const description = `${path} is in use by process ${holder}${where}: stop that first`;
   return new AuthError('ERR_STORE_LOCKED', { description });
 }

@@ -56,7 +56,7 @@ export class Journal {
   /**
    * Opens the file, or makes it (mode 0600).
    * @param disk default the real one
-   * @param lock confirmed before an answer, and before what was written is removed or replaced; default none
+   * @param lock confirmed before an answer, and before lines are cut off or the file is replaced
    * @throws AuthError ERR_STORE_DAMAGED; whatever the disk throws
    */
   static async open(
@@ -76,7 +76,7 @@ export class Journal {
         await file.writeFile(Buffer.from(HEADER_LINE));
       }
       const isWorn = supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size;
-      // A write of the holder before, if that was only suspended, must not hit the file that is used from now on.
+      // The holder before may only be suspended, inside a write, which must not hit this file.
       if (isWorn || lock.isTakenOver) file = await compact(path, file, users, disk, lock);
       // A process that was killed may have left lines, or a name, that only the system's memory has.
       await file.datasync();
@@ -106,7 +106,10 @@ export class Journal {
     return this.#gathering;
   }
 
-  /** Checks between two batches that the file is still there as it was written. @throws LostError if it is not */
+  /**
+   * Checks between two batches that the file is still there as it was written.
+   * @throws LostError if it is not
+   */
   async check(): Promise<void> {
     // A batch that gathers will make the same check, and tell its callers.
     if (this.#isClosed || this.#gathering !== undefined) return;
@@ -138,13 +141,13 @@ export class Journal {
       // A write may be short: writeFile goes on where it ended.
       await file.writeFile(bytes);
       await file.datasync();
-      // After the sync: if the claim is still there, the next holder has not begun to read, and will see the lines.
+      // If the claim is still there after the sync, the next holder will read these lines.
       await lock.confirm();
     } catch (error) {
       await this.#takeBack().catch((failure: unknown) => {
-        const consequence = 'what was written cannot be taken back, and may be there after a restart';
+        const rest = 'what was written cannot be taken back, and may be there after a restart';
         const Kind = failure instanceof LostError ? LostError : Error;
-        throw new Kind(`${error}; ${consequence}`);
+        throw new Kind(`${error}; ${rest}`);
       });
       throw error;
     }
@@ -152,7 +155,7 @@ export class Journal {
     this.#isTorn = false;
   }
 
-  /** @throws LostError if the file at the path is not this one, or another program changed its length */
+  /** @throws LostError if the path has another file, or the file another length */
   async #checkPlace(): Promise<void> {
     const { path, disk, ino } = this.#place;
     const found = await disk.stat(path).catch(ignore(...GONE));
@@ -160,7 +163,8 @@ export class Journal {
     if (!isReplaced && (found.size === this.#size || this.#isTorn)) return;
     const change = isReplaced ? 'replaced' : 'changed';
     const what = found === undefined ? 'removed' : change;
-    throw new LostError(`another program ${what} it: put it back as it was, or restart to read it anew`);
+    const remedy = 'put it back as it was, or restart to read it anew';
+    throw new LostError(`another program ${what} it: ${remedy}`);
   }
 
   async #takeBack(): Promise<void> {

@@ -11,9 +11,9 @@ import { copyOf, type User, type UserStore } from './store.ts';
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
   /**
-   * Resolves with the reason, in `cause`, as soon as a write or a check every 2 seconds finds that another program
-   * removed, replaced or changed the file, or that this process lost its lock. Until it is opened anew the store may
-   * find users that the file no longer has, so a server should stop. It never rejects, and does not resolve otherwise.
+   * Resolves with the reason, in `cause`, when a write or a check every 2 seconds finds that another
+   * program removed, replaced or changed the file, or that this process lost its lock. From then on
+   * the store may find users that the file does not have, so a server should stop. It never rejects.
    */
   readonly lost: Promise<AuthError>;
   readonly #path: string;
@@ -37,6 +37,7 @@ export class JsonFileUserStore implements UserStore {
 
   /**
    * Opens the file, or makes it (mode 0600) and its folder (0700).
+   * Where it cannot see whether the holder of the lock is alive, it waits up to 10 seconds for a beat.
    * @param path the file; `path.lock.*` and `path.compact` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
    *   ERR_STORE_DAMAGED if it is not in the format, with the number of the line, and the file stays as it is;
@@ -123,11 +124,12 @@ export class JsonFileUserStore implements UserStore {
       await this.#journal.check().finally(() => (this.#isChecking = false));
     } catch (error) {
       // Any other failure may pass, and a write meets it as well.
-      if (error instanceof LostError) this.#tellLost(this.#refusal('cannot be used any more', error));
+      if (!(error instanceof LostError)) return;
+      this.#tellLost(this.#refusal('cannot be used any more', error));
     }
   }
 
-  /** What the caller is told is constant, since it may go over the wire; the reason stands in `cause`. */
+  /** The text is constant, since it may go over the wire. The reason stands in `cause`. */
   #refusal(what: string, error: unknown): AuthError {
     const reason = error instanceof Error ? error.message : String(error);
     const cause = new Error(`${this.#path} ${what}: ${reason}`);

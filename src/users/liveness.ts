@@ -10,33 +10,33 @@ export const UNKNOWN = 'unknown';
 /** Tells a process from every other one, as far as the system tells it. */
 export interface Identity {
   readonly pid: number;
-  /** The boot and the clock tick at which the process started, so that a later one with its PID is another. */
+  /** The boot and the clock tick of its start, which tell it from a later process with its PID. */
   readonly born: string;
-  /** Within one place a PID names one process. It is a boot, a PID namespace and a time namespace. */
+  /** A boot with a PID namespace and a time namespace. Within it a PID names one process. */
   readonly place: string;
 }
 
-/** `born` and `place` are both known or both `unknown`: that is so without /proc, as on macOS and Windows. */
+/** `born` and `place` are both known, or both `unknown`, as without /proc on macOS and Windows. */
 export async function ownIdentity(): Promise<Identity> {
   try {
-    // A container may have mounted the /proc of another PID namespace, where this PID is another process.
+    // A container may have the /proc of another PID namespace, where this PID is another process.
     if ((await readlink('/proc/self')) !== String(ownPid)) throw new Error('not our /proc');
     const boot = await bootId();
     const pidNamespace = await readlink('/proc/self/ns/pid');
     // Linux has time namespaces since 5.6. They shift the clock ticks in /proc.
     const timeNamespace = await readlink('/proc/self/ns/time').catch(ignore('ENOENT'));
-    const place = createHash('sha256').update(`${boot} ${pidNamespace} ${timeNamespace}`).digest('hex');
+    const names = `${boot} ${pidNamespace} ${timeNamespace}`;
     return {
       pid: ownPid,
       born: await bornAt(ownPid, boot),
-      place: place.slice(0, 12),
+      place: createHash('sha256').update(names).digest('hex').slice(0, 12),
     };
   } catch {
     return { pid: ownPid, born: UNKNOWN, place: UNKNOWN };
   }
 }
 
-/** @returns false if the process has ended; the answer is right only in the place of that process */
+/** @returns false if the process has ended; right only within the place of that process */
 export async function isAlive(pid: number, born: string): Promise<boolean> {
   try {
     kill(pid, 0);
@@ -56,7 +56,7 @@ function bootId(): Promise<string> {
 /** @returns 'ended' for a process whose parent has not asked for its exit code yet */
 async function bornAt(pid: number, boot: string): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the name in parentheses, which may hold parentheses; the state and the rest follow it.
+  // The second field is the name in parentheses, and may hold some. The state and the rest follow.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' ? 'ended' : `${boot.slice(0, 8)}-${fields[19]}`;
 }
