@@ -58,7 +58,8 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   if (logN < 17) note('warning', `--scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
   const { secret, secretPlace } = await readSecrets(join(flags.data, 'secret'), LATCHKEY_SECRET, note);
-  const { users, usersPlace, close, lost } = await openUsers(where, join(flags.data, 'users.jsonl'), note);
+  const usersPath = join(flags.data, 'users.jsonl');
+  const { users, usersPlace, close, lost } = await openUsers(where, usersPath, note);
   try {
     const passwords = new PasswordHasher({ logN });
     const rules = { lifetimeSeconds, minPasswordLength, limits, trustProxy };
@@ -174,7 +175,7 @@ async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Prom
   if (refusal !== undefined) process.exitCode = 1;
 }
 
-/** @returns what lets requests in flight end and closes the store; the process then ends by itself */
+/** @returns what lets requests in flight end and closes the store. The process then ends by itself. */
 function stopOnce(server: Server, closeUsers: () => Promise<void>): () => void {
   let isStopping = false;
   const stop = async () => {
@@ -194,7 +195,7 @@ function stopOnce(server: Server, closeUsers: () => Promise<void>): () => void {
 function stopOnSignal(signals: readonly string[], stop: () => void): void {
   let stoppedAt: number | undefined;
   const onSignal = () => {
-    // npm passes on the Ctrl-C that the terminal has sent already: two signals within 250 ms are one.
+    // npm passes on the Ctrl-C that the terminal has sent too: two signals within 250 ms are one.
     if (stoppedAt !== undefined && performance.now() - stoppedAt > 250) process.exit(1);
     stoppedAt ??= performance.now();
     stop();

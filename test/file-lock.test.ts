@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  closeSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, symlinkSync, unlinkSync,
-  writeFileSync,
+  appendFileSync, closeSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, statSync,
+  symlinkSync, unlinkSync, writeFileSync,
 } from 'node:fs';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -312,6 +312,91 @@ describe('where liveness cannot be seen', { concurrency: 3 }, () => {
       });
     });
   }
+});
+
+/** What a worn file and a torn one are: opening them writes. */
+const TO_MEND = {
+  torn: (path: string) => appendFileSync(path, '{"op":'),
+  worn: (path: string) => appendFileSync(path, lineOf('update', userNamed('joe')).repeat(1001)),
+  whole: () => undefined,
+};
+
+test('an open whose claim is removed while it reads leaves the file as it was', async () => {
+  for (const [name, damage] of Object.entries(TO_MEND)) {
+    for (const confirmations of [0, 1]) {
+      const path = newPath();
+      await withStore(path, (store) => store.insert(userNamed('joe')));
+      damage(path);
+      const [bytes, { ino }] = [readFileSync(path), statSync(path)];
+      const lock = await lockFile(path);
+      const [, claim = ''] = folderOf(path);
+      let confirmed = 0;
+      const removing = {
+        isTakenOver: name === 'whole',
+        async confirm() {
+          if (confirmed === confirmations) unlinkSync(join(dirname(path), claim));
+          confirmed += 1;
+          await lock.confirm();
+        },
+      };
+      const opening = Journal.open(path, undefined, removing);
+      if (confirmations === 0 || name === 'whole') await assert.rejects(opening, /its lock is gone/, name);
+      else await opening.then((journal) => journal.close());
+      await lock.release();
+      const isTorn = name === 'torn' && confirmations === 1;
+      assert.deepEqual(readFileSync(path), isTorn ? bytes.subarray(0, -6) : bytes, `${name} ${confirmations}`);
+      assert.equal(statSync(path).ino, ino, `${name} ${confirmations}`);
+      assert.deepEqual(folderOf(path), ['users.jsonl']);
+    }
+  }
+});
+
+test('a check finds no fault in writes of its own, gathered, under way or torn', async (t) => {
+  const path = newPath();
+  await withStore(path, () => undefined);
+  const journal = await Journal.open(path);
+  const calls: Promise<void>[] = [];
+  for (let index = 0; index < 300; index += 1) {
+    calls.push(journal.append(lineOf('insert', userNamed(String(index)))), journal.check());
+    if (index % 7 === 0) await delay(0);
+  }
+  await Promise.all(calls);
+  const probe = await openFile(path, 'r');
+  const handles: FileHandle = Object.getPrototypeOf(probe);
+  await probe.close();
+  const fail = () => Promise.reject(new Error('EIO: made by the test'));
+  const mocks = ['datasync', 'truncate'] as const;
+  for (const method of mocks) t.mock.method(handles, method, fail);
+  await assert.rejects(journal.append(lineOf('insert', userNamed('joe'))), /EIO/);
+  await journal.check();
+  t.mock.restoreAll();
+  await journal.append(lineOf('insert', userNamed('joe')));
+  await journal.check();
+  appendFileSync(path, '\n');
+  await assert.rejects(journal.check(), /another program changed it/);
+  await journal.close();
+  await journal.check();
+});
+
+test('what a failed write left is not cut off once the lock is gone', async (t) => {
+  const path = newPath();
+  await withStore(path, async (store) => {
+    const [, claim = ''] = folderOf(path);
+    const probe = await openFile(path, 'r');
+    const handles: FileHandle = Object.getPrototypeOf(probe);
+    await probe.close();
+    t.mock.method(handles, 'datasync', async () => {
+      // Another process has taken over and answers for what it finds.
+      unlinkSync(join(dirname(path), claim));
+      throw new Error('EIO: made by the test');
+    }, { times: 1 });
+    await assert.rejects(store.insert(userNamed('ann')), refusal('ERR_STORE', 'may be there after a restart'));
+    const bytes = readFileSync(path);
+    assert.match(bytes.toString(), /"ann"/);
+    assert.match(String((await store.lost).cause), /EIO/);
+    await assert.rejects(store.insert(userNamed('bob')), refusal('ERR_STORE', 'its lock is gone'));
+    assert.deepEqual(readFileSync(path), bytes);
+  });
 });
 
 /** Each process marks beside the file when it comes and when it goes. */

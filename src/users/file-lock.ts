@@ -39,7 +39,7 @@ export interface Pace {
   readonly staleLooks: number;
 }
 
-/** A claim is stale after 20 looks of half a second. In those 10 seconds a holder beats five times. */
+/** A claim is stale after 20 looks of half a second. A holder beats five times in that. */
 export const PACE: Pace = {
   beatMs: 2_000,
   lookMs: 500,

@@ -11,9 +11,10 @@ import { copyOf, type User, type UserStore } from './store.ts';
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
   /**
-   * Resolves with the reason, in `cause`, when a write or a check every 2 seconds finds that another
-   * program removed, replaced or changed the file, or that this process lost its lock. From then on
-   * the store may find users that the file does not have, so a server should stop. It never rejects.
+   * Resolves with the reason, in `cause`, when a write or a check every 2 seconds finds that
+   * another program removed, replaced or changed the file, or that this process lost its lock. From
+   * then on the store may find users that the file does not have, so a server should stop. It never
+   * rejects.
    */
   readonly lost: Promise<AuthError>;
   readonly #path: string;
@@ -37,7 +38,7 @@ export class JsonFileUserStore implements UserStore {
 
   /**
    * Opens the file, or makes it (mode 0600) and its folder (0700).
-   * Where it cannot see whether the holder of the lock is alive, it waits up to 10 seconds for a beat.
+   * Where it cannot see whether the holder of the lock is alive, it waits 10 seconds for a beat.
    * @param path the file; `path.lock.*` and `path.compact` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
    *   ERR_STORE_DAMAGED if it is not in the format, with the number of the line, and the file stays as it is;
