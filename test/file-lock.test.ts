@@ -11,14 +11,15 @@ import {
 import { open as openFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { kill, pid } from 'node:process';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lockFile, PACE, type Pace } from '../src/users/file-lock.ts';
 import { Journal } from '../src/users/journal.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import { lineOf } from '../src/users/json-lines.ts';
 import {
-  childOf, fileWith, folderOf, newPath, outputOf, refusal, stageOf, start, startBehind, userNamed, withStore,
+  childOf, fileWith, folderOf, killChildren, newPath, outputOf, refusal, stageOf, start, startBehind, userNamed,
+  withStore,
 } from './store-support.ts';
 
 const hasProc = existsSync('/proc/self/stat');
@@ -178,7 +179,9 @@ test('a store whose claim is removed in a write does not answer for it, nor for 
   });
 });
 
-describe('where liveness cannot be seen', { concurrency: 3 }, () => {
+after(killChildren);
+
+describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, () => {
   for (const name of ['another PID namespace', 'another time namespace', 'a system without /proc'] as const) {
     const stage = stageOf(name);
     const options = { skip: stage === undefined && `the system refuses ${stage}` };
@@ -223,8 +226,9 @@ describe('where liveness cannot be seen', { concurrency: 3 }, () => {
   const pidNamespace = stageOf('another PID namespace');
   const skip = pidNamespace === undefined && 'the system refuses a PID namespace';
   const noProc = stageOf('a system without /proc');
+  const skipNoProc = noProc === undefined && 'the system refuses to hide /proc';
 
-  test('of 8 processes in PID namespaces of their own, which all are process 1, never two are in', { skip }, async () => {
+  test('of 8 processes that all are process 1 of a PID namespace never two are in', { skip }, async () => {
     const path = fileWith('');
     const children = await Promise.all(Array.from({ length: 8 }, (_, index) =>
       startBehind(pidNamespace ?? [], 'store-child', 'raceForLock', path, fast, String(index))));
@@ -233,7 +237,7 @@ describe('where liveness cannot be seen', { concurrency: 3 }, () => {
     assertNeverTwo(path, 8);
   });
 
-  test('two processes without /proc see each other', { skip: noProc === undefined && 'it cannot be hidden' }, async () => {
+  test('two processes without /proc see each other', { skip: skipNoProc }, async () => {
     const path = fileWith('');
     const [first, second] = await Promise.all([1, 2].map(() =>
       startBehind(noProc ?? [], 'store-child', 'lock', path, fast)));
@@ -246,7 +250,7 @@ describe('where liveness cannot be seen', { concurrency: 3 }, () => {
     await once(first, 'exit');
   });
 
-  test('without /proc a claim of version 0.1 is judged by its PID', { skip: noProc === undefined && 'it cannot be hidden' }, async () => {
+  test('without /proc a claim of version 0.1 is judged by its PID', { skip: skipNoProc }, async () => {
     const path = fileWith('');
     fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
     const refused = await startBehind(noProc ?? [], 'store-child', 'lock', path, fast);
@@ -274,8 +278,8 @@ describe('where liveness cannot be seen', { concurrency: 3 }, () => {
   for (const [moment, isTaken] of [
     ['before the write', true], ['after the sync', true], ['before the write', false], ['after the sync', false],
   ] as const) {
-    const title = `a holder suspended ${moment} ${isTaken ? 'answers for nothing after a takeover' : 'goes on after it'}`;
-    test(title, { skip }, async () => {
+    const outcome = isTaken ? 'answers for nothing after a takeover' : 'goes on after it';
+    test(`a holder suspended ${moment} ${outcome}`, { skip }, async () => {
       const path = fileWith('');
       await withStore(path, (store) => store.insert(userNamed('joe')));
       const child = await startBehind(pidNamespace ?? [], 'store-child', 'insertSlowly', path, moment);

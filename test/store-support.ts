@@ -16,6 +16,12 @@ import { pathOf } from './support.ts';
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
 process.on('exit', () => rmSync(root, { recursive: true, force: true }));
 let count = 0;
+const children = new Set<ChildProcess>();
+
+/** Ends what a test that failed has left running. */
+export function killChildren(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
 
 /** A file that is not there yet, in a folder that is not there yet. */
 export const newPath = (): string => join(root, String((count += 1)), 'users.jsonl');
@@ -69,6 +75,8 @@ async function startWith(
   values: string[],
 ): Promise<ChildProcess> {
   const child = fork(pathOf(name), values, { ...options, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   await once(child, 'message');
   return child;
 }
