@@ -180,7 +180,8 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     assert.deepEqual(statuses, [503, 503]);
     const { code, stderr } = await ended;
     assert.equal(code, 1);
-    assert.match(stderr, /^latchkey: the server stops: .*users\.jsonl cannot be written: another program changed it: /m);
+    const said = /^latchkey: the server stops: .*users\.jsonl cannot be written: another program changed it: /m;
+    assert.match(stderr, said);
     assert.deepEqual(await readFile(join(cwd, 'latchkey-data/users.jsonl')), changed);
   });
 

@@ -94,7 +94,7 @@ export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLoc
 
 /** A claim that is held. It beats until it is released. */
 export class FileLock {
-  /** Whether it waited for a claim. The holder of that may only be suspended, inside a write. */
+  /** Whether it outwaited a claim. The holder of that may only be suspended, inside a write. */
   readonly isTakenOver: boolean;
   readonly #path: string;
   readonly #claim: string;
@@ -128,8 +128,6 @@ export class FileLock {
       await utimes(this.#claim, now, now);
     } catch (error) {
       if (!isGone(error)) throw error;
-      // A beat that was under way at the release.
-      if (this.#isReleased) return;
       const cause = 'it was removed, or another process took over while this one was suspended';
       this.#lost = new LostError(`its lock is gone: ${cause}: restart to read the file anew`);
       throw this.#lost;
@@ -150,7 +148,11 @@ export class FileLock {
     // A share that hangs gets one request at a time.
     if (this.#isBeating) return;
     this.#isBeating = true;
-    this.#onBeat(this.confirm().finally(() => (this.#isBeating = false)));
+    const beat = this.confirm().catch((error: unknown) => {
+      // It was under way at the release.
+      if (!this.#isReleased) throw error;
+    });
+    this.#onBeat(beat.finally(() => (this.#isBeating = false)));
   }
 }
 
@@ -173,7 +175,10 @@ async function acquire(path: string, pace: Pace): Promise<FileLock> {
     const { alive, unseen } = rivals;
     // Processes of this place that started together let go. One that stays keeps the others out.
     if (alive !== undefined && attempt === MAX_ATTEMPTS) throw locked(path, alive);
-    if (alive === undefined && (await outwait(path, unseen, pace))) isTakenOver = true;
+    if (alive === undefined) {
+      await outwait(path, unseen, pace);
+      isTakenOver = true;
+    }
     await delay(10 + Math.random() * 40 * attempt);
   }
 }
@@ -219,16 +224,14 @@ async function claimsBeside(path: string): Promise<Claim[]> {
 /**
  * Watches claims until each is gone or stale, and removes the stale ones. The claim of an opener
  * that started together with this one is gone soon, because that one lets go too.
- * @returns false if all were gone at the first look
  * @throws AuthError ERR_STORE_LOCKED as soon as one of them beats
  */
-async function outwait(path: string, claims: readonly Claim[], pace: Pace): Promise<boolean> {
+async function outwait(path: string, claims: readonly Claim[], pace: Pace): Promise<void> {
   const firstBeats = new Map<Claim, bigint>();
   for (const claim of claims) {
     const beat = await lastBeatOf(claim.path);
     if (beat !== undefined) firstBeats.set(claim, beat);
   }
-  if (firstBeats.size === 0) return false;
   for (let look = 0; look < pace.staleLooks && firstBeats.size > 0; look += 1) {
     await delay(pace.lookMs);
     for (const [claim, firstBeat] of firstBeats) {
@@ -238,7 +241,6 @@ async function outwait(path: string, claims: readonly Claim[], pace: Pace): Prom
     }
   }
   for (const claim of firstBeats.keys()) await removeClaim(claim.path);
-  return true;
 }
 
 /** @returns when the claim was touched last, by the clock of its holder: for comparing alone */
