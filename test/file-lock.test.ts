@@ -245,13 +245,10 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
 
   test('two processes without /proc see each other', { skip: skipNoProc }, async () => {
     const path = fileWith('');
-    const [first, second] = await Promise.all([1, 2].map(() =>
-      startBehind(noProc ?? [], 'store-child', 'lock', path, patient)));
-    assert.ok(first && second);
+    const first = await startBehind(noProc ?? [], 'store-child', 'lock', path, patient);
     first.send('go');
     await once(first, 'message');
-    second.send('go');
-    assert.match(await outputOf(second), RegExp(`^AuthError: .*is in use by process ${first.pid},`));
+    assert.match(await refusalOn(noProc ?? [], path), RegExp(`is in use by process ${first.pid},`));
     first.send('let go');
     await once(first, 'exit');
   });
@@ -259,15 +256,9 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   test('without /proc a claim of version 0.1 is judged by its PID', { skip: skipNoProc }, async () => {
     const path = fileWith('');
     fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
-    const refused = await startBehind(noProc ?? [], 'store-child', 'lock', path, patient);
-    refused.send('go');
-    assert.match(await outputOf(refused), RegExp(`^AuthError: .*is in use by process ${pid}:`));
+    assert.match(await refusalOn(noProc ?? [], path), RegExp(`^AuthError: .*is in use by process ${pid}:`));
     renameSync(claimOn(path, `${pid}.${bornAt(pid)}`), claimOn(path, '4194305.12345678-1'));
-    const admitted = await startBehind(noProc ?? [], 'store-child', 'lock', path, patient);
-    admitted.send('go');
-    await once(admitted, 'message');
-    admitted.send('let go');
-    assert.equal(await outputOf(admitted), '');
+    assert.equal(await refusalOn(noProc ?? [], path), '');
   });
 
   test('/proc of another PID namespace is not believed', { skip }, async () => {
@@ -278,9 +269,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     await once(child, 'message');
     assert.match(folderOf(path)[1] ?? '', /^users\.jsonl\.lock\.1\.unknown\.unknown\.[0-9a-f]{12}$/);
     // Nothing but the random part tells the claim of this one from it.
-    const second = await startBehind(stage, 'store-child', 'lock', path, patient);
-    second.send('go');
-    assert.match(await outputOf(second), /^AuthError: .*is in use by process 1, maybe of another container/);
+    assert.match(await refusalOn(stage, path), /^AuthError: .*is in use by process 1, maybe of another container/);
     child.send('let go');
     await once(child, 'exit');
   });
@@ -328,40 +317,54 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   }
 });
 
-/** What a worn file and a torn one are: opening them writes. */
-const TO_MEND = {
-  torn: (path: string) => appendFileSync(path, '{"op":'),
-  worn: (path: string) => appendFileSync(path, lineOf('update', userNamed('joe')).repeat(1001)),
-  whole: () => undefined,
+/** Opening each of these files changes it or replaces it. */
+const TO_MEND: Record<string, (path: string) => void> = {
+  'a torn file': (path) => appendFileSync(path, '{"op":'),
+  'a worn file': (path) => appendFileSync(path, lineOf('update', userNamed('joe')).repeat(1001)),
+  'a file that is taken over': () => undefined,
 };
 
-test('an open whose claim is removed while it reads leaves the file as it was', async () => {
-  for (const [name, damage] of Object.entries(TO_MEND)) {
-    for (const confirmations of [0, 1]) {
+test('an open whose claim is removed while it reads or copies leaves the file as it was', async () => {
+  for (const [what, damage] of Object.entries(TO_MEND)) {
+    const isTakenOver = what === 'a file that is taken over';
+    let refused = 0;
+    for (let confirmations = 0; confirmations < 3; confirmations += 1) {
       const path = newPath();
       await withStore(path, (store) => store.insert(userNamed('joe')));
       damage(path);
-      const [bytes, { ino }] = [readFileSync(path), statSync(path)];
+      const before = { bytes: readFileSync(path), ino: statSync(path).ino };
       const lock = await lockFile(path);
       const [, claim = ''] = folderOf(path);
       let confirmed = 0;
-      const removing = {
-        isTakenOver: name === 'whole',
-        async confirm() {
-          if (confirmed === confirmations) unlinkSync(join(dirname(path), claim));
-          confirmed += 1;
-          await lock.confirm();
-        },
+      const confirm = async () => {
+        if (confirmed === confirmations) unlinkSync(join(dirname(path), claim));
+        confirmed += 1;
+        await lock.confirm();
       };
-      const opening = Journal.open(path, undefined, removing);
-      if (confirmations === 0 || name === 'whole') await assert.rejects(opening, /its lock is gone/, name);
-      else await opening.then((journal) => journal.close());
+      const journal = await Journal.open(path, undefined, { isTakenOver, confirm }).catch(String);
       await lock.release();
-      const isTorn = name === 'torn' && confirmations === 1;
-      assert.deepEqual(readFileSync(path), isTorn ? bytes.subarray(0, -6) : bytes, `${name} ${confirmations}`);
-      assert.equal(statSync(path).ino, ino, `${name} ${confirmations}`);
-      assert.deepEqual(folderOf(path), ['users.jsonl']);
+      if (typeof journal !== 'string') {
+        await journal.close();
+        continue;
+      }
+      refused += 1;
+      assert.match(journal, /its lock is gone/, what);
+      assert.deepEqual({ bytes: readFileSync(path), ino: statSync(path).ino }, before, what);
+      assert.deepEqual(folderOf(path), ['users.jsonl'], what);
     }
+    // Before it reads on, and where it must copy, before it puts the copy in place of the file.
+    assert.ok(refused >= (isTakenOver ? 2 : 1), `${what} ${refused}`);
+  }
+});
+
+test('of 20 opens of one process exactly one gets in', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const path = fileWith('');
+    const opens = await Promise.allSettled(Array.from({ length: 20 }, () => open(path)));
+    const stores = opens.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    assert.equal(stores.length, 1);
+    for (const result of opens) assert.ok(result.status === 'fulfilled' || lockedBy(pid)(result.reason));
+    await stores[0]?.close();
   }
 });
 
@@ -438,6 +441,14 @@ test('what a failed write left is not cut off once the lock is gone', async (t) 
     assert.deepEqual(readFileSync(path), bytes);
   });
 });
+
+/** @returns why a process on that stage does not get the lock, or nothing if it does, and lets go */
+async function refusalOn(stage: readonly string[], path: string): Promise<string> {
+  const child = await startBehind(stage, 'store-child', 'lock', path, patient);
+  child.once('message', () => child.send('let go'));
+  child.send('go');
+  return outputOf(child);
+}
 
 /** Each process marks beside the file when it comes and when it goes. */
 function assertNeverTwo(path: string, processes: number): void {
