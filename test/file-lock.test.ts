@@ -253,6 +253,13 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     await once(first, 'exit');
   });
 
+  test('a process without /proc knows its own claim', { skip: skipNoProc }, async () => {
+    const path = fileWith('');
+    const child = await startBehind(noProc ?? [], 'store-child', 'lockTwice', path, patient);
+    child.send('go');
+    assert.match(await outputOf(child), RegExp(`is in use by process ${child.pid}: stop that first`));
+  });
+
   test('without /proc a claim of version 0.1 is judged by its PID', { skip: skipNoProc }, async () => {
     const path = fileWith('');
     fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
@@ -407,18 +414,6 @@ test('a check finds no fault in writes of its own, gathered, under way or torn',
   await assert.rejects(torn.check(), /another program changed it/);
   await torn.close();
   await torn.check();
-});
-
-test('a beat that is under way at the release is not taken for a lost lock', async () => {
-  const failures: unknown[] = [];
-  await Promise.all(Array.from({ length: 100 }, async (_, index) => {
-    const lock = await lockFile(fileWith(''), { ...FAST, beatMs: 1 });
-    lock.onBeat((beat) => void beat.catch((error: unknown) => failures.push(error)));
-    await delay(5 + (index % 5));
-    await lock.release();
-    await delay(10);
-  }));
-  assert.deepEqual(failures, []);
 });
 
 test('what a failed write left is not cut off once the lock is gone', async (t) => {

@@ -42,6 +42,13 @@ const jobs: Record<string, () => Promise<void>> = {
     await lock.release();
   },
 
+  /** Takes the lock, and prints why it cannot take it again. */
+  async lockTwice() {
+    const lock = await lockFile(path, JSON.parse(others[0] ?? ''));
+    console.log(await lockFile(path, JSON.parse(others[0] ?? '')).catch(String));
+    await lock.release();
+  },
+
   /** As race, with the lock alone, at a pace of its own. */
   async raceForLock() {
     const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch((error: unknown) => {
