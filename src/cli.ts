@@ -60,7 +60,8 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   if (logN < 17) note('warning', `--scrypt-cost ${logN} makes stolen hashes easy to guess: use 17 or more`);
 
   const { secret, secretPlace } = await readSecrets(join(flags.data, 'secret'), LATCHKEY_SECRET, note);
-  const { users, usersPlace, close } = await openUsers(where, join(flags.data, 'users.jsonl'), note);
+  const usersPath = join(flags.data, 'users.jsonl');
+  const { users, usersPlace, close, lost } = await openUsers(where, usersPath, note);
   try {
     const passwords = new PasswordHasher({ logN });
     const rules = { lifetimeSeconds, minPasswordLength, limits, trustProxy };
@@ -68,8 +69,14 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
     const app = createApp({ secret, users, passwords, ...rules, ...list, onError });
     const start = () => listen(app, { host, port, maxConnections, ...(tls && { tls }) });
     const server = await attempt('cannot listen', start, 'use another --port or --host');
+    const stop = stopOnce(server, close);
     // A terminal that closes sends SIGHUP.
-    stopOnSignal(['SIGINT', 'SIGTERM', ...(tls === undefined ? ['SIGHUP'] : [])], server, close);
+    stopOnSignal(['SIGINT', 'SIGTERM', ...(tls === undefined ? ['SIGHUP'] : [])], stop);
+    void lost?.then((error) => {
+      note('error', `the server stops: ${reasonOf(error.cause)}`);
+      process.exitCode = 1;
+      stop();
+    });
     if (tls !== undefined) renewTlsOnSignal(server, () => readTls(flags), note);
     else if (!/^http:\/\/(127\.|\[::1\])/.test(server.url)) {
       note('warning', 'plain HTTP shows passwords to the network: use --tls-cert, or a TLS proxy before it');
@@ -129,6 +136,8 @@ interface OpenUsers {
   /** What the place is called in messages. */
   readonly usersPlace: string;
   readonly close: () => Promise<void>;
+  /** Resolves once the users that were opened are no longer those that the file has. */
+  readonly lost?: Promise<AuthError>;
 }
 
 async function openUsers(where: WhereUsersAre, path: string, note: Note): Promise<OpenUsers> {
@@ -140,7 +149,7 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
   if (users.discardedBytes > 0) {
     note('warning', `${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
   }
-  return { users, usersPlace: `in ${path}`, close: () => users.close() };
+  return { users, usersPlace: `in ${path}`, close: () => users.close(), lost: users.lost };
 }
 
 async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
@@ -169,20 +178,32 @@ async function inspect({ values, positionals }: Arguments<typeof INSPECT>): Prom
   if (refusal !== undefined) process.exitCode = 1;
 }
 
-/** Lets what is in flight finish and closes the store; the process then ends by itself. A second signal ends it now. */
-function stopOnSignal(signals: readonly string[], server: Server, closeUsers: () => Promise<void>): void {
-  let stoppedAt: number | undefined;
+/** @returns what lets requests in flight end and closes the store. The process then ends by itself. */
+function stopOnce(server: Server, closeUsers: () => Promise<void>): () => void {
+  let isStopping = false;
   const stop = async () => {
-    // npm passes on the Ctrl-C that the terminal has sent already: two signals within 250 ms are one.
-    if (stoppedAt !== undefined && performance.now() - stoppedAt > 250) process.exit(1);
-    if (stoppedAt !== undefined) return;
-    stoppedAt = performance.now();
     await server.close();
     await closeUsers();
     // Lines that nobody reads would keep the process from ending by itself.
     setTimeout(() => process.exit(), 1_000).unref();
   };
-  for (const signal of signals) process.on(signal, () => void stop().catch(fail));
+  return () => {
+    if (isStopping) return;
+    isStopping = true;
+    stop().catch(fail);
+  };
+}
+
+/** A second signal ends the process at once. */
+function stopOnSignal(signals: readonly string[], stop: () => void): void {
+  let stoppedAt: number | undefined;
+  const onSignal = () => {
+    // npm passes on the Ctrl-C that the terminal has sent too: two signals within 250 ms are one.
+    if (stoppedAt !== undefined && performance.now() - stoppedAt > 250) process.exit(1);
+    stoppedAt ??= performance.now();
+    stop();
+  };
+  for (const signal of signals) process.on(signal, onSignal);
 }
 
 /** Connections to come get the new certificate; where there is none that fits, the old one goes on. */

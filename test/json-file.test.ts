@@ -370,6 +370,7 @@ test('a file that somebody removes, replaces, cuts or adds to is not written to,
       change(path);
       const found = content(path);
       await assert.rejects(store.insert(ann), refusal('ERR_STORE', path, 'put it back'), String(change));
+      assert.ok(refusal('ERR_STORE', path, 'put it back')(await store.lost), String(change));
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });
       fs.renameSync(`${path}.kept`, path);

@@ -3,17 +3,22 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import {
+  appendFile, copyFile, cp, readdir, readFile, rename, rm, stat, truncate, writeFile,
+} from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
+import { kill } from 'node:process';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TlsOptions } from '../src/index.ts';
 import { FIRST, SECOND } from './certificates.ts';
-import { emptyFolder, serve } from './command.ts';
+import { lockFile } from '../src/users/file-lock.ts';
+import { assertRefused, commandIn, emptyFolder, ROOT, run, serve } from './command.ts';
+import { childOf, stageOf } from './store-support.ts';
 import { SECRET, send, sendRaw } from './support.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
@@ -100,6 +105,121 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     assert.equal(code, 0);
     assert.doesNotMatch(stderr, /plain HTTP/);
     assert.ok(linesOf(stderr).every(({ time }) => Math.abs(Date.parse(String(time)) - Date.now()) < 60_000));
+  });
+
+  /** What happens to the file of users of a server, and what the server says of it. */
+  const LOSSES: Record<string, readonly [(folder: string, users: string) => Promise<unknown>, RegExp]> = {
+    'an operator edits the file in place': [
+      async (_folder, users) => writeFile(users, `${await readFile(users, 'utf8')}\n`),
+      /another program changed it: put it back as it was, or restart/,
+    ],
+    'an editor replaces the file': [
+      async (folder, users) => {
+        await copyFile(users, join(folder, 'edited'));
+        await rename(join(folder, 'edited'), users);
+      },
+      /another program replaced it: put it back as it was, or restart/,
+    ],
+    'logrotate moves the file': [
+      (_folder, users) => rename(users, `${users}.1`),
+      /another program removed it: put it back as it was, or restart/,
+    ],
+    'logrotate copies and truncates the file': [
+      (_folder, users) => truncate(users),
+      /another program changed it: put it back as it was, or restart/,
+    ],
+    'a backup is restored over the file': [
+      (folder, users) => copyFile(join(folder, 'users.backup'), users),
+      /another program changed it: put it back as it was, or restart/,
+    ],
+    'the data folder is removed': [
+      (folder) => rm(folder, { recursive: true }),
+      /its lock is gone: it was removed, or another process took over .*restart/,
+    ],
+    'the lock is removed': [
+      async (folder) => {
+        const names = await readdir(folder);
+        for (const name of names) if (name.includes('.lock.')) await rm(join(folder, name));
+      },
+      /its lock is gone: it was removed, or another process took over .*restart/,
+    ],
+  };
+
+  it('ends with 1 within seconds, and says why, when its file of users is no longer its own', async () => {
+    await Promise.all(Object.entries(LOSSES).map(async ([what, [lose, said]], index) => {
+      const cwd = await emptyFolder();
+      const folder = join(cwd, 'latchkey-data');
+      const isJson = index % 2 === 0;
+      const { url, ended } = await serve(`serve --port 0 --scrypt-cost 1${isJson ? ' --log json' : ''}`, { cwd, env });
+      await cp(join(folder, 'users.jsonl'), join(folder, 'users.backup'));
+      assert.equal((await send(`${url}/signup`, 'POST', JOE)).status, 200);
+      assert.equal((await send(`${url}/hello`, 'GET')).status, 401);
+      await lose(folder, join(folder, 'users.jsonl'));
+      const { code, stderr } = await ended;
+      assert.equal(code, 1, what);
+      assert.match(stderr, said, what);
+      const asJson = /^\{"time":"[^"]+","event":"error","detail":"the server stops: /m;
+      assert.match(stderr, isJson ? asJson : /^latchkey: the server stops: /m, what);
+      assert.match(stderr, /latchkey-data\/users\.jsonl cannot be used any more: /, what);
+      await assert.rejects(fetch(`${url}/hello`), what);
+      // What was found is left as it was: nothing is written at the end.
+      const found = await stat(join(folder, 'users.jsonl')).catch(() => undefined);
+      const expected = { 'logrotate moves the file': undefined, 'the data folder is removed': undefined };
+      assert.equal(found === undefined, what in expected, what);
+    }));
+  });
+
+  it('ends with 1 at once when a signup meets a file that is no longer its own, and lets requests end', async () => {
+    const cwd = await emptyFolder();
+    const { url, ended } = await serve('serve --port 0 --scrypt-cost 1', { cwd, env });
+    await appendFile(join(cwd, 'latchkey-data/users.jsonl'), '\n');
+    const changed = await readFile(join(cwd, 'latchkey-data/users.jsonl'));
+    const statuses = await Promise.all(['joe', 'ann'].map(async (username) => {
+      return (await send(`${url}/signup`, 'POST', { ...JOE, username })).status;
+    }));
+    assert.deepEqual(statuses, [503, 503]);
+    const { code, stderr } = await ended;
+    assert.equal(code, 1);
+    const said = /^latchkey: the server stops: .*users\.jsonl cannot be written: another program changed it: /m;
+    assert.match(stderr, said);
+    assert.deepEqual(await readFile(join(cwd, 'latchkey-data/users.jsonl')), changed);
+  });
+
+  const stage = stageOf('another PID namespace');
+  const skip = stage === undefined && 'the system refuses a PID namespace';
+  const inContainer = [...(stage ?? []), ...commandIn(ROOT)];
+
+  it('in a container refuses a folder that the one of another container still serves', { skip }, async () => {
+    const cwd = await emptyFolder();
+    const old = await serve('serve --port 0 --scrypt-cost 1', { cwd, env, command: inContainer });
+    const refused = await run('serve --port 0', { cwd, env, command: inContainer });
+    assertRefused(refused, 1, [/users\.jsonl is in use by process 1, maybe of another container or machine: stop /]);
+    assert.equal((await send(`${old.url}/signup`, 'POST', JOE)).status, 200);
+    kill(childOf(old.child.pid), 'SIGTERM');
+    assert.deepEqual((await old.ended).code, 0);
+    const next = await serve('serve --port 0 --scrypt-cost 1', { cwd, env, command: inContainer });
+    assert.equal((await send(`${next.url}/auth`, 'POST', JOE)).status, 200);
+    kill(childOf(next.child.pid), 'SIGTERM');
+    assert.deepEqual((await next.ended).code, 0);
+  });
+
+  it('ends with 1 when it is resumed after another process has taken its lock over', { skip }, async () => {
+    const cwd = await emptyFolder();
+    const { child, url, ended } = await serve('serve --port 0 --scrypt-cost 1', { cwd, env, command: inContainer });
+    const server = childOf(child.pid);
+    kill(server, 'SIGSTOP');
+    const path = join(cwd, 'latchkey-data/users.jsonl');
+    const lock = await lockFile(path, { beatMs: 50, lookMs: 50, staleLooks: 20 });
+    const content = await readFile(path);
+    kill(server, 'SIGCONT');
+    const answer = await send(`${url}/signup`, 'POST', JOE).catch(() => undefined);
+    assert.notEqual(answer?.status, 200);
+    const { code, stderr } = await ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /^latchkey: the server stops: .*its lock is gone: .*suspended: restart/m);
+    await lock.confirm();
+    await lock.release();
+    assert.ok((await readFile(path, 'utf8')).startsWith(content.toString()));
   });
 
   it('plain HTTP beyond this machine is warned of once, and on this machine not at all', async () => {

@@ -3,9 +3,11 @@
  */
 import { once } from 'node:events';
 import { appendFileSync, readdirSync, statSync } from 'node:fs';
+import { open as openFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../src/errors.ts';
+import { lockFile } from '../src/users/file-lock.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 
 const [job = '', path = '', ...others] = process.argv.slice(2);
@@ -28,6 +30,67 @@ const jobs: Record<string, () => Promise<void>> = {
     appendFileSync(`${path}.marks`, `${process.pid} in\n`);
     await delay(3);
     appendFileSync(`${path}.marks`, `${process.pid} out\n`);
+    await store.close();
+  },
+
+  /** Takes the lock alone, at a pace of its own, and holds it until it is told to let go. Prints why it cannot. */
+  async lock() {
+    const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch(String);
+    if (typeof lock === 'string') return console.log(lock);
+    process.send?.('locked');
+    await once(process, 'message');
+    await lock.release();
+  },
+
+  /** Takes the lock, and prints why it cannot take it again. */
+  async lockTwice() {
+    const lock = await lockFile(path, JSON.parse(others[0] ?? ''));
+    console.log(await lockFile(path, JSON.parse(others[0] ?? '')).catch(String));
+    await lock.release();
+  },
+
+  /** As race, with the lock alone, at a pace of its own. */
+  async raceForLock() {
+    const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch((error: unknown) => {
+      if (!(error instanceof AuthError) || error.code !== 'ERR_STORE_LOCKED') throw error;
+    });
+    if (lock === undefined) return jobs['raceForLock']?.();
+    // In a PID namespace of its own, each is process 1.
+    appendFileSync(`${path}.marks`, `${others[1]} in\n`);
+    await delay(3);
+    appendFileSync(`${path}.marks`, `${others[1]} out\n`);
+    await lock.release();
+  },
+
+  /**
+   * Inserts ann and waits, before the write or after the sync, to be suspended and resumed. Prints what the insert
+   * answers and whether the store is lost.
+   */
+  async insertSlowly() {
+    const store = await JsonFileUserStore.open(path);
+    const probe = await openFile(path, 'r');
+    const handles: FileHandle = Object.getPrototypeOf(probe);
+    await probe.close();
+    const { writeFile, datasync } = handles;
+    const pause = async () => {
+      process.send?.('pause');
+      await once(process, 'message');
+    };
+    if (others[0] === 'before the write') {
+      handles.writeFile = async function (this: FileHandle, ...values: Parameters<typeof writeFile>) {
+        await pause();
+        await writeFile.apply(this, values);
+      };
+    } else {
+      handles.datasync = async function (this: FileHandle) {
+        await datasync.call(this);
+        await pause();
+      };
+    }
+    const ann = { id: 'ann', username: 'ANN', passwordHash: 'a hash', createdAt: '' };
+    console.log(await store.insert(ann).catch((error: AuthError) => String(error.cause)));
+    const lost = store.lost.then((error) => String(error.cause));
+    console.log(await Promise.race([lost, delay(1, 'not lost')]));
     await store.close();
   },
 

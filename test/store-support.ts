@@ -1,9 +1,11 @@
 /**
  * What the tests of stores share: files in folders of their own, users, and other processes.
  */
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, spawnSync, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AuthError, type AuthErrorCode } from '../src/errors.ts';
@@ -14,6 +16,12 @@ import { pathOf } from './support.ts';
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
 process.on('exit', () => rmSync(root, { recursive: true, force: true }));
 let count = 0;
+const children = new Set<ChildProcess>();
+
+/** Ends what a test that failed has left running. */
+export function killChildren(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
 
 /** A file that is not there yet, in a folder that is not there yet. */
 export const newPath = (): string => join(root, String((count += 1)), 'users.jsonl');
@@ -46,10 +54,52 @@ export const refusal = (code: AuthErrorCode, ...parts: string[]) => (error: unkn
   error instanceof AuthError && error.code === code && parts.every((part) => `${error} ${error.cause}`.includes(part));
 
 /** Starts another file of this folder, under the same Node and loader, and waits until it says that it can begin. */
-export async function start(name: string, ...values: string[]): Promise<ChildProcess> {
-  const child = fork(pathOf(name), values, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+export function start(name: string, ...values: string[]): Promise<ChildProcess> {
+  return startWith({}, name, values);
+}
+
+/** As start, behind a command that sets the stage, such as unshare(1). */
+export function startBehind(
+  command: readonly string[],
+  name: string,
+  ...values: string[]
+): Promise<ChildProcess> {
+  const [execPath = '', ...words] = command;
+  const execArgv = [...words, process.execPath, ...process.execArgv];
+  return startWith({ execPath, execArgv }, name, values);
+}
+
+async function startWith(
+  options: ForkOptions,
+  name: string,
+  values: string[],
+): Promise<ChildProcess> {
+  const child = fork(pathOf(name), values, { ...options, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   await once(child, 'message');
   return child;
+}
+
+/** Commands that set a stage on which a process cannot see whether those elsewhere are alive. */
+const STAGES = {
+  'another PID namespace': ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
+  'another time namespace': ['unshare', '--time', '--boottime', '100', '--fork', '--kill-child', '--'],
+  'a system without /proc': ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'],
+};
+
+/** @returns the command, or undefined where the system refuses it; who is not root needs a user namespace */
+export function stageOf(name: keyof typeof STAGES): readonly string[] | undefined {
+  const [unshare = '', ...words] = STAGES[name];
+  const isRoot = process.getuid?.() === 0;
+  const command = isRoot ? STAGES[name] : [unshare, '--user', '--map-root-user', ...words];
+  const [file = '', ...values] = command;
+  return spawnSync(file, [...values, 'true']).status === 0 ? command : undefined;
+}
+
+/** The only child of a process, as unshare has one, by its PID here (proc(5)). */
+export function childOf(pid = 0): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'));
 }
 
 /** @returns what the process printed, once it has ended */

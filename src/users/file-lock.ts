@@ -1,78 +1,264 @@
 /**
- * One process for one file. Each process that wants the file first puts a claim beside it, named after itself, and then
- * looks who else has one. Of two that start together at least one sees the other, so never both get in; and since no
- * two processes ever share a name, removing the claim of a dead one cannot hit a living one.
+ * One process for one file: a lock where the system tells which processes are alive, and a lease
+ * where it does not.
+ *
+ * A process puts a claim beside the file, which is a file of its own, and then looks for claims of
+ * others. Of two that start together at least one sees the other, so never both get in. The name of
+ * a claim holds its process and a random part. No two processes share a name, so removing a dead
+ * claim cannot hit a living one.
+ *
+ * Liveness is exact within one place: one boot, one PID namespace and one time namespace. Anywhere
+ * else (another container, another machine on a network share, a system without /proc) a heartbeat
+ * decides. The holder touches its claim. An opener watches the claim and takes over if it does not
+ * change. No clock is compared with that of another machine.
+ *
+ * Promise: every later holder sees each write that was answered, though a holder may be suspended
+ * at any point. A holder confirms its claim after the sync and before the answer. The next holder
+ * removes that claim before it reads the file. So if the claim was still there after the sync, the
+ * next holder had not begun to read, and it reads the line.
+ *
+ * Accepted: a claim of version 0.1 has neither place nor heartbeat. It is judged as 0.1 did, by its
+ * PID in this place.
  */
-import { open, readdir, readFile, unlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { open, readdir, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { kill, pid as ownPid } from 'node:process';
+import { pid as ownPid } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import { ignore } from './disk.ts';
+import { isAlive, ownIdentity, UNKNOWN } from './liveness.ts';
 
-/** @returns what releases the lock; throws AuthError ERR_STORE_LOCKED, which names the process that holds it */
-export async function lockFile(path: string): Promise<() => Promise<void>> {
-  const folder = dirname(path);
-  const prefix = `${basename(path)}.lock.`;
-  const own = `${prefix}${ownPid}.${(await bornAt(ownPid)) ?? 'unknown'}`;
-  const release = () => unlink(join(folder, own)).catch(ignore('ENOENT'));
-  for (let attempt = 1; ; attempt += 1) {
-    const claim = await open(join(folder, own), 'wx', 0o600).catch(ignore('EEXIST'));
-    // The name is ours alone, so what is there already is this process with the same file.
-    if (claim === undefined) throw locked(path, ownPid);
-    await claim.chmod(0o600).finally(() => claim.close()); // whatever the umask
-    let holder: number | undefined = ownPid;
+/** How often a holder beats and an opener looks. */
+export interface Pace {
+  /** A holder touches its claim this often, and notices within this time that it lost it. */
+  readonly beatMs: number;
+  /** An opener that watches a claim looks at it this often. */
+  readonly lookMs: number;
+  /** So many looks without a beat make a claim stale. A pause of the opener counts as one look. */
+  readonly staleLooks: number;
+}
+
+/** A claim is stale after 20 looks of half a second. A holder beats five times in that. */
+export const PACE: Pace = {
+  beatMs: 2_000,
+  lookMs: 500,
+  staleLooks: 20,
+};
+
+/** Processes that start together see each other, let go and try again, as often as this. */
+const MAX_ATTEMPTS = 5;
+
+/** No file has the name. ESTALE comes from NFS, ENOTDIR where a file has replaced the folder. */
+export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
+
+/** The file at the path is no longer the one that this process wrote, or no longer its own. */
+export class LostError extends Error {}
+
+interface Claim {
+  readonly path: string;
+  readonly pid: number;
+  readonly born: string;
+  /** undefined in a claim of version 0.1 */
+  readonly place: string | undefined;
+}
+
+interface Rivals {
+  /** The PID of a holder that is alive. */
+  readonly alive: number | undefined;
+  /** Claims of other places. */
+  readonly unseen: readonly Claim[];
+}
+
+const ELSEWHERE = ', maybe of another container or machine';
+
+/** Paths that this process has locked, or is about to. */
+const ownPaths = new Set<string>();
+
+/**
+ * Locks the file; `confirm` must succeed once before anything is written.
+ * @param path a real path: no link leads to it
+ * @param pace for tests
+ * @throws AuthError ERR_STORE_LOCKED, which names the process that holds the file
+ */
+export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLock> {
+  if (ownPaths.has(path)) throw locked(path, ownPid);
+  ownPaths.add(path);
+  try {
+    return await acquire(path, pace);
+  } catch (error) {
+    ownPaths.delete(path);
+    throw error;
+  }
+}
+
+/** A claim that is held. It beats until it is released. */
+export class FileLock {
+  /** Whether it outwaited a claim. The holder of that may only be suspended, inside a write. */
+  readonly isTakenOver: boolean;
+  readonly #path: string;
+  readonly #claim: string;
+  readonly #timer: NodeJS.Timeout;
+  #onBeat: (beat: Promise<void>) => void = (beat) => void beat.catch(() => undefined);
+  #isBeating = false;
+  #isReleased = false;
+  #lost: LostError | undefined;
+
+  constructor(path: string, claim: string, isTakenOver: boolean, beatMs: number) {
+    this.#path = path;
+    this.#claim = claim;
+    this.isTakenOver = isTakenOver;
+    this.#timer = setInterval(() => this.#beat(), beatMs).unref();
+  }
+
+  /** @param listener called at each beat from now on; handles its rejection, as of `confirm` */
+  onBeat(listener: (beat: Promise<void>) => void): void {
+    this.#onBeat = listener;
+  }
+
+  /**
+   * Makes sure that the claim is still there, by touching it, which is a beat too. On a network
+   * share this asks the server, where a stat may be answered by a cache.
+   * @throws LostError if the claim is gone, now and ever after; what the file system throws
+   */
+  async confirm(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    const now = new Date();
     try {
-      holder = await livingHolder(folder, prefix, own);
-    } finally {
-      if (holder !== undefined) await release();
+      await utimes(this.#claim, now, now);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      const cause = 'it was removed, or another process took over while this one was suspended';
+      this.#lost = new LostError(`its lock is gone: ${cause}: restart to read the file anew`);
+      throw this.#lost;
     }
-    if (holder === undefined) return release;
-    // Those that started together let go and try again; one that stays makes the others give up.
-    if (attempt === 5) throw locked(path, holder);
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isReleased = true;
+    try {
+      await removeClaim(this.#claim);
+    } finally {
+      ownPaths.delete(this.#path);
+    }
+  }
+
+  #beat(): void {
+    // A share that hangs gets one request at a time.
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    const beat = this.confirm().catch((error: unknown) => {
+      // It was under way at the release.
+      if (!this.#isReleased) throw error;
+    });
+    this.#onBeat(beat.finally(() => (this.#isBeating = false)));
+  }
+}
+
+async function acquire(path: string, pace: Pace): Promise<FileLock> {
+  const own = await ownIdentity();
+  let isTakenOver = false;
+  for (let attempt = 1; ; attempt += 1) {
+    const random = randomBytes(6).toString('hex');
+    const claim = `${path}.lock.${own.pid}.${own.born}.${own.place}.${random}`;
+    let isHeld = false;
+    let rivals: Rivals;
+    try {
+      await createClaim(claim);
+      rivals = await rivalsOf(path, claim, own.place);
+      isHeld = rivals.alive === undefined && rivals.unseen.length === 0;
+    } finally {
+      if (!isHeld) await removeClaim(claim);
+    }
+    if (isHeld) return new FileLock(path, claim, isTakenOver, pace.beatMs);
+    const { alive, unseen } = rivals;
+    // Processes of this place that started together let go. One that stays keeps the others out.
+    if (alive !== undefined && attempt === MAX_ATTEMPTS) throw locked(path, alive);
+    if (alive === undefined) {
+      await outwait(path, unseen, pace);
+      isTakenOver = true;
+    }
     await delay(10 + Math.random() * 40 * attempt);
   }
 }
 
-/** Removes the claims of the dead on its way. */
-async function livingHolder(folder: string, prefix: string, own: string): Promise<number | undefined> {
-  for (const name of await readdir(folder)) {
-    const [, pid, born] = (name.startsWith(prefix) && /^([1-9]\d{0,8})\.(.+)$/.exec(name.slice(prefix.length))) || [];
-    if (pid === undefined || name === own) continue;
-    if (await isAlive(Number(pid), born)) return Number(pid);
-    await unlink(join(folder, name)).catch(ignore('ENOENT'));
+async function createClaim(path: string): Promise<void> {
+  const claim = await open(path, 'wx', 0o600);
+  try {
+    await claim.chmod(0o600); // whatever the umask
+  } finally {
+    await claim.close();
   }
-  return undefined;
 }
 
-async function isAlive(pid: number, born: string | undefined): Promise<boolean> {
-  try {
-    kill(pid, 0);
-  } catch (error) {
-    // EPERM: it lives, and belongs to somebody else.
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+async function removeClaim(path: string): Promise<void> {
+  await unlink(path).catch(ignore(...GONE));
+}
+
+/** Removes the claims of dead processes of this place on its way. */
+async function rivalsOf(path: string, ownClaim: string, ownPlace: string): Promise<Rivals> {
+  const unseen: Claim[] = [];
+  for (const claim of await claimsBeside(path)) {
+    if (claim.path === ownClaim) continue;
+    const isOfOurPlace = claim.place === ownPlace && ownPlace !== UNKNOWN;
+    if (claim.place !== undefined && !isOfOurPlace) unseen.push(claim);
+    else if (await isAlive(claim.pid, claim.born)) return { alive: claim.pid, unseen };
+    else await removeClaim(claim.path);
   }
-  const current = await bornAt(pid);
-  // Where either could not be told, whoever has the number now is taken for the holder.
-  return current === undefined || born === 'unknown' || current === born;
+  return { alive: undefined, unseen };
+}
+
+async function claimsBeside(path: string): Promise<Claim[]> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.lock.`;
+  const pidBornPlaceRandom = /^([1-9]\d{0,8})\.([^.]+)(?:\.([^.]+)\.[0-9a-f]{12})?$/;
+  return (await readdir(folder)).flatMap((name) => {
+    if (!name.startsWith(prefix)) return [];
+    const [, pid, born, place] = pidBornPlaceRandom.exec(name.slice(prefix.length)) ?? [];
+    if (pid === undefined || born === undefined) return [];
+    return [{ path: join(folder, name), pid: Number(pid), born, place }];
+  });
 }
 
 /**
- * What tells a process from a later one with its number: the boot, and the clock tick at which it started (proc(5)).
- * @returns undefined where the system does not tell; 'ended' for a process that only waits for its parent to notice
+ * Watches claims until each is gone or stale, and removes the stale ones. The claim of an opener
+ * that started together with this one is gone soon, because that one lets go too.
+ * @throws AuthError ERR_STORE_LOCKED as soon as one of them beats
  */
-async function bornAt(pid: number): Promise<string | undefined> {
+async function outwait(path: string, claims: readonly Claim[], pace: Pace): Promise<void> {
+  const firstBeats = new Map<Claim, bigint>();
+  for (const claim of claims) {
+    const beat = await lastBeatOf(claim.path);
+    if (beat !== undefined) firstBeats.set(claim, beat);
+  }
+  for (let look = 0; look < pace.staleLooks && firstBeats.size > 0; look += 1) {
+    await delay(pace.lookMs);
+    for (const [claim, firstBeat] of firstBeats) {
+      const beat = await lastBeatOf(claim.path);
+      if (beat === undefined) firstBeats.delete(claim);
+      else if (beat !== firstBeat) throw locked(path, claim.pid, ELSEWHERE);
+    }
+  }
+  for (const claim of firstBeats.keys()) await removeClaim(claim.path);
+}
+
+/** @returns when the claim was touched last, by the clock of its holder: for comparing alone */
+async function lastBeatOf(claim: string): Promise<bigint | undefined> {
+  // A network file system asks its server when a file is opened. It may answer a stat from a cache.
+  const file = await open(claim, 'r').catch(ignore(...GONE));
   try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the name in parentheses, which may hold anything; the state and the rest follow it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? 'ended' : `${boot.slice(0, 8)}-${fields[19]}`;
-  } catch {
-    return undefined;
+    return (await file?.stat({ bigint: true }))?.mtimeNs;
+  } finally {
+    await file?.close();
   }
 }
 
-function locked(path: string, holder: number): AuthError {
-  return new AuthError('ERR_STORE_LOCKED', { description: `${path} is in use by process ${holder}: stop that first` });
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && GONE.includes(String(error.code));
+}
+
+function locked(path: string, holder: number, where = ''): AuthError {
+  const description = `${path} is in use by process ${holder}${where}: stop that first`;
+  return new AuthError('ERR_STORE_LOCKED', { description });
 }

@@ -6,17 +6,27 @@
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
+import { GONE, LostError, type FileLock } from './file-lock.ts';
 import { EMPTY_LINE, HEADER_LINE, lineOf, readUsers, type Contents } from './json-lines.ts';
 import type { User } from './store.ts';
 
 /** A file is compacted as it is opened, once it holds so many superseded lines, and more of them than users. */
 const COMPACT_FROM_LINES = 1000;
 
+/** What a journal asks of the lock on its file. */
+export type JournalLock = Pick<FileLock, 'confirm' | 'isTakenOver'>;
+
+const NO_LOCK: JournalLock = {
+  confirm: async () => undefined,
+  isTakenOver: false,
+};
+
 interface Place {
   readonly path: string;
   readonly disk: Disk;
   readonly file: DiskFile;
   readonly ino: number;
+  readonly lock: JournalLock;
 }
 
 /** An open file of users. Whoever opens it has made sure that nobody else has. */
@@ -46,26 +56,33 @@ export class Journal {
   /**
    * Opens the file, or makes it (mode 0600).
    * @param disk default the real one
+   * @param lock confirmed before an answer, and before lines are cut off or the file is replaced
    * @throws AuthError ERR_STORE_DAMAGED; whatever the disk throws
    */
-  static async open(path: string, disk: Disk = fs): Promise<Journal> {
+  static async open(
+    path: string,
+    disk: Disk = fs,
+    lock: JournalLock = NO_LOCK,
+  ): Promise<Journal> {
     let file = await disk.open(path, 'a+', 0o600);
     try {
       if (!(await file.stat()).isFile()) throw new Error('it is no regular file');
       const contents = await readUsers(file, path);
       const { users, supersededLines, completeBytes, tornBytes } = contents;
+      await lock.confirm();
       if (tornBytes > 0) await file.truncate(completeBytes);
       if (completeBytes === 0) {
         await file.chmod(0o600); // whatever the umask
         await file.writeFile(Buffer.from(HEADER_LINE));
       }
       const isWorn = supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size;
-      if (isWorn) file = await compact(path, file, users, disk);
+      // The holder before may only be suspended, inside a write, which must not hit this file.
+      if (isWorn || lock.isTakenOver) file = await compact(path, file, users, disk, lock);
       // A process that was killed may have left lines, or a name, that only the system's memory has.
       await file.datasync();
       await syncFolder(dirname(path), disk);
       const { ino, size } = await file.stat();
-      return new Journal(contents, { path, disk, file, ino }, size);
+      return new Journal(contents, { path, disk, file, ino, lock }, size);
     } catch (error) {
       await file.close();
       throw error;
@@ -89,6 +106,18 @@ export class Journal {
     return this.#gathering;
   }
 
+  /**
+   * Checks between two batches that the file is still there as it was written.
+   * @throws LostError if it is not
+   */
+  async check(): Promise<void> {
+    // A batch that gathers will make the same check, and tell its callers.
+    if (this.#isClosed || this.#gathering !== undefined) return;
+    const checked = this.#writing.then(() => this.#checkPlace());
+    this.#writing = checked.catch(() => undefined);
+    await checked;
+  }
+
   /** Finishes what is being written. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -104,20 +133,21 @@ export class Journal {
    */
   async #write(lines: string): Promise<void> {
     if (this.#isTorn) await this.#takeBack();
-    const { path, disk, file, ino } = this.#place;
-    const found = await disk.stat(path).catch(ignore('ENOENT'));
-    if (found?.ino !== ino || found.size !== this.#size) {
-      throw new Error('somebody removed, replaced or changed it: put it back as it was, or restart to read it anew');
-    }
+    await this.#checkPlace();
+    const { file, lock } = this.#place;
     const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
     this.#isTorn = true;
     try {
       // A write may be short: writeFile goes on where it ended.
       await file.writeFile(bytes);
       await file.datasync();
+      // If the claim is still there after the sync, the next holder will read these lines.
+      await lock.confirm();
     } catch (error) {
-      await this.#takeBack().catch(() => {
-        throw new Error(`${error}; what was written cannot be taken back, and may be there after a restart`);
+      await this.#takeBack().catch((failure: unknown) => {
+        const rest = 'what was written cannot be taken back, and may be there after a restart';
+        const Kind = failure instanceof LostError ? LostError : Error;
+        throw new Kind(`${error}; ${rest}`);
       });
       throw error;
     }
@@ -125,7 +155,21 @@ export class Journal {
     this.#isTorn = false;
   }
 
+  /** @throws LostError if the path has another file, or the file another length */
+  async #checkPlace(): Promise<void> {
+    const { path, disk, ino } = this.#place;
+    const found = await disk.stat(path).catch(ignore(...GONE));
+    const isReplaced = found?.ino !== ino;
+    if (!isReplaced && (found.size === this.#size || this.#isTorn)) return;
+    const change = isReplaced ? 'replaced' : 'changed';
+    const what = found === undefined ? 'removed' : change;
+    const remedy = 'put it back as it was, or restart to read it anew';
+    throw new LostError(`another program ${what} it: ${remedy}`);
+  }
+
   async #takeBack(): Promise<void> {
+    // Another process may have taken the file over, and answered for what follows.
+    await this.#place.lock.confirm();
     await this.#place.file.truncate(this.#size);
     await this.#place.file.datasync();
     this.#isTorn = false;
@@ -137,7 +181,13 @@ export class Journal {
  * the old one serves as well.
  * @returns the file that is now in use; the other is closed
  */
-async function compact(path: string, old: DiskFile, users: Map<string, User>, disk: Disk): Promise<DiskFile> {
+async function compact(
+  path: string,
+  old: DiskFile,
+  users: Map<string, User>,
+  disk: Disk,
+  lock: JournalLock,
+): Promise<DiskFile> {
   const newPath = `${path}.compact`;
   let file: DiskFile | undefined;
   try {
@@ -156,10 +206,12 @@ async function compact(path: string, old: DiskFile, users: Map<string, User>, di
     lines.push(EMPTY_LINE);
     await file.writeFile(Buffer.from(lines.join('')));
     await file.datasync();
+    await lock.confirm();
     await disk.rename(newPath, path);
-  } catch {
+  } catch (error) {
     await file?.close();
     await disk.rm(newPath, { force: true }).catch(() => undefined);
+    if (lock.isTakenOver) throw error;
     return old;
   }
   await old.close();

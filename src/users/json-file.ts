@@ -3,30 +3,44 @@ import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AuthError, text } from '../errors.ts';
 import { makeFolder } from './disk.ts';
-import { lockFile } from './file-lock.ts';
+import { lockFile, LostError, type FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { lineOf } from './json-lines.ts';
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
+  /**
+   * Resolves with the reason, in `cause`, when a write or a check every 2 seconds finds that
+   * another program removed, replaced or changed the file, or that this process lost its lock. From
+   * then on the store may find users that the file does not have, so a server should stop. It never
+   * rejects.
+   */
+  readonly lost: Promise<AuthError>;
   readonly #path: string;
   readonly #journal: Journal;
-  readonly #unlock: () => Promise<void>;
+  readonly #lock: FileLock;
+  #tellLost: (reason: AuthError) => void = () => undefined;
+  #isChecking = false;
   /** Ids whose insert is still being written. */
   readonly #arriving = new Set<string>();
   /** The latest write under way of each id; the next write of the same id waits for it. */
   readonly #underWay = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, journal: Journal, unlock: () => Promise<void>) {
+  private constructor(path: string, journal: Journal, lock: FileLock) {
     this.#path = path;
     this.#journal = journal;
-    this.#unlock = unlock;
+    this.#lock = lock;
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
+    lock.onBeat((beat) => void this.#check(beat));
   }
 
   /**
    * Opens the file, or makes it (mode 0600) and its folder (0700).
+   * Where it cannot see whether the holder of the lock is alive, it waits 10 seconds for a beat.
    * @param path the file; `path.lock.*` and `path.compact` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
    *   ERR_STORE_DAMAGED if it is not in the format, with the number of the line, and the file stays as it is;
@@ -34,17 +48,17 @@ export class JsonFileUserStore implements UserStore {
    */
   static async open(path: string): Promise<JsonFileUserStore> {
     text('path', path);
-    let unlock: (() => Promise<void>) | undefined;
+    let lock: FileLock | undefined;
     try {
       await makeFolder(dirname(resolve(path)));
       // Made first, because a link may lead to a file that is not there yet. With a+, which does not wait at a pipe.
       await (await open(path, 'a+', 0o600)).close();
       // One file has one lock, whatever link names it, and compaction replaces the file and not a link to it.
       const real = await realpath(path);
-      unlock = await lockFile(real);
-      return new JsonFileUserStore(path, await Journal.open(real), unlock);
+      lock = await lockFile(real);
+      return new JsonFileUserStore(path, await Journal.open(real, undefined, lock), lock);
     } catch (error) {
-      await unlock?.();
+      await lock?.release();
       if (error instanceof AuthError || !(error instanceof Error)) throw error;
       const description = `${path} cannot be opened: ${error.message}: mend that, or use another folder`;
       throw new AuthError('ERR_STORE', { description, cause: error });
@@ -89,7 +103,7 @@ export class JsonFileUserStore implements UserStore {
   close(): Promise<void> {
     this.#closing ??= Promise.allSettled(this.#underWay.values())
       .then(() => this.#journal.close())
-      .finally(this.#unlock);
+      .finally(() => this.#lock.release());
     return this.#closing;
   }
 
@@ -99,7 +113,7 @@ export class JsonFileUserStore implements UserStore {
    * ids still share a sync.
    */
   async #inTurn(id: string, write: () => Promise<boolean>): Promise<boolean> {
-    if (this.#closing !== undefined) throw this.#unwritable('it is closed');
+    if (this.#closing !== undefined) throw this.#refusal('cannot be written', 'it is closed');
     // Without an earlier one the line is appended at once, before `close` can begin. One that
     // failed changed nothing.
     const turn = this.#underWay.get(id)?.then(write, write) ?? write();
@@ -117,15 +131,33 @@ export class JsonFileUserStore implements UserStore {
     try {
       await this.#journal.append(line);
     } catch (error) {
-      throw this.#unwritable(error instanceof Error ? error.message : String(error));
+      const refusal = this.#refusal('cannot be written', error);
+      if (error instanceof LostError) this.#tellLost(refusal);
+      throw refusal;
     }
     this.#journal.users.set(user.id, user);
     return true;
   }
 
-  /** The message is constant, since it may go over the wire; the reason stands in `cause`. */
-  #unwritable(reason: string): AuthError {
-    const cause = new Error(`${this.#path} cannot be written: ${reason}`);
+  /** At each beat of the lock, so that an idle server notices too. */
+  async #check(beat: Promise<void>): Promise<void> {
+    try {
+      await beat;
+      // A disk that hangs gets one check at a time.
+      if (this.#isChecking) return;
+      this.#isChecking = true;
+      await this.#journal.check().finally(() => (this.#isChecking = false));
+    } catch (error) {
+      // Any other failure may pass, and a write meets it as well.
+      if (!(error instanceof LostError)) return;
+      this.#tellLost(this.#refusal('cannot be used any more', error));
+    }
+  }
+
+  /** The text is constant, since it may go over the wire. The reason stands in `cause`. */
+  #refusal(what: string, error: unknown): AuthError {
+    const reason = error instanceof Error ? error.message : String(error);
+    const cause = new Error(`${this.#path} ${what}: ${reason}`);
     return new AuthError('ERR_STORE', { cause });
   }
 }
