@@ -66,8 +66,8 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
  * @throws AuthError ERR_JWT_ISSUED_IN_FUTURE, ERR_JWT_NOT_YET_VALID, ERR_JWT_EXPIRED, ERR_JWT_TOO_OLD
  */
 export function checkTimes(claims: RegisteredClaims, rules: ClaimRules, now: number): void {
-  // An absent claim sets no bound. One that every object inherits (prototype pollution) can only refuse more: a claim
-  // that must be there is an own one.
+  // An absent claim sets no bound. One that every object inherits (prototype pollution) can only
+  // refuse more, because a claim that must be there is an own one.
   const { iat = -Infinity, nbf = -Infinity, exp = Infinity } = claims;
   const { leewaySeconds, maxAgeSeconds = Infinity } = rules;
   // Stricter than RFC 7519 §4.1.6, which gives iat no rule: a token from the future is a mistake or a forgery.

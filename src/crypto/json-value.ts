@@ -1,7 +1,8 @@
 /**
  * Copies the claims and the header that a program hands to sign (JSON values: RFC 8259 §3).
- * Promise: each member is read once, and JSON.stringify writes the whole copy as it is. A value that JSON
- * leaves out or rewrites is refused. A message names its place and its kind, and repeats only numbers.
+ * Promise: each member is read once, and JSON.stringify writes the whole copy as it is. A value
+ * that JSON leaves out or rewrites is refused. A message names its place and kind, and repeats only
+ * numbers.
  * Accepted: -0 is written as 0, which equals it.
  */
 import { describe, isObject, isPlainArray, isPlainObject } from '../errors.ts';
@@ -26,10 +27,8 @@ export function copyObject(option: 'claims' | 'header', value: unknown): JsonObj
 /** @param depth the level of `value`; the claims and the header are level 1 */
 function copyOf(path: string, value: unknown, depth: number): JsonObject {
   const copy = membersOf(value);
-  if (typeof copy === 'string') {
-    const expected = depth === 1 ? 'a plain object' : 'a JSON value';
-    throw new TypeError(`"${printable(path)}" expected ${expected}, got ${copy}`);
-  }
+  const expected = depth === 1 ? 'a plain object' : 'a JSON value';
+  if (typeof copy === 'string') throw new TypeError(message(path, `${expected}, got ${copy}`));
   for (const name of Object.keys(copy)) {
     const member = copy[name];
     if (typeof member === 'string' || Number.isFinite(member)) continue;
@@ -37,11 +36,11 @@ function copyOf(path: string, value: unknown, depth: number): JsonObject {
     const step = Array.isArray(copy) ? `[${name}]` : `.${name}`;
     const place = depth === 1 && path === 'claims' ? name : path + step;
     if (typeof member === 'number') {
-      throw new RangeError(`"${printable(place)}" expected a finite number, got ${member}`);
+      throw new RangeError(message(place, `a finite number, got ${member}`));
     }
     // An object that contains itself has no last level, so it is refused here too.
     if (depth === MAX_DEPTH) {
-      throw new RangeError(`"${printable(place)}" expected at most ${MAX_DEPTH} levels, got more or a cycle`);
+      throw new RangeError(message(place, `at most ${MAX_DEPTH} levels, got more or a cycle`));
     }
     copy[name] = copyOf(place, member, depth + 1);
   }
@@ -49,7 +48,8 @@ function copyOf(path: string, value: unknown, depth: number): JsonObject {
 }
 
 /**
- * Reads a plain object or array once. A getter or a Proxy is not asked again, so what is checked is written.
+ * Reads a plain object or array once. A getter or a Proxy is not asked again: what is checked is
+ * written.
  * @returns its members, not yet judged; or the kind of any other value, for a message
  */
 function membersOf(value: unknown): JsonObject | string {
@@ -58,11 +58,13 @@ function membersOf(value: unknown): JsonObject | string {
     if (!isArray && !isPlainObject(value)) return describe(value);
     const members: JsonObject = { ...value };
     const names = Object.keys(members);
-    const owned = Object.getOwnPropertyNames(value).length + Object.getOwnPropertySymbols(value).length;
-    if (!isArray) return owned === names.length ? members : 'an object with a hidden or symbol member';
+    const symbols = Object.getOwnPropertySymbols(value);
+    const owned = Object.getOwnPropertyNames(value).length + symbols.length;
+    const hidden = 'an object with a hidden or symbol member';
+    if (!isArray) return owned === names.length ? members : hidden;
     // An array owns its `length` besides its elements.
-    const isDense = names.length === value.length && names.every((name, index) => name === `${index}`);
-    const isWhole = isDense && owned === names.length + 1;
+    const isDense = names.every((name, index) => name === `${index}`);
+    const isWhole = isDense && names.length === value.length && owned === names.length + 1;
     return isWhole ? Object.assign([], members) : 'an array with holes or further members';
   } catch {
     // The error of a getter or a Proxy may quote a claim, so it is not passed on.
@@ -70,7 +72,8 @@ function membersOf(value: unknown): JsonObject | string {
   }
 }
 
-/** At most 200 characters of a path, without control characters and the like. */
-function printable(path: string): string {
-  return path.slice(0, 200).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '\ufffd');
+/** At most 200 characters of a path are shown, without control characters and the like. */
+function message(path: string, text: string): string {
+  const place = path.slice(0, 200).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '\ufffd');
+  return `"${place}" expected ${text}`;
 }

@@ -4,11 +4,11 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, AuthError, callable, describe, integer, isObject, readOptions, text, texts } from '../errors.ts';
-import { time, type Checks } from '../errors.ts';
+import { amount, AuthError, callable, clockTime, integer, isObject, text, texts } from '../errors.ts';
+import { readOptions, time, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
-import { copyObject, type JsonObject } from './json-value.ts';
+import { copyObject } from './json-value.ts';
 import { keysOf, type Secret } from './secret.ts';
 import { TokenCache } from './token-cache.ts';
 
@@ -85,8 +85,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const rules = withoutPrototype({ ...DEFAULTS, ...others });
     const { issuer, audience } = rules;
     this.#keys = keysOf(secret);
-    const audiences = [audience ?? []].flat();
-    this.#rules = withoutPrototype({ ...rules, requiredClaims: [...rules.requiredClaims], audience: audiences });
+    const requiredClaims = [...rules.requiredClaims];
+    this.#rules = withoutPrototype({ ...rules, requiredClaims, audience: [audience ?? []].flat() });
     const aud = Array.isArray(audience) ? [...audience] : audience;
     this.#parties = { ...(issuer && { iss: issuer }), ...(aud && { aud }) };
     this.#headerSegment = encodeText(jsonOf({ typ: rules.type ?? 'JWT', alg: 'HS256' }));
@@ -96,14 +96,16 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   /**
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
    * configured; where `claims` has one of these, that one stays.
-   * @param claims a plain object of JSON values, up to 100 levels deep. All of it stands in the token, as it is. A class
-   *   instance, a value that JSON has no form for and a member that JSON would leave out are refused, also deep within.
-   *   `exp`, `nbf` and `iat` are seconds since 1970, at most 253402300799 (the year 9999).
+   * @param claims a plain object of JSON values, up to 100 levels deep. All of it stands in the
+   *   token, as it is. A class instance, a value that JSON has no form for and a member that JSON
+   *   would leave out are refused, also deep within. `exp`, `nbf` and `iat` are seconds since 1970,
+   *   up to the year 9999.
    * @param options its `header` is held to the same rule
    * @returns a compact token (RFC 7515 §3.1), which verify accepts when its times allow
-   * @throws TypeError for claims or a header of another kind, and if verify would refuse them whatever the time (`cause`
-   *   is then its refusal); RangeError for a number that is not finite, a time after the year 9999, deeper nesting and a
-   *   token longer than `maxTokenLength`; either for options and for what `now` returns
+   * @throws TypeError for claims or a header of another kind, and if verify would refuse them
+   *   whatever the time (`cause` is then its refusal); RangeError for a number that is not finite,
+   *   a time after the year 9999, deeper nesting and a token longer than `maxTokenLength`; either
+   *   for options and for what `now` returns
    */
   sign(claims: Claims, options?: SignOptions): string {
     const { maxTokenLength, notBeforeSeconds } = this.#rules;
@@ -111,8 +113,9 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = own;
     const given = copyObject('claims', claims);
     const iat = Math.floor(this.#clock());
-    const added = { iat, nbf: iat + notBeforeSeconds, exp: iat + lifetimeSeconds, ...this.#parties };
-    const payload: RawClaims = { ...added, ...given };
+    const nbf = iat + notBeforeSeconds;
+    const exp = iat + lifetimeSeconds;
+    const payload: RawClaims = { iat, nbf, exp, ...this.#parties, ...given };
     for (const name of ['iat', 'nbf', 'exp']) time(name, payload[name]);
     expectAccepted('claims', () => checkContent(payload, this.#rules));
     const headerSegment = header === undefined ? this.#headerSegment : this.#encodeHeader(header);
@@ -124,8 +127,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 
   /** The segment of a header that is not the constant one. */
   #encodeHeader(header: object): string {
-    const given = copyObject('header', header);
-    const members: JsonObject = { typ: this.#rules.type ?? 'JWT', ...given, alg: 'HS256' };
+    const typ = this.#rules.type ?? 'JWT';
+    const members = { typ, ...copyObject('header', header), alg: 'HS256' };
     expectAccepted('header', () => this.#checkHeader(members));
     return encodeText(jsonOf(members));
   }
@@ -134,8 +137,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * Verifies a compact token, without a scheme before it. The time it takes depends on the token's length, on whether
    * it is remembered and on which secret fits, not on where a wrong signature differs from the right one.
    * @returns the claims, deeply frozen. That they are of type `Claims` is the word of whoever held the secret.
-   * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for what `now` returns,
-   *   such as milliseconds
+   * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for
+   *   what `now` returns, such as milliseconds
    */
   verify(token: string): Readonly<Claims & RegisteredClaims> {
     const entry = this.#cache.get(token);
@@ -174,7 +177,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     return deepFreeze(claims);
   }
 
-  /** A header other than our constant one. `kid`, `jwk`, `jku`, `x5u` and the like are never looked at. */
+  /** Any header but our constant one. `kid`, `jwk`, `jku` and the like are never looked at. */
   #checkHeader(header: RawClaims): void {
     const { alg, typ, crit, b64 } = withoutPrototype({ ...header });
     if (alg !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
@@ -185,12 +188,11 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     if (mediaType(typ) !== mediaType(this.#rules.type ?? 'JWT')) throw new AuthError('ERR_JWT_TYPE');
   }
 
-  /** A clock that answers NaN would let every token pass, and one in milliseconds none that expires. */
+  /** A clock that answers NaN would let every token pass, one in milliseconds none that expires. */
   #clock(): number {
     const { now } = this.#rules;
     const seconds = now();
-    amount('now', seconds);
-    time('now', seconds);
+    clockTime('now', seconds);
     return seconds;
   }
 }
@@ -208,10 +210,11 @@ export function decodeUnverified(token: string): { header: object; claims: objec
 
 /**
  * @param members of our own making, or copied by copyObject
- * @throws TypeError where all objects or arrays inherit a `toJSON` (prototype pollution), which could write any claims
+ * @throws TypeError where all objects or arrays inherit a `toJSON` (prototype pollution), which
+ *   could write any claims
  */
 function jsonOf(members: object): string {
-  if ('toJSON' in Array.prototype) throw new TypeError('"toJSON" expected no inherited member, got one');
+  if ('toJSON' in []) throw new TypeError('"toJSON" expected no inherited member, got one');
   return JSON.stringify(members);
 }
 
@@ -220,8 +223,7 @@ function expectAccepted(part: 'claims' | 'header', check: () => void): void {
   try {
     check();
   } catch (error) {
-    const reason = error instanceof AuthError ? error.message : 'another error';
-    throw new TypeError(`"${part}" expected what verify accepts, got a refusal: ${reason}`, { cause: error });
+    throw new TypeError(`"${part}" expected what verify accepts, got ${error}`, { cause: error });
   }
 }
 
@@ -275,9 +277,10 @@ function mediaType(typ: unknown): string | undefined {
   return typ.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).replace(/^application\/(?=[^/]*$)/, '');
 }
 
+/** These are refused whatever their value. copyObject refuses a header that is not an object. */
 function checkOwnHeader(name: string, header: unknown): void {
-  if (!isObject(header)) throw new TypeError(`"${name}" expected an object, got ${describe(header)}`);
   for (const member of ['alg', 'crit', 'b64']) {
-    if (Object.hasOwn(header, member)) throw new TypeError(`"${name}" expected no member "${member}", got one`);
+    const isThere = Object.hasOwn(Object(header), member);
+    if (isThere) throw new TypeError(`"${name}" expected no member "${member}", got one`);
   }
 }

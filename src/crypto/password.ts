@@ -52,20 +52,21 @@ export async function verifyPassword(password: string, stored: string | undefine
   const decoy = { ...cost, salt: randomBytes(SALT_BYTES), key: randomBytes(KEY_BYTES) };
   const expected = stored === undefined ? decoy : parse(stored);
   const key = await derive(password, expected, expected.key.length);
-  // First the comparison, for the time it takes. A key that happens to be the decoy's opens nothing.
+  // The comparison comes first, for its time. A key that happens to be the decoy's opens nothing.
   return timingSafeEqual(key, expected.key) && stored !== undefined;
 }
 
 /**
- * @returns whether hashPassword makes a better hash now: the stored one is Werkzeug's or takes less work, N·r·p; or its
- *   salt or key is shorter and it does not take more. Work counts as a whole: a hash that is lower in one part and
- *   higher in another is not replaced by one that is quicker to guess.
+ * @returns whether hashPassword makes a better hash now: the stored one is Werkzeug's or takes less
+ *   work (N·r·p), or the same work with a shorter salt or key. A hash that is lower in one part of
+ *   the cost and higher in another is not replaced by one that is quicker to guess.
  * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
  */
 export function needsRehash(stored: string, cost: ScryptCost): boolean {
   const hash = parse(stored);
   const isShorter = hash.salt.length < SALT_BYTES || hash.key.length < KEY_BYTES;
-  return hash.isWerkzeug === true || workOf(hash) < workOf(cost) || (isShorter && workOf(hash) === workOf(cost));
+  const missing = workOf(cost) - workOf(hash);
+  return hash.isWerkzeug === true || missing > 0 || (missing === 0 && isShorter);
 }
 
 /** What a run takes in time, and with p = 1 in memory too. */
@@ -82,9 +83,10 @@ async function derive(password: string, recipe: Omit<Hash, 'key'>, keyBytes: num
   if (typeof password !== 'string') throw new TypeError('"password" expected a string, got another type');
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
-  // RFC 2104 §2: HMAC fills a key of less than 64 bytes up with zeros, so 'pass' and 'pass\0' would be one password.
-  // Hence no NUL. It hashes a key of more than 64 bytes first, so a long password and its SHA-256 are one key. That is
-  // accepted: the digest is hardly ever UTF-8 text, and only a guesser who already has the password can compute it.
+  // RFC 2104 §2: HMAC fills a key of less than 64 bytes up with zeros, so 'pass' and 'pass\0' would
+  // be one password. Hence no NUL. It hashes a key of more than 64 bytes first, so a long password
+  // and its SHA-256 are one key. That is accepted: nothing here stores or shows the plain SHA-256
+  // of a password, and its bytes are hardly ever UTF-8 text, as a password must be.
   if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
   const { logN, r, p, salt, isWerkzeug } = recipe;
   const text = isWerkzeug ? password : password.normalize('NFC');

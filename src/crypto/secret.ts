@@ -43,8 +43,9 @@ function bytesOf(secret: unknown): Buffer {
 }
 
 /**
- * By the getter that Uint8Array has itself, which answers for arrays of every realm, such as that of Jest, and which no
- * subclass and no member can replace. For anything but a typed array it answers undefined.
+ * By the getter that Uint8Array has itself. It answers for arrays of every realm, such as that of
+ * Jest, and no subclass or member can replace it. For anything but a typed array it answers
+ * undefined.
  */
 const isBytes = (value: unknown): value is Uint8Array =>
   Reflect.get(Uint8Array.prototype, Symbol.toStringTag, value) === 'Uint8Array';
@@ -56,17 +57,18 @@ function looksLikeKeyFile(bytes: Buffer): boolean {
   return ALGORITHM_IN_BASE64.test(text) || KEY_TEXT_IN_BASE64.test(text);
 }
 
-/** The identifiers of RSA and EC in DER, each at the three offsets that bytes can have in base64, and Ed25519 at one. */
+/** The identifiers of RSA and EC in DER, at the offsets they can have in base64; of Ed25519 at one. */
 const ALGORITHM_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
 
-/** `--BEGIN` at the three offsets; the length and name with which an SSH key begins; `{"kt` and `{"ke` of a JWK. */
+/** `--BEGIN` at three offsets; length and name at the start of an SSH key; `{"kt`, `{"ke` of a JWK. */
 const KEY_TEXT_IN_BASE64 = /LS1CRUdJ|LS0tQkV|LUJFR0|AAAA[A-I](?:3Nz|2Vj|nNr)|eyJr(?:dH|ZX)/;
 
 const KEY_TEXT = /----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/;
 
 /**
- * All but visible ASCII is taken out, so that no white space, byte order mark or UTF-16 hides what the rest says.
- * The result of `filter` is an array with a buffer of its own, which is taken without another copy.
+ * All but visible ASCII is taken out, so that no white space, byte order mark or UTF-16 hides the
+ * rest. The result of `filter` is an array with a buffer of its own, which is taken without another
+ * copy.
  */
 function visibleIn(bytes: Buffer): string {
   return Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f).buffer).toString('latin1');

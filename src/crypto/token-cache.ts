@@ -27,8 +27,8 @@ export class TokenCache<Claims extends object> {
     // A Map keeps the order of insertion. The way to its first key leads past all that was deleted before it, so a
     // large cache gives up more than one.
     let leaving = this.#entries.size < this.#size ? 0 : Math.ceil(this.#size / 1000);
-    // An entry that was used is put behind all others, where this loop may meet it again as one that was not. After
-    // 100 looks an entry leaves even if it was used.
+    // An entry that was used is put behind all others, where this loop may meet it again, now as
+    // unused. After 100 looks an entry leaves even if it was used.
     let looks = 0;
     for (const [oldest, entry] of this.#entries) {
       if (leaving === 0) break;
