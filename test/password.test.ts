@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../src/auth/password-hasher.ts';
-import { allSaid, assertRefusedOption, base64, callsOf, MARKER, verdictOf } from './by-hand.ts';
+import { allSaid, assertRefusedOption, base64, callsOf, MARKER, verdictOf, withPolluted } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_OPTIONS, NOT_STRINGS } from './hostile.ts';
 import { cheapPasswords, pathOf } from './support.ts';
 
@@ -220,6 +220,15 @@ test('a hash that is quicker to guess never takes the place of one that takes mo
     assert.equal(own.needsRehash(phc('ln=3,r=8,p=1', salt, key)), true);
     assert.equal(own.needsRehash(phc('ln=3,r=8,p=2', salt, key)), false);
   }
+});
+
+test('options that every object inherits are no options of a PasswordHasher', async () => {
+  let own = hasher;
+  await withPolluted({ logN: 2, r: 1, p: 2, maxConcurrent: 1, maxQueued: 0 }, () => {
+    own = new PasswordHasher({ logN: 1 });
+  });
+  const hashes = await Promise.all(Array.from({ length: 3 }, () => own.hash('x')));
+  for (const stored of hashes) assert.match(stored, /^\$scrypt\$ln=1,r=8,p=1\$/);
 });
 
 // RFC 2104 §2: HMAC hashes a key of more than 64 bytes first.
