@@ -25,6 +25,40 @@ export const NOT_STRINGS: readonly unknown[] = [
   () => 'joe',
 ];
 
+class Account {
+  readonly id = 7;
+}
+
+/** None of these is a JSON value. Beside it stands what a message calls it. */
+export const NOT_JSON: readonly [value: unknown, kind: string][] = [
+  [undefined, 'undefined'],
+  [NaN, 'NaN'],
+  [Infinity, 'Infinity'],
+  [-Infinity, '-Infinity'],
+  [1n, 'a bigint'],
+  [Symbol('joe'), 'a symbol'],
+  [() => 'joe', 'a function'],
+  [Account, 'a function'],
+  [new Date(0), 'an object of type Date'],
+  [new Date(NaN), 'an object of type Date'],
+  [new Map([['joe', 1]]), 'an object of type Map'],
+  [new Set(['joe']), 'an object of type Set'],
+  [/joe/, 'an object of type RegExp'],
+  [new Error('joe'), 'an object of type Error'],
+  [new String('joe'), 'an object of type String'],
+  [new Number(7), 'an object of type Number'],
+  [new Boolean(false), 'an object of type Boolean'],
+  [Object(7n), 'an instance of a class'],
+  [Buffer.from('joe'), 'an object of type Uint8Array'],
+  [new Uint8Array(3), 'an object of type Uint8Array'],
+  [new BigInt64Array(1), 'an instance of a class'],
+  [new ArrayBuffer(3), 'an object of type ArrayBuffer'],
+  [Promise.resolve('joe'), 'a promise: is an "await" missing?'],
+  [new WeakMap(), 'an instance of a class'],
+  [new URL('http://joe'), 'an instance of a class'],
+  [new Account(), 'an instance of a class'],
+];
+
 /** None of these is a text, as an option may be that can also be left out. */
 export const NOT_TEXTS: readonly unknown[] = ['', /x/, ...NOT_STRINGS.filter((value) => value !== undefined)];
 

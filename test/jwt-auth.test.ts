@@ -7,11 +7,13 @@ import { once } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import {
   AuthError, createApp, currentIdentity, decodeUnverified, Jwt, JwtAuth, MemoryUserStore, Reply, Router,
   type AppOptions, type AuthRequest, type HeaderSource, type HttpRequest, type JwtAuthOptions,
 } from '../src/index.ts';
-import { INHERITED_NAMES, NOT_AMOUNTS, NOT_FUNCTIONS, NOT_OPTIONS, NOT_STRINGS, NOT_TEXTS } from './hostile.ts';
+import { INHERITED_NAMES, NOT_AMOUNTS, NOT_FUNCTIONS, NOT_JSON } from './hostile.ts';
+import { NOT_OPTIONS, NOT_STRINGS, NOT_TEXTS } from './hostile.ts';
 import { collectGarbage, randomFrom, SECRET, send, sendRaw, withApp, withServer } from './support.ts';
 
 type Options = Partial<JwtAuthOptions<unknown>>;
@@ -358,6 +360,44 @@ test('what a hook may not answer is never a success', async () => {
       }
     }
   }
+});
+
+test('claims, an id or a header of a hook that are not JSON are a 500 that tells the client nothing', async () => {
+  const secret = 'hunter2-hunter2';
+  class ObjectId {
+    readonly hex = secret;
+    toJSON() {
+      return this.hex;
+    }
+  }
+  const rows: [options: Options, place: string, kind: string][] = [
+    ...NOT_JSON.filter(([value]) => typeof value === 'object').flatMap(([id, kind]) => [
+      [{ authenticate: () => ({ id }) }, 'identity', kind] as [Options, string, string],
+      [{ claims: () => ({ identity: 'joe', profile: { at: [secret, id] } }) }, 'profile.at[1]', kind],
+    ] as [Options, string, string][]),
+    [{ authenticate: () => ({ id: new ObjectId() }) }, 'identity', 'an instance of a class'],
+    [{ authenticate: () => ({ id: new Date() }), identityClaim: 'sub' }, 'sub', 'an object of type Date'],
+    [{ claims: () => ({ identity: 'joe', exp: undefined }) }, 'exp', 'undefined'],
+    [{ claims: () => new ObjectId() }, 'claims', 'an instance of a class'],
+    [{ header: () => ({ kid: new ObjectId() as never }) }, 'header.kid', 'an instance of a class'],
+  ];
+  for (const [options, place, kind] of rows) {
+    const reports: unknown[] = [];
+    const auth = authWith(options);
+    const app = new Router({ onError: (error) => reports.push(error) }).post('/auth', auth.login);
+    await withServer(app, async ({ url }) => {
+      const { status, body } = await send(`${url}/auth`, 'POST', LOGIN);
+      assert.deepEqual([status, reports.length], [500, 1]);
+      const { message, name } = reports[0] as Error;
+      assert.equal(name, 'TypeError');
+      assert.match(message, /^"[^"]+" expected a (JSON value|plain object), got /);
+      assert.ok(message.startsWith(`"${place}" `) && message.endsWith(`, got ${kind}`), message);
+      const error = 'Internal Server Error';
+      assert.deepEqual(body, { status_code: 500, error, description: 'The server failed to answer this request' });
+      assert.ok(!inspect(reports, { depth: Infinity }).includes(secret));
+    });
+  }
+  assert.ok(await tokenOf(authWith({ authenticate: () => ({ id: String(new Date(0)) }) })));
 });
 
 // ── Identities

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Jwt, type JwtOptions } from '../src/crypto/jwt.ts';
 import { assertVerdict, callsOf, CLAIMS, FORGER, NOW, OWN_HEADER, seal, tokenOf, verdictOf } from './by-hand.ts';
-import { SECRET } from './support.ts';
+import { collectGarbage, SECRET } from './support.ts';
 
 const jwtWith = (options: Partial<JwtOptions> = {}) => new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 const tokenFor = (jti: unknown) => tokenOf({ ...CLAIMS, jti: String(jti) });
@@ -23,6 +23,18 @@ test('a token costs a MAC the first time and none after that, unless the cache i
   assert.deepEqual(await macsFor(jwtWith(), token, token, token), [1, 0, 0]);
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 1 }), token, token), [1, 0]);
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 0 }), token, token), [1, 1]);
+});
+
+test('without a cache no claims are kept once the caller has let go of them', async () => {
+  const claimsKept = async (cacheSize: number) => {
+    const jwt = jwtWith({ cacheSize });
+    const kept = Array.from({ length: 50 }, (_, n) => new WeakRef(jwt.verify(tokenFor(n))));
+    await collectGarbage();
+    const count = kept.filter((claims) => claims.deref() !== undefined).length;
+    assertVerdict(jwt, 'accepted', [tokenFor(0)]);
+    return count;
+  };
+  assert.deepEqual([await claimsKept(0), await claimsKept(50), await claimsKept(10)], [0, 50, 10]);
 });
 
 test('CVE-2026-35039: two tokens never share an entry, however alike they are', () => {

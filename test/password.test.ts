@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../src/auth/password-hasher.ts';
-import { allSaid, assertRefusedOption, base64, callsOf, MARKER, verdictOf } from './by-hand.ts';
+import { allSaid, assertRefusedOption, base64, callsOf, MARKER, verdictOf, withPolluted } from './by-hand.ts';
 import { INHERITED_NAMES, NOT_AMOUNTS, NOT_OPTIONS, NOT_STRINGS } from './hostile.ts';
 import { cheapPasswords, pathOf } from './support.ts';
 
@@ -198,6 +198,50 @@ test('a hash is renewed when its cost, its salt or its key is less than a new on
   const enough = [phc('ln=3,r=8,p=2'), phc('ln=2,r=9,p=2'), phc('ln=2,r=8,p=3'), salted(17), keyed(33), salted(16)];
   for (const stored of weaker) assert.equal(own.needsRehash(stored), true, stored);
   for (const stored of enough) assert.equal(own.needsRehash(stored), false, stored);
+});
+
+test('a hash that is quicker to guess never takes the place of one that takes more work', () => {
+  const rows: [ours: PasswordHasherOptions, cost: string, isRenewed: boolean][] = [
+    [{ logN: 3, r: 8, p: 1 }, 'ln=2,r=8,p=2', false], // the same work
+    [{ logN: 3, r: 8, p: 1 }, 'ln=2,r=8,p=3', false],
+    [{ logN: 2, r: 8, p: 2 }, 'ln=4,r=8,p=1', false],
+    [{ logN: 2, r: 8, p: 2 }, 'ln=2,r=16,p=1', false],
+    [{ logN: 2, r: 8, p: 2 }, 'ln=1,r=32,p=1', false],
+    [{ logN: 3, r: 8, p: 1 }, 'ln=1,r=8,p=3', true],
+    [{ logN: 4, r: 8, p: 1 }, 'ln=2,r=8,p=3', true],
+    [{ logN: 2, r: 8, p: 2 }, 'ln=3,r=7,p=1', true],
+  ];
+  for (const [ours, cost, isRenewed] of rows) {
+    assert.equal(new PasswordHasher(ours).needsRehash(phc(cost)), isRenewed, `${cost} beside ${JSON.stringify(ours)}`);
+  }
+  // A short salt or key is renewed unless that costs work.
+  const own = new PasswordHasher({ logN: 2, r: 8, p: 2 });
+  for (const [salt, key] of [[zeros(15), zeros(32)], [zeros(16), zeros(31)]] as const) {
+    assert.equal(own.needsRehash(phc('ln=3,r=8,p=1', salt, key)), true);
+    assert.equal(own.needsRehash(phc('ln=3,r=8,p=2', salt, key)), false);
+  }
+});
+
+test('options that every object inherits are no options of a PasswordHasher', async () => {
+  let own = hasher;
+  await withPolluted({ logN: 2, r: 1, p: 2, maxConcurrent: 1, maxQueued: 0 }, () => {
+    own = new PasswordHasher({ logN: 1 });
+  });
+  const hashes = await Promise.all(Array.from({ length: 3 }, () => own.hash('x')));
+  for (const stored of hashes) assert.match(stored, /^\$scrypt\$ln=1,r=8,p=1\$/);
+});
+
+// RFC 2104 §2: HMAC hashes a key of more than 64 bytes first.
+test('the SHA-256 of a long password is the same key to scrypt, but not a password', async () => {
+  const isText = (digest: Buffer) => `${digest}`.isWellFormed() && Buffer.from(`${digest}`).equals(digest);
+  const long = 'x'.repeat(65);
+  const digest = crypto.createHash('sha256').update(long).digest();
+  const cost = { N: 2, r: 8, p: 1 };
+  assert.deepEqual(scryptSync(long, 'salt', 32, cost), scryptSync(digest, 'salt', 32, cost));
+  assert.notDeepEqual(scryptSync('x'.repeat(64), 'salt', 32, cost), scryptSync(digest, 'salt', 32, cost));
+  // Its bytes are not UTF-8, so no text is turned into them.
+  assert.equal(isText(digest), false);
+  assert.equal(await hasher.verify(digest.toString('utf8'), await hasher.hash(long)), false);
 });
 
 // RFC 8265 §4.2.2 (OpaqueString): NFC and nothing else.

@@ -131,6 +131,26 @@ export function clients(
   void accounts.signup({}, message);
 }
 
+/** Claims that sign would refuse anyway. */
+export function claims(person: Promise<{ id: number }>): unknown[] {
+  const jwt = new Jwt({ secret });
+  return [
+    jwt.sign({ identity: 'joe', roles: ['reader'] }),
+    // @ts-expect-error: JSON text
+    jwt.sign('{"identity":"joe"}'),
+    // @ts-expect-error: a list
+    jwt.sign(['joe']),
+    // @ts-expect-error: a promise that was not awaited
+    jwt.sign(person),
+    // @ts-expect-error: an instance of a class
+    jwt.sign(new Person()),
+    // @ts-expect-error: a time that is not a number
+    jwt.sign({ identity: 'joe' }, { lifetimeSeconds: '15m' }),
+    // @ts-expect-error: an option of jsonwebtoken
+    jwt.sign({ identity: 'joe' }, { expiresIn: 900 }),
+  ];
+}
+
 export function tokens(): unknown[] {
   const jwt = new Jwt<{ identity: string }>({ secret });
   const claims = jwt.verify('');

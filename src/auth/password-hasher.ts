@@ -31,10 +31,11 @@ export class PasswordHasher {
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: PasswordHasherOptions = {}) {
-    const { logN = 17, r = 8, p = 1, ...queue } = readOptions(options, OPTION_CHECKS);
+    const own = readOptions(options, OPTION_CHECKS);
+    const { logN = 17, r = 8, p = 1, maxConcurrent = usualConcurrency() } = own;
     // At the default cost 8 runs of half a second. The work grows with N·r·p.
     const runsInTime = Math.min(Math.max(1, Math.floor(2 ** 23 / (2 ** logN * r * p))), 1000);
-    const { maxConcurrent = usualConcurrency(), maxQueued = maxConcurrent * runsInTime } = queue;
+    const { maxQueued = maxConcurrent * runsInTime } = own;
     this.#cost = { logN, r, p };
     this.#queue = new WorkQueue(maxConcurrent, maxQueued);
     if (isAffordable(this.#cost)) return;
@@ -74,7 +75,8 @@ export class PasswordHasher {
   }
 
   /**
-   * @returns whether the stored hash is Werkzeug's or weaker than one made now: make it anew at the next login
+   * @returns whether to make the hash anew at the next login: the stored one is Werkzeug's or takes
+   *   less work (N·r·p), or the same work with a shorter salt or key
    * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   needsRehash(stored: string): boolean {

@@ -37,12 +37,12 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
   for (const name of rules.requiredClaims) {
     if (!Object.hasOwn(claims, name) || claims[name] === null) throw missing(name);
   }
-  if (!isTime(claims['exp'])) refuseType(claims, 'exp', 'Expiration Time claim (exp) must be a number');
-  if (!isTime(claims['nbf'])) refuseType(claims, 'nbf', 'Not Before claim (nbf) must be a number');
-  if (!isTime(claims['iat'])) refuseType(claims, 'iat', 'Issued At claim (iat) must be a number');
-  if (!isText(claims['iss'])) refuseType(claims, 'iss', 'Issuer claim (iss) must be a string'); // RFC 7519 §4.1.1
-  if (!isText(claims['sub'])) refuseType(claims, 'sub', 'Subject claim (sub) must be a string'); // RFC 7519 §4.1.2
-  if (!isText(claims['jti'])) refuseType(claims, 'jti', 'JWT ID claim (jti) must be a string'); // RFC 7519 §4.1.7
+  if (!isTime(claims['exp'])) refuseIfOwn(claims, 'exp', 'Expiration Time claim (exp) must be a number');
+  if (!isTime(claims['nbf'])) refuseIfOwn(claims, 'nbf', 'Not Before claim (nbf) must be a number');
+  if (!isTime(claims['iat'])) refuseIfOwn(claims, 'iat', 'Issued At claim (iat) must be a number');
+  if (!isText(claims['iss'])) refuseIfOwn(claims, 'iss', 'Issuer claim (iss) must be a string'); // RFC 7519 §4.1.1
+  if (!isText(claims['sub'])) refuseIfOwn(claims, 'sub', 'Subject claim (sub) must be a string'); // RFC 7519 §4.1.2
+  if (!isText(claims['jti'])) refuseIfOwn(claims, 'jti', 'JWT ID claim (jti) must be a string'); // RFC 7519 §4.1.7
   // RFC 7519 §4.1.3: who does not identify with a value in `aud` refuses the token. Without an audience configured we
   // identify with none. Compared whole, never by containment.
   if (Object.hasOwn(claims, 'aud')) {
@@ -66,7 +66,8 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
  * @throws AuthError ERR_JWT_ISSUED_IN_FUTURE, ERR_JWT_NOT_YET_VALID, ERR_JWT_EXPIRED, ERR_JWT_TOO_OLD
  */
 export function checkTimes(claims: RegisteredClaims, rules: ClaimRules, now: number): void {
-  // What is absent bounds nothing.
+  // An absent claim sets no bound. One that every object inherits (prototype pollution) can only
+  // refuse more, because a claim that must be there is an own one.
   const { iat = -Infinity, nbf = -Infinity, exp = Infinity } = claims;
   const { leewaySeconds, maxAgeSeconds = Infinity } = rules;
   // Stricter than RFC 7519 §4.1.6, which gives iat no rule: a token from the future is a mistake or a forgery.
@@ -82,8 +83,8 @@ export function checkTimes(claims: RegisteredClaims, rules: ClaimRules, now: num
 const isTime = (value: unknown) => value === undefined || Number.isFinite(value);
 const isText = (value: unknown) => value === undefined || typeof value === 'string';
 
-/** What a prototype has is no claim, of whatever type it is. */
-function refuseType(claims: RawClaims, name: string, what: string): void {
+/** A member of a prototype is not a claim, so its type does not matter. */
+function refuseIfOwn(claims: RawClaims, name: string, what: string): void {
   if (Object.hasOwn(claims, name)) throw new AuthError('ERR_JWT_CLAIM_INVALID', { description: `${what}.` });
 }
 

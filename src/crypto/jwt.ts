@@ -4,10 +4,11 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, AuthError, callable, describe, integer, isObject, readOptions, text, texts } from '../errors.ts';
-import type { Checks } from '../errors.ts';
+import { amount, AuthError, callable, clockTime, integer, isObject, text, texts } from '../errors.ts';
+import { readOptions, time, type Checks } from '../errors.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
+import { copyObject } from './json-value.ts';
 import { keysOf, type Secret } from './secret.ts';
 import { TokenCache } from './token-cache.ts';
 
@@ -81,63 +82,63 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: JwtOptions) {
     const { secret, ...others } = readOptions(options, JWT_OPTION_CHECKS);
-    const rules = { ...DEFAULTS, ...others };
+    const rules = withoutPrototype({ ...DEFAULTS, ...others });
     const { issuer, audience } = rules;
     this.#keys = keysOf(secret);
-    this.#rules = { ...rules, requiredClaims: [...rules.requiredClaims], audience: [audience ?? []].flat() };
+    const requiredClaims = [...rules.requiredClaims];
+    this.#rules = withoutPrototype({ ...rules, requiredClaims, audience: [audience ?? []].flat() });
     const aud = Array.isArray(audience) ? [...audience] : audience;
     this.#parties = { ...(issuer && { iss: issuer }), ...(aud && { aud }) };
-    this.#headerSegment = encodeHeader({ typ: rules.type ?? 'JWT' });
+    this.#headerSegment = encodeText(jsonOf({ typ: rules.type ?? 'JWT', alg: 'HS256' }));
     this.#cache = new TokenCache(rules.cacheSize);
   }
 
   /**
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf`, `exp`, and `iss` and `aud` where they are
    * configured; where `claims` has one of these, that one stays.
+   * @param claims a plain object of JSON values, up to 100 levels deep. All of it stands in the
+   *   token, as it is. A class instance, a value that JSON has no form for and a member that JSON
+   *   would leave out are refused, also deep within. `exp`, `nbf` and `iat` are seconds since 1970,
+   *   up to the year 9999.
+   * @param options its `header` is held to the same rule
    * @returns a compact token (RFC 7515 §3.1), which verify accepts when its times allow
-   * @throws TypeError if verify would refuse these claims or this header whatever the time (`cause` is its refusal);
-   *   RangeError if the token would be longer than `maxTokenLength`; either for options and for what `now` returns
+   * @throws TypeError for claims or a header of another kind, and if verify would refuse them
+   *   whatever the time (`cause` is then its refusal); RangeError for a number that is not finite,
+   *   a time after the year 9999, deeper nesting and a token longer than `maxTokenLength`; either
+   *   for options and for what `now` returns
    */
   sign(claims: Claims, options?: SignOptions): string {
-    const { type, maxTokenLength, notBeforeSeconds } = this.#rules;
+    const { maxTokenLength, notBeforeSeconds } = this.#rules;
     const own = options === undefined ? NO_OPTIONS : readOptions(options, SIGN_OPTION_CHECKS);
     const { header, lifetimeSeconds = this.#rules.lifetimeSeconds } = own;
-    const kind = Object.prototype.toString.call(claims);
-    if (kind !== '[object Object]') throw new TypeError(`"claims" expected a plain object, got ${describe(claims)}`);
+    const given = copyObject('claims', claims);
     const iat = Math.floor(this.#clock());
+    const nbf = iat + notBeforeSeconds;
     const exp = iat + lifetimeSeconds;
-    const payload: RawClaims = { iat, nbf: iat + notBeforeSeconds, exp, ...this.#parties, ...claims };
-    // What verify would refuse is not signed. Strings and finite numbers are written as they are; of anything else JSON
-    // may say something else or nothing, so there it is judged by what was written.
-    const isPlain = Object.keys(payload).every((it) => typeof payload[it] === 'string' || Number.isFinite(payload[it]));
-    let part = 'claims';
-    let headerSegment = this.#headerSegment;
-    let payloadSegment: string;
-    try {
-      payloadSegment = encodeText(JSON.stringify(payload));
-      checkContent(isPlain ? payload : parseObject(payloadSegment, 'ERR_JWT_PAYLOAD'), this.#rules);
-      part = 'header';
-      if (header !== undefined) {
-        headerSegment = encodeHeader({ typ: type ?? 'JWT', ...header });
-        this.#checkHeader(parseObject(headerSegment, 'ERR_JWT_HEADER'));
-      }
-    } catch (error) {
-      // An error of JSON.stringify would quote the claims.
-      const isRefusal = error instanceof AuthError;
-      const got = isRefusal ? `a refusal: ${error.message}` : 'what is no JSON';
-      throw new TypeError(`"${part}" expected what verify accepts, got ${got}`, isRefusal ? { cause: error } : {});
-    }
-    const signingInput = `${headerSegment}.${payloadSegment}`;
+    const payload: RawClaims = { iat, nbf, exp, ...this.#parties, ...given };
+    for (const name of ['iat', 'nbf', 'exp']) time(name, payload[name]);
+    expectAccepted('claims', () => checkContent(payload, this.#rules));
+    const headerSegment = header === undefined ? this.#headerSegment : this.#encodeHeader(header);
+    const signingInput = `${headerSegment}.${encodeText(jsonOf(payload))}`;
     const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;
     if (token.length <= maxTokenLength) return token;
     throw new RangeError(`"claims" expected a token of at most ${maxTokenLength} characters, got ${token.length}`);
+  }
+
+  /** The segment of a header that is not the constant one. */
+  #encodeHeader(header: object): string {
+    const typ = this.#rules.type ?? 'JWT';
+    const members = { typ, ...copyObject('header', header), alg: 'HS256' };
+    expectAccepted('header', () => this.#checkHeader(members));
+    return encodeText(jsonOf(members));
   }
 
   /**
    * Verifies a compact token, without a scheme before it. The time it takes depends on the token's length, on whether
    * it is remembered and on which secret fits, not on where a wrong signature differs from the right one.
    * @returns the claims, deeply frozen. That they are of type `Claims` is the word of whoever held the secret.
-   * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for what `now` returns
+   * @throws AuthError ERR_JWT_*, never anything else for any string; RangeError or TypeError for
+   *   what `now` returns, such as milliseconds
    */
   verify(token: string): Readonly<Claims & RegisteredClaims> {
     const entry = this.#cache.get(token);
@@ -176,9 +177,9 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     return deepFreeze(claims);
   }
 
-  /** A header not made here, by its own members. `kid`, `jwk`, `jku`, `x5u` and the like are never looked at. */
+  /** Any header but our constant one. `kid`, `jwk`, `jku` and the like are never looked at. */
   #checkHeader(header: RawClaims): void {
-    const { alg, typ, crit, b64 }: RawClaims = Object.assign(Object.create(null), header);
+    const { alg, typ, crit, b64 } = withoutPrototype({ ...header });
     if (alg !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
     // RFC 7515 §4.1.11: who does not understand an extension in `crit` refuses the token. We understand none, and no
     // JWT may have `b64` false (RFC 7797 §7). We are stricter in refusing both whatever their value.
@@ -187,11 +188,11 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     if (mediaType(typ) !== mediaType(this.#rules.type ?? 'JWT')) throw new AuthError('ERR_JWT_TYPE');
   }
 
-  /** A clock that answers NaN would let every token pass. */
+  /** A clock that answers NaN would let every token pass, one in milliseconds none that expires. */
   #clock(): number {
     const { now } = this.#rules;
     const seconds = now();
-    amount('now', seconds);
+    clockTime('now', seconds);
     return seconds;
   }
 }
@@ -207,8 +208,28 @@ export function decodeUnverified(token: string): { header: object; claims: objec
   return { header: parseObject(header, 'ERR_JWT_HEADER'), claims: parseObject(payload, 'ERR_JWT_PAYLOAD') };
 }
 
-function encodeHeader(header: object): string {
-  return encodeText(JSON.stringify({ ...header, alg: 'HS256' }));
+/**
+ * @param members of our own making, or copied by copyObject
+ * @throws TypeError where all objects or arrays inherit a `toJSON` (prototype pollution), which
+ *   could write any claims
+ */
+function jsonOf(members: object): string {
+  if ('toJSON' in []) throw new TypeError('"toJSON" expected no inherited member, got one');
+  return JSON.stringify(members);
+}
+
+/** What verify would refuse is not signed: the refusal becomes the caller's mistake. */
+function expectAccepted(part: 'claims' | 'header', check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw new TypeError(`"${part}" expected what verify accepts, got ${error}`, { cause: error });
+  }
+}
+
+/** So that no member is found that every object inherits (prototype pollution). */
+function withoutPrototype<T extends object>(members: T): T {
+  return Object.setPrototypeOf(members, null);
 }
 
 /** HMAC-SHA256 (RFC 2104, RFC 7518 §3.2) of the signing input's UTF-8, as base64url. */
@@ -256,9 +277,10 @@ function mediaType(typ: unknown): string | undefined {
   return typ.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).replace(/^application\/(?=[^/]*$)/, '');
 }
 
+/** These are refused whatever their value. copyObject refuses a header that is not an object. */
 function checkOwnHeader(name: string, header: unknown): void {
-  if (!isObject(header)) throw new TypeError(`"${name}" expected an object, got ${describe(header)}`);
   for (const member of ['alg', 'crit', 'b64']) {
-    if (Object.hasOwn(header, member)) throw new TypeError(`"${name}" expected no member "${member}", got one`);
+    const isThere = Object.hasOwn(Object(header), member);
+    if (isThere) throw new TypeError(`"${name}" expected no member "${member}", got one`);
   }
 }

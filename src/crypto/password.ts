@@ -52,18 +52,25 @@ export async function verifyPassword(password: string, stored: string | undefine
   const decoy = { ...cost, salt: randomBytes(SALT_BYTES), key: randomBytes(KEY_BYTES) };
   const expected = stored === undefined ? decoy : parse(stored);
   const key = await derive(password, expected, expected.key.length);
+  // The comparison comes first, for its time. A key that happens to be the decoy's opens nothing.
   return timingSafeEqual(key, expected.key) && stored !== undefined;
 }
 
 /**
- * @returns whether a stored hash is Werkzeug's, or its cost, salt or key in any part below what hashPassword makes now
+ * @returns whether hashPassword makes a better hash now: the stored one is Werkzeug's or takes less
+ *   work (N·r·p), or the same work with a shorter salt or key. A hash that is lower in one part of
+ *   the cost and higher in another is not replaced by one that is quicker to guess.
  * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or too dear
  */
 export function needsRehash(stored: string, cost: ScryptCost): boolean {
-  const { logN, r, p, salt, key, isWerkzeug = false } = parse(stored);
-  const isCheaper = logN < cost.logN || r < cost.r || p < cost.p;
-  return isWerkzeug || isCheaper || salt.length < SALT_BYTES || key.length < KEY_BYTES;
+  const hash = parse(stored);
+  const isShorter = hash.salt.length < SALT_BYTES || hash.key.length < KEY_BYTES;
+  const missing = workOf(cost) - workOf(hash);
+  return hash.isWerkzeug === true || missing > 0 || (missing === 0 && isShorter);
 }
+
+/** What a run takes in time, and with p = 1 in memory too. */
+const workOf = ({ logN, r, p }: ScryptCost): number => 2 ** logN * r * p;
 
 /** RFC 7914 §2 wants N to be a power of two, above 1 and below 2^(128·r/8); the rest is our own cap. */
 export function isAffordable({ logN, r, p }: ScryptCost): boolean {
@@ -76,7 +83,10 @@ async function derive(password: string, recipe: Omit<Hash, 'key'>, keyBytes: num
   if (typeof password !== 'string') throw new TypeError('"password" expected a string, got another type');
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
-  // NUL: HMAC fills a short key up with zeros, so that 'pass' and 'pass\0' would be one (RFC 2104 §2).
+  // RFC 2104 §2: HMAC fills a key of less than 64 bytes up with zeros, so 'pass' and 'pass\0' would
+  // be one password. Hence no NUL. It hashes a key of more than 64 bytes first, so a long password
+  // and its SHA-256 are one key. That is accepted: nothing here stores or shows the plain SHA-256
+  // of a password, and its bytes are hardly ever UTF-8 text, as a password must be.
   if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
   const { logN, r, p, salt, isWerkzeug } = recipe;
   const text = isWerkzeug ? password : password.normalize('NFC');
@@ -93,8 +103,10 @@ async function derive(password: string, recipe: Omit<Hash, 'key'>, keyBytes: num
 
 /** @throws AuthError ERR_PASSWORD_HASH. A cost of NaN, where nothing matched, is not affordable. */
 function parse(stored: string): Hash {
-  const hash = typeof stored === 'string' && (stored.startsWith('$') ? parsePhc(stored) : parseWerkzeug(stored));
-  if (hash && isAffordable(hash)) return hash;
+  if (typeof stored === 'string') {
+    const hash = stored.startsWith('$') ? parsePhc(stored) : parseWerkzeug(stored);
+    if (hash !== undefined && isAffordable(hash)) return hash;
+  }
   throw new AuthError('ERR_PASSWORD_HASH');
 }
 

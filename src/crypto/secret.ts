@@ -35,24 +35,41 @@ function keyOf(secret: unknown): KeyObject {
 
 function bytesOf(secret: unknown): Buffer {
   if (typeof secret === 'string' && secret.isWellFormed()) return Buffer.from(secret, 'utf8');
-  if (secret instanceof Uint8Array) return Buffer.from(secret);
+  // The copy is as long as the bytes are, whatever a `length` of the caller's own says.
+  if (isBytes(secret)) return Buffer.copyBytesFrom(secret);
   if (secret instanceof KeyObject && secret.type === 'secret') return secret.export();
   const got = secret === undefined || secret === null ? String(secret) : `another ${typeof secret}`;
   throw new TypeError(`"secret" expected a string, a Uint8Array, a secret KeyObject or a list of them, got ${got}`);
 }
 
+/**
+ * By the getter that Uint8Array has itself. It answers for arrays of every realm, such as that of
+ * Jest, and no subclass or member can replace it. For anything but a typed array it answers
+ * undefined.
+ */
+const isBytes = (value: unknown): value is Uint8Array =>
+  Reflect.get(Uint8Array.prototype, Symbol.toStringTag, value) === 'Uint8Array';
+
 /** Who passes a key file where a secret belongs may be passing a public key, and what is public signs nothing. */
 function looksLikeKeyFile(bytes: Buffer): boolean {
   const text = visibleIn(bytes);
   if (KEY_TEXT.test(text) || KEY_TEXT.test(visibleIn(Buffer.from(text, 'base64')))) return true;
-  // In base64: what stands in a PEM file for RSA, EC and Ed25519; a whole PEM, wherever it begins; SSH; JWK.
-  if (/hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/.test(text)) return true;
-  return /LS1CRUdJ|LS0tQkV|LUJFR0|AAAA[A-I](?:3Nz|2Vj|nNr)|eyJr(?:dH|ZX)/.test(text);
+  return ALGORITHM_IN_BASE64.test(text) || KEY_TEXT_IN_BASE64.test(text);
 }
+
+/** The identifiers of RSA and EC in DER, at the offsets they can have in base64; of Ed25519 at one. */
+const ALGORITHM_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
+
+/** `--BEGIN` at three offsets; length and name at the start of an SSH key; `{"kt`, `{"ke` of a JWK. */
+const KEY_TEXT_IN_BASE64 = /LS1CRUdJ|LS0tQkV|LUJFR0|AAAA[A-I](?:3Nz|2Vj|nNr)|eyJr(?:dH|ZX)/;
 
 const KEY_TEXT = /----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/;
 
-/** All but visible ASCII is taken out, so that no white space, byte order mark or UTF-16 hides what the rest says. */
+/**
+ * All but visible ASCII is taken out, so that no white space, byte order mark or UTF-16 hides the
+ * rest. The result of `filter` is an array with a buffer of its own, which is taken without another
+ * copy.
+ */
 function visibleIn(bytes: Buffer): string {
   return Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f).buffer).toString('latin1');
 }

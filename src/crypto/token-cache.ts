@@ -25,15 +25,17 @@ export class TokenCache<Claims extends object> {
     // V8 hashes a longer string by its length alone: a look-up would compare it with every other of that length.
     if (this.#size === 0 || token.length > 16_383) return;
     // A Map keeps the order of insertion. The way to its first key leads past all that was deleted before it, so a
-    // large cache gives up more than one. What was used gets behind all others, for 100 looks at the most.
+    // large cache gives up more than one.
     let leaving = this.#entries.size < this.#size ? 0 : Math.ceil(this.#size / 1000);
-    let looks = 100;
+    // An entry that was used is put behind all others, where this loop may meet it again, now as
+    // unused. After 100 looks an entry leaves even if it was used.
+    let looks = 0;
     for (const [oldest, entry] of this.#entries) {
       if (leaving === 0) break;
       this.#entries.delete(oldest);
-      if (entry.isUsed && looks > 0) this.#entries.set(oldest, { ...entry, isUsed: false });
+      if (entry.isUsed && looks < 100) this.#entries.set(oldest, { ...entry, isUsed: false });
       else leaving -= 1;
-      looks -= 1;
+      looks += 1;
     }
     this.#entries.set(token, { claims, isUsed: false });
   }
