@@ -1,12 +1,19 @@
 /**
- * The file of users as something that is only ever appended to, whole lines at a time.
- * Promise: what was answered is on disk (fdatasync), of what was refused nothing stays, and nothing that is there is
- * ever overwritten.
+ * The file of users as an append-only log with group commit.
+ * Promise: what was answered is on disk (fdatasync), of what was refused nothing stays, and no byte
+ * of the file is ever overwritten.
+ *
+ * An fdatasync that fails is the last word about the pages it was called for. Linux then takes them
+ * for clean: they can be read, a later fdatasync answers 0, and they are not on disk. So after an
+ * unclean stop nothing that was read is trusted. It is written to a new file, which replaces the
+ * old one. A clean stop leaves an empty line at the end of the file.
  */
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
-import { EMPTY_LINE, HEADER_LINE, lineOf, readUsers, type Contents } from './json-lines.ts';
+import { EMPTY_LINE } from './json-lines.ts';
+import { readUsers, type Contents } from './read-users.ts';
+import { replaceFile, type Replacement } from './replacement.ts';
 import type { User } from './store.ts';
 
 /** A file is compacted as it is opened, once it holds so many superseded lines, and more of them than users. */
@@ -23,24 +30,27 @@ interface Place {
 export class Journal {
   /** What the lines say; kept up to date by whoever appends one. */
   readonly users: Map<string, User>;
-  /** The length of a torn last batch that was cut off. */
+  /** How many bytes of an interrupted last write were cut off. */
   readonly discardedBytes: number;
+  /** The file that these bytes were saved in. */
+  readonly discardedPath: string | undefined;
   readonly #place: Place;
   /** Up to where the file is known to be written and synced. */
   #size: number;
-  /** Whether a failed write may have left something behind that. */
-  #isTorn = false;
+  /** How many bytes a failed write may have left behind that. */
+  #surplusBytes = 0;
   /** The lines that gather while others are written, and the promise of those who wait for them. */
   #gathered = '';
   #gathering: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  private constructor(contents: Contents, place: Place, size: number) {
+  private constructor(contents: Contents, place: Place, opened: Replacement) {
     this.users = contents.users;
-    this.discardedBytes = contents.tornBytes;
+    this.discardedBytes = contents.damage.reduce((sum, { start, end }) => sum + end - start, 0);
+    this.discardedPath = opened.discardedPath;
     this.#place = place;
-    this.#size = size;
+    this.#size = opened.size;
   }
 
   /**
@@ -51,21 +61,16 @@ export class Journal {
   static async open(path: string, disk: Disk = fs): Promise<Journal> {
     let file = await disk.open(path, 'a+', 0o600);
     try {
-      if (!(await file.stat()).isFile()) throw new Error('it is no regular file');
+      if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
       const contents = await readUsers(file, path);
-      const { users, supersededLines, completeBytes, tornBytes } = contents;
-      if (tornBytes > 0) await file.truncate(completeBytes);
-      if (completeBytes === 0) {
-        await file.chmod(0o600); // whatever the umask
-        await file.writeFile(Buffer.from(HEADER_LINE));
-      }
-      const isWorn = supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size;
-      if (isWorn) file = await compact(path, file, users, disk);
-      // A process that was killed may have left lines, or a name, that only the system's memory has.
-      await file.datasync();
+      const opened = contents.isClosed
+        ? await openClosed(path, file, contents, disk)
+        : await replaceUnclosed(path, file, contents, disk);
+      file = opened.file;
+      // Without it the next open finds no empty line and replaces the file, and so its name, again.
       await syncFolder(dirname(path), disk);
-      const { ino, size } = await file.stat();
-      return new Journal(contents, { path, disk, file, ino }, size);
+      const { ino } = await file.stat();
+      return new Journal(contents, { path, disk, file, ino }, opened);
     } catch (error) {
       await file.close();
       throw error;
@@ -89,79 +94,116 @@ export class Journal {
     return this.#gathering;
   }
 
-  /** Finishes what is being written. */
+  /** Finishes what is being written, and marks the end of the file if all of it is on disk. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#gathering?.catch(() => undefined);
     await this.#writing;
-    if (this.#isTorn) await this.#takeBack().catch(() => undefined);
+    // A file without the mark is replaced when it is opened again. That costs time and loses nothing.
+    await this.#mark().catch(() => undefined);
     await this.#place.file.close();
   }
 
   /**
-   * All or nothing. What a failed write leaves behind is cut off; until that works nothing more is written, because
-   * nobody knows what is on disk.
+   * All or nothing. What a failed write leaves behind is cut off. Until that works nothing more is
+   * written, because it is not known what is on disk.
    */
   async #write(lines: string): Promise<void> {
-    if (this.#isTorn) await this.#takeBack();
-    const { path, disk, file, ino } = this.#place;
-    const found = await disk.stat(path).catch(ignore('ENOENT'));
-    if (found?.ino !== ino || found.size !== this.#size) {
-      throw new Error('somebody removed, replaced or changed it: put it back as it was, or restart to read it anew');
-    }
+    if (this.#surplusBytes > 0) await this.#takeBack();
+    await this.#assertUnchanged();
+    const { file } = this.#place;
     const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
-    this.#isTorn = true;
+    this.#surplusBytes = bytes.length;
     try {
       // A write may be short: writeFile goes on where it ended.
       await file.writeFile(bytes);
       await file.datasync();
     } catch (error) {
       await this.#takeBack().catch(() => {
-        throw new Error(`${error}; what was written cannot be taken back, and may be there after a restart`);
+        const reason = `${error}; what was written cannot be taken back, and may be there after a restart`;
+        throw new Error(reason, { cause: error });
       });
       throw error;
     }
     this.#size += bytes.length;
-    this.#isTorn = false;
+    this.#surplusBytes = 0;
   }
 
+  /**
+   * That the sync may have failed before does no harm here. The pages that it lost go with the
+   * truncation. The page in which the file now ends had its part of the file on disk before, and is
+   * written again as a whole.
+   */
   async #takeBack(): Promise<void> {
-    await this.#place.file.truncate(this.#size);
-    await this.#place.file.datasync();
-    this.#isTorn = false;
+    const { file } = this.#place;
+    const { size } = await file.stat();
+    // A shorter file would grow by NULs. Of a longer one another process wrote the end.
+    if (size < this.#size || size > this.#size + this.#surplusBytes) throw changed();
+    await file.truncate(this.#size);
+    await file.datasync();
+    this.#surplusBytes = 0;
+  }
+
+  /** An empty line at the end promises that all above it is on disk. */
+  async #mark(): Promise<void> {
+    if (this.#surplusBytes > 0) await this.#takeBack();
+    await this.#assertUnchanged();
+    const { file } = this.#place;
+    await file.writeFile(Buffer.from(EMPTY_LINE));
+    await file.datasync();
+  }
+
+  async #assertUnchanged(): Promise<void> {
+    const { path, disk, ino } = this.#place;
+    const found = await disk.stat(path).catch(ignore('ENOENT'));
+    if (found?.ino !== ino || found.size !== this.#size) throw changed();
   }
 }
 
-/**
- * Writes the users into a new file and puts that in the place of the old one. Should that fail, for want of space say,
- * the old one serves as well.
- * @returns the file that is now in use; the other is closed
- */
-async function compact(path: string, old: DiskFile, users: Map<string, User>, disk: Disk): Promise<DiskFile> {
-  const newPath = `${path}.compact`;
-  let file: DiskFile | undefined;
-  try {
-    // Left by a crash. Nobody else can be writing it.
-    await disk.rm(newPath, { force: true });
-    file = await disk.open(newPath, 'ax', 0o600);
-    const { mode, uid, gid } = await old.stat();
-    await file.chmod(mode);
-    // Who may not give a file away keeps it.
-    await file.chown(uid, gid).catch(ignore('EPERM'));
-    const lines = [HEADER_LINE];
-    for (const user of users.values()) {
-      lines.push(lineOf('insert', user));
-      if (lines.length === 1000) await file.writeFile(Buffer.from(lines.splice(0).join('')));
-    }
-    lines.push(EMPTY_LINE);
-    await file.writeFile(Buffer.from(lines.join('')));
-    await file.datasync();
-    await disk.rename(newPath, path);
-  } catch {
-    await file?.close();
-    await disk.rm(newPath, { force: true }).catch(() => undefined);
-    return old;
+function changed(): Error {
+  return new Error(
+    'another process removed, replaced or changed it: ' +
+    'put it back as it was, or restart to read it anew',
+  );
+}
+
+/** Opens a file that was closed, and compacts it if that is worth it. */
+async function openClosed(
+  path: string,
+  file: DiskFile,
+  contents: Contents,
+  disk: Disk,
+): Promise<Replacement> {
+  const { users, supersededLines, recordBytes, fileBytes } = contents;
+  if (supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size) {
+    // Should that fail, for want of space say, the old file serves as well.
+    const compacted = await replaceFile(path, file, contents, disk).catch(() => undefined);
+    if (compacted !== undefined) return compacted;
   }
-  await old.close();
-  return file;
+  if ((await file.stat()).size !== fileBytes) throw changed();
+  // The mark goes first. A restored copy may never have been synced, and should this sync fail, the
+  // next open must not trust the file.
+  await file.truncate(recordBytes);
+  await file.datasync();
+  return { file, size: recordBytes, discardedPath: undefined };
+}
+
+/** Replaces a file that was not closed, or one that is new. */
+async function replaceUnclosed(
+  path: string,
+  file: DiskFile,
+  contents: Contents,
+  disk: Disk,
+): Promise<Replacement> {
+  try {
+    return await replaceFile(path, file, contents, disk);
+  } catch (error) {
+    if (contents.fileBytes === 0) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      'it was not closed cleanly and has to be copied before it can be trusted. ' +
+      `The copy failed (${reason}) and the file is as it was: free disk space for ${path}.compact`,
+      { cause: error },
+    );
+  }
 }
