@@ -270,7 +270,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['a secret file of zeros', '--data data', {}, [/data\/secret/, /NUL/, REMEDY], keep('\0'.repeat(44))],
     ['a comment in a secret file', '--data data', {}, [/data\/secret/, /comment/], keep(`# made in March\n${SECRET}`)],
     ['a secret and a space', '', { LATCHKEY_SECRET: `${SECRET} ` }, [/LATCHKEY_SECRET/, /space/, REMEDY]],
-    ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 2/, /backup/], damageUsers],
+    ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 3/, /backup/], damageUsers],
     ['a users file in use', '--data data', GOOD, [RegExp(`users\\.jsonl.* ${process.pid}\\b`), /stop/], openUsers],
     ['a missing certificate', '--tls-cert none.pem --tls-key file', {}, [/--tls-cert/, /none\.pem/, /PEM/]],
     ['a certificate that is none', '--tls-cert file --tls-key file', {}, [/--tls-cert/, /PEM/]],

@@ -308,6 +308,17 @@ test('a clean stop leaves a file that is opened as it is, any other stop one tha
   assert.notEqual(await inoOf(disk), first);
 });
 
+test('whenever the power is cut, what is cut off is either still in the file or saved beside it', async () => {
+  const tail = Buffer.from('{"op":"insert","id":"torn');
+  const [bytes = Buffer.alloc(0)] = closed.image.values();
+  const disk = new PowerDisk(new Map([[PATH, Buffer.concat([bytes, tail])]]));
+  const left = await cutAnywhere(disk, closed.history, atSomeBytes, oneMore);
+  await assertSound(left, 50);
+  const isSaved = ({ image }: Left) => image.get(`${PATH}.cut-1`)?.equals(tail);
+  assert.ok(left.some(isSaved));
+  for (const one of left) assert.ok(isSaved(one) || one.image.get(PATH)?.includes(tail));
+});
+
 test('a file that was not closed is not opened while it cannot be copied', async () => {
   const steps: (string | undefined)[] = [];
   for (let first = 1, isPast = false; !isPast; first += 1) {
