@@ -50,6 +50,12 @@ export class PowerDisk implements Disk {
   *images(cuts: Cuts): Generator<Image> {
     for (const states of this.#namesOnDisk) {
       for (const names of states) yield* product([...names], cuts);
+      // Later changes came to the disk, this new name did not.
+      const [synced] = states;
+      const names = [...last(states)];
+      for (const [missing] of names.filter(([path]) => !synced.has(path))) {
+        yield* product(names.filter(([path]) => path !== missing), cuts);
+      }
     }
   }
 
