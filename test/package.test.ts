@@ -24,7 +24,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
 };
 
 /** Bytes of all files. Source, JavaScript and README, which an auditor lays side by side, are 460,000 of them. */
-const MAX_UNPACKED = 525_000;
+const MAX_UNPACKED = 700_000;
 
 let folder = '';
 let installed = '';

@@ -16,7 +16,7 @@ import { readUsers, type Contents } from './read-users.ts';
 import { replaceFile, type Replacement } from './replacement.ts';
 import type { User } from './store.ts';
 
-/** A file is compacted as it is opened, once it holds so many superseded lines, and more of them than users. */
+/** An open compacts a file with so many superseded lines, if they are more than the users. */
 const COMPACT_FROM_LINES = 1000;
 
 interface Place {
@@ -78,7 +78,8 @@ export class Journal {
   }
 
   /**
-   * While one batch is written and synced the next one gathers, so that many lines share a sync and its outcome.
+   * While one batch is written and synced the next one gathers, so that many lines share a sync and
+   * its outcome.
    * @returns once the line is on disk; throws if it is not, or if that is not known
    */
   append(line: string): Promise<void> {
@@ -99,7 +100,7 @@ export class Journal {
     this.#isClosed = true;
     await this.#gathering?.catch(() => undefined);
     await this.#writing;
-    // A file without the mark is replaced when it is opened again. That costs time and loses nothing.
+    // Without the mark the next open replaces the file. That costs time and loses nothing.
     await this.#mark().catch(() => undefined);
     await this.#place.file.close();
   }
@@ -120,8 +121,8 @@ export class Journal {
       await file.datasync();
     } catch (error) {
       await this.#takeBack().catch(() => {
-        const reason = `${error}; what was written cannot be taken back, and may be there after a restart`;
-        throw new Error(reason, { cause: error });
+        const fate = 'what was written cannot be taken back, and may be there after a restart';
+        throw new Error(`${error}; ${fate}`, { cause: error });
       });
       throw error;
     }
