@@ -1,7 +1,7 @@
 /** Files of users to measure, and the bare calls of Node that no store can do without. */
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { HEADER_LINE, lineOf } from '../src/users/json-lines.ts';
+import { EMPTY_LINE, HEADER_LINE, lineOf } from '../src/users/json-lines.ts';
 import type { User } from '../src/users/store.ts';
 
 /** Inserts are measured in batches of so many. */
@@ -14,7 +14,7 @@ export const userNamed = (id: string): User => ({
   createdAt: '2026-01-02T03:04:05.678Z',
 });
 
-/** Makes a file of so many users, a thousand or a multiple of that. */
+/** Makes a file of so many users, a thousand or a multiple of that, as a clean stop leaves it. */
 export async function makeFile(path: string, users: number): Promise<void> {
   const file = await open(path, 'w');
   await file.writeFile(HEADER_LINE);
@@ -22,13 +22,15 @@ export async function makeFile(path: string, users: number): Promise<void> {
     const lines = Array.from({ length: 1000 }, (_, index) => lineOf('insert', userNamed(`user${first + index}`)));
     await file.writeFile(lines.join(''));
   }
+  await file.writeFile(EMPTY_LINE);
   await file.close();
 }
 
 /** The floor of opening: read, split, parse, set, and no check. */
 export function openBare(path: string): Map<string, User> {
   const users = new Map<string, User>();
-  for (const line of readFileSync(path, 'utf8').split('\n').slice(1, -1)) {
+  // Without the header, the empty line and what follows the last line feed.
+  for (const line of readFileSync(path, 'utf8').split('\n').slice(1, -2)) {
     const user: User = JSON.parse(line);
     users.set(user.id, user);
   }

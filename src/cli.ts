@@ -146,8 +146,10 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
   }
   if (where !== 'file') return openPostgres(where, note);
   const users = await JsonFileUserStore.open(path);
-  if (users.discardedBytes > 0) {
-    note('warning', `${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
+  const { discardedBytes, discardedPath } = users;
+  if (discardedBytes > 0) {
+    const what = `cut off ${discardedBytes} bytes of an unfinished last write`;
+    note('warning', `${path}: ${what} and saved them in ${discardedPath}`);
   }
   return { users, usersPlace: `in ${path}`, close: () => users.close(), lost: users.lost };
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
@@ -271,7 +271,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['a secret file of zeros', '--data data', {}, [/data\/secret/, /NUL/, REMEDY], keep('\0'.repeat(44))],
     ['a comment in a secret file', '--data data', {}, [/data\/secret/, /comment/], keep(`# made in March\n${SECRET}`)],
     ['a secret and a space', '', { LATCHKEY_SECRET: `${SECRET} ` }, [/LATCHKEY_SECRET/, /space/, REMEDY]],
-    ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 2/, /backup/], damageUsers],
+    ['a damaged users file', '--data data', GOOD, [/data\/users\.jsonl.*line 3/, /backup/], damageUsers],
     ['a users file in use', '--data data', GOOD, [RegExp(`users\\.jsonl.* ${process.pid}\\b`), /stop/], openUsers],
     ['a missing certificate', '--tls-cert none.pem --tls-key file', {}, [/--tls-cert/, /none\.pem/, /PEM/]],
     ['a certificate that is none', '--tls-cert file --tls-key file', {}, [/--tls-cert/, /PEM/]],
@@ -293,15 +293,19 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     });
   }
 
-  it('a write that a crash has torn is cut off, and that is told once', async () => {
+  it('a write that a crash has torn is cut off and saved, and that is told once', async () => {
     const cwd = await emptyFolder();
     await (await openUsers(cwd)).close();
     await appendFile(join(cwd, 'data/users.jsonl'), '{"op":');
-    for (const said of ['latchkey: data/users.jsonl: cut off 6 bytes of an unfinished last write\n', '']) {
+    const saved = join(await realpath(cwd), 'data/users.jsonl.cut-1');
+    const told = 'latchkey: data/users.jsonl: cut off 6 bytes of an unfinished last write ' +
+      `and saved them in ${saved}\n`;
+    for (const said of [told, '']) {
       const { child, ended } = await serve('serve --port 0 --data data', { cwd, env: GOOD });
       child.kill('SIGTERM');
       assert.equal((await ended).stderr, said);
     }
+    assert.equal(await readFile(saved, 'utf8'), '{"op":');
   });
 
   it('--version is that of the package, and the help names every flag on 24 lines of 80 columns', async () => {

@@ -3,12 +3,14 @@
  * left alone, and a disk that fails costs nobody more than the write it failed.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import type { AuthError } from '../src/errors.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import type { User } from '../src/users/store.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from './hostile.ts';
@@ -26,6 +28,8 @@ const line = (op: string, { id, username, passwordHash, createdAt }: User) =>
 const fileOf = (...lines: string[]) => [HEADER, ...lines, ''].join('\n');
 /** As the store writes it: an empty line before each batch. */
 const written = (...batches: string[]) => fileOf(...batches.flatMap((batch) => ['', batch]));
+/** As the store leaves it: an empty line at the end says that all of it is on disk. */
+const closed = (...batches: string[]) => `${written(...batches)}\n`;
 const [joe, newJoe, ann, bob] = [userNamed('joe'), userNamed('joe', 'new'), userNamed('ann'), userNamed('bob')];
 const [JOE, NEW_JOE] = [line('insert', joe), line('update', newJoe)];
 const [ANN, BOB] = [line('insert', ann), line('insert', bob)];
@@ -47,7 +51,7 @@ test('a file has a line for its format and one for each write, there when the wr
     assert.equal(read(path), written(JOE, NEW_JOE));
     assert.deepEqual([await store.insert(joe), await store.update(ann)], [false, false]);
   });
-  assert.deepEqual([read(path), folderOf(path)], [written(JOE, NEW_JOE), ['users.jsonl']]);
+  assert.deepEqual([read(path), folderOf(path)], [closed(JOE, NEW_JOE), ['users.jsonl']]);
   await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, newJoe));
 });
 
@@ -118,24 +122,37 @@ test('a record that could not be read again is refused and not written', async (
   await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, joe));
 });
 
-test('a last line torn at any byte, or ending in zeros, is cut off and counted; a whole one is kept', async () => {
-  const last = `${line('insert', userNamed('\u00f1and\u00fa \u{10428}'))}\n`;
-  for (const [before, whole] of [['', fileOf()], [fileOf(JOE), last]] as const) {
-    const bytes = Buffer.from(whole);
-    for (let length = 0; length < bytes.length; length += 1) {
-      for (const zeros of length % 10 === 0 ? [0, 7] : [0]) {
-        const path = fileWith(Buffer.concat([Buffer.from(before), bytes.subarray(0, length), Buffer.alloc(zeros)]));
+test('a last line torn at any byte, or ending in zeros, is cut off, counted and saved; a whole one is kept', async () => {
+  const lasting = userNamed('\u00f1and\u00fa \u{10428}');
+  const LAST = line('insert', lasting);
+  for (const [before, last] of [['', HEADER], [written(JOE), `\n${LAST}`]] as const) {
+    const bytes = Buffer.from(`${last}\n`);
+    const kept = before === '' ? [] : [JOE];
+    for (let length = 0; length <= bytes.length; length += 1) {
+      for (const zeros of length % 10 === 0 && length < bytes.length ? [0, 7] : [0]) {
+        const start = Buffer.concat([Buffer.from(before), bytes.subarray(0, length)]);
+        const path = fileWith(Buffer.concat([start, Buffer.alloc(zeros)]));
+        const isWhole = length >= bytes.length - 1;
+        const lines = before !== '' && isWhole ? [...kept, LAST] : kept;
+        const left = fileOf(...lines);
+        const isClosed = before !== '' && length === 1 && zeros === 0;
+        // The empty line before the last one was written whole.
+        const cut = bytes.subarray(before === '' ? 0 : 1, isWhole ? 0 : length);
         await withStore(path, async (store) => {
-          assert.equal(store.discardedBytes, length + zeros);
-          assert.equal(read(path), before || fileOf());
+          assert.equal(store.discardedBytes, cut.length + zeros);
+          // Where nothing but the empty line arrived, the file is as after a clean stop.
+          assert.equal(read(path), isClosed ? before : left);
+          if (store.discardedPath === undefined) assert.equal(cut.length + zeros, 0);
+          else {
+            assert.equal(store.discardedPath, `${path}.cut-1`);
+            assert.deepEqual(fs.readFileSync(store.discardedPath), Buffer.concat([cut, Buffer.alloc(zeros)]));
+            assert.equal(fs.statSync(store.discardedPath).mode & 0o777, 0o600);
+          }
           assert.equal(await store.insert(ann), true);
         });
-        assert.equal(read(path), `${before || fileOf()}\n${ANN}\n`);
+        assert.equal(read(path), `${isClosed ? before : left}\n${ANN}\n\n`);
       }
     }
-    const path = fileWith(before + whole);
-    await withStore(path, ({ discardedBytes }) => assert.equal(discardedBytes, 0));
-    assert.equal(read(path), before + whole);
   }
 });
 
@@ -182,25 +199,54 @@ test('damage is refused with the number of its line, and the file is left byte f
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 20003 `));
 });
 
-test('a page missing from the last batch is cut off with what follows, from any other it is damage', async () => {
-  const batches = [JOE, [ANN, BOB].join('\n'), line('update', newJoe)];
-  for (const [damaged, batch] of batches.entries()) {
-    const before = written(...batches.slice(0, damaged));
-    for (const [from, to] of [[0, 1], [1, 9], [0, batch.length], [batch.length - 1, batch.length]] as const) {
-      const start = before.length + 1 + from;
-      for (const isLast of [true, false]) {
-        const bytes = Buffer.from(written(...batches.slice(0, isLast ? damaged + 1 : undefined)));
-        bytes.fill(0, start, before.length + 1 + to);
-        const path = fileWith(bytes);
-        if (isLast || damaged === batches.length - 1) {
-          const kept = `${before}\n${batch.slice(0, batch.slice(0, from + 1).lastIndexOf('\n') + 1)}`;
-          await withStore(path, ({ discardedBytes }) => assert.equal(discardedBytes, bytes.length - kept.length));
-          assert.equal(read(path), kept);
-        } else {
-          const number = bytes.subarray(0, start).toString().split('\n').length;
-          await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line ${number} holds NUL`));
-          assert.deepEqual(fs.readFileSync(path), bytes);
-        }
+const EVE = line('insert', userNamed('eve'));
+/** Pages that a power cut keeps from the last batch, and the records that are whole without them. */
+const HOLES: [from: number, to: number, kept: string[]][] = (() => {
+  const batch = `\n${ANN}\n${BOB}\n${EVE}\n`;
+  const [toAnn, toBob, toEve] = [ANN, BOB, EVE].map((record) => batch.indexOf(record));
+  assert.ok(toAnn !== undefined && toBob !== undefined && toEve !== undefined);
+  return [
+    [0, batch.length, []],
+    [0, 1, [ANN, BOB, EVE]],
+    [0, 9, [BOB, EVE]],
+    [toAnn, toAnn + 1, [BOB, EVE]],
+    [toAnn, toBob, [BOB, EVE]],
+    [toBob - 1, toBob, [ANN, BOB, EVE]],
+    [toBob - 2, toBob, [BOB, EVE]],
+    [toBob - 1, toEve, [ANN, EVE]],
+    [toBob + 9, toBob + 10, [ANN, EVE]],
+    [toBob + 9, toEve + 9, [ANN]],
+    [toEve + 9, batch.length, [ANN, BOB]],
+    [batch.length - 1, batch.length, [ANN, BOB, EVE]],
+    [batch.length - 2, batch.length, [ANN, BOB]],
+  ];
+})();
+
+test('of a batch with a page missing what is whole is kept and the rest saved; elsewhere it is damage', async () => {
+  const last = [ANN, BOB, EVE].join('\n');
+  for (const before of [fileOf(), fileOf(JOE), written(JOE)]) {
+    for (const [from, to, kept] of HOLES) {
+      const bytes = Buffer.from(`${before}\n${last}\n`);
+      bytes.fill(0, before.length + from, before.length + to);
+      const path = fileWith(bytes);
+      await withStore(path, (store) => {
+        const all = before === fileOf() ? kept : [JOE, ...kept];
+        assert.equal(read(path), fileOf(...all), `${from} ${to}`);
+        const saved = fs.readFileSync(store.discardedPath ?? '');
+        assert.equal(saved.length, store.discardedBytes);
+        assert.ok(saved.filter((byte) => byte === 0).length === to - from, 'the hole is saved, too');
+        const text = kept.reduce((rest, record) => rest.replace(record, ''), `${last}\n`);
+        assert.ok(saved.length <= text.length + 1);
+      });
+      // The same hole, in a batch that was answered for.
+      const line = bytes.subarray(0, before.length + from).toString().split('\n').length;
+      for (const below of ['\n', `\n${NEW_JOE}\n`]) {
+        const damaged = Buffer.concat([bytes, Buffer.from(below)]);
+        const damagedPath = fileWith(damaged);
+        // A hole that took the line feed before the empty line may leave one batch for two.
+        if (to === last.length + 2) continue;
+        await assert.rejects(open(damagedPath), refusal('ERR_STORE_DAMAGED', `${damagedPath}, line ${line} holds NUL`));
+        assert.deepEqual([fs.readFileSync(damagedPath), folderOf(damagedPath)], [damaged, ['users.jsonl']]);
       }
     }
   }
@@ -208,17 +254,28 @@ test('a page missing from the last batch is cut off with what follows, from any 
 
 test('a missing page is found in time, however much follows it, at the end of a chunk as well', async () => {
   const start = written(JOE);
-  for (const [tail, isDamage] of [
-    [`\0${'x\0'.repeat(1 << 20)}x`, false],
-    [`\0\n${`${BOB}\n`.repeat(20_000)}`, false],
-    [`\0${'x'.repeat((1 << 20) - start.length - 2)}\n\n`, true],
-    [`\0${'x'.repeat((2 << 20) - start.length - 2)}\n\n`, true],
-    [`\0${'x'.repeat(1 << 21)}\n\n${BOB}\n`, true],
+  const many = Array.from({ length: 20_000 }, (_, index) => line('insert', userNamed(`${index}`)));
+  for (const [tail, kept] of [
+    [`\n\0${'x\0'.repeat(1 << 20)}x`, []],
+    ['\0'.repeat(3 << 20), []],
+    [`\0${'\0'.repeat(3 << 20)}\n${BOB}\n`, [BOB]],
+    [`\n${ANN}${'\0'.repeat(3 << 20)}${BOB}\n`, [ANN, BOB]],
+    [`\0\n${many.join('\n')}\n`, many],
+    [`\0${'x'.repeat((1 << 20) - start.length - 2)}\n\n`, undefined],
+    [`\0${'x'.repeat((2 << 20) - start.length - 2)}\n\n`, undefined],
+    [`\0${'x'.repeat(1 << 21)}\n\n${BOB}\n`, undefined],
+    [`\0${'\0'.repeat(3 << 20)}${'x'.repeat(1 << 21)}`, undefined],
   ] as const) {
     const path = fileWith(start + tail);
-    if (isDamage) await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 4 holds NUL`));
-    else await withStore(path, (store) => assert.equal(store.discardedBytes, tail.length));
-    assert.equal(read(path), isDamage ? start + tail : start);
+    if (kept === undefined) {
+      await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 4 `));
+      assert.equal(read(path), start + tail);
+    } else {
+      await withStore(path, (store) => {
+        assert.equal(read(path), fileOf(JOE, ...kept));
+        assert.equal(fs.statSync(store.discardedPath ?? '').size, store.discardedBytes);
+      });
+    }
   }
 });
 
@@ -246,17 +303,17 @@ test('a file is compacted once 1000 lines, and more than there are users, are su
     [999, 1000, true],
     [2500, 2501, true],
   ] as const) {
-    const path = fileWith(worn(users, superseded));
+    const path = fileWith(`${worn(users, superseded)}\n`);
     fs.writeFileSync(`${path}.compact`, 'left by a crash');
     fs.chmodSync(path, 0o640);
     if (process.getuid?.() === 0) fs.chownSync(path, 1, 2);
     const { mode, uid, gid } = fs.statSync(path);
-    const expected = worn(users, isCompacted ? 0 : superseded) + (isCompacted ? '\n' : '');
+    const expected = worn(users, isCompacted ? 0 : superseded);
     await withStore(path, async (store) => {
       assert.equal(read(path), expected);
       assert.equal(await store.insert(joe), true);
     });
-    assert.equal(read(path), `${expected}\n${JOE}\n`);
+    assert.equal(read(path), `${expected}\n${JOE}\n\n`);
     const after = fs.statSync(path);
     assert.deepEqual([after.mode, after.uid, after.gid], [mode, uid, gid]);
     if (isCompacted) assert.deepEqual(folderOf(path), ['users.jsonl']);
@@ -266,12 +323,12 @@ test('a file is compacted once 1000 lines, and more than there are users, are su
 
 test('empty lines are no superseded ones', async () => {
   const path = fileWith(worn(1, 999).replaceAll('\n', '\n\n'));
-  await withStore(path, () => assert.equal(read(path).split('\n').length, 2003));
+  await withStore(path, () => assert.equal(read(path).split('\n').length, 2002));
 });
 
 test('a compaction that fails leaves the file as it was, and nothing beside it, until the next opening', async (t) => {
   for (const method of ['writeFile', 'datasync'] as const) {
-    const path = fileWith(worn(1, 1000));
+    const path = fileWith(`${worn(1, 1000)}\n`);
     const { mock } = t.mock.method(handles, method, fault('ENOSPC'), { times: 1 });
     await withStore(path, async (store) => {
       assert.deepEqual([read(path), folderOf(path).length], [worn(1, 1000), 2], 'itself and the lock');
@@ -279,7 +336,44 @@ test('a compaction that fails leaves the file as it was, and nothing beside it, 
       assert.equal(await store.insert(joe), true);
     });
     mock.restore();
-    await withStore(path, () => assert.equal(read(path), `${worn(1, 0)}${JOE}\n\n`));
+    await withStore(path, () => assert.equal(read(path), `${worn(1, 0)}${JOE}\n`));
+  }
+});
+
+test('a file that was not closed is copied; while that fails it is refused and stays as it was', async (t) => {
+  for (const content of [written(JOE, NEW_JOE), `${closed(JOE, NEW_JOE)}{"op":`]) {
+    for (const method of ['writeFile', 'datasync'] as const) {
+      const path = fileWith(content);
+      fs.chmodSync(path, 0o640);
+      const { mock } = t.mock.method(handles, method, fault('ENOSPC'));
+      const words = ['not closed cleanly', 'ENOSPC', `free disk space for ${path}.compact`];
+      await assert.rejects(open(path), (error: AuthError) => {
+        assert.equal(Object(Object(error.cause).cause).code, 'ENOSPC');
+        return refusal('ERR_STORE', path, ...words)(error);
+      });
+      assert.deepEqual([read(path), folderOf(path)], [content, ['users.jsonl']]);
+      mock.restore();
+      await withStore(path, () => {
+        assert.equal(read(path), fileOf(line('insert', newJoe)));
+        assert.equal(fs.statSync(path).mode & 0o777, 0o640);
+      });
+    }
+  }
+});
+
+test('neither a compaction, nor one that fails, nor a copy leaves another file open', async (t) => {
+  const folder = '/proc/self/fd';
+  if (!fs.existsSync(folder)) return t.skip('the system does not tell');
+  for (const [content, fails] of [[`${worn(1, 1000)}\n`, true], [`${worn(1, 1000)}\n`, false], [written(JOE), false]] as const) {
+    const path = fileWith(content);
+    const before = fs.readdirSync(folder).length;
+    const { mock } = t.mock.method(handles, 'writeFile', fault('ENOSPC'), { times: 1 });
+    if (!fails) mock.restore();
+    const store = await open(path);
+    assert.equal(fs.readdirSync(folder).length, before + 1);
+    mock.restore();
+    await store.close();
+    assert.equal(fs.readdirSync(folder).length, before);
   }
 });
 
@@ -289,7 +383,7 @@ test('a compaction of a file behind a link leaves the link, and syncs the folder
   fs.symlinkSync(path, link);
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(link, async (store) => assert.equal(await store.insert(joe), true));
-  assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}\n\n${JOE}\n`, 2]);
+  assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}\n${JOE}\n\n`, 2]);
 });
 
 test('a link to a file that is not there yet is the same store as that file', async () => {
@@ -301,7 +395,7 @@ test('a link to a file that is not there yet is the same store as that file', as
     await assert.rejects(open(path), refusal('ERR_STORE_LOCKED'));
     assert.equal(await store.insert(joe), true);
   });
-  assert.equal(read(path), written(JOE));
+  assert.equal(read(path), closed(JOE));
 });
 
 test('what a caller does with its object, or with one that was found, changes nothing', async () => {
@@ -322,14 +416,20 @@ test('what a caller does with its object, or with one that was found, changes no
     assert.equal(await store.insert(new Account()), true);
     assert.deepEqual({ ...store.find('ann') }, ann);
   });
-  assert.equal(read(path), written(JOE, ANN));
+  assert.equal(read(path), closed(JOE, ANN));
   await withStore(path, (store) => assert.throws(() => Object.assign(store.find('joe') ?? {}, { id: '' }), TypeError));
 });
 
 test('a place where no file can be is refused by name, a path that is no text as a TypeError', async () => {
   const [file, folder] = [fileWith(''), dirname(fileWith(''))];
-  const nowhere = [folder, join(file, 'x.jsonl'), join(file, 'a', 'x.jsonl'), '/proc/x.jsonl', '/dev/null/x', 'a\0b'];
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  const devices = ['/dev/null', join(folder, 'pipe')];
+  const nowhere = [...devices, folder, join(file, 'x.jsonl'), join(file, 'a', 'x.jsonl'), '/proc/x.jsonl', '/dev/null/x', 'a\0b'];
   for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
+  for (const path of devices) {
+    await assert.rejects(open(path), refusal('ERR_STORE', path, 'it is not a regular file'));
+    assert.deepEqual(folderOf(path).filter((name) => /lock|compact/.test(name)), [], path);
+  }
   for (const path of ['', ...NOT_STRINGS] as string[]) await assert.rejects(open(path), TypeError);
   await withStore(join(folder, 'a', 'x.jsonl'), async (store) => assert.equal(await store.insert(joe), true));
 });
@@ -388,6 +488,12 @@ function fault(code: string, share = 0) {
   };
 }
 
+/** The error code of the system, which stands in the innermost cause. */
+function codeBehind(error: unknown): unknown {
+  const { code, cause } = Object(error);
+  return cause === undefined ? code : codeBehind(cause);
+}
+
 test('a write that fails answers an error to each of its callers, leaves nothing, and the store goes on', async (t) => {
   for (const [method, code, share] of [
     ['writeFile', 'ENOSPC', 0],
@@ -402,6 +508,8 @@ test('a write that fails answers an error to each of its callers, leaves nothing
       const writes = [store.insert(ann), store.insert(bob), store.update(newJoe)];
       for (const write of await Promise.allSettled(writes)) {
         assert.ok(write.status === 'rejected' && refusal('ERR_STORE', path, code)(write.reason), `${method} ${share}`);
+        assert.equal(codeBehind(write.reason), code);
+        assert.ok(!inspect(write.reason, { depth: 9, showHidden: true }).includes(ann.passwordHash));
       }
       assert.equal(read(path), written(JOE));
       assert.deepEqual([store.find('ann'), { ...store.find('joe') }], [undefined, joe]);
@@ -449,7 +557,7 @@ test('close finishes what was begun, may be called again at any time, and nothin
     await setImmediate();
     if (isGathering) inserts.push(store.insert(ann), store.insert(bob));
     await Promise.all([store.close(), store.close()]);
-    const expected = isGathering ? written(JOE, `${ANN}\n${BOB}`) : written(JOE);
+    const expected = isGathering ? closed(JOE, `${ANN}\n${BOB}`) : closed(JOE);
     assert.equal(read(path), expected);
     assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
     for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {

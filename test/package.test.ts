@@ -27,7 +27,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
  * Bytes of all files. Most are source, JavaScript and README, which an auditor lays side by side. The
  * list of common passwords, as source and as JavaScript, takes 58,000.
  */
-const MAX_UNPACKED = 700_000;
+const MAX_UNPACKED = 800_000;
 
 let folder = '';
 let installed = '';

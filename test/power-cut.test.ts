@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Journal } from '../src/users/journal.ts';
-import { HEADER_LINE, lineOf } from '../src/users/json-lines.ts';
+import { EMPTY_LINE, HEADER_LINE, lineOf } from '../src/users/json-lines.ts';
 import { PowerDisk, type Cuts, type Image } from './power-disk.ts';
 import { userNamed } from './store-support.ts';
 
@@ -37,6 +37,26 @@ class History {
     const outcomes = await Promise.allSettled(ids.map(write));
     return outcomes.every(({ status }) => status === 'fulfilled');
   }
+
+  /** A client is told that the name of a user who is found is taken. That counts as an answer, too. */
+  find({ users }: Journal): void {
+    this.#assertKept(users);
+    for (const [id, { passwordHash }] of users) this.answered.set(id, Number(passwordHash));
+  }
+
+  /** Nothing that was answered is missing or old, and nothing is there that was not asked for. */
+  assertSound({ users }: Journal): void {
+    this.#assertKept(users);
+    for (const [id, { passwordHash }] of users) {
+      assert.ok(Number(passwordHash) <= (this.asked.get(id) ?? 0), `${id} was not asked for`);
+    }
+  }
+
+  #assertKept(users: Journal['users']): void {
+    for (const [id, version] of this.answered) {
+      assert.ok(Number(users.get(id)?.passwordHash) >= version, `${id} is lost`);
+    }
+  }
 }
 
 type Work = (journal: Journal, history: History) => Promise<unknown>;
@@ -59,8 +79,19 @@ interface Left {
 
 const nothing: Left = { image: new Map(), history: new History() };
 
+/** Three users and an update, by a server that stopped cleanly. */
+async function closedFile(): Promise<Left> {
+  const disk = new PowerDisk();
+  const history = new History();
+  const journal = await Journal.open(PATH, disk);
+  await threeBatches(journal, history);
+  await journal.close();
+  const [image = new Map()] = disk.images(atSomeBytes);
+  return { image, history };
+}
+
 /** Three users, and so many updates that the file is compacted when it is opened. */
-function wornFile(): Left {
+function wornFile(end: string): Left {
   const history = new History();
   const lines = [HEADER_LINE];
   for (let version = 1; version <= 400; version += 1) {
@@ -69,13 +100,21 @@ function wornFile(): Left {
       for (const versions of [history.asked, history.answered]) versions.set(id, version);
     }
   }
-  return { image: new Map([[PATH, Buffer.from(lines.join(''))]]), history };
+  return { image: new Map([[PATH, Buffer.from(lines.join('') + end)]]), history };
 }
 
-const worn = wornFile();
+const closed = await closedFile();
+/** One that was not closed, and one that was. */
+const worn = wornFile('');
+const wornAndClosed = wornFile(EMPTY_LINE);
 
 /** What there is at first, and what is done then. */
-const LIVES: readonly [Left, Work][] = [[nothing, threeBatches], [worn, oneMore]];
+const LIVES: readonly [Left, Work][] = [
+  [nothing, threeBatches],
+  [closed, oneMore],
+  [worn, oneMore],
+  [wornAndClosed, oneMore],
+];
 
 /** Opens the file and does the work; at every step cuts the power, and answers what each cut leaves. */
 async function cutAnywhere(disk: PowerDisk, before: History, cuts: Cuts, work: Work): Promise<Left[]> {
@@ -90,11 +129,49 @@ async function cutAnywhere(disk: PowerDisk, before: History, cuts: Cuts, work: W
   };
   disk.before = cut;
   const journal = await Journal.open(PATH, disk);
-  // Whoever is found is told that the name is taken, so that counts as an answer, too.
-  for (const [id, { passwordHash }] of journal.users) history.answered.set(id, Number(passwordHash));
+  history.find(journal);
   assert.equal(await work(journal, history), true);
   cut();
   return [...left.values()];
+}
+
+/** Opens the file and writes one more user; cuts the power at any later step. */
+async function cutAfterOpen(disk: PowerDisk, history: History): Promise<Left[]> {
+  const journal = await Journal.open(PATH, disk);
+  history.find(journal);
+  const left = [...disk.images(atSomeBytes)].map((image) => {
+    return { image, history: new History(history) };
+  });
+  assert.equal(await oneMore(journal, history), true);
+  for (const image of disk.images(atSomeBytes)) left.push({ image, history });
+  return left;
+}
+
+interface Life {
+  readonly journal: Journal | undefined;
+  /** The work was over before the step that was to fail. */
+  readonly isPast: boolean;
+}
+
+/** A process that opens the file and does the work, while a step and some after it fail. */
+async function live(
+  disk: PowerDisk,
+  history: History,
+  work: Work,
+  { first, failures }: { first: number; failures: number },
+): Promise<Life> {
+  let step = 0;
+  disk.before = () => {
+    step += 1;
+    if (step >= first && step < first + failures) throw new Error('made by the test');
+  };
+  const journal = await Journal.open(PATH, disk).catch(() => undefined);
+  if (journal !== undefined) {
+    history.find(journal);
+    await work(journal, history);
+  }
+  disk.before = () => undefined;
+  return { journal, isPast: step < first };
 }
 
 /** Once for each step of the work, lets that one and some after it fail, and looks at what came of it. */
@@ -107,27 +184,16 @@ async function failAnywhere(
   for (let first = 1, isPast = false; !isPast; first += 1) {
     const disk = new PowerDisk(image);
     const history = new History(before);
-    let step = 0;
-    disk.before = () => {
-      step += 1;
-      if (step >= first && step < first + failures) throw new Error('made by the test');
-    };
-    const journal = await Journal.open(PATH, disk).catch(() => undefined);
-    if (journal !== undefined) await work(journal, history);
-    disk.before = () => undefined;
-    await inspect(disk, history, journal);
-    isPast = step < first;
+    const life = await live(disk, history, work, { first, failures });
+    await inspect(disk, history, life.journal);
+    isPast = life.isPast;
   }
 }
 
-/** Nothing that was answered is missing or old, and nothing is there that was not asked for. */
 async function assertSound(left: readonly Left[], atLeast: number): Promise<void> {
   assert.ok(left.length >= atLeast, `${left.length} cuts`);
   for (const { image, history } of left) {
-    const { users } = await Journal.open(PATH, new PowerDisk(image));
-    const versionOf = (id: string) => Number(users.get(id)?.passwordHash);
-    for (const [id, version] of history.answered) assert.ok(versionOf(id) >= version, `${id} is lost`);
-    for (const id of users.keys()) assert.ok(versionOf(id) <= (history.asked.get(id) ?? 0), `${id} was not asked for`);
+    history.assertSound(await Journal.open(PATH, new PowerDisk(image)));
   }
 }
 
@@ -144,10 +210,14 @@ test('whenever the power is cut, and at whatever byte a write is torn, what was 
 });
 
 test('a power cut while the file is compacted and renamed loses nothing that was answered', async () => {
-  const left = await cutAnywhere(new PowerDisk(worn.image), worn.history, atEveryByte, oneMore);
-  await assertSound(left, 500);
-  assert.ok(left.some(({ image }) => image.size === 2), 'the new file beside the old one');
-  assert.ok(left.some(({ image }) => image.size === 1 && Number(image.get(PATH)?.length) < 1000), 'the new file alone');
+  for (const { image, history } of [worn, wornAndClosed]) {
+    const left = await cutAnywhere(new PowerDisk(image), history, atEveryByte, oneMore);
+    await assertSound(left, 500);
+    assert.ok(left.some(({ image: files }) => files.size === 2), 'the new file beside the old one');
+    const isAlone = ({ image: files }: Left) =>
+      files.size === 1 && Number(files.get(PATH)?.length) < 1000;
+    assert.ok(left.some(isAlone), 'the new file alone');
+  }
 });
 
 test('the power may be cut again while what the first cut left is mended', async () => {
@@ -156,12 +226,119 @@ test('the power may be cut again while what the first cut left is mended', async
   }
 });
 
+/** The work, and then a clean stop. */
+const andClose = (work: Work): Work => async (journal, history) => {
+  await work(journal, history);
+  await journal.close();
+};
+
 test('what a killed process left in the memory of the system is made to last before the next one answers', async () => {
   for (const [life, work] of LIVES) {
-    await failAnywhere(life, work, Infinity, async (disk, history) => {
+    await failAnywhere(life, andClose(work), Infinity, async (disk, history) => {
       await assertSound(await cutAnywhere(disk, history, atSomeBytes, oneMore), 1);
     });
   }
+});
+
+test('after a sync that failed, a kill and a restart, a power cut loses nothing that was answered', async () => {
+  const disk = new PowerDisk();
+  const history = new History();
+  const journal = await Journal.open(PATH, disk);
+  assert.equal(await history.write(journal, 'joe'), true);
+  // The write, its sync, and whatever would take it back.
+  const writeToSync = 3;
+  let step = 0;
+  disk.before = () => {
+    step += 1;
+    if (step >= writeToSync) throw new Error('made by the test');
+  };
+  assert.equal(await history.write(journal, 'ann'), false);
+  const restarted = await cutAnywhere(disk, history, atSomeBytes, threeBatches);
+  await assertSound(restarted, 100);
+  const inTheEnd = [...disk.images(atSomeBytes)];
+  assert.ok(inTheEnd.length > 0);
+  for (const image of inTheEnd) {
+    const { users } = await Journal.open(PATH, new PowerDisk(image));
+    assert.deepEqual([...users.keys()].sort(), ['ann', 'bob', 'eve', 'joe', 'ñandú']);
+  }
+});
+
+test('syncs may fail in two lives of the server, and what the third answers survives a power cut', async () => {
+  for (const [{ image, history: before }, work] of LIVES.slice(0, 2)) {
+    for (const failures of [1, Infinity]) {
+      for (let first = 1, isPast = false; !isPast; first += 1) {
+        for (let second = 1, isSecondPast = false; !isSecondPast; second += 1) {
+          const disk = new PowerDisk(image);
+          const history = new History(before);
+          ({ isPast } = await live(disk, history, andClose(work), { first, failures }));
+          const life = await live(disk, history, andClose(oneMore), { first: second, failures: 1 });
+          isSecondPast = life.isPast;
+          await assertSound(await cutAfterOpen(disk, history), 1);
+        }
+      }
+    }
+  }
+});
+
+test('a restored copy that was never synced is not trusted once its sync has failed', async () => {
+  const [copy] = closed.image.values();
+  assert.ok(copy !== undefined);
+  for (const failures of [1, 2]) {
+    for (let first = 1, isPast = false; !isPast; first += 1) {
+      const disk = new PowerDisk();
+      await (await disk.open(PATH, 'a+')).writeFile(copy);
+      const history = new History(closed.history);
+      ({ isPast } = await live(disk, history, async () => undefined, { first, failures }));
+      await assertSound(await cutAfterOpen(disk, history), 1);
+    }
+  }
+});
+
+test('a clean stop leaves a file that is opened as it is, any other stop one that is replaced', async () => {
+  const inoOf = async (disk: PowerDisk) => (await disk.stat(PATH)).ino;
+  const disk = new PowerDisk(closed.image);
+  const first = await inoOf(disk);
+  const journal = await Journal.open(PATH, disk);
+  assert.equal(await inoOf(disk), first);
+  await journal.close();
+  await Journal.open(PATH, disk);
+  assert.equal(await inoOf(disk), first);
+  // The last one was not closed.
+  await (await Journal.open(PATH, disk)).close();
+  assert.notEqual(await inoOf(disk), first);
+});
+
+test('whenever the power is cut, what is cut off is either still in the file or saved beside it', async () => {
+  const tail = Buffer.from('{"op":"insert","id":"torn');
+  const [bytes = Buffer.alloc(0)] = closed.image.values();
+  const disk = new PowerDisk(new Map([[PATH, Buffer.concat([bytes, tail])]]));
+  const left = await cutAnywhere(disk, closed.history, atSomeBytes, oneMore);
+  await assertSound(left, 50);
+  const isSaved = ({ image }: Left) => image.get(`${PATH}.cut-1`)?.equals(tail);
+  assert.ok(left.some(isSaved));
+  for (const one of left) assert.ok(isSaved(one) || one.image.get(PATH)?.includes(tail));
+});
+
+test('a file that was not closed is not opened while it cannot be copied', async () => {
+  const steps: (string | undefined)[] = [];
+  for (let first = 1, isPast = false; !isPast; first += 1) {
+    const disk = new PowerDisk(worn.image);
+    let step = 0;
+    disk.before = () => {
+      step += 1;
+      if (step === first) throw new Error('made by the test');
+    };
+    const error = await Journal.open(PATH, disk).then(() => undefined, String);
+    steps.push(error);
+    isPast = step < first;
+    disk.before = () => undefined;
+    const { users } = await Journal.open(PATH, disk);
+    assert.equal(users.get('joe')?.passwordHash, '400');
+  }
+  // Opening the file and its folder need no advice on the copy. A file that may not be given away is kept.
+  const copies = steps.filter((error) => error?.includes('free disk space for /users/users.jsonl.compact'));
+  assert.ok(copies.length >= 5, steps.join('\n'));
+  assert.deepEqual(steps.filter((error) => error === undefined).length, 1, steps.join('\n'));
 });
 
 test('whichever operation fails, what was refused is not on the disk, and the next write is', async () => {

@@ -72,7 +72,9 @@ const jobs: Record<string, () => Promise<void>> = {
     const handles: FileHandle = Object.getPrototypeOf(probe);
     await probe.close();
     const { writeFile, datasync } = handles;
+    // Once: the store writes and syncs again when it closes.
     const pause = async () => {
+      Object.assign(handles, { writeFile, datasync });
       process.send?.('pause');
       await once(process, 'message');
     };

@@ -24,7 +24,10 @@ const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
   maxConcurrent: integer(1, 1024), maxQueued: integer(0, 100_000),
 };
 
-/** Hashes and verifies passwords. Clients take turns; the jobs of one client are first come first served. */
+/**
+ * Hashes and verifies passwords. Clients take turns; the jobs of one client are first come first
+ * served.
+ */
 export class PasswordHasher {
   readonly #cost: ScryptCost;
   readonly #queue: WorkQueue;

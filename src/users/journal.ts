@@ -1,16 +1,23 @@
 /**
- * The file of users as something that is only ever appended to, whole lines at a time.
- * Promise: what was answered is on disk (fdatasync), of what was refused nothing stays, and nothing that is there is
- * ever overwritten.
+ * The file of users as an append-only log with group commit.
+ * Promise: what was answered is on disk (fdatasync), of what was refused nothing stays, and no byte
+ * of the file is ever overwritten.
+ *
+ * An fdatasync that fails is the last word about the pages it was called for. Linux then takes them
+ * for clean: they can be read, a later fdatasync answers 0, and they are not on disk. So after an
+ * unclean stop nothing that was read is trusted. It is written to a new file, which replaces the
+ * old one. A clean stop leaves an empty line at the end of the file.
  */
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
 import { GONE, LostError, type FileLock } from './file-lock.ts';
-import { EMPTY_LINE, HEADER_LINE, lineOf, readUsers, type Contents } from './json-lines.ts';
+import { EMPTY_LINE } from './json-lines.ts';
+import { readUsers, type Contents } from './read-users.ts';
+import { replaceFile, type Replacement } from './replacement.ts';
 import type { User } from './store.ts';
 
-/** A file is compacted as it is opened, once it holds so many superseded lines, and more of them than users. */
+/** An open compacts a file with so many superseded lines, if they are more than the users. */
 const COMPACT_FROM_LINES = 1000;
 
 /** What a journal asks of the lock on its file. */
@@ -33,31 +40,34 @@ interface Place {
 export class Journal {
   /** What the lines say; kept up to date by whoever appends one. */
   readonly users: Map<string, User>;
-  /** The length of a torn last batch that was cut off. */
+  /** How many bytes of an interrupted last write were cut off. */
   readonly discardedBytes: number;
+  /** The file that these bytes were saved in. */
+  readonly discardedPath: string | undefined;
   readonly #place: Place;
   /** Up to where the file is known to be written and synced. */
   #size: number;
-  /** Whether a failed write may have left something behind that. */
-  #isTorn = false;
+  /** How many bytes a failed write may have left behind that. */
+  #surplusBytes = 0;
   /** The lines that gather while others are written, and the promise of those who wait for them. */
   #gathered = '';
   #gathering: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  private constructor(contents: Contents, place: Place, size: number) {
+  private constructor(contents: Contents, place: Place, opened: Replacement) {
     this.users = contents.users;
-    this.discardedBytes = contents.tornBytes;
+    this.discardedBytes = contents.damage.reduce((sum, { start, end }) => sum + end - start, 0);
+    this.discardedPath = opened.discardedPath;
     this.#place = place;
-    this.#size = size;
+    this.#size = opened.size;
   }
 
   /**
    * Opens the file, or makes it (mode 0600).
    * @param disk default the real one
-   * @param lock confirmed before an answer, and before lines are cut off or the file is replaced
-   * @throws AuthError ERR_STORE_DAMAGED; whatever the disk throws
+   * @param lock confirmed before an answer, and before the file is cut off or replaced
+   * @throws AuthError ERR_STORE_DAMAGED; LostError; whatever the disk throws
    */
   static async open(
     path: string,
@@ -66,23 +76,18 @@ export class Journal {
   ): Promise<Journal> {
     let file = await disk.open(path, 'a+', 0o600);
     try {
-      if (!(await file.stat()).isFile()) throw new Error('it is no regular file');
+      if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
       const contents = await readUsers(file, path);
-      const { users, supersededLines, completeBytes, tornBytes } = contents;
-      await lock.confirm();
-      if (tornBytes > 0) await file.truncate(completeBytes);
-      if (completeBytes === 0) {
-        await file.chmod(0o600); // whatever the umask
-        await file.writeFile(Buffer.from(HEADER_LINE));
-      }
-      const isWorn = supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size;
-      // The holder before may only be suspended, inside a write, which must not hit this file.
-      if (isWorn || lock.isTakenOver) file = await compact(path, file, users, disk, lock);
-      // A process that was killed may have left lines, or a name, that only the system's memory has.
-      await file.datasync();
+      // A holder that was outwaited may be suspended inside a write, which must not hit this file.
+      const isTrusted = contents.isClosed && !lock.isTakenOver;
+      const opened = isTrusted
+        ? await openClosed(path, file, contents, disk, lock)
+        : await replaceUnclosed(path, file, contents, disk, lock);
+      file = opened.file;
+      // Without it the next open finds no empty line and replaces the file, and so its name, again.
       await syncFolder(dirname(path), disk);
-      const { ino, size } = await file.stat();
-      return new Journal(contents, { path, disk, file, ino, lock }, size);
+      const { ino } = await file.stat();
+      return new Journal(contents, { path, disk, file, ino, lock }, opened);
     } catch (error) {
       await file.close();
       throw error;
@@ -90,7 +95,8 @@ export class Journal {
   }
 
   /**
-   * While one batch is written and synced the next one gathers, so that many lines share a sync and its outcome.
+   * While one batch is written and synced the next one gathers, so that many lines share a sync and
+   * its outcome.
    * @returns once the line is on disk; throws if it is not, or if that is not known
    */
   append(line: string): Promise<void> {
@@ -113,30 +119,31 @@ export class Journal {
   async check(): Promise<void> {
     // A batch that gathers will make the same check, and tell its callers.
     if (this.#isClosed || this.#gathering !== undefined) return;
-    const checked = this.#writing.then(() => this.#checkPlace());
+    const checked = this.#writing.then(() => this.#assertUnchanged());
     this.#writing = checked.catch(() => undefined);
     await checked;
   }
 
-  /** Finishes what is being written. */
+  /** Finishes what is being written, and marks the end of the file if all of it is on disk. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#gathering?.catch(() => undefined);
     await this.#writing;
-    if (this.#isTorn) await this.#takeBack().catch(() => undefined);
+    // Without the mark the next open replaces the file. That costs time and loses nothing.
+    await this.#mark().catch(() => undefined);
     await this.#place.file.close();
   }
 
   /**
-   * All or nothing. What a failed write leaves behind is cut off; until that works nothing more is written, because
-   * nobody knows what is on disk.
+   * All or nothing. What a failed write leaves behind is cut off. Until that works nothing more is
+   * written, because it is not known what is on disk.
    */
   async #write(lines: string): Promise<void> {
-    if (this.#isTorn) await this.#takeBack();
-    await this.#checkPlace();
+    if (this.#surplusBytes > 0) await this.#takeBack();
+    await this.#assertUnchanged();
     const { file, lock } = this.#place;
     const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
-    this.#isTorn = true;
+    this.#surplusBytes = bytes.length;
     try {
       // A write may be short: writeFile goes on where it ended.
       await file.writeFile(bytes);
@@ -145,75 +152,99 @@ export class Journal {
       await lock.confirm();
     } catch (error) {
       await this.#takeBack().catch((failure: unknown) => {
-        const rest = 'what was written cannot be taken back, and may be there after a restart';
+        const fate = 'what was written cannot be taken back, and may be there after a restart';
         const Kind = failure instanceof LostError ? LostError : Error;
-        throw new Kind(`${error}; ${rest}`);
+        throw new Kind(`${error}; ${fate}`, { cause: error });
       });
       throw error;
     }
     this.#size += bytes.length;
-    this.#isTorn = false;
+    this.#surplusBytes = 0;
+  }
+
+  /**
+   * That the sync may have failed before does no harm here. The pages that it lost go with the
+   * truncation. The page in which the file now ends had its part of the file on disk before, and is
+   * written again as a whole.
+   */
+  async #takeBack(): Promise<void> {
+    const { file, lock } = this.#place;
+    // Another process may have taken the file over, and answered for what follows.
+    await lock.confirm();
+    const { size } = await file.stat();
+    // A shorter file would grow by NULs. Of a longer one another program wrote the end.
+    if (size < this.#size || size > this.#size + this.#surplusBytes) throw changed('changed');
+    await file.truncate(this.#size);
+    await file.datasync();
+    this.#surplusBytes = 0;
+  }
+
+  /** An empty line at the end promises that all above it is on disk. */
+  async #mark(): Promise<void> {
+    if (this.#surplusBytes > 0) await this.#takeBack();
+    await this.#assertUnchanged();
+    const { file, lock } = this.#place;
+    await lock.confirm();
+    await file.writeFile(Buffer.from(EMPTY_LINE));
+    await file.datasync();
   }
 
   /** @throws LostError if the path has another file, or the file another length */
-  async #checkPlace(): Promise<void> {
+  async #assertUnchanged(): Promise<void> {
     const { path, disk, ino } = this.#place;
     const found = await disk.stat(path).catch(ignore(...GONE));
-    const isReplaced = found?.ino !== ino;
-    if (!isReplaced && (found.size === this.#size || this.#isTorn)) return;
-    const change = isReplaced ? 'replaced' : 'changed';
-    const what = found === undefined ? 'removed' : change;
-    const remedy = 'put it back as it was, or restart to read it anew';
-    throw new LostError(`another program ${what} it: ${remedy}`);
-  }
-
-  async #takeBack(): Promise<void> {
-    // Another process may have taken the file over, and answered for what follows.
-    await this.#place.lock.confirm();
-    await this.#place.file.truncate(this.#size);
-    await this.#place.file.datasync();
-    this.#isTorn = false;
+    if (found === undefined) throw changed('removed');
+    if (found.ino !== ino) throw changed('replaced');
+    // What a failed write left is not known yet.
+    if (found.size !== this.#size && this.#surplusBytes === 0) throw changed('changed');
   }
 }
 
-/**
- * Writes the users into a new file and puts that in the place of the old one. Should that fail, for want of space say,
- * the old one serves as well.
- * @returns the file that is now in use; the other is closed
- */
-async function compact(
+function changed(what: 'removed' | 'replaced' | 'changed'): LostError {
+  const remedy = 'put it back as it was, or restart to read it anew';
+  return new LostError(`another program ${what} it: ${remedy}`);
+}
+
+/** Opens a file that was closed, and compacts it if that is worth it. */
+async function openClosed(
   path: string,
-  old: DiskFile,
-  users: Map<string, User>,
+  file: DiskFile,
+  contents: Contents,
   disk: Disk,
   lock: JournalLock,
-): Promise<DiskFile> {
-  const newPath = `${path}.compact`;
-  let file: DiskFile | undefined;
-  try {
-    // Left by a crash. Nobody else can be writing it.
-    await disk.rm(newPath, { force: true });
-    file = await disk.open(newPath, 'ax', 0o600);
-    const { mode, uid, gid } = await old.stat();
-    await file.chmod(mode);
-    // Who may not give a file away keeps it.
-    await file.chown(uid, gid).catch(ignore('EPERM'));
-    const lines = [HEADER_LINE];
-    for (const user of users.values()) {
-      lines.push(lineOf('insert', user));
-      if (lines.length === 1000) await file.writeFile(Buffer.from(lines.splice(0).join('')));
-    }
-    lines.push(EMPTY_LINE);
-    await file.writeFile(Buffer.from(lines.join('')));
-    await file.datasync();
-    await lock.confirm();
-    await disk.rename(newPath, path);
-  } catch (error) {
-    await file?.close();
-    await disk.rm(newPath, { force: true }).catch(() => undefined);
-    if (lock.isTakenOver) throw error;
-    return old;
+): Promise<Replacement> {
+  const { users, supersededLines, recordBytes, fileBytes } = contents;
+  if (supersededLines >= COMPACT_FROM_LINES && supersededLines > users.size) {
+    // Should that fail, for want of space say, the old file serves as well.
+    const compacted = await replaceFile(path, file, contents, disk, lock).catch(() => undefined);
+    if (compacted !== undefined) return compacted;
   }
-  await old.close();
-  return file;
+  if ((await file.stat()).size !== fileBytes) throw changed('changed');
+  await lock.confirm();
+  // The mark goes first. A restored copy may never have been synced, and should this sync fail, the
+  // next open must not trust the file.
+  await file.truncate(recordBytes);
+  await file.datasync();
+  return { file, size: recordBytes, discardedPath: undefined };
+}
+
+/** Replaces a file that was not closed, or one that is new. */
+async function replaceUnclosed(
+  path: string,
+  file: DiskFile,
+  contents: Contents,
+  disk: Disk,
+  lock: JournalLock,
+): Promise<Replacement> {
+  try {
+    return await replaceFile(path, file, contents, disk, lock);
+  } catch (error) {
+    if (contents.fileBytes === 0 || error instanceof LostError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      'it was not closed cleanly and has to be copied before it can be trusted. ' +
+      `The copy failed (${reason}) and the file is as it was: free disk space for ${path}.compact`,
+      { cause: error },
+    );
+  }
 }

@@ -41,7 +41,7 @@ export class JsonFileUserStore implements UserStore {
   /**
    * Opens the file, or makes it (mode 0600) and its folder (0700).
    * Where it cannot see whether the holder of the lock is alive, it waits 10 seconds for a beat.
-   * @param path the file; `path.lock.*` and `path.compact` beside it are used too
+   * @param path the file; `path.lock.*`, `path.compact` and `path.cut-*` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
    *   ERR_STORE_DAMAGED if it is not in the format, with the number of the line, and the file stays as it is;
    *   ERR_STORE if the system refuses
@@ -65,9 +65,14 @@ export class JsonFileUserStore implements UserStore {
     }
   }
 
-  /** How many bytes of a last write, torn by a crash and never answered for, were cut off when the file was opened. */
+  /** How many bytes of an interrupted last write, never answered, were cut off when the file was opened. */
   get discardedBytes(): number {
     return this.#journal.discardedBytes;
+  }
+
+  /** The file in which these bytes were saved, or undefined if there were none. */
+  get discardedPath(): string | undefined {
+    return this.#journal.discardedPath;
   }
 
   find(id: string): User | undefined {
@@ -157,7 +162,7 @@ export class JsonFileUserStore implements UserStore {
   /** The text is constant, since it may go over the wire. The reason stands in `cause`. */
   #refusal(what: string, error: unknown): AuthError {
     const reason = error instanceof Error ? error.message : String(error);
-    const cause = new Error(`${this.#path} ${what}: ${reason}`);
+    const cause = new Error(`${this.#path} ${what}: ${reason}`, { cause: error });
     return new AuthError('ERR_STORE', { cause });
   }
 }

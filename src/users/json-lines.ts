@@ -1,30 +1,21 @@
 /**
- * The format of the file of users: UTF-8, a JSON object a line, `\n` after each. The first line names the format and
- * its version, every other one inserts a user or updates one that is there. An empty line says that all above it is on
- * disk, so each batch begins with one: what is missing below the last of them was never answered for.
+ * The lines of the file of users: UTF-8, a JSON object a line, `\n` after each. The first line names
+ * the format and its version. Every other line inserts a user, or updates one from a line above.
+ * An empty line promises that all above it is on disk. Each batch begins with one, and closing the
+ * file writes one at its end.
  */
 import { isUtf8 } from 'node:buffer';
-import { AuthError, describe } from '../errors.ts';
-import type { DiskFile } from './disk.ts';
+import { describe } from '../errors.ts';
 import { copyOf, type User } from './store.ts';
 
 const FORMAT = 'latchkey-users';
 const VERSION = 1;
-const MAX_LINE_BYTES = 1 << 20;
+export const MAX_LINE_BYTES: number = 1 << 20;
 
 export const HEADER_LINE: string = `${JSON.stringify({ format: FORMAT, version: VERSION })}\n`;
 export const EMPTY_LINE = '\n';
 
-/** What a file of users holds. */
-export interface Contents {
-  readonly users: Map<string, User>;
-  readonly supersededLines: number;
-  readonly completeBytes: number;
-  /** The length of what follows those: what a crash leaves of a batch that was never answered for. */
-  readonly tornBytes: number;
-}
-
-/** @throws TypeError or RangeError if `readUsers` would refuse the line */
+/** @throws TypeError or RangeError if `readLine` would refuse the line */
 export function lineOf(op: 'insert' | 'update', user: User): string {
   for (const name of ['id', 'username', 'passwordHash', 'createdAt'] as const) {
     if (typeof user[name] !== 'string') throw new TypeError(`"${name}" expected a string, got ${describe(user[name])}`);
@@ -36,59 +27,26 @@ export function lineOf(op: 'insert' | 'update', user: User): string {
   throw new RangeError(`"user" expected a line of at most ${MAX_LINE_BYTES} bytes, got ${bytes}`);
 }
 
-/** Reads in chunks, never the whole. @throws AuthError ERR_STORE_DAMAGED with the number of the line, from 1 */
-export async function readUsers(file: DiskFile, path: string): Promise<Contents> {
-  const users = new Map<string, User>();
-  const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
-  let fileBytes = 0;
-  let completeBytes = 0;
-  let lineNumber = 0;
-  let records = 0;
-  let rest = Buffer.alloc(0);
-  let hasHole = false;
-  for (;;) {
-    const { bytesRead } = await file.read(chunk, 0, chunk.length, fileBytes);
-    if (bytesRead === 0) break;
-    fileBytes += bytesRead;
-    rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-    if (!hasHole) {
-      // No line holds NUL. A disk that lost power shows it in the place of a page that did not arrive.
-      const hole = rest.indexOf(0);
-      hasHole = hole !== -1;
-      const end = rest.lastIndexOf('\n', hasHole ? hole : undefined) + 1;
-      for (const line of end > 0 ? linesOf(rest.subarray(0, end - 1)) : []) {
-        lineNumber += 1;
-        const problem = readLine(line, lineNumber, users);
-        if (problem !== undefined) throw damaged(path, lineNumber, problem);
-        if (line !== '') records += 1;
-      }
-      completeBytes += end;
-      rest = rest.subarray(end);
-    }
-    if (!hasHole && rest.length > MAX_LINE_BYTES) throw damaged(path, lineNumber + 1, 'is too long');
-    // A batch that was answered for is followed by an empty line as soon as there is another.
-    if (hasHole && rest.includes(EMPTY_LINE.repeat(2))) throw damaged(path, lineNumber + 1, 'holds NUL');
-    if (hasHole && rest.length > MAX_LINE_BYTES) rest = rest.subarray(-1);
-  }
-  // What a crash leaves of the first line is pieces of it among NULs. Anything else is somebody else's file.
-  const header = Buffer.from(HEADER_LINE);
-  const isTornHeader = fileBytes <= header.length && rest.every((byte, index) => byte === 0 || byte === header[index]);
-  if (lineNumber === 0 && !isTornHeader) throw damaged(path, 1, `does not name the format "${FORMAT}"`);
-  const supersededLines = Math.max(records - 1, 0) - users.size;
-  return { users, supersededLines, completeBytes, tornBytes: fileBytes - completeBytes };
-}
-
 /** @returns the lines of a block; one that is not UTF-8 is undefined */
-function linesOf(block: Buffer): readonly (string | undefined)[] {
+export function linesOf(block: Buffer): readonly (string | undefined)[] {
   if (isUtf8(block)) return block.toString('utf8').split('\n');
   // Latin 1 keeps every byte, so that the line which is not UTF-8 can be told from its neighbours.
-  const raw = block.toString('latin1').split('\n').map((line) => Buffer.from(line, 'latin1'));
-  return raw.map((line) => (isUtf8(line) ? line.toString('utf8') : undefined));
+  return block.toString('latin1').split('\n').map((line) => textOf(Buffer.from(line, 'latin1')));
 }
 
-/** @returns what is wrong with the line, if anything is */
-function readLine(line: string | undefined, lineNumber: number, users: Map<string, User>): string | undefined {
-  if (line === '' && lineNumber > 1) return undefined;
+function textOf(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+}
+
+/**
+ * Reads one line into `users`.
+ * @returns what is wrong with the line, if anything is
+ */
+export function readLine(
+  line: string | undefined,
+  lineNumber: number,
+  users: Map<string, User>,
+): string | undefined {
   if (line === undefined) return 'is not UTF-8';
   if (line.startsWith('\ufeff')) return 'begins with a byte order mark';
   // JSON.parse takes a carriage return for white space, and the file would be one that was edited elsewhere.
@@ -120,7 +78,25 @@ function readRecord(record: { [Name in keyof User | 'op']?: unknown }, users: Ma
   return undefined;
 }
 
-function damaged(path: string, lineNumber: number, problem: string): AuthError {
-  const description = `${path}, line ${lineNumber} ${problem}; the file was left as it is: mend it or restore a backup`;
-  return new AuthError('ERR_STORE_DAMAGED', { description });
+/** A string of JSON, or the beginning of one up to the end of the text. */
+const STRING_OR_ITS_BEGINNING = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)/gs;
+
+/**
+ * @returns whether the bytes can be the beginning of one line that `lineOf` wrote: an object of
+ *   strings without its end. Two lines that an editor has joined are not, nor is a comment.
+ */
+export function isTornRecord(bytes: Buffer): boolean {
+  const withoutStrings = bytes.toString('latin1').replaceAll(STRING_OR_ITS_BEGINNING, '');
+  return /^\{[:,]*$/.test(withoutStrings);
+}
+
+/**
+ * @returns whether this is the whole content of a file whose first write was interrupted: a part of
+ *   the header, in which pages that did not reach the disk read as NUL
+ */
+export function isTornHeader(bytes: Buffer): boolean {
+  const header = Buffer.from(HEADER_LINE);
+  if (bytes.length > header.length) return false;
+  const isWhole = bytes.length >= header.length - 1 && !bytes.includes(0);
+  return !isWhole && bytes.every((byte, index) => byte === 0 || byte === header[index]);
 }
