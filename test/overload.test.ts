@@ -92,8 +92,9 @@ test('who asks again and again, although told to come later, is answered after e
     const login = `POST /auth HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n${body}`;
     const hello = 'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n';
     // So many that a slow machine, which forgets a hundred a second meanwhile, still has too many.
-    await ask('many', login.repeat(1_500), 1_500);
+    await Promise.all(Array.from({ length: 25 }, () => ask('many', login.repeat(60), 60)));
+    assert.deepEqual(order.splice(0), Array(25).fill('many 429'));
     await Promise.all([ask('impatient', login, 1), ask('another', hello, 1)]);
-    assert.deepEqual(order, ['many 429', 'another 401', 'impatient 429']);
+    assert.deepEqual(order, ['another 401', 'impatient 429']);
   });
 });

@@ -510,7 +510,7 @@ function pipelines(authorization: string): RawRow[] {
   const good = get(authorization);
   const last = get(`${authorization}Connection: close\r\n`);
   return [
-    stays('a hundred requests', get().repeat(100), ...Array<number>(100).fill(401)),
+    stays('64 requests', get().repeat(64), ...Array<number>(64).fill(401)),
     stays('good and bad in turn', (good + get()).repeat(10), ...Array<number[]>(10).fill([200, 401]).flat()),
     stays('bad before good', get() + good, 401, 200),
     stays('a login before good', whole(LOGIN) + good, 401, 200),

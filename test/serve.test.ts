@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TlsOptions } from '../src/index.ts';
 import { FIRST, SECOND } from './certificates.ts';
 import { emptyFolder, serve } from './command.ts';
-import { SECRET, send, sendRaw } from './support.ts';
+import { SECRET, send, sendInWindows } from './support.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
 const JOE = { username: 'joe', password: 'password' };
@@ -148,8 +148,7 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     const { child, url, port, output, ended } = await serve(`serve ${flags}`, { env });
     const request = 'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n';
     const logManyLines = async () => {
-      const answers = await sendRaw(port, `${request.repeat(15_000)}GET /hello HTTP/1.0\r\n\r\n`, 60_000);
-      assert.equal(answers.match(/HTTP\/1\.1 401 /g)?.length, 15_001);
+      assert.equal(await sendInWindows(port, request, 15_001, 'HTTP/1.1 401 '), 15_001);
     };
     child.stderr.pause();
     await logManyLines();

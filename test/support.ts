@@ -135,6 +135,34 @@ export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15
   });
 }
 
+/**
+ * Sends the same request many times on one connection, at most 60 before their answers, because a server closes the
+ * connection at more than 64. @returns how many answers came, each of which begins as the text does
+ */
+export function sendInWindows(port: number, request: string, count: number, begin: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    let sent = 0;
+    let received = 0;
+    let rest = '';
+    const sendSome = () => {
+      const some = Math.min(60, count - sent);
+      sent += some;
+      if (some > 0) socket.write(request.repeat(some));
+      else socket.end();
+    };
+    socket.setEncoding('latin1').setTimeout(60_000, () => socket.destroy(new Error(`no answer after ${received}`)));
+    socket.on('data', (text) => {
+      const parts = (rest + text).split(begin);
+      received += parts.length - 1;
+      // The beginning of an answer may come in two parts.
+      rest = (parts.at(-1) ?? '').slice(-begin.length + 1);
+      if (received === sent) sendSome();
+    });
+    socket.on('connect', sendSome).on('error', reject).on('close', () => resolve(received));
+  });
+}
+
 /** Collects what is garbage once earlier work has let go of it. */
 export async function collectGarbage(): Promise<void> {
   await nextTurn();
