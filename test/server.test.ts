@@ -296,10 +296,10 @@ test('64 requests of one connection may wait, in order, and one more closes it, 
   });
 });
 
-test('a connection that has its answers may ask again, any number of times', async () => {
+test('a connection that has its answers may ask again, any number of times', { timeout: 60_000 }, async () => {
   await withServer(new Router().get('/', () => 'quick'), async ({ port }) => {
     const socket = connect(port, '127.0.0.1').setEncoding('latin1');
-    for (let round = 0; round < 20; round += 1) {
+    for (let round = 0; round < 40; round += 1) {
       let answers = '';
       socket.write(GET.repeat(64));
       while (answers.split('"quick"').length <= 64) answers += (await once(socket, 'data'))[0];
@@ -308,7 +308,9 @@ test('a connection that has its answers may ask again, any number of times', asy
   });
 });
 
-test('over all connections 2048 requests may wait behind others, and a first one always may', async () => {
+test('over all connections 2048 requests may wait behind others, and a first one always may', {
+  timeout: 60_000,
+}, async () => {
   let waiting = 0;
   const slow = ({ signal }: HttpRequest) => {
     waiting += 1;
