@@ -14,6 +14,7 @@ import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
+import { textOfError } from './http/error-text.ts';
 import { listen, type Server } from './http/server.ts';
 import { checkedTls, type TlsOptions } from './http/tls.ts';
 import { describeToken, refusalOf } from './inspect.ts';
@@ -50,7 +51,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const maxConnections = wholeNumber('--max-connections', flags['max-connections'], 1, 1_000_000);
   const limits = oneOf('--throttle', flags.throttle, ['on', 'off']) === 'on' ? {} : false;
   const note = oneOf('--log', flags.log, ['none', 'json']) === 'json' ? noteAsJson() : noteAsText;
-  const onError = (error: unknown) => note('error', detailOf(error));
+  const onError = (error: unknown) => note('error', textOfError(error));
   for (const [flag, value] of [['--host', host], ['--data', flags.data]]) {
     if (value === '') throw new UsageError(`${flag} expected a value that is not empty`);
   }
@@ -144,7 +145,7 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
 async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
   // Without the name and the password.
   const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
-  const pool = openPool(url, (error) => note('error', detailOf(error)));
+  const pool = openPool(url, (error) => note('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
   await attempt(`users ${usersPlace}`, createTable, 'mend that, or use another --users');
@@ -226,12 +227,6 @@ function say(line: string): void {
   if (process.stderr.writableLength < 2 ** 20) console.error(line);
 }
 
-/** What is behind a 5xx. */
-function detailOf(error: unknown): string {
-  const reason = error instanceof AuthError && error.cause instanceof Error ? error.cause : error;
-  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
-}
-
 /** Does a job. Should it fail, the message tells of what, why, and what to do about it. */
 async function attempt<T>(what: string, job: () => T | Promise<T>, remedy: string): Promise<T> {
   try {
@@ -258,6 +253,11 @@ function fail(error: unknown): void {
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (process.argv[2] !== 'serve' && error.code !== 'EPIPE') fail(new Error(`${error.message}: write elsewhere`));
+});
+// Node itself would print every property of the error, and of its causes.
+process.on('uncaughtException', (error) => {
+  console.error(`latchkey: ${textOfError(error)}`);
+  process.exit(1);
 });
 await main(process.argv.slice(2)).catch((error: unknown) => {
   fail(error);
