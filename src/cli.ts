@@ -14,6 +14,7 @@ import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
+import { isShared, ownerProblems, type Identity } from './file-trust.ts';
 import { textOfError } from './http/error-text.ts';
 import { listen, type Server } from './http/server.ts';
 import { checkedTls, type TlsOptions } from './http/tls.ts';
@@ -89,13 +90,25 @@ async function loadEnvFile(path: string): Promise<void> {
 
 /** @returns the secrets, and what to say of the place where they stand */
 async function readSecrets(path: string, variable: string | undefined, note: Note) {
-  const kept = () => attempt(path, () => keptSecrets(path), 'make it readable, or use another --data');
-  const found = variable === undefined ? await kept() : { text: variable, isNew: false, isShared: false };
+  const remedy = 'chown and chmod it, use another --data, or set LATCHKEY_SECRET';
+  const kept = () => attempt(path, () => keptSecrets(path, identity()), remedy);
+  const found = variable === undefined
+    ? await kept()
+    : { text: variable, isNew: false, isShared: false, warnings: [] };
   const place = variable === undefined ? path : 'LATCHKEY_SECRET';
   const secret = await attempt(place, () => secretsIn(found.text), 'put there what "latchkey secret" prints');
   if (found.isShared) note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  for (const warning of found.warnings) note('warning', `${path}: ${warning}`);
   const what = secret.length === 1 ? 'secret' : `${secret.length} secrets, the first to sign,`;
   return { secret, secretPlace: `${what} in ${place}${found.isNew ? ' (made now, mode 0600)' : ''}` };
+}
+
+/** @returns whom this process runs as, where the system has users */
+function identity(): Identity | undefined {
+  const uid = process.geteuid?.();
+  const gid = process.getegid?.();
+  if (uid === undefined || gid === undefined) return undefined;
+  return { uid, gids: [gid, ...(process.getgroups?.() ?? [])] };
 }
 
 /** @returns certificate and key, if they are asked for, once they are seen to fit */
@@ -138,6 +151,11 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
   const users = await JsonFileUserStore.open(path);
   if (users.discardedBytes > 0) {
     note('warning', `${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
+  }
+  // A reader of the hashes can guess passwords, a writer can add users.
+  if (await isShared(path)) note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  for (const { text, isFatal } of await ownerProblems(path, identity())) {
+    if (isFatal) note('warning', `${path}: ${text}, who could add users`);
   }
   return { users, usersPlace: `in ${path}`, close: () => users.close() };
 }
