@@ -153,7 +153,9 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
     note('warning', `${path}: cut off ${users.discardedBytes} bytes of an unfinished last write`);
   }
   // A reader of the hashes can guess passwords, a writer can add users.
-  if (await isShared(path)) note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  if (await isShared(path)) {
+    note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  }
   for (const { text, isFatal } of await ownerProblems(path, identity())) {
     if (isFatal) note('warning', `${path}: ${text}, who could add users`);
   }

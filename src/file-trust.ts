@@ -1,12 +1,16 @@
 /**
- * Which other users can read or change a file: by the owners and modes of the file, of the folders that lead to it and
- * of the symbolic links on the way, as ssh asks of a key. Root is trusted. Access control lists are not read.
+ * Which other users can read or change a file: by the owners and modes of the file, of the folders
+ * that lead to it and of the symbolic links on the way, as ssh asks of a key. Root is trusted.
+ * Access control lists are not read.
  */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve, sep } from 'node:path';
 import { ignore } from './users/disk.ts';
 
-/** The user and the groups that a process runs as. Windows has none, and then owners are not checked. */
+/**
+ * The user and the groups that a process runs as. Windows has none, and then owners are not
+ * checked.
+ */
 export interface Identity {
   readonly uid: number;
   readonly gids: readonly number[];
@@ -16,8 +20,9 @@ export interface Identity {
 export interface Problem {
   readonly text: string;
   /**
-   * Whether another user can change the file or put another one in its place. Otherwise only members of a group of this
-   * process can, or the owner of a folder further up: volumes of containers are like that.
+   * Whether another user can change the file or put another one in its place. Otherwise only
+   * members of a group of this process can, or the owner of a folder further up: volumes of
+   * containers are like that.
    */
   readonly isFatal: boolean;
 }
@@ -28,7 +33,10 @@ type Status = Awaited<ReturnType<typeof lstat>>;
 interface Step {
   readonly path: string;
   readonly status: Status;
-  /** Whether it is the file, its folder, or a link to the file or the folder of one, and not a folder further up. */
+  /**
+   * Whether it is the file, its folder, or a link to the file or the folder of one, and not a
+   * folder further up.
+   */
   readonly isNear: boolean;
 }
 
@@ -45,8 +53,13 @@ export async function isShared(path: string): Promise<boolean> {
   return (mode & READABLE_BY_OTHERS) !== 0;
 }
 
-/** @param path of a file, which need not exist yet; nor need its folders @throws what node:fs throws */
-export async function ownerProblems(path: string, identity: Identity | undefined): Promise<Problem[]> {
+/**
+ * @param path of a file, which need not exist yet; nor need its folders @throws what node:fs throws
+ */
+export async function ownerProblems(
+  path: string,
+  identity: Identity | undefined,
+): Promise<Problem[]> {
   if (identity === undefined) return [];
   const steps = await stepsTo(path);
   return steps.flatMap((step) => problemsOf(step, identity));
@@ -60,7 +73,8 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: Identity): Pr
     const text = `${path} belongs to another user (uid ${status.uid})`;
     problems.push({ text, isFatal: isNear || isLink });
   }
-  // The mode of a link means nothing. In a folder with the sticky bit only the owner of a file can replace it.
+  // The mode of a link means nothing. In a folder with the sticky bit only the owner of a file
+  // can replace it.
   const isSticky = status.isDirectory() && (mode & STICKY) !== 0;
   if (isLink || isSticky) return problems;
   if ((mode & WRITABLE_BY_ALL) !== 0) {
@@ -72,7 +86,10 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: Identity): Pr
   return problems;
 }
 
-/** Follows a path by hand. @returns the root, each folder and link on the way, and the file, as far as they exist */
+/**
+ * Follows a path by hand. @returns the root, each folder and link on the way, and the file, as far
+ * as they exist
+ */
 async function stepsTo(path: string): Promise<Step[]> {
   const near = new Set<string>();
   const found = new Map<string, Status>([[sep, await lstat(sep)]]);
@@ -87,7 +104,9 @@ async function stepsTo(path: string): Promise<Step[]> {
     found.set(next, status);
     if (status.isSymbolicLink()) {
       links += 1;
-      if (links > MAX_LINKS) throw new Error(`${path} leads through more than ${MAX_LINKS} symbolic links`);
+      if (links > MAX_LINKS) {
+        throw new Error(`${path} leads through more than ${MAX_LINKS} symbolic links`);
+      }
       const target = await readlink(next);
       if (isAbsolute(target)) folder = sep;
       rest.unshift(...partsOf(target));
@@ -98,4 +117,6 @@ async function stepsTo(path: string): Promise<Step[]> {
   return [...found].map(([step, status]) => ({ path: step, status, isNear: near.has(step) }));
 }
 
-const partsOf = (path: string): string[] => path.split(sep).filter((name) => name !== '' && name !== '.');
+function partsOf(path: string): string[] {
+  return path.split(sep).filter((name) => name !== '' && name !== '.');
+}

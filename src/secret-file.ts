@@ -34,7 +34,8 @@ export interface KeptSecrets {
 
 /**
  * @param identity whom this process runs as; without it owners are not checked
- * @throws Error if another user can change the file or put another one in its place: that user could forge tokens
+ * @throws Error if another user can change the file or put another one in its place: that user
+ *   could forge tokens
  */
 export async function keptSecrets(path: string, identity?: Identity): Promise<KeptSecrets> {
   // Before a secret is made, so that a refusal leaves no file behind.
@@ -48,7 +49,9 @@ export async function keptSecrets(path: string, identity?: Identity): Promise<Ke
 async function warningsOf(path: string, identity?: Identity): Promise<string[]> {
   const problems = await ownerProblems(path, identity);
   const fatal = problems.find(({ isFatal }) => isFatal);
-  if (fatal !== undefined) throw new Error(`${fatal.text}, who could replace the secret and forge tokens`);
+  if (fatal !== undefined) {
+    throw new Error(`${fatal.text}, who could replace the secret and forge tokens`);
+  }
   return problems.map(({ text }) => text);
 }
 

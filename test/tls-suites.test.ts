@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectPlain, type AddressInfo } from 'node:net';
-import { describe, it } from 'node:test';
+import { test } from 'node:test';
 import { connect, createServer, getCiphers, type ConnectionOptions } from 'node:tls';
 import { listen, Router, type Server, type TlsOptions } from '../src/index.ts';
 import { FIRST, RSA, WEAK_RSA } from './certificates.ts';
@@ -113,101 +113,120 @@ async function checkOffers(server: Server, kind: keyof typeof REFUSED, tls: TlsO
   }
 }
 
-describe('what is offered over TLS', { concurrency: 2, timeout: 120_000 }, () => {
-  const CERTIFICATES = { RSA, ECDSA: FIRST };
+const CERTIFICATES = { RSA, ECDSA: FIRST };
+test('AEAD with forward secrecy, and nothing else, at the start and after each renewal', async () => {
   for (const [kind, other] of [['RSA', 'ECDSA'], ['ECDSA', 'RSA']] as const) {
-    it(`started with ${kind} and renewed with ${other}: AEAD with forward secrecy, and nothing else`, async () => {
-      await withServer(new Router(), async (server) => {
-        await checkOffers(server, kind, CERTIFICATES[kind]);
-        server.renewTls(CERTIFICATES[other]);
-        await checkOffers(server, other, CERTIFICATES[other]);
-        server.renewTls(CERTIFICATES[kind]);
-        await checkOffers(server, kind, CERTIFICATES[kind]);
-      }, { tls: CERTIFICATES[kind] });
-    });
+    await withServer(new Router(), async (server) => {
+      await checkOffers(server, kind, CERTIFICATES[kind]);
+      server.renewTls(CERTIFICATES[other]);
+      await checkOffers(server, other, CERTIFICATES[other]);
+      server.renewTls(CERTIFICATES[kind]);
+      await checkOffers(server, kind, CERTIFICATES[kind]);
+    }, { tls: CERTIFICATES[kind] });
   }
+});
 
-  it('the server chooses the suite, and gives out no session ticket', async () => {
-    await withServer(new Router(), async (server) => {
-      const check = async () => {
-        const names = ['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES256-GCM-SHA384'];
-        for (const ciphers of [names.join(':'), names.toReversed().join(':')]) {
-          const chosen = await shakeHands(server.port, { ciphers, maxVersion: 'TLSv1.2' });
-          assert.equal(chosen, 'TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384');
-        }
-        const { port } = server;
-        const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
-        await once(socket, 'secureConnect');
-        assert.equal(socket.getTLSTicket(), undefined);
-        socket.destroy();
-      };
-      await check();
+test('the server chooses the suite', async () => {
+  await withServer(new Router(), async (server) => {
+    for (let round = 0; round < 2; round += 1) {
+      const names = ['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES256-GCM-SHA384'];
+      for (const ciphers of [names.join(':'), names.toReversed().join(':')]) {
+        const chosen = await shakeHands(server.port, { ciphers, maxVersion: 'TLSv1.2' });
+        assert.equal(chosen, 'TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384');
+      }
       server.renewTls(RSA);
-      await check();
-    }, { tls: RSA });
-  });
-
-  it('a client that asks for another handshake is cut off', async () => {
-    for (const isRenewed of [false, true]) {
-      await withServer(new Router(), async (server) => {
-        if (isRenewed) server.renewTls(RSA);
-        const { port } = server;
-        const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
-        await once(socket, 'secureConnect');
-        const isRefused = new Promise<boolean>((resolve) => {
-          socket.on('error', () => resolve(true)).on('close', () => resolve(true));
-          socket.renegotiate({ rejectUnauthorized: false }, (error) => resolve(error !== null));
-        });
-        const outcome = await isRefused;
-        socket.destroy();
-        assert.equal(outcome, true);
-      }, { tls: RSA });
     }
-  });
+  }, { tls: RSA });
+});
 
-  it('a key that is too short is refused, at the start and at a renewal', async () => {
-    const tooShort = { code: 'ERR_SSL_EE_KEY_TOO_SMALL' };
-    const start = () => listen(new Router(), { port: 0, tls: WEAK_RSA }).then((server) => server.close());
-    await assert.rejects(start, tooShort);
+test('a session can be resumed for an hour at most, and not after a renewal', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  await withServer(new Router(), async (server) => {
+    const { port } = server;
+    const open = async (session?: Buffer) => {
+      const options = { port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' } as const;
+      const socket = connect(session === undefined ? options : { ...options, session });
+      await once(socket, 'secureConnect');
+      const state = { session: socket.getSession(), isReused: socket.isSessionReused() };
+      socket.destroy();
+      return state;
+    };
+    const first = await open();
+    assert.equal((await open(first.session)).isReused, true);
+    t.mock.timers.tick(3_599_999);
+    assert.equal((await open(first.session)).isReused, true);
+    t.mock.timers.tick(1);
+    assert.equal((await open(first.session)).isReused, false);
+    const second = await open();
+    assert.equal((await open(second.session)).isReused, true);
+    server.renewTls(RSA);
+    assert.equal((await open(second.session)).isReused, false);
+    const third = await open();
+    t.mock.timers.tick(3_600_000);
+    assert.equal((await open(third.session)).isReused, false);
+  }, { tls: RSA });
+});
+
+test('a client that asks for another handshake is cut off', async () => {
+  for (const isRenewed of [false, true]) {
     await withServer(new Router(), async (server) => {
-      assert.throws(() => server.renewTls(WEAK_RSA), tooShort);
-      assert.equal(await shakeHands(server.port, {}), 'TLSv1.3 TLS_AES_256_GCM_SHA384');
+      if (isRenewed) server.renewTls(RSA);
+      const { port } = server;
+      const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
+      await once(socket, 'secureConnect');
+      const isRefused = new Promise<boolean>((resolve) => {
+        socket.on('error', () => resolve(true)).on('close', () => resolve(true));
+        socket.renegotiate({ rejectUnauthorized: false }, (error) => resolve(error !== null));
+      });
+      const outcome = await isRefused;
+      socket.destroy();
+      assert.equal(outcome, true);
     }, { tls: RSA });
-  });
+  }
+});
 
-  const lacksOpenssl = spawnSync('openssl', ['version']).error !== undefined && 'there is no openssl';
-  it('openssl s_client is refused as well', { skip: lacksOpenssl }, async () => {
-    await withServer(new Router(), async (server) => {
-      const ask = async (...words: string[]) => {
-        const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, ...words]);
-        let said = '';
-        for (const stream of [child.stdout, child.stderr]) stream.on('data', (some) => (said += some));
-        child.stdin.end('\n');
-        await once(child, 'close');
-        return /Cipher is (\S+)/.exec(said)?.[1];
-      };
-      assert.equal(await ask('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'), 'ECDHE-RSA-AES128-GCM-SHA256');
-      assert.equal(await ask('-tls1_2', '-cipher', 'AES128-SHA:AES128-GCM-SHA256:@SECLEVEL=0'), '(NONE)');
-      assert.equal(await ask('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-SHA:@SECLEVEL=0'), '(NONE)');
-      assert.equal(await ask('-tls1_1', '-cipher', 'ALL:@SECLEVEL=0'), '(NONE)');
-      assert.equal(await ask('-tls1', '-cipher', 'ALL:@SECLEVEL=0'), '(NONE)');
-    }, { tls: RSA });
-  });
+test('a key that is too short is refused, at the start and at a renewal', async () => {
+  const tooShort = { code: 'ERR_SSL_EE_KEY_TOO_SMALL' };
+  const start = () => listen(new Router(), { port: 0, tls: WEAK_RSA }).then((server) => server.close());
+  await assert.rejects(start, tooShort);
+  await withServer(new Router(), async (server) => {
+    assert.throws(() => server.renewTls(WEAK_RSA), tooShort);
+    assert.equal(await shakeHands(server.port, {}), 'TLSv1.3 TLS_AES_256_GCM_SHA384');
+  }, { tls: RSA });
+});
 
-  it('answers over TLS tell browsers to stay there, and over plain HTTP they do not', async () => {
-    const app = new Router();
-    for (const tls of [undefined, FIRST]) {
-      await withServer(app, async ({ port }) => {
-        for (const bytes of ['GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 'garbage\r\n\r\n']) {
-          const options = { port, host: '127.0.0.1', rejectUnauthorized: false };
-          const socket = tls === undefined ? connectPlain(options) : connect(options);
-          socket.setEncoding('latin1').write(bytes);
-          let answer = '';
-          for await (const some of socket) answer += some;
-          const lines = answer.match(/^Strict-Transport-Security: .*$/gm) ?? [];
-          assert.deepEqual(lines, tls === undefined ? [] : ['Strict-Transport-Security: max-age=15552000'], answer);
-        }
-      }, tls && { tls });
-    }
-  });
+const lacksOpenssl = spawnSync('openssl', ['version']).error !== undefined && 'there is no openssl';
+test('openssl s_client is refused as well', { skip: lacksOpenssl }, async () => {
+  await withServer(new Router(), async (server) => {
+    const ask = async (...words: string[]) => {
+      const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, ...words]);
+      let said = '';
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (some) => (said += some));
+      child.stdin.end('\n');
+      await once(child, 'close');
+      return /Cipher is (\S+)/.exec(said)?.[1];
+    };
+    assert.equal(await ask('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'), 'ECDHE-RSA-AES128-GCM-SHA256');
+    assert.equal(await ask('-tls1_2', '-cipher', 'AES128-SHA:AES128-GCM-SHA256:@SECLEVEL=0'), '(NONE)');
+    assert.equal(await ask('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-SHA:@SECLEVEL=0'), '(NONE)');
+    assert.equal(await ask('-tls1_1', '-cipher', 'ALL:@SECLEVEL=0'), '(NONE)');
+    assert.equal(await ask('-tls1', '-cipher', 'ALL:@SECLEVEL=0'), '(NONE)');
+  }, { tls: RSA });
+});
+
+test('answers over TLS tell browsers to stay there, and over plain HTTP they do not', async () => {
+  const app = new Router();
+  for (const tls of [undefined, FIRST]) {
+    await withServer(app, async ({ port }) => {
+      for (const bytes of ['GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 'garbage\r\n\r\n']) {
+        const options = { port, host: '127.0.0.1', rejectUnauthorized: false };
+        const socket = tls === undefined ? connectPlain(options) : connect(options);
+        socket.setEncoding('latin1').write(bytes);
+        let answer = '';
+        for await (const some of socket) answer += some;
+        const lines = answer.match(/^Strict-Transport-Security: .*$/gm) ?? [];
+        assert.deepEqual(lines, tls === undefined ? [] : ['Strict-Transport-Security: max-age=15552000'], answer);
+      }
+    }, tls && { tls });
+  }
 });

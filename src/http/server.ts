@@ -8,7 +8,8 @@ import { publishRefusal } from '../events.ts';
 import { MAX_BODY_BYTES, Reply, sendReply } from './json.ts';
 import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
-import { checkedTls, secureSettings, STRICT_TRANSPORT_SECURITY, type TlsOptions } from './tls.ts';
+import { checkedTls, rotateTicketKeys, secureSettings, STRICT_TRANSPORT_SECURITY } from './tls.ts';
+import type { TlsOptions } from './tls.ts';
 
 /** Where to listen. */
 export interface ListenOptions {
@@ -47,16 +48,18 @@ const SETTINGS = {
   connectionsCheckingInterval: 1_000,
   // Node's refusal of a request without Host has no body; ours has.
   requireHostHeader: false,
-  // NODE_OPTIONS could make the parser lenient, which permits request smuggling, or raise the size of a header.
+  // NODE_OPTIONS could make the parser lenient, which permits request smuggling, or raise the
+  // size of a header.
   insecureHTTPParser: false,
   maxHeaderSize: 16 * 1024,
 };
 const MAX_HEADERS = 1000;
-/** Requests of one connection that are not answered yet. A request beyond that closes the connection. */
+/** Requests of one connection that are not answered yet. One more closes the connection. */
 const MAX_IN_FLIGHT = 64;
 /**
- * The same over all connections, where the first request of each does not count. A request takes some 4 KB, and with
- * a header of 16 KiB up to 140 KB. So all that wait behind others take some 9 MB, and never more than 300.
+ * The same over all connections, where the first request of each does not count. A request takes
+ * some 4 KB, and with a header of 16 KiB up to 140 KB. So all that wait behind others take some
+ * 9 MB, and never more than 300.
  */
 const MAX_PIPELINED = 2048;
 
@@ -124,7 +127,9 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     response.on('close', () => {
       if (inFlight.delete(response) && inFlight.size > 0) pipelined -= 1;
     });
-    if (tls !== undefined) response.setHeader('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
+    if (tls !== undefined) {
+      response.setHeader('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
+    }
     const fault = faultOf(message);
     const answer = () => app.handle(message, response);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
@@ -153,6 +158,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
+  const endRotation = tls === undefined ? () => {} : rotateTicketKeys(server as NodeTlsServer);
   // A TCP server has an address as long as it listens.
   const { address, family, port: actualPort } = server.address() as AddressInfo;
 
@@ -168,6 +174,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     await closed;
     clearTimeout(idle);
     clearTimeout(deadline);
+    endRotation();
     // Ends Node's own check of the time limits.
     server.close();
   };
