@@ -85,7 +85,7 @@ const OF_SELF_SIGNED: readonly string[] = ['cert_chain_of_trust', 'cert_revocati
 const FAULTS: readonly string[] = ['LOW', 'MEDIUM', 'HIGH', 'CRITICAL', 'FATAL'];
 /** Of each part of what testssl.sh looks at, one finding: it has looked. */
 const LOOKED_AT = [
-  'TLS1', 'TLS1_2', 'TLS1_3', 'cipherlist_AVERAGE', 'cipherlist_STRONG', 'cipher_order', 'HSTS', 'heartbleed', 'ROBOT',
+  'TLS1', 'TLS1_2', 'TLS1_3', 'cipherlist_AVERAGE', 'cipherlist_STRONG', 'cipher_order', 'HSTS_time', 'heartbleed', 'ROBOT',
   'secure_renego', 'secure_client_renego', 'SWEET32', 'LUCKY13', 'RC4',
 ];
 /** Debian names it testssl, its authors testssl.sh. */
