@@ -23,8 +23,8 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
   'latchkey/store-contract': ['users/contract', ['testUserStore']],
 };
 
-/** Bytes of all files. Source, JavaScript and README, which an auditor lays side by side, are 460,000 of them. */
-const MAX_UNPACKED = 525_000;
+/** Bytes of all files. Source, JavaScript and README, which an auditor lays side by side, are 550,000 of them. */
+const MAX_UNPACKED = 600_000;
 
 let folder = '';
 let installed = '';
