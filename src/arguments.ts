@@ -33,6 +33,20 @@ export const SERVE_HELP: string = `Usage: latchkey serve [options]
 The secret is LATCHKEY_SECRET, or in the file secret in --data, which is made
 on the first start. Of several, one a line, the first signs and all verify.`;
 
+/** Four lines to paste into a shell. */
+export function tryOut(url: string, minPasswordLength: number): string {
+  const json = "-H 'Content-Type: application/json'";
+  // As long as it must be, in single quotes, and not a common one: those have no spaces.
+  const shortest = 'correct horse';
+  const words = minPasswordLength > shortest.length ? `${shortest} battery staple` : shortest;
+  const password = words.padEnd(minPasswordLength, 'staple');
+  const body = `-d '{"username":"joe","password":"${password}"}'`;
+  return `  curl ${url}/signup ${json} ${body}
+  TOKEN=$(curl -s ${url}/auth ${json} ${body} | cut -d '"' -f 4)
+  curl ${url}/hello -H "Authorization: JWT $TOKEN"
+  curl -i ${url}/hello`;
+}
+
 export const SERVE_FLAGS = {
   'host': { type: 'string' },
   'port': { type: 'string' },

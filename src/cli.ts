@@ -8,13 +8,17 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseEnv, styleText } from 'node:util';
 import { createApp } from './app.ts';
-import { HELP, INSPECT, oneOf, readArguments, SERVE_FLAGS, SERVE_HELP, UsageError, wholeNumber } from './arguments.ts';
+import { HELP, INSPECT, oneOf, readArguments, SERVE_FLAGS, SERVE_HELP, tryOut, UsageError } from './arguments.ts';
+import { wholeNumber } from './arguments.ts';
 import type { Arguments } from './arguments.ts';
 import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
-import { checkedTls, listen, type Server, type TlsOptions } from './http/server.ts';
+import { isShared, ownerProblems, ownIdentity } from './file-trust.ts';
+import { textOfError } from './http/error-text.ts';
+import { listen, type Server } from './http/server.ts';
+import { checkedTls, type TlsOptions } from './http/tls.ts';
 import { describeToken, refusalOf } from './inspect.ts';
 import { keptSecrets, secretsIn } from './secret-file.ts';
 import { JsonFileUserStore } from './users/json-file.ts';
@@ -51,7 +55,7 @@ async function serve(flags: Arguments<{ options: typeof SERVE_FLAGS }>['values']
   const maxConnections = wholeNumber('--max-connections', flags['max-connections'], 1, 1_000_000);
   const limits = oneOf('--throttle', flags.throttle, ['on', 'off']) === 'on' ? {} : false;
   const note = oneOf('--log', flags.log, ['none', 'json']) === 'json' ? noteAsJson() : noteAsText;
-  const onError = (error: unknown) => note('error', detailOf(error));
+  const onError = (error: unknown) => note('error', textOfError(error));
   for (const [flag, value] of [['--host', host], ['--data', flags.data]]) {
     if (value === '') throw new UsageError(`${flag} expected a value that is not empty`);
   }
@@ -97,11 +101,15 @@ async function loadEnvFile(path: string): Promise<void> {
 
 /** @returns the secrets, and what to say of the place where they stand */
 async function readSecrets(path: string, variable: string | undefined, note: Note) {
-  const kept = () => attempt(path, () => keptSecrets(path), 'make it readable, or use another --data');
-  const found = variable === undefined ? await kept() : { text: variable, isNew: false, isShared: false };
+  const remedy = 'chown and chmod it, use another --data, or set LATCHKEY_SECRET';
+  const kept = () => attempt(path, () => keptSecrets(path, ownIdentity()), remedy);
+  const found = variable === undefined
+    ? await kept()
+    : { text: variable, isNew: false, isShared: false, warnings: [] };
   const place = variable === undefined ? path : 'LATCHKEY_SECRET';
   const secret = await attempt(place, () => secretsIn(found.text), 'put there what "latchkey secret" prints');
   if (found.isShared) note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  for (const warning of found.warnings) note('warning', `${path}: ${warning}`);
   const what = secret.length === 1 ? 'secret' : `${secret.length} secrets, the first to sign,`;
   return { secret, secretPlace: `${what} in ${place}${found.isNew ? ' (made now, mode 0600)' : ''}` };
 }
@@ -151,13 +159,20 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
     const what = `cut off ${discardedBytes} bytes of an unfinished last write`;
     note('warning', `${path}: ${what} and saved them in ${discardedPath}`);
   }
+  // A reader of the hashes can guess passwords, a writer can add users.
+  if (await isShared(path)) {
+    note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  }
+  for (const { text, isGrave } of await ownerProblems(path, ownIdentity())) {
+    if (isGrave) note('warning', `${path}: ${text}, who could add users`);
+  }
   return { users, usersPlace: `in ${path}`, close: () => users.close(), lost: users.lost };
 }
 
 async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
   // Without the name and the password.
   const usersPlace = `in PostgreSQL at ${url.host}${url.pathname}`;
-  const pool = openPool(url, (error) => note('error', detailOf(error)));
+  const pool = openPool(url, (error) => note('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   const createTable = () => users.createTable().catch((error: AuthError) => Promise.reject(error.cause));
   await attempt(`users ${usersPlace}`, createTable, 'mend that, or use another --users');
@@ -221,20 +236,6 @@ function renewTlsOnSignal(server: Server, read: () => Promise<TlsOptions | undef
   });
 }
 
-/** Four lines to paste into a shell. */
-function tryOut(url: string, minPasswordLength: number): string {
-  const json = "-H 'Content-Type: application/json'";
-  // As long as it must be, in single quotes, and not a common one: those have no spaces.
-  const shortest = 'correct horse';
-  const words = minPasswordLength > shortest.length ? `${shortest} battery staple` : shortest;
-  const password = words.padEnd(minPasswordLength, 'staple');
-  const body = `-d '{"username":"joe","password":"${password}"}'`;
-  return `  curl ${url}/signup ${json} ${body}
-  TOKEN=$(curl -s ${url}/auth ${json} ${body} | cut -d '"' -f 4)
-  curl ${url}/hello -H "Authorization: JWT $TOKEN"
-  curl -i ${url}/hello`;
-}
-
 type Note = (event: string, detail: string) => void;
 
 const noteAsText: Note = (_event, detail) => say(`latchkey: ${detail.replace(/\s*[\r\n]\s*/g, ' | ')}`);
@@ -253,12 +254,6 @@ function noteAsJson(): Note {
 /** Lines that nobody reads are dropped, not piled up in memory. */
 function say(line: string): void {
   if (process.stderr.writableLength < 2 ** 20) console.error(line);
-}
-
-/** What is behind a 5xx. */
-function detailOf(error: unknown): string {
-  const reason = error instanceof AuthError && error.cause instanceof Error ? error.cause : error;
-  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
 }
 
 /** Does a job. Should it fail, the message tells of what, why, and what to do about it. */
@@ -287,6 +282,11 @@ function fail(error: unknown): void {
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (process.argv[2] !== 'serve' && error.code !== 'EPIPE') fail(new Error(`${error.message}: write elsewhere`));
+});
+// Node itself would print every property of the error, and of its causes.
+process.on('uncaughtException', (error) => {
+  console.error(`latchkey: ${textOfError(error)}`);
+  process.exit(1);
 });
 await main(process.argv.slice(2)).catch((error: unknown) => {
   fail(error);

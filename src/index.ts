@@ -15,7 +15,8 @@ export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.t
 export { Reply } from './http/json.ts';
 export { HttpRequest } from './http/request.ts';
 export { Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';
-export { listen, type ListenOptions, type Server, type TlsOptions } from './http/server.ts';
+export { listen, type ListenOptions, type Server } from './http/server.ts';
+export type { TlsOptions } from './http/tls.ts';
 export { JsonFileUserStore } from './users/json-file.ts';
 export { MemoryUserStore } from './users/memory.ts';
 export { PostgresUserStore, type PgClient, type PostgresUserStoreOptions } from './users/postgres.ts';

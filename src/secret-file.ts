@@ -1,8 +1,9 @@
 /** The secrets of the command, and the file in which it keeps the one that it makes on its first start. */
 import { randomUUID } from 'node:crypto';
-import { chmod, link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generateSecret, keysOf } from './crypto/secret.ts';
+import { isShared, ownerProblems, type Identity } from './file-trust.ts';
 import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 
 /**
@@ -20,11 +21,37 @@ export function secretsIn(text: string): readonly string[] {
   return secrets;
 }
 
-/** @returns what is in the file, whether it was made now, because there was none, and whether others may read it */
-export async function keptSecrets(path: string): Promise<{ text: string; isNew: boolean; isShared: boolean }> {
+/** The text of a secret file. */
+export interface KeptSecrets {
+  readonly text: string;
+  /** Whether the file was made now, because there was none. */
+  readonly isNew: boolean;
+  /** Whether its mode lets other users read it. */
+  readonly isShared: boolean;
+  /** What is wrong with owners and modes, and not bad enough to be refused. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @param identity whom this process runs as; without it owners are not checked
+ * @throws Error if another user owns the file, or can write it: that user could forge tokens
+ */
+export async function keptSecrets(path: string, identity?: Identity): Promise<KeptSecrets> {
+  // Before a secret is made, so that a refusal leaves no file behind.
+  await warningsOf(path, identity);
   const isNew = await makeSecret(path);
-  const { mode } = await stat(path);
-  return { text: await readFile(path, 'utf8'), isNew, isShared: (mode & 0o077) !== 0 };
+  const warnings = await warningsOf(path, identity);
+  return { text: await readFile(path, 'utf8'), isNew, isShared: await isShared(path), warnings };
+}
+
+/** @throws Error for a file or a link that another user can change */
+async function warningsOf(path: string, identity?: Identity): Promise<string[]> {
+  const problems = await ownerProblems(path, identity);
+  const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
+  if (refused !== undefined) {
+    throw new Error(`${refused.text}, who could change the secret and forge tokens`);
+  }
+  return problems.map(({ text }) => text);
 }
 
 /**
@@ -36,8 +63,15 @@ async function makeSecret(path: string): Promise<boolean> {
   await makeFolder(dirname(path));
   const draft = `${path}.${randomUUID()}`;
   try {
-    await writeFile(draft, `${generateSecret()}\n`, { flag: 'wx', mode: 0o600, flush: true });
-    await chmod(draft, 0o600); // whatever the umask
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      // Whatever the umask.
+      await file.chmod(0o600);
+      await file.writeFile(`${generateSecret()}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     await link(draft, path).catch(ignore('EEXIST'));
   } finally {
     await rm(draft, { force: true });

@@ -25,7 +25,13 @@ interface Ended {
 }
 
 /** The folder, what stands in the environment beside our own, and the words that the arguments follow. */
-type Where = { cwd?: string; env?: Record<string, string>; command?: readonly string[] };
+type Where = {
+  cwd?: string;
+  env?: Record<string, string>;
+  command?: readonly string[];
+  /** After which it is killed; a minute by default. */
+  timeoutMs?: number;
+};
 
 /** A folder that is removed in the end. */
 const base = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
@@ -46,10 +52,11 @@ export function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void
   }
 }
 
-export function start(args: string, { cwd = base, env = {}, command = commandIn(ROOT) }: Where = {}) {
+export function start(args: string, where: Where = {}) {
+  const { cwd = base, env = {}, command = commandIn(ROOT), timeoutMs = 60_000 } = where;
   const [file = '', ...words] = [...command, ...args.split(' ').filter((word) => word !== '')];
   const clean = { ...process.env, PORT: undefined, HOST: undefined, LATCHKEY_SECRET: undefined, NO_PROXY: '*' };
-  const limit = { timeout: 60_000, killSignal: 'SIGKILL' } as const;
+  const limit = { timeout: timeoutMs, killSignal: 'SIGKILL' } as const;
   const child = spawn(file, words, { cwd, env: { ...clean, ...env }, detached: true, ...limit });
   children.add(child);
   const output = { stdout: '', stderr: '' };

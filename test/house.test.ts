@@ -38,10 +38,11 @@ const DIRECTIONS: Record<string, readonly string[]> = {
   'http': ['errors.ts', 'events.ts', 'ready.ts'],
   'auth': ['crypto', 'limits', 'users', 'errors.ts', 'events.ts', 'ready.ts'],
   'app.ts': ['auth', 'users', 'http', 'errors.ts'],
-  'secret-file.ts': ['crypto', 'users'],
+  'secret-file.ts': ['crypto', 'users', 'file-trust.ts'],
+  'file-trust.ts': ['users'],
   'cli.ts': [
     'app.ts', 'arguments.ts', 'inspect.ts', 'secret-file.ts', 'auth', 'crypto', 'users', 'http',
-    'errors.ts', 'events.ts',
+    'errors.ts', 'events.ts', 'file-trust.ts',
   ],
   'jwt.ts': ['crypto', 'errors.ts'],
   'index.ts': ['app.ts', 'auth', 'crypto', 'limits', 'users', 'http', 'errors.ts'],

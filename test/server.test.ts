@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { AuthError, createApp, HttpRequest, listen, MemoryUserStore, Reply, Router } from '../src/index.ts';
 import { NOT_STRINGS } from './hostile.ts';
 import { cheapPasswords, collectGarbage, SECRET, send, sendRaw, withApp, withServer } from './support.ts';
@@ -261,7 +261,10 @@ test('listen checks its options, says where it listens and rejects where it cann
   await first.close();
 });
 
-test('requests that pile up on one connection are bounded, and cause no warning', async (t) => {
+const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+const LAST_GET = GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+
+test('3000 requests may wait behind another, in order, and one more closes their connection, without a warning', async (t) => {
   let count = 0;
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => void warnings.push(warning);
@@ -271,11 +274,77 @@ test('requests that pile up on one connection are bounded, and cause no warning'
     count += 1;
     return new Promise((resolve) => signal.addEventListener('abort', resolve));
   };
-  await withServer(new Router().get('/', waits).get('/quick', () => 'quick'), async ({ port, url }) => {
-    assert.equal(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10_000)), '');
-    assert.ok(count > 100 && count <= 4096, `${count} requests`);
+  const turns = async () => {
+    count += 1;
+    const own = count;
+    // The last one is ready first.
+    await delay(100 - own);
+    return own;
+  };
+  const app = new Router().get('/', waits).get('/quick', () => 'quick').get('/turns', turns);
+  await withServer(app, async ({ port, url }) => {
+    for (const tooMany of [3002, 10_000]) {
+      count = 0;
+      assert.equal(await sendRaw(port, GET.repeat(tooMany)), '');
+      assert.equal(count, 3001);
+    }
+    count = 0;
+    const answers = await sendRaw(port, (GET.repeat(63) + LAST_GET).replaceAll('GET /', 'GET /turns'));
+    assert.deepEqual(answers.match(/^\d+$/gm), Array.from({ length: 64 }, (_, index) => String(index + 1)));
     assert.equal((await send(`${url}/quick`, 'GET')).body, 'quick');
     assert.deepEqual(warnings, []);
+  });
+});
+
+test('a connection that has its answers may ask again, any number of times', { timeout: 60_000 }, async () => {
+  await withServer(new Router().get('/', () => 'quick'), async ({ port }) => {
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    for (let round = 0; round < 40; round += 1) {
+      let answers = '';
+      socket.write(GET.repeat(64));
+      while (answers.split('"quick"').length <= 64) answers += (await once(socket, 'data'))[0];
+    }
+    socket.destroy();
+  });
+});
+
+test('over all connections 3000 requests may wait behind others, and a first one always may', {
+  timeout: 60_000,
+}, async () => {
+  let waiting = 0;
+  const slow = ({ signal }: HttpRequest) => {
+    waiting += 1;
+    return new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => {
+        waiting -= 1;
+        resolve();
+      });
+    });
+  };
+  await withServer(new Router().get('/', slow).get('/quick', () => 'quick'), async ({ port, url }) => {
+    const open = new Set<Socket>();
+    const fill = async () => {
+      for (let index = 0; index < 70; index += 1) {
+        const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+        open.add(socket.on('close', () => open.delete(socket)));
+        await once(socket, 'connect');
+        socket.write(GET.repeat(64));
+      }
+      // 47 connections have 63 each behind their first; one more has the 39 that are left, and is closed.
+      while (open.size > 47) await delay(10);
+      await delay(100);
+      assert.deepEqual([open.size, waiting], [47, 47 * 64]);
+    };
+    await fill();
+    assert.equal((await send(`${url}/quick`, 'GET')).body, 'quick', 'a first request');
+    assert.equal(await sendRaw(port, GET.repeat(64)), '');
+    for (const how of ['end', 'resetAndDestroy'] as const) {
+      for (const socket of open) socket[how]();
+      while (waiting > 0 || open.size > 0) await delay(10);
+      // All places are free again.
+      await fill();
+    }
+    for (const socket of open) socket.destroy();
   });
 });
 
@@ -300,9 +369,9 @@ test('requests that wait on a connection that dies are forgotten with it', async
   await withServer(new Router().get('/slow', slow).get('/quick', quick), async ({ port }) => {
     const socket = connect(port, '127.0.0.1');
     const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
-    socket.write(get('/slow') + get('/quick').repeat(100));
+    socket.write(get('/slow') + get('/quick').repeat(60));
     await entered;
-    while (waiting.length < 100) await nextTurn();
+    while (waiting.length < 60) await nextTurn();
     socket.resetAndDestroy();
     release();
     const alive = () => waiting.filter((reference) => reference.deref() !== undefined).length;

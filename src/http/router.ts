@@ -2,9 +2,10 @@
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthError, callable, describe, matching, readOptions, type Check, type Checks } from '../errors.ts';
+import { AuthError, callable, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import { goOn } from '../ready.ts';
+import { textOfError } from './error-text.ts';
 import { Reply, sendReply } from './json.ts';
 import { HttpRequest, trustProxyCheck } from './request.ts';
 
@@ -120,11 +121,5 @@ export class Router {
 }
 
 function warn(error: unknown): void {
-  let text = 'the router met an error that cannot be told';
-  try {
-    text = String(error instanceof Error ? (error.stack ?? error.message) : `the router met ${describe(error)}`);
-  } catch {
-    // The first text stays.
-  }
-  emitWarning(text);
+  emitWarning(textOfError(error));
 }

@@ -1,14 +1,15 @@
 /** A server of node:http or node:https with limits on time and size, and a stop that cuts nobody off. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as NodeTlsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
-import { AuthError, expecting, having, integer, readOptions, text } from '../errors.ts';
+import { AuthError, having, integer, readOptions, text } from '../errors.ts';
 import type { AuthErrorCode, Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import { MAX_BODY_BYTES, Reply, sendReply } from './json.ts';
 import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
+import { checkedTls, rotateTicketKeys, secureSettings, STRICT_TRANSPORT_SECURITY } from './tls.ts';
+import type { TlsOptions } from './tls.ts';
 
 /** Where to listen. */
 export interface ListenOptions {
@@ -20,14 +21,6 @@ export interface ListenOptions {
   readonly maxConnections?: number;
   /** Serves HTTPS, in TLS 1.2 or 1.3. */
   readonly tls?: TlsOptions;
-}
-
-/** A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468). */
-export interface TlsOptions {
-  /** The certificate, then those between it and a root. */
-  readonly cert: string | Buffer;
-  /** Its private key, without a passphrase. */
-  readonly key: string | Buffer;
 }
 
 /** A server that is listening. */
@@ -50,29 +43,32 @@ interface Connection {
 
 /** Milliseconds: for a whole request, for its headers, for an idle connection, for a TLS handshake. */
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000, handshakeTimeout: 5_000 };
-// Node's refusal of a request without Host has no body; ours has.
-const SETTINGS = { ...TIMEOUTS, connectionsCheckingInterval: 1_000, requireHostHeader: false };
+const SETTINGS = {
+  ...TIMEOUTS,
+  connectionsCheckingInterval: 1_000,
+  // Node's refusal of a request without Host has no body; ours has.
+  requireHostHeader: false,
+  // NODE_OPTIONS could make the parser lenient, which permits request smuggling, or raise the
+  // size of a header.
+  insecureHTTPParser: false,
+  maxHeaderSize: 16 * 1024,
+};
 const MAX_HEADERS = 1000;
-/** Requests of one connection that wait for their handlers; some 30 MB. Node reads what fits into 64 KiB at once. */
-const MAX_PIPELINED = 4096;
+/**
+ * Requests that wait for their handler behind another request of their connection, over all
+ * connections. One more closes its connection. Node hands over up to some 2,200 of one connection
+ * before any handler can go on. A request takes some 4 KB, and with a header of 16 KiB up to 140
+ * KB. So all of them take some 12 MB, and never more than 420.
+ */
+const MAX_PIPELINED = 3000;
 
 /** Without any bytes, for a connection that has no handler to wait for; Node gives a stuck write twice as long. */
 const SILENCE_TIMEOUT_MS = 6_500;
 
-const pemCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
-  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.includes('-----BEGIN ');
-});
 const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
   tls: (_name, value) => void checkedTls(value as TlsOptions),
 };
-
-/** @returns a copy. node:tls alone would take a key of another kind, and then fail each handshake. @throws as listen */
-export function checkedTls(options: TlsOptions): TlsOptions {
-  const tls = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
-  if (new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) return tls;
-  throw new TypeError('"key" expected the private key of the certificate, got another');
-}
 
 /**
  * Serves an application, a `Router` or whatever has its `handle`.
@@ -83,7 +79,10 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
   having('handle')('app', app);
   const { port = 3000, host = '127.0.0.1', maxConnections, tls } = readOptions(options, OPTION_CHECKS);
   const connections = new Map<Socket, Connection>();
-  const server: NodeServer = tls === undefined ? createServer(SETTINGS) : createTlsServer({ ...SETTINGS, ...tls });
+  const pipelined = new Set<ServerResponse>();
+  const server: NodeServer = tls === undefined
+    ? createServer(SETTINGS)
+    : createTlsServer({ ...SETTINGS, ...secureSettings(tls) });
   server.timeout = SILENCE_TIMEOUT_MS;
   server.maxHeadersCount = MAX_HEADERS;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
@@ -96,23 +95,42 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
     if (!socket.writable || isHalfAnswered || connection === undefined) socket.destroy();
-    else if (waiting === undefined) refuse(socket, parserCode);
-    else waiting.once('finish', () => refuse(socket, parserCode));
+    else if (waiting === undefined) refuse(socket, tls !== undefined, parserCode);
+    else waiting.once('finish', () => refuse(socket, tls !== undefined, parserCode));
   };
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     connections.set(socket, { inFlight: new Set(), latest: undefined });
     // Node takes its own listener away at CONNECT, and without one a reset would end the process.
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => connections.delete(socket));
+    socket.on('close', () => {
+      // Of these responses only the first one hears of the end.
+      for (const response of connections.get(socket)?.inFlight ?? []) pipelined.delete(response);
+      connections.delete(socket);
+    });
   });
   const handle = (message: IncomingMessage, response: ServerResponse): void => {
     const connection = connections.get(message.socket);
     if (connection === undefined || !message.socket.writable || isEnding(connection)) return;
     const { inFlight } = connection;
-    if (inFlight.size >= MAX_PIPELINED) return void message.socket.destroy();
+    const isBehind = inFlight.size > 0;
+    if (isBehind && pipelined.size >= MAX_PIPELINED) {
+      // Node bounds the answers that a client does not read.
+      for (const other of pipelined) if (other.writableEnded) pipelined.delete(other);
+    }
+    if (isBehind && pipelined.size >= MAX_PIPELINED) {
+      message.socket.destroy();
+      return;
+    }
+    if (isBehind) pipelined.add(response);
     inFlight.add(response);
     connection.latest = response;
-    response.on('close', () => inFlight.delete(response));
+    response.on('close', () => {
+      inFlight.delete(response);
+      pipelined.delete(response);
+    });
+    if (tls !== undefined) {
+      response.setHeader('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
+    }
     const fault = faultOf(message);
     const answer = () => app.handle(message, response);
     if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
@@ -141,6 +159,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
+  const endRotation = tls === undefined ? () => {} : rotateTicketKeys(server as NodeTlsServer);
   // A TCP server has an address as long as it listens.
   const { address, family, port: actualPort } = server.address() as AddressInfo;
 
@@ -156,12 +175,13 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     await closed;
     clearTimeout(idle);
     clearTimeout(deadline);
+    endRotation();
     // Ends Node's own check of the time limits.
     server.close();
   };
   const renewTls = (other: TlsOptions): void => {
     if (tls === undefined) throw new TypeError('"tls" expected to be there from the start');
-    (server as NodeTlsServer).setSecureContext(checkedTls(other));
+    (server as NodeTlsServer).setSecureContext(secureSettings(checkedTls(other)));
   };
   const scheme = tls === undefined ? 'http' : 'https';
   const url = `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`;
@@ -193,13 +213,21 @@ const PARSER_REFUSALS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map(
 ]);
 
 /** Answers what never became a request. There is no response object for it, so the bytes are written as they are. */
-function refuse(socket: Socket, parserCode?: string): void {
+function refuse(socket: Socket, isSecure: boolean, parserCode?: string): void {
   const refusal = new AuthError(PARSER_REFUSALS.get(parserCode) ?? 'ERR_BAD_REQUEST');
   const { status, error, body } = refusal;
   publishRefusal(refusal, { address: socket.remoteAddress });
   const text = `${JSON.stringify(body)}\n`;
-  const type = 'Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store';
-  // RFC 9110 §6.6.1: a server with a clock says the time.
-  const head = `HTTP/1.1 ${status} ${error}\r\nDate: ${new Date().toUTCString()}\r\n${type}`;
-  socket.end(`${head}\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy());
+  const head = [
+    `HTTP/1.1 ${status} ${error}`,
+    // RFC 9110 §6.6.1: a server with a clock says the time.
+    `Date: ${new Date().toUTCString()}`,
+    'Content-Type: application/json',
+    'X-Content-Type-Options: nosniff',
+    'Cache-Control: no-store',
+    ...(isSecure ? [`Strict-Transport-Security: ${STRICT_TRANSPORT_SECURITY}`] : []),
+    `Content-Length: ${text.length}`,
+    'Connection: close',
+  ].join('\r\n');
+  socket.end(`${head}\r\n\r\n${text}`, () => socket.destroy());
 }

@@ -1,14 +1,14 @@
 /**
- * The README's configuration of nginx before a real server, and its unit as systemd reads it. Both are skipped where
- * there is no such program.
+ * The README's configuration of nginx before a real server, its unit as systemd reads it, and HTTPS as testssl.sh sees
+ * it. Each is skipped where its program is not installed.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FIRST } from '../certificates.ts';
@@ -78,3 +78,40 @@ test('the unit has nothing that systemd does not know', { skip: skipUnless('syst
   const { status, stderr } = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });
+
+/** What only a self-signed certificate of an address without a DNS entry causes. */
+const OF_SELF_SIGNED: readonly string[] = ['cert_chain_of_trust', 'cert_revocation', 'DNS_CAArecord'];
+/** Not WARN: its own client could not check something, such as a ticket of TLS 1.3 that it did not wait for. */
+const FAULTS: readonly string[] = ['LOW', 'MEDIUM', 'HIGH', 'CRITICAL', 'FATAL'];
+/** Of each part of what testssl.sh looks at, one finding: it has looked. */
+const LOOKED_AT = [
+  'TLS1', 'TLS1_2', 'TLS1_3', 'cipherlist_AVERAGE', 'cipherlist_STRONG', 'cipher_order', 'HSTS_time', 'heartbleed', 'ROBOT',
+  'secure_renego', 'secure_client_renego', 'SWEET32', 'LUCKY13', 'RC4',
+];
+/** Debian names it testssl, its authors testssl.sh. */
+const testssl = ['testssl', 'testssl.sh'].find((program) => spawnSync(program, ['--help']).error === undefined) ?? '';
+const isScanned = { skip: testssl === '' && 'there is no testssl.sh', timeout: 240_000 };
+
+for (const [kind, newKey] of Object.entries({ EC: 'ec -pkeyopt ec_paramgen_curve:prime256v1', RSA: 'rsa:2048' })) {
+  test(`testssl.sh finds nothing but that the ${kind} certificate is self-signed`, isScanned, async () => {
+    const cwd = await emptyFolder();
+    const subject = '-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost';
+    const make = `req -x509 -newkey ${newKey} -nodes -days 90 ${subject} -keyout key.pem -out cert.pem`;
+    assert.equal(spawnSync('openssl', make.split(' '), { cwd }).status, 0);
+    const flags = '--port 0 --users memory --scrypt-cost 1 --tls-cert cert.pem --tls-key key.pem';
+    const { child, port, ended } = await serve(`serve ${flags}`, { cwd, timeoutMs: 240_000 });
+    // Protocols, suites, forward secrecy, order, certificate, headers, and known attacks. Not each suite by itself.
+    const parts = '-p -s -f -P -S -h -U';
+    const words = `--quiet --color 0 --warnings off --nodns min ${parts} --jsonfile found.json`;
+    const args = [...words.split(' '), `https://127.0.0.1:${port}/hello`];
+    const scan = spawn(testssl, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+    const said = await text(scan.stdout);
+    child.kill('SIGTERM');
+    await ended;
+    const found: { id: string; severity: string }[] = JSON.parse(await readFile(join(cwd, 'found.json'), 'utf8'));
+    const faults = found.filter(({ id, severity }) => FAULTS.includes(severity) && !OF_SELF_SIGNED.includes(id));
+    assert.deepEqual(faults, [], said);
+    const ids = new Set(found.map(({ id }) => id));
+    assert.deepEqual(LOOKED_AT.filter((id) => !ids.has(id)), [], said);
+  });
+}
