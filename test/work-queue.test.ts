@@ -65,6 +65,14 @@ test('a client that is alone uses every place', async () => {
   assert.deepEqual(queue.started, times(9, 'a'));
 });
 
+test('jobs that share one owner object are counted one by one', async () => {
+  const queue = new WorkQueue(2, 0);
+  const owner = { client: 'a', kind: 'verify' };
+  const jobs = Array.from({ length: 3 }, () => queue.run(owner, () => nextTurn()));
+  const outcomes = await Promise.allSettled(jobs);
+  assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected']);
+});
+
 test('a client that finds the queue full of one other takes its last place, and is the next to start', async () => {
   const queue = new Watched(1, 8);
   queue.addMany(9, 'flood');
@@ -166,13 +174,15 @@ test('a client that has no job any more leaves nothing behind', async () => {
   await collectGarbage();
   const grown = process.memoryUsage().heapUsed - before;
   assert.ok(grown < 1e6, `${grown} bytes`);
+  // Until now the queue itself must not be garbage.
+  await queue.run({ client: 'last', kind: 'verify' }, async () => undefined);
 });
 
-/** A login from another address of this machine. @returns its status */
-function logIn(port: number, localAddress: string, username: string): Promise<number> {
+/** A login or a signup from another address of this machine. @returns its status */
+function post(port: number, path: string, localAddress: string, username: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Type': 'application/json' };
-    const options = { port, host: '127.0.0.1', localAddress, method: 'POST', path: '/auth', headers, agent: false };
+    const options = { port, host: '127.0.0.1', localAddress, method: 'POST', path, headers, agent: false };
     const sent = request(options, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode ?? 0));
@@ -186,16 +196,15 @@ const skip = process.platform !== 'linux' && 'only Linux has all of 127.0.0.0/8 
 test('a client with right passwords and many logins in flight keeps no other client out', { skip }, async () => {
   for (const [accounts, maxConcurrent, maxQueued] of [[1, 1, 8], [2, 2, 16]] as const) {
     const passwords = new PasswordHasher({ logN: 10, maxConcurrent, maxQueued });
-    await withApp({ passwords }, async ({ url, port }) => {
+    await withApp({ passwords }, async ({ port }) => {
       for (const username of ['victim', 'attacker0', 'attacker1']) {
-        const body = JSON.stringify({ username, password: 'correct horse' });
-        await fetch(`${url}/signup`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+        assert.equal(await post(port, '/signup', '127.0.0.3', username), 200);
       }
       let isOver = false;
       let attacks = 0;
       const attack = async (index: number) => {
         while (!isOver) {
-          await logIn(port, '127.0.0.2', `attacker${index % accounts}`);
+          await post(port, '/auth', '127.0.0.2', `attacker${index % accounts}`);
           attacks += 1;
         }
       };
@@ -203,10 +212,13 @@ test('a client with right passwords and many logins in flight keeps no other cli
       const attackers = Array.from({ length: maxConcurrent + maxQueued }, (_, index) => attack(index));
       const statuses: number[] = [];
       while (attacks < 50) await nextTurn();
-      for (let round = 0; round < 12; round += 1) statuses.push(await logIn(port, '127.0.0.1', 'victim'));
+      for (let round = 0; round < 12; round += 1) {
+        statuses.push(await post(port, '/auth', '127.0.0.1', 'victim'));
+        statuses.push(await post(port, '/signup', '127.0.0.1', `victim${round}`));
+      }
       isOver = true;
       await Promise.all(attackers);
-      assert.deepEqual(statuses, Array(12).fill(200));
+      assert.deepEqual(statuses, Array(24).fill(200));
     });
   }
 });
