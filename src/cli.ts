@@ -15,7 +15,7 @@ import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret } from './crypto/secret.ts';
 import { AuthError } from './errors.ts';
 import { EVENTS } from './events.ts';
-import { isShared, ownerProblems, ownIdentity } from './file-trust.ts';
+import { isShared, ownerProblems, processUser } from './file-trust.ts';
 import { textOfError } from './http/error-text.ts';
 import { listen, type Server } from './http/server.ts';
 import { checkedTls, type TlsOptions } from './http/tls.ts';
@@ -102,7 +102,7 @@ async function loadEnvFile(path: string): Promise<void> {
 /** @returns the secrets, and what to say of the place where they stand */
 async function readSecrets(path: string, variable: string | undefined, note: Note) {
   const remedy = 'chown and chmod it, use another --data, or set LATCHKEY_SECRET';
-  const kept = () => attempt(path, () => keptSecrets(path, ownIdentity()), remedy);
+  const kept = () => attempt(path, () => keptSecrets(path, processUser()), remedy);
   const found = variable === undefined
     ? await kept()
     : { text: variable, isNew: false, isShared: false, warnings: [] };
@@ -163,7 +163,7 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
   if (await isShared(path)) {
     note('warning', `${path} can be read by other users: chmod 600 ${path}`);
   }
-  for (const { text, isGrave } of await ownerProblems(path, ownIdentity())) {
+  for (const { text, isGrave } of await ownerProblems(path, processUser())) {
     if (isGrave) note('warning', `${path}: ${text}, who could add users`);
   }
   return { users, usersPlace: `in ${path}`, close: () => users.close(), lost: users.lost };

@@ -5,14 +5,14 @@
  */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve, sep } from 'node:path';
-import { getegid, geteuid, getgroups } from 'node:process';
+import * as system from 'node:process';
 import { ignore } from './users/disk.ts';
 
 /**
  * The user and the groups that a process runs as. Windows has none, and then owners are not
  * checked.
  */
-export interface Identity {
+export interface ProcessUser {
   readonly uid: number;
   readonly gids: readonly number[];
 }
@@ -45,7 +45,7 @@ interface Step {
   readonly isNear: boolean;
 }
 
-const READABLE_BY_OTHERS = 0o077;
+const ANY_ACCESS_BY_OTHERS = 0o077;
 const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_ALL = 0o002;
 const STICKY = 0o1000;
@@ -53,17 +53,17 @@ const STICKY = 0o1000;
 const MAX_LINKS = 40;
 
 /** @returns whom this process runs as, where the system has users */
-export function ownIdentity(): Identity | undefined {
-  const uid = geteuid?.();
-  const gid = getegid?.();
+export function processUser(): ProcessUser | undefined {
+  const uid = system.geteuid?.();
+  const gid = system.getegid?.();
   if (uid === undefined || gid === undefined) return undefined;
-  return { uid, gids: [gid, ...(getgroups?.() ?? [])] };
+  return { uid, gids: [gid, ...(system.getgroups?.() ?? [])] };
 }
 
 /** @returns whether the mode lets users other than the owner have access to the file */
 export async function isShared(path: string): Promise<boolean> {
   const { mode } = await stat(path);
-  return (mode & READABLE_BY_OTHERS) !== 0;
+  return (mode & ANY_ACCESS_BY_OTHERS) !== 0;
 }
 
 /**
@@ -71,14 +71,14 @@ export async function isShared(path: string): Promise<boolean> {
  */
 export async function ownerProblems(
   path: string,
-  identity: Identity | undefined,
+  user: ProcessUser | undefined,
 ): Promise<Problem[]> {
-  if (identity === undefined) return [];
+  if (user === undefined) return [];
   const steps = await stepsTo(path);
-  return steps.flatMap((step) => problemsOf(step, identity));
+  return steps.flatMap((step) => problemsOf(step, user));
 }
 
-function problemsOf({ path, status, isNear }: Step, { uid, gids }: Identity): Problem[] {
+function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser): Problem[] {
   const problems: Problem[] = [];
   const mode = Number(status.mode);
   const isLink = status.isSymbolicLink();

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generateSecret, keysOf } from './crypto/secret.ts';
-import { isShared, ownerProblems, type Identity } from './file-trust.ts';
+import { isShared, ownerProblems, type ProcessUser } from './file-trust.ts';
 import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 
 /**
@@ -33,20 +33,20 @@ export interface KeptSecrets {
 }
 
 /**
- * @param identity whom this process runs as; without it owners are not checked
+ * @param user whom this process runs as; without it owners are not checked
  * @throws Error if another user owns the file, or can write it: that user could forge tokens
  */
-export async function keptSecrets(path: string, identity?: Identity): Promise<KeptSecrets> {
+export async function keptSecrets(path: string, user?: ProcessUser): Promise<KeptSecrets> {
   // Before a secret is made, so that a refusal leaves no file behind.
-  await warningsOf(path, identity);
+  await warningsOf(path, user);
   const isNew = await makeSecret(path);
-  const warnings = await warningsOf(path, identity);
+  const warnings = await warningsOf(path, user);
   return { text: await readFile(path, 'utf8'), isNew, isShared: await isShared(path), warnings };
 }
 
 /** @throws Error for a file or a link that another user can change */
-async function warningsOf(path: string, identity?: Identity): Promise<string[]> {
-  const problems = await ownerProblems(path, identity);
+async function warningsOf(path: string, user?: ProcessUser): Promise<string[]> {
+  const problems = await ownerProblems(path, user);
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
     throw new Error(`${refused.text}, who could change the secret and forge tokens`);

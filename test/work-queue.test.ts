@@ -109,6 +109,21 @@ test('however many places others hold, each client waits for one job of each oth
   await queue.endAll();
 });
 
+test('clients that come back again and again do not keep one waiting that came before', async () => {
+  const queue = new Watched(1, 10);
+  queue.addMany(2, 'a');
+  queue.add('b');
+  queue.add('c');
+  await nextTurn();
+  for (let round = 0; round < 6; round += 1) {
+    await queue.endOne();
+    const ended = queue.started.at(-2);
+    if (ended !== 'a') queue.add(ended ?? '');
+  }
+  assert.equal(queue.started.filter((name) => name === 'a').length, 2, queue.started.join());
+  await queue.endAll();
+});
+
 test('a client cannot push out the jobs of a client with fewer places by jobs of another kind', async () => {
   const queue = new Watched(1, 8);
   queue.addMany(8, 'flood', 'verify');

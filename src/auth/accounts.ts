@@ -7,7 +7,7 @@ import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
 import { AuthError, callable, expecting, having, integer, isObject, readOptions, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 import { MemoryCounts } from '../limits/memory.ts';
-import { originOf } from '../limits/network.ts';
+import { sourceOf } from '../limits/network.ts';
 import { Throttle, type LimitOptions } from '../limits/throttle.ts';
 import { goOn } from '../ready.ts';
 import type { User, UserStore } from '../users/store.ts';
@@ -101,16 +101,16 @@ export class Accounts {
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     const normalized = this.#checkNewPassword(password, id);
     const { signal } = client;
-    const origin = originOf(client.address);
+    const source = sourceOf(client.address);
     const make = async () => {
       if (await isForbidden(normalized, username)) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
       // Saves the work of hashing. Whether the name is free, insert decides.
       if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
-      const passwordHash = await passwords.hash(password, signal, origin.network);
+      const passwordHash = await passwords.hash(password, signal, client.address);
       return this.#insert(id, username, passwordHash);
     };
-    const user = await (this.#throttle?.signup(origin, make) ?? make());
-    if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address: origin.address });
+    const user = await (this.#throttle?.signup(source, make) ?? make());
+    if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address: source.address });
     return user;
   }
 
@@ -146,16 +146,16 @@ export class Accounts {
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
     if (id === undefined) return undefined;
     const { signal } = client;
-    const origin = originOf(client.address);
+    const source = sourceOf(client.address);
     const check = async () => {
       const found = await this.#options.users.find(id);
-      const isRight = await this.#isPassword(password, found?.passwordHash, signal, origin.network);
+      const isRight = await this.#isPassword(password, found?.passwordHash, signal, client.address);
       return isRight ? found : undefined;
     };
-    const user = await (this.#throttle?.login(id, origin, check) ?? check()).catch(ignoreImpossible);
+    const user = await (this.#throttle?.login(id, source, check) ?? check()).catch(ignoreImpossible);
     if (user === undefined) return undefined;
-    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: origin.address });
-    await this.#renewHash(user, password, origin.network);
+    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: source.address });
+    await this.#renewHash(user, password, client.address);
     return publicUserOf(user);
   }
 
@@ -196,15 +196,15 @@ export class Accounts {
     password: string,
     stored: string | undefined,
     signal: AbortSignal | undefined,
-    network: string | undefined,
+    address: string | undefined,
   ): Promise<boolean> {
     const { passwords } = this.#options;
     try {
-      return await passwords.verify(password, stored, signal, network);
+      return await passwords.verify(password, stored, signal, address);
     } catch (error) {
       const isUnreadable = error instanceof AuthError && error.code === 'ERR_PASSWORD_HASH' && stored !== undefined;
       if (!isUnreadable) throw error;
-      return this.#isPassword(password, undefined, signal, network);
+      return this.#isPassword(password, undefined, signal, address);
     }
   }
 
@@ -214,11 +214,12 @@ export class Accounts {
    * verified, so a changed password stays changed, a removed user stays removed, and a new user of
    * the same name keeps the new password.
    */
-  async #renewHash(user: User, password: string, network: string | undefined): Promise<void> {
+  async #renewHash(user: User, password: string, address: string | undefined): Promise<void> {
     const { users, passwords } = this.#options;
     if (!passwords.needsRehash(user.passwordHash)) return;
     try {
-      const passwordHash = await passwords.hash(password, undefined, network);
+      // Without a signal: the login has succeeded, even if the client has gone.
+      const passwordHash = await passwords.hash(password, undefined, address);
       // The user is found anew, since other members may have changed meanwhile. The comparison here
       // is for stores of version 0.1, which ignore the second argument: a change between the two
       // steps is lost there.

@@ -1,6 +1,7 @@
 /** scrypt behind a queue: hashing that neither fills the memory nor starves the disk. */
 import { hashPassword, isAffordable, needsRehash, verifyPassword, type ScryptCost } from '../crypto/password.ts';
 import { integer, readOptions, type Checks } from '../errors.ts';
+import { networkOf } from '../limits/network.ts';
 import { usualConcurrency, WorkQueue } from './work-queue.ts';
 
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from '../errors.ts';
@@ -48,14 +49,15 @@ export class PasswordHasher {
   /**
    * @param password of at most 1024 UTF-16 code units; taken in Unicode NFC, never trimmed
    * @param signal gives up, as long as it waits for its turn
-   * @param client names who asked for it, such as the network of a request: clients share the queue
+   * @param address of the client, if it is known. The queue is shared among clients: an IPv4 address
+   *   or an IPv6 /64 is one.
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
    * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL),
    *   ERR_PASSWORD_TOO_LONG, ERR_BUSY, ERR_ABORTED
    */
-  hash(password: string, signal?: AbortSignal, client = ''): Promise<string> {
+  hash(password: string, signal?: AbortSignal, address = ''): Promise<string> {
     const job = () => hashPassword(password, this.#cost);
-    return this.#queue.run({ kind: 'hash', client }, job, signal);
+    return this.#queue.run({ kind: 'hash', client: networkOf(address) }, job, signal);
   }
 
   /**
@@ -63,7 +65,7 @@ export class PasswordHasher {
    * @param stored a PHC scrypt string, or one of Werkzeug (Flask); undefined, where there is no such user, takes the
    *   same work and answers false
    * @param signal as for hash
-   * @param client as for hash
+   * @param address as for hash
    * @returns whether it is the password, compared in constant time
    * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
@@ -71,10 +73,10 @@ export class PasswordHasher {
     password: string,
     stored: string | undefined,
     signal?: AbortSignal,
-    client = '',
+    address = '',
   ): Promise<boolean> {
     const job = () => verifyPassword(password, stored, this.#cost);
-    return this.#queue.run({ kind: 'verify', client }, job, signal);
+    return this.#queue.run({ kind: 'verify', client: networkOf(address) }, job, signal);
   }
 
   /**

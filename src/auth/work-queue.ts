@@ -17,7 +17,7 @@ export function usualConcurrency(): number {
   return Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1));
 }
 
-/** What a job is: places are shared among clients, and then among kinds of jobs. */
+/** Whose job it is. Places are shared among clients first, and then among kinds of jobs. */
 export interface JobOwner {
   /** Names who asked for it, such as the network of a request. */
   readonly client: string;
@@ -38,7 +38,7 @@ export class WorkQueue {
   readonly #running = new Set<JobOwner>();
   /** In the order in which they came. */
   readonly #waiting: Job[] = [];
-  /** By client, as long as it has a job here: the number of the start of its latest job. */
+  /** For each client with a job here: when its latest job started, counted in starts. */
   readonly #latestStarts = new Map<string, number>();
   #starts = 0;
 
@@ -56,8 +56,17 @@ export class WorkQueue {
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     // An object of its own: one client may run several jobs.
     const running = { ...owner };
-    if (this.#running.size < this.#maxConcurrent) this.#start(running);
-    else await this.#wait(running, signal);
+    // A newcomer comes before the client that started last, and after all that have waited longer.
+    if (!this.#latestStarts.has(owner.client)) {
+      this.#latestStarts.set(owner.client, this.#starts - 1);
+    }
+    try {
+      if (this.#running.size < this.#maxConcurrent) this.#start(running);
+      else await this.#wait(running, signal);
+    } catch (error) {
+      this.#forgetIfGone(running.client);
+      throw error;
+    }
     try {
       return await job();
     } finally {
@@ -122,7 +131,7 @@ export class WorkQueue {
     return lastOfLargest(this.#waiting, places, 'client', owner);
   }
 
-  /** As for clients, but no job gives way to a client that has more places than its own. */
+  /** As for clients, among jobs of clients that have at least as many places as the newcomer then. */
   #lastOfLargestKind(owner: JobOwner): Job | undefined {
     const places = this.#placesBy('client');
     const placesThen = (places.get(owner.client) ?? 0) + 1;
@@ -148,7 +157,6 @@ export class WorkQueue {
   #refuse(job: Job, refusal: AuthError): void {
     this.#removeWaiting(job);
     job.endWaiting(refusal);
-    this.#forgetIfGone(job.owner.client);
   }
 
   #removeWaiting(job: Job): void {

@@ -5,11 +5,16 @@
 
 import type { Awaitable } from '../ready.ts';
 
-/** At most `most` tries under one key in any period of `windowSeconds`. */
+/** What is counted. A flood of keys of one kind must not push out those of another. */
+export type LimitKind = 'account' | 'account and network' | 'network' | 'signups';
+
+/** At most `maxTries` tries under one key in any period of `windowSeconds`. */
 export interface Limit {
-  /** Names what is counted, in at most 64 ASCII characters. A key always has the same window. */
+  readonly kind: LimitKind;
+  /** Whose tries are counted, in at most 64 ASCII characters. */
   readonly key: string;
-  readonly most: number;
+  readonly maxTries: number;
+  /** The same for each limit of one kind. */
   readonly windowSeconds: number;
 }
 
@@ -27,8 +32,8 @@ export interface Counts {
    * @param isCounted whether it goes on counting, for a window from now
    */
   end(limits: readonly Limit[], isCounted: boolean): Awaitable<void>;
-  /** @returns the networks where this account logged in last, the newest first */
+  /** @returns the three networks where this account logged in last, or fewer, the newest first */
   networksOf(account: string): Awaitable<readonly string[]>;
-  /** Remembers a network of an account, and forgets all but the last few. */
+  /** Remembers a network of an account, and forgets all but the last three. */
   addNetwork(account: string, network: string): Awaitable<void>;
 }

@@ -1,17 +1,17 @@
 /**
  * Counts in the memory of this process: a sliding window for each key, in twelve slots.
- * Promise: bounded. There are at most 300,000 keys of 43 characters with at most 13 slots each, and
- * at most 100,000 accounts with 3 networks each. Where there is no room, the entry that was written
- * longest ago goes.
+ * Promise: bounded. There are at most 100,000 keys of each kind, of 43 characters and with at most
+ * 13 slots each, and at most 100,000 accounts with 3 networks each. Where there is no room, the entry
+ * that was written longest ago is forgotten.
  * Accepted: all counts and networks are forgotten when the process ends.
  */
-import { amount } from '../errors.ts';
-import type { Counts, Limit } from './counts.ts';
+import { clockTime } from '../errors.ts';
+import type { Counts, Limit, LimitKind } from './counts.ts';
 
 /** A try is forgotten with the whole slot it ended in: up to a twelfth of the window later. */
 const SLOTS_PER_WINDOW = 12;
-const MAX_KEYS = 300_000;
-const MAX_ACCOUNTS = 100_000;
+/** Of each kind, and of accounts with known networks. */
+const MAX_KEYS = 100_000;
 const MAX_NETWORKS_PER_ACCOUNT = 3;
 
 /** The tries under one key. */
@@ -31,7 +31,12 @@ interface Slot {
 /** Counts that end with the process. */
 export class MemoryCounts implements Counts {
   readonly #now: () => number;
-  readonly #counts = new Map<string, Count>();
+  readonly #counts: Readonly<Record<LimitKind, Map<string, Count>>> = {
+    'account': new Map(),
+    'account and network': new Map(),
+    'network': new Map(),
+    'signups': new Map(),
+  };
   readonly #networks = new Map<string, readonly string[]>();
 
   /** @param now seconds since 1970 */
@@ -44,10 +49,11 @@ export class MemoryCounts implements Counts {
     const waits = limits.map((limit) => this.#waitSeconds(limit, now));
     const longestWait = Math.max(0, ...waits);
     if (longestWait > 0) return Math.ceil(longestWait);
-    for (const { key } of limits) {
-      const count = this.#counts.get(key) ?? { open: 0, slots: [] };
+    for (const { kind, key } of limits) {
+      const counts = this.#counts[kind];
+      const count = counts.get(key) ?? { open: 0, slots: [] };
       count.open += 1;
-      setLast(this.#counts, key, count, MAX_KEYS);
+      setLast(counts, key, count);
     }
     return 0;
   }
@@ -55,14 +61,15 @@ export class MemoryCounts implements Counts {
   end(limits: readonly Limit[], isCounted: boolean): void {
     const now = this.#clock();
     for (const limit of limits) {
+      const counts = this.#counts[limit.kind];
       // The key may have been forgotten since the try began.
-      const count = this.#counts.get(limit.key) ?? { open: 1, slots: [] };
+      const count = counts.get(limit.key) ?? { open: 1, slots: [] };
       count.open = Math.max(0, count.open - 1);
       count.slots = recentSlots(count, limit, now);
       if (isCounted) addTry(count, limit, now);
       const isEmpty = count.open === 0 && count.slots.length === 0;
-      if (isEmpty) this.#counts.delete(limit.key);
-      else setLast(this.#counts, limit.key, count, MAX_KEYS);
+      if (isEmpty) counts.delete(limit.key);
+      else setLast(counts, limit.key, count);
     }
   }
 
@@ -72,30 +79,30 @@ export class MemoryCounts implements Counts {
 
   addNetwork(account: string, network: string): void {
     const networks = [...new Set([network, ...this.networksOf(account)])];
-    setLast(this.#networks, account, networks.slice(0, MAX_NETWORKS_PER_ACCOUNT), MAX_ACCOUNTS);
+    setLast(this.#networks, account, networks.slice(0, MAX_NETWORKS_PER_ACCOUNT));
   }
 
   /** @returns 0 if one more try may begin */
   #waitSeconds(limit: Limit, now: number): number {
-    const count = this.#counts.get(limit.key);
+    const count = this.#counts[limit.kind].get(limit.key);
     if (count === undefined) return 0;
     count.slots = recentSlots(count, limit, now);
     let ended = triesIn(count.slots);
-    if (ended + count.open < limit.most) return 0;
-    // How the open tries end is known soon.
+    if (ended + count.open < limit.maxTries) return 0;
+    // The open tries will end soon.
     let waitSeconds = 1;
     for (const { index, tries } of count.slots) {
-      if (ended < limit.most) break;
+      if (ended < limit.maxTries) break;
       ended -= tries;
       waitSeconds = (index + SLOTS_PER_WINDOW + 1) * slotSeconds(limit) - now;
     }
     return waitSeconds;
   }
 
-  /** @throws RangeError or TypeError for a clock that answers NaN: every try would begin */
+  /** @throws RangeError or TypeError for a clock that answers NaN or milliseconds, say */
   #clock(): number {
     const now = this.#now();
-    amount('now', now);
+    clockTime('now', now);
     return now;
   }
 }
@@ -107,7 +114,7 @@ function addTry(count: Count, limit: Limit, now: number): void {
   else count.slots.push({ index, tries: 1 });
 }
 
-/** @returns the slots in the window; later ones, of a clock that was set back, as the newest */
+/** @returns the slots in the window. Those ahead of a clock that was set back are the newest. */
 function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   const current = slotIndex(limit, now);
   const past = slots.filter(({ index }) => index >= current - SLOTS_PER_WINDOW && index <= current);
@@ -133,9 +140,9 @@ function slotSeconds({ windowSeconds }: Limit): number {
 }
 
 /** Puts an entry last in a map of bounded size. Where there is no room, the first one goes. */
-function setLast<Value>(map: Map<string, Value>, key: string, value: Value, maxSize: number): void {
+function setLast<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
-  if (map.size >= maxSize) {
+  if (map.size >= MAX_KEYS) {
     const [oldest] = map.keys();
     if (oldest !== undefined) map.delete(oldest);
   }

@@ -9,7 +9,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 const MAX_OTHER_LENGTH = 64;
 
 /** Where a request comes from. */
-export interface Origin {
+export interface ClientSource {
   /** As the caller gave it: for events. */
   readonly address: string | undefined;
   /** What limits count by. */
@@ -17,7 +17,7 @@ export interface Origin {
 }
 
 /** @param address of the client, or undefined where the caller does not know one */
-export function originOf(address: string | undefined): Origin {
+export function sourceOf(address: string | undefined): ClientSource {
   return {
     address,
     network: address === undefined ? undefined : networkOf(address),
@@ -30,11 +30,11 @@ export function originOf(address: string | undefined): Origin {
  *   64 characters
  */
 export function networkOf(address: string): string {
-  const [plain = ''] = address.split('%', 1); // The rest is the zone of RFC 4007 §11.
   // Joined from numbers, it is a new string: V8 keeps all of a header alive for a part of it.
-  if (isIPv4(plain)) return plain.split('.').map(Number).join('.');
-  if (!isIPv6(plain)) return Buffer.from(plain.slice(0, MAX_OTHER_LENGTH)).toString();
-  const groups = groupsOf(plain);
+  if (isIPv4(address)) return address.split('.').map(Number).join('.');
+  if (!isIPv6(address)) return Buffer.from(address.slice(0, MAX_OTHER_LENGTH)).toString();
+  const [withoutZone = ''] = address.split('%', 1); // RFC 4007 §11
+  const groups = groupsOf(withoutZone);
   const isMapped = groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff';
   if (!isMapped) return `${groups.slice(0, 4).join(':')}::/64`;
   return groups

@@ -19,13 +19,14 @@
  * Accepted: NIST SP 800-63B-4 §3.2.2 disables an account after 100 failures in a row, which would
  * let an attacker keep an owner out for good. Here attackers on seven networks can keep an owner
  * out at an unknown network, and an attacker on the owner's own network out of that one, for as
- * long as they guess. `MemoryCounts` forgets counts and known networks at a restart.
+ * long as they guess. `MemoryCounts` forgets counts and known networks at a restart, and those that
+ * were written longest ago when it is full.
  */
 import { hash } from 'node:crypto';
-import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
+import { AuthError, integer, readOptions, type AuthErrorCode, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
-import type { Counts, Limit } from './counts.ts';
-import type { Origin } from './network.ts';
+import type { Counts, Limit, LimitKind } from './counts.ts';
+import type { ClientSource } from './network.ts';
 
 /** How many tries may fail. Any more are refused until an earlier one is older than the window. */
 export interface LimitOptions {
@@ -56,16 +57,16 @@ const DEFAULTS = {
   signupsPerAddress: 50,
 };
 
-const HOUR = 3600;
-const TWENTY_MINUTES = 1200;
+const HOUR_SECONDS = 3600;
+const TWENTY_MINUTES_SECONDS = 1200;
 
 /**
  * An account takes so many times the tries of one network: 100, of which unknown networks get 70.
  */
-const NETWORKS_PER_ACCOUNT = { all: 10, unknown: 7 };
+const BUDGETS_PER_ACCOUNT = { all: 10, unknown: 7 };
 
 /** The refusals of a signup that count: they told something, or took the work of a hook. */
-const COUNTED_SIGNUP_REFUSALS: readonly string[] = ['ERR_USER_EXISTS', 'ERR_PASSWORD_FORBIDDEN'];
+const COUNTED_SIGNUP_REFUSALS: readonly AuthErrorCode[] = ['ERR_USER_EXISTS', 'ERR_PASSWORD_FORBIDDEN'];
 
 /** Refuses tries that come too often. */
 export class Throttle {
@@ -89,15 +90,15 @@ export class Throttle {
    */
   async login<T>(
     id: string,
-    origin: Origin,
+    source: ClientSource,
     check: () => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const { network } = origin;
+    const { network } = source;
     const account = keyOf('account', id);
     const networks = await this.#counts.networksOf(account);
     const isKnown = network !== undefined && networks.includes(network);
-    const limits = this.#loginLimits(id, network, isKnown);
-    await this.#begin('login', origin, limits);
+    const limits = this.#loginLimits(id, account, network, isKnown);
+    await this.#begin('login', source, limits);
     let isCounted = false;
     try {
       const user = await check();
@@ -115,15 +116,16 @@ export class Throttle {
    * Lets a signup go on, if the limits allow it. Without a network there is no limit.
    * @throws AuthError ERR_THROTTLED without a call of `job`; what `job` throws
    */
-  async signup<T>(origin: Origin, job: () => Promise<T>): Promise<T> {
-    const { network } = origin;
+  async signup<T>(source: ClientSource, job: () => Promise<T>): Promise<T> {
+    const { network } = source;
     if (network === undefined) return job();
-    const limit = {
+    const limit: Limit = {
+      kind: 'signups',
       key: keyOf('signups', network),
-      most: this.#options.signupsPerAddress,
-      windowSeconds: HOUR,
+      maxTries: this.#options.signupsPerAddress,
+      windowSeconds: HOUR_SECONDS,
     };
-    await this.#begin('signup', origin, [limit]);
+    await this.#begin('signup', source, [limit]);
     let isCounted = true;
     try {
       return await job();
@@ -136,24 +138,32 @@ export class Throttle {
   }
 
   /** Clients without a network share one count for each account. */
-  #loginLimits(id: string, network: string | undefined, isKnown: boolean): Limit[] {
+  #loginLimits(
+    id: string,
+    account: string,
+    network: string | undefined,
+    isKnown: boolean,
+  ): Limit[] {
     const { triesPerAccount, triesPerAddress } = this.#options;
-    const networksPerAccount = isKnown ? NETWORKS_PER_ACCOUNT.all : NETWORKS_PER_ACCOUNT.unknown;
-    const ofAccount = {
-      key: keyOf('account', id),
-      most: triesPerAccount * networksPerAccount,
-      windowSeconds: HOUR,
+    const budgets = isKnown ? BUDGETS_PER_ACCOUNT.all : BUDGETS_PER_ACCOUNT.unknown;
+    const ofAccount: Limit = {
+      kind: 'account',
+      key: account,
+      maxTries: triesPerAccount * budgets,
+      windowSeconds: HOUR_SECONDS,
     };
-    const ofAccountAndNetwork = {
+    const ofAccountAndNetwork: Limit = {
+      kind: 'account and network',
       key: keyOf('account and network', id, network ?? ''),
-      most: triesPerAccount,
-      windowSeconds: HOUR,
+      maxTries: triesPerAccount,
+      windowSeconds: HOUR_SECONDS,
     };
     if (network === undefined) return [ofAccount, ofAccountAndNetwork];
-    const ofNetwork = {
+    const ofNetwork: Limit = {
+      kind: 'network',
       key: keyOf('network', network),
-      most: isKnown ? triesPerAddress + Math.ceil(triesPerAddress / 2) : triesPerAddress,
-      windowSeconds: TWENTY_MINUTES,
+      maxTries: isKnown ? triesPerAddress + Math.ceil(triesPerAddress / 2) : triesPerAddress,
+      windowSeconds: TWENTY_MINUTES_SECONDS,
     };
     return [ofAccount, ofAccountAndNetwork, ofNetwork];
   }
@@ -161,7 +171,7 @@ export class Throttle {
   /** @throws AuthError ERR_THROTTLED if a limit is reached */
   async #begin(
     kind: 'login' | 'signup',
-    { address }: Origin,
+    { address }: ClientSource,
     limits: readonly Limit[],
   ): Promise<void> {
     const retryAfterSeconds = await this.#counts.begin(limits);
@@ -177,6 +187,6 @@ export class Throttle {
 /**
  * A digest has one length, and hides a name, which may be a password typed into the wrong field.
  */
-function keyOf(...parts: readonly string[]): string {
-  return hash('sha256', JSON.stringify(parts), 'base64url');
+function keyOf(kind: LimitKind, ...parts: readonly string[]): string {
+  return hash('sha256', JSON.stringify([kind, ...parts]), 'base64url');
 }

@@ -35,7 +35,7 @@ export interface Pace {
   readonly beatMs: number;
   /** An opener that watches a claim looks at it this often. */
   readonly lookMs: number;
-  /** So many looks without a beat make a claim stale. A pause of the opener counts as one look. */
+  /** So many looks without a beat make a claim stale. While the opener is suspended it does not look. */
   readonly staleLooks: number;
 }
 
@@ -94,7 +94,7 @@ export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLoc
 
 /** A claim that is held. It beats until it is released. */
 export class FileLock {
-  /** Whether it outwaited a claim. The holder of that may only be suspended, inside a write. */
+  /** Whether it waited for another claim to go stale, whose holder may only be suspended. */
   readonly isTakenOver: boolean;
   readonly #path: string;
   readonly #claim: string;
@@ -174,7 +174,7 @@ async function acquire(path: string, pace: Pace): Promise<FileLock> {
     if (isHeld) return new FileLock(path, claim, isTakenOver, pace.beatMs);
     const { alive, unseen } = rivals;
     // Processes of this place that started together let go. One that stays keeps the others out.
-    if (alive !== undefined && attempt === MAX_ATTEMPTS) throw locked(path, alive);
+    if (alive !== undefined && attempt >= MAX_ATTEMPTS) throw locked(path, alive);
     if (alive === undefined) {
       await outwait(path, unseen, pace);
       isTakenOver = true;
