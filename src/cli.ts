@@ -13,10 +13,10 @@ import { wholeNumber } from './arguments.ts';
 import type { Arguments } from './arguments.ts';
 import { PasswordHasher } from './auth/password-hasher.ts';
 import { generateSecret } from './crypto/secret.ts';
-import { AuthError } from './errors.ts';
+import { AuthError, reasonOf } from './errors.ts';
 import { EVENTS } from './events.ts';
 import { isShared, ownerProblems, processUser } from './file-trust.ts';
-import { textOfError } from './http/error-text.ts';
+import { textOfError } from './error-text.ts';
 import { listen, type Server } from './http/server.ts';
 import { checkedTls, type TlsOptions } from './http/tls.ts';
 import { describeToken, refusalOf } from './inspect.ts';
@@ -108,7 +108,7 @@ async function readSecrets(path: string, variable: string | undefined, note: Not
     : { text: variable, isNew: false, isShared: false, warnings: [] };
   const place = variable === undefined ? path : 'LATCHKEY_SECRET';
   const secret = await attempt(place, () => secretsIn(found.text), 'put there what "latchkey secret" prints');
-  if (found.isShared) note('warning', `${path} can be read by other users: chmod 600 ${path}`);
+  if (found.isShared) note('warning', sharedWarning(path));
   for (const warning of found.warnings) note('warning', `${path}: ${warning}`);
   const what = secret.length === 1 ? 'secret' : `${secret.length} secrets, the first to sign,`;
   return { secret, secretPlace: `${what} in ${place}${found.isNew ? ' (made now, mode 0600)' : ''}` };
@@ -153,21 +153,30 @@ async function openUsers(where: WhereUsersAre, path: string, note: Note): Promis
     return { users: new MemoryUserStore(), usersPlace: 'in memory until it stops', close: async () => undefined };
   }
   if (where !== 'file') return openPostgres(where, note);
-  const users = await JsonFileUserStore.open(path);
+  const waitText = 'still opening it, up to 10 seconds if another process may have it open';
+  const waiting = setTimeout(() => note('warning', `${path}: ${waitText}`), 3_000);
+  const users = await JsonFileUserStore.open(path).finally(() => clearTimeout(waiting));
   const { discardedBytes, discardedPath } = users;
   if (discardedBytes > 0) {
-    const what = `cut off ${discardedBytes} bytes of an unfinished last write`;
+    const what = `cut off ${discardedBytes} bytes of an interrupted last write`;
     note('warning', `${path}: ${what} and saved them in ${discardedPath}`);
   }
-  // A reader of the hashes can guess passwords, a writer can add users.
-  if (await isShared(path)) {
-    note('warning', `${path} can be read by other users: chmod 600 ${path}`);
-  }
+  await warnOfOthers(path, note).catch(async (error: unknown) => {
+    await users.close();
+    throw error;
+  });
+  return { users, usersPlace: `in ${path}`, close: () => users.close(), lost: users.lost };
+}
+
+/** Other users that read the hashes can guess passwords, and those that write them can add users. */
+async function warnOfOthers(path: string, note: Note): Promise<void> {
+  if (await isShared(path)) note('warning', sharedWarning(path));
   for (const { text, isGrave } of await ownerProblems(path, processUser())) {
     if (isGrave) note('warning', `${path}: ${text}, who could add users`);
   }
-  return { users, usersPlace: `in ${path}`, close: () => users.close(), lost: users.lost };
 }
+
+const sharedWarning = (path: string) => `${path} can be read by other users: chmod 600 ${path}`;
 
 async function openPostgres(url: URL, note: Note): Promise<OpenUsers> {
   // Without the name and the password.
@@ -263,12 +272,6 @@ async function attempt<T>(what: string, job: () => T | Promise<T>, remedy: strin
   } catch (error) {
     throw new Error(`${what}: ${reasonOf(error).replace(/\.$/, '')}: ${remedy}`);
   }
-}
-
-function reasonOf(error: unknown): string {
-  // Where a name has several addresses there are several reasons.
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
-  return error instanceof Error ? error.message : String(error);
 }
 
 function fail(error: unknown): void {

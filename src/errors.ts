@@ -136,6 +136,12 @@ function limitStackTraces(limit: number): void {
   }
 }
 
+/** @returns the message of an error, or those of each where there are several, such as addresses */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Throws when the named value is not what an option may be. */
 export type Check = (name: string, value: unknown) => void;
 

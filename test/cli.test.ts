@@ -298,7 +298,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     await (await openUsers(cwd)).close();
     await appendFile(join(cwd, 'data/users.jsonl'), '{"op":');
     const saved = join(await realpath(cwd), 'data/users.jsonl.cut-1');
-    const told = 'latchkey: data/users.jsonl: cut off 6 bytes of an unfinished last write ' +
+    const told = 'latchkey: data/users.jsonl: cut off 6 bytes of an interrupted last write ' +
       `and saved them in ${saved}\n`;
     for (const said of [told, '']) {
       const { child, ended } = await serve('serve --port 0 --data data', { cwd, env: GOOD });

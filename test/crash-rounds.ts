@@ -2,7 +2,8 @@
  * Kills a process that writes users, again and again, and looks each time whether what it answered is there.
  */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { fileWith, newPath, outputOf, start, userNamed, withStore } from './store-support.ts';
 
@@ -27,7 +28,10 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
   const versions = new Map<string, number>();
   let answers = 0;
   let compactions = 0;
-  const compactedAt = () => statSync(`${path}.compact`, { throwIfNoEntry: false })?.mtimeMs;
+  const compactedAt = () => {
+    const draft = readdirSync(dirname(path)).find((name) => name.startsWith(`${basename(path)}.compact`));
+    return draft && statSync(join(dirname(path), draft), { throwIfNoEntry: false })?.mtimeMs;
+  };
   // All at once, because a process takes longer to start than it lives.
   const children = await Promise.all(Array.from({ length: 10 }, (_, round) => start('crash-child', path, `${round}`)));
   for (const [round, child] of children.entries()) {

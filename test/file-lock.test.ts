@@ -15,6 +15,7 @@ import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lockFile, PACE, type Pace } from '../src/users/file-lock.ts';
 import { Journal } from '../src/users/journal.ts';
+import { removeDrafts } from '../src/users/replacement.ts';
 import { JsonFileUserStore } from '../src/users/json-file.ts';
 import { lineOf } from '../src/users/json-lines.ts';
 import {
@@ -348,7 +349,7 @@ test('an open whose claim is removed while it reads or copies leaves the file as
         confirmed += 1;
         await lock.confirm();
       };
-      const journal = await Journal.open(path, undefined, { isTakenOver, confirm }).catch(String);
+      const journal = await Journal.open(path, undefined, { isTakenOver, confirm, id: lock.id }).catch(String);
       await lock.release();
       if (typeof journal !== 'string') {
         await journal.close();
@@ -361,6 +362,27 @@ test('an open whose claim is removed while it reads or copies leaves the file as
     }
     assert.ok(refused >= 1, what);
   }
+});
+
+test('a holder suspended right before it renames its copy does not replace the file of the next holder', async () => {
+  const path = newPath();
+  await withStore(path, (store) => store.insert(userNamed('joe')));
+  // Not closed cleanly, so that each holder has to copy it.
+  appendFileSync(path, lineOf('insert', userNamed('ann')));
+  let next: Journal | undefined;
+  const confirm = async () => {
+    // The next holder takes over here, after this one has seen its claim for the last time.
+    await removeDrafts(path);
+    next ??= await Journal.open(path, undefined, { id: 'next', isTakenOver: true, confirm: async () => undefined });
+    await next.append(lineOf('insert', userNamed('bob')));
+  };
+  await assert.rejects(Journal.open(path, undefined, { id: 'suspended', isTakenOver: false, confirm }), /ENOENT/);
+  await next?.append(lineOf('insert', userNamed('eve')));
+  await next?.close();
+  assert.deepEqual(folderOf(path), ['users.jsonl']);
+  await withStore(path, (store) => {
+    for (const id of ['joe', 'ann', 'bob', 'eve']) assert.ok(store.find(id), id);
+  });
 });
 
 test('of 20 opens of one process exactly one gets in', async () => {

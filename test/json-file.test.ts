@@ -346,7 +346,7 @@ test('a file that was not closed is copied; while that fails it is refused and s
       const path = fileWith(content);
       fs.chmodSync(path, 0o640);
       const { mock } = t.mock.method(handles, method, fault('ENOSPC'));
-      const words = ['not closed cleanly', 'ENOSPC', `free disk space for ${path}.compact`];
+      const words = ['not closed cleanly', 'ENOSPC', `free disk space for a copy beside ${path}`];
       await assert.rejects(open(path), (error: AuthError) => {
         assert.equal(Object(Object(error.cause).cause).code, 'ENOSPC');
         return refusal('ERR_STORE', path, ...words)(error);

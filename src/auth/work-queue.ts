@@ -124,7 +124,7 @@ export class WorkQueue {
   }
 
   /**
-   * @returns the last job of the client with most places, if that has over one more than `owner`
+   * @returns the last job of the client with most places, if it has two more than that of `owner`
    */
   #lastOfLargestClient(owner: JobOwner): Job | undefined {
     const places = this.#placesBy('client');
@@ -170,7 +170,7 @@ export class WorkQueue {
 }
 
 /**
- * @returns the last job of the largest group, if that has over one more than the group of `owner`
+ * @returns the last job of the largest group, if it has two places more than that of `owner`
  */
 function lastOfLargest(
   jobs: readonly Job[],

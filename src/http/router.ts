@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, callable, matching, readOptions, type Check, type Checks } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import { goOn } from '../ready.ts';
-import { textOfError } from './error-text.ts';
+import { textOfError } from '../error-text.ts';
 import { Reply, sendReply } from './json.ts';
 import { HttpRequest, trustProxyCheck } from './request.ts';
 

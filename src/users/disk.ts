@@ -53,9 +53,17 @@ export async function syncFolder(folder: string, disk: Disk = fs): Promise<void>
   }
 }
 
+/** Codes for a name without a file. ESTALE comes from NFS, ENOTDIR where a file replaced the folder. */
+export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
+
+/** @returns whether it is an error of the system with one of these codes */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
 /** Takes an error with one of these codes for an answer, and throws any other. */
-export function ignore(...codes: readonly string[]): (error: NodeJS.ErrnoException) => undefined {
+export function ignore(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {
-    if (!codes.includes(error.code ?? '')) throw error;
+    if (!hasCode(error, ...codes)) throw error;
   };
 }

@@ -26,8 +26,9 @@ import { basename, dirname, join } from 'node:path';
 import { pid as ownPid } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
-import { ignore } from './disk.ts';
+import { GONE, hasCode, ignore } from './disk.ts';
 import { isAlive, ownIdentity, UNKNOWN } from './liveness.ts';
+import { LostError } from './lost.ts';
 
 /** How often a holder beats and an opener looks. */
 export interface Pace {
@@ -48,12 +49,6 @@ export const PACE: Pace = {
 
 /** Processes that start together see each other, let go and try again, as often as this. */
 const MAX_ATTEMPTS = 5;
-
-/** No file has the name. ESTALE comes from NFS, ENOTDIR where a file has replaced the folder. */
-export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
-
-/** The file at the path is no longer the one that this process wrote, or no longer its own. */
-export class LostError extends Error {}
 
 interface Claim {
   readonly path: string;
@@ -96,6 +91,8 @@ export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLoc
 export class FileLock {
   /** Whether it waited for another claim to go stale, whose holder may only be suspended. */
   readonly isTakenOver: boolean;
+  /** The random part of the claim, for names of files that no other process may share. */
+  readonly id: string;
   readonly #path: string;
   readonly #claim: string;
   readonly #timer: NodeJS.Timeout;
@@ -107,6 +104,7 @@ export class FileLock {
   constructor(path: string, claim: string, isTakenOver: boolean, beatMs: number) {
     this.#path = path;
     this.#claim = claim;
+    this.id = claim.slice(claim.lastIndexOf('.') + 1);
     this.isTakenOver = isTakenOver;
     this.#timer = setInterval(() => this.#beat(), beatMs).unref();
   }
@@ -127,7 +125,7 @@ export class FileLock {
     try {
       await utimes(this.#claim, now, now);
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!hasCode(error, ...GONE)) throw error;
       const cause = 'it was removed, or another process took over while this one was suspended';
       this.#lost = new LostError(`its lock is gone: ${cause}: restart to read the file anew`);
       throw this.#lost;
@@ -252,10 +250,6 @@ async function lastBeatOf(claim: string): Promise<bigint | undefined> {
   } finally {
     await file?.close();
   }
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && GONE.includes(String(error.code));
 }
 
 function locked(path: string, holder: number, where = ''): AuthError {

@@ -10,9 +10,11 @@
  */
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
-import { GONE, LostError, type FileLock } from './file-lock.ts';
+import { reasonOf } from '../errors.ts';
+import { GONE, hasCode, ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
+import type { FileLock } from './file-lock.ts';
 import { EMPTY_LINE } from './json-lines.ts';
+import { changed, LostError } from './lost.ts';
 import { readUsers, type Contents } from './read-users.ts';
 import { replaceFile, type Replacement } from './replacement.ts';
 import type { User } from './store.ts';
@@ -21,14 +23,15 @@ import type { User } from './store.ts';
 const COMPACT_FROM_LINES = 1000;
 
 /** What a journal asks of the lock on its file. */
-export type JournalLock = Pick<FileLock, 'confirm' | 'isTakenOver'>;
+export type JournalLock = Pick<FileLock, 'confirm' | 'id' | 'isTakenOver'>;
 
 const NO_LOCK: JournalLock = {
   confirm: async () => undefined,
+  id: 'unlocked',
   isTakenOver: false,
 };
 
-interface Place {
+interface OpenFile {
   readonly path: string;
   readonly disk: Disk;
   readonly file: DiskFile;
@@ -44,7 +47,7 @@ export class Journal {
   readonly discardedBytes: number;
   /** The file that these bytes were saved in. */
   readonly discardedPath: string | undefined;
-  readonly #place: Place;
+  readonly #openFile: OpenFile;
   /** Up to where the file is known to be written and synced. */
   #size: number;
   /** How many bytes a failed write may have left behind that. */
@@ -55,11 +58,11 @@ export class Journal {
   #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  private constructor(contents: Contents, place: Place, opened: Replacement) {
+  private constructor(contents: Contents, openFile: OpenFile, opened: Replacement) {
     this.users = contents.users;
     this.discardedBytes = contents.damage.reduce((sum, { start, end }) => sum + end - start, 0);
     this.discardedPath = opened.discardedPath;
-    this.#place = place;
+    this.#openFile = openFile;
     this.#size = opened.size;
   }
 
@@ -84,7 +87,8 @@ export class Journal {
         ? await openClosed(path, file, contents, disk, lock)
         : await replaceUnclosed(path, file, contents, disk, lock);
       file = opened.file;
-      // Without it the next open finds no empty line and replaces the file, and so its name, again.
+      // A new name must be durable before a write is answered. Should this fail, the next open finds
+      // no empty line, and replaces the file and its name again.
       await syncFolder(dirname(path), disk);
       const { ino } = await file.stat();
       return new Journal(contents, { path, disk, file, ino, lock }, opened);
@@ -97,10 +101,10 @@ export class Journal {
   /**
    * While one batch is written and synced the next one gathers, so that many lines share a sync and
    * its outcome.
-   * @returns once the line is on disk; throws if it is not, or if that is not known
+   * @returns a promise, once the line is on disk; it rejects if it is not, or if that is not known
    */
   append(line: string): Promise<void> {
-    if (this.#isClosed) throw new Error('it is closed');
+    if (this.#isClosed) return Promise.reject(new Error('it is closed'));
     this.#gathered += line;
     this.#gathering ??= this.#writing.then(() => {
       const written = this.#write(this.#gathered);
@@ -131,7 +135,7 @@ export class Journal {
     await this.#writing;
     // Without the mark the next open replaces the file. That costs time and loses nothing.
     await this.#mark().catch(() => undefined);
-    await this.#place.file.close();
+    await this.#openFile.file.close();
   }
 
   /**
@@ -141,7 +145,7 @@ export class Journal {
   async #write(lines: string): Promise<void> {
     if (this.#surplusBytes > 0) await this.#takeBack();
     await this.#assertUnchanged();
-    const { file, lock } = this.#place;
+    const { file, lock } = this.#openFile;
     const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
     this.#surplusBytes = bytes.length;
     try {
@@ -152,9 +156,10 @@ export class Journal {
       await lock.confirm();
     } catch (error) {
       await this.#takeBack().catch((failure: unknown) => {
-        const fate = 'what was written cannot be taken back, and may be there after a restart';
+        const fate = 'what was written may be there after a restart, because it cannot be taken back';
+        const text = `${reasonOf(error)}; ${fate}: ${reasonOf(failure)}`;
         const Kind = failure instanceof LostError ? LostError : Error;
-        throw new Kind(`${error}; ${fate}`, { cause: error });
+        throw new Kind(text, { cause: error });
       });
       throw error;
     }
@@ -163,12 +168,11 @@ export class Journal {
   }
 
   /**
-   * That the sync may have failed before does no harm here. The pages that it lost go with the
-   * truncation. The page in which the file now ends had its part of the file on disk before, and is
-   * written again as a whole.
+   * A sync that failed before this does no harm. The pages that it lost beyond `#size` are cut off.
+   * The page that holds `#size` was on disk up to there, and the sync here writes all of it.
    */
   async #takeBack(): Promise<void> {
-    const { file, lock } = this.#place;
+    const { file, lock } = this.#openFile;
     // Another process may have taken the file over, and answered for what follows.
     await lock.confirm();
     const { size } = await file.stat();
@@ -183,7 +187,7 @@ export class Journal {
   async #mark(): Promise<void> {
     if (this.#surplusBytes > 0) await this.#takeBack();
     await this.#assertUnchanged();
-    const { file, lock } = this.#place;
+    const { file, lock } = this.#openFile;
     await lock.confirm();
     await file.writeFile(Buffer.from(EMPTY_LINE));
     await file.datasync();
@@ -191,18 +195,13 @@ export class Journal {
 
   /** @throws LostError if the path has another file, or the file another length */
   async #assertUnchanged(): Promise<void> {
-    const { path, disk, ino } = this.#place;
+    const { path, disk, ino } = this.#openFile;
     const found = await disk.stat(path).catch(ignore(...GONE));
     if (found === undefined) throw changed('removed');
     if (found.ino !== ino) throw changed('replaced');
     // What a failed write left is not known yet.
     if (found.size !== this.#size && this.#surplusBytes === 0) throw changed('changed');
   }
-}
-
-function changed(what: 'removed' | 'replaced' | 'changed'): LostError {
-  const remedy = 'put it back as it was, or restart to read it anew';
-  return new LostError(`another program ${what} it: ${remedy}`);
 }
 
 /** Opens a file that was closed, and compacts it if that is worth it. */
@@ -240,10 +239,11 @@ async function replaceUnclosed(
     return await replaceFile(path, file, contents, disk, lock);
   } catch (error) {
     if (contents.fileBytes === 0 || error instanceof LostError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const isFull = hasCode(error, 'ENOSPC', 'EDQUOT');
+    const remedy = isFull ? `: free disk space for a copy beside ${path}` : '';
     throw new Error(
       'it was not closed cleanly and has to be copied before it can be trusted. ' +
-      `The copy failed (${reason}) and the file is as it was: free disk space for ${path}.compact`,
+      `The copy failed (${reasonOf(error)}) and the file is as it was${remedy}`,
       { cause: error },
     );
   }

@@ -1,11 +1,13 @@
 /** Users in a file of JSON lines, which one process at a time has open: the store that a single server needs. */
 import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { AuthError, text } from '../errors.ts';
+import { AuthError, reasonOf, text } from '../errors.ts';
 import { makeFolder } from './disk.ts';
-import { lockFile, LostError, type FileLock } from './file-lock.ts';
+import { lockFile, type FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { lineOf } from './json-lines.ts';
+import { LostError } from './lost.ts';
+import { removeDrafts } from './replacement.ts';
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
@@ -41,7 +43,7 @@ export class JsonFileUserStore implements UserStore {
   /**
    * Opens the file, or makes it (mode 0600) and its folder (0700).
    * Where it cannot see whether the holder of the lock is alive, it waits 10 seconds for a beat.
-   * @param path the file; `path.lock.*`, `path.compact` and `path.cut-*` beside it are used too
+   * @param path the file; `path.lock.*`, `path.compact-*` and `path.cut-*` beside it are used too
    * @throws TypeError if `path` is no string; AuthError ERR_STORE_LOCKED if another process has it open;
    *   ERR_STORE_DAMAGED if it is not in the format, with the number of the line, and the file stays as it is;
    *   ERR_STORE if the system refuses
@@ -56,11 +58,14 @@ export class JsonFileUserStore implements UserStore {
       // One file has one lock, whatever link names it, and compaction replaces the file and not a link to it.
       const real = await realpath(path);
       lock = await lockFile(real);
+      await removeDrafts(real);
       return new JsonFileUserStore(path, await Journal.open(real, undefined, lock), lock);
     } catch (error) {
       await lock?.release();
       if (error instanceof AuthError || !(error instanceof Error)) throw error;
-      const description = `${path} cannot be opened: ${error.message}: mend that, or use another folder`;
+      // Errors of the system do not say what to do.
+      const remedy = 'code' in error ? ': mend that, or use another folder' : '';
+      const description = `${path} cannot be opened: ${error.message}${remedy}`;
       throw new AuthError('ERR_STORE', { description, cause: error });
     }
   }
@@ -161,8 +166,7 @@ export class JsonFileUserStore implements UserStore {
 
   /** The text is constant, since it may go over the wire. The reason stands in `cause`. */
   #refusal(what: string, error: unknown): AuthError {
-    const reason = error instanceof Error ? error.message : String(error);
-    const cause = new Error(`${this.#path} ${what}: ${reason}`, { cause: error });
+    const cause = new Error(`${this.#path} ${what}: ${reasonOf(error)}`, { cause: error });
     return new AuthError('ERR_STORE', { cause });
   }
 }

@@ -1,8 +1,8 @@
 /** Which process this is, and whether another one is still alive (proc(5), namespaces(7)). */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile, readlink } from 'node:fs/promises';
 import { kill, pid as ownPid } from 'node:process';
-import { ignore } from './disk.ts';
+import { hasCode, ignore } from './disk.ts';
 
 /** Stands for what the system does not tell. */
 export const UNKNOWN = 'unknown';
@@ -29,7 +29,7 @@ export async function ownIdentity(): Promise<Identity> {
     return {
       pid: ownPid,
       born: await bornAt(ownPid, boot),
-      place: createHash('sha256').update(names).digest('hex').slice(0, 12),
+      place: hash('sha256', names).slice(0, 12),
     };
   } catch {
     return { pid: ownPid, born: UNKNOWN, place: UNKNOWN };
@@ -42,7 +42,7 @@ export async function isAlive(pid: number, born: string): Promise<boolean> {
     kill(pid, 0);
   } catch (error) {
     // EPERM: it is alive, and belongs to another user.
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    if (hasCode(error, 'ESRCH')) return false;
   }
   const current = await bootId().then((boot) => bornAt(pid, boot)).catch(() => undefined);
   // Without a birth to compare, the process that has the PID now is taken for the holder.

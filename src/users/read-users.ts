@@ -27,7 +27,7 @@ export interface Contents {
   /** Lines that a later line about the same user replaces. */
   readonly supersededLines: number;
   readonly fileBytes: number;
-  /** Where the last line that is not empty ends. */
+  /** Where the records end, in a file that was closed; 0 in one that has none yet. */
   readonly recordBytes: number;
   /** The file ends in an empty line: all of it was on disk when that line was written. */
   readonly isClosed: boolean;

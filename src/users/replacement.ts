@@ -3,10 +3,12 @@
  * that was not closed behind.
  * Promise: the old file is not changed. Its name passes to the new one only once that is on disk.
  */
-import { dirname } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
-import { LostError, type FileLock } from './file-lock.ts';
+import type { FileLock } from './file-lock.ts';
 import { HEADER_LINE, lineOf } from './json-lines.ts';
+import { changed } from './lost.ts';
 import type { ByteRange, Contents } from './read-users.ts';
 import type { User } from './store.ts';
 
@@ -32,14 +34,14 @@ export async function replaceFile(
   old: DiskFile,
   contents: Contents,
   disk: Disk,
-  lock: Pick<FileLock, 'confirm'>,
+  lock: Pick<FileLock, 'confirm' | 'id'>,
 ): Promise<Replacement> {
-  const newPath = `${path}.compact`;
+  const newPath = `${path}.compact-${lock.id}`;
   let file: DiskFile | undefined;
   let discardedPath: string | undefined;
   let size: number;
   try {
-    // Left by a crash. The lock keeps every other process from writing it.
+    // A crash may have left one of this name, where there is no lock.
     await disk.rm(newPath, { force: true });
     file = await disk.open(newPath, 'ax', 0o600);
     await copyPermissions(old, file, contents);
@@ -48,7 +50,7 @@ export async function replaceFile(
     if (contents.damage.length > 0) discardedPath = await saveDamage(path, old, contents, disk);
     // A line that another program has added since would be lost.
     if ((await old.stat()).size !== contents.fileBytes) {
-      throw new LostError('another program changed it while it was read');
+      throw changed('changed');
     }
     await lock.confirm();
     await disk.rename(newPath, path);
@@ -65,13 +67,26 @@ export async function replaceFile(
   return { file, size, discardedPath };
 }
 
+/**
+ * Removes new files that a crash left, or that a holder of the lock is writing which lost it. That
+ * holder can then no longer rename its file over that of the next holder.
+ */
+export async function removeDrafts(path: string): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.compact`;
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(prefix)) await rm(join(folder, name), { force: true });
+  }
+}
+
 async function copyPermissions(old: DiskFile, file: DiskFile, contents: Contents): Promise<void> {
   const { mode, uid, gid } = await old.stat();
   // A file that held nothing yet was made just now, under some umask.
   const isNew = contents.recordBytes === 0;
-  await file.chmod(isNew ? 0o600 : mode);
-  // A process that may not give a file away keeps it.
-  await file.chown(uid, gid).catch(ignore('EPERM'));
+  const isGiven = await file.chown(uid, gid).then(() => true, ignore('EPERM'));
+  // A process that may not give the file away keeps it, and its group must not get to read it.
+  const givenMode = isGiven ? mode : mode & 0o700;
+  await file.chmod(isNew ? 0o600 : givenMode);
 }
 
 /** @returns the bytes written */
@@ -127,7 +142,7 @@ async function copyBytes(from: DiskFile, to: DiskFile, { start, end }: ByteRange
   while (position < end) {
     const length = Math.min(chunk.length, end - position);
     const { bytesRead } = await from.read(chunk, 0, length, position);
-    if (bytesRead === 0) throw new LostError('another program cut it while it was read');
+    if (bytesRead === 0) throw changed('changed');
     await to.writeFile(chunk.subarray(0, bytesRead));
     position += bytesRead;
   }

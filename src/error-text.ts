@@ -3,7 +3,7 @@
  * property. A database puts the row that it refused into one of them, and a cause may hold the
  * request with its password.
  */
-import { AuthError, describe } from '../errors.ts';
+import { AuthError, describe, reasonOf } from './errors.ts';
 
 /**
  * @returns the text of an error, or of the cause of a refusal. It never throws, whatever was
@@ -15,7 +15,8 @@ export function textOfError(error: unknown): string {
     // Any other value may be the secret itself.
     if (!(reason instanceof Error)) return `${describe(reason)} was thrown in place of an error`;
     const { stack, name, message } = reason;
-    return typeof stack === 'string' && stack !== '' ? stack : `${name}: ${message}`;
+    const text = typeof stack === 'string' && stack !== '' ? stack : `${name}: ${message}`;
+    return reason instanceof AggregateError ? `${text}\n${reasonOf(reason)}` : text;
   } catch {
     return 'an error was thrown that cannot be read';
   }
