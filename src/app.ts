@@ -1,7 +1,7 @@
 /** The tutorial application: POST /signup, POST /auth, GET /hello. */
 import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './auth/accounts.ts';
 import { JWT_AUTH_OPTION_CHECKS, JwtAuth, type JwtAuthOptions } from './auth/jwt-auth.ts';
-import type { PublicUser } from './auth/public-user.ts';
+import type { PublicUser } from './users/store.ts';
 import { AuthError, pickOptions, readOptions } from './errors.ts';
 import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
 

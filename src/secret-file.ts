@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generateSecret, keysOf } from './crypto/secret.ts';
-import { isShared, ownerProblems, type ProcessUser } from './file-trust.ts';
+import { isShared, ownerProblems, type Problem, type ProcessUser } from './file-trust.ts';
 import { ignore, makeFolder, syncFolder } from './users/disk.ts';
 
 /**
@@ -38,20 +38,20 @@ export interface KeptSecrets {
  */
 export async function keptSecrets(path: string, user?: ProcessUser): Promise<KeptSecrets> {
   // Before a secret is made, so that a refusal leaves no file behind.
-  await warningsOf(path, user);
+  refuseForeign(await ownerProblems(path, user));
   const isNew = await makeSecret(path);
-  const warnings = await warningsOf(path, user);
+  const problems = await ownerProblems(path, user);
+  refuseForeign(problems);
+  const warnings = problems.map(({ text }) => text);
   return { text: await readFile(path, 'utf8'), isNew, isShared: await isShared(path), warnings };
 }
 
 /** @throws Error for a file or a link that another user can change */
-async function warningsOf(path: string, user?: ProcessUser): Promise<string[]> {
-  const problems = await ownerProblems(path, user);
+function refuseForeign(problems: readonly Problem[]): void {
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
     throw new Error(`${refused.text}, who could change the secret and forge tokens`);
   }
-  return problems.map(({ text }) => text);
 }
 
 /**
@@ -72,7 +72,8 @@ async function makeSecret(path: string): Promise<boolean> {
     } finally {
       await file.close();
     }
-    await link(draft, path).catch(ignore('EEXIST'));
+    const isFirst = await link(draft, path).then(() => true, ignore('EEXIST'));
+    if (!isFirst) return false;
   } finally {
     await rm(draft, { force: true });
   }

@@ -10,10 +10,10 @@ import { MemoryCounts } from '../limits/memory.ts';
 import { sourceOf } from '../limits/network.ts';
 import { Throttle, type LimitOptions } from '../limits/throttle.ts';
 import { goOn } from '../ready.ts';
-import type { User, UserStore } from '../users/store.ts';
+import type { PublicUser, User, UserStore } from '../users/store.ts';
 import { isCommonPassword } from './common-passwords.ts';
 import { PasswordHasher } from './password-hasher.ts';
-import { publicUserOf, type PublicUser } from './public-user.ts';
+import { publicUserOf } from './public-user.ts';
 import { canonicalUsername } from './username.ts';
 
 /** What accounts are made of, and which passwords they may have. */
@@ -28,7 +28,8 @@ export interface AccountsOptions {
   readonly maxPasswordLength?: number;
   /**
    * Says whether a new password, in NFC, is refused. Default: it is one of the 3,000 most used ones
-   * (OWASP ASVS 5.0, 6.2.4), in any case. A function given here replaces that list.
+   * of 8 characters or more (OWASP ASVS 5.0, 6.2.4), in any case. A function given here replaces
+   * that list.
    */
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
   /** How often passwords may be tried and accounts be made; `false` for as often as anybody likes. */
@@ -222,7 +223,7 @@ export class Accounts {
       const passwordHash = await passwords.hash(password, undefined, address);
       // The user is found anew, since other members may have changed meanwhile. The comparison here
       // is for stores of version 0.1, which ignore the second argument: a change between the two
-      // steps is lost there.
+      // steps is lost there. With `goOn` a store that answers at once has no step between the two.
       await goOn(users.find(user.id), (latest) => {
         if (latest?.passwordHash !== user.passwordHash) return false;
         return users.update({ ...latest, passwordHash }, user.passwordHash);

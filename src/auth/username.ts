@@ -51,7 +51,7 @@ const SECOND_SMALL_LETTER = /[\u03c2\u1c80-\u1c88]/g;
 const MAX_LENGTH = 1024;
 
 /**
- * @returns the id, which is its own id: NFKC, lower case, one small letter for each capital, NFKC;
+ * @returns the id: NFKC, lower case, one small letter for each capital, NFKC;
  *   undefined if it is not a username
  */
 export function canonicalUsername(username: string): string | undefined {

@@ -48,8 +48,8 @@ function copyOf(path: string, value: unknown, depth: number): JsonObject {
 }
 
 /**
- * Reads a plain object or array once. A getter or a Proxy is not asked again: what is checked is
- * written.
+ * Copies a plain object or array. The value of each member is read once, so what is checked is what
+ * is written.
  * @returns its members, not yet judged; or the kind of any other value, for a message
  */
 function membersOf(value: unknown): JsonObject | string {

@@ -36,7 +36,7 @@ export interface JwtOptions {
   readonly maxTokenLength?: number;
   /** How many verified tokens, of up to 16,383 characters, are remembered; 0 to 1,000,000, default 1000. */
   readonly cacheSize?: number;
-  /** The clock, in seconds since 1970, at least 0; default the system's. */
+  /** The clock, in seconds since 1970, from 0 to the year 9999; default the system's. */
   readonly now?: () => number;
 }
 

@@ -55,10 +55,9 @@ const SETTINGS = {
 };
 const MAX_HEADERS = 1000;
 /**
- * Requests that wait for their handler behind another request of their connection, over all
- * connections. One more closes its connection. Node hands over up to some 2,200 of one connection
- * before any handler can go on. A request takes some 4 KB, and with a header of 16 KiB up to 140
- * KB. So all of them take some 12 MB, and never more than 420.
+ * Pipelined requests that are not answered, over all connections: at most some 12 MB, and 420 MB if
+ * each has a header of 16 KiB. The next one closes its connection. Node hands over up to some 2,200
+ * of one connection before any handler can go on.
  */
 const MAX_PIPELINED = 3000;
 
@@ -67,7 +66,7 @@ const SILENCE_TIMEOUT_MS = 6_500;
 
 const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
-  tls: (_name, value) => void checkedTls(value as TlsOptions),
+  tls: () => undefined, // checkedTls judges it
 };
 
 /**
@@ -77,7 +76,9 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
  */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
   having('handle')('app', app);
-  const { port = 3000, host = '127.0.0.1', maxConnections, tls } = readOptions(options, OPTION_CHECKS);
+  const own = readOptions(options, OPTION_CHECKS);
+  const { port = 3000, host = '127.0.0.1', maxConnections } = own;
+  const tls = own.tls === undefined ? undefined : checkedTls(own.tls);
   const connections = new Map<Socket, Connection>();
   const pipelined = new Set<ServerResponse>();
   const server: NodeServer = tls === undefined
@@ -114,7 +115,7 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const { inFlight } = connection;
     const isBehind = inFlight.size > 0;
     if (isBehind && pipelined.size >= MAX_PIPELINED) {
-      // Node bounds the answers that a client does not read.
+      // Answered requests no longer count: Node itself bounds answers that a client does not read.
       for (const other of pipelined) if (other.writableEnded) pipelined.delete(other);
     }
     if (isBehind && pipelined.size >= MAX_PIPELINED) {

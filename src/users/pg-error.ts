@@ -1,7 +1,8 @@
 /**
  * What may be told of an error of a database client. A client puts whatever it knows into an error:
  * the failing row, with the hash of the password (`detail` of pg), the statement, its parameters.
- * Promise: what comes back holds no value that was sent, and no hash of ours or of Werkzeug.
+ * Promise: what comes back holds no hash of ours or of Werkzeug, no value of 8 characters or more
+ * that was sent, and no shorter one as a word of its own.
  */
 
 /** A hash, up to the next space or quotation mark: PHC has commas in it. */

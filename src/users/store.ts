@@ -3,19 +3,23 @@
  * hash is an opaque string, and an id any string.
  */
 
-/** One account. */
-export interface User {
+/** An account without its hash, as signup, login and guard answer it: a frozen object. */
+export interface PublicUser {
   /** The canonical username: the key of the store, and what a token carries as its identity. */
   readonly id: string;
   /** The username as it was first written: what people are greeted with. */
   readonly username: string;
-  /** A PHC string, or one of Werkzeug for a user brought over from Flask. */
-  readonly passwordHash: string;
   /** When the account was made: ISO 8601, UTC. */
   readonly createdAt: string;
 }
 
-/** What is kept of a user: neither the caller's own object, nor one that whoever finds it could change. */
+/** One account, as a store keeps it. */
+export interface User extends PublicUser {
+  /** A PHC string, or one of Werkzeug for a user brought over from Flask. */
+  readonly passwordHash: string;
+}
+
+/** A frozen copy: neither the caller of `insert` nor a caller of `find` can change it. */
 export function copyOf({ id, username, passwordHash, createdAt }: User): User {
   return Object.freeze({ id, username, passwordHash, createdAt });
 }
