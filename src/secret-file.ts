@@ -14,6 +14,8 @@ export function secretsIn(text: string): readonly string[] {
   // Other bytes are all read as U+FFFD, and a power cut may leave NULs: anybody could guess such a key.
   if (/[\ufffd\0]/.test(text)) throw new TypeError('"secret" expected text in UTF-8 without NUL, got other bytes');
   const secrets = text.split(/\r?\n/).filter((line) => line !== '');
+  // Another user who can write the folder could rename the file of users, whose first line is known.
+  if (text.startsWith('{"format":')) throw new TypeError('"secret" expected secrets, got a file of users');
   const isSlip = (line: string) => line !== line.trim() || /^#.* /.test(line);
   if (secrets.some(isSlip)) throw new TypeError('"secret" expected no comment and no space at its ends, got one');
   // All of it as well, because a key file has several lines.

@@ -198,6 +198,24 @@ test('nothing is cut off while it cannot be saved', async (t) => {
   assert.equal(read(`${path}.cut-1`), '{"op":');
 });
 
+test('a backup that is moved into place while the file is being opened is not overwritten', async (t) => {
+  const path = fileWith(GOOD.trimEnd());
+  const backup = fileWith(fileOf(BOB));
+  const { mock } = t.mock.method(handles, 'chown', async () => fs.renameSync(backup, path), { times: 1 });
+  await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'another program replaced it'));
+  mock.restore();
+  assert.equal(read(path), fileOf(BOB));
+});
+
+test('a line that is longer than any that is written is refused with its number', async () => {
+  const long = JSON.stringify({ op: 'insert', ...userNamed('long', 'x'.repeat(1_500_000)) });
+  for (const content of [fileOf(JOE, long, BOB), fileOf(JOE, long)]) {
+    const path = fileWith(content);
+    await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 3 is too long`));
+    assert.equal(read(path), content);
+  }
+});
+
 test('a line that is added while the file is being opened is not lost', async (t) => {
   const added = `\n${record('insert', 'eve')}\n`;
   const assertKept = async (path: string, content: string, fault: { mock: { restore(): void } }) => {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { chmod, chown, lchown, mkdir, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lchown, mkdir, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { JsonFileUserStore } from '../src/index.ts';
@@ -94,6 +94,13 @@ describe('a secret that another user can change', { concurrency: 2, timeout: 120
     await chown(secret, NOBODY, NOBODY);
     assertRefused(await run(FLAGS, { cwd }), 1, [/data\/secret belongs to another user/, /LATCHKEY_SECRET/]);
     assert.ok((await readdir(data)).includes('secret'));
+  });
+
+  it('is refused where the file of users, whose first line is known, has its name', async () => {
+    const { cwd, secret } = await dataWith(0o700, 0o600);
+    await (await JsonFileUserStore.open(secret.replace('secret', 'users.jsonl'))).close();
+    await rename(secret.replace('secret', 'users.jsonl'), secret);
+    assertRefused(await run(FLAGS, { cwd }), 1, [/got a file of users/]);
   });
 
   it('is made in a folder with the sticky bit, such as /tmp, where only its owner can replace it', async () => {

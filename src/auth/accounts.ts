@@ -79,7 +79,7 @@ export class Accounts {
       isForbidden: isCommonPassword,
     };
     this.#options = { ...defaults, ...own, passwords };
-    const counts = new MemoryCounts(now ?? (() => Date.now() / 1000));
+    const counts = new MemoryCounts(now ?? steadyNow);
     this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
     // No password could be both long and short enough.
     integer(this.#options.minPasswordLength, 1024)('maxPasswordLength', this.#options.maxPasswordLength);
@@ -102,6 +102,7 @@ export class Accounts {
     if (id === undefined) throw new AuthError('ERR_USERNAME');
     const normalized = this.#checkNewPassword(password, id);
     const { signal } = client;
+    if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     const source = sourceOf(client.address);
     const make = async () => {
       if (await isForbidden(normalized, username)) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
@@ -145,7 +146,7 @@ export class Accounts {
     if (typeof username !== 'string' || typeof password !== 'string') return undefined;
     const id = canonicalUsername(username);
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
-    if (id === undefined) return undefined;
+    if (id === undefined || !isPossible(password)) return undefined;
     const { signal } = client;
     const source = sourceOf(client.address);
     const check = async () => {
@@ -183,6 +184,7 @@ export class Accounts {
     const { minPasswordLength: min, maxPasswordLength: max } = this.#options;
     // Before it is normalised, which would take long.
     if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
+    if (!isPossible(password)) throw new AuthError('ERR_PASSWORD_INVALID');
     const normalized = password.normalize('NFC');
     const { length } = [...normalized];
     const description = `Password must have ${min} to ${max} characters`;
@@ -232,6 +234,17 @@ export class Accounts {
       if (!(error instanceof AuthError)) throw error;
     }
   }
+}
+
+/** Seconds since 1970, by a clock that is not set while the process runs. */
+function steadyNow(): number {
+  return (performance.timeOrigin + performance.now()) / 1000;
+}
+
+/** No hash is made of any other password, so that neither the store nor a hash need be asked. */
+function isPossible(password: string): boolean {
+  const { length } = password;
+  return length <= MAX_PASSWORD_LENGTH && password.isWellFormed() && !password.includes('\0');
 }
 
 /** Nobody can have such a password: it was no guess, took no work and does not count, but it is the wrong one. */

@@ -103,7 +103,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * @param options its `header` is held to the same rule
    * @returns a compact token (RFC 7515 §3.1), which verify accepts when its times allow
    * @throws TypeError for claims or a header of another kind, and if verify would refuse them
-   *   whatever the time (`cause` is then its refusal); RangeError for a number that is not finite,
+   *   for their content (`cause` is then its refusal); RangeError for a number that is not finite,
    *   a time after the year 9999, deeper nesting and a token longer than `maxTokenLength`; either
    *   for options and for what `now` returns
    */

@@ -23,7 +23,8 @@ export interface Counts {
   /**
    * Begins a try that counts under each of the limits until it ends. Atomic: of any number of tries
    * that begin at once, no more begin than each limit allows. Where one limit is reached, nothing
-   * is counted under the others.
+   * is counted under the others. A count that outlives the process ends a try by itself, a window
+   * after it began, since the process may end before it.
    * @returns 0 if the try has begun, otherwise the whole seconds to wait, at least 1
    */
   begin(limits: readonly Limit[]): Awaitable<number>;

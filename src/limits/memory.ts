@@ -109,22 +109,26 @@ export class MemoryCounts implements Counts {
 
 function addTry(count: Count, limit: Limit, now: number): void {
   const index = slotIndex(limit, now);
-  const newest = count.slots.at(-1);
-  if (newest?.index === index) newest.tries += 1;
-  else count.slots.push({ index, tries: 1 });
+  const slot = count.slots.find((other) => other.index === index);
+  if (slot !== undefined) {
+    slot.tries += 1;
+    return;
+  }
+  count.slots.push({ index, tries: 1 });
+  // After the clock was set back there may be later ones.
+  count.slots.sort((a, b) => a.index - b.index);
 }
 
-/** @returns the slots in the window. Those ahead of a clock that was set back are the newest. */
+/**
+ * @returns the slots in the window. A clock that was set back is behind some of them. They stay, but
+ *   none is further ahead than a window, so that each is forgotten within two windows.
+ */
 function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   const current = slotIndex(limit, now);
-  const past = slots.filter(({ index }) => index >= current - SLOTS_PER_WINDOW && index <= current);
-  const future = slots.filter(({ index }) => index > current);
-  if (future.length === 0) return past;
-  const futureTries = triesIn(future);
-  const newest = past.at(-1);
-  if (newest?.index !== current) return [...past, { index: current, tries: futureTries }];
-  newest.tries += futureTries;
-  return past;
+  const latest = current + SLOTS_PER_WINDOW;
+  const recent = slots.filter(({ index }) => index >= current - SLOTS_PER_WINDOW && index < latest);
+  const tries = triesIn(slots.filter(({ index }) => index >= latest));
+  return tries === 0 ? recent : [...recent, { index: latest, tries }];
 }
 
 function triesIn(slots: readonly Slot[]): number {

@@ -14,7 +14,9 @@
  *
  * A try counts from its beginning until its outcome is known, and for the window if it failed. A
  * right password, a full queue and a store that is away do not count. A success clears nothing:
- * otherwise a client that logs in every few minutes would keep guesses free for an attacker.
+ * otherwise a client that logs in every few minutes would keep guesses free for an attacker. A
+ * signup counts whatever comes of it, unless the store is away: it has asked the hook, and a client
+ * that hangs up early can tell from the time whether the name was free.
  *
  * Accepted: NIST SP 800-63B-4 §3.2.2 disables an account after 100 failures in a row, which would
  * let an attacker keep an owner out for good. Here attackers on seven networks can keep an owner
@@ -23,7 +25,7 @@
  * were written longest ago when it is full.
  */
 import { hash } from 'node:crypto';
-import { AuthError, integer, readOptions, type AuthErrorCode, type Checks } from '../errors.ts';
+import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 import type { Counts, Limit, LimitKind } from './counts.ts';
 import type { ClientSource } from './network.ts';
@@ -64,9 +66,6 @@ const TWENTY_MINUTES_SECONDS = 1200;
  * An account takes so many times the tries of one network: 100, of which unknown networks get 70.
  */
 const BUDGETS_PER_ACCOUNT = { all: 10, unknown: 7 };
-
-/** The refusals of a signup that count: they told something, or took the work of a hook. */
-const COUNTED_SIGNUP_REFUSALS: readonly AuthErrorCode[] = ['ERR_USER_EXISTS', 'ERR_PASSWORD_FORBIDDEN'];
 
 /** Refuses tries that come too often. */
 export class Throttle {
@@ -130,7 +129,7 @@ export class Throttle {
     try {
       return await job();
     } catch (error) {
-      isCounted = error instanceof AuthError && COUNTED_SIGNUP_REFUSALS.includes(error.code);
+      isCounted = !(error instanceof AuthError && error.code === 'ERR_STORE');
       throw error;
     } finally {
       await this.#counts.end([limit], isCounted);

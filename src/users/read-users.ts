@@ -169,6 +169,7 @@ class Reader {
       this.#emptyLinesAtEnd += 1;
       return;
     }
+    if (line !== undefined && isTooLong(line)) throw this.#damaged(this.#lineNumber, 'is too long');
     const problem = readLine(line, this.#lineNumber, this.#users);
     if (problem !== undefined) throw this.#damaged(this.#lineNumber, problem);
     this.#records += 1;
@@ -207,4 +208,9 @@ class Reader {
       'the file was left as it is: mend it or restore a backup';
     return new AuthError('ERR_STORE_DAMAGED', { description });
   }
+}
+
+/** @returns whether a line is longer than one that is written. A UTF-16 unit has up to 3 bytes. */
+function isTooLong(line: string): boolean {
+  return line.length * 3 >= MAX_LINE_BYTES && Buffer.byteLength(line) >= MAX_LINE_BYTES;
 }

@@ -5,7 +5,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
+import { GONE, ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
 import type { FileLock } from './file-lock.ts';
 import { HEADER_LINE, lineOf } from './json-lines.ts';
 import { changed } from './lost.ts';
@@ -53,6 +53,9 @@ export async function replaceFile(
       throw changed('changed');
     }
     await lock.confirm();
+    const found = await disk.stat(path).catch(ignore(...GONE));
+    if (found === undefined) throw changed('removed');
+    if (found.ino !== (await old.stat()).ino) throw changed('replaced');
     await disk.rename(newPath, path);
   } catch (error) {
     await file?.close().catch(() => undefined);
