@@ -23,6 +23,9 @@ export function secretsIn(text: string): readonly string[] {
   return secrets;
 }
 
+/** Room for hundreds of secrets. */
+const MAX_SECRET_BYTES = 64 * 1024;
+
 /** The text of a secret file. */
 export interface KeptSecrets {
   readonly text: string;
@@ -45,6 +48,10 @@ export async function keptSecrets(path: string, user?: ProcessUser): Promise<Kep
   const problems = await ownerProblems(path, user);
   refuseForeign(problems);
   const warnings = problems.map(({ text }) => text);
+  const status = await stat(path);
+  // A pipe would keep the start waiting, and a large file would fill the memory.
+  if (!status.isFile()) throw new Error('it is not a regular file');
+  if (status.size > MAX_SECRET_BYTES) throw new Error('it is too large to be a file of secrets');
   return { text: await readFile(path, 'utf8'), isNew, isShared: await isShared(path), warnings };
 }
 

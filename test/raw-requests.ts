@@ -497,11 +497,11 @@ function expectations(): RawRow[] {
     ...upgrades.flatMap((protocol) => {
       const upgrade = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`;
       return [
-        stays(`Upgrade: ${protocol}`, get(upgrade), 401),
-        stays(`a login that would rather have ${protocol}`, whole(LOGIN, upgrade), 401),
+        closes(`Upgrade: ${protocol}`, get(upgrade), 401),
+        closes(`a login that would rather have ${protocol}`, whole(LOGIN, upgrade), 401),
       ];
     }),
-    stays('h2c with settings', get(`Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n${settings}`), 401),
+    closes('h2c with settings', get(`Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n${settings}`), 401),
   ];
 }
 

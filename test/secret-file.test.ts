@@ -3,6 +3,7 @@
  * takes a file of another user takes root, and is skipped elsewhere.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, chown, lchown, mkdir, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -101,6 +102,18 @@ describe('a secret that another user can change', { concurrency: 2, timeout: 120
     await (await JsonFileUserStore.open(secret.replace('secret', 'users.jsonl'))).close();
     await rename(secret.replace('secret', 'users.jsonl'), secret);
     assertRefused(await run(FLAGS, { cwd }), 1, [/got a file of users/]);
+  });
+
+  it('is refused where it is a pipe, which would not end, or very large', async () => {
+    for (const make of [
+      (path: string) => execFileSync('mkfifo', ['-m', '600', path]),
+      (path: string) => writeFile(path, 'x'.repeat(100_000), { mode: 0o600 }),
+    ]) {
+      const { secret } = await dataWith(0o700, 0o600);
+      await rm(secret);
+      await make(secret);
+      await assert.rejects(keptSecrets(secret, SELF), /not a regular file|too large/);
+    }
   });
 
   it('is made in a folder with the sticky bit, such as /tmp, where only its owner can replace it', async () => {

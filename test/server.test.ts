@@ -261,6 +261,35 @@ test('listen checks its options, says where it listens and rejects where it cann
   await first.close();
 });
 
+test('what follows a request that asks for an upgrade is not acted upon, in whatever packet it comes', {
+  timeout: 30_000,
+}, async () => {
+  const asked: string[] = [];
+  const post = async (request: HttpRequest) => {
+    asked.push(String(await request.json()));
+    return 'done';
+  };
+  await withServer(new Router().get('/', () => 'answer').post('/', post), async ({ port }) => {
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: foo\r\n';
+    const smuggled = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"smuggled"';
+    const head = `GET / HTTP/1.1\r\nHost: x\r\nContent-Length: ${smuggled.length}\r\n\r\n`;
+    for (const first of [`GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`,
+      `POST / HTTP/1.1\r\nHost: x\r\n${upgrade}Content-Type: application/json\r\nContent-Length: 7\r\n\r\n"first"`]) {
+      const socket = connect(port, '127.0.0.1').setEncoding('latin1').on('error', () => undefined);
+      const closed = once(socket, 'close');
+      let answers = '';
+      socket.on('data', (text) => (answers += text));
+      socket.setNoDelay().write(first + head);
+      await delay(50);
+      if (!socket.destroyed) socket.write(smuggled);
+      await closed;
+      assert.equal(answers.match(/HTTP\/1\.1 200/g)?.length, 1);
+      assert.match(answers, /\r\nConnection: close\r\n/);
+    }
+    assert.deepEqual(asked, ['first']);
+  });
+});
+
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const LAST_GET = GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
 

@@ -29,7 +29,7 @@ export interface AccountsOptions {
   /**
    * Says whether a new password, in NFC, is refused. Default: it is one of the 3,000 most used ones
    * of 8 characters or more (OWASP ASVS 5.0, 6.2.4), in any case. A function given here replaces
-   * that list.
+   * that list, and must answer true or false, at once or with a promise.
    */
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
   /** How often passwords may be tried and accounts be made; `false` for as often as anybody likes. */
@@ -47,6 +47,8 @@ export interface Client {
   /** Aborted when nobody waits for the answer any more, so that no password is hashed for it. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const booleanCheck = expecting('an answer of true or false', (value) => typeof value === 'boolean');
 
 const limitsCheck = expecting('false or an object of limits', (value) => value === false || isObject(value));
 
@@ -105,7 +107,10 @@ export class Accounts {
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     const source = sourceOf(client.address);
     const make = async () => {
-      if (await isForbidden(normalized, username)) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+      const isBad = await isForbidden(normalized, username);
+      // A forgotten `return` must not let every password through.
+      booleanCheck('isForbidden', isBad);
+      if (isBad) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
       // Saves the work of hashing. Whether the name is free, insert decides.
       if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
       const passwordHash = await passwords.hash(password, signal, client.address);

@@ -134,8 +134,11 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     }
     const fault = faultOf(message);
     const answer = () => app.handle(message, response);
-    if (fault !== undefined || !server.listening) response.setHeader('Connection', 'close');
-    const { 'transfer-encoding': coding, 'content-length': length } = message.headers;
+    const { 'transfer-encoding': coding, 'content-length': length, upgrade } = message.headers;
+    // Node throws away what follows an Upgrade in the same packet, so that the next packet could
+    // begin in the middle of a request (RFC 9112 §11.2).
+    const isLast = fault !== undefined || upgrade !== undefined || !server.listening;
+    if (isLast) response.setHeader('Connection', 'close');
     // The parser looks at the beginning of a body first, which may be no such coding at all, and nobody answers that.
     if (fault === undefined) return (coding ?? length) === undefined ? answer() : queueMicrotask(answer);
     publishRefusal(fault, { address: message.socket.remoteAddress });

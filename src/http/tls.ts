@@ -5,7 +5,7 @@
  */
 import { constants, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
-import { expecting, readOptions } from '../errors.ts';
+import { expecting, readOptions, type Check } from '../errors.ts';
 
 /**
  * A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468).
@@ -70,9 +70,15 @@ const TICKET_KEY_BYTES = 48;
  */
 export const STRICT_TRANSPORT_SECURITY = 'max-age=15552000';
 
-const pemCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
-  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.includes('-----BEGIN ');
+const textCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
+  return typeof value === 'string' || Buffer.isBuffer(value);
 });
+
+const pemCheck: Check = (name, value) => {
+  textCheck(name, value);
+  const isPem = String(value).includes('-----BEGIN ');
+  if (!isPem) throw new TypeError(`"${name}" expected text in PEM, got text without "-----BEGIN"`);
+};
 
 /**
  * @returns a copy
