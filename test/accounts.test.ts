@@ -205,6 +205,14 @@ test('the username in any spelling is no password, and what only contains it is 
 /** The ways in which a function may answer. */
 const ANSWERS: readonly (<T>(value: T) => T | Promise<T>)[] = [(value) => value, async (value) => value];
 
+test('a hook isForbidden that forgets to answer lets no password through', async () => {
+  for (const nothing of [undefined, null, 0, 'no']) {
+    const { accounts, users } = setUp({ isForbidden: () => nothing as unknown as boolean });
+    await assert.rejects(accounts.signup(JOE), /^TypeError: "isForbidden" expected an answer of true or false/);
+    assert.deepEqual(users.written, []);
+  }
+});
+
 test('isForbidden is asked with password and username, and its answer, at once or later, is obeyed', async () => {
   for (const answer of ANSWERS) {
     const isForbidden = (...given: string[]) => answer(given.join() === 'password,Joe');
