@@ -261,6 +261,24 @@ test('listen checks its options, says where it listens and rejects where it cann
   await first.close();
 });
 
+test('a request that is answered before its body came draws no second answer when the body is broken', {
+  timeout: 30_000,
+}, async () => {
+  await withServer(new Router().get('/', () => 'answer'), async ({ port }) => {
+    for (const method of ['GET', 'HEAD']) {
+      const socket = connect(port, '127.0.0.1').setEncoding('latin1').on('error', () => undefined);
+      const closed = once(socket, 'close');
+      let answers = '';
+      socket.on('data', (text) => (answers += text));
+      socket.write(`${method} / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
+      while (!answers.includes('\r\n\r\n')) await delay(5);
+      socket.write('not a chunk\r\n');
+      await closed;
+      assert.deepEqual(answers.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'], method);
+    }
+  });
+});
+
 test('what follows a request that asks for an upgrade is not acted upon, in whatever packet it comes', {
   timeout: 30_000,
 }, async () => {

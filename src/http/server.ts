@@ -93,7 +93,10 @@ export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions
     const connection = connections.get(socket);
     if (connection !== undefined && isEnding(connection)) return;
     const own = [...(connection?.inFlight ?? [])];
-    const isHalfAnswered = own.some((response) => response.headersSent && !response.req.complete);
+    // The latest one may be answered already, although its body is still on its way.
+    const isHalfAnswered = [...own, connection?.latest].some((response) => {
+      return response?.headersSent === true && !response.req.complete;
+    });
     const waiting = own.findLast((response) => response.req.complete && !response.writableEnded);
     if (!socket.writable || isHalfAnswered || connection === undefined) socket.destroy();
     else if (waiting === undefined) refuse(socket, tls !== undefined, parserCode);
