@@ -34,7 +34,10 @@ export interface AccountsOptions {
   readonly isForbidden?: (password: string, username: string) => boolean | Promise<boolean>;
   /** How often passwords may be tried and accounts be made; `false` for as often as anybody likes. */
   readonly limits?: LimitOptions | false;
-  /** The clock of the limits, in seconds since 1970; default that of the system. */
+  /**
+   * The clock of the limits, in seconds since 1970; default the system's, without the steps that it
+   * makes while the process runs.
+   */
   readonly now?: () => number;
 }
 
@@ -73,8 +76,10 @@ export class Accounts {
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: AccountsOptions) {
-    const { limits = {}, now, ...own } = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
-    const passwords = own.passwords ?? new PasswordHasher();
+    const given = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
+    // Read from `given`, which has no prototype from which members could be inherited.
+    const passwords = given.passwords ?? new PasswordHasher();
+    const { limits = {}, now, ...own } = given;
     const defaults = {
       minPasswordLength: 8,
       maxPasswordLength: 256,
