@@ -131,7 +131,7 @@ export class WorkQueue {
     return lastOfLargest(this.#waiting, places, 'client', owner);
   }
 
-  /** As for clients, among jobs of clients that have at least as many places as the newcomer then. */
+  /** As for clients, among jobs of clients that have no fewer places than the newcomer then. */
   #lastOfLargestKind(owner: JobOwner): Job | undefined {
     const places = this.#placesBy('client');
     const placesThen = (places.get(owner.client) ?? 0) + 1;

@@ -1,8 +1,8 @@
 /**
  * Counts in the memory of this process: a sliding window for each key, in twelve slots.
  * Promise: bounded. There are at most 100,000 keys of each kind, of 43 characters and with at most
- * 13 slots each, and at most 100,000 accounts with 3 networks each. Where there is no room, the entry
- * that was written longest ago is forgotten.
+ * 25 slots each, and at most 100,000 accounts with 3 networks each. Where there is no room, the
+ * entry that was written longest ago is forgotten.
  * Accepted: all counts and networks are forgotten when the process ends.
  */
 import { clockTime } from '../errors.ts';
@@ -120,8 +120,8 @@ function addTry(count: Count, limit: Limit, now: number): void {
 }
 
 /**
- * @returns the slots in the window. A clock that was set back is behind some of them. They stay, but
- *   none is further ahead than a window, so that each is forgotten within two windows.
+ * @returns the slots in the window. A clock that was set back is behind some of them. They stay,
+ *   but none is further ahead than a window, so that each is forgotten within two windows.
  */
 function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   const current = slotIndex(limit, now);

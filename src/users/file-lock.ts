@@ -36,7 +36,7 @@ export interface Pace {
   readonly beatMs: number;
   /** An opener that watches a claim looks at it this often. */
   readonly lookMs: number;
-  /** So many looks without a beat make a claim stale. While the opener is suspended it does not look. */
+  /** So many looks without a beat make a claim stale. A suspended opener does not look. */
   readonly staleLooks: number;
 }
 

@@ -87,8 +87,8 @@ export class Journal {
         ? await openClosed(path, file, contents, disk, lock)
         : await replaceUnclosed(path, file, contents, disk, lock);
       file = opened.file;
-      // A new name must be durable before a write is answered. Should this fail, the next open finds
-      // no empty line, and replaces the file and its name again.
+      // A new name must be durable before a write is answered. Should this fail, the next open
+      // finds no empty line, and replaces the file and its name again.
       await syncFolder(dirname(path), disk);
       const { ino } = await file.stat();
       return new Journal(contents, { path, disk, file, ino, lock }, opened);
@@ -156,7 +156,7 @@ export class Journal {
       await lock.confirm();
     } catch (error) {
       await this.#takeBack().catch((failure: unknown) => {
-        const fate = 'what was written may be there after a restart, because it cannot be taken back';
+        const fate = 'what was written cannot be taken back and may be there after a restart';
         const text = `${reasonOf(error)}; ${fate}: ${reasonOf(failure)}`;
         const Kind = failure instanceof LostError ? LostError : Error;
         throw new Kind(text, { cause: error });
