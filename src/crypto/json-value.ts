@@ -58,8 +58,7 @@ function membersOf(value: unknown): JsonObject | string {
     if (!isArray && !isPlainObject(value)) return describe(value);
     const members: JsonObject = { ...value };
     const names = Object.keys(members);
-    const symbols = Object.getOwnPropertySymbols(value);
-    const owned = Object.getOwnPropertyNames(value).length + symbols.length;
+    const owned = Reflect.ownKeys(value).length;
     const hidden = 'an object with a hidden or symbol member';
     if (!isArray) return owned === names.length ? members : hidden;
     // An array owns its `length` besides its elements.
