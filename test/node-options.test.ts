@@ -7,12 +7,12 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { connect, type ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import { FIRST, RSA } from './certificates.ts';
 import { emptyFolder, serve, start } from './command.ts';
 import { tryRow } from './raw-client.ts';
 import { rawRequests } from './raw-requests.ts';
-import { SECRET, sendRaw } from './support.ts';
+import { SECRET, sendRaw, shakeHands } from './support.ts';
 
 const LONG_HEADER = `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\nConnection: close\r\n\r\n`;
 /** A front end may see the length, and a lenient parser sees the coding. */
@@ -58,19 +58,6 @@ async function withPlain<T>(cwd: string, kind: string, env: Record<string, strin
   } finally {
     child.kill();
     await ended;
-  }
-}
-
-/** @returns the version and the suite, or the code of the error */
-async function shakeHands(port: number, options: ConnectionOptions): Promise<string> {
-  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
-  try {
-    await once(socket, 'secureConnect');
-    return `${socket.getProtocol()} ${socket.getCipher().name}`;
-  } catch (error) {
-    return String((error as NodeJS.ErrnoException).code);
-  } finally {
-    socket.destroy();
   }
 }
 

@@ -3,10 +3,12 @@
  * that are watched, numbers from a seed.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { extname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
@@ -133,6 +135,25 @@ export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15
       else reject(error);
     });
   });
+}
+
+/** Shakes hands over TLS. @returns the version and the suite, or the code of the error */
+export async function shakeHands(port: number, options: ConnectionOptions): Promise<string> {
+  const any = { port, host: '127.0.0.1', rejectUnauthorized: false };
+  let socket;
+  try {
+    socket = connectTls({ ...any, ...options });
+  } catch (error) {
+    return `not offered: ${(error as NodeJS.ErrnoException).code}`;
+  }
+  try {
+    await once(socket, 'secureConnect');
+    return `${socket.getProtocol()} ${socket.getCipher().name}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Collects what is garbage once earlier work has let go of it. */

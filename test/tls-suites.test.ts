@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { connect, createServer, getCiphers, type ConnectionOptions } from 'node:tls';
 import { listen, Router, type Server, type TlsOptions } from '../src/index.ts';
 import { FIRST, RSA, WEAK_RSA } from './certificates.ts';
-import { withServer } from './support.ts';
+import { shakeHands, withServer } from './support.ts';
 
 const AEAD_OF_1_3 = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
 const AEAD_OF_1_2 = ['AES256-GCM-SHA384', 'CHACHA20-POLY1305', 'AES128-GCM-SHA256'];
@@ -33,25 +33,6 @@ const REFUSED = {
 
 /** Each suite of TLS 1.2 that this OpenSSL knows, by its name there. */
 const SUITES = getCiphers().map((name) => name.toUpperCase()).filter((name) => !name.startsWith('TLS_'));
-
-/** Shakes hands. @returns the version and the suite, or the code of the error */
-async function shakeHands(port: number, options: ConnectionOptions): Promise<string> {
-  const any = { port, host: '127.0.0.1', rejectUnauthorized: false };
-  let socket;
-  try {
-    socket = connect({ ...any, ...options });
-  } catch (error) {
-    return `not offered: ${(error as NodeJS.ErrnoException).code}`;
-  }
-  try {
-    await once(socket, 'secureConnect');
-    return `${socket.getProtocol()} ${socket.getCipher().name}`;
-  } catch (error) {
-    return String((error as NodeJS.ErrnoException).code);
-  } finally {
-    socket.destroy();
-  }
-}
 
 /** A client that offers one suite and whatever goes with it. */
 const offer = (suite: string): ConnectionOptions => {
