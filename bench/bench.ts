@@ -5,14 +5,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resultsTable, run, verdictsOf, type Goal, type Result } from './contest.ts';
+import { resultsTable, run, verdictsOf, type Goal, type Result } from './harness/contest.ts';
 import { growths, growthTable } from './growth.ts';
 import { helloContest, OWN } from './hello.ts';
 import { measureMemory, memoryTable } from './memory.ts';
-import { readRounds, whereAndWhen } from './report.ts';
-import { startContests } from './starting.ts';
+import { readRounds, whereAndWhen } from './harness/report.ts';
+import { startContests } from './startup.ts';
 import { NAMES as TOKENS, tokenContests } from './tokens.ts';
-import { NAMES as USES, passwordContests, storeContests } from './uses.ts';
+import { NAMES as USES, passwordContests, storeContests } from './passwords.ts';
 
 const GOALS: readonly Goal[] = [
   { contest: TOKENS.sign, way: 'latchkey', other: 'bare', atMost: 1.1 },

@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { usualConcurrency } from '../src/auth/work-queue.ts';
+import { usualConcurrency } from '../src/accounts/work-queue.ts';
 import { generateSecret } from '../src/jwt.ts';
-import { messageOf } from './child.ts';
-import type { Flood } from './flood-load.ts';
-import { percentileOf, tableOf, whereAndWhen } from './report.ts';
+import { messageOf } from './harness/child.ts';
+import type { Flood } from './processes/flood-load.ts';
+import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 
 const IN_FLIGHT = 200;
 const QUIET_SECONDS = 5;
@@ -25,11 +25,11 @@ const FLOOD_SECONDS = 10;
 const PATIENCE_MS = 120_000;
 const MIB = 2 ** 20;
 
-const COMMAND = ['../src/cli.ts', 'serve', '--users', 'memory', '--port', '0'];
+const COMMAND = ['../src/cli/main.ts', 'serve', '--users', 'memory', '--port', '0'];
 const SERVERS = [
   { name: 'by default', words: COMMAND },
   { name: 'without the throttle', words: [...COMMAND, '--throttle', 'off'] },
-  { name: 'without both', words: ['flood-unqueued.ts'] },
+  { name: 'without both', words: ['processes/flood-unqueued.ts'] },
 ];
 
 interface Answer {
@@ -100,7 +100,7 @@ async function helloUntil(url: string, token: string, end: Promise<unknown>, way
 }
 
 async function startServer([script = '', ...args]: readonly string[], folder: string) {
-  const execArgv = [...process.execArgv, '--import', join(import.meta.dirname, 'flood-disk.ts')];
+  const execArgv = [...process.execArgv, '--import', join(import.meta.dirname, 'processes/flood-disk.ts')];
   const own = { LATCHKEY_SECRET: generateSecret(), BENCH_FILE: join(folder, 'file') };
   const env = { ...process.env, ...own };
   const server = fork(join(import.meta.dirname, script), args, { execArgv, env, silent: true });
@@ -122,7 +122,7 @@ const slowestWriteOf = (server: ChildProcess): Promise<number> => {
 async function measure(name: string, words: readonly string[], folder: string): Promise<Result> {
   const { server, url } = await startServer(words, folder);
   const loadArgs = [new URL(url).port, String(IN_FLIGHT), String(FLOOD_SECONDS)];
-  const load = fork(join(import.meta.dirname, 'flood-load.ts'), loadArgs);
+  const load = fork(join(import.meta.dirname, 'processes/flood-load.ts'), loadArgs);
   try {
     await messageOf(load);
     assert.equal((await asJoe(url, '/signup')).status, 200);

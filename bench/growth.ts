@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { Jwt, latchkey } from './built.ts';
-import { takeTurns } from './contest.ts';
-import { quartilesOf, tableOf } from './report.ts';
-import { SECRET } from './secret.ts';
+import { Jwt, latchkey } from './harness/built.ts';
+import { takeTurns } from './harness/contest.ts';
+import { quartilesOf, tableOf } from './harness/report.ts';
+import { SECRET } from './harness/secret.ts';
 
 const { Accounts, AuthError, MemoryUserStore, Router } = latchkey;
 

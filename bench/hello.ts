@@ -7,11 +7,11 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { Jwt } from './built.ts';
-import { messageOf } from './child.ts';
-import { resultsOf, takeTurns, type Result } from './contest.ts';
-import { ANSWER, type Usage } from './hello-child.ts';
-import { SECRET } from './secret.ts';
+import { Jwt } from './harness/built.ts';
+import { messageOf } from './harness/child.ts';
+import { resultsOf, takeTurns, type Result } from './harness/contest.ts';
+import { ANSWER, type Usage } from './processes/hello-child.ts';
+import { SECRET } from './harness/secret.ts';
 
 const CONNECTIONS = 32;
 const TURN_MS = 250;
@@ -24,9 +24,9 @@ export interface Contestant {
 }
 
 export const OWN: readonly Contestant[] = [
-  { way: 'bare', script: 'hello-server.ts', argument: 'bare' },
-  { way: 'latchkey', script: 'hello-server.ts', argument: 'latchkey' },
-  { way: 'latchkey, cache off', script: 'hello-server.ts', argument: 'uncached' },
+  { way: 'bare', script: 'processes/hello-server.ts', argument: 'bare' },
+  { way: 'latchkey', script: 'processes/hello-server.ts', argument: 'latchkey' },
+  { way: 'latchkey, cache off', script: 'processes/hello-server.ts', argument: 'uncached' },
 ];
 
 /** A server that is there. */

@@ -1,8 +1,8 @@
 /** What latchkey keeps in memory. Needs `--expose-gc`. */
 import { askMany, start } from './hello.ts';
-import { Jwt, latchkey } from './built.ts';
-import { tableOf } from './report.ts';
-import { SECRET } from './secret.ts';
+import { Jwt, latchkey } from './harness/built.ts';
+import { tableOf } from './harness/report.ts';
+import { SECRET } from './harness/secret.ts';
 
 const MANY = 100_000;
 const STEPS = 5;
@@ -39,7 +39,7 @@ export async function measureMemory(requests: number): Promise<Memory> {
   });
   // Still there, so that nothing of it was collected.
   if (users.find('user-0') === undefined || jwt.verify(signer.sign({})) === undefined) throw new Error('it is gone');
-  const server = await start({ script: 'hello-server.ts', argument: 'latchkey' });
+  const server = await start({ script: 'processes/hello-server.ts', argument: 'latchkey' });
   const { rss: idleBytes } = await server.usage();
   const busyBytes = [];
   for (let step = 1; step <= STEPS; step += 1) {

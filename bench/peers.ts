@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
-import { resultsTable, run, verdictsOf, type Goal, type Result } from './contest.ts';
+import { resultsTable, run, verdictsOf, type Goal, type Result } from './harness/contest.ts';
 import { helloContest, OWN, type Contestant } from './hello.ts';
-import { readRounds, whereAndWhen } from './report.ts';
-import { SECRET } from './secret.ts';
+import { readRounds, whereAndWhen } from './harness/report.ts';
+import { SECRET } from './harness/secret.ts';
 import { NAMES, tokenContests, type TokenPeer } from './tokens.ts';
 
 const { subtle } = webcrypto;
@@ -44,9 +44,9 @@ const PEERS: Readonly<Record<string, TokenPeer>> = {
 };
 
 const SERVERS: readonly Contestant[] = [
-  { way: 'Fastify + @fastify/jwt', script: 'peer-server.ts', argument: 'fastify' },
-  { way: 'Express + express-jwt', script: 'peer-server.ts', argument: 'express' },
-  { way: 'Hono + hono/jwt', script: 'peer-server.ts', argument: 'hono' },
+  { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.ts', argument: 'fastify' },
+  { way: 'Express + express-jwt', script: 'processes/peer-server.ts', argument: 'express' },
+  { way: 'Hono + hono/jwt', script: 'processes/peer-server.ts', argument: 'hono' },
 ];
 
 const faster = (contest: string, other: string, times: number): Goal => {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { generateSecret } from '../src/jwt.ts';
-import { percentileOf, tableOf, whereAndWhen } from './report.ts';
+import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 
 const VICTIM_LOGINS = 30;
 const VICTIM_PAUSE_MS = 200;
@@ -59,7 +59,7 @@ function post(port: number, path: string, username: string, localAddress: string
 async function startServer(threads: string): Promise<{ server: ChildProcess; port: number }> {
   const env = { ...process.env, UV_THREADPOOL_SIZE: threads, LATCHKEY_SECRET: generateSecret() };
   const words = ['serve', '--users', 'memory', '--port', '0'];
-  const server = fork(join(import.meta.dirname, '../src/cli.ts'), words, { env, silent: true });
+  const server = fork(join(import.meta.dirname, '../src/cli/main.ts'), words, { env, silent: true });
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
   const port = Number(/http:\/\/[^\s,]+:(\d+)/.exec(String(line))?.[1]);

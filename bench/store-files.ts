@@ -1,7 +1,7 @@
 /** Files of users to measure, and the bare calls of Node that no store can do without. */
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { EMPTY_LINE, HEADER_LINE, lineOf } from '../src/users/json-lines.ts';
+import { EMPTY_LINE, HEADER_LINE, lineOf } from '../src/journal/lines.ts';
 import type { User } from '../src/users/store.ts';
 
 /** Inserts are measured in batches of so many. */

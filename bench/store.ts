@@ -9,10 +9,10 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { messageOf } from './child.ts';
-import { quartilesOf, tableOf, whereAndWhen } from './report.ts';
+import { messageOf } from './harness/child.ts';
+import { quartilesOf, tableOf, whereAndWhen } from './harness/report.ts';
 import { IN_FLIGHT, makeFile } from './store-files.ts';
-import type { Measured } from './store-process.ts';
+import type { Measured } from './processes/store-process.ts';
 
 const SIZES = [1e3, 1e4, 1e5, 1e6];
 const ROUNDS = 7;
@@ -35,7 +35,7 @@ async function measureOnce(way: 'store' | 'bare', path: string, users: number): 
   const file = await open(copy);
   await file.sync();
   await file.close();
-  const child = fork(join(import.meta.dirname, 'store-process.ts'), [way, copy, String(users)]);
+  const child = fork(join(import.meta.dirname, 'processes/store-process.ts'), [way, copy, String(users)]);
   const measured = await messageOf<Measured>(child);
   if (child.exitCode === null) await once(child, 'exit');
   return measured;

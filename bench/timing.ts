@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { randomInt, scryptSync } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Accounts, createApp, generateSecret, listen, MemoryUserStore, PasswordHasher } from '../src/index.ts';
-import { quartilesOf, tableOf, whereAndWhen } from './report.ts';
+import { quartilesOf, tableOf, whereAndWhen } from './harness/report.ts';
 
 /** Rounds for each cost, as log2 N: some 45 and 30 seconds. */
 const ROUNDS = [{ logN: 17, rounds: 16 }, { logN: 14, rounds: 60 }];

@@ -1,9 +1,9 @@
 /** Contests about tokens, of latchkey, of the bare calls of Node, and of whoever else is given. */
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
-import { Jwt } from './built.ts';
-import type { Contest, Way } from './contest.ts';
-import { SECRET } from './secret.ts';
+import { Jwt } from './harness/built.ts';
+import type { Contest, Way } from './harness/contest.ts';
+import { SECRET } from './harness/secret.ts';
 
 /** Another library. Each of its ways answers claims, a token or a refusal, or a promise of it. */
 export interface TokenPeer {

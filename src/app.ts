@@ -1,8 +1,9 @@
 /** The tutorial application: POST /signup, POST /auth, GET /hello. */
-import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './auth/accounts.ts';
+import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './accounts/accounts.ts';
 import { JWT_AUTH_OPTION_CHECKS, JwtAuth, type JwtAuthOptions } from './auth/jwt-auth.ts';
 import type { PublicUser } from './users/store.ts';
-import { AuthError, pickOptions, readOptions } from './errors.ts';
+import { AuthError } from './errors.ts';
+import { pickOptions, readOptions } from './options.ts';
 import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
 
 type Hooks = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;

@@ -3,7 +3,8 @@
  * property. A database puts the row that it refused into one of them, and a cause may hold the
  * request with its password.
  */
-import { AuthError, describe, reasonOf } from './errors.ts';
+import { AuthError, reasonOf } from './errors.ts';
+import { describe } from './options.ts';
 
 /**
  * @returns the text of an error, or of the cause of a refusal. It never throws, whatever was

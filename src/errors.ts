@@ -1,3 +1,5 @@
+import { describe, integerBetween } from './options.ts';
+
 /**
  * Errors come in two families. What the outside world did wrong is an AuthError with a stable code. What the calling
  * program did wrong is a TypeError (wrong kind of value) or a RangeError (right kind, out of bounds), in one grammar:
@@ -71,7 +73,7 @@ export type AuthErrorCode = keyof typeof ERRORS;
 /** What a refusal says where it differs from its row in {@link ERRORS}, and its `cause`, which is never sent. */
 export type AuthErrorOptions = Partial<Omit<AuthError, 'code' | 'name' | 'message' | 'stack'>>;
 
-const errorStatus = integer(400, 599);
+const errorStatus = integerBetween(400, 599);
 
 /**
  * A refusal: the only error that bad input from outside can cause. It has no stack trace, because it describes the
@@ -140,134 +142,4 @@ function limitStackTraces(limit: number): void {
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Throws when the named value is not what an option may be. */
-export type Check = (name: string, value: unknown) => void;
-
-/** A check for each member of an options object. */
-export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
-
-/**
- * Reads an options object once: its own members and nothing inherited. One that is undefined is as good as absent.
- * @returns a copy, without a prototype
- * @throws TypeError if it is not an object of members, has one that `checks` does not name, lacks a
- *   required one or fails a check
- */
-export function readOptions<T extends object>(options: T, checks: Checks<T>, required: (keyof T & string)[] = []): T {
-  // A Map, a promise or the like would be taken for an object without options.
-  if (!isObject(options) || Object.prototype.toString.call(options) !== '[object Object]') {
-    throw new TypeError(`"options" expected an object, got ${describe(options)}`);
-  }
-  const own: T = Object.assign(Object.create(null), options);
-  for (const name of Object.keys(own) as (keyof T & string)[]) {
-    if (!Object.hasOwn(checks, name)) {
-      throw new TypeError(`"${name}" expected one of ${Object.keys(checks).join(', ')}, got an unknown option`);
-    }
-    if (own[name] === undefined) delete own[name];
-    else checks[name](name, own[name]);
-  }
-  for (const name of required) checks[name](name, own[name]);
-  return own;
-}
-
-/** @returns those of `options` that `checks` names, to be passed on to what takes only these */
-export function pickOptions<T extends object>(options: T, checks: Checks<T>): T {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(checks, name))) as T;
-}
-
-/** A check in the one grammar: RangeError for a value of type `type` that fails, TypeError for any other. */
-export function expecting(expected: string, isExpected: (value: unknown) => boolean, type?: 'number'): Check {
-  return (name, value) => {
-    if (isExpected(value)) return;
-    const message = `"${name}" expected ${expected}, got ${describe(value)}`;
-    throw typeof value === type ? new RangeError(message) : new TypeError(message);
-  };
-}
-
-const isText = (value: unknown) => typeof value === 'string' && value !== '';
-export const text: Check = expecting('a string that is not empty', isText);
-export const callable: Check = expecting('a function', (value) => typeof value === 'function');
-const isAmount = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
-export const amount: Check = expecting('a finite number of at least 0', isAmount, 'number');
-
-/** 9999-12-31T23:59:59Z. A later time is a mistake, most often in milliseconds. */
-const MAX_TIME_SECONDS = 253_402_300_799;
-
-/** A time that this program writes into a token or reads from its clock. */
-export const time: Check = (name, value) => {
-  const isNumber = typeof value === 'number';
-  if (isNumber && value <= MAX_TIME_SECONDS) return;
-  const isMilliseconds = isNumber && value / 1000 <= MAX_TIME_SECONDS;
-  const hint = isMilliseconds ? ', which looks like milliseconds' : '';
-  const expected = `seconds since 1970, up to ${MAX_TIME_SECONDS} (the year 9999)`;
-  const message = `"${name}" expected ${expected}, got ${describe(value)}${hint}`;
-  throw isNumber ? new RangeError(message) : new TypeError(message);
-};
-
-/** What a clock answers: a time, and at least 0. */
-export const clockTime: Check = (name, value) => {
-  amount(name, value);
-  time(name, value);
-};
-
-export function integer(min: number, max: number): Check {
-  const isWithin = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
-  return expecting(`a whole number from ${min} to ${max}`, isWithin, 'number');
-}
-
-export function matching(expected: string, pattern: RegExp): Check {
-  return expecting(expected, (value) => typeof value === 'string' && pattern.test(value));
-}
-
-export function texts(min: number): Check {
-  const isList = (value: unknown) => Array.isArray(value) && value.length >= min && [...value].every(isText);
-  return expecting('a list of strings that are not empty', isList);
-}
-
-export function having(...methods: readonly string[]): Check {
-  const hasAll = (value: object) => methods.every((method) => typeof Reflect.get(value, method) === 'function');
-  return expecting(`an object with the methods ${methods.join(', ')}`, (value) => isObject(value) && hasAll(value));
-}
-
-/** @returns whether a value is an object and no array, as JSON has it */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** @returns whether a value is an object like a literal's, of any realm, or without a prototype */
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (!isObject(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === null || prototype === Object.prototype) return true;
-  // Object.prototype of `node:vm` or Jest.
-  const isRoot = isObject(prototype) && Object.getPrototypeOf(prototype) === null;
-  return isRoot && Object.hasOwn(prototype, 'isPrototypeOf');
-}
-
-/** @returns whether a value is an array of any realm, and not an instance of a subclass */
-export function isPlainArray(value: unknown): value is unknown[] {
-  // Array.prototype is an array too, in every realm. The prototype of a subclass is not.
-  return Array.isArray(value) && Array.isArray(Object.getPrototypeOf(value));
-}
-
-/** Types of the language. A program may give its objects any other tag, so no other is repeated. */
-const KNOWN_TAG =
-  /^(?:Date|Map|Set|RegExp|Error|String|Number|Boolean|ArrayBuffer|(?:Uint|Int|Float)\w+Array)$/;
-
-/** Names the kind of a value, and of texts, bytes and objects, which may be secret, no more than that. */
-export function describe(value: unknown): string {
-  if (value === null || ['undefined', 'boolean', 'number'].includes(typeof value)) return String(value);
-  if (value === '') return 'an empty string';
-  if (typeof value !== 'object') return `a ${typeof value}`;
-  try {
-    if (isPlainArray(value)) return value.length === 0 ? 'an empty array' : 'an array';
-    if (isPlainObject(value)) return 'an object';
-    // A query of Knex, Mongoose or Prisma has to be awaited too.
-    if ('then' in value) return 'a promise: is an "await" missing?';
-    const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
-    return KNOWN_TAG.test(tag) ? `an object of type ${tag}` : 'an instance of a class';
-  } catch {
-    return 'an object that cannot be read'; // a Proxy
-  }
 }

@@ -1,17 +1,17 @@
 /** The front door of latchkey: everything but the store contract, which needs a test runner. */
 export { createApp, type AppOptions } from './app.ts';
-export { Accounts, type AccountsOptions, type Client } from './auth/accounts.ts';
+export { Accounts, type AccountsOptions, type Client } from './accounts/accounts.ts';
 export type { HeaderSource } from './auth/authorization.ts';
 export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } from './auth/jwt-auth.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
-export { PasswordHasher, type PasswordHasherOptions } from './auth/password-hasher.ts';
+export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
-export { Reply } from './http/json.ts';
+export { Reply } from './http/body.ts';
 export { HttpRequest } from './http/request.ts';
 export { Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';
 export { listen, type ListenOptions, type Server } from './http/server.ts';

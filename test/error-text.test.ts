@@ -11,8 +11,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { AuthError, MemoryUserStore, Router } from '../src/index.ts';
-import { emptyFolder, ROOT, serve } from './command.ts';
-import { SECRET, send, withApp, withServer } from './support.ts';
+import { emptyFolder, ROOT, serve } from './support/run-command.ts';
+import { SECRET } from './support/tokens.ts';
+import { send, withApp, withServer } from './support/app.ts';
 
 const JOE = { username: 'joe', password: 'the marker 4711' };
 
@@ -132,7 +133,7 @@ for (const log of ['none', 'json']) {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'faults.mjs'), FAULTS);
     const imports = ['--import', import.meta.resolve('tsx'), '--import', join(cwd, 'faults.mjs')];
-    const command = [process.execPath, ...imports, '--', join(ROOT, 'src/cli.ts')];
+    const command = [process.execPath, ...imports, '--', join(ROOT, 'src/cli/main.ts')];
     const flags = `serve --port 0 --users memory --scrypt-cost 1 --log ${log}`;
     for (const [signal, last] of [['SIGUSR2', 'nothing catches this'], ['SIGWINCH', 'nothing catches that']] as const) {
       const { child, url, ended } = await serve(flags, { cwd, env: { LATCHKEY_SECRET: SECRET }, command });

@@ -8,9 +8,9 @@ import { ERRORS } from '../src/errors.ts';
 import {
   Accounts, AuthError, createApp, Jwt, JwtAuth, listen, MemoryUserStore, PasswordHasher, Router, type AuthErrorCode,
 } from '../src/index.ts';
-import { withPolluted } from './by-hand.ts';
-import { INHERITED_NAMES, NOT_OPTIONS } from './hostile.ts';
-import { SECRET } from './support.ts';
+import { withPolluted } from './support/spies.ts';
+import { INHERITED_NAMES, NOT_OPTIONS } from './support/hostile.ts';
+import { SECRET } from './support/tokens.ts';
 
 const { stackTraceLimit } = Error;
 

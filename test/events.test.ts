@@ -7,7 +7,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { EVENTS } from '../src/events.ts';
 import { Accounts, MemoryUserStore, PasswordHasher, Router } from '../src/index.ts';
-import { cheapPasswords, send, sendRaw, withApp } from './support.ts';
+import { cheapPasswords, send, sendRaw, withApp } from './support/app.ts';
 
 const JOE = { username: 'Joe', password: 'the marker 4711' };
 const address = '127.0.0.1';

@@ -1,5 +1,6 @@
 /** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
-import { AuthError, expecting, matching, type Check } from '../errors.ts';
+import { AuthError } from '../errors.ts';
+import { expecting, matching, type Check } from '../options.ts';
 import type { Emitter } from './current-identity.ts';
 
 /** Where a token is looked for. */

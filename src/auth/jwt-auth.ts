@@ -5,10 +5,19 @@
  */
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
-import { AuthError, callable, describe, expecting, having, isObject, pickOptions, readOptions } from '../errors.ts';
-import { text, type Checks } from '../errors.ts';
-import { goOn, ready, type Awaitable, type Ready } from '../ready.ts';
-import { ignoreImpossible, ownMember, type Client } from './accounts.ts';
+import { AuthError } from '../errors.ts';
+import {
+  aFunction,
+  describe,
+  expecting,
+  objectWith,
+  isObject,
+  pickOptions,
+  readOptions,
+} from '../options.ts';
+import { nonEmptyString, type Checks } from '../options.ts';
+import { andThen, type MaybePromise } from '../maybe-promise.ts';
+import { ignoreImpossible, ownMember, type Client } from '../accounts/accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
 import { bringInside, runAs } from './current-identity.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
@@ -23,7 +32,7 @@ export interface AuthRequest extends Client {
 export type IdentityClaims = Readonly<RegisteredClaims & { identity?: unknown; [claim: string]: unknown }>;
 
 /** `undefined`, `null` and `false` say that there is no such user; anything else, 0 and '' too, is an identity. */
-type Found<Identity> = Awaitable<Identity | undefined | null | false>;
+type Found<Identity> = MaybePromise<Identity | undefined | null | false>;
 
 /** Every option of {@link JwtOptions}, who knows the users, and how the answers look. */
 export interface JwtAuthOptions<Identity> extends JwtOptions {
@@ -42,15 +51,15 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   /** The claim that names the user, none of exp, nbf, iat, iss, aud; default `identity`. `sub` must be a string. */
   readonly identityClaim?: string;
   /** The claims of a new token; default the identity's `id`, or itself if it is a string or a number. */
-  readonly claims?: (identity: Identity) => Awaitable<object>;
+  readonly claims?: (identity: Identity) => MaybePromise<object>;
   /** Further header parameters of a new token; never `alg`, `crit` or `b64`. */
-  readonly header?: (identity: Identity) => Awaitable<Readonly<Record<string, unknown>> | undefined>;
+  readonly header?: (identity: Identity) => MaybePromise<Readonly<Record<string, unknown>> | undefined>;
   /** Makes the token; default signs `claims` and `header`. */
-  readonly encode?: (identity: Identity) => Awaitable<string>;
+  readonly encode?: (identity: Identity) => MaybePromise<string>;
   /** Verifies a token and answers its claims, or throws AuthError; default `Jwt.verify`. */
-  readonly decode?: (token: string) => Awaitable<object>;
+  readonly decode?: (token: string) => MaybePromise<object>;
   /** Finds the token in a request; default the Authorization header. */
-  readonly tokenFrom?: (request: HeaderSource) => Awaitable<string | null | undefined>;
+  readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /** The answer to a login; default `{ access_token }`. */
   readonly loginReply?: (token: string, identity: Identity) => unknown;
   /** The body of a refusal; its status and headers stay. Default `error.body`. */
@@ -67,9 +76,9 @@ const identityClaimCheck = expecting(
 export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   ...JWT_OPTION_CHECKS,
   realm: realmCheck, schemes: schemesCheck,
-  usernameField: text, passwordField: text, identityClaim: identityClaimCheck,
-  authenticate: callable, identity: callable, claims: callable, header: callable, encode: callable, decode: callable,
-  tokenFrom: callable, loginReply: callable, errorReply: callable,
+  usernameField: nonEmptyString, passwordField: nonEmptyString, identityClaim: identityClaimCheck,
+  authenticate: aFunction, identity: aFunction, claims: aFunction, header: aFunction, encode: aFunction, decode: aFunction,
+  tokenFrom: aFunction, loginReply: aFunction, errorReply: aFunction,
 };
 
 /**
@@ -138,16 +147,16 @@ export class JwtAuth<Identity> {
     options: { readonly realm?: string } = {},
   ): (request: Request) => unknown {
     const { realm = this.#options.realm } = readOptions(options, { realm: realmCheck });
-    callable('handler', handler);
-    return (request) => this.#answer(realm, () => goOn(this.#require(request), runs(handler, request)));
+    aFunction('handler', handler);
+    return (request) => this.#answer(realm, () => andThen(this.#require(request), runs(handler, request)));
   }
 
   /** As required, but a request without a token reaches the handler too, with `undefined`. A bad token is refused. */
   optional<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
   ): (request: Request) => unknown {
-    callable('handler', handler);
-    return (request) => this.#answer(this.#options.realm, () => goOn(this.#identify(request), runs(handler, request)));
+    aFunction('handler', handler);
+    return (request) => this.#answer(this.#options.realm, () => andThen(this.#identify(request), runs(handler, request)));
   }
 
   /**
@@ -171,36 +180,36 @@ export class JwtAuth<Identity> {
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${mistaken.length} arguments`);
   }
 
-  #require(request: HeaderSource): Ready<Identity> {
-    return goOn(this.#identify(request), (identity) => {
+  #require(request: HeaderSource): Identity | Promise<Identity> {
+    return andThen(this.#identify(request), (identity) => {
       if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
       return identity;
     });
   }
 
   /** @returns who the request comes from, or undefined if it has no token */
-  #identify(request: HeaderSource): Ready<Identity | undefined> {
+  #identify(request: HeaderSource): Identity | undefined | Promise<Identity | undefined> {
     const { tokenFrom, decode } = this.#options;
-    return goOn(tokenFrom(request), (token) => {
+    return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return undefined;
-      return goOn(decode(token), (claims) => this.#find(claims));
+      return andThen(decode(token), (claims) => this.#find(claims));
     });
   }
 
-  #find(decoded: object): Ready<Identity> {
+  #find(decoded: object): Identity | Promise<Identity> {
     const { identityClaim, identity } = this.#options;
     // verify answers an object; a hook in its place may answer anything.
     if (typeof decoded !== 'object' || decoded === null) throw unexpected('decode', 'an object', decoded);
     const isNamed = identityClaim === 'identity';
     const claims = isNamed ? decoded : { ...decoded, identity: ownMember(decoded, identityClaim) };
-    return goOn(identity(claims as IdentityClaims), (found) => {
+    return andThen(identity(claims as IdentityClaims), (found) => {
       if (isFound(found)) return found;
       throw new AuthError('ERR_IDENTITY_UNKNOWN');
     });
   }
 
   /** Lets a result through, and gives a refusal its challenges and its body. */
-  #answer<T>(realm: string, run: () => Ready<T>): Ready<T> {
+  #answer<T>(realm: string, run: () => T | Promise<T>): T | Promise<T> {
     try {
       const result = run();
       return result instanceof Promise ? result.catch((error) => this.#refuse(realm, error)) : result;
@@ -227,8 +236,8 @@ export class JwtAuth<Identity> {
   }
 }
 
-const sourceCheck = having('header');
-const requestCheck = having('json');
+const sourceCheck = objectWith('header');
+const requestCheck = objectWith('json');
 
 function sourceOf(authorization: string | HeaderSource | null | undefined): HeaderSource {
   if (typeof authorization === 'object' && authorization !== null) {
@@ -259,7 +268,7 @@ function runs<Request extends HeaderSource, Identity>(
 ) {
   return (identity: Identity) => {
     if (request.message !== undefined) bringInside(identity, request.message);
-    return runAs(identity, () => ready(handler(request, identity)));
+    return runAs(identity, () => andThen(handler(request, identity), (result) => result));
   };
 }
 

@@ -5,7 +5,7 @@
  * numbers.
  * Accepted: -0 is written as 0, which equals it.
  */
-import { describe, isObject, isPlainArray, isPlainObject } from '../errors.ts';
+import { describe, isObject, isPlainArray, isPlainObject } from '../options.ts';
 
 /** Each member is a string, a finite number, a boolean, null, an array or such an object. */
 export type JsonObject = Record<string, unknown>;

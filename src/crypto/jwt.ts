@@ -4,8 +4,9 @@
  * token chooses neither its algorithm nor its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { amount, AuthError, callable, clockTime, integer, isObject, text, texts } from '../errors.ts';
-import { readOptions, time, type Checks } from '../errors.ts';
+import { nonNegativeNumber, aFunction, clockTime, integerBetween, isObject, nonEmptyString, listOfStrings } from '../options.ts';
+import { AuthError } from '../errors.ts';
+import { readOptions, timeInSeconds, type Checks } from '../options.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type ClaimRules, type RawClaims, type RegisteredClaims } from './claims.ts';
 import { copyObject } from './json-value.ts';
@@ -51,13 +52,13 @@ export interface SignOptions {
 /** The checks of {@link JwtOptions}, for who takes these options and passes them on. */
 export const JWT_OPTION_CHECKS: Checks<JwtOptions> = {
   secret: () => undefined, // keysOf judges it, also one that is absent
-  lifetimeSeconds: amount, notBeforeSeconds: amount, leewaySeconds: amount, maxAgeSeconds: amount,
-  issuer: text, type: text, requiredClaims: texts(0),
-  audience: (name, value) => (Array.isArray(value) ? texts(1) : text)(name, value),
-  maxTokenLength: integer(64, 1_048_576), cacheSize: integer(0, 1_000_000), now: callable,
+  lifetimeSeconds: nonNegativeNumber, notBeforeSeconds: nonNegativeNumber, leewaySeconds: nonNegativeNumber, maxAgeSeconds: nonNegativeNumber,
+  issuer: nonEmptyString, type: nonEmptyString, requiredClaims: listOfStrings(0),
+  audience: (name, value) => (Array.isArray(value) ? listOfStrings(1) : nonEmptyString)(name, value),
+  maxTokenLength: integerBetween(64, 1_048_576), cacheSize: integerBetween(0, 1_000_000), now: aFunction,
 };
 
-const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: amount, header: checkOwnHeader };
+const SIGN_OPTION_CHECKS: Checks<SignOptions> = { lifetimeSeconds: nonNegativeNumber, header: checkOwnHeader };
 
 /** Members of its own, so that none is found in a prototype. */
 const NO_OPTIONS = { header: undefined, lifetimeSeconds: undefined };
@@ -116,7 +117,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const nbf = iat + notBeforeSeconds;
     const exp = iat + lifetimeSeconds;
     const payload: RawClaims = { iat, nbf, exp, ...this.#parties, ...given };
-    for (const name of ['iat', 'nbf', 'exp']) time(name, payload[name]);
+    for (const name of ['iat', 'nbf', 'exp']) timeInSeconds(name, payload[name]);
     expectAccepted('claims', () => checkContent(payload, this.#rules));
     const headerSegment = header === undefined ? this.#headerSegment : this.#encodeHeader(header);
     const signingInput = `${headerSegment}.${encodeText(jsonOf(payload))}`;

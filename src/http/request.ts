@@ -2,13 +2,13 @@
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
-import { integer, type Check } from '../errors.ts';
-import { readJson } from './json.ts';
+import { integerBetween, type Check } from '../options.ts';
+import { readJson } from './body.ts';
 
 /** One for each connection, however many requests wait on it. */
 const CONTROLLERS = new WeakMap<Socket, AbortController>();
 
-export const trustProxyCheck: Check = integer(0, 100);
+export const trustProxyCheck: Check = integerBetween(0, 100);
 
 /** A request of node:http, as handlers, `JwtAuth` and `Accounts` take it. */
 export class HttpRequest {
@@ -29,7 +29,7 @@ export class HttpRequest {
     trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
-    this.path = pathOf(message.url ?? '');
+    this.path = childPath(message.url ?? '');
   }
 
   /**
@@ -85,7 +85,7 @@ export function headerOf({ rawHeaders }: IncomingMessage, name: string): string 
 }
 
 /** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */
-function pathOf(target: string): string {
+function childPath(target: string): string {
   const origin = target.startsWith('/') ? 0 : (/^https?:\/\/[^/?#]*/i.exec(target)?.[0].length ?? 0);
   const end = target.indexOf('?', origin);
   return target.slice(origin, end === -1 ? undefined : end);

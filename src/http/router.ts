@@ -2,11 +2,12 @@
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthError, callable, matching, readOptions, type Check, type Checks } from '../errors.ts';
+import { AuthError } from '../errors.ts';
+import { aFunction, matching, readOptions, type Check, type Checks } from '../options.ts';
 import { publishRefusal } from '../events.ts';
-import { goOn } from '../ready.ts';
+import { andThen } from '../maybe-promise.ts';
 import { textOfError } from '../error-text.ts';
-import { Reply, sendReply } from './json.ts';
+import { Reply, sendReply } from './body.ts';
 import { HttpRequest, trustProxyCheck } from './request.ts';
 
 const MAX_URL_LENGTH = 2048;
@@ -36,7 +37,7 @@ export interface RouterOptions {
 }
 
 /** The checks of {@link RouterOptions}. */
-export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: callable, trustProxy: trustProxyCheck };
+export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = { onError: aFunction, trustProxy: trustProxyCheck };
 
 /** A path as a request may ask for it. */
 export const pathCheck: Check = matching('a path that begins with "/" and has no query', /^\/[^?#\s]*$/);
@@ -63,7 +64,7 @@ export class Router {
   readonly handle = (message: IncomingMessage, response: ServerResponse): void => {
     const request = new HttpRequest(message, this.#options.trustProxy);
     try {
-      const sent = goOn(this.#handlerOf(request)(request), (result) => {
+      const sent = andThen(this.#handlerOf(request)(request), (result) => {
         sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
       });
       if (sent instanceof Promise) void sent.catch((error) => this.#refuse(request, response, error));
@@ -74,7 +75,7 @@ export class Router {
 
   #add(method: string, path: string, handler: Handler): Router {
     pathCheck('path', path);
-    callable('handler', handler);
+    aFunction('handler', handler);
     const methods = this.#routes.get(path) ?? new Map<string, Handler>();
     if (methods.has(method)) throw new TypeError(`"path" expected a route that is not there yet, got ${method} again`);
     this.#routes.set(path, methods.set(method, handler));

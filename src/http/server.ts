@@ -2,10 +2,12 @@
 import { createServer, type IncomingMessage, type Server as NodeServer, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as NodeTlsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
-import { AuthError, having, integer, readOptions, text } from '../errors.ts';
-import type { AuthErrorCode, Checks } from '../errors.ts';
+import { AuthError } from '../errors.ts';
+import { objectWith, integerBetween, readOptions, nonEmptyString } from '../options.ts';
+import type { AuthErrorCode } from '../errors.ts';
+import type { Checks } from '../options.ts';
 import { publishRefusal } from '../events.ts';
-import { MAX_BODY_BYTES, Reply, sendReply } from './json.ts';
+import { MAX_BODY_BYTES, Reply, sendReply } from './body.ts';
 import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
 import { checkedTls, rotateTicketKeys, secureSettings, STRICT_TRANSPORT_SECURITY } from './tls.ts';
@@ -65,7 +67,7 @@ const MAX_PIPELINED = 3000;
 const SILENCE_TIMEOUT_MS = 6_500;
 
 const OPTION_CHECKS: Checks<ListenOptions> = {
-  port: integer(0, 65_535), host: text, maxConnections: integer(1, 1_000_000),
+  port: integerBetween(0, 65_535), host: nonEmptyString, maxConnections: integerBetween(1, 1_000_000),
   tls: () => undefined, // checkedTls judges it
 };
 
@@ -75,7 +77,7 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
  * @throws TypeError or RangeError for a bad option, and what node:net and node:tls throw
  */
 export async function listen(app: Pick<Router, 'handle'>, options: ListenOptions = {}): Promise<Server> {
-  having('handle')('app', app);
+  objectWith('handle')('app', app);
   const own = readOptions(options, OPTION_CHECKS);
   const { port = 3000, host = '127.0.0.1', maxConnections } = own;
   const tls = own.tls === undefined ? undefined : checkedTls(own.tls);

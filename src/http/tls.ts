@@ -5,7 +5,7 @@
  */
 import { constants, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
-import { expecting, readOptions, type Check } from '../errors.ts';
+import { expecting, readOptions, type Check } from '../options.ts';
 
 /**
  * A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468).

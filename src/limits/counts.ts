@@ -3,7 +3,7 @@
  * in memory, or with a promise, as a database would.
  */
 
-import type { Awaitable } from '../ready.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
 
 /** What is counted. A flood of keys of one kind must not push out those of another. */
 export type LimitKind = 'account' | 'account and network' | 'network' | 'signups';
@@ -27,14 +27,14 @@ export interface Counts {
    * after it began, since the process may end before it.
    * @returns 0 if the try has begun, otherwise the whole seconds to wait, at least 1
    */
-  begin(limits: readonly Limit[]): Awaitable<number>;
+  begin(limits: readonly Limit[]): MaybePromise<number>;
   /**
    * Ends a try that has begun, with the same limits.
    * @param isCounted whether it goes on counting, for a window from now
    */
-  end(limits: readonly Limit[], isCounted: boolean): Awaitable<void>;
+  end(limits: readonly Limit[], isCounted: boolean): MaybePromise<void>;
   /** @returns the three networks where this account logged in last, or fewer, the newest first */
-  networksOf(account: string): Awaitable<readonly string[]>;
+  networksOf(account: string): MaybePromise<readonly string[]>;
   /** Remembers a network of an account, and forgets all but the last three. */
-  addNetwork(account: string, network: string): Awaitable<void>;
+  addNetwork(account: string, network: string): MaybePromise<void>;
 }

@@ -5,7 +5,7 @@
  * entry that was written longest ago is forgotten.
  * Accepted: all counts and networks are forgotten when the process ends.
  */
-import { clockTime } from '../errors.ts';
+import { clockTime } from '../options.ts';
 import type { Counts, Limit, LimitKind } from './counts.ts';
 
 /** A try is forgotten with the whole slot it ended in: up to a twelfth of the window later. */

@@ -25,7 +25,8 @@
  * were written longest ago when it is full.
  */
 import { hash } from 'node:crypto';
-import { AuthError, integer, readOptions, type Checks } from '../errors.ts';
+import { AuthError } from '../errors.ts';
+import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { EVENTS } from '../events.ts';
 import type { Counts, Limit, LimitKind } from './counts.ts';
 import type { ClientSource } from './network.ts';
@@ -48,9 +49,9 @@ export interface LimitOptions {
 
 const OPTION_CHECKS: Checks<LimitOptions> = {
   // Ten networks with 10 each are the 100 in an hour of NIST SP 800-63B-4 §3.2.2.
-  triesPerAccount: integer(1, 10),
-  triesPerAddress: integer(1, 1_000_000),
-  signupsPerAddress: integer(1, 1_000_000),
+  triesPerAccount: integerBetween(1, 10),
+  triesPerAddress: integerBetween(1, 1_000_000),
+  signupsPerAddress: integerBetween(1, 1_000_000),
 };
 
 const DEFAULTS = {

@@ -1,13 +1,14 @@
 /** Users in a file of JSON lines, which one process at a time has open: the store that a single server needs. */
 import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { AuthError, reasonOf, text } from '../errors.ts';
-import { makeFolder } from './disk.ts';
-import { lockFile, type FileLock } from './file-lock.ts';
-import { Journal } from './journal.ts';
-import { lineOf } from './json-lines.ts';
-import { LostError } from './lost.ts';
-import { removeDrafts } from './replacement.ts';
+import { AuthError, reasonOf } from '../errors.ts';
+import { nonEmptyString } from '../options.ts';
+import { makeFolder } from '../journal/disk.ts';
+import { lockFile, type FileLock } from '../journal/file-lock.ts';
+import { Journal } from '../journal/journal.ts';
+import { lineOf } from '../journal/lines.ts';
+import { LostError } from '../journal/lost.ts';
+import { removeDrafts } from '../journal/replacement.ts';
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory and, durably, in a file. */
@@ -49,7 +50,7 @@ export class JsonFileUserStore implements UserStore {
    *   ERR_STORE if the system refuses
    */
   static async open(path: string): Promise<JsonFileUserStore> {
-    text('path', path);
+    nonEmptyString('path', path);
     let lock: FileLock | undefined;
     try {
       await makeFolder(dirname(resolve(path)));

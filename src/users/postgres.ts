@@ -2,7 +2,8 @@
  * Users in PostgreSQL, CockroachDB or YugabyteDB, which any number of servers may share. Plain SQL, each statement on
  * its own, so that the database alone decides who comes first. Needs a client and imports none.
  */
-import { AuthError, describe, having, matching, readOptions } from '../errors.ts';
+import { AuthError } from '../errors.ts';
+import { describe, objectWith, matching, readOptions } from '../options.ts';
 import { withoutValues } from './pg-error.ts';
 import type { User, UserStore } from './store.ts';
 
@@ -38,7 +39,7 @@ export class PostgresUserStore implements UserStore {
    * @throws TypeError if the client has no `query` or an option is unknown or no table name
    */
   constructor(client: PgClient, options: PostgresUserStoreOptions = {}) {
-    having('query')('client', client);
+    objectWith('query')('client', client);
     const { table = 'latchkey_users' } = readOptions(options, { table: tableCheck });
     this.#client = client;
     this.#table = table.split('.').map((name) => `"${name}"`).join('.');

@@ -1,0 +1,137 @@
+/**
+ * Which other users can read or change a file: by the owners and modes of the file, of the folders
+ * that lead to it and of the symbolic links on the way, as ssh asks of a key. Root is trusted.
+ * Access control lists are not read.
+ */
+import { lstat, readlink, stat } from 'node:fs/promises';
+import { isAbsolute, join, resolve, sep } from 'node:path';
+import * as system from 'node:process';
+import { ignore } from '../journal/disk.ts';
+
+/**
+ * The user and the groups that a process runs as. Windows has none, and then owners are not
+ * checked.
+ */
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gids: readonly number[];
+}
+
+/** What is wrong with an owner or a mode. */
+export interface Problem {
+  readonly text: string;
+  /**
+   * Whether another user can change the file or put another one in its place. Otherwise only
+   * members of a group of this process can, or the owner of a folder further up.
+   */
+  readonly isGrave: boolean;
+  /**
+   * Whether it is about a folder. Volumes of containers are often open to every user, or belong to
+   * a user of the host. A file that another user puts there belongs to that user, which is seen.
+   */
+  readonly isOfFolder: boolean;
+}
+
+/** As much of `fs.Stats` as is looked at. */
+type Status = Awaited<ReturnType<typeof lstat>>;
+
+interface Step {
+  readonly path: string;
+  readonly status: Status;
+  /**
+   * Whether it is the file, its folder, or a link to the file or the folder of one, and not a
+   * folder further up.
+   */
+  readonly isNear: boolean;
+}
+
+const ANY_ACCESS_BY_OTHERS = 0o077;
+const WRITABLE_BY_GROUP = 0o020;
+const WRITABLE_BY_ALL = 0o002;
+const STICKY = 0o1000;
+/** As in Linux. */
+const MAX_LINKS = 40;
+
+/** @returns whom this process runs as, where the system has users */
+export function processUser(): ProcessUser | undefined {
+  const uid = system.geteuid?.();
+  const gid = system.getegid?.();
+  if (uid === undefined || gid === undefined) return undefined;
+  return { uid, gids: [gid, ...(system.getgroups?.() ?? [])] };
+}
+
+/** @returns whether the mode lets users other than the owner have access to the file */
+export async function isShared(path: string): Promise<boolean> {
+  const { mode } = await stat(path);
+  return (mode & ANY_ACCESS_BY_OTHERS) !== 0;
+}
+
+/**
+ * @param path of a file, which need not exist yet; nor need its folders @throws what node:fs throws
+ */
+export async function ownerProblems(
+  path: string,
+  user: ProcessUser | undefined,
+): Promise<Problem[]> {
+  if (user === undefined) return [];
+  const steps = await stepsTo(path);
+  return steps.flatMap((step) => problemsOf(step, user));
+}
+
+function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser): Problem[] {
+  const problems: Problem[] = [];
+  const mode = Number(status.mode);
+  const isLink = status.isSymbolicLink();
+  const isOfFolder = status.isDirectory();
+  if (status.uid !== 0 && status.uid !== uid) {
+    const text = `${path} belongs to another user (uid ${status.uid})`;
+    problems.push({ text, isGrave: isNear || isLink, isOfFolder });
+  }
+  // The mode of a link means nothing. In a folder with the sticky bit only the owner of a file
+  // can replace it.
+  const isSticky = isOfFolder && (mode & STICKY) !== 0;
+  if (isLink || isSticky) return problems;
+  if ((mode & WRITABLE_BY_ALL) !== 0) {
+    const text = `${path} can be written by every user`;
+    problems.push({ text, isGrave: true, isOfFolder });
+  } else if (isNear && (mode & WRITABLE_BY_GROUP) !== 0) {
+    const text = `${path} can be written by its group (gid ${status.gid})`;
+    problems.push({ text, isGrave: !gids.includes(Number(status.gid)), isOfFolder });
+  }
+  return problems;
+}
+
+/**
+ * Follows a path by hand. @returns the root, each folder and link on the way, and the file, as far
+ * as they exist
+ */
+async function stepsTo(path: string): Promise<Step[]> {
+  const near = new Set<string>();
+  const found = new Map<string, Status>([[sep, await lstat(sep)]]);
+  const rest = partsOf(resolve(path));
+  let folder: string = sep;
+  let links = 0;
+  for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
+    const next = join(folder, name);
+    if (rest.length === 0) near.add(folder).add(next);
+    const status = await lstat(next).catch(ignore('ENOENT'));
+    if (status === undefined) break;
+    found.set(next, status);
+    if (status.isSymbolicLink()) {
+      links += 1;
+      if (links > MAX_LINKS) {
+        throw new Error(`${path} leads through more than ${MAX_LINKS} symbolic links`);
+      }
+      const target = await readlink(next);
+      if (isAbsolute(target)) folder = sep;
+      rest.unshift(...partsOf(target));
+    } else {
+      folder = next;
+    }
+  }
+  return [...found].map(([step, status]) => ({ path: step, status, isNear: near.has(step) }));
+}
+
+function partsOf(path: string): string[] {
+  return path.split(sep).filter((name) => name !== '' && name !== '.');
+}

@@ -1,0 +1,33 @@
+/**
+ * Hooks, handlers and stores may return a value or a promise of it. A plain value is used
+ * synchronously: awaiting it would cost every request extra turns of the microtask queue, and more
+ * where AsyncLocalStorage follows promises.
+ */
+
+/** A value, or any promise of it. */
+export type MaybePromise<T> = T | PromiseLike<T>;
+
+/**
+ * Calls `next` with the value: synchronously for a plain value, later for a promise.
+ * @returns what `next` returns. A promise of any library becomes a native Promise, which `await`
+ *   resolves whatever its `then` does.
+ */
+export function andThen<T, Result>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<Result>,
+): Result | Promise<Result> {
+  if (isPromiseLike(value)) return afterwards(value, next);
+  const result = next(value);
+  return isPromiseLike(result) ? afterwards(result, (settled) => settled) : result;
+}
+
+function isPromiseLike<T>(value: MaybePromise<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
+
+async function afterwards<T, Result>(
+  value: PromiseLike<T>,
+  next: (value: T) => MaybePromise<Result>,
+): Promise<Result> {
+  return next(await value);
+}

@@ -1,0 +1,241 @@
+/**
+ * How clients share the queue of hashing: they take turns, and one that floods it gives up its places to others. The jobs
+ * here end when the test says so.
+ */
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { WorkQueue } from '../../src/accounts/work-queue.ts';
+import { AuthError, PasswordHasher } from '../../src/index.ts';
+import { collectGarbage } from '../support/garbage.ts';
+import { randomFrom } from '../support/random.ts';
+import { withApp } from '../support/app.ts';
+
+/** A queue whose jobs end one after the other, and what became of each. */
+class Watched {
+  /** The names of jobs, in the order in which they started. */
+  readonly started: string[] = [];
+  /** The names of jobs that were refused. */
+  readonly refused: string[] = [];
+  readonly #queue: WorkQueue;
+  readonly #ends: (() => void)[] = [];
+
+  constructor(maxConcurrent: number, maxQueued: number) {
+    this.#queue = new WorkQueue(maxConcurrent, maxQueued);
+  }
+
+  get running(): number {
+    return this.#ends.length;
+  }
+
+  /** Puts a job into the queue, named after its client. */
+  add(client: string, kind = 'verify', signal?: AbortSignal): void {
+    const run = async () => {
+      this.started.push(client);
+      await new Promise<void>((resolve) => this.#ends.push(resolve));
+    };
+    void this.#queue.run({ client, kind }, run, signal).catch((error: unknown) => {
+      assert.ok(error instanceof AuthError && ['ERR_BUSY', 'ERR_ABORTED'].includes(error.code));
+      this.refused.push(client);
+    });
+  }
+
+  addMany(count: number, client: string, kind?: string): void {
+    for (let index = 0; index < count; index += 1) this.add(client, kind);
+  }
+
+  /** Ends the job that runs longest, and lets the next one start. */
+  async endOne(): Promise<void> {
+    this.#ends.shift()?.();
+    await nextTurn();
+  }
+
+  async endAll(): Promise<void> {
+    while (this.#ends.length > 0) await this.endOne();
+  }
+}
+
+const times = (count: number, name: string) => Array<string>(count).fill(name);
+
+test('a client that is alone uses every place', async () => {
+  const queue = new Watched(2, 7);
+  queue.addMany(10, 'a');
+  await nextTurn();
+  assert.deepEqual([queue.running, queue.refused], [2, ['a']]);
+  await queue.endAll();
+  assert.deepEqual(queue.started, times(9, 'a'));
+});
+
+test('jobs that share one owner object are counted one by one', async () => {
+  const queue = new WorkQueue(2, 0);
+  const owner = { client: 'a', kind: 'verify' };
+  const jobs = Array.from({ length: 3 }, () => queue.run(owner, () => nextTurn()));
+  const outcomes = await Promise.allSettled(jobs);
+  assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected']);
+});
+
+test('a client that finds the queue full of one other takes its last place, and is the next to start', async () => {
+  const queue = new Watched(1, 8);
+  queue.addMany(9, 'flood');
+  queue.add('b');
+  await nextTurn();
+  assert.deepEqual(queue.refused, ['flood']);
+  await queue.endOne();
+  assert.deepEqual(queue.started, ['flood', 'b']);
+  await queue.endAll();
+  assert.deepEqual(queue.started, ['flood', 'b', ...times(7, 'flood')]);
+});
+
+test('two clients that want every place have half of them each, and take turns', async () => {
+  const queue = new Watched(1, 9);
+  queue.addMany(10, 'a');
+  queue.addMany(10, 'b');
+  await nextTurn();
+  assert.deepEqual([queue.refused.filter((name) => name === 'a').length, queue.refused.length], [5, 10]);
+  await queue.endAll();
+  assert.deepEqual(queue.started, ['a', 'b', 'a', 'b', 'a', 'b', 'a', 'b', 'a', 'b']);
+});
+
+test('however many places others hold, each client waits for one job of each other client at the most', async () => {
+  const queue = new Watched(1, 100);
+  queue.addMany(50, 'a');
+  queue.addMany(30, 'b');
+  queue.add('c');
+  await nextTurn();
+  for (let round = 0; round < 3; round += 1) await queue.endOne();
+  assert.ok(queue.started.slice(0, 4).includes('c'), queue.started.slice(0, 4).join());
+  queue.add('c');
+  for (let round = 0; round < 3; round += 1) await queue.endOne();
+  assert.equal(queue.started.filter((name) => name === 'c').length, 2);
+  await queue.endAll();
+});
+
+test('clients that come back again and again do not keep one waiting that came before', async () => {
+  const queue = new Watched(1, 10);
+  queue.addMany(2, 'a');
+  queue.add('b');
+  queue.add('c');
+  await nextTurn();
+  for (let round = 0; round < 6; round += 1) {
+    await queue.endOne();
+    const ended = queue.started.at(-2);
+    if (ended !== 'a') queue.add(ended ?? '');
+  }
+  assert.equal(queue.started.filter((name) => name === 'a').length, 2, queue.started.join());
+  await queue.endAll();
+});
+
+test('a client cannot push out the jobs of a client with fewer places by jobs of another kind', async () => {
+  const queue = new Watched(1, 8);
+  queue.addMany(8, 'flood', 'verify');
+  queue.add('b', 'verify');
+  queue.addMany(20, 'flood', 'hash');
+  await nextTurn();
+  assert.deepEqual(new Set(queue.refused), new Set(['flood']));
+  await queue.endAll();
+  assert.equal(queue.started.filter((name) => name === 'b').length, 1);
+});
+
+test('signups and logins of many clients with one place each have half of the places', async () => {
+  const queue = new Watched(1, 10);
+  for (let index = 0; index < 11; index += 1) queue.add(`login ${index}`, 'verify');
+  for (let index = 0; index < 11; index += 1) queue.add(`signup ${index}`, 'hash');
+  await queue.endAll();
+  const signups = queue.started.filter((name) => name.startsWith('signup'));
+  assert.deepEqual([queue.started.length, signups.length], [11, 5]);
+});
+
+test('a job that gives up frees its place, whichever it is', async () => {
+  for (const given of [0, 1, 2]) {
+    const queue = new Watched(1, 3);
+    const controllers = [new AbortController(), new AbortController(), new AbortController()];
+    queue.add('a');
+    for (const [index, { signal }] of controllers.entries()) queue.add(`b${index}`, 'verify', signal);
+    controllers[given]?.abort();
+    queue.add('c');
+    await queue.endAll();
+    assert.deepEqual(queue.refused, [`b${given}`]);
+    assert.equal(queue.started.length, 4);
+  }
+});
+
+test('whatever comes, the bounds hold, every job ends, and no client with one job gives way to a flood', async () => {
+  for (let seed = 1; seed <= 50; seed += 1) {
+    const random = randomFrom(seed);
+    const maxConcurrent = 1 + Math.floor(random() * 3);
+    const maxQueued = 2 + Math.floor(random() * 8);
+    const queue = new Watched(maxConcurrent, maxQueued);
+    let added = 0;
+    for (let step = 0; step < 100; step += 1) {
+      const client = random() < 0.7 ? 'flood' : `client ${(added += 1)}`;
+      queue.add(client, random() < 0.5 ? 'hash' : 'verify');
+      await nextTurn();
+      assert.ok(queue.running <= maxConcurrent);
+      if (random() < 0.6) await queue.endOne();
+    }
+    await queue.endAll();
+    assert.equal(queue.started.length + queue.refused.length, 100);
+    const refusedOnce = queue.refused.filter((name) => name !== 'flood');
+    assert.ok(refusedOnce.length <= added / 4, `seed ${seed}: ${refusedOnce.length} of ${added}`);
+  }
+});
+
+test('a client that has no job any more leaves nothing behind', async () => {
+  const queue = new WorkQueue(1, 10);
+  await collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  for (let index = 0; index < 50_000; index += 1) {
+    await queue.run({ client: `client ${index}`, kind: 'verify' }, async () => undefined);
+  }
+  await collectGarbage();
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 1e6, `${grown} bytes`);
+  // Until now the queue itself must not be garbage.
+  await queue.run({ client: 'last', kind: 'verify' }, async () => undefined);
+});
+
+/** A login or a signup from another address of this machine. @returns its status */
+function post(port: number, path: string, localAddress: string, username: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'Content-Type': 'application/json' };
+    const options = { port, host: '127.0.0.1', localAddress, method: 'POST', path, headers, agent: false };
+    const sent = request(options, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    sent.on('error', reject).end(JSON.stringify({ username, password: 'correct horse' }));
+  });
+}
+
+const skip = process.platform !== 'linux' && 'only Linux has all of 127.0.0.0/8 as its own addresses';
+
+test('a client with right passwords and many logins in flight keeps no other client out', { skip }, async () => {
+  for (const [accounts, maxConcurrent, maxQueued] of [[1, 1, 8], [2, 2, 16]] as const) {
+    const passwords = new PasswordHasher({ logN: 10, maxConcurrent, maxQueued });
+    await withApp({ passwords }, async ({ port }) => {
+      for (const username of ['victim', 'attacker0', 'attacker1']) {
+        assert.equal(await post(port, '/signup', '127.0.0.3', username), 200);
+      }
+      let isOver = false;
+      let attacks = 0;
+      const attack = async (index: number) => {
+        while (!isOver) {
+          await post(port, '/auth', '127.0.0.2', `attacker${index % accounts}`);
+          attacks += 1;
+        }
+      };
+      // Each of these keeps one login in flight, so that together they hold every place.
+      const attackers = Array.from({ length: maxConcurrent + maxQueued }, (_, index) => attack(index));
+      const statuses: number[] = [];
+      while (attacks < 50) await nextTurn();
+      for (let round = 0; round < 12; round += 1) {
+        statuses.push(await post(port, '/auth', '127.0.0.1', 'victim'));
+        statuses.push(await post(port, '/signup', '127.0.0.1', `victim${round}`));
+      }
+      isOver = true;
+      await Promise.all(attackers);
+      assert.deepEqual(statuses, Array(24).fill(200));
+    });
+  }
+});

@@ -1,0 +1,492 @@
+/**
+ * Holds Jwt.verify to rules 1 to 4 of the README's Safety, and to what went wrong with tokens in other libraries. A
+ * token that is refused for what it says has the right MAC, and beside it stands one that is accepted.
+ */
+import assert from 'node:assert/strict';
+import { createHmac, createSecretKey, generateKeyPairSync, sign } from 'node:crypto';
+import { test } from 'node:test';
+import { AuthError, decodeUnverified, Jwt, type JwtOptions } from '../../src/jwt.ts';
+import { assertVerdict } from '../support/assertions.ts';
+import { base64url, CLAIMS, claimsJson, FORGER, NOW } from '../support/tokens.ts';
+import { callsOf } from '../support/spies.ts';
+import { OWN_HEADER, seal, tokenOf } from '../support/tokens.ts';
+import { verdictOf, type Verifier } from '../support/assertions.ts';
+import { withPolluted } from '../support/spies.ts';
+import { INHERITED_NAMES, NOT_STRINGS } from '../support/hostile.ts';
+import { SECRET } from '../support/tokens.ts';
+
+const jwtWith = (options: Partial<JwtOptions>) => new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
+const jwt = jwtWith({});
+const expect = (expected: string, tokens: readonly unknown[], judge: Verifier = jwt) =>
+  assertVerdict(judge, expected, tokens);
+
+const FOREIGN_HEADER = '{"alg":"HS256","kid":"1"}';
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** A token for each JSON text as the value of one claim, and of one header parameter. */
+const withClaim = (name: string, ...texts: string[]) => texts.map((json) => tokenOf(claimsJson({ [name]: json })));
+const withHeader = (name: string, ...texts: string[]) =>
+  texts.map((json) => tokenOf(CLAIMS, `{"alg":"HS256","${name}":${json}}`));
+
+/** Names the decoders and parsers that ran. Text into UTF-8 bytes is none: the MAC is computed over bytes. */
+function decodersRun(use: () => unknown): string[] {
+  const ran: string[] = [];
+  const watched: [object, string][] = [[JSON, 'parse'], [Buffer, 'from'], [Buffer.prototype, 'toString']];
+  watched.push([TextDecoder.prototype, 'decode'], [globalThis, 'atob']);
+  const restore = watched.map(([owner, name]) => {
+    const real: (...given: unknown[]) => unknown = Reflect.get(owner, name);
+    Reflect.set(owner, name, function (this: unknown, ...given: unknown[]) {
+      if (name !== 'from' || given[1] !== 'utf8') ran.push(name);
+      return Reflect.apply(real, this, given);
+    });
+    return () => Reflect.set(owner, name, real);
+  });
+  try {
+    use();
+  } finally {
+    restore.forEach((put) => put());
+  }
+  return ran;
+}
+
+test('no decoder and no parser runs on a token whose MAC fails, whatever its bytes', () => {
+  const mac = 'A'.repeat(43);
+  const forged = [OWN_HEADER, FOREIGN_HEADER].map((header) => tokenOf(CLAIMS, header, FORGER));
+  forged.push(tokenOf().slice(0, -1), `${tokenOf()}.`, `/w.wK8.${mac}`, `x.y.${'\u00e9'.repeat(43)}`, '.'.repeat(9000));
+  for (const text of ['', '{}', '{"alg":"none"}', '{"crit":["x"]}', '\ufeff{}', '['.repeat(1000), '\0', '\ud800']) {
+    for (const part of [text, base64url(text)]) {
+      forged.push(`${part}.${part}`, `${part}.${part}.`, `${part}.${part}.${mac}`);
+    }
+  }
+  for (const token of forged) {
+    let got = '';
+    assert.deepEqual(decodersRun(() => (got = verdictOf(() => jwt.verify(token)))), [], JSON.stringify(token));
+    assert.match(got, /^ERR_JWT_(SIGNATURE|MALFORMED|TOO_LONG)$/, JSON.stringify(token));
+  }
+  // The same look does see them where the MAC is right: for the payload, and for a header that is not our own.
+  for (const [token, segments] of [[tokenOf(), 1], [tokenOf(CLAIMS, FOREIGN_HEADER), 2]] as const) {
+    const ran = decodersRun(() => jwt.verify(token));
+    for (const name of ['from', 'parse']) assert.equal(ran.filter((one) => one === name).length, segments, name);
+  }
+});
+
+test('a token is judged by its outline, then its MAC, its header, its claims, and last by the clock', () => {
+  const expired = { ...CLAIMS, exp: NOW - 300 };
+  expect('ERR_JWT_SIGNATURE', [`.${seal('x.y')}`, tokenOf('{', '{"alg":"none"}', FORGER)]);
+  expect('ERR_JWT_ALGORITHM', [tokenOf('{', '{"alg":"none"}')]);
+  expect('ERR_JWT_PAYLOAD', [tokenOf('{')]);
+  expect('ERR_JWT_AUDIENCE', [tokenOf({ ...expired, aud: 'x' })]);
+  expect('ERR_JWT_EXPIRED', [tokenOf(expired)]);
+  // The clock's own order is the one of the original system.
+  const late = (code: string, members: object) =>
+    expect(code, [tokenOf({ ...expired, iat: NOW - 99, ...members })], jwtWith({ maxAgeSeconds: 0 }));
+  late('ERR_JWT_ISSUED_IN_FUTURE', { iat: NOW + 99, nbf: NOW + 99 });
+  late('ERR_JWT_NOT_YET_VALID', { nbf: NOW + 99 });
+  late('ERR_JWT_EXPIRED', {});
+  late('ERR_JWT_TOO_OLD', { exp: NOW + 99 });
+});
+
+// RFC 7515 §7.1.
+test('a token is a string of three segments, no longer than the limit', () => {
+  const token = tokenOf();
+  const [header, payload, mac] = token.split('.');
+  expect('accepted', [token]);
+  expect('ERR_JWT_MALFORMED', ['', '.', header, `${header}.${payload}`, token.replaceAll('.', ' '), Object(token)]);
+  expect('ERR_JWT_MALFORMED', NOT_STRINGS.map((value) => (Array.isArray(value) ? [token] : value)));
+  expect('ERR_JWT_SIGNATURE', ['..', `${header}.${payload}.`, `${token}.`, `.${token}`]);
+  expect('ERR_JWT_SIGNATURE', [`${header}..${payload}.${mac}`, `JWT ${token}`, `${token}\n`, `"${token}"`]);
+  expect('ERR_JWT_HEADER', [seal(`.${payload}`)]);
+  expect('ERR_JWT_PAYLOAD', [seal(`${header}.`)]);
+  expect('accepted', [token], jwtWith({ maxTokenLength: token.length }));
+  expect('ERR_JWT_TOO_LONG', [token], jwtWith({ maxTokenLength: token.length - 1 }));
+  expect('ERR_JWT_SIGNATURE', [`x.y.${'A'.repeat(8192 - 4)}`]);
+  expect('ERR_JWT_TOO_LONG', [`x.y.${'A'.repeat(8193 - 4)}`]);
+});
+
+// RFC 4648 §3.2 to §3.5, RFC 7515 §2. All four peers, measured: one token, many spellings.
+test('all four peers: a token has one spelling, in each of its segments', () => {
+  // Header, payload and MAC with both characters that the alphabets of base64 differ in, and with bits to spare.
+  const hasBoth = (text: string) => /-.*_|_.*-/.test(text) && text.length % 4 !== 0;
+  const header = base64url('{"alg":"HS256","x":"~>\u00ff~?"}');
+  const payloads = Array.from({ length: 999 }, (_, n) => base64url(claimsJson({ n: `"${n}~>\u00ff~?"` })));
+  const sealed = payloads.map((payload) => seal(`${header}.${payload}`));
+  const token = sealed.find((text) => text.split('.').every(hasBoth)) ?? '';
+  const spellings: ((segment: string) => string)[] = [
+    (segment) => segment + '='.repeat(-segment.length & 3),
+    (segment) => `${segment}=`,
+    (segment) => segment.replace('-', '+'),
+    (segment) => segment.replace('_', '/'),
+    (segment) => segment.slice(0, -1) + ALPHABET[ALPHABET.indexOf(segment.slice(-1)) + 1],
+  ];
+  for (const junk of [' ', '\t', '\n', '\r\n', '\0', '\x7f', '!', '\u00a0', '\u200b', '\ufeff', '\ud800']) {
+    for (const at of [0, 7, 99_999]) spellings.push((segment) => segment.slice(0, at) + junk + segment.slice(at));
+  }
+  expect('accepted', [token]);
+  for (const [index, code] of ['ERR_JWT_HEADER', 'ERR_JWT_PAYLOAD', 'ERR_JWT_SIGNATURE'].entries()) {
+    const segments = token.split('.');
+    const segment = segments[index] ?? '';
+    for (const spell of spellings) {
+      const respelt = spell(segment);
+      assert.notEqual(respelt, segment, String(spell));
+      // A lenient decoder reads the same bytes.
+      assert.deepEqual(Buffer.from(respelt, 'base64url'), Buffer.from(segment, 'base64url'), JSON.stringify(respelt));
+      const all = segments.with(index, respelt);
+      expect(code, [index === 2 ? all.join('.') : seal(all.slice(0, 2).join('.'))]);
+    }
+  }
+});
+
+// RFC 3629 §3 and §10. All four peers, measured: broken UTF-8 or a byte order mark was accepted.
+test('all four peers: header and payload are well-formed UTF-8 without a byte order mark', () => {
+  const within = (json: string, hex: string) =>
+    Buffer.concat([Buffer.from(`${json.slice(0, -1)},"x":"`), Buffer.from(hex, 'hex'), Buffer.from('"}')]);
+  const inPayload = (...all: string[]) => all.map((hex) => tokenOf(within(claimsJson({}), hex)));
+  const inHeader = (...all: string[]) => all.map((hex) => tokenOf(CLAIMS, within(FOREIGN_HEADER, hex)));
+  // An accented letter; a slash; the characters around the surrogates; U+FFFD; a byte order mark as text; the last one.
+  const whole = ['c3a9', '2f', 'ed9fbf', 'ee8080', 'efbfbd', 'efbbbf', 'f48fbfbf'];
+  // Cut off; without a start; no UTF-8 at all; the slash overlong, three times; a surrogate; beyond U+10FFFF.
+  const broken = ['c3', 'a9', 'ff', 'c0af', 'e080af', 'f08080af', 'eda080', 'f4908080'];
+  expect('accepted', [...inPayload(...whole), ...inHeader(...whole)]);
+  expect('ERR_JWT_PAYLOAD', [...inPayload(...broken), tokenOf(`\ufeff${claimsJson({})}`)]);
+  expect('ERR_JWT_HEADER', [...inHeader(...broken), tokenOf(CLAIMS, `\ufeff${FOREIGN_HEADER}`)]);
+});
+
+test('hono, jsonwebtoken: header and payload are JSON objects, not null, an array or a primitive', () => {
+  const texts = ['', ' ', 'null', '[]', '[{}]', '"x"', '1', 'true', '{', '{}{}', '{"a":1,}', "{'a':1}", '{"a":NaN}'];
+  const lenient = jwtWith({ requiredClaims: [] });
+  expect('ERR_JWT_PAYLOAD', texts.map((text) => tokenOf(text)), lenient);
+  expect('ERR_JWT_HEADER', texts.map((text) => tokenOf('{}', text)), lenient);
+  expect('accepted', [tokenOf('{}'), tokenOf(' {\r\n} ', '\t{ "alg" : "HS256" }\n')], lenient);
+});
+
+// RFC 7515 §4 and RFC 7519 §4 allow it. What counts is that there is one answer, also for an escaped name.
+test('of members with one name the last one counts', () => {
+  expect('accepted', withClaim('exp', `1,"\\u0065xp":${NOW}`));
+  expect('accepted', [tokenOf(CLAIMS, '{"alg":"none","\\u0061lg":"HS256"}')]);
+  expect('ERR_JWT_EXPIRED', withClaim('exp', `${NOW},"\\u0065xp":1`));
+  expect('ERR_JWT_ALGORITHM', withHeader('\\u0061lg', '"none"'));
+  expect('ERR_JWT_EXTENSION', withHeader('\\u0063rit', '[]', '[],"crit":[]'));
+});
+
+test('CVE-2015-9235, CVE-2026-22817, CVE-2026-22818: the header has no say in how a token is verified', () => {
+  const names = ['none', 'None', 'nOnE', 'NONE', '', 'HS384', 'HS512', 'RS256', 'ES256', 'hs256', 'HS256 ', 'HS256\0'];
+  const values: unknown[] = [...names, null, [], ['HS256'], {}, { toString: 'HS256' }, 256, true];
+  const headers = ['{}', '{"ALG":"HS256"}', ...values.map((alg) => JSON.stringify({ alg, typ: 'JWT' }))];
+  const tokens = headers.map((header) => tokenOf(CLAIMS, header));
+  expect('ERR_JWT_ALGORITHM', tokens);
+  expect('ERR_JWT_SIGNATURE', tokens.map((token) => token.slice(0, -43)));
+  expect('ERR_JWT_SIGNATURE', headers.map((header) => tokenOf(CLAIMS, header, FORGER)));
+  expect('accepted', [tokenOf(CLAIMS, '{"alg":"HS256","typ":"JWT"}')]);
+
+  // Rightly signed in another way, with the same secret or a key of the attacker's.
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  const signed = (alg: string, macOf: (input: string) => Buffer) => {
+    const input = `${base64url(`{"alg":"${alg}","typ":"JWT"}`)}.${base64url(claimsJson({}))}`;
+    return `${input}.${macOf(input).toString('base64url')}`;
+  };
+  const hmac = (hash: string) => (input: string) => createHmac(hash, SECRET).update(input).digest();
+  const rsa = (input: string) => sign('sha256', Buffer.from(input), privateKey);
+  expect('ERR_JWT_SIGNATURE', [signed('HS384', hmac('sha384')), signed('HS512', hmac('sha512')), signed('RS256', rsa)]);
+  expect('accepted', [signed('HS256', hmac('sha256'))]);
+});
+
+test('CVE-2018-0114: a key in the header, its address or its name changes nothing', () => {
+  const key = base64url(FORGER);
+  const headers = [
+    { jwk: { kty: 'oct', k: key, alg: 'HS256' } }, { jku: 'https://example.com/k' }, { x5u: 'https://example.com/k' },
+    { x5c: [key] }, { x5t: key }, { k: key }, { kid: '../dev/null' }, { kid: { $ne: 1 } }, { kid: null }, { jwk: null },
+  ].map((header) => JSON.stringify({ alg: 'HS256', ...header }));
+  expect('ERR_JWT_SIGNATURE', headers.map((header) => tokenOf(CLAIMS, header, FORGER)));
+  expect('accepted', headers.map((header) => tokenOf(CLAIMS, header)));
+});
+
+// RFC 7519 §4.1.3.
+test('CVE-2020-26160: an aud of any kind is compared, each of its values whole', () => {
+  const others = ['[]', '["x"]', '[["us"]]', '1', '{}', '{"us":"us"}', '{"0":"us","length":1}', 'null', 'true', '""'];
+  others.push('[""]', '["us",1]', '["us",null]', '["us",["us"]]', '"u"', '"us "', '"US"', '"usx"', '["x","y"]');
+  const ours = ['"us"', '["us"]', '["x","us"]', '["us","us"]'];
+  for (const judge of ['us', ['us'], ['them', 'us']].map((audience) => jwtWith({ audience }))) {
+    expect('ERR_JWT_AUDIENCE', withClaim('aud', ...others), judge);
+    expect('ERR_JWT_CLAIM_MISSING', [tokenOf()], judge);
+    expect('accepted', withClaim('aud', ...ours), judge);
+  }
+  expect('accepted', withClaim('aud', '"them"', '["them","x"]'), jwtWith({ audience: ['us', 'them'] }));
+  // Who has no audience identifies with none.
+  expect('ERR_JWT_AUDIENCE', withClaim('aud', ...others, ...ours));
+  expect('accepted', [tokenOf()]);
+});
+
+test('CVE-2022-21449: a signature of zeros, of ones or of another length is refused', () => {
+  const [header, payload, mac = ''] = tokenOf().split('.');
+  const bytes = Buffer.from(mac, 'base64url');
+  const wrong = [Buffer.alloc(32), Buffer.alloc(32, 255), Buffer.alloc(31), Buffer.alloc(33)].map(base64url);
+  wrong.push(base64url(bytes.subarray(0, 31)), base64url(bytes.toReversed()), bytes.toString('hex'), mac.toLowerCase());
+  wrong.push('', '0'.repeat(43), mac.slice(1), `${mac}A`, '\u00e9'.repeat(43));
+  expect('ERR_JWT_SIGNATURE', wrong.map((other) => `${header}.${payload}.${other}`));
+  expect('accepted', [`${header}.${payload}.${base64url(bytes)}`]);
+});
+
+test('a signature is compared in constant time, as text, once for each secret', async () => {
+  const secret = [FORGER, SECRET];
+  const tokens = [[tokenOf(CLAIMS, OWN_HEADER, FORGER), 1], [tokenOf(), 2], [tokenOf({}, '{}', '?'), 2]] as const;
+  for (const [token, times] of tokens) {
+    const compared = await callsOf('timingSafeEqual', () => verdictOf(() => jwtWith({ secret }).verify(token)));
+    assert.deepEqual(compared.map((pair) => pair.map(String).map(({ length }) => length)), Array(times).fill([43, 43]));
+  }
+});
+
+test('CVE-2022-39227, CVE-2023-51774: neither JSON nor an encrypted token is taken for a signed one', () => {
+  const token = tokenOf();
+  const [header, payload, signature] = token.split('.');
+  const flattened = JSON.stringify({ protected: header, payload, signature });
+  const general = JSON.stringify({ payload, signatures: [{ protected: header, signature }] });
+  expect('ERR_JWT_MALFORMED', [flattened, general]);
+  expect('ERR_JWT_SIGNATURE', [`{"${token}":1}`, `{"x":"${token}`, `{"protected":"${token}`, `${token}{}`]);
+  const encrypted = `${base64url('{"alg":"dir","enc":"A128GCM"}')}..${payload}.${payload}.${signature}`;
+  expect('ERR_JWT_SIGNATURE', [encrypted, `${token}.${payload}.${signature}`, seal(`${header}.${payload}..`)]);
+  expect('accepted', [token]);
+});
+
+test('CVE-2024-51744: a token that is forged and expired is reported as forged', () => {
+  const expired = { ...CLAIMS, exp: 1 };
+  expect('ERR_JWT_SIGNATURE', [tokenOf(expired, OWN_HEADER, FORGER), tokenOf(CLAIMS, OWN_HEADER, FORGER)]);
+  expect('ERR_JWT_EXPIRED', [tokenOf(expired)]);
+  expect('accepted', [tokenOf()]);
+});
+
+// RFC 7519 §4.1.1, §4.1.2, §4.1.7.
+test('CVE-2024-53861, fast-jwt before 5.0.6: iss, sub and jti are strings, and the issuer is compared whole', () => {
+  const judge = jwtWith({ issuer: 'https://a.example' });
+  const others = ['https://a.exampl', 'https://a.example/', 'a.example', 'HTTPS://a.example', '', 'https://a.example '];
+  expect('ERR_JWT_ISSUER', withClaim('iss', ...others.map((text) => JSON.stringify(text))), judge);
+  expect('ERR_JWT_CLAIM_MISSING', [tokenOf()], judge);
+  expect('accepted', withClaim('iss', '"https://a.example"'), judge);
+  expect('ERR_JWT_CLAIM_INVALID', withClaim('iss', '["https://a.example"]', 'null'), judge);
+  for (const name of ['iss', 'sub', 'jti']) {
+    expect('ERR_JWT_CLAIM_INVALID', withClaim(name, '["x"]', '[]', 'null', '0', '1', 'false', 'true', '{}'));
+    expect('accepted', withClaim(name, '"x"', '""'));
+  }
+});
+
+test('CVE-2025-30204: a megabyte of dots is refused by position alone', async () => {
+  const dots = '.'.repeat(1_048_576);
+  const macs = await callsOf('createHmac', () => {
+    expect('ERR_JWT_TOO_LONG', [dots]);
+    expect('ERR_JWT_SIGNATURE', [dots], jwtWith({ maxTokenLength: dots.length }));
+  });
+  assert.equal(macs.length, 0);
+});
+
+// RFC 7515 §4.1.11, RFC 7797 §6.
+test('CVE-2025-59420, CVE-2026-32597, CVE-2026-35042: crit and b64 are refused, whatever their value', () => {
+  const values = ['["x"]', '[]', 'null', '"x"', '["alg"]', '["b64"]', '["exp","exp"]', 'false', 'true', '{}', '0'];
+  expect('ERR_JWT_EXTENSION', [...withHeader('crit', ...values), ...withHeader('b64', ...values)]);
+  expect('accepted', [...withHeader('crits', ...values), ...withHeader('B64', ...values)]);
+  expect('accepted', [...withClaim('crit', ...values), ...withClaim('b64', ...values)]);
+});
+
+// RFC 7515 §4.1.9, RFC 8725 §3.11.
+test('typ may be absent by default, must be there when configured, and is compared as a media type', () => {
+  const none = [tokenOf(CLAIMS, '{"alg":"HS256"}')];
+  const jwts = withHeader('typ', '"JWT"', '"jwt"', '"application/jwt"', '"Application/JWT"');
+  const accessTokens = withHeader('typ', '"at+jwt"', '"AT+JWT"', '"application/at+jwt"');
+  const others = withHeader('typ', '"x"', '""', 'null', '1', '["JWT"]', '{}', '"JWT "', '"text/jwt"');
+  others.push(...withHeader('typ', '"xapplication/jwt"', '"application/application/jwt"'));
+  for (const [type, accepted, refused] of [
+    [undefined, [...none, ...jwts], accessTokens],
+    ['JWT', jwts, [...none, ...accessTokens]],
+    ['application/jwt', jwts, [...none, ...accessTokens]],
+    ['at+jwt', accessTokens, [...none, ...jwts]],
+    // "application/" is left out at the beginning alone, and only where no other slash follows it.
+    ['a/b', withHeader('typ', '"a/b"', '"A/B"'), withHeader('typ', '"application/a/b"')],
+    ['a-b', withHeader('typ', '"a-b"', '"application/a-b"'), withHeader('typ', '"a-application/b"')],
+    // The sign for Kelvin, which is no k but in small letters.
+    ['k', withHeader('typ', '"k"', '"K"'), withHeader('typ', '"\u212a"')],
+  ] as const) {
+    const judge = jwtWith(type === undefined ? {} : { type });
+    expect('accepted', [...accepted, judge.sign({})], judge);
+    expect('ERR_JWT_TYPE', [...refused, ...others], judge);
+  }
+});
+
+test('CVE-2026-44459: exp, nbf and iat are finite numbers, and none is skipped for being falsy', () => {
+  const lenient = jwtWith({ requiredClaims: [] });
+  for (const name of ['exp', 'nbf', 'iat']) {
+    const wrong = withClaim(name, '""', '1e400', '-1e400', '{}', '[]', 'true', 'false', `"${NOW}"`, `[${NOW}]`);
+    expect('ERR_JWT_CLAIM_INVALID', wrong);
+    expect('ERR_JWT_CLAIM_INVALID', [...wrong, ...withClaim(name, 'null')], lenient);
+    expect('ERR_JWT_CLAIM_MISSING', withClaim(name, 'null'));
+    expect(name === 'exp' ? 'ERR_JWT_EXPIRED' : 'accepted', withClaim(name, '0', '-0', '0.0e5', '-1e308'));
+    expect('accepted', withClaim(name, `${NOW}`, `${NOW}.5`, `${NOW}e0`));
+  }
+  expect('ERR_JWT_TOO_OLD', withClaim('iat', '0', '-1e308'), jwtWith({ maxAgeSeconds: 60 }));
+});
+
+// RFC 7519 §4.1.4: on or after exp. §4.1.5: before nbf. §4.1.6 has no rule for iat; ours is that of nbf.
+test('exp, nbf, iat and the age are judged to the second on both sides of the leeway', () => {
+  for (const [leeway, options] of [[10, {}], [10, { leewaySeconds: 10 }], [0, { leewaySeconds: 0 }]] as const) {
+    const aged = { ...options, maxAgeSeconds: 60 };
+    for (const [name, edge, before, at, after, judge] of [
+      ['exp', NOW - leeway, 'ERR_JWT_EXPIRED', 'ERR_JWT_EXPIRED', 'accepted', jwtWith(options)],
+      ['nbf', NOW + leeway, 'accepted', 'accepted', 'ERR_JWT_NOT_YET_VALID', jwtWith(options)],
+      ['iat', NOW + leeway, 'accepted', 'accepted', 'ERR_JWT_ISSUED_IN_FUTURE', jwtWith(options)],
+      ['iat', NOW - leeway - 60, 'ERR_JWT_TOO_OLD', 'accepted', 'accepted', jwtWith(aged)],
+    ] as const) {
+      // Fractions are judged exactly too: a quarter of a second is exact in binary.
+      expect(before, withClaim(name, `${edge - 1}`, `${edge - 0.25}`), judge);
+      expect(at, withClaim(name, `${edge}`, `${edge}.0`), judge);
+      expect(after, withClaim(name, `${edge + 1}`, `${edge + 0.25}`), judge);
+    }
+  }
+  expect('ERR_JWT_CLAIM_MISSING', [tokenOf({})], jwtWith({ maxAgeSeconds: 60, requiredClaims: [] }));
+  expect('accepted', [tokenOf({ iat: NOW })], jwtWith({ maxAgeSeconds: 0, requiredClaims: [] }));
+});
+
+test('a required claim must be there, as an own member that is not null; any other may be absent', () => {
+  const names = ['exp', 'iat', 'nbf', 'role'];
+  for (const name of names) {
+    const without = [tokenOf(claimsJson({ role: '""', [name]: undefined }))];
+    expect(name === 'role' ? 'accepted' : 'ERR_JWT_CLAIM_MISSING', without);
+    expect('ERR_JWT_CLAIM_MISSING', without, jwtWith({ requiredClaims: [name] }));
+    expect('accepted', without, jwtWith({ requiredClaims: names.filter((other) => other !== name) }));
+  }
+  const judge = jwtWith({ requiredClaims: ['role'] });
+  expect('ERR_JWT_CLAIM_MISSING', withClaim('role', 'null'), judge);
+  expect('accepted', [...withClaim('role', '""', '0', 'false', '[]', '{}'), tokenOf({ role: 'x' })], judge);
+});
+
+test('a refusal says which claim is at fault', () => {
+  const rows: [options: Partial<JwtOptions>, claims: Record<string, string | undefined>, message: string][] = [
+    [{}, { nbf: undefined }, 'Token is missing the "nbf" claim'],
+    [{ requiredClaims: ['role'] }, {}, 'Token is missing the "role" claim'],
+    [{ audience: 'us' }, {}, 'Token is missing the "aud" claim'],
+    [{ issuer: 'us' }, {}, 'Token is missing the "iss" claim'],
+    [{ requiredClaims: [], maxAgeSeconds: 1 }, { iat: undefined }, 'Token is missing the "iat" claim'],
+    [{}, { exp: 'true' }, 'Expiration Time claim (exp) must be a number.'],
+    [{}, { nbf: '""' }, 'Not Before claim (nbf) must be a number.'],
+    [{}, { iat: '[]' }, 'Issued At claim (iat) must be a number.'],
+    [{}, { iss: '1' }, 'Issuer claim (iss) must be a string.'],
+    [{}, { sub: 'null' }, 'Subject claim (sub) must be a string.'],
+    [{}, { jti: '{}' }, 'JWT ID claim (jti) must be a string.'],
+  ];
+  for (const [options, claims, message] of rows) {
+    assert.throws(() => jwtWith(options).verify(tokenOf(claimsJson(claims))), { name: 'AuthError', message });
+  }
+});
+
+test('any JS library: no name of a claim or a header parameter is found in a prototype', async () => {
+  for (const name of INHERITED_NAMES) {
+    const judge = jwtWith({ requiredClaims: [name] });
+    expect('ERR_JWT_CLAIM_MISSING', [tokenOf(), ...withClaim(`x${name}`, '1')], judge);
+    const claims = judge.verify(tokenOf(`{"${name}":{"admin":true},${claimsJson({}).slice(1)}`));
+    assert.deepEqual(Object.entries(claims)[0], [name, { admin: true }]);
+    assert.equal(Reflect.get(claims, 'admin'), undefined, name);
+  }
+  expect('ERR_JWT_CLAIM_MISSING', [tokenOf(`{"__proto__":${claimsJson({})}}`)]);
+  expect('ERR_JWT_ALGORITHM', [tokenOf(CLAIMS, '{"__proto__":{"alg":"HS256"}}')]);
+  expect('accepted', withHeader('__proto__', '{"crit":[]}'));
+  // What another library put into Object.prototype fills no gap.
+  const typed = jwtWith({ type: 'JWT' });
+  const fillers = { alg: 'HS256', typ: 'JWT', exp: NOW + 300, aud: 'us', iss: 'us', sub: 5, jti: {} };
+  await withPolluted(fillers, () => {
+    expect('ERR_JWT_ALGORITHM', [tokenOf(CLAIMS, '{}'), tokenOf(CLAIMS, '{"typ":"JWT"}')]);
+    expect('ERR_JWT_TYPE', [tokenOf(CLAIMS, '{"alg":"HS256"}')], typed);
+    expect('ERR_JWT_CLAIM_MISSING', withClaim('exp', 'null'));
+    expect('accepted', [tokenOf()]);
+    for (const options of [{ audience: 'us' }, { issuer: 'us' }]) {
+      expect('ERR_JWT_CLAIM_MISSING', [tokenOf()], jwtWith(options));
+    }
+  });
+  expect('accepted', [tokenOf(CLAIMS, '{"alg":"HS256","typ":"JWT"}')], typed);
+});
+
+test('every secret of a list verifies; a bad token costs one MAC for each, a bad outline none', async () => {
+  const secret = ['first', 'second', 'third', 'fourth', 'fifth'].map((name) => name.padEnd(32, '.'));
+  const macs = async (token: string) =>
+    (await callsOf('createHmac', () => verdictOf(() => jwtWith({ secret }).verify(token)))).length;
+  for (const [index, own] of secret.entries()) {
+    const token = tokenOf(CLAIMS, FOREIGN_HEADER, own);
+    expect('accepted', [token], jwtWith({ secret }));
+    expect('accepted', [token], jwtWith({ secret: own }));
+    expect('ERR_JWT_SIGNATURE', [token], jwtWith({ secret: secret.toSpliced(index, 1) }));
+    assert.equal(await macs(token), index + 1);
+  }
+  const forged = tokenOf(CLAIMS, OWN_HEADER, FORGER);
+  expect('ERR_JWT_SIGNATURE', [forged], jwtWith({ secret }));
+  assert.equal(await macs(forged), 5);
+  for (const outline of [`${forged}.`, forged.slice(0, -1), 'x'.repeat(8193)]) assert.equal(await macs(outline), 0);
+});
+
+test('a secret as a string, as bytes and as a KeyObject is one and the same, and is copied', () => {
+  const text = 'a secret of 32 bytes in \u00fcnicode.';
+  const own = new Uint8Array(Buffer.from(text));
+  const judges = [text, Buffer.from(text), own, createSecretKey(own)].map((secret) => jwtWith({ secret }));
+  own.fill(0);
+  for (const judge of judges) expect('accepted', judges.map((other) => other.sign({})), judge);
+});
+
+test('JSON that nests deeply is frozen to the bottom, or refused, and never ends in another error', () => {
+  const judge = jwtWith({ maxTokenLength: 1_048_576, cacheSize: 0 });
+  for (const [open, close] of [['[', ']'], ['{"a":', '}']] as const) {
+    const depth = Math.floor(780_000 / (open.length + 1));
+    const nest = open.repeat(depth) + 0 + close.repeat(depth);
+    let reached = 0;
+    let value: unknown = judge.verify(tokenOf(`{"nest":${nest},${claimsJson({}).slice(1)}`));
+    for (; typeof value === 'object' && value !== null; value = Object.values(value)[0]) {
+      assert.ok(Object.isFrozen(value));
+      reached += 1;
+    }
+    assert.equal(reached, depth + 1);
+    expect('accepted', withHeader('x', nest), judge);
+    expect('ERR_JWT_PAYLOAD', withClaim('x', nest.slice(0, -1)), judge);
+    expect('ERR_JWT_AUDIENCE', withClaim('aud', nest), judge);
+  }
+});
+
+test('a clock that answers no finite number lets nothing pass', () => {
+  const token = tokenOf();
+  for (const answer of [NaN, Infinity, -Infinity, undefined, null, `${NOW}`, BigInt(NOW), new Date(NOW)]) {
+    let now: unknown = NOW;
+    const judge = jwtWith({ now: () => now as number });
+    expect('accepted', [token], judge);
+    now = answer;
+    const unseen = tokenOf({ ...CLAIMS, jti: '1' });
+    for (const use of [() => judge.verify(token), () => judge.verify(unseen), () => judge.sign({})]) {
+      const name = typeof answer === 'number' ? 'RangeError' : 'TypeError';
+      assert.throws(use, { name, message: /^"now" expected .+, got .+$/ }, String(answer));
+    }
+  }
+  // The default is the system's, in seconds.
+  const real = new Jwt({ secret: SECRET });
+  const before = Math.floor(Date.now() / 1000);
+  const { iat = NaN } = real.verify(real.sign({}));
+  assert.ok(iat >= before && iat <= Date.now() / 1000, `${iat}`);
+});
+
+test('decodeUnverified reads what anybody signed, as strictly, and three segments only', () => {
+  const foreign = tokenOf(CLAIMS, FOREIGN_HEADER, FORGER);
+  assert.deepEqual(decodeUnverified(foreign), { header: { alg: 'HS256', kid: '1' }, claims: CLAIMS });
+  const judge = { verify: decodeUnverified };
+  expect('accepted', [foreign.slice(0, -43), 'e30.e30.'], judge);
+  expect('ERR_JWT_MALFORMED', ['', 'a.b', `${foreign}.`, '.'.repeat(100_000), ...NOT_STRINGS], judge);
+  const sized = (length: number) => `e30.e30.${'x'.repeat(length - 8)}`;
+  expect('accepted', [sized(1_048_576)], judge);
+  expect('ERR_JWT_TOO_LONG', [sized(1_048_577)], judge);
+  expect('ERR_JWT_HEADER', ['e30=.e30.', tokenOf('{}', 'null')], judge);
+  expect('ERR_JWT_PAYLOAD', ['e30.e30 .', tokenOf('[]')], judge);
+});
+
+test('each refusal is an error of its own, to which whoever logs it may add', () => {
+  for (const token of ['junk', 'x'.repeat(9000), `${tokenOf(CLAIMS)}x`, tokenOf({ ...CLAIMS, exp: 0 })]) {
+    const [first, second] = [0, 1].map((): unknown => {
+      try {
+        return jwt.verify(token);
+      } catch (error) {
+        return error;
+      }
+    });
+    assert.ok(first instanceof AuthError && second instanceof AuthError);
+    assert.notEqual(first.headers, second.headers);
+    assert.ok(Object.isExtensible(first) && first !== second);
+  }
+});

@@ -1,0 +1,44 @@
+/**
+ * Runs the properties of generators.ts from a seed that is printed. SEED=n brings a run back; each case has numbers of
+ * its own, so the one that failed can be run alone. `npm run fuzz` runs the same for as long as one likes.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { PROPERTIES, runCase } from '../support/properties.ts';
+
+const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
+
+for (const property of PROPERTIES) {
+  test(property.name, async (t) => {
+    t.diagnostic(`${property.cases} cases, SEED=${seed}`);
+    const seen = new Set<string>();
+    for (let index = 0; index < property.cases; index += 1) seen.add(await runCase(property, seed + index));
+    assert.deepEqual([...seen].sort(), property.outcomes);
+  });
+}
+
+test('the properties are run for 100,000 cases', () => {
+  assert.ok(PROPERTIES.reduce((sum, { cases }) => sum + cases, 0) >= 100_000);
+});
+
+const fuzz = (...args: string[]) =>
+  promisify(execFile)(process.execPath, ['--import', 'tsx', '--', 'test/long/fuzz.ts', ...args], {
+    cwd: new URL('../..', import.meta.url),
+  });
+
+test('fuzz runs every property for the time it is given, from a seed, and prints cases a second', async () => {
+  const { stdout } = await fuzz('--seconds', '0.5', '--seed', '7');
+  assert.match(stdout, /^seed 7\b/);
+  for (const { name } of PROPERTIES) assert.ok(stdout.includes(name), name);
+  assert.match(stdout, /\n[\d,]+ cases in \d+\.\d s, [\d,]+ a second, all of them hold\n$/);
+  assert.match((await fuzz('--help')).stdout, /--seconds/);
+});
+
+test('fuzz refuses what it does not understand', async () => {
+  for (const line of ['--seconds 0', '--seconds x', '--seed 1.5', '--seed -1', '--seed 4294967296', '--sed 1', '1']) {
+    await assert.rejects(fuzz(...line.split(' ')), { code: 2, stderr: /^fuzz: [^]*--help/ }, line);
+  }
+});

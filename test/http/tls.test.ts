@@ -1,0 +1,106 @@
+/** HTTPS by node:https: certificates that are renewed under way, and what is no TLS at all. */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, get } from 'node:https';
+import { connect } from 'node:net';
+import { describe, it } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { createApp, listen, MemoryUserStore, type Server, type TlsOptions } from '../../src/index.ts';
+import { FIRST, SECOND } from '../support/certificates.ts';
+import { cheapPasswords, sendRaw, withServer } from '../support/app.ts';
+import { SECRET } from '../support/tokens.ts';
+
+/** Of another kind than that of the certificates. */
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const RSA_KEY = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+
+function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
+  const app = createApp({ secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords() });
+  return withServer(app, use, { tls });
+}
+
+/** Asks for /hello, and answers the status, whose certificate it was, and by which connection. */
+async function hello({ port }: Server, agent: Agent | false = false) {
+  const request = get({ host: '127.0.0.1', port, path: '/hello', agent, rejectUnauthorized: false });
+  const [response] = await once(request, 'response');
+  const socket: TLSSocket = response.socket;
+  const { subject } = socket.getPeerCertificate();
+  const localPort = socket.localPort;
+  response.resume();
+  await once(response, 'end');
+  return { status: response.statusCode, name: subject.CN, localPort };
+}
+
+describe('tls', { concurrency: true }, () => {
+  it('serves HTTPS, and a certificate that is renewed drops no connection', async () => {
+    await withTls(FIRST, async (server) => {
+      assert.equal(server.url, `https://127.0.0.1:${server.port}`);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const before = await hello(server, agent);
+      assert.deepEqual([before.status, before.name], [401, 'latchkey-test-1']);
+      const rows: readonly [wrong: object, error: RegExp][] = [
+        [{ key: SECOND.key }, /^TypeError: "key" expected the private key of the certificate, /],
+        [{ key: RSA_KEY }, /^TypeError: "key" expected the private key of the certificate, /],
+        [{ key: '' }, /^TypeError: "key" expected text in PEM, /],
+        [{ cert: 'no certificate' }, /^TypeError: "cert" expected text in PEM, /],
+        [{ cert: '-----BEGIN CERTIFICATE-----' }, /bad end line/],
+        [{ ca: FIRST.cert }, /^TypeError: "ca" expected /],
+      ];
+      for (const [wrong, error] of rows) {
+        assert.throws(() => server.renewTls({ ...FIRST, ...wrong }), error);
+        assert.equal((await hello(server)).name, 'latchkey-test-1');
+      }
+      server.renewTls(SECOND);
+      assert.deepEqual(await hello(server, agent), before, 'the connection that was there goes on');
+      assert.equal((await hello(server)).name, 'latchkey-test-2');
+      agent.destroy();
+    });
+  });
+
+  it('closes what speaks plain HTTP, an old TLS or nonsense, and goes on', async () => {
+    await withTls(FIRST, async (server) => {
+      for (const bytes of ['GET /hello HTTP/1.1\r\nHost: x\r\n\r\n', '\x16\x03\x01\x00\x05hello', 'nonsense\r\n\r\n']) {
+        assert.doesNotMatch(await sendRaw(server.port, Buffer.from(bytes, 'latin1')), /HTTP/);
+      }
+      const options = { port: server.port, host: '127.0.0.1', rejectUnauthorized: false };
+      const old = connectTls({ ...options, minVersion: 'TLSv1', maxVersion: 'TLSv1.1' });
+      await assert.rejects(once(old, 'secureConnect'));
+      assert.equal((await hello(server)).status, 401);
+    });
+  });
+
+  it('refuses what is no request in HTTP, over TLS', async () => {
+    await withTls(FIRST, async ({ port }) => {
+      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+      socket.write('garbage\r\n\r\n');
+      socket.setEncoding('utf8');
+      let answer = '';
+      for await (const text of socket) answer += text;
+      assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/);
+    });
+  });
+
+  it('a connection that never shakes hands is closed', async () => {
+    await withTls(FIRST, async ({ port }) => {
+      const socket = connect(port, '127.0.0.1');
+      const start = performance.now();
+      await once(socket.resume(), 'close');
+      assert.ok(performance.now() - start < 9_000);
+    });
+  });
+
+  it('needs certificate and key, and is there from the start or not at all', async () => {
+    const app = { handle: () => undefined };
+    for (const tls of [null, 'x', {}, { cert: FIRST.cert }, { key: FIRST.key }, { ...FIRST, cert: '' }]) {
+      await assert.rejects(listen(app, { port: 0, tls: tls as TlsOptions }), /"(options|cert|key)" expected /);
+    }
+    for (const key of [SECOND.key, RSA_KEY]) {
+      await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, key } }), /"key" expected the private key of /);
+    }
+    await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, ca: FIRST.cert } as TlsOptions }), /"ca" expected /);
+    const plain = await listen(app, { port: 0 });
+    assert.throws(() => plain.renewTls(FIRST), { name: 'TypeError', message: /^"tls" expected / });
+    await plain.close();
+  });
+});

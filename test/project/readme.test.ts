@@ -1,0 +1,253 @@
+/**
+ * What the README shows is executed: its programs over the installed package, its commands in a shell. Its tables are
+ * compared with the code by readme-tables.test.ts.
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Accounts, JsonFileUserStore, Jwt } from '../../src/index.ts';
+import { emptyFolder, serve } from '../support/run-command.ts';
+import {
+  assertServes, blocks, compile, freePort, isSelfSufficient, linkDevelopmentPackages, makeUserFolder, output, programs,
+  removeUserFolder, root, run, serveProgram, shellBlock,
+} from '../support/documents.ts';
+import { send } from '../support/app.ts';
+
+const tsx = import.meta.resolve('tsx');
+let folder = '';
+
+before(async () => {
+  folder = await makeUserFolder(isSelfSufficient);
+  linkDevelopmentPackages(folder);
+});
+
+after(() => removeUserFolder(folder));
+
+/** Runs a block of the README in the folder of the application, where `latchkey` is what it says that it stands for. */
+async function shell(command: string, cwd = folder): Promise<string> {
+  const script = `latchkey() { npx --no --prefix ${folder} -- latchkey "$@"; }\n${command}`;
+  return (await run('bash', ['-euc', script], { cwd })).stdout;
+}
+
+/** What the four lines of curl print, as the text under them says. */
+async function assertTutorial(port: number): Promise<void> {
+  const lines = shellBlock('curl ');
+  assert.equal(lines.trim().split('\n').length, 4);
+  const printed = (await shell(lines.replaceAll(':3000', `:${port}`))).split(/\r?\n/);
+  assert.equal(printed[0], '{"Status":"Success","result":"User created"}');
+  assert.equal(printed[1], '{"Status":"Success","result":"Hello joe"}');
+  assert.equal(printed[2], 'HTTP/1.1 401 Unauthorized');
+  assert.ok(printed.includes('WWW-Authenticate: JWT realm="Login Required"'));
+}
+
+test('every program that needs no other package compiles for a user with strict settings', async () => {
+  const own = [...programs].filter(([, code]) => isSelfSufficient(code)).map(([name]) => name);
+  assert.ok(own.length >= 20, own.join());
+  await compile(folder, own);
+  await shell(shellBlock('npx tsc'));
+});
+
+test('the twelve lines at the top run by the command under them, and answer the four lines of curl', async () => {
+  const application = programs.get('app.mts') ?? '';
+  assert.equal(application.split('\n').filter((line) => line !== '').length, 12);
+  const port = await freePort();
+  writeFileSync(join(folder, 'app.mts'), application.replace('3000 }', `${port} }`));
+  const [, command = ''] = /^(SECRET=.*)\n$/.exec(shellBlock('SECRET=')) ?? [];
+  const child = spawn('bash', ['-c', command], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    assert.equal(String(await once(child.stdout, 'data')), `http://127.0.0.1:${port}\n`);
+    await assertTutorial(port);
+    const again = await send(`http://127.0.0.1:${port}/signup`, 'POST', { username: 'Joe', password: 'correct horse' });
+    assert.deepEqual(again.body, { Status: 'Error', result: 'User already exists' });
+  } finally {
+    // npx has a child of its own.
+    process.kill(-Number(child.pid));
+    await once(child, 'close');
+  }
+  assert.match(readFileSync(join(folder, 'users.jsonl'), 'utf8'), /"username":"joe"/);
+});
+
+test('npm start answers the four lines of curl', async () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  const [, node, ...args] = scripts.start.split(' ');
+  assert.equal(node, 'node');
+  const command = [process.execPath, ...args];
+  const server = await serve(`--port 0 --data ${await emptyFolder()}`, { cwd: root, command });
+  await assertTutorial(server.port);
+});
+
+test('a table of one\'s own, without Accounts, is behind the login and the guard of the router', async () => {
+  assert.doesNotMatch(`${programs.get('auth.mts')}${programs.get('router.mts')}`, /\bAccounts\b/);
+  await serveProgram(folder, 'router.mts', assertServes);
+});
+
+test('plain node:http guards a table of one\'s own, and logs in', async () => {
+  await serveProgram(folder, 'node-http.mts', assertServes);
+});
+
+test('every program without a name prints what its comments say', async () => {
+  let printing = 0;
+  for (const [name, code] of programs) {
+    const said = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => `${text}\n`);
+    if (!name.startsWith('block-') || said.length === 0) continue;
+    assert.equal(await output(folder, '--import', tsx, name), said.join(''), code);
+    printing += 1;
+  }
+  assert.ok(printing >= 17, String(printing));
+});
+
+test('the store of one\'s own passes the contract', async () => {
+  const [[name] = assert.fail()] = [...programs].filter(([, code]) => code.includes('\ntestUserStore('));
+  const report = await output(folder, '--import', tsx, '--test', '--test-reporter=tap', name);
+  assert.match(report, /^ *ok \d+ - MapStore: takes odd ids for what they are$/m);
+  assert.match(report, /^# fail 0$/m);
+});
+
+test('the file of users that is shown can be opened', async () => {
+  const [lines = ''] = blocks('json');
+  const path = join(folder, 'shown.jsonl');
+  writeFileSync(path, lines);
+  const users = await JsonFileUserStore.open(path);
+  assert.equal(users.find('joe')?.username, 'Joe');
+  await users.close();
+});
+
+// The hash is one of Werkzeug 3.1.8, of "correct horse battery staple".
+test('the users of a Flask application are brought over, and each refused line is told by its number', async () => {
+  const key = 'ee05b652d3434f7bfed0fe9fb9b009da50c4f156e5d5ed2bf74cc83dc77a5353'
+    + '2dfd8eec0a4cebc94641bbd16811f59cd238a922b8010771f6deb5216a813057';
+  const hash = `scrypt:32768:8:1$nyCUr7mGWnWhsvmG$${key}`;
+  const phc = `$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$5WMkVwY83WqULlaI2SogWKvQqHPLvft6ohrJPoe+ShA`;
+  const lines = [
+    'username,hash', `Joe,${hash}`, `ann,${phc}`, `joe,${hash}`, `a b,${hash}`, '', 'max,pbkdf2:sha256:1$a$b',
+    `,${hash}`, `last,${hash}`, `"quoted",${hash}`,
+  ];
+  const refused = {
+    1: 'A stored password hash is malformed or costs too much',
+    4: 'User already exists',
+    5: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    6: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    7: 'A stored password hash is malformed or costs too much',
+    8: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    10: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+  };
+  const told = (rows: object) => Object.entries(rows).map(([line, reason]) => `line ${line}: ${reason}\n`).join('');
+  writeFileSync(join(folder, 'users.csv'), `${lines.join('\r\n')}\n`);
+  await assert.rejects(output(folder, '--import', tsx, 'import.mts'), { code: 1, stdout: '', stderr: told(refused) });
+  // A second time nothing changes, and those that are there are told.
+  const there = 'User already exists';
+  const again = told({ ...refused, 2: there, 3: there, 9: there });
+  await assert.rejects(output(folder, '--import', tsx, 'import.mts'), { code: 1, stderr: again });
+  writeFileSync(join(folder, 'users.csv'), `max,${hash}`);
+  await output(folder, '--import', tsx, 'import.mts');
+
+  const users = await JsonFileUserStore.open(join(folder, 'latchkey-data/users.jsonl'));
+  const accounts = new Accounts({ users });
+  for (const name of ['joe', 'last', 'max']) {
+    assert.equal((await accounts.authenticate(name, 'correct horse battery staple'))?.id, name);
+    assert.match(users.find(name)?.passwordHash ?? '', /^\$scrypt\$ln=17,/);
+  }
+  assert.equal(users.find('joe')?.username, 'Joe');
+  assert.equal((await accounts.authenticate('ann', 'p\u00e4ssword'))?.id, 'ann');
+  assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined);
+  await users.close();
+});
+
+test('a user gets another password while the server is stopped', async () => {
+  mkdirSync(join(folder, 'latchkey-data'), { recursive: true });
+  const path = join(folder, 'latchkey-data/users.jsonl');
+  const open = async () => {
+    const users = await JsonFileUserStore.open(path);
+    return { users, accounts: new Accounts({ users }) };
+  };
+  const before = await open();
+  await before.accounts.signup({ username: 'Joe', password: 'correct horse' }).catch(() => undefined);
+  await before.users.close();
+  await shell("echo 'another one' | npx tsx set-password.mts");
+  const { users, accounts } = await open();
+  assert.equal((await accounts.authenticate('joe', 'another one'))?.id, 'joe');
+  assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined);
+  await users.close();
+});
+
+test('the installed command runs by its name, and its --env-file is not taken by node', async () => {
+  const command = join(folder, 'node_modules/.bin/latchkey');
+  const { stdout } = await run(command, ['secret'], { cwd: folder });
+  assert.match(stdout, /^[\w-]{43}\n$/);
+  const missing = run(command, ['serve', '--env-file', 'none'], { cwd: folder });
+  await assert.rejects(missing, { code: 1, stderr: /^latchkey: --env-file: .+\n$/ });
+});
+
+const JOE = { username: 'joe', password: 'correct horse' };
+const ANN = { username: 'ann', password: 'battery staple' };
+
+test('the users are backed up while the server runs, and restored', async () => {
+  const cwd = await emptyFolder();
+  const args = 'serve --port 0 --scrypt-cost 1';
+  const first = await serve(args, { cwd });
+  assert.equal((await send(`${first.url}/signup`, 'POST', JOE)).status, 200);
+  await shell(shellBlock('cp latchkey-data/users.jsonl'), cwd);
+  assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
+  first.child.kill();
+  await first.ended;
+  await shell(shellBlock('cp users.backup'), cwd);
+  const second = await serve(args, { cwd });
+  assert.equal((await send(`${second.url}/auth`, 'POST', JOE)).status, 200);
+  assert.equal((await send(`${second.url}/auth`, 'POST', ANN)).status, 401);
+});
+
+test('the secret is rotated in two steps, and no token is refused before the second one', async () => {
+  const cwd = await emptyFolder();
+  const secretFile = join(cwd, 'latchkey-data/secret');
+  /** Starts a server, and answers a new token and how the tokens before it fare. */
+  const live = async (...tokens: string[]) => {
+    const server = await serve('serve --port 0 --scrypt-cost 1', { cwd });
+    await send(`${server.url}/signup`, 'POST', JOE);
+    const token = String(Object((await send(`${server.url}/auth`, 'POST', JOE)).body).access_token);
+    const statuses = await Promise.all(tokens.map(async (it) =>
+      (await send(`${server.url}/hello`, 'GET', undefined, { Authorization: `JWT ${it}` })).status));
+    server.child.kill();
+    await server.ended;
+    return { token, statuses };
+  };
+  const { token: old } = await live();
+  await shell(shellBlock('new=$(latchkey secret)'), cwd);
+  assert.equal(statSync(secretFile).mode & 0o777, 0o600);
+  const { token, statuses } = await live(old);
+  assert.deepEqual(statuses, [200]);
+  const [secret = ''] = readFileSync(secretFile, 'utf8').split('\n');
+  new Jwt({ secret }).verify(token);
+  await shell(shellBlock('new=$(head'), cwd);
+  assert.deepEqual((await live(old, token)).statuses, [401, 200]);
+});
+
+test('the unit of systemd starts a server that stops well', async () => {
+  const [unit = ''] = blocks('ini');
+  const [, line = ''] = /^ExecStart=\/usr\/bin\/node \/opt\/latchkey\/(.+)$/m.exec(unit) ?? [];
+  // As systemd prepares the folder.
+  const data = await emptyFolder();
+  const prefix = join(folder, 'opt');
+  const install = shellBlock('npm install --prefix').trimEnd().replace('/opt/latchkey', prefix);
+  await shell(`${install} --offline`, join(folder, '../latchkey'));
+  const args = `${line.replace('/var/lib/latchkey', data)} --port 0`;
+  const { child, ended } = await serve(args, { cwd: prefix, command: [process.execPath] });
+  child.kill('SIGTERM');
+  assert.equal((await ended).code, 0);
+  assert.deepEqual(readdirSync(data).sort(), ['secret', 'users.jsonl']);
+});
+
+test('every block is run by a test', () => {
+  // By .ci/run, or by its parts in package.json.
+  const BY_CI = ['npm ci && npm start\n', 'npm ci && npm test\n', 'npm run bench\nnpm run bench:peers\n'];
+  // By makeUserFolder, but for what comes from the network.
+  const INSTALL = [shellBlock('npm ci && npm pack'), shellBlock('npm install ../latchkey')];
+  const copies = ['cp latchkey-data', 'cp users.backup', 'new=$(latchkey', 'new=$(head'];
+  const HERE = ['curl ', 'npx tsc', 'SECRET=', 'npm install --prefix', ...copies].map(shellBlock);
+  assert.deepEqual(blocks('sh').toSorted(), [...BY_CI, ...INSTALL, ...HERE].toSorted());
+  // nginx by test/interop, js by postgres.test.ts.
+  const counts = ['ini', 'nginx', 'js', 'json', 'text'].map((language) => blocks(language).length);
+  assert.deepEqual(counts, [1, 1, 1, 1, 0]);
+});

@@ -1,0 +1,109 @@
+/** Serving an application on a free port, and sending requests to it. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import {
+  createApp,
+  listen,
+  MemoryUserStore,
+  PasswordHasher,
+  type AppOptions,
+  type ListenOptions,
+  type Server,
+} from '../../src/index.ts';
+import { SECRET } from './tokens.ts';
+
+/** scrypt at its cheapest, so that tests of something else do not wait for it. */
+export const cheapPasswords = (): PasswordHasher => new PasswordHasher({ logN: 1 });
+
+/** Serves an application on a free port for as long as `use` runs. */
+export async function withServer<T>(
+  app: Parameters<typeof listen>[0],
+  use: (server: Server) => Promise<T>,
+  options: ListenOptions = {},
+): Promise<T> {
+  const server = await listen(app, { port: 0, ...options });
+  try {
+    return await use(server);
+  } finally {
+    await server.close();
+  }
+}
+
+/** Serves the tutorial application, in the same way. */
+export function withApp<T>(
+  options: Partial<AppOptions>,
+  use: (server: Server, users: AppOptions['users']) => Promise<T>,
+): Promise<T> {
+  const users = options.users ?? new MemoryUserStore();
+  const app = createApp({ secret: SECRET, passwords: cheapPasswords(), minPasswordLength: 4, ...options, users });
+  return withServer(app, (server) => use(server, users));
+}
+
+/** An answer, read whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The body, parsed; its text where it is no JSON. */
+  readonly body: unknown;
+}
+
+/** Sends JSON, as the clients of the original do. */
+export async function send(
+  url: string,
+  method: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const isJson = body !== undefined;
+  const response = await fetch(url, {
+    method,
+    // A connection that is kept would keep the server for a while when it closes.
+    headers: { Connection: 'close', ...(isJson && { 'Content-Type': 'application/json' }), ...headers },
+    ...(isJson && { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  let parsed: unknown = text;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // The text is what there is to look at.
+  }
+  return { status: response.status, headers: response.headers, body: parsed };
+}
+
+/** Sends bytes as they are and answers all that comes back until the server closes. */
+export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15_000): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    let received = '';
+    socket.setEncoding('latin1');
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no end after ${timeoutMs} ms, but: ${received}`)));
+    socket.on('data', (text) => (received += text));
+    socket.on('close', () => resolve(received));
+    // A reset after the answer is how a server says that it will read no more.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET') resolve(received);
+      else reject(error);
+    });
+  });
+}
+
+/** Shakes hands over TLS. @returns the version and the suite, or the code of the error */
+export async function shakeHands(port: number, options: ConnectionOptions): Promise<string> {
+  const any = { port, host: '127.0.0.1', rejectUnauthorized: false };
+  let socket;
+  try {
+    socket = connectTls({ ...any, ...options });
+  } catch (error) {
+    return `not offered: ${(error as NodeJS.ErrnoException).code}`;
+  }
+  try {
+    await once(socket, 'secureConnect');
+    return `${socket.getProtocol()} ${socket.getCipher().name}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * Inserts and updates users, 32 at a time, until it is killed, and prints what was answered for: `<id> <version>`.
+ */
+import { once } from 'node:events';
+import { JsonFileUserStore } from '../../../src/users/json-file.ts';
+
+const [path = '', round = ''] = process.argv.slice(2);
+process.send?.('ready');
+await once(process, 'message');
+const store = await JsonFileUserStore.open(path);
+let count = 0;
+
+async function write(): Promise<never> {
+  for (;;) {
+    const id = `${round}-${(count += 1)}`;
+    // Mostly updates, so that many lines are superseded and the next one to open the file compacts it.
+    for (let version = 0; version < 10; version += 1) {
+      const user = { id, username: id, passwordHash: `${version}`, createdAt: '' };
+      const isWritten = await (version === 0 ? store.insert(user) : store.update(user));
+      process.stdout.write(`${id} ${isWritten ? version : 'refused'}\n`);
+    }
+  }
+}
+
+await Promise.all(Array.from({ length: 32 }, write));

@@ -1,0 +1,129 @@
+/**
+ * Sends rows of raw requests over sockets of their own, and judges every byte that comes back.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { connect } from 'node:net';
+import { ERRORS } from '../../src/errors.ts';
+import { MARK, type RawRow } from './malformed-requests.ts';
+
+/** Asked once a row has its answers: only on a connection that is still in step is it the next request. */
+const LAST = 'GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+
+/** An answer as it came. */
+interface RawAnswer {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: string;
+}
+
+/** Every body that may come back, so that nothing of a request can be among it. */
+const BODIES: ReadonlySet<string> = new Set([
+  '{"Status":"Success","result":"Hello joe"}\n',
+  '{"Status":"Error","result":"Password must have 4 to 256 characters"}\n',
+  ...Object.values(ERRORS).flatMap(([status, error, description]) => {
+    const usual = { status_code: status, error, description };
+    return [usual, { Status: 'Error', result: description }].map((body) => `${JSON.stringify(body)}\n`);
+  }),
+]);
+
+const ALWAYS = ['cache-control', 'content-length', 'content-type', 'date', 'x-content-type-options'];
+
+/** Sends a row, and one more request where its connection goes on; resolves once the server has closed it. */
+export async function tryRow(port: number, row: RawRow, splitAt?: number): Promise<void> {
+  const { answers, bytes, isKept, name } = row;
+  const { text, isReset } = await exchange(port, row, splitAt);
+  const isHead = bytes.subarray(0, 5).equals(Buffer.from('HEAD '));
+  const seen = readAnswers(text, isHead, name);
+  const statuses = seen.map(({ status }) => status);
+  const wanted = isKept ? [...answers, 404] : answers;
+  assert.deepEqual(statuses, wanted, name);
+  // The last answer says that it is the last.
+  if (!isReset && seen.length > 0) assert.equal(seen.at(-1)?.headers.get('connection'), 'close', name);
+  for (const answer of seen) {
+    if (answer.status !== 100) assertProper(answer, name, isHead);
+  }
+}
+
+function assertProper({ status, headers, body }: RawAnswer, name: string, isHead: boolean): void {
+  const own = status === 401 ? ['www-authenticate'] : status === 405 ? ['allow'] : [];
+  const others = [...headers.keys()].filter((it) => it !== 'connection' && it !== 'keep-alive').sort();
+  assert.deepEqual(others, [...ALWAYS, ...own].sort(), name);
+  assert.equal(headers.get('content-type'), 'application/json', name);
+  assert.equal(headers.get('cache-control'), 'no-store', name);
+  assert.equal(headers.get('x-content-type-options'), 'nosniff', name);
+  assert.ok(!Number.isNaN(Date.parse(headers.get('date') ?? '')), name);
+  assert.ok(![...headers.values()].join().includes(MARK), name);
+  if (isHead) return;
+  assert.ok(BODIES.has(body), `${name}: ${body}`);
+  const { status_code: told } = JSON.parse(body) as { status_code?: number };
+  assert.ok(told === undefined || told === status, name);
+}
+
+/** Reads answers one after the other; throws if the text is anything but whole answers. */
+function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
+  const answers: RawAnswer[] = [];
+  for (let rest = text; rest !== ''; ) {
+    const end = rest.indexOf('\r\n\r\n');
+    const [line = '', ...fields] = rest.slice(0, end).split('\r\n');
+    const [, code] = /^HTTP\/1\.1 (\d{3}) [A-Z][A-Za-z ]*$/.exec(line) ?? [];
+    assert.ok(end > 0 && code !== undefined, `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`);
+    const headers = new Map<string, string>();
+    for (const field of fields) {
+      const [, name = '', value = ''] = /^([A-Za-z-]+): (.*)$/.exec(field) ?? [];
+      const key = name.toLowerCase();
+      const isOurs = name !== '' && (key === 'www-authenticate' || !headers.has(key));
+      assert.ok(isOurs, `${row}: no header of ours: ${field}`);
+      headers.set(key, value);
+    }
+    const hasBody = code !== '100' && !(isHead && answers.length === 0);
+    const bodyLength = hasBody ? Number(headers.get('content-length')) : 0;
+    const body = rest.slice(end + 4, end + 4 + bodyLength);
+    assert.equal(body.length, bodyLength, `${row}: an answer that was cut off`);
+    answers.push({ status: Number(code), headers, body });
+    rest = rest.slice(end + 4 + bodyLength);
+  }
+  return answers;
+}
+
+/** How many answers a text begins, each of which is written as a whole. */
+const countAnswers = (text: string): number => text.split(/(?:^|\n)HTTP\/1\.1 /).length - 1;
+
+function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: string; isReset: boolean }> {
+  const { answers, bytes, end, isKept, name } = row;
+  return new Promise((resolve, reject) => {
+    let text = '';
+    let isReset = false;
+    let isLastSent = false;
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const finish = () => {
+      if (end === 'RST') socket.resetAndDestroy();
+      else if (end === 'FIN') socket.end();
+    };
+    socket.setNoDelay(true);
+    socket.setEncoding('latin1');
+    socket.on('connect', () => {
+      const [first, rest] = splitAt === undefined ? [bytes] : [bytes.subarray(0, splitAt), bytes.subarray(splitAt)];
+      if (rest === undefined) socket.write(first, finish);
+      else socket.write(first, () => setImmediate(() => socket.write(rest, finish)));
+    });
+    socket.setTimeout(9_000, () => socket.destroy(new Error(`${name}: no end after 9 s, but: ${text.slice(0, 500)}`)));
+    socket.on('data', (some: string) => {
+      text += some;
+      if (!isKept || isLastSent || countAnswers(text) < answers.length) return;
+      isLastSent = true;
+      socket.write(LAST);
+    });
+    socket.on('end', () => socket.end());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // What is sent to a server that reads no more comes back as a reset, or cannot be written.
+      isReset = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+      if (!isReset) reject(error);
+    });
+    socket.on('close', () => resolve({ text, isReset }));
+  });
+}
+
+/** MiB of memory that a process has in RAM. */
+export const rssOf = (pid = 0): number =>
+  Number(execFileSync('ps', ['-o', 'rss=', '-p', `${pid}`], { encoding: 'utf8' })) / 1024;

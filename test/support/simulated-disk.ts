@@ -1,0 +1,223 @@
+/**
+ * A disk in memory whose power can be cut. It keeps what was synced, and of what was not any
+ * beginning, or all but a sector of it: a file by its syncs, the names in a folder by the syncs of
+ * that folder (fsync(2) promises no more).
+ *
+ * A sync that fails drops what it was called for, as Linux does: reads show it for as long as the
+ * power is on, a later sync answers and does not write it, and after a power cut it is not there.
+ * What part of it reached the disk before the sync failed is not known: nothing, all, or a hole.
+ */
+import { dirname } from 'node:path';
+import type { Disk, DiskFile } from '../../src/journal/disk.ts';
+
+/** In bytes. Those of real disks are larger; these are small so that a line has several. */
+const SECTOR = 32;
+
+/** What a disk holds: the contents of files by their paths. */
+export type Image = ReadonlyMap<string, Buffer>;
+
+/** Where a write of so many bytes may be torn. */
+export type Cuts = (length: number) => Iterable<number>;
+
+/** What a disk may hold: what was synced, and each state since then. */
+type States<T> = [synced: T, ...unsynced: T[]];
+
+interface Inode {
+  readonly ino: number;
+  /** What reads show. */
+  cache: Buffer;
+  /** One for each way in which the syncs that failed may have ended. */
+  onDisk: States<Buffer>[];
+}
+
+type Names = ReadonlyMap<string, Inode>;
+
+export class PowerDisk implements Disk {
+  /** Called before each operation; what it throws is what the operation fails with. */
+  before: () => void = () => undefined;
+  /** The names that a process finds. */
+  #names: Names;
+  /** One for each way in which the syncs that failed may have ended. */
+  #namesOnDisk: States<Names>[];
+  #inodes = 0;
+
+  constructor(image: Image = new Map()) {
+    this.#names = new Map([...image].map(([path, bytes]) => [path, this.#inode(bytes)]));
+    this.#namesOnDisk = [[this.#names]];
+  }
+
+  /** What may be on the disk if the power goes now. */
+  *images(cuts: Cuts): Generator<Image> {
+    for (const states of this.#namesOnDisk) {
+      for (const names of states) yield* product([...names], cuts);
+      // Later changes came to the disk, this new name did not.
+      const [synced] = states;
+      const names = [...last(states)];
+      for (const [missing] of names.filter(([path]) => !synced.has(path))) {
+        yield* product(names.filter(([path]) => path !== missing), cuts);
+      }
+    }
+  }
+
+  async open(path: string, flags: string): Promise<DiskFile> {
+    this.before();
+    const found = this.#names.get(path);
+    if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)));
+    if (found !== undefined && flags.includes('x')) throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
+    const inode = found ?? this.#inode(Buffer.alloc(0));
+    if (found === undefined) this.#rename((names) => names.set(path, inode));
+    return this.#handle(path, inode);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.before();
+    const inode = this.#existing(from);
+    this.#rename((names) => names.delete(from) && names.set(to, inode));
+  }
+
+  async rm(path: string): Promise<void> {
+    this.before();
+    if (this.#names.has(path)) this.#rename((names) => names.delete(path));
+  }
+
+  async stat(path: string): Promise<{ ino: number; size: number }> {
+    this.before();
+    const { ino, cache } = this.#existing(path);
+    return { ino, size: cache.length };
+  }
+
+  #handle(path: string, inode: Inode): DiskFile {
+    const status = { ino: inode.ino, mode: 0o100600, uid: 0, gid: 0, isFile: () => true };
+    return {
+      read: async (buffer, offset, length, position) => ({
+        bytesRead: inode.cache.copy(buffer, offset, position, position + length),
+      }),
+      writeFile: async (bytes) => {
+        try {
+          this.before();
+        } catch (error) {
+          // The write ends short.
+          append(inode, bytes.subarray(0, bytes.length / 2));
+          throw error;
+        }
+        append(inode, bytes);
+      },
+      truncate: async (length) => {
+        this.before();
+        truncate(inode, length);
+      },
+      datasync: async () => {
+        try {
+          this.before();
+        } catch (error) {
+          inode.onDisk = distinct(inode.onDisk.flatMap(afterFailedSync));
+          throw error;
+        }
+        inode.onDisk = distinct(inode.onDisk.map(last));
+      },
+      // Of what is opened here only folders are synced this way.
+      sync: async () => {
+        for (const name of this.#names.keys()) {
+          if (dirname(name) !== path) throw new Error(`${path} is not its folder`);
+        }
+        try {
+          this.before();
+        } catch (error) {
+          this.#namesOnDisk = this.#namesOnDisk.flatMap((states) => [[states[0]], [last(states)]]);
+          throw error;
+        }
+        this.#namesOnDisk = this.#namesOnDisk.map((states) => [last(states)]);
+      },
+      stat: async () => ({ ...status, size: inode.cache.length }),
+      chmod: async () => this.before(),
+      chown: async () => this.before(),
+      close: async () => undefined,
+    };
+  }
+
+  #existing(path: string): Inode {
+    const inode = this.#names.get(path);
+    if (inode === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+    return inode;
+  }
+
+  #rename(change: (names: Map<string, Inode>) => unknown): void {
+    const changed = (before: Names) => {
+      const names = new Map(before);
+      change(names);
+      return names;
+    };
+    this.#names = changed(this.#names);
+    for (const states of this.#namesOnDisk) states.push(changed(last(states)));
+  }
+
+  #inode(bytes: Buffer): Inode {
+    return { ino: (this.#inodes += 1), cache: bytes, onDisk: [[bytes]] };
+  }
+}
+
+/** What an append makes dirty is written by whole sectors, so that one which was lost in part comes back. */
+function append(inode: Inode, bytes: Uint8Array): void {
+  const start = inode.cache.length - (inode.cache.length % SECTOR);
+  inode.cache = Buffer.concat([inode.cache, bytes]);
+  for (const states of inode.onDisk) {
+    states.push(Buffer.concat([resized(last(states), start), inode.cache.subarray(start)]));
+  }
+}
+
+/** A truncation to the length that the file has makes nothing dirty. */
+function truncate(inode: Inode, length: number): void {
+  if (length === inode.cache.length) return;
+  inode.cache = resized(inode.cache, length);
+  for (const states of inode.onDisk) states.push(resized(last(states), length));
+}
+
+const resized = (bytes: Buffer, length: number): Buffer =>
+  Buffer.concat([bytes.subarray(0, length), Buffer.alloc(Math.max(length - bytes.length, 0))]);
+
+function afterFailedSync(states: States<Buffer>): Buffer[] {
+  const [synced] = states;
+  const written = last(states);
+  return [synced, resized(synced, Math.max(synced.length, written.length)), written];
+}
+
+/** @returns each content once, as what is on disk for good */
+function distinct(contents: readonly Buffer[]): States<Buffer>[] {
+  const byContent = new Map(contents.map((bytes) => [bytes.toString('latin1'), bytes]));
+  return [...byContent.values()].map((bytes) => [bytes]);
+}
+
+/** Every state of each file with every state of the others. */
+function* product(entries: [string, Inode][], cuts: Cuts): Generator<Image> {
+  const [first, ...others] = entries;
+  if (first === undefined) return yield new Map();
+  const contents = [...contentsOf(first[1], cuts)];
+  for (const image of product(others, cuts)) for (const bytes of contents) yield new Map([[first[0], bytes], ...image]);
+}
+
+function* contentsOf({ onDisk }: Inode, cuts: Cuts): Generator<Buffer> {
+  for (const states of onDisk) yield* contentsAfter(states, cuts);
+}
+
+function* contentsAfter(states: States<Buffer>, cuts: Cuts): Generator<Buffer> {
+  yield states[0];
+  for (const [index, state] of states.slice(1).entries()) {
+    const { length } = states[index] ?? state;
+    for (const cut of state.length > length ? cuts(state.length - length) : []) {
+      const torn = state.subarray(0, length + cut);
+      yield torn;
+      // The length came to the disk, the last page did not.
+      yield Buffer.concat([torn, Buffer.alloc(state.length - torn.length)]);
+    }
+    // Later sectors came to the disk, this one did not.
+    for (let start = length, end; start < state.length; start = end) {
+      end = Math.min(start - (start % SECTOR) + SECTOR, state.length);
+      yield Buffer.from(state).fill(0, start, end);
+    }
+    yield state;
+  }
+}
+
+function last<T>(list: readonly [T, ...T[]]): T {
+  return list.at(-1) ?? list[0];
+}

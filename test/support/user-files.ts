@@ -1,0 +1,111 @@
+/**
+ * What the tests of stores share: files in folders of their own, users, and other processes.
+ */
+import { fork, spawnSync, type ChildProcess, type ForkOptions } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { AuthError, type AuthErrorCode } from '../../src/errors.ts';
+import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import type { User } from '../../src/users/store.ts';
+import { childPath } from './children.ts';
+
+const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
+process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+let count = 0;
+const children = new Set<ChildProcess>();
+
+/** Ends what a test that failed has left running. */
+export function killChildren(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
+/** A file that is not there yet, in a folder that is not there yet. */
+export const newPath = (): string => join(root, String((count += 1)), 'users.jsonl');
+
+/** A file with this in it, and its folder. */
+export function fileWith(content: string | Uint8Array, path: string = newPath()): string {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+  return path;
+}
+
+/** The names in the folder of a file. */
+export const folderOf = (path: string): string[] => readdirSync(dirname(path)).sort();
+
+export async function withStore<T>(path: string, use: (store: JsonFileUserStore) => T | Promise<T>): Promise<T> {
+  const store = await JsonFileUserStore.open(path);
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+export function userNamed(id: string, passwordHash = 'a hash'): User {
+  return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
+}
+
+/** For assert.rejects: an AuthError with this code that says all of this, itself or in its cause. */
+export const refusal = (code: AuthErrorCode, ...parts: string[]) => (error: unknown): boolean =>
+  error instanceof AuthError && error.code === code && parts.every((part) => `${error} ${error.cause}`.includes(part));
+
+/** Starts another file of this folder, under the same Node and loader, and waits until it says that it can begin. */
+export function start(name: string, ...values: string[]): Promise<ChildProcess> {
+  return startWith({}, name, values);
+}
+
+/** As start, behind a command that sets the stage, such as unshare(1). */
+export function startBehind(
+  command: readonly string[],
+  name: string,
+  ...values: string[]
+): Promise<ChildProcess> {
+  const [execPath = '', ...words] = command;
+  const execArgv = [...words, process.execPath, ...process.execArgv];
+  return startWith({ execPath, execArgv }, name, values);
+}
+
+async function startWith(
+  options: ForkOptions,
+  name: string,
+  values: string[],
+): Promise<ChildProcess> {
+  const child = fork(childPath(name), values, { ...options, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  await once(child, 'message');
+  return child;
+}
+
+/** Commands that set a stage on which a process cannot see whether those elsewhere are alive. */
+const STAGES = {
+  'another PID namespace': ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
+  'another time namespace': ['unshare', '--time', '--boottime', '100', '--fork', '--kill-child', '--'],
+  'a system without /proc': ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'],
+};
+
+/** @returns the command, or undefined where the system refuses it; who is not root needs a user namespace */
+export function stageOf(name: keyof typeof STAGES): readonly string[] | undefined {
+  const [unshare = '', ...words] = STAGES[name];
+  const isRoot = process.getuid?.() === 0;
+  const command = isRoot ? STAGES[name] : [unshare, '--user', '--map-root-user', ...words];
+  const [file = '', ...values] = command;
+  return spawnSync(file, [...values, 'true']).status === 0 ? command : undefined;
+}
+
+/** The only child of a process, as unshare has one, by its PID here (proc(5)). */
+export function childOf(pid = 0): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'));
+}
+
+/** @returns what the process printed, once it has ended */
+export async function outputOf(child: ChildProcess): Promise<string> {
+  let output = '';
+  child.stdout?.setEncoding('utf8').on('data', (text) => (output += text));
+  await once(child, 'close');
+  return output;
+}
