@@ -135,3 +135,12 @@ export function describe(value: unknown): string {
     return 'an object that cannot be read'; // a Proxy
   }
 }
+
+/**
+ * Reads a member of an object from outside, such as a parsed body. Inherited members do not count:
+ * a body may carry a `__proto__`.
+ */
+export function ownMember(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return Reflect.get(value, name);
+}

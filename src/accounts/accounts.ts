@@ -3,7 +3,7 @@
  * Promise: an unknown user and a wrong password cost the same work and get the same answer; what is stored and compared
  * is the canonical username.
  */
-import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
+import { isPossiblePassword, MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
 import { AuthError } from '../errors.ts';
 import {
   aFunction,
@@ -11,6 +11,7 @@ import {
   objectWith,
   integerBetween,
   isObject,
+  ownMember,
   readOptions,
   type Checks,
 } from '../options.ts';
@@ -165,7 +166,7 @@ export class Accounts {
     if (typeof username !== 'string' || typeof password !== 'string') return undefined;
     const id = canonicalUsername(username);
     // Nobody can have this name, and whoever asks knows that: no work needs to hide it.
-    if (id === undefined || !isPossible(password)) return undefined;
+    if (id === undefined || !isPossiblePassword(password)) return undefined;
     const { signal } = client;
     const source = sourceOf(client.address);
     const check = async () => {
@@ -173,7 +174,7 @@ export class Accounts {
       const isRight = await this.#isPassword(password, found?.passwordHash, signal, client.address);
       return isRight ? found : undefined;
     };
-    const user = await (this.#throttle?.login(id, source, check) ?? check()).catch(ignoreImpossible);
+    const user = await (this.#throttle?.login(id, source, check) ?? check());
     if (user === undefined) return undefined;
     if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: source.address });
     await this.#renewHash(user, password, client.address);
@@ -203,7 +204,7 @@ export class Accounts {
     const { minPasswordLength: min, maxPasswordLength: max } = this.#options;
     // Before it is normalised, which would take long.
     if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
-    if (!isPossible(password)) throw new AuthError('ERR_PASSWORD_INVALID');
+    if (!isPossiblePassword(password)) throw new AuthError('ERR_PASSWORD_INVALID');
     const normalized = password.normalize('NFC');
     const { length } = [...normalized];
     const description = `Password must have ${min} to ${max} characters`;
@@ -258,24 +259,4 @@ export class Accounts {
 /** Seconds since 1970, by a clock that is not set while the process runs. */
 function steadyNow(): number {
   return (performance.timeOrigin + performance.now()) / 1000;
-}
-
-/** No hash is made of any other password, so that neither the store nor a hash need be asked. */
-function isPossible(password: string): boolean {
-  const { length } = password;
-  return length <= MAX_PASSWORD_LENGTH && password.isWellFormed() && !password.includes('\0');
-}
-
-/** Nobody can have such a password: it was no guess, took no work and does not count, but it is the wrong one. */
-export function ignoreImpossible(error: unknown): undefined {
-  const codes = ['ERR_PASSWORD_INVALID', 'ERR_PASSWORD_TOO_LONG'];
-  // One with a status of its own is what a hook made of it.
-  const isImpossible = error instanceof AuthError && codes.includes(error.code) && error.status === 400;
-  if (!isImpossible) throw error;
-}
-
-/** @returns the member of what was sent, as long as it is its own: a body may carry a `__proto__` */
-export function ownMember(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-  return Reflect.get(value, name);
 }

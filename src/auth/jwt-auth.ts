@@ -15,9 +15,9 @@ import {
   pickOptions,
   readOptions,
 } from '../options.ts';
-import { nonEmptyString, type Checks } from '../options.ts';
+import { nonEmptyString, ownMember, type Checks } from '../options.ts';
 import { andThen, type MaybePromise } from '../maybe-promise.ts';
-import { ignoreImpossible, ownMember, type Client } from '../accounts/accounts.ts';
+import type { Client } from '../accounts/accounts.ts';
 import { challenges, realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
 import { bringInside, runAs } from './current-identity.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
@@ -286,4 +286,14 @@ function idOf(identity: unknown): unknown {
 /** A hook's mistake is the program's: it becomes a 500, not a refusal. */
 function unexpected(hook: string, what: string, got: unknown): TypeError {
   return new TypeError(`"${hook}" expected to answer ${what}, got ${describe(got)}`);
+}
+
+/**
+ * A `PasswordHasher` refuses a password that no user can have (too long, NUL, lone surrogate). At a
+ * login it is a wrong password. A refusal with another status is what a hook made of it.
+ */
+function ignoreImpossible(error: unknown): undefined {
+  const codes = ['ERR_PASSWORD_INVALID', 'ERR_PASSWORD_TOO_LONG'];
+  const isImpossible = error instanceof AuthError && codes.includes(error.code);
+  if (!isImpossible || error.status !== 400) throw error;
 }

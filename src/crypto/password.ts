@@ -22,6 +22,21 @@ const MAX_COST_BYTES = 2 ** 30;
 export const MAX_PASSWORD_LENGTH = 1024;
 
 /**
+ * Whether a hash can be made of a password: at most 1024 UTF-16 code units, without lone surrogates
+ * and NUL.
+ *
+ * UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
+ * RFC 2104 §2: HMAC fills a key of less than 64 bytes up with zeros, so 'pass' and 'pass\0' would
+ * be one password. Hence no NUL. It hashes a key of more than 64 bytes first, so a long password
+ * and its SHA-256 are one key. That is accepted: nothing here stores or shows the plain SHA-256 of
+ * a password, and its bytes are hardly ever UTF-8 text, as a password must be.
+ */
+export function isPossiblePassword(password: string): boolean {
+  const { length } = password;
+  return length <= MAX_PASSWORD_LENGTH && password.isWellFormed() && !password.includes('\0');
+}
+
+/**
  * `$scrypt$ln=17,r=8,p=1$salt$key`, the last two in base64 (RFC 4648 §4) without padding: 1 to 64 and 16 to 64 bytes.
  * Each part can match in one way only, so matching is linear.
  */
@@ -82,12 +97,7 @@ export function isAffordable({ logN, r, p }: ScryptCost): boolean {
 async function derive(password: string, recipe: Omit<Hash, 'key'>, keyBytes: number): Promise<Buffer> {
   if (typeof password !== 'string') throw new TypeError('"password" expected a string, got another type');
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
-  // UTF-8 has no lone surrogates: all of them would become U+FFFD, and so one password.
-  // RFC 2104 §2: HMAC fills a key of less than 64 bytes up with zeros, so 'pass' and 'pass\0' would
-  // be one password. Hence no NUL. It hashes a key of more than 64 bytes first, so a long password
-  // and its SHA-256 are one key. That is accepted: nothing here stores or shows the plain SHA-256
-  // of a password, and its bytes are hardly ever UTF-8 text, as a password must be.
-  if (!password.isWellFormed() || password.includes('\0')) throw new AuthError('ERR_PASSWORD_INVALID');
+  if (!isPossiblePassword(password)) throw new AuthError('ERR_PASSWORD_INVALID');
   const { logN, r, p, salt, isWerkzeug } = recipe;
   const text = isWerkzeug ? password : password.normalize('NFC');
   const N = 2 ** logN;

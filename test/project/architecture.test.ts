@@ -70,7 +70,7 @@ const ENTRY_POINTS = ['index.ts', 'jwt.ts', 'password.ts', 'store-contract.ts'];
 const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli': ['app.ts', 'accounts', 'users', 'crypto', 'http', 'journal/disk.ts', ...GROUND],
   'app.ts': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
-  'auth': ['crypto', 'accounts', ...GROUND],
+  'auth': ['crypto', 'type accounts', ...GROUND],
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
   'limits': GROUND,
   'users': ['journal', ...GROUND],

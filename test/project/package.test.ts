@@ -49,7 +49,8 @@ test('the package holds the source, for each of its files JavaScript and types, 
   const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: object };
   assert.deepEqual(Object.keys(lock.packages), ['', 'node_modules/latchkey']);
   const sources = filesIn(join(root, 'src'));
-  const built = sources.flatMap((name) => ['.js', '.d.ts'].map((end) => `dist/${name.replace(/\.ts$/, end)}`));
+  const code = sources.filter((name) => name.endsWith('.ts'));
+  const built = code.flatMap((name) => ['.js', '.d.ts'].map((end) => `dist/${name.replace(/\.ts$/, end)}`));
   const expected = ['LICENSE', 'README.md', 'package.json', ...sources.map((name) => `src/${name}`), ...built];
   const files = filesIn(installed);
   assert.deepEqual(files, expected.sort());
@@ -137,7 +138,8 @@ test('its JavaScript is the source without its types, with the same comments in 
   const tsconfigRaw = { compilerOptions: { verbatimModuleSyntax: true, target: 'es2023' } };
   const codeOf = (code: string, loader: 'js' | 'ts') =>
     transformSync(code, { loader, tsconfigRaw, minifyWhitespace: true }).code;
-  for (const name of filesIn(join(installed, 'src'))) {
+  const sources = filesIn(join(installed, 'src')).filter((name) => name.endsWith('.ts'));
+  for (const name of sources) {
     const source = sourceOf(name).replaceAll(/(?<= from '\..*)\.ts(?=';)/g, '.js');
     // What is left of a file of types alone says that it is a module.
     const javascript = builtOf(name.replace(/\.ts$/, '.js')).replace(/^export \{\};\n/m, '');

@@ -17,12 +17,29 @@ import { send, sendRaw } from './app.ts';
 
 export const run = promisify(execFile);
 export const root: string = fileURLToPath(new URL('../..', import.meta.url));
-export const readme: string = readFileSync(join(root, 'README.md'), 'utf8');
+
+/** Every page of the documents, in the order in which the front page lists them. */
+export const PAGES: readonly string[] = [
+  'README.md',
+  'src/crypto/README.md',
+  'src/accounts/README.md',
+  'src/auth/README.md',
+  'src/users/README.md',
+  'src/http/README.md',
+  'src/cli/README.md',
+  'src/README.md',
+  'test/README.md',
+  'bench/README.md',
+];
+const texts: readonly string[] = PAGES.map((page) => readFileSync(join(root, page), 'utf8'));
+
+/** All pages, one after the other. */
+export const documents: string = texts.join('\n');
 const tsx = import.meta.resolve('tsx');
 
 /** The blocks of a language, in order. */
 export const blocks = (language: string): string[] =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code);
+  [...documents.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code);
 
 /** The one block for a shell that begins so. */
 export function shellBlock(beginning: string): string {
@@ -36,12 +53,13 @@ export const programs: ReadonlyMap<string, string> = new Map(
   blocks('ts').map((code, index) => [/^\/\/ ([\w-]+\.mts)\n/.exec(code)?.[1] ?? `block-${index}.mts`, code]),
 );
 
-/** A section by its heading, up to the next one of its level. */
+/** The sections with this heading, each up to the next heading of its level, from every page. */
 export function sectionOf(heading: string): string {
   const [, level = ''] = /^(#+) /.exec(heading) ?? [];
-  const [, rest] = readme.split(`\n${heading}\n`);
-  assert.ok(rest !== undefined, `the README has no ${heading}`);
-  return rest.split(RegExp(`\n#{2,${level.length}} `))[0] ?? '';
+  const end = RegExp(`\n#{1,${level.length}} `);
+  const sections = texts.flatMap((text) => `\n${text}`.split(`\n${heading}\n`).slice(1));
+  assert.ok(sections.length > 0, `no page has the heading ${heading}`);
+  return sections.map((section) => section.split(end)[0] ?? '').join('\n');
 }
 
 /** The cells of the rows of the tables in a section, without their heads. */
