@@ -1,22 +1,33 @@
-/** The front door of latchkey: everything but the store contract, which needs a test runner. */
+/** The entry point latchkey: everything but the store contract, which needs a test runner. */
 export { createApp, type AppOptions } from './app.ts';
+export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
+
 export { Accounts, type AccountsOptions, type Client } from './accounts/accounts.ts';
+export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
+export type { LimitOptions } from './limits/throttle.ts';
+
 export type { HeaderSource } from './auth/authorization.ts';
 export { currentIdentity } from './auth/current-identity.ts';
-export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } from './auth/jwt-auth.ts';
+export { JwtAuth } from './auth/jwt-auth.ts';
+export type { AuthRequest } from './auth/login.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
-export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
+export type { IdentityClaims, JwtAuthOptions } from './auth/options.ts';
+
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';
-export type { LimitOptions } from './limits/throttle.ts';
-export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
+
 export { Reply } from './http/body.ts';
 export { HttpRequest } from './http/request.ts';
 export { Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';
 export { listen, type ListenOptions, type Server } from './http/server.ts';
 export type { TlsOptions } from './http/tls.ts';
+
 export { JsonFileUserStore } from './users/json-file.ts';
 export { MemoryUserStore } from './users/memory.ts';
-export { PostgresUserStore, type PgClient, type PostgresUserStoreOptions } from './users/postgres.ts';
+export {
+  PostgresUserStore,
+  type PgClient,
+  type PostgresUserStoreOptions,
+} from './users/postgres.ts';
 export type { PublicUser, User, UserStore } from './users/store.ts';

@@ -1,53 +1,81 @@
-/** The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out. */
+/**
+ * The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out.
+ * Promise: no text of a client or a hook can end a challenge or add another.
+ */
 import { AuthError } from '../errors.ts';
-import { expecting, matching, type Check } from '../options.ts';
+import { expecting, matching, objectWith, type Check } from '../options.ts';
 import type { Emitter } from './current-identity.ts';
 
-/** Where a token is looked for. */
+/** The parts of a request that the guard reads. */
 export interface HeaderSource {
-  /** The message of node:http below it, if there is one. */
+  /** The message of node:http that the request came as, if there is one. */
   readonly message?: Emitter;
-  /** @returns the value of a header, named without regard to case */
+  /** @returns the value of a header; the case of its name does not matter */
   header(name: string): string | undefined;
 }
 
-/** Two parts, and where a third begins. */
-const PARTS = /^[ \t]*([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t]+([^ \t]))?)?/;
+/** Captures the scheme, the token, and the first character of a third part. */
+const SCHEME_AND_TOKEN = /^[ \t]*([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t]+([^ \t]))?)?/;
 
 /**
- * Reads `Authorization: <scheme> <token>`. Two parts, as the original system wanted them, and in its words.
- * @param schemes those that are accepted, compared without regard to case (RFC 9110 §11.1)
- * @returns the token, or undefined if there is no such header
- * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN, ERR_AUTHORIZATION_SPACES
+ * Reads `Authorization: <scheme> <token>` in exactly two parts. The refusals have the words of
+ * Flask-JWT.
+ * @param schemes the accepted schemes, compared without regard to case (RFC 9110 §11.1)
+ * @returns the token, or undefined if the header is missing or blank
+ * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN or
+ *   ERR_AUTHORIZATION_SPACES
  */
-export function tokenIn(authorization: string | undefined, schemes: readonly string[]): string | undefined {
-  const [, scheme, token, others] = authorization?.match(PARTS) ?? [];
+export function tokenIn(
+  authorization: string | undefined,
+  schemes: readonly string[],
+): string | undefined {
+  const [, scheme, token, third] = authorization?.match(SCHEME_AND_TOKEN) ?? [];
   if (scheme === undefined) return undefined;
   const given = scheme.toLowerCase();
-  if (!schemes.some((accepted) => accepted.toLowerCase() === given)) throw new AuthError('ERR_AUTHORIZATION_SCHEME');
+  const isAccepted = schemes.some((accepted) => accepted.toLowerCase() === given);
+  if (!isAccepted) throw new AuthError('ERR_AUTHORIZATION_SCHEME');
   if (token === undefined) throw new AuthError('ERR_AUTHORIZATION_NO_TOKEN');
-  if (others !== undefined) throw new AuthError('ERR_AUTHORIZATION_SPACES');
+  if (third !== undefined) throw new AuthError('ERR_AUTHORIZATION_SPACES');
   return token;
 }
 
-/** @returns a challenge for each scheme; the one for Bearer also says what is wrong with the token (RFC 6750 §3) */
+/** @returns one challenge a scheme; the Bearer one names the token's error (RFC 6750 §3) */
 export function challenges(schemes: readonly string[], realm: string, error: AuthError): string[] {
   const quotedRealm = realm.replace(/["\\]/g, '\\$&');
   const isTokenAtFault = error.code.startsWith('ERR_JWT_') || error.code === 'ERR_IDENTITY_UNKNOWN';
   return schemes.map((scheme) => {
     const challenge = `${scheme} realm="${quotedRealm}"`;
     if (scheme.toLowerCase() !== 'bearer' || !isTokenAtFault) return challenge;
-    // RFC 6750 §3 allows neither the double quote nor the backslash, nor anything beyond ASCII.
+    // RFC 6750 §3 allows printable ASCII without the double quote and the backslash.
     const description = error.description.replaceAll('"', "'").replace(/[^ !#-[\]-~]/g, '?');
     return `${challenge}, error="invalid_token", error_description="${description}"`;
   });
 }
 
+const sourceCheck = objectWith('header');
+
+/**
+ * @param authorization the value of the Authorization header, or an object that has headers
+ * @returns a source whose `header` a hook may call without its object
+ */
+export function headerSourceOf(
+  authorization: string | HeaderSource | null | undefined,
+): HeaderSource {
+  if (typeof authorization === 'object' && authorization !== null) {
+    sourceCheck('authorization', authorization);
+    return { header: (name) => authorization.header(name) };
+  }
+  const value = authorization ?? undefined;
+  return { header: (name) => (name.toLowerCase() === 'authorization' ? value : undefined) };
+}
+
 export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 
-const SCHEME = /^[\w!#$%&'*+.^`|~-]+$/;
-const isScheme = (value: unknown) => typeof value === 'string' && SCHEME.test(value);
+/** A token as RFC 9110 §5.6.2 defines it. */
+const SCHEME_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const isScheme = (value: unknown) => typeof value === 'string' && SCHEME_NAME.test(value);
 export const schemesCheck: Check = expecting(
   'a list of authentication schemes',
+  // A copy, because `every` skips the holes of an array.
   (value) => Array.isArray(value) && value.length > 0 && [...value].every(isScheme),
 );

@@ -1,41 +1,46 @@
-/** The guard for Express, Connect, Polka and whatever else hands on the messages of node:http. */
+/**
+ * The adapter for other people's servers: a guard for Express, Connect, Polka and any other server
+ * that passes on the messages of node:http. Unlike the rest of this room it writes HTTP responses.
+ */
 import { AuthError } from '../errors.ts';
 import type { HeaderSource } from './authorization.ts';
-import { bringInside, runAs, type Emitter } from './current-identity.ts';
+import { bindListeners, runAs, type Emitter } from './current-identity.ts';
 
-/** A request as it is handed on, once it has passed the guard with its `identity`. */
+/** A request of node:http. The guard sets its `identity`. */
 export interface GuardedRequest<Identity> extends Emitter {
-  /** By their names in lower case. */
+  /** The headers, by their names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Where there are any: each of those that came twice, too. */
+  /** Every value of each header, which `headers` does not always have. */
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
-  /** What `identity` of the JwtAuth answered. */
+  /** What the hook `identity` of the JwtAuth returned. */
   identity?: Identity;
 }
 
-/** As much of a response as a refusal needs. */
+/** The parts of a response of node:http that a refusal needs. */
 export interface RefusalResponse extends Emitter {
-  /** As that of node:http. */
+  /** Works as `writeHead` of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
-  /** As that of node:http. */
+  /** Works as `end` of node:http. */
   end(body: string): unknown;
 }
 
-/** The least that Express, Connect, Polka and node:http have in common. */
+/** A middleware as Express, Connect and Polka take it. */
 export type Middleware<Identity = unknown> = (
   req: GuardedRequest<Identity>,
   res: RefusalResponse,
   next: (error?: unknown) => void,
 ) => void;
 
-/** @returns the middleware over a guard that answers the identity or rejects */
-export function middlewareOf<Identity>(authorize: (request: HeaderSource) => Promise<Identity>): Middleware<Identity> {
+/** @param authorize resolves to the identity or rejects with the refusal */
+export function middlewareOf<Identity>(
+  authorize: (request: HeaderSource) => Promise<Identity>,
+): Middleware<Identity> {
   return async (req, res, next) => {
     let identity: Identity;
     try {
       identity = await authorize({ header: (name) => headerOf(req, name.toLowerCase()) });
-      bringInside(identity, req);
-      bringInside(identity, res);
+      bindListeners(identity, req);
+      bindListeners(identity, res);
       req.identity = identity;
     } catch (error) {
       return refuse(res, error, next);
@@ -44,23 +49,32 @@ export function middlewareOf<Identity>(authorize: (request: HeaderSource) => Pro
   };
 }
 
+const NOT_AN_ERROR = 'a hook threw a value that is not an Error';
+
 function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => void): void {
   try {
     if (!(error instanceof AuthError)) throw error;
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
-    const own = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
-    res.writeHead(status, { ...headers, 'Content-Type': 'application/json', ...own });
+    res.writeHead(status, {
+      ...headers,
+      'Content-Type': 'application/json',
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    });
     res.end(json);
   } catch (failure) {
-    // To next, undefined means that all is well, and Express takes 'route' for a way past what follows.
-    next(failure instanceof Error ? failure : new Error('a hook threw what is no Error', { cause: failure }));
+    // next(undefined) means success, and Express takes next('route') as "skip what follows".
+    next(failure instanceof Error ? failure : new Error(NOT_AN_ERROR, { cause: failure }));
   }
 }
 
-/** Of two Authorization headers node:http has the first in `headers`, without a word about the other. */
-function headerOf({ headers, headersDistinct }: GuardedRequest<unknown>, name: string): string | undefined {
-  const given = headersDistinct?.[name] ?? [];
-  const value = given.length > 1 ? given : headers[name];
+/** When Authorization comes twice, `headers` of node:http has the first value alone. */
+function headerOf(
+  { headers, headersDistinct }: GuardedRequest<unknown>,
+  name: string,
+): string | undefined {
+  const every = headersDistinct?.[name] ?? [];
+  const value = every.length > 1 ? every : headers[name];
   return Array.isArray(value) ? value.join(', ') : value;
 }

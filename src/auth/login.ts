@@ -1,0 +1,66 @@
+/**
+ * Reads a username and a password from a login request. Promise: only own members of the body
+ * count, and no error quotes the body.
+ */
+import type { Client } from '../accounts/accounts.ts';
+import { AuthError } from '../errors.ts';
+import { isObject, objectWith, ownMember } from '../options.ts';
+
+/** The parts of a request that a login reads. */
+export interface AuthRequest extends Client {
+  /** @returns the parsed body, or a promise of it; a SyntaxError means that it is not JSON */
+  json(): unknown;
+}
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+const requestCheck = objectWith('json');
+
+/**
+ * @param usernameField the member of the body with the username
+ * @param passwordField the member of the body with the password
+ * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object,
+ *   ERR_CREDENTIALS if a field is not a string or is empty
+ * @throws TypeError if `request` has no method `json`
+ */
+export async function readCredentials(
+  request: AuthRequest,
+  usernameField: string,
+  passwordField: string,
+): Promise<Credentials> {
+  const body = await readBody(request);
+  const username = ownMember(body, usernameField);
+  const password = ownMember(body, passwordField);
+  if (!isFilled(username) || !isFilled(password)) throw new AuthError('ERR_CREDENTIALS');
+  return { username, password };
+}
+
+async function readBody(request: AuthRequest): Promise<object> {
+  requestCheck('request', request);
+  let body: unknown;
+  try {
+    body = await request.json();
+  } catch (error) {
+    // The message of a SyntaxError quotes the body.
+    throw error instanceof SyntaxError ? new AuthError('ERR_BODY') : error;
+  }
+  if (!isObject(body)) throw new AuthError('ERR_LOGIN_BODY');
+  return body;
+}
+
+function isFilled(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+/**
+ * @returns whether `PasswordHasher` refused a password that no user can have: too long, with a NUL
+ *   or with a lone surrogate. At a login it is a wrong password. A hook that refuses for a reason
+ *   of its own gives the error another status than 400.
+ */
+export function isImpossiblePassword(error: unknown): boolean {
+  if (!(error instanceof AuthError) || error.status !== 400) return false;
+  return error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG';
+}
