@@ -1,0 +1,125 @@
+/** The options of JwtAuth: wrong ones are refused, each is read once, and hooks return JSON. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { decodeUnverified, JwtAuth, Router } from '../../src/index.ts';
+import { send, withServer } from '../support/app.ts';
+import { collectGarbage } from '../support/garbage.ts';
+import {
+  authWith,
+  BASE,
+  challengesOf,
+  JOE,
+  LOGIN,
+  TOKEN,
+  tokenOf,
+  type Options,
+} from '../support/guard.ts';
+import { INHERITED_NAMES, NOT_FUNCTIONS, NOT_JSON } from '../support/hostile.ts';
+import {
+  assertNamed,
+  assertRefusesOptions,
+  NOT_REALMS,
+  WRONG_OPTIONS,
+} from '../support/wrong-options.ts';
+
+test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name', () => {
+  const hooks = ['authenticate identity', [undefined, ...NOT_FUNCTIONS]] as const;
+  assertRefusesOptions((options) => new JwtAuth(options), BASE, [...WRONG_OPTIONS, hooks]);
+  const ofRoute = [['realm', NOT_REALMS], ['Realm schemes', ['x']]] as const;
+  assertRefusesOptions((options) => authWith().required(() => 1, options ?? null), {}, ofRoute);
+  for (const handler of [undefined, ...NOT_FUNCTIONS]) {
+    assertNamed(() => authWith().required(handler as () => unknown), 'handler');
+    assertNamed(() => authWith().optional(handler as () => unknown), 'handler');
+  }
+  authWith({
+    realm: ' ~',
+    schemes: ["!#$%&'*+-.^_`|~9aZ"],
+    requiredClaims: [],
+    leewaySeconds: 0,
+    cacheSize: 0,
+  });
+});
+
+test('options are read once, and a secret is not kept as it was given', async () => {
+  const make = () => {
+    const secret = new Uint8Array(32).fill(7);
+    const options = { secret, realm: 'Home', schemes: ['JWT'] };
+    const auth = authWith(options);
+    options.realm = 'Away';
+    options.schemes[0] = 'Basic';
+    return { auth, given: new WeakRef(secret) };
+  };
+  const { auth, given } = make();
+  assert.deepEqual(await challengesOf(auth.authorize(undefined)), ['JWT realm="Home"']);
+  // A WeakRef keeps its target until the job that made the WeakRef has ended.
+  for (let turn = 0; turn < 10 && given.deref() !== undefined; turn += 1) {
+    await delay(1);
+    await collectGarbage();
+  }
+  assert.equal(given.deref(), undefined);
+  assert.equal(await auth.authorize(`JWT ${await tokenOf(auth)}`), JOE);
+});
+
+test('identityClaim may be any own claim of the token that has no meaning of its own', async () => {
+  for (const identityClaim of [...INHERITED_NAMES, 'sub', 'user']) {
+    const asked: unknown[] = [];
+    const auth = authWith({ identityClaim, identity: (claims) => asked.push(claims.identity) });
+    await auth.authorize(`JWT ${TOKEN}`);
+    const token = await tokenOf(auth);
+    await auth.authorize(`JWT ${token}`);
+    assert.deepEqual(asked, [undefined, 'joe'], identityClaim);
+    const last = Object.entries(decodeUnverified(token).claims).at(-1);
+    assert.deepEqual(last, [identityClaim, 'joe']);
+  }
+  for (const name of ['exp', 'nbf', 'iat', 'aud', 'iss']) {
+    assertNamed(() => authWith({ identityClaim: name }), 'identityClaim');
+  }
+});
+
+test('claims, an id or a header that is not JSON is a 500 that tells nothing', async () => {
+  const secret = 'hunter2-hunter2';
+  class ObjectId {
+    readonly hex = secret;
+    toJSON() {
+      return this.hex;
+    }
+  }
+  type Row = readonly [options: Options, place: string, kind: string];
+  const objects = NOT_JSON.filter(([value]) => typeof value === 'object');
+  const rows: readonly Row[] = [
+    ...objects.map(([id, kind]): Row => [{ authenticate: () => ({ id }) }, 'identity', kind]),
+    ...objects.map(([id, kind]): Row => {
+      const claims = { identity: 'joe', profile: { at: [secret, id] } };
+      return [{ claims: () => claims }, 'profile.at[1]', kind];
+    }),
+    [{ authenticate: () => ({ id: new ObjectId() }) }, 'identity', 'an instance of a class'],
+    [
+      { authenticate: () => ({ id: new Date() }), identityClaim: 'sub' },
+      'sub',
+      'an object of type Date',
+    ],
+    [{ claims: () => ({ identity: 'joe', exp: undefined }) }, 'exp', 'undefined'],
+    [{ claims: () => new ObjectId() }, 'claims', 'an instance of a class'],
+    [{ header: () => ({ kid: new ObjectId() as never }) }, 'header.kid', 'an instance of a class'],
+  ];
+  for (const [options, place, kind] of rows) {
+    const reports: unknown[] = [];
+    const auth = authWith(options);
+    const app = new Router({ onError: (error) => reports.push(error) }).post('/auth', auth.login);
+    await withServer(app, async ({ url }) => {
+      const { status, body } = await send(`${url}/auth`, 'POST', LOGIN);
+      assert.deepEqual([status, reports.length], [500, 1]);
+      const { message, name } = reports[0] as Error;
+      assert.equal(name, 'TypeError');
+      assert.match(message, /^"[^"]+" expected a (JSON value|plain object), got /);
+      assert.ok(message.startsWith(`"${place}" `) && message.endsWith(`, got ${kind}`), message);
+      const error = 'Internal Server Error';
+      const description = 'The server failed to answer this request';
+      assert.deepEqual(body, { status_code: 500, error, description });
+      assert.ok(!inspect(reports, { depth: Infinity }).includes(secret));
+    });
+  }
+  assert.ok(await tokenOf(authWith({ authenticate: () => ({ id: String(new Date(0)) }) })));
+});
