@@ -206,7 +206,7 @@ test('any other value that a hook throws is a 500 that tells nothing, and one re
   });
 });
 
-test('a refusal that errorReply throws has challenges for its status, and its own body', async () => {
+test('an AuthError that errorReply throws has its own body, and challenges if 401', async () => {
   for (const status of [401, 403]) {
     const own = { status, description: 'No', body: 'own' };
     const thrown = new AuthError('ERR_CREDENTIALS', own);

@@ -1,15 +1,24 @@
 /**
- * It compiles, and that is the test: types follow from what the hooks answer, and wrong use does not compile. A line
- * after `@ts-expect-error` that did compile would be an error itself.
+ * The test is that this file compiles: types follow from what the hooks return, and wrong use does
+ * not compile. A line after `@ts-expect-error` that compiles is an error.
  */
 import type { Socket } from 'node:net';
 import {
-  Accounts, createApp, currentIdentity, Jwt, JwtAuth, MemoryUserStore, Router, type HttpRequest, type PublicUser,
+  Accounts,
+  createApp,
+  currentIdentity,
+  Jwt,
+  JwtAuth,
+  MemoryUserStore,
+  Router,
+  type HttpRequest,
+  type PublicUser,
   type User,
 } from '../../src/index.ts';
 
-/** Only exactly the same type, and not one that is wider or `any`. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+/** `true` for exactly the same type; a wider one or `any` is not the same. */
+type Probe<X> = <T>() => T extends X ? 1 : 2;
+type Same<A, B> = Probe<A> extends Probe<B> ? true : false;
 const same = <A, B>(_is: Same<A, B>): void => undefined;
 
 const secret = 'a secret for tests, of 32 bytes.';
@@ -19,7 +28,7 @@ class Person {
 }
 const person = new Person();
 
-/** What identity answers is what a handler gets, whatever its shape. */
+/** A handler gets what the hook `identity` returns, of any shape. */
 export function identities(): unknown[] {
   const ofClass = new JwtAuth({ secret, authenticate: () => person, identity: () => person });
   same<typeof ofClass, JwtAuth<Person>>(true);
@@ -49,11 +58,11 @@ export function identities(): unknown[] {
     ofClass.required((_request, _identity: string) => 1),
     // @ts-expect-error: without a token there is no identity
     later.optional((_request, identity) => identity.name),
-    // @ts-expect-error: two functions that do not know the same users
+    // @ts-expect-error: two functions that return users of different types
     new JwtAuth<Person>({ secret, authenticate: () => person, identity: () => 'joe' }),
-    // @ts-expect-error: an option that is not there
+    // @ts-expect-error: an unknown option
     new JwtAuth({ secret, authenticate: () => person, identity: () => person, algorithm: 'none' }),
-    // @ts-expect-error: nobody who knows the users
+    // @ts-expect-error: neither function that finds users
     new JwtAuth({ secret }),
   ];
 }
@@ -68,70 +77,76 @@ export function handlers(auth: JwtAuth<User>, request: HttpRequest): unknown[] {
     auth.login({ json: async () => ({}) }),
     // @ts-expect-error: an application needs users
     createApp({ secret }),
-    // @ts-expect-error: the accounts are those who know the users
+    // @ts-expect-error: Accounts find the users of the application
     createApp({ secret, users: new MemoryUserStore(), identity: () => undefined }),
-    // @ts-expect-error: nothing to read a body from
+    // @ts-expect-error: a request without `json`
     auth.login({ body: {} }),
   ];
 }
 
-/** A middleware knows whose identity it sets, and has to be called first. */
+/** A middleware sets an identity of one type, and `auth.middleware` must be called to make it. */
 export function middlewares(auth: JwtAuth<User>): void {
-  type Handle = (req: { headers: Record<string, string>; identity?: User }, res: never, next: () => void) => void;
-  const passed: Handle = auth.middleware();
-  type Other = (req: { headers: Record<string, string>; identity?: number }, res: never, next: () => void) => void;
-  // @ts-expect-error: a request whose identity is another
-  const other: Other = auth.middleware();
+  type Req<Identity> = { headers: Record<string, string>; identity?: Identity };
+  type Handle<Identity> = (req: Req<Identity>, res: never, next: () => void) => void;
+  const passed: Handle<User> = auth.middleware();
+  // @ts-expect-error: a request with an identity of another type
+  const other: Handle<number> = auth.middleware();
   // @ts-expect-error: without its parentheses
-  const forgotten: Handle = auth.middleware;
+  const forgotten: Handle<User> = auth.middleware;
   void [passed, other, forgotten];
 }
 
-/** A program gets users without the hash. */
+/** A program gets users without their password hash. */
 export async function publicUsers(accounts: Accounts): Promise<void> {
   const user = await accounts.signup({});
   same<typeof user, PublicUser>(true);
   same<keyof PublicUser, 'id' | 'username' | 'createdAt'>(true);
   const auth = new JwtAuth({ secret, ...accounts.handlers });
   same<typeof auth, JwtAuth<PublicUser>>(true);
-  // @ts-expect-error: the hash is the store's alone
+  // @ts-expect-error: only the store has the hash
   void user.passwordHash;
-  // @ts-expect-error: nor does a login answer it
+  // @ts-expect-error: a login does not return it
   void (await accounts.authenticate('', ''))?.passwordHash;
-  // @ts-expect-error: nor what a token leads to
+  // @ts-expect-error: the user of a token does not have it
   void (await accounts.identity({}))?.passwordHash;
-  // @ts-expect-error: nor an import
+  // @ts-expect-error: an imported user does not have it
   void (await accounts.importUser('', '')).passwordHash;
-  // @ts-expect-error: nor what a handler gets
+  // @ts-expect-error: a handler does not get it
   auth.required((_request, identity) => identity.passwordHash);
-  // @ts-expect-error: nor a hook of the application
-  createApp({ secret, users: new MemoryUserStore(), claims: ({ passwordHash }) => ({ passwordHash }) });
-  // @ts-expect-error: it cannot be changed
+  const users = new MemoryUserStore();
+  // @ts-expect-error: a hook of the application does not get it
+  createApp({ secret, users, claims: ({ passwordHash }) => ({ passwordHash }) });
+  // @ts-expect-error: a user is read-only
   user.username = 'ann';
-  // @ts-expect-error: without a hash it is not a user that a store takes
+  // @ts-expect-error: a store takes only users with a hash
   new MemoryUserStore().insert(user);
 }
 
 /** Stores of version 0.1 have an `update` without a second parameter. */
-export function stores(find: (id: string) => User | undefined, isDone: (user: User) => boolean): unknown[] {
+export function stores(
+  find: (id: string) => User | undefined,
+  isDone: (user: User) => boolean,
+): unknown[] {
   return [
     new Accounts({ users: { find, insert: isDone, update: isDone } }),
-    // @ts-expect-error: a hash is text
+    // @ts-expect-error: a hash is a string
     new MemoryUserStore().update({ id: '', username: '', passwordHash: '', createdAt: '' }, 1),
   ];
 }
 
-/** Who asks is an HttpRequest or an address, and no message of node:http, whose address would be lost. */
+/** A client is an HttpRequest or an address. A message of node:http would lose its address. */
 export function clients(
-  accounts: Accounts, request: HttpRequest, message: { socket: Socket; signal: AbortSignal },
+  accounts: Accounts,
+  request: HttpRequest,
+  message: { socket: Socket; signal: AbortSignal },
 ): void {
   void accounts.signup({}, request);
   void accounts.signup({}, { address: '127.0.0.1' });
-  // @ts-expect-error: a message, though it has a signal
+  // @ts-expect-error: a message of node:http, even one with a `signal`
   void accounts.signup({}, message);
 }
 
-/** Claims that sign would refuse anyway. */
+/** Claims that `sign` refuses at run time do not compile either. */
 export function claims(person: Promise<{ id: number }>): unknown[] {
   const jwt = new Jwt({ secret });
   return [
@@ -156,15 +171,15 @@ export function tokens(): unknown[] {
   const claims = jwt.verify('');
   same<typeof claims.identity, string>(true);
   same<typeof claims.exp, number | undefined>(true);
-  // @ts-expect-error: what was verified is not changed
+  // @ts-expect-error: verified claims are read-only
   claims.identity = 'ann';
   return [
     jwt.sign({ identity: 'joe' }),
     // @ts-expect-error: claims of another shape
     jwt.sign({ identity: 7 }),
-    // @ts-expect-error: a unit that is not there
+    // @ts-expect-error: an unknown option
     new Jwt({ secret, lifetime: 300 }),
-    // @ts-expect-error: no claim of that name
+    // @ts-expect-error: a claim that `Claims` does not have
     claims.role,
   ];
 }
