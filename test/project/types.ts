@@ -17,8 +17,9 @@ import {
 } from '../../src/index.ts';
 
 /** `true` for exactly the same type; a wider one or `any` is not the same. */
-type Probe<X> = <T>() => T extends X ? 1 : 2;
-type Same<A, B> = Probe<A> extends Probe<B> ? true : false;
+type Same<A, B> =
+  // Written out twice, because TypeScript compares two uses of one alias by their parameters alone.
+  (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 const same = <A, B>(_is: Same<A, B>): void => undefined;
 
 const secret = 'a secret for tests, of 32 bytes.';
