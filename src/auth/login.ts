@@ -2,9 +2,9 @@
  * Reads a username and a password from a login request. Promise: only own members of the body
  * count, and no error quotes the body.
  */
-import type { Client } from '../accounts/accounts.ts';
 import { AuthError } from '../errors.ts';
 import { isObject, objectWith, ownMember } from '../options.ts';
+import type { Client } from '../accounts/accounts.ts';
 
 /** The parts of a request that a login reads. */
 export interface AuthRequest extends Client {

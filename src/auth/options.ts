@@ -1,7 +1,7 @@
 /** The options of JwtAuth: what each hook gets and returns, what is checked, and the defaults. */
-import type { Client } from '../accounts/accounts.ts';
-import type { RegisteredClaims } from '../crypto/claims.ts';
 import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
+import type { RegisteredClaims } from '../crypto/claims.ts';
+import type { Client } from '../accounts/accounts.ts';
 import type { AuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import {

@@ -41,7 +41,7 @@ before(async () => {
   for (const [name, target] of Object.entries(EXPRESS_4)) {
     link(target, join(folder4, 'node_modules', name));
   }
-  for (const name of ['auth.mts', 'express.mts']) {
+  for (const name of ['auth.mts', 'send.mts', 'express.mts']) {
     writeFileSync(join(folder4, name), programs.get(name) ?? '');
   }
 });
