@@ -46,8 +46,8 @@ export class JwtAuth<Identity> {
   /**
    * Guards a handler: it runs only for a request with a valid token of an existing user.
    * @param options a `realm` for this route alone
-   * @returns a handler, synchronous if `handler` and every hook are. For any other request it
-   *   rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
+   * @returns the guarded handler, synchronous if `handler` and every hook are. It rejects any other
+   *   request with AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
    */
   required<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
@@ -142,7 +142,7 @@ export class JwtAuth<Identity> {
     });
   }
 
-  /** Returns what `run` does. An AuthError that it throws becomes a complete refusal. */
+  /** @returns the result of `run`. An AuthError that `run` throws becomes a complete refusal. */
   #attempt<Result>(realm: string, run: () => Result | Promise<Result>): Result | Promise<Result> {
     try {
       const result = run();
