@@ -26,8 +26,8 @@ import { SECRET } from '../support/tokens.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const asRoot = { skip: !isRoot && 'only root can give a file to another user' };
-/** The user id that most systems call nobody. */
-const NOBODY = 65_534;
+/** Another user, and another group. */
+const OTHER_ID = 65_534;
 const uid = process.geteuid?.() ?? 0;
 const gid = process.getegid?.() ?? 0;
 const SELF = { uid, gids: [gid] };
@@ -68,8 +68,8 @@ async function warningsOf(
 }
 
 describe('a secret that another user can change', { concurrency: 4, timeout: 120_000 }, () => {
-  const OTHER = [NOBODY, NOBODY];
-  const SHARED = [0, NOBODY];
+  const OTHER = [OTHER_ID, OTHER_ID];
+  const SHARED = [0, OTHER_ID];
   interface Case {
     readonly folderMode: number;
     readonly fileMode: number;
@@ -139,7 +139,7 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
     assert.match(await warningsOf(cwd), /every user/);
     await rm(secret);
     await writeFile(secret, `${SECRET}\n`, { mode: 0o600 });
-    await chown(secret, NOBODY, NOBODY);
+    await chown(secret, OTHER_ID, OTHER_ID);
     const words = [/data\/secret belongs to another user/, /LATCHKEY_SECRET/];
     assertRefused(await run(FLAGS, { cwd }), 1, words);
     assert.ok((await readdir(data)).includes('secret'));
@@ -182,7 +182,7 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
     await chmod(sticky, 0o1777);
     const foreign = join(sticky, 'secret');
     await symlink(accepted.secret, foreign);
-    await lchown(foreign, NOBODY, NOBODY);
+    await lchown(foreign, OTHER_ID, OTHER_ID);
     await assert.rejects(keptSecrets(foreign, SELF), /secret belongs to another user/);
     for (const fileMode of [0o602, 0o606]) {
       const { secret } = await dataWith(0o700, fileMode);
@@ -224,7 +224,7 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
 
   it('are accepted with a warning below a folder of another user', asRoot, async () => {
     const { cwd, secret } = await dataWith(0o700, 0o600);
-    await chown(cwd, NOBODY, NOBODY);
+    await chown(cwd, OTHER_ID, OTHER_ID);
     const { warnings } = await keptSecrets(secret, SELF);
     assert.deepEqual(warnings, [`${cwd} belongs to another user (uid 65534)`]);
   });
@@ -255,7 +255,7 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     const { cwd, data } = await dataWith(0o700, 0o600);
     const path = join(data, 'users.jsonl');
     await (await JsonFileUserStore.open(path)).close();
-    await chown(path, NOBODY, NOBODY);
+    await chown(path, OTHER_ID, OTHER_ID);
     const problem = `${path} belongs to another user (uid 65534), who could add users`;
     const warning = `latchkey: data/users.jsonl: ${problem}\n`;
     assert.equal(await warningsOf(cwd, { LATCHKEY_SECRET: SECRET }), warning);

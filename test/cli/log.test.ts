@@ -25,7 +25,7 @@ describe('latchkey serve --log json', { concurrency: 4, timeout: 120_000 }, () =
     const headers = { Authorization: 'JWT {"event":"login"}' };
     await send(`${server.url}/hello`, 'GET', undefined, headers);
     for (let index = 0; index < 12; index += 1) {
-      await logIn({ username: 'nobody', password: 'the marker' }, '10.0.0.2');
+      await logIn({ username: 'unknown', password: 'the marker' }, '10.0.0.2');
     }
     const { stderr } = await stop(server);
     assert.doesNotMatch(stderr, /[^ -~\n]|marker|root/);
