@@ -1,6 +1,6 @@
 /** Opens the user store that --users names, and warns about files that other users can reach. */
-import type { AuthError } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
+import type { AuthError } from '../errors.ts';
 import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';

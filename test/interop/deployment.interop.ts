@@ -1,5 +1,5 @@
 /**
- * The deployment that src/cli/README.md describes: its nginx configuration before a server, its unit
+ * The deployment that src/cli/README.md describes: its nginx configuration, its unit
  * as systemd reads it, and HTTPS as testssl.sh sees it. A test is skipped if its program is not
  * installed.
  */
