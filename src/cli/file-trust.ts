@@ -1,47 +1,42 @@
 /**
- * Which other users can read or change a file: by the owners and modes of the file, of the folders
- * that lead to it and of the symbolic links on the way, as ssh asks of a key. Root is trusted.
- * Access control lists are not read.
+ * Whether other users can read or change a file. The owners and modes of the file, of the folders
+ * above it and of the symbolic links on the way decide, as ssh does for private keys. Root is
+ * trusted.
+ * Accepted: access control lists are not read.
  */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
 import { ignore } from '../journal/disk.ts';
 
-/**
- * The user and the groups that a process runs as. Windows has none, and then owners are not
- * checked.
- */
+/** The user and the groups that a process runs as. */
 export interface ProcessUser {
   readonly uid: number;
   readonly gids: readonly number[];
 }
 
-/** What is wrong with an owner or a mode. */
+/** An owner or a mode that lets another user in. */
 export interface Problem {
   readonly text: string;
   /**
-   * Whether another user can change the file or put another one in its place. Otherwise only
-   * members of a group of this process can, or the owner of a folder further up.
+   * Whether any other user can change or replace the file. If false, only members of a group of
+   * this process can, or the owner of a folder further up.
    */
   readonly isGrave: boolean;
   /**
-   * Whether it is about a folder. Volumes of containers are often open to every user, or belong to
-   * a user of the host. A file that another user puts there belongs to that user, which is seen.
+   * Whether the problem is that of a folder. Container volumes are often writable by every user, or
+   * belong to a user of the host. A file that another user puts there belongs to that user, which
+   * is a problem of its own.
    */
   readonly isOfFolder: boolean;
 }
 
-/** As much of `fs.Stats` as is looked at. */
 type Status = Awaited<ReturnType<typeof lstat>>;
 
 interface Step {
   readonly path: string;
   readonly status: Status;
-  /**
-   * Whether it is the file, its folder, or a link to the file or the folder of one, and not a
-   * folder further up.
-   */
+  /** Whether it is the file, its folder or a link to one of them, not a folder further up. */
   readonly isNear: boolean;
 }
 
@@ -49,10 +44,10 @@ const ANY_ACCESS_BY_OTHERS = 0o077;
 const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_ALL = 0o002;
 const STICKY = 0o1000;
-/** As in Linux. */
+/** The limit of Linux. */
 const MAX_LINKS = 40;
 
-/** @returns whom this process runs as, where the system has users */
+/** @returns undefined on Windows, where owners and modes say nothing */
 export function processUser(): ProcessUser | undefined {
   const uid = system.geteuid?.();
   const gid = system.getegid?.();
@@ -60,14 +55,21 @@ export function processUser(): ProcessUser | undefined {
   return { uid, gids: [gid, ...(system.getgroups?.() ?? [])] };
 }
 
-/** @returns whether the mode lets users other than the owner have access to the file */
+/** @returns whether the mode gives users other than the owner any access to the file */
 export async function isShared(path: string): Promise<boolean> {
   const { mode } = await stat(path);
   return (mode & ANY_ACCESS_BY_OTHERS) !== 0;
 }
 
+/** @returns the warning about a file for which `isShared` is true */
+export function sharedWarning(path: string): string {
+  return `${path} can be read by other users: chmod 600 ${path}`;
+}
+
 /**
- * @param path of a file, which need not exist yet; nor need its folders @throws what node:fs throws
+ * @param path a file; the file and its folders need not exist yet
+ * @param user the user that this process runs as; if undefined, nothing is a problem
+ * @throws what node:fs throws
  */
 export async function ownerProblems(
   path: string,
@@ -87,8 +89,8 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser):
     const text = `${path} belongs to another user (uid ${status.uid})`;
     problems.push({ text, isGrave: isNear || isLink, isOfFolder });
   }
-  // The mode of a link means nothing. In a folder with the sticky bit only the owner of a file
-  // can replace it.
+  // The mode of a link has no effect. In a folder with the sticky bit, such as /tmp, only the owner
+  // of a file can replace it.
   const isSticky = isOfFolder && (mode & STICKY) !== 0;
   if (isLink || isSticky) return problems;
   if ((mode & WRITABLE_BY_ALL) !== 0) {
@@ -102,8 +104,8 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser):
 }
 
 /**
- * Follows a path by hand. @returns the root, each folder and link on the way, and the file, as far
- * as they exist
+ * Resolves a path one name at a time, because `realpath` does not report the links on the way.
+ * @returns the root, every folder and link on the way, and the file, as far as they exist
  */
 async function stepsTo(path: string): Promise<Step[]> {
   const near = new Set<string>();

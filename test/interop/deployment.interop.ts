@@ -1,6 +1,7 @@
 /**
- * The README's configuration of nginx before a real server, its unit as systemd reads it, and HTTPS as testssl.sh sees
- * it. Each is skipped where its program is not installed.
+ * The deployment that src/cli/README.md describes: its nginx configuration, its unit
+ * as systemd reads it, and HTTPS as testssl.sh sees it. A test is skipped if its program is not
+ * installed.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -15,15 +16,28 @@ import { FIRST } from '../support/certificates.ts';
 import { emptyFolder, serve } from '../support/run-command.ts';
 import { blocks, freePort } from '../support/documents.ts';
 
-const skipUnless = (program: string) => spawnSync(program, ['-v']).error !== undefined && `there is no ${program}`;
+const skipUnless = (program: string) => {
+  return spawnSync(program, ['-v']).error !== undefined && `${program} is not installed`;
+};
 
-/** Sends a request over TLS from an address of this machine, and answers status and body. */
+/** Sends a request over TLS from an address of this machine. @returns the status and the body */
 async function ask(
-  port: number, path: string, from: string, body?: object, authorization = '',
+  port: number,
+  path: string,
+  from: string,
+  body?: object,
+  authorization = '',
 ): Promise<[status: number, body: unknown]> {
-  const headers = { 'Content-Type': 'application/json', ...(authorization !== '' && { authorization }) };
-  const options = { host: '127.0.0.1', port, path, localAddress: from, headers, ca: FIRST.cert, agent: false };
-  const sent = request({ ...options, method: body === undefined ? 'GET' : 'POST' });
+  const sent = request({
+    host: '127.0.0.1',
+    port,
+    path,
+    localAddress: from,
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { 'Content-Type': 'application/json', ...(authorization !== '' && { authorization }) },
+    ca: FIRST.cert,
+    agent: false,
+  });
   sent.end(body && JSON.stringify(body));
   const [response] = await once(sent, 'response');
   return [response.statusCode, await json(response)];
@@ -31,7 +45,7 @@ async function ask(
 
 const isSkipped = { skip: skipUnless('nginx') };
 
-test('behind nginx the tutorial runs, and each client has an address of its own', isSkipped, async () => {
+test('behind nginx the tutorial runs, and clients keep their addresses', isSkipped, async () => {
   const cwd = await emptyFolder();
   const server = await serve('serve --port 0 --scrypt-cost 1 --trust-proxy 1', { cwd });
   const port = await freePort();
@@ -46,8 +60,10 @@ test('behind nginx the tutorial runs, and each client has an address of its own'
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const temporary = kinds.map((kind) => `${kind}_temp_path ${cwd}/temp/${kind};`);
   const http = ['access_log off;', ...temporary, site].join('\n');
-  await writeFile(join(cwd, 'nginx.conf'), `daemon off;\npid ${cwd}/pid;\nevents {}\nhttp {\n${http}\n}\n`);
-  const nginx = spawn('nginx', ['-e', 'stderr', '-c', join(cwd, 'nginx.conf')], { stdio: 'inherit' });
+  const main = ['daemon off;', `pid ${cwd}/pid;`, 'events {}'];
+  await writeFile(join(cwd, 'nginx.conf'), `${main.join('\n')}\nhttp {\n${http}\n}\n`);
+  const args = ['-e', 'stderr', '-c', join(cwd, 'nginx.conf')];
+  const nginx = spawn('nginx', args, { stdio: 'inherit' });
   try {
     const joe = { username: 'joe', password: 'correct horse' };
     const signUp = () => ask(port, '/signup', '127.0.0.1', joe);
@@ -58,9 +74,12 @@ test('behind nginx the tutorial runs, and each client has an address of its own'
     const [, login] = await ask(port, '/auth', '127.0.0.1', joe);
     const authorization = `JWT ${Object(login).access_token}`;
     const greeting = { Status: 'Success', result: 'Hello joe' };
-    assert.deepEqual(await ask(port, '/hello', '127.0.0.1', undefined, authorization), [200, greeting]);
-    // More wrong passwords than an address has free, of as many users.
-    const guess = (name: number) => ask(port, '/auth', '127.0.0.2', { ...joe, username: `user${name}` });
+    const answer = await ask(port, '/hello', '127.0.0.1', undefined, authorization);
+    assert.deepEqual(answer, [200, greeting]);
+    // One guess more than an address has without a delay, each for another user.
+    const guess = (name: number) => {
+      return ask(port, '/auth', '127.0.0.2', { ...joe, username: `user${name}` });
+    };
     const statuses = [];
     for (let name = 0; name < 21; name += 1) statuses.push((await guess(name))[0]);
     assert.deepEqual(statuses, [...Array(20).fill(401), 429]);
@@ -71,7 +90,9 @@ test('behind nginx the tutorial runs, and each client has an address of its own'
   }
 });
 
-test('the unit has nothing that systemd does not know', { skip: skipUnless('systemd-analyze') }, async () => {
+const isVerified = { skip: skipUnless('systemd-analyze') };
+
+test('systemd accepts every line of the unit', isVerified, async () => {
   const [unit = ''] = blocks('ini');
   const path = join(await emptyFolder(), 'latchkey.service');
   await writeFile(path, unit.replace('/usr/bin/node', process.execPath));
@@ -79,28 +100,52 @@ test('the unit has nothing that systemd does not know', { skip: skipUnless('syst
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });
 
-/** What only a self-signed certificate of an address without a DNS entry causes. */
-const OF_SELF_SIGNED: readonly string[] = ['cert_chain_of_trust', 'cert_revocation', 'DNS_CAArecord'];
-/** Not WARN: its own client could not check something, such as a ticket of TLS 1.3 that it did not wait for. */
-const FAULTS: readonly string[] = ['LOW', 'MEDIUM', 'HIGH', 'CRITICAL', 'FATAL'];
-/** Of each part of what testssl.sh looks at, one finding: it has looked. */
-const LOOKED_AT = [
-  'TLS1', 'TLS1_2', 'TLS1_3', 'cipherlist_AVERAGE', 'cipherlist_STRONG', 'cipher_order', 'HSTS_time', 'heartbleed', 'ROBOT',
-  'secure_renego', 'secure_client_renego', 'SWEET32', 'LUCKY13', 'RC4',
+/** Findings about a self-signed certificate for an address without a DNS entry. */
+const OF_SELF_SIGNED: readonly string[] = [
+  'cert_chain_of_trust',
+  'cert_revocation',
+  'DNS_CAArecord',
 ];
-/** Debian names it testssl, its authors testssl.sh. */
-const testssl = ['testssl', 'testssl.sh'].find((program) => spawnSync(program, ['--help']).error === undefined) ?? '';
-const isScanned = { skip: testssl === '' && 'there is no testssl.sh', timeout: 240_000 };
+/** WARN is left out: it tells of a check that the client of testssl.sh could not make. */
+const FAULTS: readonly string[] = ['LOW', 'MEDIUM', 'HIGH', 'CRITICAL', 'FATAL'];
+/** One finding of each part of a scan, which shows that the part has run. */
+const LOOKED_AT = [
+  'TLS1',
+  'TLS1_2',
+  'TLS1_3',
+  'cipherlist_AVERAGE',
+  'cipherlist_STRONG',
+  'cipher_order',
+  'HSTS_time',
+  'heartbleed',
+  'ROBOT',
+  'secure_renego',
+  'secure_client_renego',
+  'SWEET32',
+  'LUCKY13',
+  'RC4',
+];
+const isInstalled = (program: string) => spawnSync(program, ['--help']).error === undefined;
+/** Debian names the program testssl, its authors testssl.sh. */
+const testssl = ['testssl', 'testssl.sh'].find(isInstalled) ?? '';
+const isScanned = { skip: testssl === '' && 'testssl.sh is not installed', timeout: 240_000 };
 
-for (const [kind, newKey] of Object.entries({ EC: 'ec -pkeyopt ec_paramgen_curve:prime256v1', RSA: 'rsa:2048' })) {
-  test(`testssl.sh finds nothing but that the ${kind} certificate is self-signed`, isScanned, async () => {
+const NEW_KEYS = {
+  EC: 'ec -pkeyopt ec_paramgen_curve:prime256v1',
+  RSA: 'rsa:2048',
+};
+
+for (const [kind, newKey] of Object.entries(NEW_KEYS)) {
+  test(`testssl.sh finds only that the ${kind} certificate is self-signed`, isScanned, async () => {
     const cwd = await emptyFolder();
     const subject = '-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost';
-    const make = `req -x509 -newkey ${newKey} -nodes -days 90 ${subject} -keyout key.pem -out cert.pem`;
+    const files = '-keyout key.pem -out cert.pem';
+    const make = `req -x509 -newkey ${newKey} -nodes -days 90 ${subject} ${files}`;
     assert.equal(spawnSync('openssl', make.split(' '), { cwd }).status, 0);
     const flags = '--port 0 --users memory --scrypt-cost 1 --tls-cert cert.pem --tls-key key.pem';
     const { child, port, ended } = await serve(`serve ${flags}`, { cwd, timeoutMs: 240_000 });
-    // Protocols, suites, forward secrecy, order, certificate, headers, and known attacks. Not each suite by itself.
+    // Protocols, suites, forward secrecy, order, certificate, headers and known attacks. Each suite
+    // on its own would take far longer.
     const parts = '-p -s -f -P -S -h -U';
     const words = `--quiet --color 0 --warnings off --nodns min ${parts} --jsonfile found.json`;
     const args = [...words.split(' '), `https://127.0.0.1:${port}/hello`];
@@ -108,8 +153,11 @@ for (const [kind, newKey] of Object.entries({ EC: 'ec -pkeyopt ec_paramgen_curve
     const said = await text(scan.stdout);
     child.kill('SIGTERM');
     await ended;
-    const found: { id: string; severity: string }[] = JSON.parse(await readFile(join(cwd, 'found.json'), 'utf8'));
-    const faults = found.filter(({ id, severity }) => FAULTS.includes(severity) && !OF_SELF_SIGNED.includes(id));
+    const report = await readFile(join(cwd, 'found.json'), 'utf8');
+    const found: { id: string; severity: string }[] = JSON.parse(report);
+    const faults = found.filter(({ id, severity }) => {
+      return FAULTS.includes(severity) && !OF_SELF_SIGNED.includes(id);
+    });
     assert.deepEqual(faults, [], said);
     const ids = new Set(found.map(({ id }) => id));
     assert.deepEqual(LOOKED_AT.filter((id) => !ids.has(id)), [], said);

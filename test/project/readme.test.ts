@@ -3,7 +3,7 @@
  * compared with the code by readme-tables.test.ts.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -239,12 +239,28 @@ test('the unit of systemd starts a server that stops well', async () => {
   assert.deepEqual(readdirSync(data).sort(), ['secret', 'users.jsonl']);
 });
 
+const hasOpenssl = { skip: spawnSync('openssl', ['version']).status !== 0 && 'there is no openssl' };
+
+test('the certificate that is made to try TLS is accepted by curl', hasOpenssl, async () => {
+  const cwd = await emptyFolder();
+  await shell(shellBlock('openssl req'), cwd);
+  const flags = '--port 0 --users memory --tls-cert cert.pem --tls-key key.pem';
+  const { child, port, ended } = await serve(`serve ${flags}`, { cwd });
+  for (const host of ['localhost', '127.0.0.1']) {
+    const answer = await shell(`curl -s --cacert cert.pem https://${host}:${port}/hello`, cwd);
+    assert.match(answer, /"Authorization Required"/);
+    await assert.rejects(shell(`curl -s https://${host}:${port}/hello`, cwd));
+  }
+  child.kill('SIGTERM');
+  assert.equal((await ended).code, 0);
+});
+
 test('every block is run by a test', () => {
   // By .ci/run, or by its parts in package.json.
   const BY_CI = ['npm ci && npm start\n', 'npm ci && npm test\n', 'npm run bench\nnpm run bench:peers\n'];
   // By makeUserFolder, but for what comes from the network.
   const INSTALL = [shellBlock('npm ci && npm pack'), shellBlock('npm install ../latchkey')];
-  const copies = ['cp latchkey-data', 'cp users.backup', 'new=$(latchkey', 'new=$(head'];
+  const copies = ['cp latchkey-data', 'cp users.backup', 'new=$(latchkey', 'new=$(head', 'openssl req'];
   const HERE = ['curl ', 'npx tsc', 'SECRET=', 'npm install --prefix', ...copies].map(shellBlock);
   assert.deepEqual(blocks('sh').toSorted(), [...BY_CI, ...INSTALL, ...HERE].toSorted());
   // nginx by test/interop, js by postgres.test.ts.

@@ -186,7 +186,8 @@ test('the table of errors is that of the code', () => {
 test('the table of flags names those of the command, with their variables and defaults', async () => {
   const rows = rowsOf('## Configuration').filter(([flag]) => flag !== '');
   const { stdout } = await runCommand('serve --help');
-  const inHelp = [...stdout.matchAll(/^ {2}(--[\w-]+) .*$/gm)];
+  // A row of the help goes on in lines that begin with more spaces.
+  const inHelp = [...stdout.matchAll(/^ {2}(--[\w-]+) .*(?:\n {3,}.*)*$/gm)];
   assert.deepEqual(rows.map(([flag]) => quoted(flag).join()), inHelp.map(([, flag]) => flag));
   rows.forEach(([flag, variable, , , value], index) => {
     const help = inHelp[index]?.[0] ?? '';
@@ -225,6 +226,6 @@ test('the table of jsonwebtoken names options that are here', async () => {
 });
 
 test('the table of channels is that of the code', () => {
-  const rows = rowsOf('### What it tells').map(([channel]) => quoted(channel).join());
+  const rows = rowsOf('### Events and logs').map(([channel]) => quoted(channel).join());
   assert.deepEqual(rows, Object.values(EVENTS).map(({ name }) => name));
 });

@@ -1,10 +1,12 @@
 /**
- * The command in child processes with their streams, exit codes and signals, for the tests of several files.
+ * Runs the command in child processes and collects what they print. The command is compiled once
+ * for a test file, because tsx would make each start several times as slow.
  */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFileSync } from 'node:fs';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -12,30 +14,30 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The command as it stands in a folder like that of a clone. */
+/** The command as it runs in a clone of the repository, by tsx. */
 export const commandIn = (folder: string): string[] => {
-  return [process.execPath, '--import', import.meta.resolve('tsx'), '--', join(folder, 'src/cli/main.ts')];
+  const main = join(folder, 'src/cli/main.ts');
+  return [process.execPath, '--import', import.meta.resolve('tsx'), '--', main];
 };
 
-/** How a command ended, and what it had said. */
-interface Ended {
+/** How a command ended, and what it printed. */
+export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The folder, what stands in the environment beside our own, and the words that the arguments follow. */
-type Where = {
-  cwd?: string;
-  env?: Record<string, string>;
-  command?: readonly string[];
-  /** After which it is killed; a minute by default. */
-  timeoutMs?: number;
-};
+export interface Where {
+  readonly cwd?: string;
+  /** Variables to add to the environment. */
+  readonly env?: Record<string, string>;
+  /** The program and its first arguments; the compiled command by default. */
+  readonly command?: readonly string[];
+  /** After which the child is killed; a minute by default. */
+  readonly timeoutMs?: number;
+}
 
-/** A folder that is removed in the end. */
 const base = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
-export const emptyFolder = (): Promise<string> => mkdtemp(join(base, 'folder-'));
 const children = new Set<ChildProcess>();
 
 after(async () => {
@@ -43,7 +45,26 @@ after(async () => {
   await rm(base, { recursive: true });
 });
 
-/** Each child leads a group, because npm has children of its own. */
+/** Makes a folder that is removed after the tests of the file. */
+export const emptyFolder = (): Promise<string> => mkdtemp(join(base, 'folder-'));
+
+let compiledCommand: readonly string[] | undefined;
+
+/** The command as it runs in an installed package: compiled. */
+export function command(): readonly string[] {
+  compiledCommand ??= compile(join(base, 'package'));
+  return compiledCommand;
+}
+
+function compile(folder: string): readonly string[] {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const flags = ['--project', ROOT, '--outDir', join(folder, 'dist'), '--noCheck'];
+  execFileSync(process.execPath, [tsc, ...flags]);
+  copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  return [process.execPath, '--', join(folder, 'dist/cli/main.js')];
+}
+
+/** Sends a signal to a child and its children: each child leads a group, and npm has children. */
 export function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     if (pid !== undefined) process.kill(-pid, signal);
@@ -52,16 +73,25 @@ export function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void
   }
 }
 
+/** What the tests set themselves, so that the environment of a developer does not matter. */
+const CLEAN = { PORT: undefined, HOST: undefined, LATCHKEY_SECRET: undefined, NO_PROXY: '*' };
+
+/** Starts the command. @param args separated by spaces */
 export function start(args: string, where: Where = {}) {
-  const { cwd = base, env = {}, command = commandIn(ROOT), timeoutMs = 60_000 } = where;
-  const [file = '', ...words] = [...command, ...args.split(' ').filter((word) => word !== '')];
-  const clean = { ...process.env, PORT: undefined, HOST: undefined, LATCHKEY_SECRET: undefined, NO_PROXY: '*' };
-  const limit = { timeout: timeoutMs, killSignal: 'SIGKILL' } as const;
-  const child = spawn(file, words, { cwd, env: { ...clean, ...env }, detached: true, ...limit });
+  const { cwd = base, env = {}, timeoutMs = 60_000 } = where;
+  const words = args.split(' ').filter((word) => word !== '');
+  const [file = '', ...first] = where.command ?? command();
+  const child = spawn(file, [...first, ...words], {
+    cwd,
+    env: { ...process.env, ...CLEAN, ...env },
+    detached: true,
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  });
   children.add(child);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (some: string) => (output[name] += some));
+    child[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text));
   }
   const ended = once(child, 'close').then(([code]): Ended => {
     children.delete(child);
@@ -70,27 +100,49 @@ export function start(args: string, where: Where = {}) {
   return { child, output, ended };
 }
 
+/** Runs the command to its end. */
 export const run = (args: string, where?: Where): Promise<Ended> => start(args, where).ended;
 
-/** @returns once it listens and has said all that it says then */
+/** The first line of the server, and what it prints below it. */
+const STARTED = /listens on (https?:\S+\d)\b.*\n(.*\n){4}/;
+
+/** Starts the server. @returns once it listens and has printed all of its start */
 export async function serve(args: string, where?: Where) {
   const started = start(args, where);
   const url = await new Promise<string>((resolve, reject) => {
     started.child.stdout.on('data', () => {
-      const said = /listens on (https?:\S+\d)\b.*\n(.*\n){4}/.exec(started.output.stdout);
-      if (said?.[1] !== undefined) resolve(said[1]);
+      const url = STARTED.exec(started.output.stdout)?.[1];
+      if (url !== undefined) resolve(url);
     });
-    started.child.on('close', () => reject(new Error(`it does not listen: ${started.output.stderr}`)));
+    started.child.on('close', () => {
+      reject(new Error(`the server does not listen: ${started.output.stderr}`));
+    });
   });
   return { ...started, url, port: Number(new URL(url).port) };
 }
 
-/** One line, for a person, and nothing else. */
-export function assertRefused(ended: Ended, expected: number, words: RegExp[]): void {
+/** Stops a server by SIGTERM. @returns once it has ended */
+export function stop({ child, ended }: ReturnType<typeof start>): Promise<Ended> {
+  child.kill('SIGTERM');
+  return ended;
+}
+
+/** @returns the lines of a log in JSON, without the lines of text for people */
+export function logLines(stderr: string): Record<string, unknown>[] {
+  const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('latchkey: '));
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** @returns the permissions of a file or a folder, such as `600` */
+export async function modeOf(path: string): Promise<string> {
+  return ((await stat(path)).mode & 0o777).toString(8);
+}
+
+/** Asserts that a command failed with one line for a person on stderr, and nothing else. */
+export function assertRefused(ended: Ended, expected: number, words: readonly RegExp[]): void {
   const { code, stdout, stderr } = ended;
   assert.match(stderr, /^latchkey: .+\n$/);
-  assert.doesNotMatch(stderr, /\bat .*:\d+:\d+|\.ts\b|node:/, 'a stack trace');
+  assert.doesNotMatch(stderr, /\bat .*:\d+:\d+|\.[jt]s\b|node:/, 'a stack trace');
   for (const word of words) assert.match(stderr, word);
   assert.deepEqual({ code, stdout }, { code: expected, stdout: '' });
 }
-

@@ -285,7 +285,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
   });
 
   it('needs pg, and says what to install where it is missing', async () => {
-    const remedy = /PostgreSQL takes the package pg, which is not there: npm install pg/;
+    const remedy = /PostgreSQL needs the package pg, which is not installed: npm install pg/;
     assertRefused(await run(`serve --users ${database}`), 1, [remedy]);
   });
 
@@ -316,7 +316,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     ] as const) {
       const start = performance.now();
       const ended = await run(`serve --port 0 --users ${target}`, where);
-      assertRefused(ended, 1, [/users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /, reason, /mend that, or use another/]);
+      assertRefused(ended, 1, [/users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /, reason, /fix that, or use another/]);
       assert.doesNotMatch(ended.stderr, /a.password|hidden/);
       assert.ok(performance.now() - start < 20_000, 'it does not wait for the connection to be closed');
     }

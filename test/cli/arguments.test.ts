@@ -1,0 +1,114 @@
+/** Reading arguments by a table of flags, and the help that follows from it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  helpOf,
+  helpRow,
+  oneOf,
+  parseArguments,
+  readFlags,
+  someText,
+  wholeNumber,
+  type Flags,
+} from '../../src/cli/arguments.ts';
+import { UsageError } from '../../src/cli/command-errors.ts';
+
+interface Config {
+  readonly size: number;
+  readonly mode: 'fast' | 'safe';
+  readonly file: string | undefined;
+}
+
+const MODE = '--mode-with-a-very-long-name';
+
+const FLAGS: Flags<Config> = {
+  size: {
+    name: '--size',
+    group: 'Limits',
+    help: 'maximum size in bytes',
+    kind: wholeNumber('<bytes>', 1, 100),
+    variable: 'SIZE',
+    fallback: '10',
+  },
+  mode: {
+    name: MODE,
+    group: 'Limits',
+    help: 'mode',
+    kind: oneOf('fast', 'safe'),
+    fallback: 'safe',
+  },
+  file: {
+    name: '--file',
+    group: 'Files',
+    help: 'file to read',
+    kind: someText('<file>', 'a file'),
+  },
+};
+
+const read = (args: readonly string[], env: Record<string, string> = {}): Config => {
+  return readFlags(FLAGS, parseArguments(args, FLAGS, 0), env);
+};
+
+test('a flag wins over its variable, which wins over the default', () => {
+  assert.deepEqual(read([]), { size: 10, mode: 'safe', file: undefined });
+  assert.equal(read([], { SIZE: '20' }).size, 20);
+  assert.equal(read([], { SIZE: '' }).size, 10, 'an empty variable is not set');
+  assert.equal(read(['--size', '30'], { SIZE: '20' }).size, 30);
+  assert.equal(read(['--size', '30', '--size=40']).size, 40, 'the last one counts');
+});
+
+test('a value that is not of its kind is refused by the name under which it was given', () => {
+  const bounds = 'expected a whole number from 1 to 100, got';
+  const REFUSED: readonly [args: string[], env: Record<string, string>, message: string][] = [
+    [['--size=0'], {}, `--size ${bounds} "0"`],
+    [['--size=101'], {}, `--size ${bounds} "101"`],
+    [['--size=1e1'], {}, `--size ${bounds} "1e1"`],
+    [[], { SIZE: 'many' }, `SIZE ${bounds} "many"`],
+    [[`${MODE}=slow`], {}, `${MODE} expected fast or safe, got "slow"`],
+    [['--file='], {}, '--file expected a file, got ""'],
+  ];
+  for (const [args, env, message] of REFUSED) {
+    assert.throws(() => read(args, env), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.equal(error.message, message);
+      return true;
+    });
+  }
+  assert.deepEqual([read(['--size=1']).size, read(['--size=100']).size], [1, 100]);
+});
+
+test('a kind that may hold a secret is refused without its text', () => {
+  const secret = { ...someText('<url>', 'a URL'), read: () => undefined, isSecret: true };
+  const flags = { ...FLAGS, file: { ...FLAGS.file, kind: secret } };
+  const given = parseArguments(['--file=hidden'], flags, 0);
+  assert.throws(() => readFlags(flags, given, {}), /^Error: --file expected a URL$/);
+});
+
+test('positionals are counted and not repeated', () => {
+  const { positionals } = parseArguments(['one', '--size=2'], FLAGS, 1);
+  assert.deepEqual(positionals, ['one']);
+  const isSilent = /^Error: too many arguments(?!.*two)/;
+  assert.throws(() => parseArguments(['one', 'two'], FLAGS, 1), isSilent);
+});
+
+test('the help has a heading for each group, and the default at the end of each row', () => {
+  assert.equal(helpOf(FLAGS), [
+    'Limits:',
+    '  --size <bytes>             maximum size in bytes (env SIZE, default 10)',
+    `  ${MODE} fast|safe`,
+    '                             mode (default safe)',
+    '',
+    'Files:',
+    '  --file <file>              file to read',
+  ].join('\n'));
+});
+
+test('a note that does not fit into 80 columns goes to a line of its own', () => {
+  const phrase = 'a phrase of thirty characters.';
+  const note = 'default 123456789';
+  const oneLine = helpRow('--flag', phrase, note);
+  assert.equal(oneLine, `${'  --flag'.padEnd(29)}${phrase} (${note})`);
+  assert.ok(oneLine.length <= 80);
+  const longer = `${note}01234`;
+  assert.equal(helpRow('--flag', phrase, longer).split('\n')[1], `${' '.repeat(29)}(${longer})`);
+});

@@ -1,0 +1,100 @@
+/** What the flags and the variables of `latchkey serve` accept, and which one wins. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { Jwt } from '../../src/crypto/jwt.ts';
+import { JOE, login, signup } from '../support/command-client.ts';
+import { assertRefused, emptyFolder, run, serve } from '../support/run-command.ts';
+import { SECRET } from '../support/tokens.ts';
+
+/** No machine has this address (RFC 5737). To listen there fails, after all else was accepted. */
+const NOWHERE = '192.0.2.1';
+
+describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
+  it('a flag wins over its variable, and a variable over the env file', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`);
+    const env = { PORT: 'abc', HOST: '127.0.0.1', LATCHKEY_SECRET: SECRET };
+    const server = await serve('serve --port 0 --env-file .env --scrypt-cost 16', { cwd, env });
+    assert.match(server.output.stderr, /^latchkey: .*--scrypt-cost 16.* 17 .*\n$/);
+    assert.equal(await signup(server.url, JOE), 200);
+    new Jwt({ secret: SECRET }).verify(await login(server.url, JOE));
+    assert.match(await readFile(join(cwd, 'latchkey-data/users.jsonl'), 'utf8'), /\$ln=16,/);
+    const files = await readdir(join(cwd, 'latchkey-data'));
+    assert.ok(!files.includes('secret'), 'no secret is made that is not used');
+  });
+
+  it('the env file sets port and secret, and the last of repeated flags wins', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
+    const passwords = '--scrypt-cost 1 --min-password-length 4 --min-password-length 5';
+    const flags = `--env-file .env --host 127.0.0.1 --users memory --lifetime 60 ${passwords}`;
+    const server = await serve(`serve ${flags}`, { cwd, env: { HOST: NOWHERE } });
+    assert.notEqual(server.port, 3000);
+    assert.equal(await signup(server.url, { ...JOE, password: 'four' }), 400);
+    const user = { ...JOE, password: 'five5' };
+    assert.equal(await signup(server.url, user), 200);
+    const { exp, iat } = new Jwt({ secret: SECRET }).verify(await login(server.url, user));
+    assert.equal(Number(exp) - Number(iat), 60);
+    assert.deepEqual(await readdir(cwd), ['.env'], '--users memory leaves nothing on disk');
+  });
+
+  it('the largest numbers are accepted, and an address of another machine is named', async () => {
+    const passwords = '--min-password-length 256 --scrypt-cost 20';
+    const flags = `--port 65535 --lifetime 1000000000 ${passwords} --users memory`;
+    const env = { HOST: NOWHERE, LATCHKEY_SECRET: SECRET };
+    assertRefused(await run(`serve ${flags}`, { env }), 1, [/192\.0\.2\.1/, /--host/]);
+  });
+});
+
+describe('a usage error', { concurrency: 4, timeout: 120_000 }, () => {
+  const USAGE: readonly [line: string, word: RegExp, env?: Record<string, string>][] = [
+    ['', /command.*serve/],
+    ['sreve', /command.*serve/],
+    ['serve --prot 3000', /--prot/],
+    ['serve another.token', /argument/],
+    ['inspect --another.token.that.is.one', /'-\.\.\.'/],
+    ['serve --port', /--port/],
+    ['serve', /PORT.*"abc"/, { PORT: 'abc' }],
+    ['serve --port=-1', /--port.*"-1"/],
+    ['serve --port=', /--port.*""/],
+    ['serve --port 65536', /--port.*\b65535\b.*"65536"/],
+    ['serve --lifetime 1.5', /--lifetime.*"1.5"/],
+    ['serve --lifetime 1e3', /--lifetime.*"1e3"/],
+    ['serve --lifetime 0', /--lifetime.*"0"/],
+    ['serve --min-password-length 257', /--min-password-length.*\b256\b.*"257"/],
+    ['serve --scrypt-cost 21', /--scrypt-cost.*\b20\b.*"21"/],
+    ['serve --users redis', /--users.*memory.*file/],
+    ['serve --users mysql://joe@host/db', /--users.*postgres:/],
+    ['serve --users postgres:', /--users.*postgres:/],
+    ['serve --users postgres://[', /--users.*postgres:/],
+    ['serve --users postgres://joe:1/hidden@host/database', /--users.*%2F/],
+    ['serve --users postgres://joe:1?hidden@host/database', /--users.*%2F/],
+    ['serve --users postgres://joe:1#hidden@host/database', /--users.*%2F/],
+    ['serve --users postgres://joe:/hidden@host/database', /--users.*%2F/],
+    ['serve --data=', /--data expected a folder, got ""/],
+    ['serve --throttle maybe', /--throttle.*on or off.*"maybe"/],
+    ['serve --trust-proxy yes', /--trust-proxy.*\b100\b.*"yes"/],
+    ['serve --max-connections 0', /--max-connections.*"0"/],
+    ['serve --log text', /--log.*none or json.*"text"/],
+    ['serve --tls-cert cert.pem', /--tls-key.*--tls-cert/],
+    ['serve --tls-key key.pem', /--tls-cert.*--tls-key/],
+    ['serve --tls-cert= --tls-key key.pem', /--tls-cert.*--tls-key/],
+    ['serve --host=', /--host/],
+    ['secret another.token', /argument/],
+    ['inspect', /token/],
+    ['inspect a.token another.token', /token|argument/],
+  ];
+  for (const [line, word, env = {}] of USAGE) {
+    const variables = Object.entries(env).map((pair) => pair.join('='));
+    const given = [...variables, 'latchkey', line].join(' ');
+    it(`is told in one line, and leaves nothing behind: ${given}`, async () => {
+      const cwd = await emptyFolder();
+      const ended = await run(line, { cwd, env });
+      assertRefused(ended, 2, [word, /--help/]);
+      assert.doesNotMatch(ended.stderr, /another\.token/);
+      assert.deepEqual(await readdir(cwd), []);
+    });
+  }
+});

@@ -1,0 +1,100 @@
+/** What `latchkey inspect` prints about a token, and whether the token verifies. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { decodeUnverified, Jwt } from '../../src/crypto/jwt.ts';
+import { OTHER_SECRET } from '../support/command-client.ts';
+import { assertRefused, command, emptyFolder, run } from '../support/run-command.ts';
+import { base64url, SECRET } from '../support/tokens.ts';
+
+describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
+  it('prints header, claims and times, and that nothing was verified', async () => {
+    const options = { secret: SECRET, now: () => 1_000_000_000, lifetimeSeconds: 60 };
+    const token = new Jwt(options).sign({ identity: 'joe' });
+    const { code, stdout, stderr } = await run(`inspect ${token}`);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    const [, ...printed] = /header (\{[^}]+\})\s+claims (\{[^}]+\})/.exec(stdout) ?? [];
+    const parts = printed.map((json) => JSON.parse(json));
+    assert.deepEqual(parts, Object.values(decodeUnverified(token)));
+    const times = /iat.*2001-09-09T01:46:40[^]*exp.*2001-09-09T01:47:40[^]*not (checked|verified)/;
+    assert.match(stdout, times);
+  });
+
+  it('prints what could control the terminal as escapes, and only numbers as times', async () => {
+    // By hand, because JSON.stringify does not write 1e400. Not escaped here: DEL, CSI as one
+    // character, a change of text direction and a tag.
+    const escapes = '"\\u001b[2J":"\\u001b[2J\x7f\x9b2J\u202e\u{e0041}\\ud800\\r\\n"';
+    const claims = `{"exp":1e400,"iat":"5","nbf":null,${escapes}}`;
+    const token = ['{"alg":"\\u009b2J"}', claims].map(base64url).join('.');
+    const { code, stdout, stderr } = await run(`inspect ${token}.`);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.doesNotMatch(stdout, /[^\P{C}\n]/u);
+    const key = String.raw`"\\u001b\[2J": `;
+    const tag = '(e0041|db40.*dc41)';
+    const value = String.raw`"\\u001b\[2J\\.*7f.*9b.*2J\\.*202e.*\\.*${tag}.*\\ud800\\r\\n"`;
+    assert.match(stdout, RegExp(key + value));
+    assert.doesNotMatch(stdout, /1970|Invalid/);
+    // Characters without width, or that look like a space, would make two names look the same.
+    const alike = '{"identity":"joe\u3164\ufe0f\u2028\u00a0"}';
+    const shown = await run(`inspect e30.${base64url(alike)}.`);
+    assert.match(shown.stdout, /"joe\\u\{3164\}\\u\{fe0f\}\\u\{2028\}\\u\{a0\}"/);
+  });
+
+  it('does not repeat a text that is not a token', async () => {
+    const ended = await run('inspect no.token');
+    assertRefused(ended, 1, []);
+    assert.doesNotMatch(ended.stderr, /no\.token/);
+  });
+
+  it('tells whether a token verifies with the secrets in a file, else ends with 1', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), `${OTHER_SECRET}\n${SECRET}\n`);
+    const signed = (options: object) => {
+      return new Jwt({ secret: SECRET, ...options }).sign({ identity: 'joe' });
+    };
+    const now = Date.now() / 1000;
+    const EXPIRED = 'Signature has expired (ERR_JWT_EXPIRED)';
+    const FORGED = 'Signature verification failed (ERR_JWT_SIGNATURE)';
+    const VERDICTS: readonly [token: string, code: number, verdict: string][] = [
+      [signed({}), 0, 'It verifies now.'],
+      [signed({ secret: OTHER_SECRET }), 0, 'It verifies now.'],
+      [signed({ now: () => now - 311 }), 1, `It does not verify now: ${EXPIRED}`],
+      [signed({ secret: `${SECRET}!` }), 1, `It does not verify now: ${FORGED}`],
+    ];
+    await Promise.all(VERDICTS.map(async ([token, code, verdict]) => {
+      const ended = await run(`inspect ${token} --secret-file secrets`, { cwd });
+      const last = ended.stdout.split('\n').at(-2);
+      assert.deepEqual([ended.code, last, ended.stderr], [code, verdict, '']);
+    }));
+    const [[token] = assert.fail()] = VERDICTS;
+    const inspect = (file: string) => run(`inspect ${token} --secret-file ${file}`, { cwd });
+    assertRefused(await inspect('none'), 1, [/--secret-file.*none/]);
+    await writeFile(join(cwd, 'secrets'), `${SECRET}\nshort\n`);
+    assertRefused(await inspect('secrets'), 1, [/--secret-file.*32 bytes, got 5/]);
+  });
+
+  it('accepts a token with its scheme, as it stands in a header', async () => {
+    const token = new Jwt({ secret: SECRET }).sign({ identity: 'joe' });
+    const bare = await run(`inspect ${token}`);
+    assert.equal(bare.code, 0);
+    const fromHeader = [...command(), 'inspect', ` JWT ${token} `];
+    assert.deepEqual(await run('', { command: fromHeader }), bare);
+  });
+
+  it('colours the verdict on a terminal, unless NO_COLOR is set', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), SECRET);
+    const token = new Jwt({ secret: SECRET }).sign({});
+    const words = [...command(), 'inspect', token, '--secret-file', 'secrets'];
+    const clean = ['env', '-u', 'CI', '-u', 'FORCE_COLOR', '-u', 'NO_COLOR', 'TERM=xterm'];
+    // script(1) runs a command on a terminal of its own.
+    const script = ['script', '-qec', words.join(' '), '/dev/null'];
+    const shown = async (...line: string[]) => (await run('', { command: line, cwd })).stdout;
+    assert.match(await shown(...clean, ...script), /\n\x1b\[32mIt verifies now\.\x1b\[39m\r\n$/);
+    const PLAIN = [['NO_COLOR=1', ...script], ['FORCE_COLOR=1', 'NO_COLOR=1', ...script], words];
+    for (const line of PLAIN) {
+      assert.match(await shown(...clean, ...line), /^[^\x1b]*\nIt verifies now\.[^\x1b]*$/);
+    }
+  });
+});

@@ -1,0 +1,98 @@
+/** HTTPS by --tls-cert and --tls-key, and the warning about plain HTTP. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { Agent, request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, it } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TlsOptions } from '../../src/index.ts';
+import { send } from '../support/app.ts';
+import { FIRST, SECOND } from '../support/certificates.ts';
+import { JOE } from '../support/command-client.ts';
+import { emptyFolder, logLines, serve, stop } from '../support/run-command.ts';
+import { SECRET } from '../support/tokens.ts';
+
+const env = { LATCHKEY_SECRET: SECRET };
+
+/** Sends JSON. @returns the answer, and the name in the certificate of its connection */
+async function post(url: string, body: object, agent: Agent) {
+  const request = httpsRequest(url, {
+    method: 'POST',
+    agent,
+    headers: { 'Content-Type': 'application/json' },
+    rejectUnauthorized: false,
+  });
+  request.end(JSON.stringify(body));
+  const [response] = await once(request, 'response');
+  // Read at once: a socket that is back in the agent no longer has its certificate.
+  const certificate = (response.socket as TLSSocket).getPeerCertificate().subject.CN;
+  return { status: Number(response.statusCode), body: await text(response), certificate };
+}
+
+describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => {
+  it('reloads the certificate at SIGHUP, or keeps it if the new one is bad', async () => {
+    const cwd = await emptyFolder();
+    const put = async ({ cert, key }: TlsOptions) => {
+      await writeFile(join(cwd, 'cert.pem'), cert);
+      await writeFile(join(cwd, 'key.pem'), key);
+    };
+    await put(FIRST);
+    const tls = '--tls-cert cert.pem --tls-key key.pem --log json';
+    const flags = `--port 0 --host 0.0.0.0 --users memory --scrypt-cost 1 ${tls}`;
+    const server = await serve(`serve ${flags}`, { cwd, env });
+    const { child, url, output } = server;
+    const local = url.replace('0.0.0.0', '127.0.0.1');
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const reload = async (word: RegExp) => {
+      const before = output.stderr.length;
+      child.kill('SIGHUP');
+      while (!word.test(output.stderr.slice(before))) await delay(10);
+    };
+    assert.deepEqual(await post(`${local}/signup`, JOE, agent), {
+      status: 200,
+      body: '{"Status":"Success","result":"User created"}\n',
+      certificate: 'latchkey-test-1',
+    });
+    const certificateOfNew = async () => {
+      return (await post(`${local}/auth`, JOE, new Agent())).certificate;
+    };
+    await put({ ...FIRST, cert: SECOND.cert });
+    await reload(/"error".*the old certificate stays in use.*PEM/);
+    assert.equal(await certificateOfNew(), 'latchkey-test-1');
+    await put(SECOND);
+    await reload(/"tls".*the certificate was reloaded/);
+    assert.equal(await certificateOfNew(), 'latchkey-test-2');
+    const { certificate } = await post(`${local}/auth`, JOE, agent);
+    assert.equal(certificate, 'latchkey-test-1', 'the connection from before');
+    agent.destroy();
+    const { code, stderr } = await stop(server);
+    assert.equal(code, 0);
+    assert.doesNotMatch(stderr, /plain HTTP/);
+    const isRecent = ({ time }: Record<string, unknown>) => {
+      return Math.abs(Date.parse(String(time)) - Date.now()) < 60_000;
+    };
+    assert.ok(logLines(stderr).every(isRecent));
+  });
+
+  /** How many warnings there are for an address. */
+  const WARNINGS: Readonly<Record<string, number>> = {
+    '0.0.0.0': 1,
+    '127.0.0.1': 0,
+    'localhost': 0,
+    '127.8.8.8': 0,
+  };
+  it('warns once of plain HTTP, and not at all on a loopback address', async () => {
+    await Promise.all(Object.entries(WARNINGS).map(async ([host, warnings]) => {
+      const flags = `--port 0 --users memory --scrypt-cost 17 --host ${host}`;
+      const server = await serve(`serve ${flags}`, { env });
+      await send(`${server.url.replace('0.0.0.0', '127.0.0.1')}/hello`, 'GET');
+      const { stderr } = await stop(server);
+      const found = stderr.match(/^latchkey: plain HTTP .*--tls-cert.*\n/gm)?.length ?? 0;
+      assert.equal(found, warnings, host);
+      assert.equal(stderr.split('\n').length - 1, warnings, 'there is no other line');
+    }));
+  });
+});
