@@ -203,7 +203,7 @@ export class Accounts {
 
   /**
    * @param claims of a token that has verified
-   * @returns the user whose id is the claim `identity`, or undefined; without a promise if the store
+   * @returns the user whose id is the claim `identity`, or undefined; not in a promise if the store
    *   answers without one
    * @throws AuthError ERR_STORE
    */

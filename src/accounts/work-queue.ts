@@ -17,7 +17,7 @@ import { EVENTS } from '../events.ts';
  */
 const POOL_THREADS = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
 
-/** @returns one job for each core, but at least one thread of libuv's pool stays free; at least 1 */
+/** @returns one for each core, but fewer than the threads of libuv's pool; at least 1 */
 export function usualConcurrency(): number {
   return Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1));
 }
@@ -39,7 +39,7 @@ interface Job {
   readonly endWaiting: (refusal?: AuthError) => void;
 }
 
-/** Runs at most `maxConcurrent` jobs at once, lets at most `maxQueued` wait, and refuses the rest. */
+/** Runs at most `maxConcurrent` jobs, lets at most `maxQueued` wait, and refuses the rest. */
 export class WorkQueue {
   readonly #maxConcurrent: number;
   readonly #maxQueued: number;
@@ -58,31 +58,31 @@ export class WorkQueue {
   /**
    * @param signal gives up the place of a waiting job; a running job goes on
    * @returns what the job returns
-   * @throws AuthError ERR_BUSY at once if the queue is full, or later if a newcomer displaces the job
+   * @throws AuthError ERR_BUSY if the queue is full, or later if a newcomer displaces the job
    * @throws AuthError ERR_ABORTED
    * @throws what the job throws
    */
   async run<T>(owner: JobOwner, job: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
-    // A copy, because `#running` needs one object for each job, and a caller may share one owner.
-    const ownOwner = { ...owner };
+    // A copy: one client may run several jobs, and `#running` needs an object for each.
+    const place = { ...owner };
     // A new client comes before the client that started last, and after all that waited longer.
     if (!this.#latestStarts.has(owner.client)) {
       this.#latestStarts.set(owner.client, this.#starts - 1);
     }
     try {
-      if (this.#running.size < this.#maxConcurrent) this.#start(ownOwner);
-      else await this.#wait(ownOwner, signal);
+      if (this.#running.size < this.#maxConcurrent) this.#start(place);
+      else await this.#wait(place, signal);
     } catch (error) {
-      this.#forgetIfGone(ownOwner.client);
+      this.#forgetIfGone(place.client);
       throw error;
     }
     try {
       return await job();
     } finally {
-      this.#running.delete(ownOwner);
+      this.#running.delete(place);
       this.#startNext();
-      this.#forgetIfGone(ownOwner.client);
+      this.#forgetIfGone(place.client);
     }
   }
 
