@@ -22,7 +22,7 @@ export interface Limit {
 export interface Counts {
   /**
    * Begins a try, which counts under each of the limits until it ends. Atomic: of any number of
-   * tries at once, no more begin than each limit allows. If one limit is reached, nothing is counted
+   * tries at once, no more begin than each limit allows. If one limit is reached, nothing counts
    * under the others. A store that outlives the process ends a try by itself, one window after it
    * began, because the process may end first.
    * @returns 0 if the try has begun, otherwise the whole seconds to wait, at least 1

@@ -64,6 +64,24 @@ function assertStable(name: string): void {
   }
 }
 
+test('every code point keeps its id in small letters, in NFD and in NFKC, and the id of an id is itself', () => {
+  let named = 0;
+  let changed = 0;
+  for (let code = 0; code <= 0x10ffff; code += 1) {
+    const name = String.fromCodePoint(code);
+    const id = canonicalUsername(name);
+    if (id === undefined) continue;
+    named += 1;
+    if (id === name && name.toLowerCase() === name && name.normalize('NFD') === name) continue;
+    changed += 1;
+    for (const spelling of [id, name.toLowerCase(), name.normalize('NFD'), name.normalize('NFKC')]) {
+      const other = canonicalUsername(spelling);
+      if (other !== id) assert.fail(`U+${code.toString(16)} is ${id}, but ${spelling} is ${other}`);
+    }
+  }
+  assert.ok(named > 130_000 && changed > 10_000, `${named} are names, ${changed} of them change`);
+});
+
 test('small letters that share their capital are one name', () => {
   const pairs = [
     ['\u03c2', '\u03c3'],
