@@ -1,6 +1,6 @@
 /**
- * Accounts under rate limits: what counts, what is asked before a refusal, and what a client sees of
- * it. The limits themselves are tested in test/limits.
+ * Accounts under rate limits: what counts, and what a throttled client sees. The limits themselves
+ * are tested in test/limits.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -87,7 +87,8 @@ test('a full queue, an unavailable store and a disconnected client do not count'
 });
 
 test('an impossible password does not count, whether or not there is such a user', async () => {
-  const { signUp, logIn } = makeLimitedAccounts({ limits: { triesPerAccount: 1, triesPerAddress: 1 } });
+  const limits = { triesPerAccount: 1, triesPerAddress: 1 };
+  const { signUp, logIn } = makeLimitedAccounts({ limits });
   await signUp('joe');
   for (const password of ['\0', '\ud800', 'x'.repeat(1025)]) {
     for (const username of ['joe', 'unknown']) {
@@ -98,7 +99,7 @@ test('an impossible password does not count, whether or not there is such a user
   assert.equal(typeof (await logIn('joe', 'wrong', '10.0.0.1')), 'number');
 });
 
-test('a signup counts if it succeeds or tells that a name is taken; a bad form does not', async () => {
+test('a signup counts, also if the name is taken, but not if the form is bad', async () => {
   const { accounts, clock, signUp } = makeLimitedAccounts();
   const outcome = (username: string, from: string) => {
     const codeOf = (error: AuthError) => (error.status === 429 ? 'wait' : error.code);
@@ -127,7 +128,7 @@ test('a signup counts if it succeeds or tells that a name is taken; a bad form d
   await inTurn(60, (index) => signUp(`nowhere${index}`));
 });
 
-test('limits can be changed or turned off, and those out of bounds are refused by name', async () => {
+test('limits can be changed or turned off, and bad ones are refused by name', async () => {
   const limits = {
     triesPerAccount: 1,
     triesPerAddress: 2,
@@ -138,7 +139,8 @@ test('limits can be changed or turned off, and those out of bounds are refused b
   await assert.rejects(few.signUp('ann', '10.0.0.1'), { code: 'ERR_THROTTLED' });
   const answers = [...(await inTurn(2, () => few.logIn('joe', 'wrong', '10.0.0.1')))];
   answers.push(...(await inTurn(2, (index) => few.logIn(`user${index}`, 'wrong', '10.0.0.1'))));
-  assert.deepEqual(answers.map((answer) => typeof answer), ['boolean', 'number', 'boolean', 'number']);
+  const kinds = answers.map((answer) => typeof answer);
+  assert.deepEqual(kinds, ['boolean', 'number', 'boolean', 'number']);
   assert.equal(await few.logIn('joe', PASSWORD, '10.0.0.2'), true);
   const strangers = await inTurn(10, (index) => few.logIn('joe', 'wrong', addressOf(index)));
   const checked = strangers.filter((answer) => answer === false);

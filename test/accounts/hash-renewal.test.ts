@@ -165,7 +165,7 @@ test('no password change in a file is lost to a login with the old password', as
   await withStore(newPath(), async (store) => assert.deepEqual(await lostChanges(store, 300), []));
 });
 
-test('no change in memory or in a slow store is lost to a login with the old password', async () => {
+test('a password change in memory or in a slow store is not lost to a login', async () => {
   for (const store of [new MemoryUserStore(), slowStore()]) {
     assert.deepEqual(await lostChanges(store, 300), []);
   }

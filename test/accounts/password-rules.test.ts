@@ -32,8 +32,8 @@ test('the length of a password is in code points after NFC, and both bounds pass
   }
 });
 
-// RFC 8265 §4.2 allows no control characters. HMAC pads a key with NUL (RFC 2104 §2), so to scrypt a
-// short password is the same with NUL after it: "a" and seven NUL would count as eight characters.
+// RFC 8265 §4.2 allows no control characters. HMAC pads a key with NUL (RFC 2104 §2), so a short
+// password with NUL after it has the same hash: "a" and seven NUL would pass as eight characters.
 const NOT_PASSWORDS: readonly (readonly [string, string])[] = [
   ['', 'ERR_PASSWORD_TOO_SHORT'],
   ['x'.repeat(7), 'ERR_PASSWORD_TOO_SHORT'],
@@ -44,7 +44,7 @@ const NOT_PASSWORDS: readonly (readonly [string, string])[] = [
   ['a\0\0\0\0\0\0\0', 'ERR_PASSWORD_INVALID'],
 ];
 
-test('without options a password has 8 to 256 characters, no lone surrogate and no NUL', async () => {
+test('by default a password has 8 to 256 characters, no lone surrogate and no NUL', async () => {
   const { accounts, users } = makeAccounts();
   for (const [password, code] of NOT_PASSWORDS) {
     await assert.rejects(accounts.signup({ ...JOE, password }), refusal(code));
@@ -93,7 +93,8 @@ test('`isForbidden` gets password and username, and may answer with a promise', 
     assert.deepEqual(users.written, []);
     await accounts.signup({ username: 'Joe', password: 'passwords' });
   }
-  const { accounts, users } = makeAccounts({ isForbidden: () => Promise.reject(new TypeError('no list')) });
+  const isForbidden = () => Promise.reject(new TypeError('no list'));
+  const { accounts, users } = makeAccounts({ isForbidden });
   await assert.rejects(accounts.signup(JOE), new TypeError('no list'));
   assert.deepEqual(users.written, []);
 });

@@ -24,7 +24,7 @@ import {
 } from '../support/limits.ts';
 import { randomFrom } from '../support/random.ts';
 
-test('after ten wrong passwords from one network, the right one waits for an hour too', async () => {
+test('after ten wrong passwords from a network, the right one waits for an hour too', async () => {
   const { clock, signUp, logIn } = makeLimitedAccounts();
   await signUp('joe');
   assert.deepEqual(await inTurn(10, () => logIn('joe', 'wrong', '10.0.0.1')), wrongs(10));
@@ -85,7 +85,8 @@ test('one account takes at most 100 wrong passwords an hour from all networks', 
   const simulation = new Simulation();
   const known = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'];
   for (const from of known) assert.equal(await simulation.logIn('joe', from), true);
-  for (let stranger = 0; simulation.seconds < START_SECONDS + 5 * HOUR; ) {
+  let stranger = 0;
+  while (simulation.seconds < START_SECONDS + 5 * HOUR) {
     while (await simulation.guess('joe', addressOf(stranger))) stranger += 1;
     stranger += 1;
     for (const from of known) while (await simulation.guess('joe', from));
@@ -99,7 +100,8 @@ test('one account takes at most 100 wrong passwords an hour from all networks', 
 test('a client that logs in all day frees no guesses for others', async () => {
   for (const intervalSeconds of [10, 60, 300, 600]) {
     const simulation = new Simulation();
-    for (let stranger = 0, round = 0; round < (3 * HOUR) / intervalSeconds; round += 1) {
+    let stranger = 0;
+    for (let round = 0; round < (3 * HOUR) / intervalSeconds; round += 1) {
       assert.equal(await simulation.logIn('joe', '10.0.0.1'), true);
       while (await simulation.guess('joe', addressOf(stranger))) stranger += 1;
       stranger += 1;
@@ -127,7 +129,8 @@ test('guesses from other networks do not lock an owner out of a known network', 
     await simulation.pass(MINUTE);
   }
   assertInvariants(simulation);
-  assert.equal(await simulation.logIn('joe', '10.9.9.9'), false, 'at an unknown network the owner waits');
+  const isLoggedIn = await simulation.logIn('joe', '10.9.9.9');
+  assert.equal(isLoggedIn, false, 'at an unknown network the owner waits');
 });
 
 test('a fourth network replaces the known one where the login was longest ago', async () => {
@@ -187,7 +190,7 @@ test('guesses from a shared network leave tries for accounts that are known ther
   assert.equal(typeof eleventh, 'number', 'its ten tries are used up');
 });
 
-test('one network makes at most 50 signups an hour, at once, slowly and after a pause', async () => {
+test('one network makes at most 50 signups an hour, at once, slowly or after a pause', async () => {
   for (const tookSeconds of [0, 1, 600]) {
     for (const pauseSeconds of [0, 900, 3000]) {
       const simulation = new Simulation();

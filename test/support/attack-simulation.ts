@@ -1,6 +1,6 @@
 /**
- * Attackers and owners over one rate limiter, and the invariants of src/limits/throttle.ts that must
- * hold whatever they do. The clock moves only when a test moves it; nothing waits.
+ * Attackers and owners over one rate limiter, and the invariants of src/limits/throttle.ts that
+ * must hold whatever they do. The clock moves only when a test moves it; nothing waits.
  */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
