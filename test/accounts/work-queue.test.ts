@@ -1,6 +1,6 @@
 /**
- * How clients share the queue for scrypt: they start in round robin, and a flood loses its places to
- * other clients. A job here ends when the test says so.
+ * How clients share the queue for scrypt: they start in round robin, and a flood loses its places
+ * to other clients. A job here ends when the test says so.
  */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
@@ -164,7 +164,7 @@ test('a job that is aborted frees its place, wherever it waits', async () => {
   }
 });
 
-test('for any input the bounds hold, every job ends, and no flood displaces single jobs', async () => {
+test('the bounds hold, every job ends, and a flood displaces no single jobs', async () => {
   for (let seed = 1; seed <= 50; seed += 1) {
     const random = randomFrom(seed);
     const maxConcurrent = 1 + Math.floor(random() * 3);

@@ -147,7 +147,7 @@ test('a fourth network replaces the known one where the login was longest ago', 
   }
 });
 
-test('one network gives 20 wrong passwords in 20 minutes, and 10 for known accounts', async () => {
+test('one network gives 20 wrong passwords in 20 minutes, 10 more for known accounts', async () => {
   for (const knownAccounts of [0, 500]) {
     const simulation = new Simulation();
     for (let index = 0; index < knownAccounts; index += 1) {
