@@ -3,6 +3,7 @@
  * Promise: the password hash stays between the store and `Accounts`. A handler that sends or logs
  * the user that it got cannot reveal the hash.
  */
+
 import type { PublicUser, User } from '../users/store.ts';
 
 /** @returns a new frozen object with these three members, even if the record has more */
