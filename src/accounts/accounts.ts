@@ -127,7 +127,8 @@ export class Accounts {
    * @returns the new user, once the store has it
    * @throws AuthError for the input: ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS,
    *   ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG, ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN
-   * @throws AuthError for the moment: ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
+   * @throws AuthError for load or the store: ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
+   * @throws TypeError if `isForbidden` answers neither true nor false
    */
   async signup(input: unknown, client: Client = {}): Promise<PublicUser> {
     const { users, passwords, isForbidden } = this.#options;

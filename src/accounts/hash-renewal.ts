@@ -1,8 +1,8 @@
 /**
  * Replaces a weak password hash during a login, the only time at which the password is known.
- * Promise: a renewal undoes no other change. It is a compare-and-set on the hash that was verified,
- * so a changed password stays changed, a removed user stays removed, and a new user of the same
- * name keeps the new password.
+ * Promise: a renewal undoes no other change, because it is a compare-and-set on the hash that was
+ * verified. A changed password stays changed, and a removed user stays removed. A new user of the
+ * same name keeps the new password.
  */
 import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';

@@ -1,9 +1,9 @@
 /**
  * A bounded queue for scrypt. Each run takes 128·N·r bytes and one thread of libuv's pool, which
  * file operations share.
- * Promise: fair queueing. One client cannot keep the others out: the waiting clients start in round
- * robin, and when the queue is full, a newcomer displaces the newest waiting job of the client with
- * the most places.
+ * Promise: fair queueing, so that one client cannot keep the others out. The waiting clients start
+ * in round robin. When the queue is full, a newcomer displaces the newest waiting job of the client
+ * with the most places.
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
  */
 import { availableParallelism } from 'node:os';
@@ -145,9 +145,9 @@ export class WorkQueue {
   }
 
   /**
-   * The same for kinds of jobs. A client must not push out a client with fewer places by jobs of
-   * another kind. So only jobs of the newcomer's own client count here, and jobs of clients that
-   * have at least as many places as the newcomer's client will have.
+   * The same for kinds of jobs. A client must not displace a client with fewer places by jobs of
+   * another kind. So a job is a candidate only if its client is the newcomer's own, or has at least
+   * as many places as that one will have.
    */
   #newestOfLargestKind(owner: JobOwner): Job | undefined {
     const places = this.#placesBy('client');
@@ -188,8 +188,8 @@ export class WorkQueue {
 }
 
 /**
- * @returns the newest of `jobs` in the group with the most places, if that group has at least two
- *   more than the group of `owner`, so that the newcomer does not just change places with it
+ * @returns the newest of `jobs` in the group with the most places. That group must have at least
+ *   two more than the group of `owner`, otherwise both would displace each other in turn.
  */
 function newestOfLargest(
   jobs: readonly Job[],

@@ -1,8 +1,8 @@
 /**
  * Counts in the memory of this process: a sliding window for each key, divided into twelve slots.
- * Promise: bounded memory. There are at most 100,000 keys of each kind, each of 43 characters and
- * with at most 25 slots, and at most 100,000 accounts with 3 networks each. A full map evicts the
- * entry that was written longest ago.
+ * Promise: bounded memory. There are at most 100,000 keys of each kind, with 43 characters and at
+ * most 25 slots each. There are at most 100,000 accounts with 3 networks each. A full map evicts
+ * the entry that was written longest ago.
  * Accepted: a restart forgets all counts and networks.
  */
 import { clockTime } from '../options.ts';

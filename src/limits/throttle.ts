@@ -1,6 +1,6 @@
 /**
- * Rate limiting of logins and signups over sliding windows, by account and by network (an IPv4
- * address or an IPv6 /64), against brute force and password spraying.
+ * Rate limiting of logins and signups, against brute force and password spraying. The windows
+ * slide. The limits are by account and by network, which is an IPv4 address or an IPv6 /64.
  * Promise, with the default options, however many tries come at once and however long each takes:
  *
  * 1. One account takes at most 100 wrong passwords in any hour, from all networks together.
