@@ -1,21 +1,37 @@
-/** scrypt behind a queue: hashing that neither fills the memory nor starves the disk. */
-import { hashPassword, isAffordable, needsRehash, verifyPassword, type ScryptCost } from '../crypto/password.ts';
+/**
+ * scrypt (RFC 7914) behind a bounded queue.
+ * Promise: hashing uses a bounded amount of memory and leaves a thread for files.
+ */
+import {
+  hashPassword,
+  isAffordable,
+  needsRehash,
+  verifyPassword,
+  type ScryptCost,
+} from '../crypto/password.ts';
 import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { networkOf } from '../limits/network.ts';
 import { usualConcurrency, WorkQueue } from './work-queue.ts';
 
-
-/** The cost of new hashes, and how much work may pile up. */
+/** The cost of new hashes and the bounds of the queue. */
 export interface PasswordHasherOptions {
-  /** log2 of scrypt's N; 1 to 20, default 17: 128 MiB and about half a second a run, OWASP's first choice. */
+  /**
+   * log2 of scrypt's N; 1 to 20, default 17. With r = 8 and p = 1 that is 128 MiB and about half a
+   * second a run, OWASP's first choice.
+   */
   readonly logN?: number;
   /** scrypt's block size; 1 to 32, default 8. */
   readonly r?: number;
   /** scrypt's parallelisation; 1 to 16, default 1. 128·N·r·p may be up to 1 GiB. */
   readonly p?: number;
-  /** Runs at once; 1 to 1024, default one for each core, but less than libuv's pool has threads, which files need. */
+  /**
+   * Runs of scrypt at once; 1 to 1024. Default: one for each core, but one less than the threads of
+   * libuv's pool, because file operations need a thread too.
+   */
   readonly maxConcurrent?: number;
-  /** Runs waiting for one of those to end; 0 to 100,000, default as many as begin within some 4 seconds. */
+  /**
+   * Runs that wait for their turn; 0 to 100,000. Default: as many as start within about 4 seconds.
+   */
   readonly maxQueued?: number;
 }
 
@@ -27,9 +43,12 @@ const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
   maxQueued: integerBetween(0, 100_000),
 };
 
+/** N·r·p that one core does in about 4 seconds: 8 runs at the default cost, 2^17·8·1. */
+const WORK_IN_FOUR_SECONDS = 2 ** 23;
+
 /**
- * Hashes and verifies passwords. Clients take turns; the jobs of one client are first come first
- * served.
+ * Hashes and verifies passwords. The clients take turns; the jobs of one client run in the order in
+ * which they came.
  */
 export class PasswordHasher {
   readonly #cost: ScryptCost;
@@ -39,23 +58,25 @@ export class PasswordHasher {
   constructor(options: PasswordHasherOptions = {}) {
     const own = readOptions(options, OPTION_CHECKS);
     const { logN = 17, r = 8, p = 1, maxConcurrent = usualConcurrency() } = own;
-    // At the default cost 8 runs of half a second. The work grows with N·r·p.
-    const runsInTime = Math.min(Math.max(1, Math.floor(2 ** 23 / (2 ** logN * r * p))), 1000);
-    const { maxQueued = maxConcurrent * runsInTime } = own;
-    this.#cost = { logN, r, p };
+    const cost: ScryptCost = { logN, r, p };
+    if (!isAffordable(cost)) {
+      const expected = '128·N·r·p up to 1 GiB, N below 2^(16·r)';
+      throw new RangeError(`"logN" expected ${expected}, got ${logN} with r ${r}, p ${p}`);
+    }
+    const { maxQueued = maxConcurrent * runsInFourSeconds(cost) } = own;
+    this.#cost = cost;
     this.#queue = new WorkQueue(maxConcurrent, maxQueued);
-    if (isAffordable(this.#cost)) return;
-    throw new RangeError(`"logN" expected 128·N·r·p up to 1 GiB, N below 2^(16·r), got ${logN} with r ${r}, p ${p}`);
   }
 
   /**
-   * @param password of at most 1024 UTF-16 code units; taken in Unicode NFC, never trimmed
-   * @param signal gives up, as long as it waits for its turn
-   * @param address of the client, if it is known. The queue is shared among clients: an IPv4 address
-   *   or an IPv6 /64 is one.
+   * @param password of at most 1024 UTF-16 code units; normalised to NFC, never trimmed
+   * @param signal gives up the place in the queue; a run that has started goes on
+   * @param address of the client, if it is known. The clients share the queue by network: an IPv4
+   *   address or an IPv6 /64 is one client.
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
-   * @throws TypeError if it is no string; AuthError ERR_PASSWORD_INVALID (a lone surrogate, NUL),
-   *   ERR_PASSWORD_TOO_LONG, ERR_BUSY, ERR_ABORTED
+   * @throws TypeError if the password is not a string
+   * @throws AuthError ERR_PASSWORD_INVALID for a lone surrogate or NUL; ERR_PASSWORD_TOO_LONG,
+   *   ERR_BUSY, ERR_ABORTED
    */
   hash(password: string, signal?: AbortSignal, address = ''): Promise<string> {
     const job = () => hashPassword(password, this.#cost);
@@ -63,13 +84,14 @@ export class PasswordHasher {
   }
 
   /**
-   * @param password as for hash; where `stored` is of Werkzeug it is taken as it comes
-   * @param stored a PHC scrypt string, or one of Werkzeug (Flask); undefined, where there is no such user, takes the
-   *   same work and answers false
-   * @param signal as for hash
-   * @param address as for hash
-   * @returns whether it is the password, compared in constant time
-   * @throws as hash, and AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
+   * @param password as for `hash`; for a hash of Werkzeug it is not normalised
+   * @param stored a PHC scrypt string, or one of Werkzeug (Flask). Undefined stands for an unknown
+   *   user: a decoy hash takes the same work, and the answer is false.
+   * @param signal as for `hash`
+   * @param address as for `hash`
+   * @returns whether the password is right; the keys are compared in constant time
+   * @throws as `hash`
+   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   verify(
     password: string,
@@ -82,11 +104,17 @@ export class PasswordHasher {
   }
 
   /**
-   * @returns whether to make the hash anew at the next login: the stored one is Werkzeug's or takes
-   *   less work (N·r·p), or the same work with a shorter salt or key
+   * @returns whether the next login must renew the hash: it is Werkzeug's, or takes less work
+   *   (N·r·p) than a new one, or the same work with a shorter salt or key
    * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
    */
   needsRehash(stored: string): boolean {
     return needsRehash(stored, this.#cost);
   }
+}
+
+/** @returns how many runs one core does in about 4 seconds; 1 to 1000 */
+function runsInFourSeconds({ logN, r, p }: ScryptCost): number {
+  const runs = Math.floor(WORK_IN_FOUR_SECONDS / (2 ** logN * r * p));
+  return Math.min(Math.max(1, runs), 1000);
 }

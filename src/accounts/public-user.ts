@@ -1,11 +1,12 @@
 /**
- * What a program gets to know of an account. Promise: the hash of the password stays between the
- * store and `Accounts`, so that no handler can send or log it by passing on the user that it got.
+ * The part of a user record that programs get.
+ * Promise: the password hash stays between the store and `Accounts`. A handler that sends or logs
+ * the user that it got cannot reveal the hash.
  */
 
 import type { PublicUser, User } from '../users/store.ts';
 
-/** @returns a new object with three members, whatever else the record of the store has */
+/** @returns a new frozen object with these three members, even if the record has more */
 export function publicUserOf({ id, username, createdAt }: User): PublicUser {
   return Object.freeze({ id, username, createdAt });
 }

@@ -1,34 +1,34 @@
 /**
- * Counts in the memory of this process: a sliding window for each key, in twelve slots.
- * Promise: bounded. There are at most 100,000 keys of each kind, of 43 characters and with at most
- * 25 slots each, and at most 100,000 accounts with 3 networks each. Where there is no room, the
- * entry that was written longest ago is forgotten.
- * Accepted: all counts and networks are forgotten when the process ends.
+ * Counts in the memory of this process: a sliding window for each key, divided into twelve slots.
+ * Promise: bounded memory. There are at most 100,000 keys of each kind, with 43 characters and at
+ * most 25 slots each. There are at most 100,000 accounts with 3 networks each. A full map evicts
+ * the entry that was written longest ago.
+ * Accepted: a restart forgets all counts and networks.
  */
 import { clockTime } from '../options.ts';
 import type { Counts, Limit, LimitKind } from './counts.ts';
 
-/** A try is forgotten with the whole slot it ended in: up to a twelfth of the window later. */
+/** A try counts until its whole slot has left the window: up to a twelfth of the window longer. */
 const SLOTS_PER_WINDOW = 12;
-/** Of each kind, and of accounts with known networks. */
+/** For each kind of limit, and for the accounts with known networks. */
 const MAX_KEYS = 100_000;
 const MAX_NETWORKS_PER_ACCOUNT = 3;
 
 /** The tries under one key. */
 interface Count {
-  /** Tries that have begun and not ended. */
+  /** Tries in flight. Each counts until its outcome is known. */
   open: number;
-  /** Tries that ended and count, oldest slot first. */
+  /** Tries that have ended and count, oldest slot first. */
   slots: Slot[];
 }
 
 interface Slot {
-  /** The number of this slot since 1970. */
+  /** Slots since 1970. */
   index: number;
   tries: number;
 }
 
-/** Counts that end with the process. */
+/** Counts that are lost when the process ends. */
 export class MemoryCounts implements Counts {
   readonly #now: () => number;
   readonly #counts: Readonly<Record<LimitKind, Map<string, Count>>> = {
@@ -62,12 +62,13 @@ export class MemoryCounts implements Counts {
     const now = this.#clock();
     for (const limit of limits) {
       const counts = this.#counts[limit.kind];
-      // The key may have been forgotten since the try began.
+      // The key may have been evicted since the try began.
       const count = counts.get(limit.key) ?? { open: 1, slots: [] };
       count.open = Math.max(0, count.open - 1);
       count.slots = recentSlots(count, limit, now);
       if (isCounted) addTry(count, limit, now);
       const isEmpty = count.open === 0 && count.slots.length === 0;
+      // An entry with nothing to count must not evict others.
       if (isEmpty) counts.delete(limit.key);
       else setLast(counts, limit.key, count);
     }
@@ -82,14 +83,14 @@ export class MemoryCounts implements Counts {
     setLast(this.#networks, account, networks.slice(0, MAX_NETWORKS_PER_ACCOUNT));
   }
 
-  /** @returns 0 if one more try may begin */
+  /** @returns seconds until one more try may begin; 0 if it may now */
   #waitSeconds(limit: Limit, now: number): number {
     const count = this.#counts[limit.kind].get(limit.key);
     if (count === undefined) return 0;
     count.slots = recentSlots(count, limit, now);
     let ended = triesIn(count.slots);
     if (ended + count.open < limit.maxTries) return 0;
-    // The open tries will end soon.
+    // Tries in flight end soon. Only ended tries that reach the limit by themselves take longer.
     let waitSeconds = 1;
     for (const { index, tries } of count.slots) {
       if (ended < limit.maxTries) break;
@@ -99,7 +100,7 @@ export class MemoryCounts implements Counts {
     return waitSeconds;
   }
 
-  /** @throws RangeError or TypeError for a clock that answers NaN or milliseconds, say */
+  /** @throws RangeError or TypeError if the clock answers NaN, milliseconds or the like */
   #clock(): number {
     const now = this.#now();
     clockTime('now', now);
@@ -115,13 +116,13 @@ function addTry(count: Count, limit: Limit, now: number): void {
     return;
   }
   count.slots.push({ index, tries: 1 });
-  // After the clock was set back there may be later ones.
+  // After the clock was set back there may be later slots.
   count.slots.sort((a, b) => a.index - b.index);
 }
 
 /**
- * @returns the slots in the window. A clock that was set back is behind some of them. They stay,
- *   but none is further ahead than a window, so that each is forgotten within two windows.
+ * @returns the slots in the window. If the clock was set back, some slots are in the future. They
+ *   are kept, but moved to at most one window ahead, so that each is forgotten within two windows.
  */
 function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   const current = slotIndex(limit, now);
@@ -143,7 +144,7 @@ function slotSeconds({ windowSeconds }: Limit): number {
   return windowSeconds / SLOTS_PER_WINDOW;
 }
 
-/** Puts an entry last in a map of bounded size. Where there is no room, the first one goes. */
+/** Puts an entry last in a map of bounded size. A full map evicts its first entry. */
 function setLast<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   if (map.size >= MAX_KEYS) {

@@ -1,6 +1,6 @@
 /**
- * No program holds a hash: what signup, login and guard hand out is a PublicUser, wherever it comes out, over a real
- * socket too.
+ * No program gets a hash: signup, login and guard hand out a PublicUser, in the library and over a
+ * real socket.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -8,7 +8,15 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import {
-  Accounts, createApp, currentIdentity, JwtAuth, MemoryUserStore, Router, type AppOptions, type PublicUser, type User,
+  Accounts,
+  createApp,
+  currentIdentity,
+  JwtAuth,
+  MemoryUserStore,
+  Router,
+  type AppOptions,
+  type PublicUser,
+  type User,
   type UserStore,
 } from '../../src/index.ts';
 import { allSaid } from '../support/assertions.ts';
@@ -17,53 +25,68 @@ import { SECRET } from '../support/tokens.ts';
 
 const JOE = { username: 'Joe', password: 'correct horse' };
 
-/** A store that answers rows of a table with more columns than the port knows, at once or later. */
-function storeOfRows(isLate: boolean): UserStore & { readonly rows: Map<string, User> } {
+interface StoreOfRows extends UserStore {
+  readonly rows: Map<string, User>;
+}
+
+/** A store whose table has more columns than the port knows. It answers at once or later. */
+function storeOfRows(isLate: boolean): StoreOfRows {
   const rows = new Map<string, User>();
   const answer = <T>(value: T): T | Promise<T> => (isLate ? Promise.resolve(value) : value);
   return {
     rows,
     find: (id) => answer(rows.get(id)),
-    insert: (user) => answer(rows.set(user.id, { ...user, email: 'hidden@example.org' } as User).size > 0),
+    insert: (user) => {
+      const row = { ...user, email: 'hidden@example.org' };
+      return answer(rows.set(user.id, row).size > 0);
+    },
     update: (user) => answer(rows.set(user.id, user).size > 0),
   };
 }
 
-/** Three members, and not a trace of the rest in anything that a program does with it. */
-function assertPublic(user: unknown, store: { readonly rows: Map<string, User> }): asserts user is PublicUser {
+/** Asserts that there are three members, and no trace of the rest however the user is printed. */
+function assertPublic(user: unknown, store: StoreOfRows): asserts user is PublicUser {
   const row = store.rows.get('joe') ?? assert.fail('joe is not there');
   const expected = { id: 'joe', username: 'Joe', createdAt: row.createdAt };
   assert.deepEqual(user, expected);
   assert.deepEqual(Reflect.ownKeys(Object(user)), Object.keys(expected));
-  assert.deepEqual([Object.isFrozen(user), Object.getPrototypeOf(user)], [true, Object.prototype]);
-  const said = [allSaid(user), JSON.stringify(structuredClone(user)), inspect({ ...Object(user) })].join();
-  assert.doesNotMatch(said, /passwordHash|scrypt|hidden/);
+  const prototype = Object.getPrototypeOf(user);
+  assert.deepEqual([Object.isFrozen(user), prototype], [true, Object.prototype]);
+  const texts = [
+    allSaid(user),
+    JSON.stringify(structuredClone(user)),
+    inspect({ ...Object(user) }),
+  ];
+  assert.doesNotMatch(texts.join(), /passwordHash|scrypt|hidden/);
 }
 
-function setUp(isLate: boolean): { store: ReturnType<typeof storeOfRows>; accounts: Accounts } {
+function setUp(isLate: boolean): { store: StoreOfRows; accounts: Accounts } {
   const store = storeOfRows(isLate);
-  return { store, accounts: new Accounts({ users: store, passwords: cheapPasswords(), limits: false }) };
+  const passwords = cheapPasswords();
+  return { store, accounts: new Accounts({ users: store, passwords, limits: false }) };
 }
 
-test('signup, import, login and identity answer three members, whatever the store has', async () => {
+test('signup, import, login and identity answer three members of a record', async () => {
   for (const isLate of [false, true]) {
     const { store, accounts } = setUp(isLate);
     assertPublic(await accounts.signup(JOE), store);
     const { authenticate, identity } = accounts.handlers;
-    for (const user of [
+    const found = [
       await accounts.authenticate('joe', JOE.password),
       await authenticate('joe', JOE.password, {}),
       await accounts.identity({ identity: 'joe' }),
       await identity({ identity: 'joe' }),
-    ]) assertPublic(user, store);
-    assert.deepEqual([await identity({ identity: 'ann' }), await authenticate('ann', 'x', {})], [undefined, undefined]);
+    ];
+    for (const user of found) assertPublic(user, store);
+    const unknown = [await identity({ identity: 'ann' }), await authenticate('ann', 'x', {})];
+    assert.deepEqual(unknown, [undefined, undefined]);
     const { passwordHash = '' } = store.rows.get('joe') ?? {};
     store.rows.clear();
     assertPublic(await accounts.importUser('Joe', passwordHash), store);
   }
 });
 
-test('identity answers at once where the store does', async () => {
+test('`identity` answers without a promise if the store does', async () => {
   const { accounts } = setUp(false);
   await accounts.signup(JOE);
   assert.equal(accounts.identity({ identity: 'ann' }), undefined);
@@ -86,7 +109,8 @@ test('a route that sends what it got sends no hash', async () => {
       const { body } = await send(`${url}/auth`, 'POST', JOE);
       const headers = { Authorization: `JWT ${Object(body).access_token}` };
       for (const path of ['/me', '/maybe', '/current', '/authorize']) {
-        assertPublic(Object.freeze((await send(`${url}${path}`, 'GET', undefined, headers)).body), store);
+        const reply = await send(`${url}${path}`, 'GET', undefined, headers);
+        assertPublic(Object.freeze(reply.body), store);
       }
       assert.equal((await send(`${url}/maybe`, 'GET')).body, null);
     });
@@ -103,8 +127,9 @@ test('req.identity of the middleware has no hash', async () => {
     guard(req, res, () => {
       const identity: unknown = Reflect.get(req, 'identity');
       seen.push(identity, currentIdentity());
-      // As a program logs a request.
-      res.end(inspect(req, { depth: Infinity, showHidden: true }).match(/passwordHash|\$scrypt/)?.[0] ?? 'none');
+      // The most that a program could log of a request.
+      const logged = inspect(req, { depth: Infinity, showHidden: true });
+      res.end(/passwordHash|\$scrypt/.exec(logged)?.[0] ?? 'none');
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -112,7 +137,8 @@ test('req.identity of the middleware has no hash', async () => {
     const { access_token: token } = Object(await auth.login({ json: () => ({ ...JOE }) }));
     const { port } = server.address() as AddressInfo;
     const headers = { Authorization: `JWT ${token}` };
-    assert.equal((await send(`http://127.0.0.1:${port}/`, 'GET', undefined, headers)).body, 'none');
+    const reply = await send(`http://127.0.0.1:${port}/`, 'GET', undefined, headers);
+    assert.equal(reply.body, 'none');
     assert.equal(seen.length, 2);
     for (const identity of seen) assertPublic(identity, store);
   } finally {
@@ -148,15 +174,22 @@ test('each hook of the application gets a user without a hash', async () => {
     for (const segment of String(token).split('.')) {
       assert.doesNotMatch(Buffer.from(segment, 'base64url').toString(), /passwordHash|scrypt/);
     }
-    assert.equal((await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` })).status, 200);
+    const headers = { Authorization: `JWT ${token}` };
+    assert.equal((await send(`${url}/hello`, 'GET', undefined, headers)).status, 200);
   });
-  const encoding = createApp({ ...options, encode: (user) => (seen.push(user), 'token') });
+  const encoding = createApp({
+    ...options,
+    encode(user) {
+      seen.push(user);
+      return 'token';
+    },
+  });
   await withServer(encoding, ({ url }) => send(`${url}/auth`, 'POST', JOE));
   assert.equal(seen.length, 5);
   for (const user of seen) assertPublic(user, store);
 });
 
-test('an object that a program got cannot change the stored user, nor is it the stored user', async () => {
+test('a program that changes the user it got does not change the stored user', async () => {
   const users = new MemoryUserStore();
   const accounts = new Accounts({ users, passwords: cheapPasswords() });
   const user = await accounts.signup(JOE);

@@ -1,12 +1,12 @@
 /**
- * Usernames over all of Unicode: which are one name in capitals and in small letters, which letters
- * no name may have, and that the id of an id is itself.
+ * Usernames over all of Unicode: which names are the same in upper and lower case, which letters
+ * are not allowed, and that the canonical form of a canonical username is itself.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonicalUsername } from '../../src/accounts/username.ts';
 
-/** Every code point that is in a name, whose other letters have no effect on it. */
+/** Every code point that is allowed in a name after another letter. */
 const NAMED: readonly number[] = Array.from({ length: 0x110000 }, (_, code) => code)
   .filter((code) => canonicalUsername(`x${String.fromCodePoint(code)}`) !== undefined);
 
@@ -16,8 +16,8 @@ const rangeOf = (first: number, last: number) =>
 const hexOf = (codes: readonly number[]) => codes.map((code) => code.toString(16));
 
 /**
- * The letters whose name in capitals is another name: eszett, dotless i, the iota subscript, and the
- * Greek vowels that have one. A new version of Unicode that adds to them has to be looked at.
+ * The letters that are another name in upper case: eszett, dotless i, the iota subscript, and the
+ * Greek vowels that have one. If a new version of Unicode adds letters, they must be reviewed.
  */
 const TWO_NAMES: readonly number[] = [
   0xdf,
@@ -35,7 +35,7 @@ const TWO_NAMES: readonly number[] = [
   0x1ffc,
 ];
 
-test('every letter is one name in capitals and in small letters, but those that are listed', () => {
+test('a letter is one name in upper and lower case, except for the listed letters', () => {
   assert.ok(NAMED.length > 130_000, String(NAMED.length));
   const differing = NAMED.filter((code) => {
     const name = `x${String.fromCodePoint(code)}`;
@@ -45,10 +45,10 @@ test('every letter is one name in capitals and in small letters, but those that 
   assert.deepEqual(hexOf(differing), hexOf(TWO_NAMES));
 });
 
-test('the id of an id is itself, whatever mark follows a letter', () => {
+test('a canonical username is its own canonical form, with any mark after a letter', () => {
   const letters = NAMED.map((code) => String.fromCodePoint(code));
   for (const letter of letters) assertStable(`x${letter}`);
-  // All that NFKC joins with a letter before it.
+  // All marks that NFKC composes with a letter before them.
   const marks = new Set(letters.flatMap((letter) => [...letter.normalize('NFD')].slice(1)));
   const changing = letters.filter((letter) => canonicalUsername(`x${letter}`) !== `x${letter}`);
   assert.ok(marks.size > 60 && changing.length > 5_000, `${marks.size}, ${changing.length}`);
@@ -63,6 +63,30 @@ function assertStable(name: string): void {
     assert.fail(`${name}, ${hexOf([...name].map((text) => text.codePointAt(0) ?? 0)).join()}`);
   }
 }
+
+test('each code point has one canonical form in lower case, NFD and NFKC', () => {
+  let named = 0;
+  let changed = 0;
+  for (let code = 0; code <= 0x10ffff; code += 1) {
+    const name = String.fromCodePoint(code);
+    const id = canonicalUsername(name);
+    if (id === undefined) continue;
+    named += 1;
+    if (id === name && name.toLowerCase() === name && name.normalize('NFD') === name) continue;
+    changed += 1;
+    const spellings = [
+      id,
+      name.toLowerCase(),
+      name.normalize('NFD'),
+      name.normalize('NFKC'),
+    ];
+    for (const spelling of spellings) {
+      const other = canonicalUsername(spelling);
+      if (other !== id) assert.fail(`U+${code.toString(16)} is ${id}, but ${spelling} is ${other}`);
+    }
+  }
+  assert.ok(named > 130_000 && changed > 10_000, `${named} are names, ${changed} of them change`);
+});
 
 test('small letters that share their capital are one name', () => {
   const pairs = [
@@ -83,11 +107,11 @@ test('small letters that share their capital are one name', () => {
       assert.equal(canonicalUsername(`X${letter}x`), id);
     }
   }
-  // The letter that it becomes is one with the accent after it.
+  // Its other small letter composes with the accent after it.
   assert.equal(canonicalUsername('\u1c82\u0308'), '\u04e7');
 });
 
-test('names that only some capitals share are two, and keep the id that they had', () => {
+test('names that share only some capitals are two, and are canonical already', () => {
   for (const id of ['stra\u00dfe', '\u0131rmak', '\u1fb3', 'i\u0307zmir']) {
     assert.equal(canonicalUsername(id), id);
   }
@@ -103,7 +127,7 @@ test('letters of other scripts that look alike are two names', () => {
   assert.notEqual(latin, cyrillic);
 });
 
-/** Each is a letter or a mark of Unicode, and not ignorable by default. */
+/** Each is a letter or a mark in Unicode, and not ignorable by its tables. */
 const BLANK: readonly number[] = [
   0x1107f,
   ...rangeOf(0x13440, 0x13442),
@@ -133,11 +157,20 @@ const STACKERS: readonly number[] = [
   ...rangeOf(0x16f8f, 0x16f92),
 ];
 
-/** Latin, Greek, Cyrillic, a digit and a symbol: none of them is ever stacked. */
+/** Latin, Greek, Cyrillic, a digit and a symbol: no script stacks them. */
 const UNSTACKED = ['x', '\u03b1', '\u0434', '1', '.', ''];
 
-test('no name has an invisible letter, whatever is beside it', () => {
-  const ignorable = ['\u034f', '\u115f', '\u200c', '\u200d', '\u3164', '\ufe0f', '\uffa0', '\u{e0100}'];
+test('an invisible letter makes a name invalid, whatever is beside it', () => {
+  const ignorable = [
+    '\u034f',
+    '\u115f',
+    '\u200c',
+    '\u200d',
+    '\u3164',
+    '\ufe0f',
+    '\uffa0',
+    '\u{e0100}',
+  ];
   for (const hidden of [...ignorable, ...BLANK.map((code) => String.fromCodePoint(code))]) {
     for (const beside of [...UNSTACKED, '\u1780', '\u{13000}', '\u{18b00}']) {
       assert.equal(canonicalUsername(`${beside}${hidden}${beside}`), undefined);
@@ -148,9 +181,9 @@ test('no name has an invisible letter, whatever is beside it', () => {
   }
 });
 
-test('a mark that stacks letters follows a letter without case, and not another such mark', () => {
+test('a stacker must follow a letter without case, and not another stacker', () => {
   for (const stacker of STACKERS.map((code) => String.fromCodePoint(code))) {
-    // Unicode 16, which older builds of Node do not have.
+    // Some are new in Unicode 16, which older versions of Node do not have.
     const isAssigned = /\p{M}/u.test(stacker);
     const expected = (name: string) => (isAssigned ? name : undefined);
     for (const beside of UNSTACKED) {
@@ -158,13 +191,18 @@ test('a mark that stacks letters follows a letter without case, and not another 
       assert.equal(canonicalUsername(`${beside}\u0301${stacker}x`), undefined);
     }
     assert.equal(canonicalUsername(`\u1780${stacker}${stacker}\u1780`), undefined);
-    for (const name of [`\u1780${stacker}\u1780`, `\u1780\u103a${stacker}\u1780`, `x\u1780${stacker}`]) {
+    const names = [
+      `\u1780${stacker}\u1780`,
+      `\u1780\u103a${stacker}\u1780`,
+      `x\u1780${stacker}`,
+    ];
+    for (const name of names) {
       assert.equal(canonicalUsername(name), expected(name));
     }
   }
 });
 
-/** Names and words as they are written, each with such a mark. */
+/** Real names and words, each with a stacker. */
 const WORDS: Record<string, string> = {
   'Khmer': '\u1781\u17d2\u1798\u17c2\u179a',
   'Khmer, Sreymom': '\u179f\u17d2\u179a\u17b8\u1798\u17c9\u17c6',
@@ -179,7 +217,7 @@ const WORDS: Record<string, string> = {
   'Miao': '\u{16f00}\u{16f51}\u{16f8f}',
 };
 
-test('words with such marks are names, and their ids are the same words', () => {
+test('words with stackers are canonical usernames', () => {
   for (const [language, word] of Object.entries(WORDS)) {
     assert.equal(canonicalUsername(word), word, language);
   }

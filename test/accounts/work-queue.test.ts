@@ -1,6 +1,6 @@
 /**
- * How clients share the queue of hashing: they take turns, and one that floods it gives up its places to others. The jobs
- * here end when the test says so.
+ * How clients share the queue for scrypt: they start in round robin, and a flood loses its places
+ * to other clients. A job here ends when the test says so.
  */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
@@ -12,8 +12,8 @@ import { collectGarbage } from '../support/garbage.ts';
 import { randomFrom } from '../support/random.ts';
 import { withApp } from '../support/app.ts';
 
-/** A queue whose jobs end one after the other, and what became of each. */
-class Watched {
+/** A queue whose jobs end one after the other, and the outcome of each. */
+class WatchedQueue {
   /** The names of jobs, in the order in which they started. */
   readonly started: string[] = [];
   /** The names of jobs that were refused. */
@@ -36,7 +36,8 @@ class Watched {
       await new Promise<void>((resolve) => this.#ends.push(resolve));
     };
     void this.#queue.run({ client, kind }, run, signal).catch((error: unknown) => {
-      assert.ok(error instanceof AuthError && ['ERR_BUSY', 'ERR_ABORTED'].includes(error.code));
+      const isRefusal = error instanceof AuthError;
+      assert.ok(isRefusal && ['ERR_BUSY', 'ERR_ABORTED'].includes(error.code));
       this.refused.push(client);
     });
   }
@@ -45,7 +46,7 @@ class Watched {
     for (let index = 0; index < count; index += 1) this.add(client, kind);
   }
 
-  /** Ends the job that runs longest, and lets the next one start. */
+  /** Ends the job that has run longest, and lets the next one start. */
   async endOne(): Promise<void> {
     this.#ends.shift()?.();
     await nextTurn();
@@ -58,8 +59,8 @@ class Watched {
 
 const times = (count: number, name: string) => Array<string>(count).fill(name);
 
-test('a client that is alone uses every place', async () => {
-  const queue = new Watched(2, 7);
+test('one client alone can use every place', async () => {
+  const queue = new WatchedQueue(2, 7);
   queue.addMany(10, 'a');
   await nextTurn();
   assert.deepEqual([queue.running, queue.refused], [2, ['a']]);
@@ -67,7 +68,7 @@ test('a client that is alone uses every place', async () => {
   assert.deepEqual(queue.started, times(9, 'a'));
 });
 
-test('jobs that share one owner object are counted one by one', async () => {
+test('jobs that share one owner object count one by one', async () => {
   const queue = new WorkQueue(2, 0);
   const owner = { client: 'a', kind: 'verify' };
   const jobs = Array.from({ length: 3 }, () => queue.run(owner, () => nextTurn()));
@@ -75,8 +76,8 @@ test('jobs that share one owner object are counted one by one', async () => {
   assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected']);
 });
 
-test('a client that finds the queue full of one other takes its last place, and is the next to start', async () => {
-  const queue = new Watched(1, 8);
+test('in a queue full of one client, a newcomer displaces its newest job and is next', async () => {
+  const queue = new WatchedQueue(1, 8);
   queue.addMany(9, 'flood');
   queue.add('b');
   await nextTurn();
@@ -87,18 +88,19 @@ test('a client that finds the queue full of one other takes its last place, and 
   assert.deepEqual(queue.started, ['flood', 'b', ...times(7, 'flood')]);
 });
 
-test('two clients that want every place have half of them each, and take turns', async () => {
-  const queue = new Watched(1, 9);
+test('two clients that want every place get half of them each, and take turns', async () => {
+  const queue = new WatchedQueue(1, 9);
   queue.addMany(10, 'a');
   queue.addMany(10, 'b');
   await nextTurn();
-  assert.deepEqual([queue.refused.filter((name) => name === 'a').length, queue.refused.length], [5, 10]);
+  const refusedOfA = queue.refused.filter((name) => name === 'a');
+  assert.deepEqual([refusedOfA.length, queue.refused.length], [5, 10]);
   await queue.endAll();
   assert.deepEqual(queue.started, ['a', 'b', 'a', 'b', 'a', 'b', 'a', 'b', 'a', 'b']);
 });
 
-test('however many places others hold, each client waits for one job of each other client at the most', async () => {
-  const queue = new Watched(1, 100);
+test('a client waits for at most one job of each other client', async () => {
+  const queue = new WatchedQueue(1, 100);
   queue.addMany(50, 'a');
   queue.addMany(30, 'b');
   queue.add('c');
@@ -111,8 +113,8 @@ test('however many places others hold, each client waits for one job of each oth
   await queue.endAll();
 });
 
-test('clients that come back again and again do not keep one waiting that came before', async () => {
-  const queue = new Watched(1, 10);
+test('clients that keep coming back do not delay a client that came before', async () => {
+  const queue = new WatchedQueue(1, 10);
   queue.addMany(2, 'a');
   queue.add('b');
   queue.add('c');
@@ -126,8 +128,8 @@ test('clients that come back again and again do not keep one waiting that came b
   await queue.endAll();
 });
 
-test('a client cannot push out the jobs of a client with fewer places by jobs of another kind', async () => {
-  const queue = new Watched(1, 8);
+test('a flood cannot displace a client with fewer places by jobs of another kind', async () => {
+  const queue = new WatchedQueue(1, 8);
   queue.addMany(8, 'flood', 'verify');
   queue.add('b', 'verify');
   queue.addMany(20, 'flood', 'hash');
@@ -137,8 +139,8 @@ test('a client cannot push out the jobs of a client with fewer places by jobs of
   assert.equal(queue.started.filter((name) => name === 'b').length, 1);
 });
 
-test('signups and logins of many clients with one place each have half of the places', async () => {
-  const queue = new Watched(1, 10);
+test('signups and logins of many clients with one job each get half of the places', async () => {
+  const queue = new WatchedQueue(1, 10);
   for (let index = 0; index < 11; index += 1) queue.add(`login ${index}`, 'verify');
   for (let index = 0; index < 11; index += 1) queue.add(`signup ${index}`, 'hash');
   await queue.endAll();
@@ -146,12 +148,14 @@ test('signups and logins of many clients with one place each have half of the pl
   assert.deepEqual([queue.started.length, signups.length], [11, 5]);
 });
 
-test('a job that gives up frees its place, whichever it is', async () => {
+test('a job that is aborted frees its place, wherever it waits', async () => {
   for (const given of [0, 1, 2]) {
-    const queue = new Watched(1, 3);
-    const controllers = [new AbortController(), new AbortController(), new AbortController()];
+    const queue = new WatchedQueue(1, 3);
+    const controllers = Array.from({ length: 3 }, () => new AbortController());
     queue.add('a');
-    for (const [index, { signal }] of controllers.entries()) queue.add(`b${index}`, 'verify', signal);
+    for (const [index, { signal }] of controllers.entries()) {
+      queue.add(`b${index}`, 'verify', signal);
+    }
     controllers[given]?.abort();
     queue.add('c');
     await queue.endAll();
@@ -160,12 +164,12 @@ test('a job that gives up frees its place, whichever it is', async () => {
   }
 });
 
-test('whatever comes, the bounds hold, every job ends, and no client with one job gives way to a flood', async () => {
+test('the bounds hold, every job ends, and a flood displaces no single jobs', async () => {
   for (let seed = 1; seed <= 50; seed += 1) {
     const random = randomFrom(seed);
     const maxConcurrent = 1 + Math.floor(random() * 3);
     const maxQueued = 2 + Math.floor(random() * 8);
-    const queue = new Watched(maxConcurrent, maxQueued);
+    const queue = new WatchedQueue(maxConcurrent, maxQueued);
     let added = 0;
     for (let step = 0; step < 100; step += 1) {
       const client = random() < 0.7 ? 'flood' : `client ${(added += 1)}`;
@@ -181,7 +185,7 @@ test('whatever comes, the bounds hold, every job ends, and no client with one jo
   }
 });
 
-test('a client that has no job any more leaves nothing behind', async () => {
+test('a client without a job takes no memory', async () => {
   const queue = new WorkQueue(1, 10);
   await collectGarbage();
   const before = process.memoryUsage().heapUsed;
@@ -191,15 +195,28 @@ test('a client that has no job any more leaves nothing behind', async () => {
   await collectGarbage();
   const grown = process.memoryUsage().heapUsed - before;
   assert.ok(grown < 1e6, `${grown} bytes`);
-  // Until now the queue itself must not be garbage.
+  // Keeps the queue itself alive until here.
   await queue.run({ client: 'last', kind: 'verify' }, async () => undefined);
 });
 
 /** A login or a signup from another address of this machine. @returns its status */
-function post(port: number, path: string, localAddress: string, username: string): Promise<number> {
+function post(
+  port: number,
+  path: string,
+  localAddress: string,
+  username: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Type': 'application/json' };
-    const options = { port, host: '127.0.0.1', localAddress, method: 'POST', path, headers, agent: false };
+    const options = {
+      port,
+      host: '127.0.0.1',
+      localAddress,
+      method: 'POST',
+      path,
+      headers,
+      agent: false,
+    };
     const sent = request(options, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode ?? 0));
@@ -208,10 +225,15 @@ function post(port: number, path: string, localAddress: string, username: string
   });
 }
 
-const skip = process.platform !== 'linux' && 'only Linux has all of 127.0.0.0/8 as its own addresses';
+const isLinux = process.platform === 'linux';
+const skip = !isLinux && 'only on Linux is every address of 127.0.0.0/8 local';
 
-test('a client with right passwords and many logins in flight keeps no other client out', { skip }, async () => {
-  for (const [accounts, maxConcurrent, maxQueued] of [[1, 1, 8], [2, 2, 16]] as const) {
+test('one client with many logins in flight keeps no other client out', { skip }, async () => {
+  const CASES = [
+    [1, 1, 8],
+    [2, 2, 16],
+  ] as const;
+  for (const [accounts, maxConcurrent, maxQueued] of CASES) {
     const passwords = new PasswordHasher({ logN: 10, maxConcurrent, maxQueued });
     await withApp({ passwords }, async ({ port }) => {
       for (const username of ['victim', 'attacker0', 'attacker1']) {
@@ -225,8 +247,9 @@ test('a client with right passwords and many logins in flight keeps no other cli
           attacks += 1;
         }
       };
-      // Each of these keeps one login in flight, so that together they hold every place.
-      const attackers = Array.from({ length: maxConcurrent + maxQueued }, (_, index) => attack(index));
+      // Each keeps one login in flight. Together they hold every place.
+      const places = maxConcurrent + maxQueued;
+      const attackers = Array.from({ length: places }, (_, index) => attack(index));
       const statuses: number[] = [];
       while (attacks < 50) await nextTurn();
       for (let round = 0; round < 12; round += 1) {

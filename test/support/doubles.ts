@@ -1,8 +1,8 @@
-/** A store and a hasher that do their work and remember what they were asked. */
+/** A store and a hasher that do their work and record their calls. */
 import assert from 'node:assert/strict';
 import { MemoryUserStore, PasswordHasher, type User } from '../../src/index.ts';
 
-/** Remembers what was written, so that a refusal can be seen to leave the store as it was. */
+/** Records what was written, so that a test sees whether a refusal left the store as it was. */
 export class WatchedStore extends MemoryUserStore {
   readonly written: User[] = [];
 
@@ -20,16 +20,21 @@ export class WatchedStore extends MemoryUserStore {
   }
 }
 
-/** Remembers what was asked of it, and what became of each password. */
+/** Records its calls and their outcomes. */
 export class WatchedHasher extends PasswordHasher {
   readonly calls: string[] = [];
+  /** `done`, or the code of the error, of each call. */
   readonly outcomes: Promise<string>[] = [];
 
   override hash(password: string, signal?: AbortSignal): Promise<string> {
     return this.#watch('hash', super.hash(password, signal));
   }
 
-  override verify(password: string, stored: string | undefined, signal?: AbortSignal): Promise<boolean> {
+  override verify(
+    password: string,
+    stored: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
     return this.#watch('verify', super.verify(password, stored, signal));
   }
 

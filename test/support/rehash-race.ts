@@ -1,6 +1,4 @@
-/**
- * A password is changed at the very time at which a login with the old one makes its hash anew.
- */
+/** A race: a password changes while a login with the old one renews its hash. */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Accounts, PasswordHasher, type UserStore } from '../../src/index.ts';
@@ -9,18 +7,20 @@ import { userNamed } from './user-files.ts';
 const OLD_PASSWORD = 'the old one';
 const oldHash = await new PasswordHasher({ logN: 1 }).hash(OLD_PASSWORD);
 
-/** Turns of the event loop between the new hash of the login and the change, and the other way round. */
+/** Turns of the event loop from the new hash of the login to the change; negative for before. */
 const OFFSETS = [-6, -4, -3, -2, -1, 0, 1, 2, 3, 4];
 
-/** @returns the rounds, each with a user of its own, in which the change was answered and did not stay */
+/** @returns the rounds, each with its own user, in which the change succeeded and was then lost */
 export async function lostChanges(users: UserStore, rounds: number): Promise<number[]> {
   const lost: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const user = userNamed(`joe${round}`, oldHash);
     assert.equal(await users.insert(user), true);
     const passwords = new PasswordHasher({ logN: 2 });
-    const change = changeDuring(passwords, OFFSETS[round % OFFSETS.length] ?? 0, () =>
-      users.update({ ...user, passwordHash: `changed ${round}` }));
+    const offset = OFFSETS[round % OFFSETS.length] ?? 0;
+    const change = changeDuring(passwords, offset, () => {
+      return users.update({ ...user, passwordHash: `changed ${round}` });
+    });
     const accounts = new Accounts({ users, passwords, limits: false });
     assert.equal((await accounts.authenticate(user.id, OLD_PASSWORD))?.id, user.id);
     assert.equal(await change, true);
@@ -30,7 +30,7 @@ export async function lostChanges(users: UserStore, rounds: number): Promise<num
   return lost;
 }
 
-/** @returns the answer of a change that begins so many turns after the hasher has made a hash, or before */
+/** @returns the answer of a change that begins `offset` turns after the hasher has made a hash */
 function changeDuring(
   passwords: PasswordHasher,
   offset: number,

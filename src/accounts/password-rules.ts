@@ -1,0 +1,63 @@
+/**
+ * The rules for new passwords (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2): length, characters, not
+ * the username, not forbidden. There are no rules of composition, such as "one digit".
+ * Promise: a refused password costs no hash.
+ */
+import { isPossiblePassword, MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
+import { AuthError } from '../errors.ts';
+import { expecting } from '../options.ts';
+import { canonicalUsername } from './username.ts';
+
+/** Bounds on the length of a new password, in code points after NFC. */
+export interface PasswordLengths {
+  readonly minPasswordLength: number;
+  readonly maxPasswordLength: number;
+}
+
+/** @returns whether a new password, in NFC, is refused */
+export type IsForbidden = (password: string, username: string) => boolean | Promise<boolean>;
+
+const booleanCheck = expecting('an answer of true or false', (value) => typeof value === 'boolean');
+
+/**
+ * Checks what needs no list and no hook.
+ * @param id the canonical username of the account
+ * @returns the password in NFC
+ * @throws AuthError ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG, ERR_PASSWORD_INVALID;
+ *   ERR_PASSWORD_FORBIDDEN if it is the username in any spelling
+ */
+export function checkNewPassword(
+  password: string,
+  id: string,
+  { minPasswordLength, maxPasswordLength }: PasswordLengths,
+): string {
+  // Before NFC, because to normalise a very long text takes long.
+  if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
+  if (!isPossiblePassword(password)) throw new AuthError('ERR_PASSWORD_INVALID');
+  const normalized = password.normalize('NFC');
+  const { length } = [...normalized];
+  const description =
+    `Password must have ${minPasswordLength} to ${maxPasswordLength} characters`;
+  if (length < minPasswordLength) throw new AuthError('ERR_PASSWORD_TOO_SHORT', { description });
+  if (length > maxPasswordLength) throw new AuthError('ERR_PASSWORD_TOO_LONG', { description });
+  if (canonicalUsername(password) === id) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+  return normalized;
+}
+
+/**
+ * Asks the list of common passwords, or the hook that replaces it.
+ * @param password in NFC, so that another spelling of a forbidden password does not pass
+ * @param username as the client sent it
+ * @throws AuthError ERR_PASSWORD_FORBIDDEN
+ * @throws TypeError if the hook answers neither true nor false
+ */
+export async function refuseForbidden(
+  password: string,
+  username: string,
+  isForbidden: IsForbidden,
+): Promise<void> {
+  const answer = await isForbidden(password, username);
+  // A hook with a forgotten `return` must not let every password through.
+  booleanCheck('isForbidden', answer);
+  if (answer) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+}

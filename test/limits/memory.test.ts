@@ -1,0 +1,101 @@
+/** Counts in memory: sliding windows under any clock, and bounded maps that evict. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Limit } from '../../src/limits/counts.ts';
+import { MemoryCounts } from '../../src/limits/memory.ts';
+import { HOUR, inTurn, makeLimitedAccounts, MINUTE, PASSWORD, wrongs } from '../support/limits.ts';
+
+test('the wait ends when the first wrong password has left the window', async () => {
+  const { clock, logIn } = makeLimitedAccounts({ limits: { triesPerAccount: 2 } });
+  clock.seconds += 0.25;
+  const startsAt = clock.seconds;
+  assert.equal(await logIn('joe', 'wrong', '10.0.0.1'), false);
+  clock.seconds += 1800;
+  assert.equal(await logIn('joe', 'wrong', '10.0.0.1'), false);
+  const wait = Number(await logIn('joe', 'wrong', '10.0.0.1'));
+  assert.ok(Number.isInteger(wait), `${wait}`);
+  const waitedFor = clock.seconds + wait - startsAt;
+  assert.ok(waitedFor >= HOUR && waitedFor <= HOUR + 5 * MINUTE, `${wait}`);
+});
+
+test('wrong passwords on both sides of a step of the clock all count', async () => {
+  const { clock, logIn } = makeLimitedAccounts();
+  assert.deepEqual(await inTurn(4, () => logIn('joe', 'wrong', '10.0.0.1')), wrongs(4));
+  clock.seconds += 10 * MINUTE;
+  assert.deepEqual(await inTurn(4, () => logIn('joe', 'wrong', '10.0.0.1')), wrongs(4));
+  clock.seconds -= 10 * MINUTE;
+  const answers = await inTurn(4, () => logIn('joe', 'wrong', '10.0.0.1'));
+  const kinds = answers.map((answer) => typeof answer);
+  assert.deepEqual(kinds, ['boolean', 'boolean', 'number', 'number']);
+});
+
+test('a clock set back far forgets within two hours, and NaN lets no try begin', async () => {
+  const { clock, signUp, logIn } = makeLimitedAccounts();
+  await signUp('joe');
+  await inTurn(10, () => logIn('joe', 'wrong', '10.0.0.1'));
+  clock.seconds -= 1_000_000;
+  const wait = Number(await logIn('joe', PASSWORD, '10.0.0.1'));
+  assert.ok(wait > HOUR - 5 * MINUTE && wait <= 2 * HOUR + 5 * MINUTE, `${wait} s`);
+  clock.seconds += wait;
+  assert.equal(await logIn('joe', PASSWORD, '10.0.0.1'), true);
+  for (const nonsense of [NaN, Infinity, -Infinity]) {
+    clock.seconds = nonsense;
+    await assert.rejects(logIn('ann', PASSWORD, '10.0.0.1'), /"now" expected a finite number/);
+  }
+});
+
+test('a map holds 100,000 keys, then evicts the one that was written longest ago', () => {
+  const counts = new MemoryCounts(() => 0);
+  const limit = (index: number): Limit[] => [
+    { kind: 'signups', key: `key ${index}`, maxTries: 1, windowSeconds: HOUR },
+  ];
+  const fail = (index: number) => {
+    const waitSeconds = counts.begin(limit(index));
+    if (waitSeconds === 0) counts.end(limit(index), true);
+    return waitSeconds;
+  };
+  for (let index = 0; index < 99_000; index += 1) assert.equal(fail(index), 0);
+  // Tries that do not count take no room.
+  for (let index = 0; index < 2000; index += 1) {
+    const limits: Limit[] = [
+      { kind: 'signups', key: `right ${index}`, maxTries: 1, windowSeconds: HOUR },
+    ];
+    counts.begin(limits);
+    counts.end(limits, false);
+  }
+  for (let index = 99_000; index < 100_000; index += 1) assert.equal(fail(index), 0);
+  assert.ok(fail(0) > 0);
+  assert.equal(fail(100_000), 0);
+  assert.ok(fail(1) > 0);
+  assert.equal(fail(0), 0, 'forgotten');
+});
+
+test('a clock that steps back and forth by an hour forgets nothing', async () => {
+  const { clock, logIn } = makeLimitedAccounts();
+  const checked: unknown[] = [];
+  for (let round = 0; round < 20; round += 1) {
+    for (let index = 0; index < 11; index += 1) {
+      checked.push(await logIn('joe', 'wrong', '10.0.0.1'));
+    }
+    clock.seconds += round % 2 === 0 ? -HOUR : HOUR;
+  }
+  assert.equal(checked.filter((answer) => answer === false).length, 10);
+});
+
+test('a clock in milliseconds is refused', async () => {
+  const { logIn } = makeLimitedAccounts({ now: Date.now });
+  await assert.rejects(logIn('joe', 'wrong'), /"now" expected seconds since 1970.*milliseconds/);
+});
+
+test('a try that ends after its key was evicted counts from then on', () => {
+  const counts = new MemoryCounts(() => 0);
+  const limits: Limit[] = [{ kind: 'account', key: 'slow', maxTries: 2, windowSeconds: HOUR }];
+  assert.equal(counts.begin(limits), 0);
+  for (let index = 0; index < 100_000; index += 1) {
+    counts.begin([{ kind: 'account', key: `${index}`, maxTries: 1, windowSeconds: HOUR }]);
+  }
+  counts.end(limits, true);
+  counts.end(limits, false);
+  const waits = [counts.begin(limits), counts.begin(limits)];
+  assert.deepEqual(waits, [0, 1], 'counted once, and not taken back');
+});

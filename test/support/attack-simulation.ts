@@ -1,0 +1,191 @@
+/**
+ * Attackers and owners over one rate limiter, and the invariants of src/limits/throttle.ts that
+ * must hold whatever they do. The clock moves only when a test moves it; nothing waits.
+ */
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Counts } from '../../src/limits/counts.ts';
+import { MemoryCounts } from '../../src/limits/memory.ts';
+import { networkOf, sourceOf } from '../../src/limits/network.ts';
+import { Throttle, type LimitOptions } from '../../src/limits/throttle.ts';
+import { HOUR, MINUTE, START_SECONDS, waitOf } from './limits.ts';
+
+/** A wrong password that was checked, or a signup that was made. */
+interface CountedTry {
+  readonly account: string;
+  readonly network: string;
+  readonly beganAt: number;
+  readonly endedAt: number;
+}
+
+/** A job that ends when the clock reaches its time. */
+interface JobInFlight {
+  readonly endsAt: number;
+  readonly end: () => void;
+}
+
+/** Attackers and owners over one throttle. */
+export class Simulation {
+  seconds: number = START_SECONDS;
+  readonly wrong: CountedTry[] = [];
+  readonly signups: CountedTry[] = [];
+  readonly throttle: Throttle;
+  #inFlight: JobInFlight[] = [];
+
+  constructor(options: LimitOptions = {}, wrap: (counts: Counts) => Counts = (counts) => counts) {
+    this.throttle = new Throttle(options, wrap(new MemoryCounts(() => this.seconds)));
+  }
+
+  /** A wrong password, whose check takes so long. @returns whether it was checked */
+  guess(account: string, from: string, tookSeconds = 0): Promise<boolean> {
+    return this.#try(this.wrong, account, from, tookSeconds, (check) => {
+      return this.throttle.login(account, sourceOf(from), check);
+    });
+  }
+
+  /** A signup, which takes so long. @returns whether it was made */
+  signUp(from: string, tookSeconds = 0): Promise<boolean> {
+    return this.#try(this.signups, '', from, tookSeconds, (job) => {
+      return this.throttle.signup(sourceOf(from), job);
+    });
+  }
+
+  /** The right password. @returns whether it was checked */
+  async logIn(account: string, from: string): Promise<boolean> {
+    const login = this.throttle.login(account, sourceOf(from), async () => account);
+    const user = await login.catch(waitOf);
+    return user === account;
+  }
+
+  /** Moves the clock on, and ends the jobs whose time comes. */
+  async pass(seconds: number): Promise<void> {
+    const until = this.seconds + seconds;
+    for (;;) {
+      await nextTurn();
+      const next = Math.min(...this.#inFlight.map(({ endsAt }) => endsAt));
+      if (next > until) break;
+      this.seconds = Math.max(this.seconds, next);
+      const ending = this.#inFlight.filter(({ endsAt }) => endsAt <= this.seconds);
+      this.#inFlight = this.#inFlight.filter((job) => !ending.includes(job));
+      for (const { end } of ending) end();
+    }
+    this.seconds = until;
+  }
+
+  async #try(
+    list: CountedTry[],
+    account: string,
+    from: string,
+    tookSeconds: number,
+    run: (check: () => Promise<undefined>) => Promise<unknown>,
+  ): Promise<boolean> {
+    let isChecked = false;
+    const check = async () => {
+      isChecked = true;
+      const beganAt = this.seconds;
+      if (tookSeconds > 0) {
+        const endsAt = beganAt + tookSeconds;
+        await new Promise<void>((end) => this.#inFlight.push({ endsAt, end }));
+      }
+      list.push({ account, network: networkOf(from), beganAt, endedAt: this.seconds });
+      return undefined;
+    };
+    await run(check).catch(waitOf);
+    return isChecked;
+  }
+}
+
+/**
+ * @returns the largest number of tries in any period of so many seconds, by when they began or by
+ *   when they ended
+ */
+export function worst(tries: readonly CountedTry[], periodSeconds: number): number {
+  const worstBy = (timeOf: (one: CountedTry) => number): number => {
+    const times = tries.map(timeOf).sort((a, b) => a - b);
+    let start = 0;
+    return times.reduce((most, end, index) => {
+      while (end - (times[start] ?? 0) > periodSeconds) start += 1;
+      return Math.max(most, index - start + 1);
+    }, 0);
+  };
+  return Math.max(worstBy(({ beganAt }) => beganAt), worstBy(({ endedAt }) => endedAt));
+}
+
+function groupsBy(
+  tries: readonly CountedTry[],
+  keyOf: (one: CountedTry) => string,
+): CountedTry[][] {
+  const groups = new Map<string, CountedTry[]>();
+  for (const one of tries) {
+    const key = keyOf(one);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return [...groups.values()];
+}
+
+interface Invariant {
+  readonly what: string;
+  readonly most: number;
+  readonly periodSeconds: number;
+  readonly groups: CountedTry[][];
+}
+
+/** Asserts the limits on wrong passwords and signups, whatever was done. */
+export function assertInvariants({ wrong, signups }: Simulation): void {
+  const invariants: readonly Invariant[] = [
+    {
+      what: 'an account',
+      most: 100,
+      periodSeconds: HOUR,
+      groups: groupsBy(wrong, ({ account }) => account),
+    },
+    {
+      what: 'an account from a network',
+      most: 10,
+      periodSeconds: HOUR,
+      groups: groupsBy(wrong, ({ account, network }) => `${account} ${network}`),
+    },
+    {
+      what: 'a network',
+      most: 30,
+      periodSeconds: 20 * MINUTE,
+      groups: groupsBy(wrong, ({ network }) => network),
+    },
+    {
+      what: 'signups of a network',
+      most: 50,
+      periodSeconds: HOUR,
+      groups: groupsBy(signups, ({ network }) => network),
+    },
+  ];
+  for (const { what, most, periodSeconds, groups } of invariants) {
+    for (const group of groups) {
+      const count = worst(group, periodSeconds);
+      assert.ok(count <= most, `${what}: ${count} in ${periodSeconds} s`);
+    }
+  }
+}
+
+/** Counts as a database answers them: each method takes a turn of the event loop, and is atomic. */
+export function asynchronous(counts: Counts): Counts {
+  return {
+    begin: async (limits) => {
+      await nextTurn();
+      return counts.begin(limits);
+    },
+    end: async (limits, isCounted) => {
+      await nextTurn();
+      return counts.end(limits, isCounted);
+    },
+    networksOf: async (account) => {
+      await nextTurn();
+      return counts.networksOf(account);
+    },
+    addNetwork: async (account, network) => {
+      await nextTurn();
+      return counts.addNetwork(account, network);
+    },
+  };
+}
