@@ -11,7 +11,7 @@ export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './cryp
 export { generateSecret, type Secret } from './crypto/secret.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
-export { Reply } from './http/body.ts';
+export { Reply } from './http/reply.ts';
 export { HttpRequest } from './http/request.ts';
 export { Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';
 export { listen, type ListenOptions, type Server } from './http/server.ts';

@@ -36,7 +36,7 @@ interface Declared {
 const typesOf = (file: string) => readFileSync(join(folder, 'node_modules/latchkey/dist', `${file}.d.ts`), 'utf8');
 const FILES = [
   'app', 'accounts/accounts', 'auth/current-identity', 'auth/jwt-auth', 'accounts/password-hasher', 'limits/throttle',
-  'crypto/jwt', 'crypto/secret', 'errors', 'http/body', 'http/request', 'http/router', 'http/server', 'users/contract',
+  'crypto/jwt', 'crypto/secret', 'errors', 'http/reply', 'http/request', 'http/router', 'http/server', 'users/contract',
   'users/json-file', 'users/memory', 'users/postgres',
 ];
 
