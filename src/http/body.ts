@@ -34,8 +34,8 @@ export async function readJson(message: IncomingMessage, type: string): Promise<
 }
 
 /**
- * Listens to events. An async iterator would stop reading at a body that is too large, and the
- * client would get a reset in place of the 413.
+ * Listens to events, which reads on behind the limit. An async iterator would stop there, and then
+ * Node would notice only after 10 seconds that the client has disconnected.
  */
 function readBody(message: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -26,7 +26,8 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
       const rss = () => rssOf(child.pid);
       const many = `${HELLO}\r\n`.repeat(1000);
       // What any flood costs, if it is read.
-      for (let round = 0; round < 10; round += 1) await sendRaw(port, `${many}${HELLO}Connection: close\r\n\r\n`);
+      for (let round = 0; round < 10; round += 1)
+        await sendRaw(port, `${many}${HELLO}Connection: close\r\n\r\n`);
       const before = rss();
       const socket = connect(port, '127.0.0.1');
       socket.on('error', () => undefined).pause();
@@ -42,7 +43,10 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
       clearInterval(watch);
       const seconds = (performance.now() - start) / 1000;
       assert.ok(seconds > 6 && seconds < 18, `after ${seconds} seconds`);
-      assert.ok(socket.bytesWritten > 1000 * HELLO.length && most - before < 96, `${most - before} MiB`);
+      assert.ok(
+        socket.bytesWritten > 1000 * HELLO.length && most - before < 96,
+        `${most - before} MiB`,
+      );
       assert.equal((await send(`http://127.0.0.1:${port}/hello`, 'GET')).status, 401);
     } finally {
       signalGroup(child, 'SIGTERM');
@@ -61,7 +65,8 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
       const joe = users.find('joe');
       for (const [index, row] of rows.entries()) {
         await tryRow(port, row);
-        const [status, authorization] = index % 10 === 0 ? [200, `Authorization: JWT ${token}\r\n`] : [401, ''];
+        const [status, authorization] =
+          index % 10 === 0 ? [200, `Authorization: JWT ${token}\r\n`] : [401, ''];
         const answer = await sendRaw(port, `${HELLO}${authorization}Connection: close\r\n\r\n`);
         assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `after ${row.name}`);
         assert.deepEqual([users.written, reported], [[joe], []], row.name);
@@ -73,21 +78,31 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     assert.ok(rows.length > 1000);
     assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length);
     for (const { name, bytes, answers } of rows) {
-      assert.ok(answers.every((status) => [100, 200].includes(status) || (status >= 400 && status < 500)), name);
+      assert.ok(
+        answers.every((status) => [100, 200].includes(status) || (status >= 400 && status < 500)),
+        name,
+      );
       if (!bytes.toString('latin1').includes(token)) assert.ok(!answers.includes(200), name);
     }
   });
 
   test('headers that take more than 5 seconds are a 408', async () => {
     const { text, seconds } = await dripping('GET /hello HTTP/1.1\r\nHost: x\r\nX: ');
-    assert.match(text, /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Connection: close\r\n[^]*"status_code":408/);
+    assert.match(
+      text,
+      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Connection: close\r\n[^]*"status_code":408/,
+    );
     assert.ok(seconds > 4.5 && seconds < 9, `after ${seconds} seconds`);
   });
 
   test('a body that takes more than 10 seconds is a 408, however steadily it comes', async () => {
-    const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n';
+    const head =
+      'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n';
     const { text, seconds } = await dripping(head);
-    assert.match(text, /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Connection: close\r\n[^]*"status_code":408/);
+    assert.match(
+      text,
+      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Connection: close\r\n[^]*"status_code":408/,
+    );
     assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);
   });
 
@@ -99,7 +114,8 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     ]);
     assert.match(stopped.text, /^HTTP\/1\.1 408 /);
     assert.match(expected.text, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 408 /);
-    for (const { seconds } of [stopped, expected]) assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);
+    for (const { seconds } of [stopped, expected])
+      assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);
   });
 
   test('a connection that says nothing at all ends after 5 seconds', async () => {
@@ -115,25 +131,29 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
   });
 
   test('connections beyond maxConnections are closed at once, and taken again when there is room', async () => {
-    await withServer(new Router().get('/hello', () => 'hello'), async ({ port }) => {
-      const sockets = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
-      for (const socket of sockets) {
-        socket.write(`${HELLO}\r\n`);
-        const [answer] = await once(socket, 'data');
-        assert.match(String(answer), /^HTTP\/1\.1 200 /);
-      }
-      const hello = () => sendRaw(port, `${HELLO}Connection: close\r\n\r\n`);
-      assert.equal(await hello(), '');
-      sockets[0]?.destroy();
-      let answer = '';
-      // The server hears of the end a little later.
-      for (let tries = 0; answer === '' && tries < 100; tries += 1) {
-        await delay(10);
-        answer = await hello();
-      }
-      assert.match(answer, /^HTTP\/1\.1 200 /);
-      sockets[1]?.destroy();
-    }, { maxConnections: 2 });
+    await withServer(
+      new Router().get('/hello', () => 'hello'),
+      async ({ port }) => {
+        const sockets = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+        for (const socket of sockets) {
+          socket.write(`${HELLO}\r\n`);
+          const [answer] = await once(socket, 'data');
+          assert.match(String(answer), /^HTTP\/1\.1 200 /);
+        }
+        const hello = () => sendRaw(port, `${HELLO}Connection: close\r\n\r\n`);
+        assert.equal(await hello(), '');
+        sockets[0]?.destroy();
+        let answer = '';
+        // The server hears of the end a little later.
+        for (let tries = 0; answer === '' && tries < 100; tries += 1) {
+          await delay(10);
+          answer = await hello();
+        }
+        assert.match(answer, /^HTTP\/1\.1 200 /);
+        sockets[1]?.destroy();
+      },
+      { maxConnections: 2 },
+    );
   });
 });
 
@@ -145,7 +165,8 @@ function silent(text: string, byteEveryMs?: number): Promise<{ text: string; sec
   return withApp({}, async ({ port }) => {
     const start = performance.now();
     const socket = connect(port, '127.0.0.1');
-    const drip = byteEveryMs === undefined ? undefined : setInterval(() => socket.write(' '), byteEveryMs);
+    const drip =
+      byteEveryMs === undefined ? undefined : setInterval(() => socket.write(' '), byteEveryMs);
     let received = '';
     socket.setEncoding('latin1').on('data', (some: string) => (received += some));
     // A byte that comes after the end is answered with a reset.

@@ -48,11 +48,23 @@ server.on('request', (request, response) => response.end('done'));
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 `;
 
-async function withPlain<T>(cwd: string, kind: string, env: Record<string, string>, use: (port: number) => Promise<T>) {
+async function withPlain<T>(
+  cwd: string,
+  kind: string,
+  env: Record<string, string>,
+  use: (port: number) => Promise<T>,
+) {
   await writeFile(join(cwd, 'plain.mjs'), PLAIN);
-  const { child, output, ended } = start(`plain.mjs ${kind}`, { cwd, env, command: [process.execPath] });
+  const { child, output, ended } = start(`plain.mjs ${kind}`, {
+    cwd,
+    env,
+    command: [process.execPath],
+  });
   while (!output.stdout.includes('\n')) {
-    await Promise.race([once(child.stdout, 'data'), ended.then(({ stderr }) => assert.fail(stderr))]);
+    await Promise.race([
+      once(child.stdout, 'data'),
+      ended.then(({ stderr }) => assert.fail(stderr)),
+    ]);
   }
   try {
     return await use(Number(output.stdout));
@@ -67,7 +79,8 @@ describe('what the environment cannot weaken', { concurrency: 2, timeout: 120_00
     const cwd = await emptyFolder();
     const env = { LATCHKEY_SECRET: SECRET, NODE_OPTIONS: WEAK_NODE };
     await withPlain(cwd, 'http', env, async (port) => {
-      for (const bytes of [LONG_HEADER, ...SMUGGLED]) assert.match(await sendRaw(port, bytes), /^HTTP\/1\.1 200 /);
+      for (const bytes of [LONG_HEADER, ...SMUGGLED])
+        assert.match(await sendRaw(port, bytes), /^HTTP\/1\.1 200 /);
     });
     const flags = '--port 0 --users memory --scrypt-cost 1 --throttle off --min-password-length 4';
     const { child, port, ended } = await serve(`serve ${flags}`, { cwd, env });
@@ -105,10 +118,12 @@ describe('what the environment cannot weaken', { concurrency: 2, timeout: 120_00
       await withPlain(cwd, 'tls', env, async (port) => {
         for (const options of weak) assert.match(await shakeHands(port, options), /^TLSv1(\.\d)? /);
       });
-      const flags = '--port 0 --users memory --scrypt-cost 1 --tls-cert cert.pem --tls-key key.pem --log json';
+      const flags =
+        '--port 0 --users memory --scrypt-cost 1 --tls-cert cert.pem --tls-key key.pem --log json';
       const { child, port, output, ended } = await serve(`serve ${flags}`, { cwd, env });
       const check = async () => {
-        for (const options of weak) assert.match(await shakeHands(port, options), /^ERR_SSL_.*ALERT/);
+        for (const options of weak)
+          assert.match(await shakeHands(port, options), /^ERR_SSL_.*ALERT/);
         assert.equal(await shakeHands(port, {}), 'TLSv1.3 TLS_AES_256_GCM_SHA384');
       };
       await check();

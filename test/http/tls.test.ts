@@ -6,7 +6,13 @@ import { Agent, get } from 'node:https';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { createApp, listen, MemoryUserStore, type Server, type TlsOptions } from '../../src/index.ts';
+import {
+  createApp,
+  listen,
+  MemoryUserStore,
+  type Server,
+  type TlsOptions,
+} from '../../src/index.ts';
 import { FIRST, SECOND } from '../support/certificates.ts';
 import { cheapPasswords, sendRaw, withServer } from '../support/app.ts';
 import { SECRET } from '../support/tokens.ts';
@@ -16,13 +22,23 @@ const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const RSA_KEY = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 
 function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
-  const app = createApp({ secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords() });
+  const app = createApp({
+    secret: SECRET,
+    users: new MemoryUserStore(),
+    passwords: cheapPasswords(),
+  });
   return withServer(app, use, { tls });
 }
 
 /** Asks for /hello, and answers the status, whose certificate it was, and by which connection. */
 async function hello({ port }: Server, agent: Agent | false = false) {
-  const request = get({ host: '127.0.0.1', port, path: '/hello', agent, rejectUnauthorized: false });
+  const request = get({
+    host: '127.0.0.1',
+    port,
+    path: '/hello',
+    agent,
+    rejectUnauthorized: false,
+  });
   const [response] = await once(request, 'response');
   const socket: TLSSocket = response.socket;
   const { subject } = socket.getPeerCertificate();
@@ -60,7 +76,11 @@ describe('tls', { concurrency: true }, () => {
 
   it('closes what speaks plain HTTP, an old TLS or nonsense, and goes on', async () => {
     await withTls(FIRST, async (server) => {
-      for (const bytes of ['GET /hello HTTP/1.1\r\nHost: x\r\n\r\n', '\x16\x03\x01\x00\x05hello', 'nonsense\r\n\r\n']) {
+      for (const bytes of [
+        'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n',
+        '\x16\x03\x01\x00\x05hello',
+        'nonsense\r\n\r\n',
+      ]) {
         assert.doesNotMatch(await sendRaw(server.port, Buffer.from(bytes, 'latin1')), /HTTP/);
       }
       const options = { port: server.port, host: '127.0.0.1', rejectUnauthorized: false };
@@ -92,13 +112,29 @@ describe('tls', { concurrency: true }, () => {
 
   it('needs certificate and key, and is there from the start or not at all', async () => {
     const app = { handle: () => undefined };
-    for (const tls of [null, 'x', {}, { cert: FIRST.cert }, { key: FIRST.key }, { ...FIRST, cert: '' }]) {
-      await assert.rejects(listen(app, { port: 0, tls: tls as TlsOptions }), /"(options|cert|key)" expected /);
+    for (const tls of [
+      null,
+      'x',
+      {},
+      { cert: FIRST.cert },
+      { key: FIRST.key },
+      { ...FIRST, cert: '' },
+    ]) {
+      await assert.rejects(
+        listen(app, { port: 0, tls: tls as TlsOptions }),
+        /"(options|cert|key)" expected /,
+      );
     }
     for (const key of [SECOND.key, RSA_KEY]) {
-      await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, key } }), /"key" expected the private key of /);
+      await assert.rejects(
+        listen(app, { port: 0, tls: { ...FIRST, key } }),
+        /"key" expected the private key of /,
+      );
     }
-    await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, ca: FIRST.cert } as TlsOptions }), /"ca" expected /);
+    await assert.rejects(
+      listen(app, { port: 0, tls: { ...FIRST, ca: FIRST.cert } as TlsOptions }),
+      /"ca" expected /,
+    );
     const plain = await listen(app, { port: 0 });
     assert.throws(() => plain.renewTls(FIRST), { name: 'TypeError', message: /^"tls" expected / });
     await plain.close();

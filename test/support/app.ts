@@ -36,7 +36,13 @@ export function withApp<T>(
   use: (server: Server, users: AppOptions['users']) => Promise<T>,
 ): Promise<T> {
   const users = options.users ?? new MemoryUserStore();
-  const app = createApp({ secret: SECRET, passwords: cheapPasswords(), minPasswordLength: 4, ...options, users });
+  const app = createApp({
+    secret: SECRET,
+    passwords: cheapPasswords(),
+    minPasswordLength: 4,
+    ...options,
+    users,
+  });
   return withServer(app, (server) => use(server, users));
 }
 
@@ -59,8 +65,14 @@ export async function send(
   const response = await fetch(url, {
     method,
     // A connection that is kept would keep the server for a while when it closes.
-    headers: { Connection: 'close', ...(isJson && { 'Content-Type': 'application/json' }), ...headers },
-    ...(isJson && { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    headers: {
+      Connection: 'close',
+      ...(isJson && { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
+    ...(isJson && {
+      body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+    }),
   });
   const text = await response.text();
   let parsed: unknown = text;
@@ -73,12 +85,18 @@ export async function send(
 }
 
 /** Sends bytes as they are and answers all that comes back until the server closes. */
-export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15_000): Promise<string> {
+export function sendRaw(
+  port: number,
+  bytes: string | Uint8Array,
+  timeoutMs = 15_000,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
     let received = '';
     socket.setEncoding('latin1');
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no end after ${timeoutMs} ms, but: ${received}`)));
+    socket.setTimeout(timeoutMs, () =>
+      socket.destroy(new Error(`no end after ${timeoutMs} ms, but: ${received}`)),
+    );
     socket.on('data', (text) => (received += text));
     socket.on('close', () => resolve(received));
     // A reset after the answer is how a server says that it will read no more.

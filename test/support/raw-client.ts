@@ -23,11 +23,19 @@ const BODIES: ReadonlySet<string> = new Set([
   '{"Status":"Error","result":"Password must have 4 to 256 characters"}\n',
   ...Object.values(ERRORS).flatMap(([status, error, description]) => {
     const usual = { status_code: status, error, description };
-    return [usual, { Status: 'Error', result: description }].map((body) => `${JSON.stringify(body)}\n`);
+    return [usual, { Status: 'Error', result: description }].map(
+      (body) => `${JSON.stringify(body)}\n`,
+    );
   }),
 ]);
 
-const ALWAYS = ['cache-control', 'content-length', 'content-type', 'date', 'x-content-type-options'];
+const ALWAYS = [
+  'cache-control',
+  'content-length',
+  'content-type',
+  'date',
+  'x-content-type-options',
+];
 
 /** Sends a row, and one more request where its connection goes on; resolves once the server has closed it. */
 export async function tryRow(port: number, row: RawRow, splitAt?: number): Promise<void> {
@@ -39,7 +47,8 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
   const wanted = isKept ? [...answers, 404] : answers;
   assert.deepEqual(statuses, wanted, name);
   // The last answer says that it is the last.
-  if (!isReset && seen.length > 0) assert.equal(seen.at(-1)?.headers.get('connection'), 'close', name);
+  if (!isReset && seen.length > 0)
+    assert.equal(seen.at(-1)?.headers.get('connection'), 'close', name);
   for (const answer of seen) {
     if (answer.status !== 100) assertProper(answer, name, isHead);
   }
@@ -47,7 +56,9 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
 
 function assertProper({ status, headers, body }: RawAnswer, name: string, isHead: boolean): void {
   const own = status === 401 ? ['www-authenticate'] : status === 405 ? ['allow'] : [];
-  const others = [...headers.keys()].filter((it) => it !== 'connection' && it !== 'keep-alive').sort();
+  const others = [...headers.keys()]
+    .filter((it) => it !== 'connection' && it !== 'keep-alive')
+    .sort();
   assert.deepEqual(others, [...ALWAYS, ...own].sort(), name);
   assert.equal(headers.get('content-type'), 'application/json', name);
   assert.equal(headers.get('cache-control'), 'no-store', name);
@@ -63,11 +74,14 @@ function assertProper({ status, headers, body }: RawAnswer, name: string, isHead
 /** Reads answers one after the other; throws if the text is anything but whole answers. */
 function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
   const answers: RawAnswer[] = [];
-  for (let rest = text; rest !== ''; ) {
+  for (let rest = text; rest !== '';) {
     const end = rest.indexOf('\r\n\r\n');
     const [line = '', ...fields] = rest.slice(0, end).split('\r\n');
     const [, code] = /^HTTP\/1\.1 (\d{3}) [A-Z][A-Za-z ]*$/.exec(line) ?? [];
-    assert.ok(end > 0 && code !== undefined, `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`);
+    assert.ok(
+      end > 0 && code !== undefined,
+      `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`,
+    );
     const headers = new Map<string, string>();
     for (const field of fields) {
       const [, name = '', value = ''] = /^([A-Za-z-]+): (.*)$/.exec(field) ?? [];
@@ -89,7 +103,11 @@ function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
 /** How many answers a text begins, each of which is written as a whole. */
 const countAnswers = (text: string): number => text.split(/(?:^|\n)HTTP\/1\.1 /).length - 1;
 
-function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: string; isReset: boolean }> {
+function exchange(
+  port: number,
+  row: RawRow,
+  splitAt?: number,
+): Promise<{ text: string; isReset: boolean }> {
   const { answers, bytes, end, isKept, name } = row;
   return new Promise((resolve, reject) => {
     let text = '';
@@ -103,11 +121,14 @@ function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: 
     socket.setNoDelay(true);
     socket.setEncoding('latin1');
     socket.on('connect', () => {
-      const [first, rest] = splitAt === undefined ? [bytes] : [bytes.subarray(0, splitAt), bytes.subarray(splitAt)];
+      const [first, rest] =
+        splitAt === undefined ? [bytes] : [bytes.subarray(0, splitAt), bytes.subarray(splitAt)];
       if (rest === undefined) socket.write(first, finish);
       else socket.write(first, () => setImmediate(() => socket.write(rest, finish)));
     });
-    socket.setTimeout(9_000, () => socket.destroy(new Error(`${name}: no end after 9 s, but: ${text.slice(0, 500)}`)));
+    socket.setTimeout(9_000, () =>
+      socket.destroy(new Error(`${name}: no end after 9 s, but: ${text.slice(0, 500)}`)),
+    );
     socket.on('data', (some: string) => {
       text += some;
       if (!isKept || isLastSent || countAnswers(text) < answers.length) return;
