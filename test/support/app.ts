@@ -1,4 +1,4 @@
-/** Serving an application on a free port, and sending requests to it. */
+/** Serves an application on a free port, and sends requests to it. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
@@ -13,7 +13,7 @@ import {
 } from '../../src/index.ts';
 import { SECRET } from './tokens.ts';
 
-/** scrypt at its cheapest, so that tests of something else do not wait for it. */
+/** scrypt at its lowest cost, for tests that are not about it. */
 export const cheapPasswords = (): PasswordHasher => new PasswordHasher({ logN: 1 });
 
 /** Serves an application on a free port for as long as `use` runs. */
@@ -46,15 +46,15 @@ export function withApp<T>(
   return withServer(app, (server) => use(server, users));
 }
 
-/** An answer, read whole. */
+/** A reply, with its whole body. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The body, parsed; its text where it is no JSON. */
+  /** The parsed body, or its text if it is not JSON. */
   readonly body: unknown;
 }
 
-/** Sends JSON, as the clients of the original do. */
+/** Sends JSON as a Flask-JWT client does. */
 export async function send(
   url: string,
   method: string,
@@ -64,7 +64,7 @@ export async function send(
   const isJson = body !== undefined;
   const response = await fetch(url, {
     method,
-    // A connection that is kept would keep the server for a while when it closes.
+    // An idle keep-alive connection would delay the shutdown of the server.
     headers: {
       Connection: 'close',
       ...(isJson && { 'Content-Type': 'application/json' }),
@@ -79,12 +79,12 @@ export async function send(
   try {
     parsed = JSON.parse(text);
   } catch {
-    // The text is what there is to look at.
+    // Not JSON: the text is returned.
   }
   return { status: response.status, headers: response.headers, body: parsed };
 }
 
-/** Sends bytes as they are and answers all that comes back until the server closes. */
+/** Sends bytes. @returns all bytes that come back until the server closes the connection */
 export function sendRaw(
   port: number,
   bytes: string | Uint8Array,
@@ -99,7 +99,7 @@ export function sendRaw(
     );
     socket.on('data', (text) => (received += text));
     socket.on('close', () => resolve(received));
-    // A reset after the answer is how a server says that it will read no more.
+    // A server that reads no more may reset the connection after its reply.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET') resolve(received);
       else reject(error);
@@ -107,7 +107,7 @@ export function sendRaw(
   });
 }
 
-/** Shakes hands over TLS. @returns the version and the suite, or the code of the error */
+/** Does a TLS handshake. @returns the version and the suite, or the code of the error */
 export async function shakeHands(port: number, options: ConnectionOptions): Promise<string> {
   const any = { port, host: '127.0.0.1', rejectUnauthorized: false };
   let socket;

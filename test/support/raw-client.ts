@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { ERRORS } from '../../src/errors.ts';
-import { MARK, type RawRow } from './malformed-requests.ts';
+import { MARK, type RawRow } from './malformed-requests/rows.ts';
 
 /** Follows a row that keeps its connection: a parser that is out of step would misread it. */
 const LAST = 'GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
