@@ -4,10 +4,10 @@
  * Promise: a request behind one that ends its connection is never acted upon, and no connection
  * gets two answers to one request. Either could be used for HTTP request smuggling.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { MAX_PIPELINED } from './limits.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 
