@@ -35,7 +35,7 @@ export class HttpRequest {
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
    */
   constructor(message: IncomingMessage, trustProxy = 0) {
-    // A Router has checked its own, which most often is the default.
+    // The default needs no check, so the requests of most routers do not pay for one.
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
