@@ -17,7 +17,7 @@ export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';
 
-export { Reply } from './http/body.ts';
+export { Reply } from './http/reply.ts';
 export { HttpRequest } from './http/request.ts';
 export { Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';
 export { listen, type ListenOptions, type Server } from './http/server.ts';

@@ -1,59 +1,71 @@
-/** A request of node:http as handlers see it. */
+/** A request of node:http, as handlers see it. */
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { integerBetween, type Check } from '../options.ts';
 import { readJson } from './body.ts';
 
-/** One for each connection, however many requests wait on it. */
+/** One controller for each connection, which all its pipelined requests share. */
 const CONTROLLERS = new WeakMap<Socket, AbortController>();
 
 export const trustProxyCheck: Check = integerBetween(0, 100);
 
+/** RFC 9112 §3.2.2: the scheme and the authority of an absolute target. */
+const ORIGIN = /^https?:\/\/[^/?#]*/i;
+
+/** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */
+const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
+
 /** A request of node:http, as handlers, `JwtAuth` and `Accounts` take it. */
 export class HttpRequest {
-  /** The message of node:http below it. */
+  /** The message of node:http that it wraps. */
   readonly message: IncomingMessage;
-  /** The path of the request target, as it came: nothing is decoded, nothing is folded. */
+  /** The path of the request target as received: not decoded, not normalised. */
   readonly path: string;
   /**
-   * Bound, to be taken out of the request.
-   * @param name without regard to case
-   * @returns the value; of a header that came more than once all of them, joined by commas (RFC 9110 §5.3)
+   * Bound, so it can be passed on without the request.
+   * @param name in any case
+   * @returns the value. Several headers of one name are joined by commas (RFC 9110 §5.3).
    */
   readonly header = (name: string): string | undefined => headerOf(this.message, name);
   readonly #trustProxy: number;
 
-  /** @param trustProxy how many proxies to believe; 0 to 100, 0 for none @throws TypeError or RangeError */
+  /**
+   * @param trustProxy number of proxies to trust, 0 to 100
+   * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
+   */
   constructor(message: IncomingMessage, trustProxy = 0) {
-    trustProxyCheck('trustProxy', trustProxy);
+    // The default needs no check, so the requests of most routers do not pay for one.
+    if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
-    this.path = childPath(message.url ?? '');
+    this.path = pathOf(message.url ?? '');
   }
 
   /**
-   * The address of the client: the peer's, or behind trusted proxies the one that the first of them saw, which is that
-   * many from the right in X-Forwarded-For; whatever stands left of it anybody may have written. A peer that has gone
-   * already, or that came through a Unix socket, is `unknown`: all of those count as one.
+   * The address of the client. Without trusted proxies this is the peer's. Behind `trustProxy`
+   * proxies it is the address at that place from the right in X-Forwarded-For: the first of them
+   * added it, and a client can forge all that stands left of it. `unknown` stands for a peer that
+   * has disconnected or came through a Unix socket; rate limits count all of those as one address.
    */
   get address(): string {
     const { remoteAddress = 'unknown' } = this.message.socket;
-    const hops = this.#trustProxy === 0 ? [] : (this.header('x-forwarded-for')?.split(',') ?? []);
+    if (this.#trustProxy === 0) return remoteAddress;
+    const hops = this.header('x-forwarded-for')?.split(',') ?? [];
     const hop = hops.at(-Math.min(this.#trustProxy, hops.length))?.trim() ?? '';
-    const [, ipv6, ipv4] = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/.exec(hop) ?? [];
+    const [, ipv6, ipv4] = ADDRESS_WITH_PORT.exec(hop) ?? [];
     const address = ipv6 ?? ipv4 ?? hop;
     return isIP(address) === 0 ? remoteAddress : address;
   }
 
-  /** Aborted when the connection is closed: nobody waits for the answer any more. */
+  /** Aborted when the connection is closed: the client no longer waits for the reply. */
   get signal(): AbortSignal {
     const { socket } = this.message;
     const known = CONTROLLERS.get(socket);
     if (known !== undefined) return known.signal;
     const controller = new AbortController();
     CONTROLLERS.set(socket, controller);
-    // Of requests that wait on one connection there may be any number.
+    // Any number of pipelined requests may listen to it, so Node must not warn of a leak.
     setMaxListeners(0, controller.signal);
     if (socket.destroyed) controller.abort();
     else socket.once('close', () => controller.abort());
@@ -61,32 +73,37 @@ export class HttpRequest {
   }
 
   /**
-   * @returns the body, which must be JSON in UTF-8 of at most 16 KiB; to be called once
-   * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST, ERR_ABORTED;
-   *   TypeError if it was read already
+   * Reads the body. It can be called once.
+   * @returns the body, parsed from JSON in UTF-8 of at most 16 KiB
+   * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST, ERR_ABORTED
+   * @throws TypeError if the body was read already
    */
   json(): Promise<unknown> {
     return readJson(this.message, this.header('content-type') ?? '');
   }
 }
 
-/** See {@link HttpRequest.header}. */
+/**
+ * Reads raw headers. `message.headers` would parse all of them on every request, and would keep the
+ * first Authorization and silently drop any others.
+ * @returns as {@link HttpRequest.header}
+ */
 export function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
-  // Building `headers` reads every one of them, and keeps the first Authorization without a word about the others.
   const wanted = name.toLowerCase();
-  let value: string | undefined;
+  let joined: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const key = rawHeaders[index];
+    // Most names differ in length, and comparing that is cheaper than folding the case.
     if (key?.length !== wanted.length || key.toLowerCase() !== wanted) continue;
-    const one = rawHeaders[index + 1];
-    value = value === undefined ? one : `${value}, ${one}`;
+    const value = rawHeaders[index + 1];
+    joined = joined === undefined ? value : `${joined}, ${value}`;
   }
-  return value;
+  return joined;
 }
 
-/** The path of a request target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */
-function childPath(target: string): string {
-  const origin = target.startsWith('/') ? 0 : (/^https?:\/\/[^/?#]*/i.exec(target)?.[0].length ?? 0);
-  const end = target.indexOf('?', origin);
-  return target.slice(origin, end === -1 ? undefined : end);
+/** The path of a target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */
+function pathOf(target: string): string {
+  const start = target.startsWith('/') ? 0 : (ORIGIN.exec(target)?.[0].length ?? 0);
+  const end = target.indexOf('?', start);
+  return target.slice(start, end === -1 ? undefined : end);
 }

@@ -1,25 +1,23 @@
 /**
- * What the server offers over TLS (RFC 9325): versions 1.2 and 1.3, and only suites with forward
- * secrecy and AEAD. Every setting is given, because node:tls takes defaults from NODE_OPTIONS, and
- * a context that is made again from a certificate alone goes back to them.
+ * TLS as RFC 9325 recommends. Promise: the server offers only TLS 1.2 and 1.3, and suites that have
+ * forward secrecy and AEAD, also after a renewal. Every setting is given, because NODE_OPTIONS can
+ * change the defaults of node:tls. A renewal with a certificate alone would restore those defaults.
  */
 import { constants, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
 import { expecting, readOptions, type Check } from '../options.ts';
 
-/**
- * A certificate, followed by those between it and a root, and its private key, as PEM (RFC 7468).
- */
+/** A certificate and its private key, as PEM (RFC 7468). */
 export interface TlsOptions {
-  /** The certificate, then those between it and a root. */
+  /** The certificate, followed by its intermediate certificates. */
   readonly cert: string | Buffer;
   /** Its private key, without a passphrase. */
   readonly key: string | Buffer;
 }
 
 /**
- * The suites of TLS 1.3, and of TLS 1.2 those that RFC 9325 §4.2 recommends and the same with
- * ChaCha20-Poly1305.
+ * The suites of TLS 1.3, and for TLS 1.2 those that RFC 9325 §4.2 recommends and
+ * their equivalents with ChaCha20-Poly1305.
  */
 const SUITES = [
   'TLS_AES_256_GCM_SHA384',
@@ -31,18 +29,16 @@ const SUITES = [
   'ECDHE-RSA-CHACHA20-POLY1305',
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
-  // Keys and signatures of at least 112 bits of strength: RSA keys have 2048 bits or more.
+  // Keys and signatures have at least 112 bits of security: an RSA key has 2048 bits or more.
   '@SECLEVEL=2',
 ];
 
 /**
- * Elliptic curves alone: OpenSSL would offer finite fields of up to 8192 bits in TLS 1.3 as well,
- * where a client makes the server work far harder than itself (CVE-2002-20001).
+ * Elliptic curves only. In TLS 1.3 OpenSSL would also offer finite fields of up to 8192 bits, with
+ * which a client makes the server work far harder than itself (CVE-2002-20001).
  */
 const CURVES = 'X25519:P-256:P-384';
-/**
- * With a group that holds even if a quantum computer breaks the curves. OpenSSL has it from 3.5 on.
- */
+/** X25519MLKEM768 also resists quantum computers. OpenSSL has it from version 3.5 on. */
 const HYBRID_AND_CURVES = `X25519MLKEM768:${CURVES}`;
 
 const SETTINGS: SecureContextOptions = {
@@ -56,17 +52,16 @@ const SETTINGS: SecureContextOptions = {
 };
 
 /**
- * One key of the server encrypts all session tickets, and with it the keys of each session of TLS
- * 1.2: forward secrecy begins when that key is forgotten (RFC 9325 §4.4).
+ * How long one key encrypts session tickets. A ticket of TLS 1.2 holds the keys of its session, so
+ * there is forward secrecy only once the server has forgotten the ticket key (RFC 9325 §4.4).
  */
 const TICKET_KEY_MS = 3_600_000;
-/** A name, a key for HMAC and one for AES, as node:tls has it. */
+/** The format of node:tls: 16 bytes each for a name, an HMAC key and an AES key. */
 const TICKET_KEY_BYTES = 48;
 
 /**
- * Half a year, which a client takes over TLS alone (RFC 6797 §7.2), for this host name and not for
- * those below it. A browser that has seen it asks this host for nothing over plain HTTP any more,
- * on whatever port.
+ * For half a year a browser that has seen this uses HTTPS only for this host name, on every port
+ * (RFC 6797). Subdomains are not included. It must be sent over TLS alone (§7.2).
  */
 export const STRICT_TRANSPORT_SECURITY = 'max-age=15552000';
 
@@ -83,11 +78,12 @@ const pemCheck: Check = (name, value) => {
 /**
  * @returns a copy
  * @throws TypeError if a member is missing, unknown or not in PEM, or if the key belongs to another
- *   certificate, and what node:crypto and node:tls throw for what they cannot read or is too weak
+ *   certificate
+ * @throws what node:crypto and node:tls throw, if they cannot read a member or it is too weak
  */
 export function checkedTls(options: TlsOptions): TlsOptions {
   const tls = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
-  // node:tls alone would accept a key of another kind, and then fail each handshake.
+  // node:tls accepts a key of another type than the certificate's, and then fails each handshake.
   if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) {
     throw new TypeError('"key" expected the private key of the certificate, got another');
   }
@@ -95,19 +91,23 @@ export function checkedTls(options: TlsOptions): TlsOptions {
   return tls;
 }
 
-/** @returns all settings of a server for this certificate, for its start and for each renewal */
+/** @returns all TLS settings with this certificate, for the start and for each renewal */
 export function secureSettings({ cert, key }: TlsOptions): SecureContextOptions {
   const ecdhCurve = isKnown(HYBRID_AND_CURVES) ? HYBRID_AND_CURVES : CURVES;
   return { ...SETTINGS, ecdhCurve, cert, key };
 }
 
-/** Gives a server new keys of session tickets every hour. @returns what ends that */
+/**
+ * Replaces the key of session tickets every hour.
+ * @returns a function that stops it
+ */
 export function rotateTicketKeys(server: Server): () => void {
   const rotate = () => server.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
   const timer = setInterval(rotate, TICKET_KEY_MS).unref();
   return () => clearInterval(timer);
 }
 
+/** @returns whether this OpenSSL supports all of these curves */
 function isKnown(ecdhCurve: string): boolean {
   try {
     createSecureContext({ ecdhCurve });

@@ -1,4 +1,4 @@
-/** HTTPS by node:https: certificates that are renewed under way, and what is no TLS at all. */
+/** HTTPS: the renewal of a certificate, and clients that do not speak TLS. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
@@ -6,23 +6,39 @@ import { Agent, get } from 'node:https';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { createApp, listen, MemoryUserStore, type Server, type TlsOptions } from '../../src/index.ts';
+import {
+  createApp,
+  listen,
+  MemoryUserStore,
+  type Server,
+  type TlsOptions,
+} from '../../src/index.ts';
 import { FIRST, SECOND } from '../support/certificates.ts';
 import { cheapPasswords, sendRaw, withServer } from '../support/app.ts';
 import { SECRET } from '../support/tokens.ts';
 
-/** Of another kind than that of the certificates. */
+/** A key of another type than those of the certificates. */
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const RSA_KEY = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 
 function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
-  const app = createApp({ secret: SECRET, users: new MemoryUserStore(), passwords: cheapPasswords() });
+  const app = createApp({
+    secret: SECRET,
+    users: new MemoryUserStore(),
+    passwords: cheapPasswords(),
+  });
   return withServer(app, use, { tls });
 }
 
-/** Asks for /hello, and answers the status, whose certificate it was, and by which connection. */
+/** Requests /hello. @returns the status, the name in the certificate and the port of the client */
 async function hello({ port }: Server, agent: Agent | false = false) {
-  const request = get({ host: '127.0.0.1', port, path: '/hello', agent, rejectUnauthorized: false });
+  const request = get({
+    host: '127.0.0.1',
+    port,
+    path: '/hello',
+    agent,
+    rejectUnauthorized: false,
+  });
   const [response] = await once(request, 'response');
   const socket: TLSSocket = response.socket;
   const { subject } = socket.getPeerCertificate();
@@ -33,7 +49,7 @@ async function hello({ port }: Server, agent: Agent | false = false) {
 }
 
 describe('tls', { concurrency: true }, () => {
-  it('serves HTTPS, and a certificate that is renewed drops no connection', async () => {
+  it('serves HTTPS, and the renewal of a certificate drops no connection', async () => {
     await withTls(FIRST, async (server) => {
       assert.equal(server.url, `https://127.0.0.1:${server.port}`);
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -52,15 +68,19 @@ describe('tls', { concurrency: true }, () => {
         assert.equal((await hello(server)).name, 'latchkey-test-1');
       }
       server.renewTls(SECOND);
-      assert.deepEqual(await hello(server, agent), before, 'the connection that was there goes on');
+      assert.deepEqual(await hello(server, agent), before, 'the open connection stays');
       assert.equal((await hello(server)).name, 'latchkey-test-2');
       agent.destroy();
     });
   });
 
-  it('closes what speaks plain HTTP, an old TLS or nonsense, and goes on', async () => {
+  it('closes connections that speak plain HTTP, an old TLS or nonsense, and goes on', async () => {
     await withTls(FIRST, async (server) => {
-      for (const bytes of ['GET /hello HTTP/1.1\r\nHost: x\r\n\r\n', '\x16\x03\x01\x00\x05hello', 'nonsense\r\n\r\n']) {
+      for (const bytes of [
+        'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n',
+        '\x16\x03\x01\x00\x05hello',
+        'nonsense\r\n\r\n',
+      ]) {
         assert.doesNotMatch(await sendRaw(server.port, Buffer.from(bytes, 'latin1')), /HTTP/);
       }
       const options = { port: server.port, host: '127.0.0.1', rejectUnauthorized: false };
@@ -70,7 +90,7 @@ describe('tls', { concurrency: true }, () => {
     });
   });
 
-  it('refuses what is no request in HTTP, over TLS', async () => {
+  it('refuses a malformed request over TLS', async () => {
     await withTls(FIRST, async ({ port }) => {
       const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
       socket.write('garbage\r\n\r\n');
@@ -90,15 +110,31 @@ describe('tls', { concurrency: true }, () => {
     });
   });
 
-  it('needs certificate and key, and is there from the start or not at all', async () => {
+  it('needs a certificate and its key, and cannot be added later', async () => {
     const app = { handle: () => undefined };
-    for (const tls of [null, 'x', {}, { cert: FIRST.cert }, { key: FIRST.key }, { ...FIRST, cert: '' }]) {
-      await assert.rejects(listen(app, { port: 0, tls: tls as TlsOptions }), /"(options|cert|key)" expected /);
+    for (const tls of [
+      null,
+      'x',
+      {},
+      { cert: FIRST.cert },
+      { key: FIRST.key },
+      { ...FIRST, cert: '' },
+    ]) {
+      await assert.rejects(
+        listen(app, { port: 0, tls: tls as TlsOptions }),
+        /"(options|cert|key)" expected /,
+      );
     }
     for (const key of [SECOND.key, RSA_KEY]) {
-      await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, key } }), /"key" expected the private key of /);
+      await assert.rejects(
+        listen(app, { port: 0, tls: { ...FIRST, key } }),
+        /"key" expected the private key of /,
+      );
     }
-    await assert.rejects(listen(app, { port: 0, tls: { ...FIRST, ca: FIRST.cert } as TlsOptions }), /"ca" expected /);
+    await assert.rejects(
+      listen(app, { port: 0, tls: { ...FIRST, ca: FIRST.cert } as TlsOptions }),
+      /"ca" expected /,
+    );
     const plain = await listen(app, { port: 0 });
     assert.throws(() => plain.renewTls(FIRST), { name: 'TypeError', message: /^"tls" expected / });
     await plain.close();

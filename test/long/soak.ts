@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { Jwt } from '../../src/index.ts';
 import { longRun } from './options.ts';
 import { rssOf, tryRow } from '../support/raw-client.ts';
-import { MARK, rawRequests } from '../support/malformed-requests.ts';
+import { rawRequests } from '../support/malformed-requests.ts';
+import { MARK } from '../support/malformed-requests/rows.ts';
 import { randomFrom } from '../support/random.ts';
 import { SECRET } from '../support/tokens.ts';
 import { send } from '../support/app.ts';
@@ -39,7 +40,7 @@ async function check(requests: number, seed: number): Promise<void> {
   }
 }
 
-async function soak(url: string, requests: number, random: () => number, rss: () => number): Promise<void> {
+async function soak(url: string, requests: number, random: () => number, rss: () => Promise<number>): Promise<void> {
   const port = Number(new URL(url).port);
   const signup = (username: string) => send(`${url}/signup`, 'POST', { username, password: 'a password' });
   assert.equal((await signup('joe')).status, 200);
@@ -58,7 +59,7 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
     done += 1;
     const count = done;
     if (count % 100 === 0) await greet(url, token);
-    if (count > 0 && count % Math.ceil(requests / 100) === 0) samples.push(rss());
+    if (count > 0 && count % Math.ceil(requests / 100) === 0) samples.push(await rss());
     if (count <= 0 || count % Math.ceil(requests / 10) !== 0) return;
     const seconds = Math.round((performance.now() - start) / 1000);
     console.log(`${count} requests in ${seconds} s, RSS ${medianOf(samples.slice(-10)).toFixed(1)} MiB`);

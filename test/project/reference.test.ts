@@ -37,7 +37,7 @@ const typesOf = (file: string) => readFileSync(join(folder, 'node_modules/latchk
 const FILES = [
   'app', 'accounts/accounts', 'auth/current-identity', 'auth/jwt-auth', 'auth/options',
   'accounts/password-hasher', 'limits/throttle',
-  'crypto/jwt', 'crypto/secret', 'errors', 'http/body', 'http/request', 'http/router', 'http/server', 'users/contract',
+  'crypto/jwt', 'crypto/secret', 'errors', 'http/reply', 'http/request', 'http/router', 'http/server', 'users/contract',
   'users/json-file', 'users/memory', 'users/postgres',
 ];
 

@@ -1,4 +1,4 @@
-/** Serving an application on a free port, and sending requests to it. */
+/** Serves an application on a free port, and sends requests to it. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
@@ -13,7 +13,7 @@ import {
 } from '../../src/index.ts';
 import { SECRET } from './tokens.ts';
 
-/** scrypt at its cheapest, so that tests of something else do not wait for it. */
+/** scrypt at its lowest cost, for tests that are not about it. */
 export const cheapPasswords = (): PasswordHasher => new PasswordHasher({ logN: 1 });
 
 /** Serves an application on a free port for as long as `use` runs. */
@@ -36,19 +36,25 @@ export function withApp<T>(
   use: (server: Server, users: AppOptions['users']) => Promise<T>,
 ): Promise<T> {
   const users = options.users ?? new MemoryUserStore();
-  const app = createApp({ secret: SECRET, passwords: cheapPasswords(), minPasswordLength: 4, ...options, users });
+  const app = createApp({
+    secret: SECRET,
+    passwords: cheapPasswords(),
+    minPasswordLength: 4,
+    ...options,
+    users,
+  });
   return withServer(app, (server) => use(server, users));
 }
 
-/** An answer, read whole. */
+/** A reply, with its whole body. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The body, parsed; its text where it is no JSON. */
+  /** The parsed body, or its text if it is not JSON. */
   readonly body: unknown;
 }
 
-/** Sends JSON, as the clients of the original do. */
+/** Sends JSON as a Flask-JWT client does. */
 export async function send(
   url: string,
   method: string,
@@ -58,30 +64,42 @@ export async function send(
   const isJson = body !== undefined;
   const response = await fetch(url, {
     method,
-    // A connection that is kept would keep the server for a while when it closes.
-    headers: { Connection: 'close', ...(isJson && { 'Content-Type': 'application/json' }), ...headers },
-    ...(isJson && { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    // An idle keep-alive connection would delay the shutdown of the server.
+    headers: {
+      Connection: 'close',
+      ...(isJson && { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
+    ...(isJson && {
+      body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+    }),
   });
   const text = await response.text();
   let parsed: unknown = text;
   try {
     parsed = JSON.parse(text);
   } catch {
-    // The text is what there is to look at.
+    // Not JSON: the text is returned.
   }
   return { status: response.status, headers: response.headers, body: parsed };
 }
 
-/** Sends bytes as they are and answers all that comes back until the server closes. */
-export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15_000): Promise<string> {
+/** Sends bytes. @returns all bytes that come back until the server closes the connection */
+export function sendRaw(
+  port: number,
+  bytes: string | Uint8Array,
+  timeoutMs = 15_000,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
     let received = '';
     socket.setEncoding('latin1');
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no end after ${timeoutMs} ms, but: ${received}`)));
+    socket.setTimeout(timeoutMs, () =>
+      socket.destroy(new Error(`no end after ${timeoutMs} ms, but: ${received}`)),
+    );
     socket.on('data', (text) => (received += text));
     socket.on('close', () => resolve(received));
-    // A reset after the answer is how a server says that it will read no more.
+    // A server that reads no more may reset the connection after its reply.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET') resolve(received);
       else reject(error);
@@ -89,7 +107,7 @@ export function sendRaw(port: number, bytes: string | Uint8Array, timeoutMs = 15
   });
 }
 
-/** Shakes hands over TLS. @returns the version and the suite, or the code of the error */
+/** Does a TLS handshake. @returns the version and the suite, or the code of the error */
 export async function shakeHands(port: number, options: ConnectionOptions): Promise<string> {
   const any = { port, host: '127.0.0.1', rejectUnauthorized: false };
   let socket;

@@ -1,8 +1,9 @@
 /**
- * Self-signed certificates of 127.0.0.1 with their keys, which are public. The first two are made, the second with a 2,
- * by openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=latchkey-test-1
- *   -addext subjectAltName=IP:127.0.0.1
- * and the others with -newkey rsa:2048 and rsa:1024.
+ * Self-signed certificates of 127.0.0.1 with their keys, which are public. This command made the
+ * first one:
+ *   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500
+ *     -subj /CN=latchkey-test-1 -addext subjectAltName=IP:127.0.0.1
+ * The second one has /CN=latchkey-test-2. The others have -newkey rsa:2048 and rsa:1024.
  */
 import type { TlsOptions } from '../../src/index.ts';
 
@@ -94,7 +95,7 @@ AsUrNbMhcmiedrH9PH0gyuyi07IxbEf6h0UQkbydQBA8cN+U6Upfwv4xCs5VOVuY
 -----END CERTIFICATE-----`,
 };
 
-/** A key that is too short. */
+/** Its key of 1024 bits is too short. */
 export const WEAK_RSA: TlsOptions = {
   key: `-----BEGIN PRIVATE KEY-----
 MIICdQIBADANBgkqhkiG9w0BAQEFAASCAl8wggJbAgEAAoGBALSWKEc15evddz3b

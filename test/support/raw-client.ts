@@ -1,35 +1,46 @@
-/**
- * Sends rows of raw requests over sockets of their own, and judges every byte that comes back.
- */
+/** Sends malformed requests over raw sockets, and checks every byte that comes back. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import { ERRORS } from '../../src/errors.ts';
-import { MARK, type RawRow } from './malformed-requests.ts';
+import { MARK, type RawRow } from './malformed-requests/rows.ts';
 
-/** Asked once a row has its answers: only on a connection that is still in step is it the next request. */
+/** Follows a row that keeps its connection: a parser that is out of step would misread it. */
 const LAST = 'GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
 
-/** An answer as it came. */
+/** A reply, as received. */
 interface RawAnswer {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
   readonly body: string;
 }
 
-/** Every body that may come back, so that nothing of a request can be among it. */
+/** Every body that may come back. None of them repeats anything of a request. */
 const BODIES: ReadonlySet<string> = new Set([
   '{"Status":"Success","result":"Hello joe"}\n',
   '{"Status":"Error","result":"Password must have 4 to 256 characters"}\n',
   ...Object.values(ERRORS).flatMap(([status, error, description]) => {
     const usual = { status_code: status, error, description };
-    return [usual, { Status: 'Error', result: description }].map((body) => `${JSON.stringify(body)}\n`);
+    return [usual, { Status: 'Error', result: description }].map(
+      (body) => `${JSON.stringify(body)}\n`,
+    );
   }),
 ]);
 
-const ALWAYS = ['cache-control', 'content-length', 'content-type', 'date', 'x-content-type-options'];
+const ALWAYS = [
+  'cache-control',
+  'content-length',
+  'content-type',
+  'date',
+  'x-content-type-options',
+];
 
-/** Sends a row, and one more request where its connection goes on; resolves once the server has closed it. */
+/**
+ * Sends a row, and one more request if the row keeps its connection.
+ * @param splitAt the length of the first of two packets; by default there is one packet
+ * @returns a promise that is kept once the server has closed the connection
+ */
 export async function tryRow(port: number, row: RawRow, splitAt?: number): Promise<void> {
   const { answers, bytes, isKept, name } = row;
   const { text, isReset } = await exchange(port, row, splitAt);
@@ -38,8 +49,9 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
   const statuses = seen.map(({ status }) => status);
   const wanted = isKept ? [...answers, 404] : answers;
   assert.deepEqual(statuses, wanted, name);
-  // The last answer says that it is the last.
-  if (!isReset && seen.length > 0) assert.equal(seen.at(-1)?.headers.get('connection'), 'close', name);
+  // The last reply must say that it is the last.
+  if (!isReset && seen.length > 0)
+    assert.equal(seen.at(-1)?.headers.get('connection'), 'close', name);
   for (const answer of seen) {
     if (answer.status !== 100) assertProper(answer, name, isHead);
   }
@@ -47,7 +59,9 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
 
 function assertProper({ status, headers, body }: RawAnswer, name: string, isHead: boolean): void {
   const own = status === 401 ? ['www-authenticate'] : status === 405 ? ['allow'] : [];
-  const others = [...headers.keys()].filter((it) => it !== 'connection' && it !== 'keep-alive').sort();
+  const others = [...headers.keys()]
+    .filter((name) => name !== 'connection' && name !== 'keep-alive')
+    .sort();
   assert.deepEqual(others, [...ALWAYS, ...own].sort(), name);
   assert.equal(headers.get('content-type'), 'application/json', name);
   assert.equal(headers.get('cache-control'), 'no-store', name);
@@ -60,14 +74,17 @@ function assertProper({ status, headers, body }: RawAnswer, name: string, isHead
   assert.ok(told === undefined || told === status, name);
 }
 
-/** Reads answers one after the other; throws if the text is anything but whole answers. */
+/** Parses replies, and fails if the text is anything but whole replies. */
 function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
   const answers: RawAnswer[] = [];
-  for (let rest = text; rest !== ''; ) {
+  for (let rest = text; rest !== '';) {
     const end = rest.indexOf('\r\n\r\n');
     const [line = '', ...fields] = rest.slice(0, end).split('\r\n');
     const [, code] = /^HTTP\/1\.1 (\d{3}) [A-Z][A-Za-z ]*$/.exec(line) ?? [];
-    assert.ok(end > 0 && code !== undefined, `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`);
+    assert.ok(
+      end > 0 && code !== undefined,
+      `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`,
+    );
     const headers = new Map<string, string>();
     for (const field of fields) {
       const [, name = '', value = ''] = /^([A-Za-z-]+): (.*)$/.exec(field) ?? [];
@@ -86,10 +103,14 @@ function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
   return answers;
 }
 
-/** How many answers a text begins, each of which is written as a whole. */
+/** Counts replies by their beginnings: the server writes each of them whole. */
 const countAnswers = (text: string): number => text.split(/(?:^|\n)HTTP\/1\.1 /).length - 1;
 
-function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: string; isReset: boolean }> {
+function exchange(
+  port: number,
+  row: RawRow,
+  splitAt?: number,
+): Promise<{ text: string; isReset: boolean }> {
   const { answers, bytes, end, isKept, name } = row;
   return new Promise((resolve, reject) => {
     let text = '';
@@ -103,11 +124,14 @@ function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: 
     socket.setNoDelay(true);
     socket.setEncoding('latin1');
     socket.on('connect', () => {
-      const [first, rest] = splitAt === undefined ? [bytes] : [bytes.subarray(0, splitAt), bytes.subarray(splitAt)];
+      const [first, rest] =
+        splitAt === undefined ? [bytes] : [bytes.subarray(0, splitAt), bytes.subarray(splitAt)];
       if (rest === undefined) socket.write(first, finish);
       else socket.write(first, () => setImmediate(() => socket.write(rest, finish)));
     });
-    socket.setTimeout(9_000, () => socket.destroy(new Error(`${name}: no end after 9 s, but: ${text.slice(0, 500)}`)));
+    socket.setTimeout(9_000, () =>
+      socket.destroy(new Error(`${name}: no end after 9 s, but: ${text.slice(0, 500)}`)),
+    );
     socket.on('data', (some: string) => {
       text += some;
       if (!isKept || isLastSent || countAnswers(text) < answers.length) return;
@@ -116,7 +140,7 @@ function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: 
     });
     socket.on('end', () => socket.end());
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      // What is sent to a server that reads no more comes back as a reset, or cannot be written.
+      // A server that reads no more answers further bytes with a reset.
       isReset = error.code === 'ECONNRESET' || error.code === 'EPIPE';
       if (!isReset) reject(error);
     });
@@ -124,6 +148,15 @@ function exchange(port: number, row: RawRow, splitAt?: number): Promise<{ text: 
   });
 }
 
-/** MiB of memory that a process has in RAM. */
-export const rssOf = (pid = 0): number =>
-  Number(execFileSync('ps', ['-o', 'rss=', '-p', `${pid}`], { encoding: 'utf8' })) / 1024;
+/** Shares rows out among lanes, which can run at the same time. */
+export function lanesOf<Row>(rows: readonly Row[], count = 6): Row[][] {
+  return Array.from({ length: count }, (_, lane) => {
+    return rows.filter((_row, index) => index % count === lane);
+  });
+}
+
+/** @returns the resident memory of a process in MiB */
+export async function rssOf(pid = 0): Promise<number> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', `${pid}`]);
+  return Number(stdout) / 1024;
+}

@@ -1,0 +1,25 @@
+/**
+ * Clients that retry a 429 or 503 immediately could monopolise the event loop. A leaky bucket sends
+ * 100 such replies a second (burst 200) at once and delays the rest by 75 ms.
+ */
+import { BUSY_REPLIES_BURST, BUSY_REPLIES_PER_SECOND, BUSY_REPLY_DELAY_MS } from './limits.ts';
+
+/** A leaky bucket of the replies with status 429 or 503. */
+export class BusyReplies {
+  /** How full the bucket was at the last reply, in replies. */
+  #level = 0;
+  #levelAtMs = 0;
+
+  /**
+   * Counts a reply.
+   * @param nowMs milliseconds of a monotonic clock
+   * @returns the milliseconds to wait before it is sent; 0 if it may be sent at once
+   */
+  delayMs(status: number, nowMs: number = performance.now()): number {
+    if (status !== 429 && status !== 503) return 0;
+    const leaked = ((nowMs - this.#levelAtMs) / 1000) * BUSY_REPLIES_PER_SECOND;
+    this.#level = Math.max(0, this.#level - leaked) + 1;
+    this.#levelAtMs = nowMs;
+    return this.#level > BUSY_REPLIES_BURST ? BUSY_REPLY_DELAY_MS : 0;
+  }
+}

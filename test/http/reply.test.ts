@@ -1,0 +1,45 @@
+/** Headers of a Reply on the wire. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Reply, Router } from '../../src/index.ts';
+import { sendRaw, withServer } from '../support/app.ts';
+
+test('a header of a Reply replaces the default in any case, except the length', async () => {
+  const app = new Router();
+  app.get(
+    '/problem',
+    () => new Reply(400, {}, { 'content-type': 'application/problem+json', 'X-Own': ['a', 'b'] }),
+  );
+  for (const status of [204, 304]) app.get(`/${status}`, () => new Reply(status, null));
+  app.get(
+    '/longer',
+    () => new Reply(200, {}, { 'content-length': '9', 'Transfer-Encoding': 'chunked' }),
+  );
+  app.get('/broken', () => new Reply(200, {}, { 'X-Own': 'a', 'X-Bad': 'a\r\nb' }));
+  await withServer(app, async ({ port }) => {
+    const headOf = async (path: string) => {
+      const answer = await sendRaw(
+        port,
+        `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      );
+      return answer.split('\r\n\r\n');
+    };
+    const [head = ''] = await headOf('/problem');
+    assert.deepEqual(head.match(/^content-type: .*$/gim), [
+      'Content-Type: application/problem+json',
+    ]);
+    assert.deepEqual(head.match(/^x-own: .*$/gim), ['X-Own: a', 'X-Own: b']);
+    // A Reply cannot set its length, and one that cannot be sent leaves no header behind.
+    assert.match((await headOf('/longer')).join('\n'), /Content-Length: 3\r\n[^]*\n\{\}\n$/);
+    assert.match(
+      (await headOf('/broken'))[0] ?? '',
+      /^HTTP\/1\.1 500 Internal Server Error\r\n(?![^]*X-Own)/,
+    );
+    for (const status of [204, 304]) {
+      const [own = '', body] = await headOf(`/${status}`);
+      assert.match(own, RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.doesNotMatch(own, /content-length/i);
+      assert.equal(body, '');
+    }
+  });
+});

@@ -1,0 +1,186 @@
+/**
+ * Routes of a router, and what becomes of a handler, a hook or a store that fails: a reply with
+ * status 500 and at most one report. Real sockets.
+ */
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MemoryUserStore, Reply, Router } from '../../src/index.ts';
+import { NOT_STRINGS } from '../support/hostile.ts';
+import { send, withApp, withServer } from '../support/app.ts';
+
+const JOE = { username: 'joe', password: 'correct horse' };
+
+/** A value that throws at any use of it. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
+test('a route needs a path, a function and no route that is the same', () => {
+  const router = new Router();
+  const handler = () => 1;
+  for (const path of ['', 'hello', 'http://x/hello', '/a?b', '/a#b', '/a b', ...NOT_STRINGS]) {
+    assert.throws(() => router.get(path as string, handler), {
+      name: 'TypeError',
+      message: /^"path" expected /,
+    });
+  }
+  assert.throws(() => router.get('/a', 'handler' as never), {
+    name: 'TypeError',
+    message: /^"handler" expected /,
+  });
+  router.get('/a', handler).post('/a', handler);
+  assert.throws(() => router.get('/a', handler), {
+    name: 'TypeError',
+    message: /^"path" expected /,
+  });
+  const misspelt = { onerror: handler } as never;
+  assert.throws(() => new Router(misspelt), { name: 'TypeError', message: /^"onerror" expected / });
+});
+
+test('a handler that fails is answered with a 500 without details, and reported once', async () => {
+  const reported: unknown[] = [];
+  const router = new Router({ onError: (error) => reported.push(error) });
+  const secretive = new Error('the marker 4711');
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  router
+    .get('/throws', () => {
+      throw secretive;
+    })
+    .get('/rejects', async () => Promise.reject(secretive))
+    .get('/throws-text', () => {
+      throw 'the marker 4711';
+    })
+    .get('/circular', () => circular)
+    .get('/bad-header', () => new Reply(200, 1, { 'X-Bad': 'a\r\nb: c' }))
+    .get('/bad-status', () => new Reply(101, 1))
+    .get('/no-json', () => () => 1)
+    .get('/untouchable', () => {
+      throw revoked();
+    })
+    .get('/works', () => new Reply(201, ['it works'], { 'X-Good': 'yes' }))
+    .get('/nothing', () => undefined);
+  await withServer(router, async ({ url }) => {
+    const failing = [
+      '/throws',
+      '/rejects',
+      '/throws-text',
+      '/circular',
+      '/bad-header',
+      '/bad-status',
+      '/no-json',
+    ];
+    for (const path of failing) {
+      const { status, body } = await send(`${url}${path}`, 'GET');
+      const description = 'The server failed to answer this request';
+      assert.deepEqual(
+        [status, body],
+        [500, { status_code: 500, error: 'Internal Server Error', description }],
+        path,
+      );
+    }
+    assert.equal(reported.length, failing.length);
+    assert.deepEqual(reported.slice(0, 3), [secretive, secretive, 'the marker 4711']);
+    assert.equal((await send(`${url}/untouchable`, 'GET')).status, 500);
+    const works = await send(`${url}/works`, 'GET');
+    assert.deepEqual(
+      [works.status, works.body, works.headers.get('x-good')],
+      [201, ['it works'], 'yes'],
+    );
+    assert.deepEqual((await send(`${url}/nothing`, 'GET')).body, null);
+  });
+});
+
+test('an onError that throws an unreadable value is answered with a 500 all the same', async () => {
+  for (const thrown of [revoked(), Object.assign(new Error('x'), { stack: [revoked()] })]) {
+    const onError = () => {
+      throw thrown;
+    };
+    await withServer(
+      new Router({ onError }).get('/', () => Promise.reject(new Error('x'))),
+      async ({ url }) => {
+        assert.equal((await send(url, 'GET')).status, 500);
+      },
+    );
+  }
+});
+
+test('a store that throws any value, at once or later, is a 500 and one report', async () => {
+  const failures: Record<string, () => never | Promise<never>> = {
+    'at once': () => {
+      throw new Error('the marker 4711');
+    },
+    'later': () => Promise.reject(new Error('the marker 4711')),
+    'no error': () => Promise.reject('the marker 4711'),
+    'nothing': () => Promise.reject(undefined),
+  };
+  for (const [how, fail] of Object.entries(failures)) {
+    const users = Object.assign(new MemoryUserStore(), { find: fail });
+    const reports: unknown[] = [];
+    await withApp({ users, onError: (error) => reports.push(error) }, async ({ url }) => {
+      for (const path of ['/signup', '/auth']) {
+        const { status, body } = await send(`${url}${path}`, 'POST', JOE);
+        const description = 'The server failed to answer this request';
+        assert.deepEqual(
+          [status, body],
+          [500, { status_code: 500, error: 'Internal Server Error', description }],
+          how,
+        );
+      }
+      assert.equal(reports.length, 2, how);
+      assert.equal((await send(`${url}/hello`, 'GET')).status, 401);
+    });
+  }
+});
+
+test('a failure after a disconnect, or during a reply, harms no other client', async () => {
+  const reports: unknown[] = [];
+  const left = new Error('the client had left');
+  const closed: Promise<unknown>[] = [];
+  const untilAborted = (signal: AbortSignal) => {
+    closed.push(new Promise((resolve) => signal.addEventListener('abort', resolve)));
+    return closed.at(-1);
+  };
+  const router = new Router({ onError: (error) => reports.push(error) });
+  router
+    .get('/fails', async ({ signal }) => {
+      await untilAborted(signal);
+      throw left;
+    })
+    .get('/answers', async ({ signal }) => {
+      await untilAborted(signal);
+      return 'too late';
+    })
+    .get('/asks-late', async (request) => {
+      closed.push(new Promise((resolve) => request.message.socket.once('close', resolve)));
+      await closed.at(-1);
+      // Nothing would abort it any more.
+      if (request.signal.aborted) throw left;
+    })
+    .get('/large', () => 'x'.repeat(20_000_000))
+    .get('/dies', ({ message }) => void message.socket.destroy())
+    .get('/quick', () => 'quick');
+  await withServer(router, async ({ port, url }) => {
+    for (const path of ['/fails', '/asks-late', '/answers']) {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const before = closed.length;
+      while (closed.length === before) await nextTurn();
+      socket.resetAndDestroy();
+      await closed.at(-1);
+      await nextTurn();
+    }
+    assert.deepEqual(reports, [left, left]);
+    const reader = connect(port, '127.0.0.1').on('error', () => undefined);
+    reader.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => reader.once('data', resolve));
+    reader.resetAndDestroy();
+    await assert.rejects(fetch(`${url}/dies`));
+    assert.equal((await send(`${url}/quick`, 'GET')).body, 'quick');
+    assert.deepEqual(reports, [left, left]);
+  });
+});
