@@ -1,14 +1,14 @@
 /**
- * The README's programs for other frameworks, as they stand there: each compiles with strict settings, serves on a
- * socket of its own, and answers as the router does.
+ * The programs of the pages for other frameworks, as they stand there: each compiles with strict
+ * settings, serves on a socket of its own, and answers as the router does.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import {
-  assertGuarded, assertServes, compile, makeUserFolder, programs, removeUserFolder, root, serveProgram,
-} from '../support/documents.ts';
+import { programs, root } from '../support/documents.ts';
+import { assertGuarded, assertServes } from '../support/guarded-program.ts';
+import { compile, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 
@@ -35,7 +35,7 @@ before(async () => {
 
 after(() => removeUserFolder(folder));
 
-test('every block of the README compiles for a user with strict settings, whatever it imports', async () => {
+test('every program of the pages compiles for a user with strict settings', async () => {
   // Types of Koa do not compile by themselves.
   await compile(folder, [...programs.keys()], '--skipLibCheck');
   await compile(folder4, ['express.mts'], '--skipLibCheck');
@@ -55,6 +55,10 @@ test('in each program the identity has the type that the hook answers, without a
 for (const name of ['express', 'fastify', 'hono', 'koa', 'polka']) {
   test(`${name} guards a route and logs in`, async () => serveProgram(folder, `${name}.mts`, assertServes));
 }
+
+test('the program of the front page guards a route in Express, and logs in', async () => {
+  await serveProgram(folder, 'protect.mts', assertServes);
+});
 
 test('Express 4 guards a route and logs in', async () => serveProgram(folder4, 'express.mts', assertServes));
 
