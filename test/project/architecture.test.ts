@@ -81,7 +81,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'auth': 'an application with users of its own needs the guard without Accounts',
   'accounts': 'any store must do: accounts know the port and none of the stores',
   'app.ts': 'the application only joins the rooms, so that users can join them otherwise',
-  'limits': 'limits must work for any login, whoever keeps the users',
+  'limits': 'limits must work for any login, in whatever store the users are',
   'journal': 'a journal holds any kind of record, so it knows none of them',
   'http': 'the server serves any application, so it knows nothing of tokens and users',
 };
