@@ -1,6 +1,6 @@
 /**
- * The programs of the pages for other frameworks, as they stand there: each compiles with strict
- * settings, serves on a socket of its own, and answers as the router does.
+ * The README's programs for other frameworks, as they stand there: each compiles with strict settings, serves on a
+ * socket of its own, and answers as the router does.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -35,7 +35,7 @@ before(async () => {
 
 after(() => removeUserFolder(folder));
 
-test('every program of the pages compiles for a user with strict settings', async () => {
+test('every block of the README compiles for a user with strict settings, whatever it imports', async () => {
   // Types of Koa do not compile by themselves.
   await compile(folder, [...programs.keys()], '--skipLibCheck');
   await compile(folder4, ['express.mts'], '--skipLibCheck');

@@ -4,7 +4,7 @@
  * their lists.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ERRORS } from '../../src/errors.ts';
@@ -26,9 +26,16 @@ import { SECRET } from '../support/tokens.ts';
 import { makeUserFolder, removeUserFolder } from '../support/user-folder.ts';
 
 let folder = '';
+let dist = '';
+/** All types of the package, one file after the other. */
+let types = '';
 
 before(async () => {
   folder = await makeUserFolder(() => false);
+  dist = join(folder, 'node_modules/latchkey/dist');
+  const names = readdirSync(dist, { recursive: true, encoding: 'utf8' });
+  const files = names.filter((name) => name.endsWith('.d.ts')).sort();
+  types = files.map((name) => readFileSync(join(dist, name), 'utf8')).join('\n');
 });
 
 after(() => removeUserFolder(folder));
@@ -44,33 +51,12 @@ interface Declared {
   readonly doc: string;
 }
 
-const typesOf = (file: string) =>
-  readFileSync(join(folder, 'node_modules/latchkey/dist', `${file}.d.ts`), 'utf8');
-/** The files that declare what the package exports. */
-const FILES = [
-  'app',
-  'accounts/accounts',
-  'auth/current-identity',
-  'auth/jwt-auth',
-  'accounts/password-hasher',
-  'limits/throttle',
-  'crypto/jwt',
-  'crypto/secret',
-  'errors',
-  'http/body',
-  'http/request',
-  'http/router',
-  'http/server',
-  'users/contract',
-  'users/json-file',
-  'users/memory',
-  'users/postgres',
-];
+const typesOf = (file: string) => readFileSync(join(dist, `${file}.d.ts`), 'utf8');
 
 /** The public members of a class, or the signature of a function, as the package declares them. */
 function declarationsOf(name: string): Declared[] {
   const declaration = RegExp(`^([^]*)export declare (?:class|function) (?=${name}\\b)([^]*)$`);
-  const [, before = '', rest = ''] = declaration.exec(FILES.map(typesOf).join('\n')) ??
+  const [, before = '', rest = ''] = declaration.exec(types) ??
     assert.fail(`no declaration of ${name}`);
   const isClass = /^\w+[^(;]*\{\n/.test(rest);
   const doc = before.slice(before.lastIndexOf('/**'));
@@ -114,10 +100,12 @@ test('every exported name has a section with its signatures and codes that it th
 
 test('every exported type is named', () => {
   const declarations = ENTRY_POINTS.map(typesOf).join('\n');
-  const found = declarations.matchAll(/(?:type |export interface )(\w+)(?=[ ,}<])/g);
-  const types = [...found].map(([, name = '']) => name);
-  assert.ok(types.length > 25);
-  for (const name of types) assert.match(documents, RegExp(`\`${name}\``), name);
+  const lists = [...declarations.matchAll(/^export type \{ (.+) \} from /gm)];
+  const single = [...declarations.matchAll(/(?:type |export interface )(\w+)(?=[ ,}<])/g)];
+  const inLists = lists.flatMap(([, list = '']) => list.split(', '));
+  const exported = [...inLists, ...single.map(([, name = '']) => name)];
+  assert.ok(exported.length > 25);
+  for (const name of exported) assert.match(documents, RegExp(`\`${name}\``), name);
 });
 
 const secret = SECRET;
@@ -206,13 +194,23 @@ function companyOf(name: string, value: number): object {
   return { [name]: value };
 }
 
+/** The interface that declares the options of each owner, where it is not called after it. */
+const OPTIONS_OF: Readonly<Record<string, string>> = {
+  limits: 'LimitOptions',
+  listen: 'ListenOptions',
+  createApp: 'AppOptions',
+};
+
 test('each default in the table of options is that of the doc comment', () => {
-  const types = FILES.map(typesOf).join('\n');
-  for (const [owner, name, , value] of rowsOf('### Options')) {
-    if (['`required`', '`sign`'].includes(String(owner))) continue;
+  for (const [ownerCell, name, , value] of rowsOf('### Options')) {
+    const owner = quoted(ownerCell).join();
+    if (['required', 'sign'].includes(owner)) continue;
+    const interfaceName = OPTIONS_OF[owner] ?? `${owner}Options`;
+    const [, rest = ''] = types.split(RegExp(`^export interface ${interfaceName}\\b`, 'm'));
+    const [body = ''] = rest.split('\n}\n');
     const declaration = RegExp(`\\*/\\s*readonly ${quoted(name).join()}\\??: `);
-    const option = declaration.exec(types) ?? assert.fail(`no option ${name}`);
-    const doc = types.slice(types.lastIndexOf('/**', option.index), option.index);
+    const option = declaration.exec(body) ?? assert.fail(`no option ${name}`);
+    const doc = body.slice(body.lastIndexOf('/**', option.index), option.index);
     const said = /\bdefault\b([^]*)/i.exec(doc)?.[1]?.replaceAll(',', '') ?? '';
     for (const text of quoted(value)) {
       const isSaid = said.includes(text.replaceAll(',', '')) || text === 'PasswordHasher';
@@ -233,7 +231,8 @@ test('the table of errors is that of the code', () => {
 test('the table of flags has those of the command, with variables and defaults', async () => {
   const rows = rowsOf('## Configuration').filter(([flag]) => flag !== '');
   const { stdout } = await runCommand('serve --help');
-  const inHelp = [...stdout.matchAll(/^ {2}(--[\w-]+) .*$/gm)];
+  // A row of the help goes on in lines that begin with more spaces.
+  const inHelp = [...stdout.matchAll(/^ {2}(--[\w-]+) .*(?:\n {3,}.*)*$/gm)];
   assert.deepEqual(rows.map(([flag]) => quoted(flag).join()), inHelp.map(([, flag]) => flag));
   rows.forEach(([flag, variable, , , value], index) => {
     const help = inHelp[index]?.[0] ?? '';
@@ -287,6 +286,6 @@ test('the table of jsonwebtoken names options that exist', async () => {
 });
 
 test('the table of channels is that of the code', () => {
-  const rows = rowsOf('### What it tells').map(([channel]) => quoted(channel).join());
+  const rows = [...documents.matchAll(/^\| `(latchkey:\w+)` \|/gm)].map(([, channel]) => channel);
   assert.deepEqual(rows, Object.values(EVENTS).map(({ name }) => name));
 });
