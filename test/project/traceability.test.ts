@@ -47,7 +47,7 @@ function assertDefined(places: string): number {
       const symbol = name.replaceAll('`', '');
       const keywords = '(?:export |async |readonly |function |const |class )*';
       const definition = new RegExp(`^ *${keywords}${symbol}[\\s(:<]`, 'm');
-      assert.match(source, definition, `${file} does not define ${symbol}`);
+      assert.ok(definition.test(source), `${file} does not define ${symbol}`);
       found += 1;
     }
   }
