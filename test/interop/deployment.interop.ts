@@ -14,7 +14,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FIRST } from '../support/certificates.ts';
 import { emptyFolder, serve } from '../support/run-command.ts';
-import { blocks, freePort } from '../support/documents.ts';
+import { blocks } from '../support/documents.ts';
+import { freePort } from '../support/user-folder.ts';
 
 const skipUnless = (program: string) => {
   return spawnSync(program, ['-v']).error !== undefined && `${program} is not installed`;

@@ -6,16 +6,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import {
-  assertGuarded,
-  assertServes,
-  compile,
-  makeUserFolder,
-  programs,
-  removeUserFolder,
-  root,
-  serveProgram,
-} from '../support/documents.ts';
+import { programs, root } from '../support/documents.ts';
+import { assertGuarded, assertServes } from '../support/guarded-program.ts';
+import { compile, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 
@@ -75,6 +68,10 @@ for (const name of ['express', 'fastify', 'hono', 'koa', 'polka']) {
 
 test('Express 4 guards a route and logs in', async () => {
   await serveProgram(folder4, 'express.mts', assertServes);
+});
+
+test('the program of the front page guards a route in Express, and logs in', async () => {
+  await serveProgram(folder, 'protect.mts', assertServes);
 });
 
 test('a handler of the Web standard guards itself', async () => {

@@ -1,28 +1,14 @@
 /**
- * The rules of the house: which room may import from which, what `src/crypto` may grow to, how code
- * is laid out, and that nothing but Node is needed at run time. A failing rule prints the line that
- * breaks it and why the rule exists.
+ * Which room of src may import from which, and that nothing but Node is needed at run time. A
+ * failing rule prints the line that breaks it and why the rule exists.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
-  .map((name) => join('src', name))
-  .sort();
-
-/** The source without comments; line numbers stay. */
-function codeOf(path: string): string {
-  const comment = /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm;
-  return read(path).replaceAll(comment, (text) => text.replaceAll(/[^\n]/g, ''));
-}
+import { root, rowsOf, sectionOf } from '../support/documents.ts';
+import { codeOf, files, roomOf } from '../support/sources.ts';
 
 interface Import {
   /** A path below the root, such as `src/errors.ts`, or the name of a module. */
@@ -33,26 +19,27 @@ interface Import {
   readonly place: string;
 }
 
+const STATIC_IMPORT = /\b(import|export)(\s+type)?\b([^;'()]*?)\bfrom\s*'([^']+)'/;
+const CALLED_IMPORT = /\b(?:import|require)\s*\(\s*'([^']+)'/;
+const ANY_IMPORT = new RegExp(`${STATIC_IMPORT.source}|${CALLED_IMPORT.source}`, 'g');
+
 /** Every module that a file imports or exports from, in a statement, a type or a call. */
 function importsOf(path: string): Import[] {
   const code = codeOf(path);
-  const statement = /\b(import|export)(\s+type)?\b([^;'()]*?)\bfrom\s*'([^']+)'|\b(?:import|require)\s*\(\s*'([^']+)'/g;
-  return [...code.matchAll(statement)].map((match) => {
+  return [...code.matchAll(ANY_IMPORT)].map((match) => {
     const [text, , type, names = '', from, called] = match;
     const name = from ?? called ?? '';
     const target = name.startsWith('.') ? relative(root, join(root, dirname(path), name)) : name;
-    const listed = /\{([^}]*)\}/.exec(names)?.[1]?.split(',').map((item) => item.trim()) ?? ['a default'];
+    const [, list = 'a default'] = /\{([^}]*)\}/.exec(names) ?? [];
+    const items = list.split(',').map((item) => item.trim());
     const isOfTypes = type !== undefined ||
-      listed.every((item) => item === '' || item.startsWith('type '));
+      items.every((item) => item === '' || item.startsWith('type '));
     const line = code.slice(0, match.index + text.length).split('\n').length;
     return { target, isOfTypes, place: `${path}, line ${line}` };
   });
 }
 
 const ours = (imported: Import): boolean => imported.target.startsWith('src/');
-
-/** The first folder below src, or the file itself where it stands at the top. */
-const roomOf = (path: string): string => path.split('/').slice(1, 2).join();
 
 /** What every room may import: errors, options, events and values that may be promises. */
 const GROUND = ['errors.ts', 'options.ts', 'events.ts', 'maybe-promise.ts', 'error-text.ts'];
@@ -94,7 +81,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'auth': 'an application with users of its own needs the guard without Accounts',
   'accounts': 'any store must do: accounts know the port and none of the stores',
   'app.ts': 'the application only joins the rooms, so that users can join them otherwise',
-  'limits': 'limits must work for any login, whoever keeps the users',
+  'limits': 'limits must work for any login, in whatever store the users are',
   'journal': 'a journal holds any kind of record, so it knows none of them',
   'http': 'the server serves any application, so it knows nothing of tokens and users',
 };
@@ -112,13 +99,14 @@ test('every import goes in a direction that the architecture allows', () => {
   for (const file of files) {
     const room = roomOf(file);
     const allowed = DIRECTIONS[room];
-    assert.ok(allowed, `${file}: src/${room} is not a room of the architecture: add it to DIRECTIONS`);
+    assert.ok(allowed, `${file}: src/${room} is not a room: add it to DIRECTIONS`);
     for (const imported of importsOf(file).filter(ours)) {
-      assert.ok(existsSync(join(root, imported.target)), `${imported.place} imports ${imported.target}, which does not exist`);
-      const isInside = roomOf(imported.target) === room;
+      const { target, place } = imported;
+      assert.ok(existsSync(join(root, target)), `${place} imports ${target}, which does not exist`);
+      const isInside = roomOf(target) === room;
       assert.ok(
         isInside || isAllowed(imported, allowed),
-        `${imported.place} imports ${imported.target}\n` +
+        `${place} imports ${target}\n` +
         `  rule: ${room} may import ${allowed.join(', ') || 'nothing'}\n` +
         `  why: ${REASONS[room] ?? REASON_OF_OTHERS}`,
       );
@@ -126,13 +114,35 @@ test('every import goes in a direction that the architecture allows', () => {
   }
 });
 
-test('a check of directions finds what it must find', () => {
+test('the check of directions sees imports of values and of types', () => {
   const found = importsOf('src/crypto/jwt.ts').map(({ target }) => target);
   assert.ok(found.includes('node:crypto') && found.includes('src/crypto/claims.ts'));
   const types = importsOf('src/events.ts').filter(({ target }) => target === 'src/errors.ts');
   assert.deepEqual(types.map(({ isOfTypes }) => isOfTypes), [true]);
   const values = importsOf('src/errors.ts').filter(({ target }) => target === 'src/options.ts');
   assert.deepEqual(values.map(({ isOfTypes }) => isOfTypes), [false]);
+});
+
+/** A row of the page: `auth`, `crypto`, type `accounts`, ground. */
+function directionsIn(cell: string): string[] {
+  const names = cell.split(', ').map((name) => name.replaceAll('`', ''));
+  return names.flatMap((name) => (name === 'ground' ? GROUND : [name]));
+}
+
+test('the page on the architecture has the rooms and directions of the code', () => {
+  const rows = rowsOf('## Rooms').map(([room = '', , cell = '']) => {
+    return [room.replaceAll('`', ''), directionsIn(cell).sort()] as const;
+  });
+  const isRoom = (name: string) => !GROUND.includes(name) && !ENTRY_POINTS.includes(name);
+  const rooms = Object.keys(DIRECTIONS).filter(isRoom);
+  const expected = rooms.map((room) => [room, [...DIRECTIONS[room] ?? []].sort()]);
+  assert.deepEqual(rows.toSorted(), expected.toSorted());
+  const folders = [...new Set(files.map(roomOf))].filter(isRoom);
+  assert.deepEqual(rows.map(([room]) => room).sort(), folders.sort());
+  const section = sectionOf('## Rooms');
+  for (const name of [...GROUND, ...ENTRY_POINTS]) {
+    assert.ok(section.includes(`\`${name}\``), `src/README.md does not name ${name}`);
+  }
 });
 
 test('every direction that is allowed is used', () => {
@@ -167,7 +177,8 @@ test('only entry points export what other files define, and no file imports one'
   for (const file of files) {
     const isEntryPoint = ENTRY_POINTS.includes(roomOf(file));
     const exportsFrom = /^export [^;]*? from '/m.test(codeOf(file));
-    assert.equal(exportsFrom, isEntryPoint, `${file}\n  why: a name must have one place to look for it`);
+    const why = 'a reader must find the definition of a name in one place';
+    assert.equal(exportsFrom, isEntryPoint, `${file}\n  why: ${why}`);
     for (const { target, place } of importsOf(file).filter(ours)) {
       const isOfEntry = ENTRY_POINTS.includes(roomOf(target));
       assert.ok(!isOfEntry, `${place} imports ${target}\n  why: an entry point reaches all rooms`);
@@ -181,7 +192,8 @@ test('at run time nothing is imported but modules of Node, by their full name', 
       // Operators who keep users in PostgreSQL install pg. The command loads it only for them.
       if (file === 'src/cli/pg-pool.ts' && target === 'pg') continue;
       assert.match(target, /^node:/, place);
-      const isModule = builtinModules.includes(target.slice('node:'.length)) || target === 'node:test';
+      const name = target.slice('node:'.length);
+      const isModule = builtinModules.includes(name) || name === 'test';
       assert.ok(isModule, `${place} imports ${target}`);
     }
   }
@@ -192,7 +204,8 @@ test('at run time nothing is imported but modules of Node, by their full name', 
  */
 const PROCESS_EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   // Only libuv's own variable tells how many threads its pool has.
-  'src/accounts/work-queue.ts': /import \{ env \} from 'node:process';|\benv\['UV_THREADPOOL_SIZE'\]/g,
+  'src/accounts/work-queue.ts':
+    /import \{ env \} from 'node:process';|\benv\['UV_THREADPOOL_SIZE'\]/g,
   // A lock names the process that holds it, and asks whether that process is alive.
   'src/journal/file-lock.ts': /import \{ pid as ownPid \} from 'node:process';/g,
   'src/journal/liveness.ts': /import \{ kill, pid as ownPid \} from 'node:process';/g,
@@ -200,82 +213,15 @@ const PROCESS_EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   'src/http/router.ts': /import \{ emitWarning \} from 'node:process';/g,
 };
 
-test('only src/cli reads the process, its environment and its arguments, or writes to the console', () => {
+test('only src/cli reads the process and its environment, or writes to the console', () => {
   for (const file of files.filter((name) => roomOf(name) !== 'cli')) {
     const code = codeOf(file).replaceAll(PROCESS_EXCEPTIONS[file] ?? /(?!)/g, '');
     const found = /\bconsole\b|\bprocess\.|\bnode:process\b|\bargv\b|\benv\b/.exec(code);
-    assert.equal(found?.[0], undefined, `${file}\n  why: a library must not depend on how a process was started`);
+    const why = 'a library must not depend on how a process was started';
+    assert.equal(found?.[0], undefined, `${file}\n  why: ${why}`);
   }
   for (const [file, exception] of Object.entries(PROCESS_EXCEPTIONS)) {
-    assert.match(codeOf(file), new RegExp(exception.source), `${file} needs its exception no longer`);
-  }
-});
-
-test('no file is named after what is left over, and no type is `any`', () => {
-  for (const file of files) {
-    assert.doesNotMatch(file, /util|helper|common(?!-passwords)|misc/i);
-    assert.ok(!/\bas any\b|[:<,|] *any\b/.test(codeOf(file)), `${file} has an any`);
-    assert.ok(!/@ts-(ignore|nocheck|expect-error)/.test(read(file)), `${file} silences the compiler`);
-  }
-});
-
-/** Data, not code: its lines hold ten passwords each, and to split the file would not help a reader. */
-const DATA_FILE = 'src/accounts/common-passwords.ts';
-const MAX_COLUMNS = 145;
-
-test('src/crypto stays small enough to be reviewed in one sitting', () => {
-  const crypto = files.filter((name) => roomOf(name) === 'crypto');
-  const lines = crypto.flatMap((name) => read(name).split('\n').slice(0, -1)).length;
-  const code = crypto.flatMap((name) => codeOf(name).split('\n')).filter((line) => line.trim() !== '');
-  assert.ok(lines <= 800, `src/crypto has ${lines} lines, and may have 800`);
-  assert.ok(code.length <= 420, `src/crypto has ${code.length} lines of code, and may have 420`);
-});
-
-test('a file is one idea: at most 300 lines', () => {
-  for (const file of files.filter((name) => name !== DATA_FILE)) {
-    const lines = read(file).split('\n').length - 1;
-    assert.ok(lines <= 300, `${file} has ${lines} lines: it probably holds two ideas`);
-  }
-});
-
-test('no line is longer than the layout allows', () => {
-  for (const file of files) {
-    for (const [index, line] of read(file).split('\n').entries()) {
-      assert.ok(line.length <= MAX_COLUMNS, `${file}, line ${index + 1} has ${line.length} columns`);
-    }
-  }
-});
-
-test('the manifest promises what a user may rely on', () => {
-  const manifest = JSON.parse(read('package.json')) as Record<string, unknown> & {
-    exports: Record<string, unknown>;
-  };
-  assert.deepEqual(manifest['dependencies'] ?? {}, {});
-  for (const kind of ['peerDependencies', 'optionalDependencies', 'bundledDependencies']) {
-    assert.equal(manifest[kind], undefined, kind);
-  }
-  const development = Object.keys(manifest['devDependencies'] as object).sort();
-  assert.deepEqual(development, ['@types/node', 'tsx', 'typescript']);
-  assert.deepEqual(manifest['engines'], { node: '>=20.19' });
-  assert.deepEqual([manifest['type'], manifest['license']], ['module', 'MIT']);
-  assert.deepEqual(manifest['bin'], { latchkey: 'dist/cli/main.js' });
-  assert.deepEqual(manifest['files'], ['dist', 'src']);
-  const entries = ['.', './jwt', './password', './store-contract', './package.json'];
-  assert.deepEqual(Object.keys(manifest.exports), entries);
-  const scripts = Object.keys(manifest['scripts'] as object);
-  const installHooks = scripts.filter((name) => /install|^prepare$/.test(name));
-  assert.deepEqual(installHooks, [], 'an install runs a script');
-});
-
-test('the top level of the repository holds only what the project allows there', () => {
-  // Untracked files, and a copy without .git, are not judged.
-  const isClone = existsSync(join(root, '.git'));
-  const tracked = isClone ? execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' }) : '';
-  const allowed = [
-    'package.json', 'package-lock.json', 'tsconfig.json', 'README.md', 'LICENSE', '.gitignore',
-    'src', 'test', 'bench', '.ci',
-  ];
-  for (const path of tracked.split('\n').filter((name) => name !== '')) {
-    assert.ok(allowed.includes(path.split('/')[0] ?? ''), path);
+    const isNeeded = new RegExp(exception.source);
+    assert.match(codeOf(file), isNeeded, `${file} no longer needs its exception`);
   }
 });

@@ -1,6 +1,6 @@
 /**
- * What the README shows is executed: its programs over the installed package, its commands in a shell. Its tables are
- * compared with the code by readme-tables.test.ts.
+ * What the pages show is executed: their programs over the installed package, their commands in a
+ * shell.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -9,14 +9,25 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Accounts, JsonFileUserStore, Jwt } from '../../src/index.ts';
+import { send } from '../support/app.ts';
+import { blocks, isSelfSufficient, isUnnamed, programs, root } from '../support/documents.ts';
+import { shellBlock } from '../support/documents.ts';
+import { assertServes } from '../support/guarded-program.ts';
 import { emptyFolder, serve } from '../support/run-command.ts';
 import {
-  assertServes, blocks, compile, freePort, isSelfSufficient, linkDevelopmentPackages, makeUserFolder, output, programs,
-  removeUserFolder, root, run, serveProgram, shellBlock,
-} from '../support/documents.ts';
-import { send } from '../support/app.ts';
+  compile,
+  freePort,
+  linkDevelopmentPackages,
+  makeUserFolder,
+  output,
+  removeUserFolder,
+  run,
+  serveProgram,
+} from '../support/user-folder.ts';
 
 const tsx = import.meta.resolve('tsx');
+const JOE = { username: 'joe', password: 'correct horse' };
+const ANN = { username: 'ann', password: 'battery staple' };
 let folder = '';
 
 before(async () => {
@@ -26,13 +37,13 @@ before(async () => {
 
 after(() => removeUserFolder(folder));
 
-/** Runs a block of the README in the folder of the application, where `latchkey` is what it says that it stands for. */
+/** Runs a block of a page in the folder of the application, where `latchkey` is the command. */
 async function shell(command: string, cwd = folder): Promise<string> {
   const script = `latchkey() { npx --no --prefix ${folder} -- latchkey "$@"; }\n${command}`;
   return (await run('bash', ['-euc', script], { cwd })).stdout;
 }
 
-/** What the four lines of curl print, as the text under them says. */
+/** Asserts that the four lines of curl print what the text under them says. */
 async function assertTutorial(port: number): Promise<void> {
   const lines = shellBlock('curl ');
   assert.equal(lines.trim().split('\n').length, 4);
@@ -43,24 +54,29 @@ async function assertTutorial(port: number): Promise<void> {
   assert.ok(printed.includes('WWW-Authenticate: JWT realm="Login Required"'));
 }
 
-test('every program that needs no other package compiles for a user with strict settings', async () => {
+test('every program that needs no other package compiles with strict settings', async () => {
   const own = [...programs].filter(([, code]) => isSelfSufficient(code)).map(([name]) => name);
   assert.ok(own.length >= 20, own.join());
   await compile(folder, own);
   await shell(shellBlock('npx tsc'));
 });
 
-test('the twelve lines at the top run by the command under them, and answer the four lines of curl', async () => {
+test('the twelve lines of the front page run, and answer its four lines of curl', async () => {
   const application = programs.get('app.mts') ?? '';
   assert.equal(application.split('\n').filter((line) => line !== '').length, 12);
   const port = await freePort();
   writeFileSync(join(folder, 'app.mts'), application.replace('3000 }', `${port} }`));
   const [, command = ''] = /^(SECRET=.*)\n$/.exec(shellBlock('SECRET=')) ?? [];
-  const child = spawn('bash', ['-c', command], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('bash', ['-c', command], {
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   try {
     assert.equal(String(await once(child.stdout, 'data')), `http://127.0.0.1:${port}\n`);
     await assertTutorial(port);
-    const again = await send(`http://127.0.0.1:${port}/signup`, 'POST', { username: 'Joe', password: 'correct horse' });
+    const signup = `http://127.0.0.1:${port}/signup`;
+    const again = await send(signup, 'POST', { username: 'Joe', password: 'correct horse' });
     assert.deepEqual(again.body, { Status: 'Error', result: 'User already exists' });
   } finally {
     // npx has a child of its own.
@@ -71,42 +87,55 @@ test('the twelve lines at the top run by the command under them, and answer the 
 });
 
 test('npm start answers the four lines of curl', async () => {
-  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  const [, node, ...args] = scripts.start.split(' ');
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { start } = manifest.scripts as { start: string };
+  const [, node, ...args] = start.split(' ');
   assert.equal(node, 'node');
   const command = [process.execPath, ...args];
   const server = await serve(`--port 0 --data ${await emptyFolder()}`, { cwd: root, command });
   await assertTutorial(server.port);
 });
 
-test('a table of one\'s own, without Accounts, is behind the login and the guard of the router', async () => {
+test('a router guards a table of users without Accounts, and logs in', async () => {
   assert.doesNotMatch(`${programs.get('auth.mts')}${programs.get('router.mts')}`, /\bAccounts\b/);
   await serveProgram(folder, 'router.mts', assertServes);
 });
 
-test('plain node:http guards a table of one\'s own, and logs in', async () => {
+test('plain node:http guards a table of users, and logs in', async () => {
   await serveProgram(folder, 'node-http.mts', assertServes);
 });
 
+/** Runs programs one after another in one process: each start of tsx takes half a second. */
+const RUN_ALL = `for (const name of process.argv.slice(1)) {
+  console.log('program ' + name);
+  await import(process.cwd() + '/' + name);
+}`;
+
 test('every program without a name prints what its comments say', async () => {
-  let printing = 0;
+  const expected = new Map<string, string>();
   for (const [name, code] of programs) {
-    const said = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => `${text}\n`);
-    if (!name.startsWith('block-') || said.length === 0) continue;
-    assert.equal(await output(folder, '--import', tsx, name), said.join(''), code);
-    printing += 1;
+    const printed = [...code.matchAll(/^ *console\.log\(.*\); \/\/ (.*)$/gm)];
+    const said = printed.map(([, text]) => `${text}\n`).join('');
+    if (isUnnamed(code) && said !== '') expected.set(name, said);
   }
-  assert.ok(printing >= 17, String(printing));
+  assert.ok(expected.size >= 17, String(expected.size));
+  const script = ['--import', tsx, '--input-type=module', '-e', RUN_ALL];
+  const [start, ...parts] = (await output(folder, ...script, ...expected.keys())).split('program ');
+  assert.equal(start, '');
+  for (const [index, [name, said]] of [...expected].entries()) {
+    assert.equal(parts[index], `${name}\n${said}`, programs.get(name));
+  }
 });
 
-test('the store of one\'s own passes the contract', async () => {
-  const [[name] = assert.fail()] = [...programs].filter(([, code]) => code.includes('\ntestUserStore('));
+test('the store that a page writes passes the contract', async () => {
+  const isStoreTest = (code: string) => code.includes('\ntestUserStore(');
+  const [[name] = assert.fail()] = [...programs].filter(([, code]) => isStoreTest(code));
   const report = await output(folder, '--import', tsx, '--test', '--test-reporter=tap', name);
-  assert.match(report, /^ *ok \d+ - MapStore: takes odd ids for what they are$/m);
+  assert.match(report, /^ *ok \d+ - MapStore: .*\bodd ids\b/m);
   assert.match(report, /^# fail 0$/m);
 });
 
-test('the file of users that is shown can be opened', async () => {
+test('the user file that is shown can be opened', async () => {
   const [lines = ''] = blocks('json');
   const path = join(folder, 'shown.jsonl');
   writeFileSync(path, lines);
@@ -116,14 +145,23 @@ test('the file of users that is shown can be opened', async () => {
 });
 
 // The hash is one of Werkzeug 3.1.8, of "correct horse battery staple".
-test('the users of a Flask application are brought over, and each refused line is told by its number', async () => {
+test('users of a Flask application are imported, and each refused line is reported', async () => {
   const key = 'ee05b652d3434f7bfed0fe9fb9b009da50c4f156e5d5ed2bf74cc83dc77a5353'
     + '2dfd8eec0a4cebc94641bbd16811f59cd238a922b8010771f6deb5216a813057';
   const hash = `scrypt:32768:8:1$nyCUr7mGWnWhsvmG$${key}`;
-  const phc = `$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$5WMkVwY83WqULlaI2SogWKvQqHPLvft6ohrJPoe+ShA`;
+  const cheap = '$scrypt$ln=4,r=8,p=1';
+  const phc = `${cheap}$MDEyMzQ1Njc4OWFiY2RlZg$5WMkVwY83WqULlaI2SogWKvQqHPLvft6ohrJPoe+ShA`;
   const lines = [
-    'username,hash', `Joe,${hash}`, `ann,${phc}`, `joe,${hash}`, `a b,${hash}`, '', 'max,pbkdf2:sha256:1$a$b',
-    `,${hash}`, `last,${hash}`, `"quoted",${hash}`,
+    'username,hash',
+    `Joe,${hash}`,
+    `ann,${phc}`,
+    `joe,${hash}`,
+    `a b,${hash}`,
+    '',
+    'max,pbkdf2:sha256:1$a$b',
+    `,${hash}`,
+    `last,${hash}`,
+    `"quoted",${hash}`,
   ];
   const refused = {
     1: 'A stored password hash is malformed or costs too much',
@@ -134,15 +172,17 @@ test('the users of a Flask application are brought over, and each refused line i
     8: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
     10: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
   };
-  const told = (rows: object) => Object.entries(rows).map(([line, reason]) => `line ${line}: ${reason}\n`).join('');
+  const reportOf = (rows: object) =>
+    Object.entries(rows).map(([line, reason]) => `line ${line}: ${reason}\n`).join('');
+  const runImport = () => output(folder, '--import', tsx, 'import.mts');
   writeFileSync(join(folder, 'users.csv'), `${lines.join('\r\n')}\n`);
-  await assert.rejects(output(folder, '--import', tsx, 'import.mts'), { code: 1, stdout: '', stderr: told(refused) });
-  // A second time nothing changes, and those that are there are told.
-  const there = 'User already exists';
-  const again = told({ ...refused, 2: there, 3: there, 9: there });
-  await assert.rejects(output(folder, '--import', tsx, 'import.mts'), { code: 1, stderr: again });
+  await assert.rejects(runImport(), { code: 1, stdout: '', stderr: reportOf(refused) });
+  // A second run changes nothing, and reports the users that exist.
+  const exists = 'User already exists';
+  const again = reportOf({ ...refused, 2: exists, 3: exists, 9: exists });
+  await assert.rejects(runImport(), { code: 1, stderr: again });
   writeFileSync(join(folder, 'users.csv'), `max,${hash}`);
-  await output(folder, '--import', tsx, 'import.mts');
+  await runImport();
 
   const users = await JsonFileUserStore.open(join(folder, 'latchkey-data/users.jsonl'));
   const accounts = new Accounts({ users });
@@ -164,7 +204,8 @@ test('a user gets another password while the server is stopped', async () => {
     return { users, accounts: new Accounts({ users }) };
   };
   const before = await open();
-  await before.accounts.signup({ username: 'Joe', password: 'correct horse' }).catch(() => undefined);
+  // It may exist already.
+  await before.accounts.signup({ ...JOE, username: 'Joe' }).catch(() => undefined);
   await before.users.close();
   await shell("echo 'another one' | npx tsx set-password.mts");
   const { users, accounts } = await open();
@@ -173,16 +214,13 @@ test('a user gets another password while the server is stopped', async () => {
   await users.close();
 });
 
-test('the installed command runs by its name, and its --env-file is not taken by node', async () => {
+test('the installed command runs by its name, and gets its --env-file itself', async () => {
   const command = join(folder, 'node_modules/.bin/latchkey');
   const { stdout } = await run(command, ['secret'], { cwd: folder });
   assert.match(stdout, /^[\w-]{43}\n$/);
   const missing = run(command, ['serve', '--env-file', 'none'], { cwd: folder });
   await assert.rejects(missing, { code: 1, stderr: /^latchkey: --env-file: .+\n$/ });
 });
-
-const JOE = { username: 'joe', password: 'correct horse' };
-const ANN = { username: 'ann', password: 'battery staple' };
 
 test('the users are backed up while the server runs, and restored', async () => {
   const cwd = await emptyFolder();
@@ -199,16 +237,18 @@ test('the users are backed up while the server runs, and restored', async () => 
   assert.equal((await send(`${second.url}/auth`, 'POST', ANN)).status, 401);
 });
 
-test('the secret is rotated in two steps, and no token is refused before the second one', async () => {
+test('the secret is rotated in two steps, and no token is refused before the second', async () => {
   const cwd = await emptyFolder();
   const secretFile = join(cwd, 'latchkey-data/secret');
-  /** Starts a server, and answers a new token and how the tokens before it fare. */
+  /** Starts a server. @returns a new token, and the status that each of the given tokens gets */
   const live = async (...tokens: string[]) => {
     const server = await serve('serve --port 0 --scrypt-cost 1', { cwd });
     await send(`${server.url}/signup`, 'POST', JOE);
     const token = String(Object((await send(`${server.url}/auth`, 'POST', JOE)).body).access_token);
-    const statuses = await Promise.all(tokens.map(async (it) =>
-      (await send(`${server.url}/hello`, 'GET', undefined, { Authorization: `JWT ${it}` })).status));
+    const statuses = await Promise.all(tokens.map(async (given) => {
+      const headers = { Authorization: `JWT ${given}` };
+      return (await send(`${server.url}/hello`, 'GET', undefined, headers)).status;
+    }));
     server.child.kill();
     await server.ended;
     return { token, statuses };
@@ -224,10 +264,10 @@ test('the secret is rotated in two steps, and no token is refused before the sec
   assert.deepEqual((await live(old, token)).statuses, [401, 200]);
 });
 
-test('the unit of systemd starts a server that stops well', async () => {
+test('the systemd unit starts a server that stops well', async () => {
   const [unit = ''] = blocks('ini');
   const [, line = ''] = /^ExecStart=\/usr\/bin\/node \/opt\/latchkey\/(.+)$/m.exec(unit) ?? [];
-  // As systemd prepares the folder.
+  // systemd prepares this folder.
   const data = await emptyFolder();
   const prefix = join(folder, 'opt');
   const install = shellBlock('npm install --prefix').trimEnd().replace('/opt/latchkey', prefix);
@@ -253,17 +293,4 @@ test('the certificate that is made to try TLS is accepted by curl', hasOpenssl, 
   }
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
-});
-
-test('every block is run by a test', () => {
-  // By .ci/run, or by its parts in package.json.
-  const BY_CI = ['npm ci && npm start\n', 'npm ci && npm test\n', 'npm run bench\nnpm run bench:peers\n'];
-  // By makeUserFolder, but for what comes from the network.
-  const INSTALL = [shellBlock('npm ci && npm pack'), shellBlock('npm install ../latchkey')];
-  const copies = ['cp latchkey-data', 'cp users.backup', 'new=$(latchkey', 'new=$(head', 'openssl req'];
-  const HERE = ['curl ', 'npx tsc', 'SECRET=', 'npm install --prefix', ...copies].map(shellBlock);
-  assert.deepEqual(blocks('sh').toSorted(), [...BY_CI, ...INSTALL, ...HERE].toSorted());
-  // nginx by test/interop, js by postgres.test.ts.
-  const counts = ['ini', 'nginx', 'js', 'json', 'text'].map((language) => blocks(language).length);
-  assert.deepEqual(counts, [1, 1, 1, 1, 0]);
 });

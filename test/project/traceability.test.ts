@@ -1,11 +1,10 @@
-/** The README's map for auditors leads somewhere: every file, line count, symbol and test that it names is there. */
+/** Each file, line count, symbol and test that the pages name exists. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { rowsOf } from '../support/documents.ts';
+import { read, root, rowsOf } from '../support/documents.ts';
 
-const root = new URL('../..', import.meta.url);
-const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 const order = rowsOf('### Reading order').map(([file = '', lines]) => {
   return { file: file.replaceAll('`', ''), lines: Number(lines) };
 });
@@ -15,7 +14,8 @@ const titlesIn = (name: string) =>
 
 test('the reading order holds every file of src/crypto, with the lines that it has', () => {
   const named = order.map(({ file }) => file);
-  const files = readdirSync(new URL('src/crypto', root)).filter((name) => name.endsWith('.ts')).map((file) => `src/crypto/${file}`);
+  const inCrypto = readdirSync(join(root, 'src/crypto')).filter((name) => name.endsWith('.ts'));
+  const files = inCrypto.map((file) => `src/crypto/${file}`);
   const ground = ['src/options.ts', 'src/errors.ts'];
   assert.deepEqual(named.toSorted(), [...ground, ...files].toSorted());
   for (const { file, lines } of order) assert.equal(lines, read(file).split('\n').length - 1, file);
@@ -25,20 +25,33 @@ test('a file of the reading order imports only those before it', () => {
   const named = order.map(({ file }) => file.split('/').at(-1));
   for (const [at, { file }] of order.entries()) {
     const imported = [...read(file).matchAll(/ from '\.\.?\/(.+)';$/gm)].map(([, name]) => name);
-    for (const name of imported) assert.ok(named.slice(0, at).includes(name), `${file} imports ${name}`);
+    for (const name of imported) {
+      assert.ok(named.slice(0, at).includes(name), `${file} imports ${name}`);
+    }
   }
 });
 
-/** Places such as `jwt.ts`: `verify`, in src/crypto unless they name a folder. */
-function assertDefined(places: string): void {
+/** @returns the text of a file of src/crypto, or else of src */
+function sourceOf(file: string): string {
+  const isCrypto = existsSync(join(root, 'src/crypto', file));
+  return read(isCrypto ? `src/crypto/${file}` : `src/${file}`);
+}
+
+/** Asserts that places such as `jwt.ts`: `verify` exist. @returns how many symbols they name */
+function assertDefined(places: string): number {
+  let found = 0;
   for (const place of places.split('; ')) {
-    const [, file = '', symbols] = /^`([\w/-]+\.ts)`: (.+)$/.exec(place) ?? assert.fail(place);
-    const source = read(file.includes('/') ? `src/${file}` : `src/crypto/${file}`);
-    for (const symbol of (symbols ?? '').split(', ').map((name) => name.replaceAll('`', ''))) {
-      const definition = new RegExp(`^ *(?:export |async |readonly |function |const |class )*${symbol}[\\s(:<]`, 'm');
-      assert.match(source, definition, `${file} does not define ${symbol}`);
+    const [, file = '', names = ''] = /^`([\w/-]+\.ts)`: (.+)$/.exec(place) ?? assert.fail(place);
+    const source = sourceOf(file);
+    for (const name of names.split(', ')) {
+      const symbol = name.replaceAll('`', '');
+      const keywords = '(?:export |async |readonly |function |const |class )*';
+      const definition = new RegExp(`^ *${keywords}${symbol}[\\s(:<]`, 'm');
+      assert.ok(definition.test(source), `${file} does not define ${symbol}`);
+      found += 1;
     }
   }
+  return found;
 }
 
 function assertTested(checkedBy: string): void {
@@ -55,18 +68,30 @@ test('each requirement names symbols that are defined, and a test that is there'
 });
 
 test('each guarantee names a test that is there, and each deviation what makes it', () => {
-  const [guarantees, deviations] = [rowsOf('### Guarantees'), rowsOf('### Deviations from the RFCs')];
+  const guarantees = rowsOf('### Guarantees');
+  const deviations = rowsOf('### Deviations from the RFCs');
   assert.ok(guarantees.length > 10 && deviations.length > 10);
   for (const [, checkedBy = ''] of guarantees) assertTested(checkedBy);
   for (const [, , where = ''] of deviations) assertDefined(where);
 });
 
+test('each step of the walks through the code names symbols that are defined', () => {
+  const steps = rowsOf('## Three walks');
+  assert.ok(steps.length > 25);
+  const symbols = steps.map(([, where = '']) => assertDefined(where));
+  assert.ok(symbols.every((count) => count > 0));
+});
+
+const ADVISORY_TITLE = /(?:CVE|GHSA)-|^(?:hono|[\w-]*jwt|jsonwebtoken|jose)\b.*: /;
+
 test('every advisory that a test is named after stands among the requirements', () => {
-  const named = new Set(requirements.map(([, , checkedBy = '']) => checkedBy.replace(/^`[\w/-]+`: /, '')));
-  const names = readdirSync(new URL('test', root), { recursive: true, encoding: 'utf8' });
+  const named = new Set(requirements.map(([, , checkedBy = '']) => {
+    return checkedBy.replace(/^`[\w/-]+`: /, '');
+  }));
+  const names = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' });
   const files = names.flatMap((name) => /^(?!.*node_modules)(.+)\.test\.ts$/.exec(name)?.[1] ?? []);
   const titles = files.filter((name) => name !== 'tutorial/flask-jwt').flatMap(titlesIn);
-  const advisories = titles.filter((title) => /(?:CVE|GHSA)-|^(?:hono|[\w-]*jwt|jsonwebtoken|jose)\b.*: /.test(title));
+  const advisories = titles.filter((title) => ADVISORY_TITLE.test(title));
   assert.ok(advisories.length >= 15);
   for (const title of advisories) assert.ok(named.has(title), title);
 });

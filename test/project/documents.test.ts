@@ -1,0 +1,139 @@
+/** The pages of the documents are complete, and what they point to exists. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import {
+  anchorsIn,
+  blocks,
+  linksIn,
+  PAGES,
+  pathsIn,
+  programEntries,
+  programs,
+  read,
+  root,
+  rowsOf,
+  shellBlock,
+} from '../support/documents.ts';
+
+/** Folders that hold pages. */
+const FOLDERS = ['src', 'test', 'bench'];
+
+test('every README.md of the repository is a page of the list, and every page exists', () => {
+  const found = FOLDERS.flatMap((folder) => {
+    const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+    return names.map((name) => join(folder, name)).filter((path) => {
+      return path.endsWith('README.md') && !path.includes('node_modules');
+    });
+  });
+  assert.deepEqual([...PAGES].sort(), ['README.md', ...found].sort());
+});
+
+/** Asserts that a link of a page leads to a file, and to a heading of it where it names one. */
+function assertLeadsSomewhere(page: string, link: string): void {
+  const [target = '', anchor] = link.split('#');
+  const path = target === '' ? page : normalize(join(dirname(page), target));
+  assert.ok(existsSync(join(root, path)), `${page} links to ${link}, but ${path} does not exist`);
+  if (anchor === undefined) return;
+  const anchors = anchorsIn(read(path));
+  assert.ok(anchors.has(anchor), `${page} links to ${link}, but ${path} has no such heading`);
+}
+
+test('every link of a page leads to a file and a heading that exist', () => {
+  let links = 0;
+  for (const page of PAGES) {
+    for (const link of linksIn(read(page))) {
+      assertLeadsSomewhere(page, link);
+      links += 1;
+    }
+  }
+  assert.ok(links > 30, String(links));
+});
+
+test('an anchor is made of a heading as GitHub makes it', () => {
+  const lines = ['# One', '## `two`, and three', '```sh', '# no heading', '```', '# One', ''];
+  assert.deepEqual([...anchorsIn(lines.join('\n'))], ['one', 'two-and-three', 'one-1']);
+});
+
+test('the front page links to every other page', () => {
+  const linked = linksIn(read('README.md')).map((link) => link.split('#')[0]);
+  for (const page of PAGES.slice(1)) assert.ok(linked.includes(page), page);
+});
+
+test('every path that a page names exists', () => {
+  let paths = 0;
+  for (const page of PAGES) {
+    for (const path of pathsIn(read(page))) {
+      assert.ok(existsSync(join(root, path)), `${page} names ${path}`);
+      paths += 1;
+    }
+  }
+  assert.ok(paths > 50, String(paths));
+});
+
+test('the front page has at most 300 lines', () => {
+  const lines = read('README.md').split('\n').length - 1;
+  assert.ok(lines <= 300, `README.md has ${lines} lines`);
+});
+
+test('every figure of the front page is one of the page on speed', () => {
+  const results = read('bench/README.md').split('\n');
+  const [, section = ''] = read('README.md').split('\n## Speed\n');
+  const [own = ''] = section.split('\n## ');
+  const rows = own.split('\n').filter((line) => line.startsWith('| '));
+  assert.ok(rows.length >= 8);
+  for (const row of rows) assert.ok(results.includes(row), `bench/README.md does not have: ${row}`);
+});
+
+test('no two programs have one name, and a program finds those that it imports', () => {
+  const names = programEntries.map(([name]) => name);
+  assert.deepEqual(names.filter((name, index) => names.indexOf(name) !== index), []);
+  let imports = 0;
+  for (const [name, code] of programs) {
+    for (const [, imported = ''] of code.matchAll(/ from '\.\/(.+)\.mjs';$/gm)) {
+      assert.ok(programs.has(`${imported}.mts`), `${name} imports ${imported}`);
+      imports += 1;
+    }
+  }
+  assert.ok(imports >= 5, String(imports));
+});
+
+/** Each block for a shell by its beginning, and what runs it. */
+const SHELL_BLOCKS: Readonly<Record<string, string>> = {
+  'npm ci && npm start': '.ci/run, by its part in package.json',
+  'npm ci && npm test': '.ci/run',
+  'npm run bench': '.ci/run',
+  'npm ci && npm pack': 'makeUserFolder, without what comes from the network',
+  'npm install ../latchkey': 'makeUserFolder, without what comes from the network',
+  'curl ': 'readme.test.ts',
+  'npx tsc': 'readme.test.ts',
+  'SECRET=': 'readme.test.ts',
+  'npm install --prefix': 'readme.test.ts',
+  'cp latchkey-data': 'readme.test.ts',
+  'cp users.backup': 'readme.test.ts',
+  'new=$(latchkey': 'readme.test.ts',
+  'new=$(head': 'readme.test.ts',
+  'openssl req': 'readme.test.ts',
+};
+
+/** How many blocks there are in each other language. */
+const OTHER_BLOCKS: Readonly<Record<string, number>> = {
+  ini: 1, // readme.test.ts
+  nginx: 1, // test/interop
+  js: 1, // postgres.test.ts
+  json: 1, // readme.test.ts
+  text: 0,
+};
+
+test('every block is run by a test', () => {
+  const run = Object.keys(SHELL_BLOCKS).map(shellBlock);
+  assert.deepEqual(blocks('sh').toSorted(), run.toSorted());
+  const counts = Object.keys(OTHER_BLOCKS).map((language) => blocks(language).length);
+  assert.deepEqual(counts, Object.values(OTHER_BLOCKS));
+});
+
+test('the map of the front page names every page but itself', () => {
+  const named = rowsOf('## All pages').map(([link = '']) => /\((.+)\)/.exec(link)?.[1]);
+  assert.deepEqual(named.toSorted(), PAGES.slice(1).toSorted());
+});

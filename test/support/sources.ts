@@ -1,0 +1,20 @@
+/** The source files of src, for the tests that read them. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { read, root } from './documents.ts';
+
+/** Every source file, as a path below the root such as `src/errors.ts`. */
+export const files: readonly string[] =
+  readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('src', name))
+    .sort();
+
+/** The room of a file: the first folder below src, or the file itself at the top of src. */
+export const roomOf = (path: string): string => path.split('/').slice(1, 2).join();
+
+/** A source file without its comments. The numbers of its lines stay. */
+export function codeOf(path: string): string {
+  const comment = /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm;
+  return read(path).replaceAll(comment, (text) => text.replaceAll(/[^\n]/g, ''));
+}
