@@ -19,6 +19,14 @@ export interface User extends PublicUser {
   readonly passwordHash: string;
 }
 
+/** The members of a User. All are strings. */
+export const USER_FIELDS: readonly (keyof User)[] = [
+  'id',
+  'username',
+  'passwordHash',
+  'createdAt',
+];
+
 /** A frozen copy: neither the caller of `insert` nor a caller of `find` can change it. */
 export function copyOf({ id, username, passwordHash, createdAt }: User): User {
   return Object.freeze({ id, username, passwordHash, createdAt });

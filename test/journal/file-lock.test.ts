@@ -14,13 +14,14 @@ import { kill, pid } from 'node:process';
 import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lockFile, PACE, type Pace } from '../../src/journal/file-lock.ts';
-import { Journal } from '../../src/journal/journal.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { removeDrafts } from '../../src/journal/replacement.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
-import { lineOf } from '../../src/journal/lines.ts';
+import type { User } from '../../src/users/store.ts';
+import { userRecord } from '../../src/users/user-records.ts';
 import {
-  childOf, fileWith, folderOf, killChildren, newPath, outputOf, refusal, stageOf, start, startBehind, userNamed,
-  withStore,
+  childOf, fileWith, folderOf, killChildren, newPath, openJournal, outputOf, refusal, stageOf, start, startBehind,
+  userLine, userNamed, withStore,
 } from '../support/user-files.ts';
 
 const hasProc = existsSync('/proc/self/stat');
@@ -297,11 +298,11 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       kill(holder, 'SIGSTOP');
       const takeOver = async () => {
         const lock = await lockFile(path, FAST);
-        return { lock, journal: await Journal.open(path, undefined, lock) };
+        return { lock, journal: await openJournal(path, undefined, lock) };
       };
       const taken = isTaken ? await takeOver() : undefined;
-      assert.equal(taken?.journal.users.has('ann'), isTaken ? moment === 'after the sync' : undefined);
-      await taken?.journal.append(lineOf('insert', userNamed('bob')));
+      assert.equal(taken?.journal.entries.has('ann'), isTaken ? moment === 'after the sync' : undefined);
+      await taken?.journal.append(userRecord('insert', userNamed('bob')));
       kill(holder, 'SIGCONT');
       child.send('go on');
       const [answer = '', lost = ''] = (await output).split('\n');
@@ -313,7 +314,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       }
       // What the holder before wrote in the end is not in the file of this one.
       await taken?.journal.check();
-      await taken?.journal.append(lineOf('insert', userNamed('eve')));
+      await taken?.journal.append(userRecord('insert', userNamed('eve')));
       await taken?.journal.close();
       await taken?.lock.release();
       await withStore(path, (store) => {
@@ -328,7 +329,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
 /** Opening each of these files changes it or replaces it. */
 const TO_MEND: Record<string, (path: string) => void> = {
   'a torn file': (path) => appendFileSync(path, '{"op":'),
-  'a worn file': (path) => appendFileSync(path, lineOf('update', userNamed('joe')).repeat(1001)),
+  'a worn file': (path) => appendFileSync(path, userLine('update', userNamed('joe')).repeat(1001)),
   'a file that is taken over': () => undefined,
 };
 
@@ -349,7 +350,7 @@ test('an open whose claim is removed while it reads or copies leaves the file as
         confirmed += 1;
         await lock.confirm();
       };
-      const journal = await Journal.open(path, undefined, { isTakenOver, confirm, id: lock.id }).catch(String);
+      const journal = await openJournal(path, undefined, { isTakenOver, confirm, id: lock.id }).catch(String);
       await lock.release();
       if (typeof journal !== 'string') {
         await journal.close();
@@ -368,16 +369,16 @@ test('a holder suspended right before it renames its copy does not replace the f
   const path = newPath();
   await withStore(path, (store) => store.insert(userNamed('joe')));
   // Not closed cleanly, so that each holder has to copy it.
-  appendFileSync(path, lineOf('insert', userNamed('ann')));
-  let next: Journal | undefined;
+  appendFileSync(path, userLine('insert', userNamed('ann')));
+  let next: Journal<User> | undefined;
   const confirm = async () => {
     // The next holder takes over here, after this one has seen its claim for the last time.
     await removeDrafts(path);
-    next ??= await Journal.open(path, undefined, { id: 'next', isTakenOver: true, confirm: async () => undefined });
-    await next.append(lineOf('insert', userNamed('bob')));
+    next ??= await openJournal(path, undefined, { id: 'next', isTakenOver: true, confirm: async () => undefined });
+    await next.append(userRecord('insert', userNamed('bob')));
   };
-  await assert.rejects(Journal.open(path, undefined, { id: 'suspended', isTakenOver: false, confirm }), /replaced it/);
-  await next?.append(lineOf('insert', userNamed('eve')));
+  await assert.rejects(openJournal(path, undefined, { id: 'suspended', isTakenOver: false, confirm }), /replaced it/);
+  await next?.append(userRecord('insert', userNamed('eve')));
   await next?.close();
   assert.deepEqual(folderOf(path), ['users.jsonl']);
   await withStore(path, (store) => {
@@ -399,10 +400,10 @@ test('of 20 opens of one process exactly one gets in', async () => {
 test('a check finds no fault in writes of its own, gathered, under way or torn', async (t) => {
   const path = newPath();
   await withStore(path, () => undefined);
-  const journal = await Journal.open(path);
+  const journal = await openJournal(path);
   const calls: Promise<void>[] = [];
   for (let index = 0; index < 300; index += 1) {
-    calls.push(journal.append(lineOf('insert', userNamed(String(index)))), journal.check());
+    calls.push(journal.append(userRecord('insert', userNamed(String(index)))), journal.check());
     if (index % 7 === 0) await delay(0);
   }
   await Promise.all(calls);
@@ -417,19 +418,19 @@ test('a check finds no fault in writes of its own, gathered, under way or torn',
       return status;
     },
   };
-  const slow = await Journal.open(path, disk);
-  await Promise.all([slow.append(lineOf('insert', userNamed('slow'))), slow.check()]);
+  const slow = await openJournal(path, disk);
+  await Promise.all([slow.append(userRecord('insert', userNamed('slow'))), slow.check()]);
   await slow.close();
   const probe = await openFile(path, 'r');
   const handles: FileHandle = Object.getPrototypeOf(probe);
   await probe.close();
   const fail = () => Promise.reject(new Error('EIO: made by the test'));
-  const torn = await Journal.open(path);
+  const torn = await openJournal(path);
   for (const method of ['datasync', 'truncate'] as const) t.mock.method(handles, method, fail);
-  await assert.rejects(torn.append(lineOf('insert', userNamed('joe'))), /EIO/);
+  await assert.rejects(torn.append(userRecord('insert', userNamed('joe'))), /EIO/);
   await torn.check();
   t.mock.restoreAll();
-  await torn.append(lineOf('insert', userNamed('joe')));
+  await torn.append(userRecord('insert', userNamed('joe')));
   await torn.check();
   appendFileSync(path, '\n');
   await assert.rejects(torn.check(), /another program changed it/);

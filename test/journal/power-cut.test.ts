@@ -4,10 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Journal } from '../../src/journal/journal.ts';
-import { EMPTY_LINE, HEADER_LINE, lineOf } from '../../src/journal/lines.ts';
+import type { Journal } from '../../src/journal/journal.ts';
+import { EMPTY_LINE } from '../../src/journal/lines.ts';
+import type { User } from '../../src/users/store.ts';
+import { userRecord } from '../../src/users/user-records.ts';
 import { PowerDisk, type Cuts, type Image } from '../support/simulated-disk.ts';
-import { userNamed } from '../support/user-files.ts';
+import { HEADER_LINE, openJournal, userLine, userNamed } from '../support/user-files.ts';
 
 const PATH = '/users/users.jsonl';
 
@@ -25,13 +27,12 @@ class History {
   }
 
   /** Writes a new version of each user, all at once. @returns whether all were answered */
-  async write(journal: Journal, ...ids: string[]): Promise<boolean> {
+  async write(journal: Journal<User>, ...ids: string[]): Promise<boolean> {
     const write = async (id: string) => {
       const version = (this.asked.get(id) ?? 0) + 1;
       this.asked.set(id, version);
       const user = userNamed(id, `${version}`);
-      await journal.append(lineOf(journal.users.has(id) ? 'update' : 'insert', user));
-      journal.users.set(id, user);
+      await journal.append(userRecord(journal.entries.has(id) ? 'update' : 'insert', user));
       this.answered.set(id, version);
     };
     const outcomes = await Promise.allSettled(ids.map(write));
@@ -39,27 +40,27 @@ class History {
   }
 
   /** A client is told that the name of a user who is found is taken. That counts as an answer, too. */
-  find({ users }: Journal): void {
+  find({ entries: users }: Journal<User>): void {
     this.#assertKept(users);
     for (const [id, { passwordHash }] of users) this.answered.set(id, Number(passwordHash));
   }
 
   /** Nothing that was answered is missing or old, and nothing is there that was not asked for. */
-  assertSound({ users }: Journal): void {
+  assertSound({ entries: users }: Journal<User>): void {
     this.#assertKept(users);
     for (const [id, { passwordHash }] of users) {
       assert.ok(Number(passwordHash) <= (this.asked.get(id) ?? 0), `${id} was not asked for`);
     }
   }
 
-  #assertKept(users: Journal['users']): void {
+  #assertKept(users: Journal<User>['entries']): void {
     for (const [id, version] of this.answered) {
       assert.ok(Number(users.get(id)?.passwordHash) >= version, `${id} is lost`);
     }
   }
 }
 
-type Work = (journal: Journal, history: History) => Promise<unknown>;
+type Work = (journal: Journal<User>, history: History) => Promise<unknown>;
 
 const threeBatches: Work = async (journal, history) => {
   let isAnswered = true;
@@ -83,7 +84,7 @@ const nothing: Left = { image: new Map(), history: new History() };
 async function closedFile(): Promise<Left> {
   const disk = new PowerDisk();
   const history = new History();
-  const journal = await Journal.open(PATH, disk);
+  const journal = await openJournal(PATH, disk);
   await threeBatches(journal, history);
   await journal.close();
   const [image = new Map()] = disk.images(atSomeBytes);
@@ -96,7 +97,7 @@ function wornFile(end: string): Left {
   const lines = [HEADER_LINE];
   for (let version = 1; version <= 400; version += 1) {
     for (const id of ['joe', 'ann', 'bob']) {
-      lines.push(lineOf(version === 1 ? 'insert' : 'update', userNamed(id, `${version}`)));
+      lines.push(userLine(version === 1 ? 'insert' : 'update', userNamed(id, `${version}`)));
       for (const versions of [history.asked, history.answered]) versions.set(id, version);
     }
   }
@@ -128,7 +129,7 @@ async function cutAnywhere(disk: PowerDisk, before: History, cuts: Cuts, work: W
     }
   };
   disk.before = cut;
-  const journal = await Journal.open(PATH, disk);
+  const journal = await openJournal(PATH, disk);
   history.find(journal);
   assert.equal(await work(journal, history), true);
   cut();
@@ -137,7 +138,7 @@ async function cutAnywhere(disk: PowerDisk, before: History, cuts: Cuts, work: W
 
 /** Opens the file and writes one more user; cuts the power at any later step. */
 async function cutAfterOpen(disk: PowerDisk, history: History): Promise<Left[]> {
-  const journal = await Journal.open(PATH, disk);
+  const journal = await openJournal(PATH, disk);
   history.find(journal);
   const left = [...disk.images(atSomeBytes)].map((image) => {
     return { image, history: new History(history) };
@@ -148,7 +149,7 @@ async function cutAfterOpen(disk: PowerDisk, history: History): Promise<Left[]> 
 }
 
 interface Life {
-  readonly journal: Journal | undefined;
+  readonly journal: Journal<User> | undefined;
   /** The work was over before the step that was to fail. */
   readonly isPast: boolean;
 }
@@ -165,7 +166,7 @@ async function live(
     step += 1;
     if (step >= first && step < first + failures) throw new Error('made by the test');
   };
-  const journal = await Journal.open(PATH, disk).catch(() => undefined);
+  const journal = await openJournal(PATH, disk).catch(() => undefined);
   if (journal !== undefined) {
     history.find(journal);
     await work(journal, history);
@@ -179,7 +180,7 @@ async function failAnywhere(
   { image, history: before }: Left,
   work: Work,
   failures: number,
-  inspect: (disk: PowerDisk, history: History, journal?: Journal) => Promise<void>,
+  inspect: (disk: PowerDisk, history: History, journal?: Journal<User>) => Promise<void>,
 ): Promise<void> {
   for (let first = 1, isPast = false; !isPast; first += 1) {
     const disk = new PowerDisk(image);
@@ -193,14 +194,14 @@ async function failAnywhere(
 async function assertSound(left: readonly Left[], atLeast: number): Promise<void> {
   assert.ok(left.length >= atLeast, `${left.length} cuts`);
   for (const { image, history } of left) {
-    history.assertSound(await Journal.open(PATH, new PowerDisk(image)));
+    history.assertSound(await openJournal(PATH, new PowerDisk(image)));
   }
 }
 
 /** What is there after each possible cut is exactly what was answered. */
 async function assertExact(disk: PowerDisk, { answered }: History): Promise<void> {
   for (const image of disk.images(atSomeBytes)) {
-    const { users } = await Journal.open(PATH, new PowerDisk(image));
+    const { entries: users } = await openJournal(PATH, new PowerDisk(image));
     assert.deepEqual(new Map([...users].map(([id, user]) => [id, Number(user.passwordHash)])), answered);
   }
 }
@@ -243,7 +244,7 @@ test('what a killed process left in the memory of the system is made to last bef
 test('after a sync that failed, a kill and a restart, a power cut loses nothing that was answered', async () => {
   const disk = new PowerDisk();
   const history = new History();
-  const journal = await Journal.open(PATH, disk);
+  const journal = await openJournal(PATH, disk);
   assert.equal(await history.write(journal, 'joe'), true);
   // The write, its sync, and whatever would take it back.
   const writeToSync = 3;
@@ -258,7 +259,7 @@ test('after a sync that failed, a kill and a restart, a power cut loses nothing 
   const inTheEnd = [...disk.images(atSomeBytes)];
   assert.ok(inTheEnd.length > 0);
   for (const image of inTheEnd) {
-    const { users } = await Journal.open(PATH, new PowerDisk(image));
+    const { entries: users } = await openJournal(PATH, new PowerDisk(image));
     assert.deepEqual([...users.keys()].sort(), ['ann', 'bob', 'eve', 'joe', 'ñandú']);
   }
 });
@@ -298,13 +299,13 @@ test('a clean stop leaves a file that is opened as it is, any other stop one tha
   const inoOf = async (disk: PowerDisk) => (await disk.stat(PATH)).ino;
   const disk = new PowerDisk(closed.image);
   const first = await inoOf(disk);
-  const journal = await Journal.open(PATH, disk);
+  const journal = await openJournal(PATH, disk);
   assert.equal(await inoOf(disk), first);
   await journal.close();
-  await Journal.open(PATH, disk);
+  await openJournal(PATH, disk);
   assert.equal(await inoOf(disk), first);
   // The last one was not closed.
-  await (await Journal.open(PATH, disk)).close();
+  await (await openJournal(PATH, disk)).close();
   assert.notEqual(await inoOf(disk), first);
 });
 
@@ -328,11 +329,11 @@ test('a file that was not closed is not opened while it cannot be copied', async
       step += 1;
       if (step === first) throw new Error('made by the test');
     };
-    const error = await Journal.open(PATH, disk).then(() => undefined, String);
+    const error = await openJournal(PATH, disk).then(() => undefined, String);
     steps.push(error);
     isPast = step < first;
     disk.before = () => undefined;
-    const { users } = await Journal.open(PATH, disk);
+    const { entries: users } = await openJournal(PATH, disk);
     assert.equal(users.get('joe')?.passwordHash, '400');
   }
   // Opening the file and its folder is not the copy. A file that may not be given away is kept.
@@ -347,9 +348,9 @@ test('whichever operation fails, what was refused is not on the disk, and the ne
       if (journal !== undefined) await assertExact(disk, history);
     });
     for (const failures of [1, 2, 3, 4]) {
-      for (const end of [oneMore, (journal: Journal) => journal.close()]) {
+      for (const end of [oneMore, (journal: Journal<User>) => journal.close()]) {
         await failAnywhere(life, work, failures, async (disk, history, journal) => {
-          await end(journal ?? (await Journal.open(PATH, disk)), history);
+          await end(journal ?? (await openJournal(PATH, disk)), history);
           await assertExact(disk, history);
         });
       }

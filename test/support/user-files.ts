@@ -9,8 +9,13 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AuthError, type AuthErrorCode } from '../../src/errors.ts';
+import type { Disk } from '../../src/journal/disk.ts';
+import { Journal } from '../../src/journal/journal.ts';
+import { encodeRecord, headerLine } from '../../src/journal/lines.ts';
+import type { JournalLock } from '../../src/journal/open-file.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
+import { USER_RECORDS, userRecord } from '../../src/users/user-records.ts';
 import { childPath } from './children.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
@@ -44,6 +49,21 @@ export async function withStore<T>(path: string, use: (store: JsonFileUserStore)
     await store.close();
   }
 }
+
+/** The journal of users alone, without its lock. */
+export function openJournal(
+  path: string,
+  disk?: Disk,
+  lock?: JournalLock,
+): Promise<Journal<User>> {
+  return Journal.open(path, USER_RECORDS, { ...(disk && { disk }), ...(lock && { lock }) });
+}
+
+export const HEADER_LINE: string = headerLine(USER_RECORDS);
+
+/** The line that a store writes. */
+export const userLine = (op: 'insert' | 'update', user: User): string =>
+  encodeRecord(userRecord(op, user));
 
 export function userNamed(id: string, passwordHash = 'a hash'): User {
   return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };

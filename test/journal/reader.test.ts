@@ -82,9 +82,9 @@ test('what no crash leaves is refused with its line number, and the file stays a
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = record('insert', 'eve');
   // Two files joined, with and without a line feed between them.
-  await assertRefused(GOOD + GOOD, 10, 'is no user');
+  await assertRefused(GOOD + GOOD, 10, 'is not a user');
   await assertRefused(GOOD.trimEnd() + GOOD, 8, 'is not JSON');
-  await assertRefused(GOOD + GOOD.split('\n').slice(1).join('\n'), 11, 'inserts a user that is there');
+  await assertRefused(GOOD + GOOD.split('\n').slice(1).join('\n'), 11, 'inserts a user that exists');
   // Two lines joined, in the middle and at the end.
   await assertRefused(GOOD.replace(`${ANN}\n`, ANN), 5, 'is not JSON');
   await assertRefused(fileOf('', JOE, '', `${ANN}${BOB}`).trimEnd(), 5, 'is not JSON');
@@ -93,12 +93,12 @@ test('what no crash leaves is refused with its line number, and the file stays a
   await assertRefused(GOOD.slice(HEADER.length + 1), 1);
   await assertRefused(GOOD.slice(20), 1);
   await assertRefused(GOOD.replace(ANN, ANN.slice(0, 40)), 5, 'is not JSON');
-  await assertRefused(GOOD.replace(`${JOE}\n`, ''), 7, 'updates a user that is not there');
+  await assertRefused(GOOD.replace(`${JOE}\n`, ''), 7, 'updates a user that does not exist');
   // Lines of another hand.
   for (const number of [2, 4, 10]) await assertRefused(withLine(number, '# checked by ann'), number, 'is not JSON');
   await assertRefused(`${GOOD}# checked by ann`, 10, 'is not JSON');
-  await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'is no user');
-  await assertRefused(`${GOOD}${JOE}`, 10, 'inserts a user that is there already');
+  await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'is not a user');
+  await assertRefused(`${GOOD}${JOE}`, 10, 'inserts a user that exists already');
   await assertRefused(`${GOOD}${eve}\r`, 10, 'ends in a carriage return');
   await assertRefused(`${GOOD}\ufeff${eve}`, 10, 'begins with a byte order mark');
   await assertRefused(GOOD.replaceAll('\n', '\r\n'), 1, 'ends in a carriage return');
