@@ -5,7 +5,7 @@
 import fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-/** The part of `node:fs/promises` that a journal uses. Tests put a disk with power cuts in its place. */
+/** The part of `node:fs/promises` that a journal uses. Tests have a disk whose power can be cut. */
 export interface Disk {
   open(path: string, flags: string, mode?: number): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
@@ -67,7 +67,7 @@ export async function syncFolder(folder: string, disk: Disk = fs): Promise<void>
   }
 }
 
-/** Codes for a path without a file. ESTALE comes from NFS, ENOTDIR if a file replaced the folder. */
+/** Codes for a path without a file: ESTALE on NFS, ENOTDIR if a file replaced the folder. */
 export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
 
 /** @returns whether a thrown value is an error of the system with one of these codes */
@@ -82,7 +82,7 @@ export function ignore(...codes: readonly string[]): (error: unknown) => undefin
   };
 }
 
-/** @returns an error with this message, `error` as its cause, and the `code` of that, such as ENOSPC */
+/** @returns an error with this message, the cause `error`, and the `code` of that, such as ENOSPC */
 export function explained(
   message: string,
   error: unknown,

@@ -4,9 +4,9 @@
  * no byte of the file is ever overwritten.
  *
  * After an fdatasync that failed, Linux takes the dirty pages for clean. They can be read, a later
- * fdatasync succeeds, and they are not on disk. So a journal that was not closed is not trusted: its
- * content is copied into a new file, which replaces the old one. A clean stop leaves an empty line
- * at the end of the file.
+ * fdatasync succeeds, and they are not on disk. So a journal that was not closed is not trusted.
+ * Its content is copied into a new file, which replaces the old one. A clean stop leaves an
+ * empty line at the end of the file.
  */
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -114,7 +114,7 @@ export class Journal<Entry> {
    * @returns once the record is on disk
    * @throws RangeError if its line would be over 1 MiB
    * @throws LostError if the file or the lock is lost
-   * @throws Error what the disk throws: the record is not on disk, unless the message says otherwise
+   * @throws Error what the disk throws; the record is not on disk, or the message says otherwise
    */
   async append(record: JournalRecord): Promise<void> {
     if (this.#isClosed) throw new Error('it is closed');

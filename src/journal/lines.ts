@@ -61,7 +61,8 @@ export function parseLine(line: string | undefined): UnknownRecord | string {
 export function headerProblem(header: UnknownRecord, { name, version }: Named): string | undefined {
   if (header['format'] !== name) return `does not name the format "${name}"`;
   if (header['version'] === version) return undefined;
-  return `names another version of the format than ${version}: a newer latchkey may have written it`;
+  const advice = 'a newer latchkey may have written it';
+  return `names another version of the format than ${version}: ${advice}`;
 }
 
 /** A string of JSON, or the beginning of one up to the end of the text. */

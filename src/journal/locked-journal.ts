@@ -1,6 +1,6 @@
 /**
- * A journal that one process at a time has open, under a path of the operator's choice: what a store
- * in a file is made of. A store adds a record format and the rules for its own writes.
+ * A journal that one process at a time has open: what a store in a file is made of. A store adds a
+ * record format and the rules for its own writes.
  */
 import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -71,7 +71,7 @@ export class LockedJournal<Entry> {
     }
   }
 
-  /** How many bytes of an interrupted last write, never acknowledged, were cut off at the opening. */
+  /** How many bytes of an interrupted, unacknowledged last write were cut off at the opening. */
   get discardedBytes(): number {
     return this.#journal.discardedBytes;
   }

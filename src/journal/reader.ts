@@ -195,8 +195,8 @@ class Reader<Entry> {
   }
 
   /**
-   * Takes a line, or a part of one, with a hole: pages of the last batch that did not reach the disk
-   * read as NUL. Whole records between them are kept, and the rest is cut off.
+   * Takes a line, or a part of one, with a hole: pages of the last batch that did not reach the
+   * disk read as NUL. Whole records between them are kept, and the rest is cut off.
    */
   #takeHole(bytes: Buffer, number: number): void {
     // A batch begins with an empty line, which is either above the hole or lost in it.

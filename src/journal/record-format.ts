@@ -17,8 +17,8 @@ export interface RecordFormat<Entry> {
   /**
    * Applies a record to the entries: one that was read from a file, or one that was just written.
    * It replaces an entry and never changes one, because a caller may hold it.
-   * @returns what is wrong with the record, to follow "line 3", such as "is not a user"; the entries
-   *   are then unchanged
+   * @returns what is wrong with the record, such as "is not a user", after which the entries must
+   *   be unchanged
    */
   apply(record: UnknownRecord, entries: Map<string, Entry>): string | undefined;
   /**

@@ -1,6 +1,6 @@
-/** Users in a file of JSON lines, which one process at a time has open: the store of a single server. */
-import { LockedJournal } from '../journal/locked-journal.ts';
+/** Users in a file of JSON lines, which one process at a time has open: a store for one server. */
 import type { AuthError } from '../errors.ts';
+import { LockedJournal } from '../journal/locked-journal.ts';
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 import { USER_RECORDS, userRecord } from './user-records.ts';
 
@@ -37,7 +37,7 @@ export class JsonFileUserStore implements UserStore {
     return this.#journal.lost;
   }
 
-  /** How many bytes of an interrupted last write, never acknowledged, were cut off at the opening. */
+  /** How many bytes of an interrupted, unacknowledged last write were cut off at the opening. */
   get discardedBytes(): number {
     return this.#journal.discardedBytes;
   }

@@ -102,7 +102,7 @@ test('every program without a name prints what its comments say', async () => {
 test('the store of one\'s own passes the contract', async () => {
   const [[name] = assert.fail()] = [...programs].filter(([, code]) => code.includes('\ntestUserStore('));
   const report = await output(folder, '--import', tsx, '--test', '--test-reporter=tap', name);
-  assert.match(report, /^ *ok \d+ - MapStore: takes odd ids for what they are$/m);
+  assert.match(report, /^ *ok \d+ - MapStore: keeps odd ids apart$/m);
   assert.match(report, /^# fail 0$/m);
 });
 

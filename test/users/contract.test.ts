@@ -39,7 +39,7 @@ test('the suite fails each store that is broken, for what is broken in it, and n
   assert.deepEqual(verdicts.flatMap(([, verdict, name]) => (verdict === 'ok' ? [] : [name])), [
     'two steps: lets exactly one of 50 inserts of one id through',
     'writes all back: keeps apart what is written at the same time',
-    'update inserts: updates the user that is there, and only that',
+    'update inserts: updates a user that exists, and no other',
     'ignores the hash: replaces only the hash that is expected',
     'ignores the hash: lets exactly one of 50 updates that expect one hash through',
     'ignores the hash: never undoes an update by one that expects the hash from before',
@@ -49,7 +49,7 @@ test('the suite fails each store that is broken, for what is broken in it, and n
     'shows it late: never undoes an update by one that expects the hash from before',
     'an empty hash is none: compares odd hashes to the letter',
     'folds case: finds what was inserted, and nothing else',
-    'plain object: takes odd ids for what they are',
-    'forgets: keeps what it answered for when it is opened again',
+    'plain object: keeps odd ids apart',
+    'forgets: keeps acknowledged writes when it is opened again',
   ]);
 });
