@@ -82,7 +82,7 @@ export function ignore(...codes: readonly string[]): (error: unknown) => undefin
   };
 }
 
-/** @returns an error with this message, the cause `error`, and the `code` of that, such as ENOSPC */
+/** @returns an error with this message, caused by `error`, and the `code` of that, such as EIO */
 export function explained(
   message: string,
   error: unknown,

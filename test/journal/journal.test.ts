@@ -1,139 +1,194 @@
 /**
- * A journal holds any kind of record: here sessions by user, of which each write must be one version
- * ahead of the stored one.
+ * Group commit and rollback: a failed write fails for each of its callers, leaves nothing, and does
+ * not stop the next one.
  */
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
-import { isObject } from '../../src/options.ts';
-import { LockedJournal } from '../../src/journal/locked-journal.ts';
-import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
-import { fileWith, folderOf, newPath, refusal } from '../support/user-files.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { userRecord } from '../../src/users/user-records.ts';
+import { childPath } from '../support/children.ts';
+import {
+  fileWith,
+  folderOf,
+  newPath,
+  openJournal,
+  refusal,
+  userNamed,
+  withStore,
+} from '../support/user-files.ts';
+import {
+  ANN,
+  ann,
+  BOB,
+  bob,
+  fails,
+  fault,
+  fileOf,
+  GOOD,
+  handles,
+  JOE,
+  joe,
+  newJoe,
+  read,
+  USERS,
+  written,
+} from '../support/user-lines.ts';
 
-interface Sessions {
-  readonly version: number;
-  readonly sessions: readonly object[];
+async function usersIn(path: string): Promise<Record<string, string | undefined>> {
+  return withStore(path, (store) => {
+    const found = Object.keys(USERS).map((id) => [id, store.find(id)?.passwordHash]);
+    return Object.fromEntries(found.filter(([, hash]) => hash !== undefined));
+  });
 }
 
-const putOf = (user: string, { version, sessions }: Sessions): JournalRecord => {
-  return { op: 'put', user, version, sessions };
-};
-
-const FORMAT: RecordFormat<Sessions> = {
-  name: 'test-sessions',
-  version: 7,
-  apply({ op, user, version, sessions }, entries) {
-    if (typeof user !== 'string') return 'names no user';
-    if (op === 'remove') return entries.delete(user) ? undefined : 'removes what does not exist';
-    const isList = Array.isArray(sessions) && sessions.every(isObject);
-    if (op !== 'put' || typeof version !== 'number' || !isList) return 'is not a record of sessions';
-    entries.set(user, Object.freeze({ version, sessions }));
-    return undefined;
-  },
-  recordOf: (entry, user) => putOf(user, entry),
-};
-
-const HEADER = '{"format":"test-sessions","version":7}';
-const sessionsOf = (version: number): Sessions => {
-  return { version, sessions: [{ id: 'a "}', generation: version, isUsed: false, agent: null }] };
-};
-const lineOf = (user: string, version: number) => JSON.stringify(putOf(user, sessionsOf(version)));
-
-const open = (path: string) => LockedJournal.open(path, FORMAT);
-
-async function withJournal<T>(
-  path: string,
-  use: (journal: LockedJournal<Sessions>) => T | Promise<T>,
-): Promise<T> {
-  const journal = await open(path);
-  try {
-    return await use(journal);
-  } finally {
-    await journal.close();
-  }
+/** The error code of the system, which stands in the innermost cause. */
+function codeBehind(error: unknown): unknown {
+  const { code, cause } = Object(error);
+  return cause === undefined ? code : codeBehind(cause);
 }
 
-/** A compare-and-set on the version. */
-const put = (journal: LockedJournal<Sessions>, user: string, version: number) =>
-  journal.write(user, (stored) => {
-    return version === (stored?.version ?? 0) + 1 ? putOf(user, sessionsOf(version)) : undefined;
-  });
-
-test('a journal of another kind keeps its own records, its own ops and its own header', async () => {
-  const path = newPath();
-  await withJournal(path, async (journal) => {
-    const answers = [1, 2, 2, 4, 3].map((version) => put(journal, 'joe', version));
-    assert.deepEqual(await Promise.all(answers), [true, true, false, false, true]);
-    assert.equal(await put(journal, 'ann', 1), true);
-    assert.equal(await journal.write('ann', () => ({ op: 'remove', user: 'ann' })), true);
-    assert.equal(journal.find('ann'), undefined);
-    assert.deepEqual(journal.find('joe'), sessionsOf(3));
-  });
-  const lines = readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
-  const joe = [1, 2, 3].map((version) => lineOf('joe', version));
-  const removal = '{"op":"remove","user":"ann"}';
-  assert.deepEqual(lines, [HEADER, ...joe, lineOf('ann', 1), removal]);
-  await withJournal(path, (journal) => {
-    assert.deepEqual([journal.find('joe'), journal.find('ann')], [sessionsOf(3), undefined]);
-  });
-});
-
-test('a compaction writes one record for each entry of any kind', async () => {
-  const versions = Array.from({ length: 1002 }, (_, index) => lineOf('joe', index + 1));
-  const path = fileWith(`${[HEADER, ...versions, lineOf('ann', 5)].join('\n')}\n\n`);
-  await withJournal(path, async (journal) => {
-    const compacted = [HEADER, lineOf('joe', 1002), lineOf('ann', 5)];
-    assert.equal(readFileSync(path, 'utf8'), `${compacted.join('\n')}\n`);
-    assert.equal(await put(journal, 'joe', 1003), true);
-  });
-  await withJournal(path, (journal) => assert.deepEqual(journal.find('joe'), sessionsOf(1003)));
-  assert.deepEqual(folderOf(path), ['users.jsonl']);
-});
-
-test('damage to a record of any kind is refused with the number of its line', async () => {
-  const good = [HEADER, '', lineOf('joe', 1), lineOf('joe', 2), ''];
-  for (const [number, bad, reason] of [
-    [1, '{"format":"latchkey-users","version":1}', 'does not name the format "test-sessions"'],
-    [1, '{"format":"test-sessions","version":8}', 'names another version of the format than 7'],
-    [3, '{"op":"insert","user":"joe"}', 'is not a record of sessions'],
-    [4, '{"op":"remove","user":"ann"}', 'removes what does not exist'],
-    [4, lineOf('joe', 2).slice(0, -1), 'is not JSON'],
+test('a write that fails answers an error to each of its callers, leaves nothing, and the store goes on', async (t) => {
+  for (const [method, code, share] of [
+    ['writeFile', 'ENOSPC', 0],
+    ['writeFile', 'ENOSPC', 0.4],
+    ['writeFile', 'EIO', 1],
+    ['datasync', 'EIO', 0],
   ] as const) {
-    const content = good.with(number - 1, bad).join('\n');
-    const path = fileWith(content);
-    const expected = refusal('ERR_STORE_DAMAGED', `${path}, line ${number} ${reason}`);
-    await assert.rejects(open(path), expected, bad);
-    assert.equal(readFileSync(path, 'utf8'), content);
-  }
-});
-
-test('a record with numbers and objects in it may be torn at any byte', async () => {
-  const path = newPath();
-  await withJournal(path, (journal) => put(journal, 'joe', 1));
-  const before = readFileSync(path);
-  const record = lineOf('joe', 2);
-  for (let length = 1; length < record.length; length += 1) {
-    writeFileSync(path, before);
-    appendFileSync(path, record.slice(0, length));
-    await withJournal(path, (journal) => {
-      assert.equal(journal.discardedBytes, length);
-      assert.deepEqual(journal.find('joe'), sessionsOf(1));
+    const path = newPath();
+    await withStore(path, async (store) => {
+      await store.insert(joe);
+      const { mock } = t.mock.method(handles, method, fault(code, share));
+      const writes = [store.insert(ann), store.insert(bob), store.update(newJoe)];
+      for (const write of await Promise.allSettled(writes)) {
+        assert.ok(write.status === 'rejected' && refusal('ERR_STORE', path, code)(write.reason), `${method} ${share}`);
+        assert.equal(codeBehind(write.reason), code);
+        assert.ok(!inspect(write.reason, { depth: 9, showHidden: true }).includes(ann.passwordHash));
+      }
+      assert.equal(read(path), written(JOE));
+      assert.deepEqual([store.find('ann'), { ...store.find('joe') }], [undefined, joe]);
+      mock.restore();
+      assert.equal(await store.insert(ann), true);
+      assert.equal(read(path), written(JOE, ANN));
     });
   }
-  writeFileSync(path, before);
-  // Two lines that an editor has joined are not torn.
-  appendFileSync(path, record + record.slice(0, 30));
-  await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 5 is not JSON'));
 });
 
-test('a record that is too long, or that its store cannot make, is refused and leaves nothing', async () => {
+test('while what a failed write left cannot be taken back nothing more is written', async (t) => {
   const path = newPath();
-  await withJournal(path, async (journal) => {
-    const long = { version: 1, sessions: [{ agent: 'x'.repeat(1 << 20) }] };
-    await assert.rejects(journal.write('joe', () => putOf('joe', long)), RangeError);
-    const failure = new TypeError('made by the test');
-    await assert.rejects(journal.write('joe', () => { throw failure; }), failure);
-    assert.equal(await put(journal, 'joe', 1), true);
+  await withStore(path, async (store) => {
+    t.mock.method(handles, 'writeFile', fault('ENOSPC', 0.5), { times: 1 });
+    t.mock.method(handles, 'truncate', fault('EIO'), { times: 2 });
+    await assert.rejects(store.insert(joe), refusal('ERR_STORE', path, 'ENOSPC'));
+    const torn = read(path);
+    await assert.rejects(store.insert(ann), refusal('ERR_STORE', path, 'EIO'));
+    assert.deepEqual([read(path), torn.length > fileOf().length], [torn, true]);
+    const { mock } = t.mock.method(handles, 'datasync');
+    assert.equal(await store.insert(bob), true);
+    assert.deepEqual([read(path), mock.callCount()], [written(BOB), 2], 'what was taken back was synced, too');
   });
-  assert.equal(readFileSync(path, 'utf8'), `${HEADER}\n\n${lineOf('joe', 1)}\n\n`);
+});
+
+test('on a disk that is really full what was answered stays, nothing else does, and what fits is written', () => {
+  const path = newPath();
+  // A limit on the length of files stands in for the size of the disk: a write ends short, and the next one fails.
+  const command = [process.execPath, ...process.execArgv, childPath('store'), 'fill', path];
+  const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // Nothing but the file under test may hit the limit.
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], { encoding: 'utf8', env });
+  const answers = stdout.trimEnd().split('\n');
+  const kept = answers.filter((answer) => answer.endsWith(' true'));
+  const refused = answers.filter((answer) => answer.includes(`Error: ${path} cannot be written: EFBIG`));
+  assert.ok(refused.length > 0 && kept.length + refused.length === answers.length, stdout);
+  assert.equal(kept.at(-1), 'small true');
+  assert.deepEqual(read(path).match(/(?<="id":")[^"]+/g)?.map((id) => `${id} true`), kept);
+});
+
+test('what another program adds or cuts after a failed write is neither cut off nor filled with NULs', async (t) => {
+  for (const change of [
+    (path: string) => fs.appendFileSync(path, `${BOB}\n`),
+    (path: string) => fs.truncateSync(path, 60),
+  ]) {
+    const path = newPath();
+    const store = await JsonFileUserStore.open(path);
+    assert.equal(await store.insert(userNamed('joe')), true);
+    const { mock } = t.mock.method(handles, 'datasync', async () => {
+      change(path);
+      return fails();
+    }, { times: 1 });
+    await assert.rejects(store.insert(userNamed('ann')), refusal('ERR_STORE', path, 'EIO'));
+    mock.restore();
+    const changed = read(path);
+    await assert.rejects(store.insert(userNamed('eve')), refusal('ERR_STORE', path, 'another program'));
+    await store.close();
+    assert.equal(read(path), changed, 'not marked as closed either');
+  }
+});
+
+test('a file that was changed while it was open, or whose end cannot be written, is not marked as closed', async (t) => {
+  for (const change of [
+    (path: string) => fs.appendFileSync(path, `${BOB}\n`),
+    (path: string) => fs.renameSync(fileWith(GOOD), path),
+  ]) {
+    const path = newPath();
+    const store = await JsonFileUserStore.open(path);
+    assert.equal(await store.insert(userNamed('joe')), true);
+    change(path);
+    const changed = read(path);
+    await store.close();
+    assert.equal(read(path), changed);
+  }
+  const path = newPath();
+  const store = await JsonFileUserStore.open(path);
+  assert.equal(await store.insert(userNamed('joe')), true);
+  const { mock } = t.mock.method(handles, 'writeFile', fails);
+  await store.close();
+  mock.restore();
+  assert.equal(read(path), fileOf('', JOE));
+  const { ino } = fs.statSync(path);
+  assert.deepEqual(await usersIn(path), { joe: 'a hash' });
+  assert.notEqual(fs.statSync(path).ino, ino, 'it was replaced');
+  assert.equal(folderOf(path).length, 1, dirname(path));
+});
+
+test('a check finds no fault in writes of its own, gathered, under way or torn', async (t) => {
+  const path = newPath();
+  await withStore(path, () => undefined);
+  const journal = await openJournal(path);
+  const calls: Promise<void>[] = [];
+  for (let index = 0; index < 300; index += 1) {
+    calls.push(journal.append(userRecord('insert', userNamed(String(index)))), journal.check());
+    if (index % 7 === 0) await delay(0);
+  }
+  await Promise.all(calls);
+  await journal.close();
+  // A slow answer to the check must not be compared with what was written in the meantime.
+  const delays = [0, 50];
+  const disk = {
+    ...fsPromises,
+    async stat(file: string) {
+      const status = await fsPromises.stat(file);
+      await delay(delays.shift());
+      return status;
+    },
+  };
+  const slow = await openJournal(path, disk);
+  await Promise.all([slow.append(userRecord('insert', userNamed('slow'))), slow.check()]);
+  await slow.close();
+  const fail = () => Promise.reject(new Error('EIO: made by the test'));
+  const torn = await openJournal(path);
+  for (const method of ['datasync', 'truncate'] as const) t.mock.method(handles, method, fail);
+  await assert.rejects(torn.append(userRecord('insert', userNamed('joe'))), /EIO/);
+  await torn.check();
+  t.mock.restoreAll();
+  await torn.append(userRecord('insert', userNamed('joe')));
+  await torn.check();
+  fs.appendFileSync(path, '\n');
+  await assert.rejects(torn.check(), /another program changed it/);
+  await torn.close();
+  await torn.check();
 });

@@ -277,7 +277,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
 
   it('is what the README shows', async () => {
     const { cwd } = where;
-    const [, code = ''] = /^```js\n([^]*?)^```$/m.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
+    const [, code = ''] = /^```js\n([^]*?)^```$/m.exec(readFileSync(join(ROOT, 'src/users/README.md'), 'utf8')) ?? [];
     execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd });
     const env = { ...process.env, DATABASE_URL: database.href };
     const args = ['--input-type=module', '-e', code];
