@@ -44,7 +44,7 @@ import { handles } from '../support/user-lines.ts';
 
 const open = (path: string) => JsonFileUserStore.open(path);
 
-test('a second open in the same process, by whatever name, is refused until the first has closed', async () => {
+test('a second open in the same process, also through a link, is refused until the first has closed', async () => {
   const path = newPath();
   const names = [path, relative('', path), join(dirname(fileWith('')), 'link')];
   await withStore(path, async () => {
@@ -56,7 +56,7 @@ test('a second open in the same process, by whatever name, is refused until the 
   assert.deepEqual(folderOf(path), ['other.jsonl', 'users.jsonl']);
 });
 
-test('a second process is told who holds the file, and gets in when that one has gone or was killed', async () => {
+test('a second process learns which process holds the file, and opens it once that has ended or was killed', async () => {
   const path = newPath();
   for (const isKilled of [false, true]) {
     const child = await start('store', 'hold', path);
@@ -66,20 +66,20 @@ test('a second process is told who holds the file, and gets in when that one has
     if (isKilled) child.kill('SIGKILL');
     else child.send('let go');
     await once(child, 'exit');
-    assert.equal(folderOf(path).length, isKilled ? 2 : 1, 'only who was killed leaves a claim');
+    assert.equal(folderOf(path).length, isKilled ? 2 : 1, 'only a killed process leaves a claim');
     await withStore(path, async (store) => assert.equal(await store.insert(userNamed(`${isKilled}`)), true));
     assert.deepEqual(folderOf(path), ['users.jsonl']);
   }
 });
 
-test('an open that fails at a claim that cannot be removed leaves none of its own', async () => {
+test('an open that fails at a claim which cannot be removed leaves no claim of its own', async () => {
   const path = fileWith('');
   mkdirSync(claimOn(path, '4194305.unknown'));
   await assert.rejects(open(path), refusal('ERR_STORE', path));
   assert.deepEqual(folderOf(path), ['users.jsonl', 'users.jsonl.lock.4194305.unknown']);
 });
 
-test('of 20 processes that start at once never two are in, and each gets in', async () => {
+test('20 processes that start at once get the lock one after the other', async () => {
   const path = newPath();
   const children = await Promise.all(Array.from({ length: 20 }, () => start('store', 'race', path)));
   fileWith('', path);
@@ -88,7 +88,7 @@ test('of 20 processes that start at once never two are in, and each gets in', as
   assertNeverTwo(path, 20);
 });
 
-test('a store whose file cannot be closed releases its lock all the same', { skip: !hasProc }, async () => {
+test('a store whose file cannot be closed still releases its lock', { skip: !hasProc }, async () => {
   const path = newPath();
   const store = await open(path);
   const own = readdirSync('/proc/self/fd').filter((fd) => {
@@ -109,7 +109,7 @@ test('a lock beats every 2 seconds and is stale after 10', () => {
   assert.ok(PACE.lookMs < PACE.beatMs);
 });
 
-test('a store whose claim is removed in a write does not answer for it, nor for any later one', async (t) => {
+test('a store whose claim is removed during a write acknowledges neither that write nor a later one', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(userNamed('joe'));
@@ -123,7 +123,7 @@ test('a store whose claim is removed in a write does not answer for it, nor for 
     mock.restore();
     assert.equal(store.find('ann'), undefined);
     assert.match(String((await store.lost).cause), /its lock is gone/);
-    // The claim is its own no more, even if there is one of that name.
+    // A new claim of the same name does not bring the lock back.
     writeFileSync(join(dirname(path), claim), '');
     const bytes = readFileSync(path);
     await assert.rejects(store.insert(userNamed('bob')), refusal('ERR_STORE', path, 'its lock is gone'));
@@ -133,15 +133,15 @@ test('a store whose claim is removed in a write does not answer for it, nor for 
 
 after(killChildren);
 
-/** Opening each of these files changes it or replaces it. */
-const TO_MEND: Record<string, (path: string) => void> = {
+/** Files that an opening changes or replaces. */
+const DAMAGED_FILES: Record<string, (path: string) => void> = {
   'a torn file': (path) => appendFileSync(path, '{"op":'),
-  'a worn file': (path) => appendFileSync(path, userLine('update', userNamed('joe')).repeat(1001)),
+  'a file to compact': (path) => appendFileSync(path, userLine('update', userNamed('joe')).repeat(1001)),
   'a file that is taken over': () => undefined,
 };
 
 test('an open whose claim is removed while it reads or copies leaves the file as it was', async () => {
-  for (const [what, damage] of Object.entries(TO_MEND)) {
+  for (const [what, damage] of Object.entries(DAMAGED_FILES)) {
     const isTakenOver = what === 'a file that is taken over';
     let refused = 0;
     for (let confirmations = 0; confirmations < 3; confirmations += 1) {
@@ -175,11 +175,11 @@ test('an open whose claim is removed while it reads or copies leaves the file as
 test('a holder suspended right before it renames its copy does not replace the file of the next holder', async () => {
   const path = newPath();
   await withStore(path, (store) => store.insert(userNamed('joe')));
-  // Not closed cleanly, so that each holder has to copy it.
+  // The file was not closed, so each holder copies it.
   appendFileSync(path, userLine('insert', userNamed('ann')));
   let next: Journal<User> | undefined;
   const confirm = async () => {
-    // The next holder takes over here, after this one has seen its claim for the last time.
+    // The next holder takes over here, after this one has confirmed its claim for the last time.
     await removeDrafts(path);
     next ??= await openJournal(path, undefined, { id: 'next', isTakenOver: true, confirm: async () => undefined });
     await next.append(userRecord('insert', userNamed('bob')));
@@ -193,7 +193,7 @@ test('a holder suspended right before it renames its copy does not replace the f
   });
 });
 
-test('of 20 opens of one process exactly one gets in', async () => {
+test('of 20 opens in one process exactly one succeeds', async () => {
   for (let round = 0; round < 5; round += 1) {
     const path = fileWith('');
     const opens = await Promise.allSettled(Array.from({ length: 20 }, () => open(path)));
@@ -204,12 +204,12 @@ test('of 20 opens of one process exactly one gets in', async () => {
   }
 });
 
-test('what a failed write left is not cut off once the lock is gone', async (t) => {
+test('a failed write is not rolled back once the lock is gone', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     const [, claim = ''] = folderOf(path);
     t.mock.method(handles, 'datasync', async () => {
-      // Another process has taken over and answers for what it finds.
+      // Another process has taken over, and acknowledges the records that it finds.
       unlinkSync(join(dirname(path), claim));
       throw new Error('EIO: made by the test');
     }, { times: 1 });

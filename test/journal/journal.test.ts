@@ -47,13 +47,13 @@ async function usersIn(path: string): Promise<Record<string, string | undefined>
   });
 }
 
-/** The error code of the system, which stands in the innermost cause. */
+/** @returns the system's error code, from the innermost cause */
 function codeBehind(error: unknown): unknown {
   const { code, cause } = Object(error);
   return cause === undefined ? code : codeBehind(cause);
 }
 
-test('a write that fails answers an error to each of its callers, leaves nothing, and the store goes on', async (t) => {
+test('a failed write fails for each of its callers and leaves nothing, and the next write succeeds', async (t) => {
   for (const [method, code, share] of [
     ['writeFile', 'ENOSPC', 0],
     ['writeFile', 'ENOSPC', 0.4],
@@ -79,7 +79,7 @@ test('a write that fails answers an error to each of its callers, leaves nothing
   }
 });
 
-test('while what a failed write left cannot be taken back nothing more is written', async (t) => {
+test('until a failed write is rolled back nothing more is written', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     t.mock.method(handles, 'writeFile', fault('ENOSPC', 0.5), { times: 1 });
@@ -90,15 +90,15 @@ test('while what a failed write left cannot be taken back nothing more is writte
     assert.deepEqual([read(path), torn.length > fileOf().length], [torn, true]);
     const { mock } = t.mock.method(handles, 'datasync');
     assert.equal(await store.insert(bob), true);
-    assert.deepEqual([read(path), mock.callCount()], [written(BOB), 2], 'what was taken back was synced, too');
+    assert.deepEqual([read(path), mock.callCount()], [written(BOB), 2], 'the rollback was synced too');
   });
 });
 
-test('on a disk that is really full what was answered stays, nothing else does, and what fits is written', () => {
+test('on a disk that is really full only acknowledged writes stay, and a smaller write succeeds', () => {
   const path = newPath();
-  // A limit on the length of files stands in for the size of the disk: a write ends short, and the next one fails.
+  // The limit on the length of files acts like a full disk: a write ends short, the next one fails.
   const command = [process.execPath, ...process.execArgv, childPath('store'), 'fill', path];
-  const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // Nothing but the file under test may hit the limit.
+  const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // the cache could exceed the limit
   const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], { encoding: 'utf8', env });
   const answers = stdout.trimEnd().split('\n');
   const kept = answers.filter((answer) => answer.endsWith(' true'));
@@ -108,7 +108,7 @@ test('on a disk that is really full what was answered stays, nothing else does, 
   assert.deepEqual(read(path).match(/(?<="id":")[^"]+/g)?.map((id) => `${id} true`), kept);
 });
 
-test('what another program adds or cuts after a failed write is neither cut off nor filled with NULs', async (t) => {
+test('after a failed write, what another program adds or removes is neither cut off nor filled with NUL', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.truncateSync(path, 60),
@@ -125,11 +125,11 @@ test('what another program adds or cuts after a failed write is neither cut off 
     const changed = read(path);
     await assert.rejects(store.insert(userNamed('eve')), refusal('ERR_STORE', path, 'another program'));
     await store.close();
-    assert.equal(read(path), changed, 'not marked as closed either');
+    assert.equal(read(path), changed, 'the file is not marked as closed either');
   }
 });
 
-test('a file that was changed while it was open, or whose end cannot be written, is not marked as closed', async (t) => {
+test('a file that another program changed, or whose end cannot be written, is not marked as closed', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.renameSync(fileWith(GOOD), path),
@@ -155,7 +155,7 @@ test('a file that was changed while it was open, or whose end cannot be written,
   assert.equal(folderOf(path).length, 1, dirname(path));
 });
 
-test('a check finds no fault in writes of its own, gathered, under way or torn', async (t) => {
+test('a check accepts the own writes of the journal: pending, under way or failed', async (t) => {
   const path = newPath();
   await withStore(path, () => undefined);
   const journal = await openJournal(path);
@@ -166,7 +166,7 @@ test('a check finds no fault in writes of its own, gathered, under way or torn',
   }
   await Promise.all(calls);
   await journal.close();
-  // A slow answer to the check must not be compared with what was written in the meantime.
+  // The size that a slow check found must not be compared with a later write.
   const delays = [0, 50];
   const disk = {
     ...fsPromises,

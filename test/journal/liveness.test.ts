@@ -47,19 +47,19 @@ const lockedElsewhere = (holder: number) =>
 
 after(killChildren);
 
-test('claims of the dead, and names that are no claims, keep nobody out; a claim of the living does', async () => {
-  // The first of these ends, and the other, its parent, never looks.
+test('claims of dead processes and other file names do not lock the file; claims of living ones do', async () => {
+  // A zombie: the first process ends, and its parent never asks for its exit code.
   const living = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const ended = Number((await once(living.stdout.setEncoding('utf8'), 'data'))[0]);
   const { pid: holder = 0 } = living;
   const place = await ownPlace();
   try {
     const stale = [
-      '4194305.unknown', // above the highest number that Linux gives
+      '4194305.unknown', // above the highest PID of Linux
       ...['garbage', '', '.', 'NaN.x', '-1.x', '0.x', '1.5.x', '1e9.x', '0x1.x', ' 1.x', '99999999999.x', '__proto__'],
     ];
     if (hasProc) {
-      // Numbers of the living, but of others that had them before, as version 0.1 and as this one names them.
+      // PIDs of living processes in claims of earlier ones, as version 0.1 and this version name them.
       const dead = [`${pid}.${bornAt(pid)}0`, `${holder}.${bornAt(holder)}0`, `${ended}.${bornAt(ended)}`];
       stale.push(...dead, ...dead.map((name) => `${name}.${place}.0123456789ab`));
       while (!readFileSync(`/proc/${ended}/stat`, 'utf8').includes(') Z ')) await delay(5);
@@ -69,7 +69,7 @@ test('claims of the dead, and names that are no claims, keep nobody out; a claim
       fileWith('', claimOn(path, name));
       await withStore(path, async (store) => assert.equal(await store.insert(userNamed('joe')), true, name));
     }
-    // Who could not tell when it was born is not thought to be dead.
+    // Without a birth a process with this PID counts as the holder.
     const born = bornAt(holder);
     for (const name of [born, 'unknown', ...(hasProc ? [`${born}.${place}.0123456789ab`] : [])]) {
       const path = fileWith('');
@@ -131,7 +131,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       const path = fileWith('');
       const child = await hold(path);
       const opening = lockFile(path, PATIENT);
-      // Seen beating, or gone: the holder is asked to let go while it is watched.
+      // The opener sees a beat, or sees the claim go: the holder lets go while it is watched.
       child.send('let go');
       await once(child, 'exit');
       await opening.then((lock) => lock.release(), () => undefined);
@@ -146,7 +146,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   const noProc = stageOf('a system without /proc');
   const skipNoProc = noProc === undefined && 'the system refuses to hide /proc';
 
-  test('of 8 processes that all are process 1 of a PID namespace never two are in', { skip }, async () => {
+  test('8 processes that are all PID 1 of a namespace get the lock one after the other', { skip }, async () => {
     const path = fileWith('');
     const children = await Promise.all(Array.from({ length: 8 }, (_, index) =>
       startBehind(pidNamespace ?? [], 'store', 'raceForLock', path, patient, String(index))));
@@ -180,14 +180,14 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     assert.equal(await refusalOn(noProc ?? [], path), '');
   });
 
-  test('/proc of another PID namespace is not believed', { skip }, async () => {
+  test('/proc of another PID namespace is not trusted', { skip }, async () => {
     const path = fileWith('');
     const stage = (pidNamespace ?? []).filter((word) => word !== '--mount-proc');
     const child = await startBehind(stage, 'store', 'lock', path, patient);
     child.send('go');
     await once(child, 'message');
     assert.match(folderOf(path)[1] ?? '', /^users\.jsonl\.lock\.1\.unknown\.unknown\.[0-9a-f]{12}$/);
-    // Nothing but the random part tells the claim of this one from it.
+    // Only the random part tells the two claims apart.
     assert.match(await refusalOn(stage, path), /^AuthError: .*is in use by process 1, maybe of another container/);
     child.send('let go');
     await once(child, 'exit');
@@ -196,7 +196,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   for (const [moment, isTaken] of [
     ['before the write', true], ['after the sync', true], ['before the write', false], ['after the sync', false],
   ] as const) {
-    const outcome = isTaken ? 'answers for nothing after a takeover' : 'goes on after it';
+    const outcome = isTaken ? 'acknowledges nothing after a takeover' : 'continues afterwards';
     test(`a holder suspended ${moment} ${outcome}`, { skip }, async () => {
       const path = fileWith('');
       await withStore(path, (store) => store.insert(userNamed('joe')));
@@ -222,7 +222,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       } else {
         assert.deepEqual([answer, lost], ['true', 'not lost']);
       }
-      // What the holder before wrote in the end is not in the file of this one.
+      // The last write of the old holder is not in the file of the new one.
       await taken?.journal.check();
       await taken?.journal.append(userRecord('insert', userNamed('eve')));
       await taken?.journal.close();
@@ -236,7 +236,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   }
 });
 
-/** @returns why a process on that stage does not get the lock, or nothing if it does, and lets go */
+/** @returns why a process on that stage does not get the lock; '' if it does, and lets go */
 async function refusalOn(stage: readonly string[], path: string): Promise<string> {
   const child = await startBehind(stage, 'store', 'lock', path, patient);
   child.once('message', () => child.send('let go'));

@@ -38,14 +38,14 @@ import {
 
 const open = (path: string) => JsonFileUserStore.open(path);
 
-test('whatever the umask, folders have the mode 0700, the file and its lock 0600', async () => {
+test('folders have mode 0700, the file and its lock 0600, whatever the umask', async () => {
   const child = await start('store', 'umask', newPath());
   child.send('go');
   const masks = ['0', '22', '77', '177', '777'];
   assert.equal(await outputOf(child), masks.map((mask) => `${mask} 700 700 600 600\n`).join(''));
 });
 
-test('a link to a file that is not there yet is the same store as that file', async () => {
+test('a link to a file that does not exist yet opens the same store as the file', async () => {
   const path = fileWith('');
   fs.unlinkSync(path);
   const link = join(dirname(fileWith('')), 'link.jsonl');
@@ -57,7 +57,7 @@ test('a link to a file that is not there yet is the same store as that file', as
   assert.equal(read(path), closed(JOE));
 });
 
-test('a place where no file can be is refused by name, a path that is no text as a TypeError', async () => {
+test('a path where no file can be is refused by name, a path that is not a string by a TypeError', async () => {
   const [file, folder] = [fileWith(''), dirname(fileWith(''))];
   execFileSync('mkfifo', [join(folder, 'pipe')]);
   const devices = ['/dev/null', join(folder, 'pipe')];
@@ -71,7 +71,7 @@ test('a place where no file can be is refused by name, a path that is no text as
   await withStore(join(folder, 'a', 'x.jsonl'), async (store) => assert.equal(await store.insert(joe), true));
 });
 
-test('a store that permissions keep out names the file and what to do, and changes nothing', async () => {
+test('without permission the error names the file and a remedy, and nothing changes', async () => {
   const [readOnly, closed, full, hidden] = [fileWith(fileOf(JOE)), fileWith(''), newPath(), fileWith('')];
   fs.mkdirSync(dirname(full));
   fs.chmodSync(dirname(dirname(full)), 0o711);
@@ -90,7 +90,7 @@ test('a store that permissions keep out names the file and what to do, and chang
   assert.deepEqual([readOnly, closed, full, hidden].map((path) => folderOf(path).length), [1, 1, 0, 1]);
 });
 
-test('a file that somebody removes, replaces, cuts or adds to is not written to, until it is as it was', async () => {
+test('a file that another program changed is not written to until it is as it was', async () => {
   const changes: ((path: string) => void)[] = [
     (path) => fs.unlinkSync(path),
     (path) => fs.renameSync(fileWith(read(path)), path),
@@ -117,15 +117,15 @@ test('a file that somebody removes, replaces, cuts or adds to is not written to,
   }
 });
 
-test('close finishes what was begun, may be called again at any time, and nothing is written afterwards', async () => {
-  for (const isGathering of [false, true]) {
+test('close finishes the writes that were begun, may be called twice, and later writes are refused', async () => {
+  for (const isPending of [false, true]) {
     const path = newPath();
     const store = await open(path);
     const inserts = [store.insert(joe)];
     await setImmediate();
-    if (isGathering) inserts.push(store.insert(ann), store.insert(bob));
+    if (isPending) inserts.push(store.insert(ann), store.insert(bob));
     await Promise.all([store.close(), store.close()]);
-    const expected = isGathering ? closed(JOE, `${ANN}\n${BOB}`) : closed(JOE);
+    const expected = isPending ? closed(JOE, `${ANN}\n${BOB}`) : closed(JOE);
     assert.equal(read(path), expected);
     assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
     for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {

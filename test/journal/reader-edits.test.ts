@@ -44,7 +44,7 @@ async function assertRefused(content: string | Buffer, lineNumber: number, reaso
   assert.deepEqual([fs.readFileSync(path), folderOf(path)], [bytes, ['users.jsonl']]);
 }
 
-test('what an editor does to line feeds and empty lines keeps every user', async () => {
+test('edits of line feeds and empty lines keep every user', async () => {
   for (const content of [
     GOOD,
     GOOD.slice(0, -1),
@@ -62,14 +62,14 @@ test('what an editor does to line feeds and empty lines keeps every user', async
   }
 });
 
-test('a user is removed by removing the lines with the id, whether or not the file was closed', async () => {
+test('removing the lines with an id removes the user, whether or not the file was closed', async () => {
   for (const content of [GOOD, GOOD.trimEnd()]) {
     const path = fileWith(content.split('\n').filter((line) => !line.includes('"joe"')).join('\n'));
     assert.deepEqual(await usersIn(path), { ann: 'a hash', bob: 'a hash' });
   }
 });
 
-test('what no crash leaves is refused with its line number, and the file stays as it was', async () => {
+test('damage that no crash leaves is refused with its line number, and the file stays as it was', async () => {
   const good = GOOD.split('\n');
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = line('insert', userNamed('eve'));
@@ -86,7 +86,7 @@ test('what no crash leaves is refused with its line number, and the file stays a
   await assertRefused(GOOD.slice(20), 1);
   await assertRefused(GOOD.replace(ANN, ANN.slice(0, 40)), 5, 'is not JSON');
   await assertRefused(GOOD.replace(`${JOE}\n`, ''), 7, 'updates a user that does not exist');
-  // Lines of another hand.
+  // Lines that latchkey never writes.
   for (const number of [2, 4, 10]) await assertRefused(withLine(number, '# checked by ann'), number, 'is not JSON');
   await assertRefused(`${GOOD}# checked by ann`, 10, 'is not JSON');
   await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'is not a user');
@@ -115,7 +115,7 @@ test('a foreign end of more than 1 MiB without a line feed is refused, not cut o
   await withStore(fileWith(GOOD + torn), (store) => assert.equal(store.discardedBytes, torn.length));
 });
 
-test('a copy made at any moment, in the middle of a write too, can be opened', async (t) => {
+test('a copy made at any moment, also in the middle of a write, can be opened', async (t) => {
   const path = newPath();
   const copies: string[] = [];
   await withStore(path, async (store) => {
@@ -136,7 +136,7 @@ test('a copy made at any moment, in the middle of a write too, can be opened', a
   for (const copy of copies) await usersIn(fileWith(copy));
 });
 
-test('a line that is longer than any that is written is refused with its number', async () => {
+test('a line over 1 MiB is refused with its number', async () => {
   const long = JSON.stringify({ op: 'insert', ...userNamed('long', 'x'.repeat(1_500_000)) });
   for (const content of [fileOf(JOE, long, BOB), fileOf(JOE, long)]) {
     const path = fileWith(content);

@@ -25,7 +25,7 @@ import {
 
 const open = (path: string) => JsonFileUserStore.open(path);
 
-test('a last line torn at any byte, or ending in zeros, is cut off, counted and saved; a whole one is kept', async () => {
+test('a last line torn at any byte, or ending in NUL, is cut off, counted and saved; a whole one is kept', async () => {
   const lasting = userNamed('\u00f1and\u00fa \u{10428}');
   const LAST = line('insert', lasting);
   for (const [before, last] of [['', HEADER], [written(JOE), `\n${LAST}`]] as const) {
@@ -43,7 +43,7 @@ test('a last line torn at any byte, or ending in zeros, is cut off, counted and 
         const cut = bytes.subarray(before === '' ? 0 : 1, isWhole ? 0 : length);
         await withStore(path, async (store) => {
           assert.equal(store.discardedBytes, cut.length + zeros);
-          // Where nothing but the empty line arrived, the file is as after a clean stop.
+          // If only the empty line was written, the file is as after a clean stop.
           assert.equal(read(path), isClosed ? before : left);
           if (store.discardedPath === undefined) assert.equal(cut.length + zeros, 0);
           else {
@@ -60,7 +60,10 @@ test('a last line torn at any byte, or ending in zeros, is cut off, counted and 
 });
 
 const record = (members: object) => JSON.stringify({ op: 'insert', ...ann, ...members });
-/** What may not stand in the place of one line of a good file, by its number. In ASCII, and bytes as \x80 to \xff. */
+/**
+ * Replacements that make one line of a good file bad, by the number of the line. In ASCII, with other
+ * bytes as \x80 to \xff.
+ */
 const DAMAGE: Record<string, string[]> = {
   1: [
     ...['', ' ', '\0', 'hello', 'null', '[]', '{}', JOE, `\xef\xbb\xbf${HEADER}`, `${HEADER}\r`, `${HEADER}${HEADER}`],
@@ -70,7 +73,7 @@ const DAMAGE: Record<string, string[]> = {
   3: [
     ...[' ', '\0', 'null', 'true', '1', '"x"', '[]', '{}', '{"op":', HEADER, JOE, line('update', ann)],
     ...[`\xef\xbb\xbf${ANN}`, `${ANN}\r`, `${ANN}\0`, `\0${ANN}`, `${ANN}${BOB}`, ANN.slice(0, -1)],
-    // No byte of UTF-8, half a character, a surrogate, an overlong slash (RFC 3629 section 3).
+    // Not a byte of UTF-8, half a character, a surrogate, an overlong slash (RFC 3629 section 3).
     ...['\xff', '\xc3', '\xed\xa0\x80', '\xc0\xaf'].map((username) => record({ username })),
     ...Object.keys({ op: 0, ...ann }).flatMap((name) =>
       [undefined, null, true, 1, [], ['x'], {}].map((value) => record({ [name]: value })),
@@ -81,7 +84,7 @@ const DAMAGE: Record<string, string[]> = {
   4: ['{"op":', JOE, line('update', bob)],
 };
 
-test('damage is refused with the number of its line, and the file is left byte for byte as it was', async () => {
+test('damage is refused with the number of its line, and no byte of the file changes', async () => {
   const lines = [HEADER, JOE, ANN, BOB, '', line('insert', userNamed('eve'))];
   await withStore(fileWith(fileOf(...lines.slice(1))), (store) => assert.deepEqual({ ...store.find('bob') }, bob));
   for (const [number, damage] of Object.entries(DAMAGE)) {
@@ -96,7 +99,7 @@ test('damage is refused with the number of its line, and the file is left byte f
     }
   }
   const many = Array.from({ length: 20_000 }, (_, index) => line('insert', userNamed(`\ufffd ${index}`)));
-  // Neither a sound line beside the broken one, nor the user that it names from an earlier chunk, is taken for damage.
+  // Good lines in the same chunk, and users from an earlier chunk, are not taken for damage.
   const sound = fileOf(...many, line('update', userNamed('\ufffd 0')));
   const path = fileWith(Buffer.concat([Buffer.from(sound), Buffer.from('"\xff"\n', 'latin1')]));
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 20003 `));
@@ -124,7 +127,7 @@ const HOLES: [from: number, to: number, kept: string[]][] = (() => {
   ];
 })();
 
-test('of a batch with a page missing what is whole is kept and the rest saved; elsewhere it is damage', async () => {
+test('of a last batch with a missing page whole records are kept and the rest is saved; elsewhere it is damage', async () => {
   const last = [ANN, BOB, EVE].join('\n');
   for (const before of [fileOf(), fileOf(JOE), written(JOE)]) {
     for (const [from, to, kept] of HOLES) {
@@ -136,16 +139,16 @@ test('of a batch with a page missing what is whole is kept and the rest saved; e
         assert.equal(read(path), fileOf(...all), `${from} ${to}`);
         const saved = fs.readFileSync(store.discardedPath ?? '');
         assert.equal(saved.length, store.discardedBytes);
-        assert.ok(saved.filter((byte) => byte === 0).length === to - from, 'the hole is saved, too');
+        assert.ok(saved.filter((byte) => byte === 0).length === to - from, 'the hole is saved too');
         const text = kept.reduce((rest, record) => rest.replace(record, ''), `${last}\n`);
         assert.ok(saved.length <= text.length + 1);
       });
-      // The same hole, in a batch that was answered for.
+      // The same hole in an acknowledged batch.
       const line = bytes.subarray(0, before.length + from).toString().split('\n').length;
       for (const below of ['\n', `\n${NEW_JOE}\n`]) {
         const damaged = Buffer.concat([bytes, Buffer.from(below)]);
         const damagedPath = fileWith(damaged);
-        // A hole that took the line feed before the empty line may leave one batch for two.
+        // A hole over the line feed before the empty line may turn two batches into one.
         if (to === last.length + 2) continue;
         await assert.rejects(open(damagedPath), refusal('ERR_STORE_DAMAGED', `${damagedPath}, line ${line} holds NUL`));
         assert.deepEqual([fs.readFileSync(damagedPath), folderOf(damagedPath)], [damaged, ['users.jsonl']]);
@@ -154,7 +157,7 @@ test('of a batch with a page missing what is whole is kept and the rest saved; e
   }
 });
 
-test('a missing page is found in time, however much follows it, at the end of a chunk as well', async () => {
+test('a missing page is found before the line gets too long, also at the end of a chunk', async () => {
   const start = written(JOE);
   const many = Array.from({ length: 20_000 }, (_, index) => line('insert', userNamed(`${index}`)));
   for (const [tail, kept] of [
@@ -181,7 +184,7 @@ test('a missing page is found in time, however much follows it, at the end of a 
   }
 });
 
-test('a file that never was one of users is refused and not emptied, though it has no line feed', async () => {
+test('a file of another kind without a line feed is refused and not emptied', async () => {
   const nuls = ['\0'.repeat(HEADER.length + 2), '\0'.repeat(2_000_000), `\0\n${HEADER}\n`];
   for (const text of ['[{"username":"joe"}]', 'secret', `${HEADER}\r`, fileOf(JOE).replaceAll('\n', '\r'), ...nuls]) {
     const path = fileWith(text);

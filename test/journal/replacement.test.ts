@@ -37,14 +37,14 @@ async function usersIn(path: string): Promise<Record<string, string | undefined>
   });
 }
 
-/** So many users and superseded lines; each user ends with the hash "new". */
+/** A file with this many users and superseded lines. Each user ends with the hash "new". */
 const worn = (users: number, superseded: number) =>
   fileOf(
     ...Array.from({ length: users }, (_, index) => line('insert', userNamed(`${index}`, 'new'))),
     ...Array.from({ length: superseded }, (_, index) => line('update', userNamed(`${index % users}`, 'new'))),
   );
 
-test('a file is compacted once 1000 lines, and more than there are users, are superseded', async () => {
+test('a file with 1000 superseded lines, and more of them than users, is compacted', async () => {
   for (const [users, superseded, isCompacted] of [
     [1, 999, false],
     [1, 1000, true],
@@ -70,12 +70,12 @@ test('a file is compacted once 1000 lines, and more than there are users, are su
   }
 });
 
-test('empty lines are no superseded ones', async () => {
+test('empty lines are not superseded lines', async () => {
   const path = fileWith(worn(1, 999).replaceAll('\n', '\n\n'));
   await withStore(path, () => assert.equal(read(path).split('\n').length, 2002));
 });
 
-test('a compaction that fails leaves the file as it was, and nothing beside it, until the next opening', async (t) => {
+test('a failed compaction leaves the file as it was, and nothing beside it, until the next opening', async (t) => {
   for (const method of ['writeFile', 'datasync'] as const) {
     const path = fileWith(`${worn(1, 1000)}\n`);
     const { mock } = t.mock.method(handles, method, fault('ENOSPC'), { times: 1 });
@@ -89,7 +89,7 @@ test('a compaction that fails leaves the file as it was, and nothing beside it, 
   }
 });
 
-test('a file that was not closed is copied; while that fails it is refused and stays as it was', async (t) => {
+test('a file that was not closed is copied; if that fails it is refused and stays as it was', async (t) => {
   for (const content of [written(JOE, NEW_JOE), `${closed(JOE, NEW_JOE)}{"op":`]) {
     for (const method of ['writeFile', 'datasync'] as const) {
       const path = fileWith(content);
@@ -110,7 +110,7 @@ test('a file that was not closed is copied; while that fails it is refused and s
   }
 });
 
-test('neither a compaction, nor one that fails, nor a copy leaves another file open', async (t) => {
+test('neither a compaction, nor a failed one, nor a copy leaves another file open', async (t) => {
   const folder = '/proc/self/fd';
   if (!fs.existsSync(folder)) return t.skip('the system does not tell');
   for (const [content, fails] of [[`${worn(1, 1000)}\n`, true], [`${worn(1, 1000)}\n`, false], [written(JOE), false]] as const) {
@@ -135,7 +135,7 @@ test('a compaction of a file behind a link leaves the link, and syncs the folder
   assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}\n${JOE}\n\n`, 2]);
 });
 
-test('what is cut off never overwrites what was cut off before', async () => {
+test('bytes that are cut off never overwrite those that were cut off before', async () => {
   const path = fileWith(GOOD);
   const torn = ['{"op":"one', '{"op":"two', '{"op":"three'];
   for (const [index, tail] of torn.entries()) {
@@ -146,7 +146,7 @@ test('what is cut off never overwrites what was cut off before', async () => {
   assert.deepEqual(await usersIn(path), USERS);
 });
 
-test('nothing is cut off while it cannot be saved', async (t) => {
+test('nothing is cut off unless it can be saved', async (t) => {
   const content = `${GOOD}{"op":`;
   const path = fileWith(content);
   const { writeFile } = handles;
@@ -162,7 +162,7 @@ test('nothing is cut off while it cannot be saved', async (t) => {
   assert.equal(read(`${path}.cut-1`), '{"op":');
 });
 
-test('a backup that is moved into place while the file is being opened is not overwritten', async (t) => {
+test('a backup that replaces the file during the opening is not overwritten', async (t) => {
   const path = fileWith(GOOD.trimEnd());
   const backup = fileWith(fileOf(BOB));
   const { mock } = t.mock.method(handles, 'chown', async () => fs.renameSync(backup, path), { times: 1 });
@@ -171,7 +171,7 @@ test('a backup that is moved into place while the file is being opened is not ov
   assert.equal(read(path), fileOf(BOB));
 });
 
-test('a line that is added while the file is being opened is not lost', async (t) => {
+test('a line that another program adds during the opening is not lost', async (t) => {
   const added = `\n${line('insert', userNamed('eve'))}\n`;
   const assertKept = async (path: string, content: string, fault: { mock: { restore(): void } }) => {
     await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'another program'));

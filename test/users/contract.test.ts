@@ -1,6 +1,4 @@
-/**
- * The suite that every store must pass: ours pass it, and broken ones do not.
- */
+/** The suite that every store must pass: our stores pass it, and broken ones do not. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -18,7 +16,7 @@ testUserStore('JsonFileUserStore', {
   reopen: () => JsonFileUserStore.open(path),
 });
 
-test('what a store in this process hands out cannot be changed', async () => {
+test('callers cannot change what a store in this process returned', async () => {
   const users = new MemoryUserStore();
   const given = { id: 'joe', username: 'Joe', passwordHash: 'a hash', createdAt: '2026-01-02T03:04:05.678Z' };
   users.insert(given);
@@ -29,7 +27,7 @@ test('what a store in this process hands out cannot be changed', async () => {
   assert.ok(Object.isFrozen(users.find('joe')));
 });
 
-test('the suite fails each store that is broken, for what is broken in it, and no other', () => {
+test('the suite fails each broken store, in the tests of its fault only', () => {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // With it the child would report to our own runner.
   const values = [...process.execArgv, '--test', '--test-reporter=tap', childPath('broken-stores')];
   const { stdout } = spawnSync(process.execPath, values, { encoding: 'utf8', env });

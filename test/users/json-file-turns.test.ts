@@ -1,20 +1,15 @@
 /**
- * Writes of one id in a file of users: each waits for the one before, and compares with what that left. Writes of
- * different ids share a sync.
+ * Writes of one id in a file run one after the other, and each compares with the outcome of the one
+ * before. Writes of different ids share a sync.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { open as openFile, type FileHandle } from 'node:fs/promises';
 import { test } from 'node:test';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
 import { newPath, refusal, userNamed, withStore } from '../support/user-files.ts';
+import { handles } from '../support/user-lines.ts';
 import { collectGarbage } from '../support/garbage.ts';
-
-/** Where every FileHandle has its methods. */
-const probe = await openFile(import.meta.filename, 'r');
-const handles: FileHandle = Object.getPrototypeOf(probe);
-await probe.close();
 
 const joe = userNamed('joe', 'first');
 const joeWith = (passwordHash: string): User => userNamed('joe', passwordHash);
@@ -26,7 +21,7 @@ function hashesIn(path: string, id = 'joe'): string[] {
   return records.filter((record) => record.id === id).map((record) => record.passwordHash);
 }
 
-test('a compare-and-set waits for the write of its id that is under way, and compares with what that left', async () => {
+test('a compare-and-set waits for earlier writes of its id, and compares with their outcome', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);
@@ -59,7 +54,7 @@ test('an update of a user whose insert is under way comes after it', async () =>
   assert.deepEqual(hashesIn(path), ['first', 'second', 'third']);
 });
 
-test('after a write that failed the next one of its id compares with the old value', async (t) => {
+test('after a failed write the next one of its id compares with the old value', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);
@@ -78,7 +73,7 @@ test('after a write that failed the next one of its id compares with the old val
   assert.deepEqual(hashesIn(path), ['first', 'second']);
 });
 
-test('after an insert that failed the updates that waited for it find no user, and the id is free', async (t) => {
+test('after a failed insert the updates that waited for it find no user, and the id is free', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     t.mock.method(handles, 'datasync', async () => Promise.reject(new Error('EIO')), { times: 1 });
@@ -93,7 +88,7 @@ test('after an insert that failed the updates that waited for it find no user, a
   assert.deepEqual(hashesIn(path), ['second']);
 });
 
-test('close finishes the writes that wait for their turn, and refuses those that come later', async () => {
+test('close finishes the writes that wait for their turn, and refuses later ones', async () => {
   const path = newPath();
   const store = await JsonFileUserStore.open(path);
   await store.insert(joe);
@@ -127,11 +122,11 @@ test('writes of different ids share a sync, compare-and-set or not', async (t) =
   });
 });
 
-test('no memory stays behind of a write that is over', async () => {
+test('a finished write leaves nothing in memory', async () => {
   await withStore(newPath(), async (store) => {
     await collectGarbage();
     const before = process.memoryUsage().heapUsed;
-    // 20 MB of ids, answered, refused and failed, one by one and at the same time.
+    // 20 MB of ids, in writes that return false or throw, alone and at the same time.
     for (let round = 0; round < 1000; round += 1) {
       const ids = Array.from({ length: 20 }, (_, index) => Buffer.alloc(1000, `${round} ${index}`).toString());
       await Promise.all(ids.map((id) => store.update(userNamed(id), 'a hash')));

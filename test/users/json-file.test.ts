@@ -22,7 +22,7 @@ import {
   written,
 } from '../support/user-lines.ts';
 
-test('a file has a line for its format and one for each write, there when the write is answered', async (t) => {
+test('the file has a line for its format and one for each write, before the write is acknowledged', async (t) => {
   const path = newPath();
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(path, async (store) => {
@@ -38,7 +38,7 @@ test('a file has a line for its format and one for each write, there when the wr
   await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, newJoe));
 });
 
-test('an insert answers once it is synced; until then nobody is found, but the id is taken', async (t) => {
+test('an insert returns once it is synced; until then the user is not found, but the id is taken', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     const { datasync } = handles;
@@ -56,14 +56,14 @@ test('an insert answers once it is synced; until then nobody is found, but the i
   });
 });
 
-test('concurrent writes keep their order and share a sync, single ones do not; 50 of one id let one in', async (t) => {
+test('concurrent writes keep their order and share a sync, single ones do not; of 50 of one id one succeeds', async (t) => {
   const path = newPath();
   const users = Array.from({ length: 64 }, (_, index) => userNamed(`${index}`));
   await withStore(path, async (store) => {
     const { mock } = t.mock.method(handles, 'datasync');
     await Promise.all(users.map((user) => store.insert(user)));
     assert.ok(mock.callCount() < 8, `${mock.callCount()} syncs`);
-    const lines = read(path).split('\n').filter((it) => it !== '');
+    const lines = read(path).split('\n').filter((text) => text !== '');
     assert.deepEqual(lines, [HEADER, ...users.map((user) => line('insert', user))]);
     mock.resetCalls();
     for (const user of users) await store.update(user);
@@ -73,7 +73,7 @@ test('concurrent writes keep their order and share a sync, single ones do not; 5
   });
 });
 
-test('what a caller does with its object, or with one that was found, changes nothing', async () => {
+test('a caller that changes its object, or one that was found, changes nothing in the store', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     const own = { ...joe };

@@ -1,6 +1,7 @@
 /**
- * Users in a real PostgreSQL: the store, and servers that share it, while it is there, away, and back again.
- * Skipped unless TEST_POSTGRES_URL names one whose user may make databases: `.ci/with-postgres npm test` starts one.
+ * Users in a real PostgreSQL: the store, and servers that share it while it is up, down, and up again.
+ * Skipped unless TEST_POSTGRES_URL names a server whose user may make databases:
+ * `.ci/with-postgres npm test` starts one.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -21,7 +22,7 @@ import { refusal, userNamed } from '../support/user-files.ts';
 import { SECRET } from '../support/tokens.ts';
 import { send } from '../support/app.ts';
 
-/** As much of the package pg as is used; it is installed for test/interop. */
+/** The part of the package pg that is used. It is installed for test/interop. */
 interface Pool extends PgClient {
   on(event: 'error', listener: () => void): void;
   end(): Promise<void>;
@@ -36,7 +37,10 @@ const poolAt = (connectionString: string, max = 10): Pool => {
 const { TEST_POSTGRES_URL: url, TEST_POSTGRES_CTL: control } = process.env;
 const skip = url === undefined && 'TEST_POSTGRES_URL names no database; .ci/with-postgres starts one';
 
-/** A database of its own for a suite, as long as that lasts. @returns its name and URL, and a pool of the other one */
+/**
+ * Makes a database for a suite, and removes it afterwards.
+ * @returns its name and URL, and a pool of the server's own database
+ */
 function ownDatabase(): { name: string; database: URL; admin: Pool } {
   const name = `latchkey_test_${randomBytes(6).toString('hex')}`;
   const database = new URL(url ?? 'postgres://');
@@ -52,7 +56,7 @@ function ownDatabase(): { name: string; database: URL; admin: Pool } {
   return { name, database, admin };
 }
 
-test('a client without query, an unknown option and what is no table name are refused', () => {
+test('a client without query, an unknown option and a bad table name are refused', () => {
   const client: PgClient = { query: async () => ({ rows: [] }) };
   for (const bad of [undefined, null, {}, { query: 1 }, 'postgres://'] as never[]) {
     assert.throws(() => new PostgresUserStore(bad), TypeError);
@@ -95,7 +99,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('makes its table once, though 20 ask at the same time, in a schema too', async () => {
+  it('makes its table once, though 20 stores ask at the same time, also in a schema', async () => {
     await pool.query('CREATE SCHEMA auth', []);
     for (const table of [newTable(), 'auth.users', 'select', 'Users']) {
       const stores = await Promise.all(Array.from({ length: 20 }, () => openStore(table)));
@@ -103,7 +107,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('works for a role that may use the table and not make one, and says so where there is none', async () => {
+  it('works for a role that may use the table but not make it, and says so if the table is missing', async () => {
     const role = `${name}_role`;
     const table = newTable();
     await (await openStore(table)).insert(userNamed('joe'));
@@ -143,7 +147,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('takes no row for the user that was asked for that is not exactly that', async () => {
+  it('accepts no row but that of exactly this user', async () => {
     for (const [type, id] of [['char(9)', 'joe'], ['name', 'x'.repeat(70)]] as const) {
       const table = newTable();
       const columns = 'username text, password_hash text, created_at text';
@@ -159,7 +163,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
   it('loses no password change to a login with the old password', async () => {
     const table = newTable();
     assert.deepEqual(await lostChanges(await openStore(table), 300), []);
-    // A pool that is warm, and one connection for both, which then wait for each other.
+    // First a warm pool, then one connection, for which both wait.
     const other = poolAt(database.href, 1);
     assert.deepEqual(await lostChanges(await openStore(newTable(), other), 100), []);
     await other.end();
@@ -180,7 +184,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('expects no hash that the database cannot hold, and compares as text whatever the column', async () => {
+  it('matches no hash that the database cannot hold, and compares as text whatever the type of the column', async () => {
     await pool.query('CREATE EXTENSION citext', []);
     for (const type of ['text', 'citext', 'varchar(99)']) {
       const table = newTable();
@@ -188,7 +192,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
       await pool.query(`CREATE TABLE ${table} (id text PRIMARY KEY, ${columns})`, []);
       const store = await openStore(table);
       await store.insert(userNamed('joe', 'a\ufffdb'));
-      // The driver would send the first as what is stored.
+      // The driver would turn the first one into the stored hash.
       for (const expected of ['a\ud800b', 'a\ufffdb\0', 'A\ufffdB', 'a\ufffdb ', ...NOT_STRINGS]) {
         if (expected === undefined) continue;
         assert.equal(await store.update(userNamed('joe', 'lost'), expected as string), false, type);
@@ -222,7 +226,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
       await assertSilent(() => store.insert(marked), reason);
     }
 
-    // A trigger may say anything, of the stored user too.
+    // A trigger may say anything, also about the stored user.
     const table = newTable();
     const store = await openStore(table);
     await store.insert(marked);
@@ -232,7 +236,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await assertSilent(() => store.update({ ...marked, passwordHash: `${hash}2` }, hash), 'was ... is (');
   });
 
-  /** A store that is refused by the database says why, by the code and the words of that, and nothing it was given. */
+  /** The error has the code and the message of the database, and none of the values. */
   async function assertSilent(write: () => Promise<unknown>, reason: string): Promise<void> {
     const error: unknown = await write().then(() => assert.fail(reason), (thrown) => thrown);
     assert.ok(error instanceof AuthError && error.cause instanceof Error, reason);
@@ -241,7 +245,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     assert.ok(!allSaid(error).includes(MARKER), allSaid(error));
   }
 
-  it('does not store what the database would change or refuse, and does not find it either', async () => {
+  it('neither stores nor finds text that the database would change or refuse', async () => {
     const store = await openStore(newTable());
     await store.insert(userNamed('\ufffd'));
     for (const id of ['\ud800', 'joe\0', ...NOT_STRINGS] as string[]) {
@@ -260,7 +264,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
   let where: { cwd: string; env: Record<string, string>; command: string[] };
 
   before(async () => {
-    // A clone in which somebody has installed pg.
+    // A clone in which pg is installed.
     const cwd = await emptyFolder();
     cpSync(join(ROOT, 'src'), join(cwd, 'src'), { recursive: true });
     for (const file of ['package.json', 'tsconfig.json']) cpSync(join(ROOT, file), join(cwd, file));
@@ -284,7 +288,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     assert.equal(execFileSync(process.execPath, args, { cwd, env, encoding: 'utf8' }), 'joe\n');
   });
 
-  it('needs pg, and says what to install where it is missing', async () => {
+  it('needs pg, and says what to install if it is missing', async () => {
     const remedy = /PostgreSQL takes the package pg, which is not there: npm install pg/;
     assertRefused(await run(`serve --users ${database}`), 1, [remedy]);
   });
@@ -399,7 +403,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     assert.equal((await server.ended).code, 0);
   });
 
-  it('keeps nobody waiting, and stops, while the database hangs', isOurs, async () => {
+  it('answers in time, and stops, while the database hangs', isOurs, async () => {
     const servers = await Promise.all([serve(args, where), serve(args, where)]);
     const [staying, leaving] = servers;
     const token = tokenOf(await post(staying.url, '/auth', 'eve'));

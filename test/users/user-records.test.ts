@@ -8,7 +8,7 @@ import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from '../su
 import { newPath, userNamed, withStore } from '../support/user-files.ts';
 import { joe } from '../support/user-lines.ts';
 
-test('records come back as they were, whatever is in them, across the chunks in which the file is read', async () => {
+test('any text in a record comes back as it was, also across the chunks in which the file is read', async () => {
   const path = newPath();
   const ids = [...INHERITED_NAMES, ...NOT_USERNAMES, ...ONE_USERNAME, '\ufffd', '"\\', '\u2029', 'x'.repeat(200_000)];
   const users = ids.map((id, index) => userNamed(id, '\u{1f511}\u20ac'.repeat(index * 1000)));
@@ -19,7 +19,7 @@ test('records come back as they were, whatever is in them, across the chunks in 
   await withStore(path, (store) => assert.deepEqual(ids.map((id) => ({ ...store.find(id) })), users));
 });
 
-test('a record that could not be read again is refused and not written', async () => {
+test('a user that could not be read again is refused and not written', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);
