@@ -67,7 +67,9 @@ test('a second process learns which process holds the file, and opens it once th
     else child.send('let go');
     await once(child, 'exit');
     assert.equal(folderOf(path).length, isKilled ? 2 : 1, 'only a killed process leaves a claim');
-    await withStore(path, async (store) => assert.equal(await store.insert(userNamed(`${isKilled}`)), true));
+    await withStore(path, async (store) =>
+      assert.equal(await store.insert(userNamed(`${isKilled}`)), true),
+    );
     assert.deepEqual(folderOf(path), ['users.jsonl']);
   }
 });
@@ -81,27 +83,33 @@ test('an open that fails at a claim which cannot be removed leaves no claim of i
 
 test('20 processes that start at once get the lock one after the other', async () => {
   const path = newPath();
-  const children = await Promise.all(Array.from({ length: 20 }, () => start('store', 'race', path)));
+  const children = await Promise.all(
+    Array.from({ length: 20 }, () => start('store', 'race', path)),
+  );
   fileWith('', path);
   for (const child of children) child.send('go');
   await Promise.all(children.map(outputOf));
   assertNeverTwo(path, 20);
 });
 
-test('a store whose file cannot be closed still releases its lock', { skip: !hasProc }, async () => {
-  const path = newPath();
-  const store = await open(path);
-  const own = readdirSync('/proc/self/fd').filter((fd) => {
-    // The descriptor that lists the folder is closed by now.
-    const link = `/proc/self/fd/${fd}`;
-    return existsSync(link) && readlinkSync(link) === path;
-  });
-  assert.equal(own.length, 1);
-  closeSync(Number(own[0]));
-  await assert.rejects(store.close(), { code: 'EBADF' });
-  assert.deepEqual(folderOf(path), ['users.jsonl']);
-  await withStore(path, () => undefined);
-});
+test(
+  'a store whose file cannot be closed still releases its lock',
+  { skip: !hasProc },
+  async () => {
+    const path = newPath();
+    const store = await open(path);
+    const own = readdirSync('/proc/self/fd').filter((fd) => {
+      // The descriptor that lists the folder is closed by now.
+      const link = `/proc/self/fd/${fd}`;
+      return existsSync(link) && readlinkSync(link) === path;
+    });
+    assert.equal(own.length, 1);
+    closeSync(Number(own[0]));
+    await assert.rejects(store.close(), { code: 'EBADF' });
+    assert.deepEqual(folderOf(path), ['users.jsonl']);
+    await withStore(path, () => undefined);
+  },
+);
 
 test('a lock beats every 2 seconds and is stale after 10', () => {
   assert.equal(PACE.beatMs, 2_000);
@@ -119,14 +127,20 @@ test('a store whose claim is removed during a write acknowledges neither that wr
       await datasync.call(this);
       unlinkSync(join(dirname(path), claim));
     });
-    await assert.rejects(store.insert(userNamed('ann')), refusal('ERR_STORE', path, 'its lock is gone'));
+    await assert.rejects(
+      store.insert(userNamed('ann')),
+      refusal('ERR_STORE', path, 'its lock is gone'),
+    );
     mock.restore();
     assert.equal(store.find('ann'), undefined);
     assert.match(String((await store.lost).cause), /its lock is gone/);
     // A new claim of the same name does not bring the lock back.
     writeFileSync(join(dirname(path), claim), '');
     const bytes = readFileSync(path);
-    await assert.rejects(store.insert(userNamed('bob')), refusal('ERR_STORE', path, 'its lock is gone'));
+    await assert.rejects(
+      store.insert(userNamed('bob')),
+      refusal('ERR_STORE', path, 'its lock is gone'),
+    );
     assert.deepEqual(readFileSync(path), bytes);
   });
 });
@@ -136,7 +150,8 @@ after(killChildren);
 /** Files that an opening changes or replaces. */
 const DAMAGED_FILES: Record<string, (path: string) => void> = {
   'a torn file': (path) => appendFileSync(path, '{"op":'),
-  'a file to compact': (path) => appendFileSync(path, userLine('update', userNamed('joe')).repeat(1001)),
+  'a file to compact': (path) =>
+    appendFileSync(path, userLine('update', userNamed('joe')).repeat(1001)),
   'a file that is taken over': () => undefined,
 };
 
@@ -157,7 +172,11 @@ test('an open whose claim is removed while it reads or copies leaves the file as
         confirmed += 1;
         await lock.confirm();
       };
-      const journal = await openJournal(path, undefined, { isTakenOver, confirm, id: lock.id }).catch(String);
+      const journal = await openJournal(path, undefined, {
+        isTakenOver,
+        confirm,
+        id: lock.id,
+      }).catch(String);
       await lock.release();
       if (typeof journal !== 'string') {
         await journal.close();
@@ -181,10 +200,17 @@ test('a holder suspended right before it renames its copy does not replace the f
   const confirm = async () => {
     // The next holder takes over here, after this one has confirmed its claim for the last time.
     await removeDrafts(path);
-    next ??= await openJournal(path, undefined, { id: 'next', isTakenOver: true, confirm: async () => undefined });
+    next ??= await openJournal(path, undefined, {
+      id: 'next',
+      isTakenOver: true,
+      confirm: async () => undefined,
+    });
     await next.append(userRecord('insert', userNamed('bob')));
   };
-  await assert.rejects(openJournal(path, undefined, { id: 'suspended', isTakenOver: false, confirm }), /replaced it/);
+  await assert.rejects(
+    openJournal(path, undefined, { id: 'suspended', isTakenOver: false, confirm }),
+    /replaced it/,
+  );
   await next?.append(userRecord('insert', userNamed('eve')));
   await next?.close();
   assert.deepEqual(folderOf(path), ['users.jsonl']);
@@ -199,7 +225,8 @@ test('of 20 opens in one process exactly one succeeds', async () => {
     const opens = await Promise.allSettled(Array.from({ length: 20 }, () => open(path)));
     const stores = opens.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     assert.equal(stores.length, 1);
-    for (const result of opens) assert.ok(result.status === 'fulfilled' || lockedBy(pid)(result.reason));
+    for (const result of opens)
+      assert.ok(result.status === 'fulfilled' || lockedBy(pid)(result.reason));
     await stores[0]?.close();
   }
 });
@@ -208,12 +235,20 @@ test('a failed write is not rolled back once the lock is gone', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     const [, claim = ''] = folderOf(path);
-    t.mock.method(handles, 'datasync', async () => {
-      // Another process has taken over, and acknowledges the records that it finds.
-      unlinkSync(join(dirname(path), claim));
-      throw new Error('EIO: made by the test');
-    }, { times: 1 });
-    await assert.rejects(store.insert(userNamed('ann')), refusal('ERR_STORE', 'may be there after a restart'));
+    t.mock.method(
+      handles,
+      'datasync',
+      async () => {
+        // Another process has taken over, and acknowledges the records that it finds.
+        unlinkSync(join(dirname(path), claim));
+        throw new Error('EIO: made by the test');
+      },
+      { times: 1 },
+    );
+    await assert.rejects(
+      store.insert(userNamed('ann')),
+      refusal('ERR_STORE', 'may be there after a restart'),
+    );
     const bytes = readFileSync(path);
     assert.match(bytes.toString(), /"ann"/);
     assert.match(String((await store.lost).cause), /EIO/);

@@ -66,9 +66,14 @@ test('a failed write fails for each of its callers and leaves nothing, and the n
       const { mock } = t.mock.method(handles, method, fault(code, share));
       const writes = [store.insert(ann), store.insert(bob), store.update(newJoe)];
       for (const write of await Promise.allSettled(writes)) {
-        assert.ok(write.status === 'rejected' && refusal('ERR_STORE', path, code)(write.reason), `${method} ${share}`);
+        assert.ok(
+          write.status === 'rejected' && refusal('ERR_STORE', path, code)(write.reason),
+          `${method} ${share}`,
+        );
         assert.equal(codeBehind(write.reason), code);
-        assert.ok(!inspect(write.reason, { depth: 9, showHidden: true }).includes(ann.passwordHash));
+        assert.ok(
+          !inspect(write.reason, { depth: 9, showHidden: true }).includes(ann.passwordHash),
+        );
       }
       assert.equal(read(path), written(JOE));
       assert.deepEqual([store.find('ann'), { ...store.find('joe') }], [undefined, joe]);
@@ -90,7 +95,11 @@ test('until a failed write is rolled back nothing more is written', async (t) =>
     assert.deepEqual([read(path), torn.length > fileOf().length], [torn, true]);
     const { mock } = t.mock.method(handles, 'datasync');
     assert.equal(await store.insert(bob), true);
-    assert.deepEqual([read(path), mock.callCount()], [written(BOB), 2], 'the rollback was synced too');
+    assert.deepEqual(
+      [read(path), mock.callCount()],
+      [written(BOB), 2],
+      'the rollback was synced too',
+    );
   });
 });
 
@@ -99,13 +108,23 @@ test('on a disk that is really full only acknowledged writes stay, and a smaller
   // The limit on the length of files acts like a full disk: a write ends short, the next one fails.
   const command = [process.execPath, ...process.execArgv, childPath('store'), 'fill', path];
   const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // the cache could exceed the limit
-  const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], { encoding: 'utf8', env });
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], {
+    encoding: 'utf8',
+    env,
+  });
   const answers = stdout.trimEnd().split('\n');
   const kept = answers.filter((answer) => answer.endsWith(' true'));
-  const refused = answers.filter((answer) => answer.includes(`Error: ${path} cannot be written: EFBIG`));
+  const refused = answers.filter((answer) =>
+    answer.includes(`Error: ${path} cannot be written: EFBIG`),
+  );
   assert.ok(refused.length > 0 && kept.length + refused.length === answers.length, stdout);
   assert.equal(kept.at(-1), 'small true');
-  assert.deepEqual(read(path).match(/(?<="id":")[^"]+/g)?.map((id) => `${id} true`), kept);
+  assert.deepEqual(
+    read(path)
+      .match(/(?<="id":")[^"]+/g)
+      ?.map((id) => `${id} true`),
+    kept,
+  );
 });
 
 test('after a failed write, what another program adds or removes is neither cut off nor filled with NUL', async (t) => {
@@ -116,14 +135,22 @@ test('after a failed write, what another program adds or removes is neither cut 
     const path = newPath();
     const store = await JsonFileUserStore.open(path);
     assert.equal(await store.insert(userNamed('joe')), true);
-    const { mock } = t.mock.method(handles, 'datasync', async () => {
-      change(path);
-      return fails();
-    }, { times: 1 });
+    const { mock } = t.mock.method(
+      handles,
+      'datasync',
+      async () => {
+        change(path);
+        return fails();
+      },
+      { times: 1 },
+    );
     await assert.rejects(store.insert(userNamed('ann')), refusal('ERR_STORE', path, 'EIO'));
     mock.restore();
     const changed = read(path);
-    await assert.rejects(store.insert(userNamed('eve')), refusal('ERR_STORE', path, 'another program'));
+    await assert.rejects(
+      store.insert(userNamed('eve')),
+      refusal('ERR_STORE', path, 'another program'),
+    );
     await store.close();
     assert.equal(read(path), changed, 'the file is not marked as closed either');
   }

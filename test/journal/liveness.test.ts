@@ -49,25 +49,46 @@ after(killChildren);
 
 test('claims of dead processes and other file names do not lock the file; claims of living ones do', async () => {
   // A zombie: the first process ends, and its parent never asks for its exit code.
-  const living = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const living = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const ended = Number((await once(living.stdout.setEncoding('utf8'), 'data'))[0]);
   const { pid: holder = 0 } = living;
   const place = await ownPlace();
   try {
     const stale = [
       '4194305.unknown', // above the highest PID of Linux
-      ...['garbage', '', '.', 'NaN.x', '-1.x', '0.x', '1.5.x', '1e9.x', '0x1.x', ' 1.x', '99999999999.x', '__proto__'],
+      ...[
+        'garbage',
+        '',
+        '.',
+        'NaN.x',
+        '-1.x',
+        '0.x',
+        '1.5.x',
+        '1e9.x',
+        '0x1.x',
+        ' 1.x',
+        '99999999999.x',
+        '__proto__',
+      ],
     ];
     if (hasProc) {
       // PIDs of living processes in claims of earlier ones, as version 0.1 and this version name them.
-      const dead = [`${pid}.${bornAt(pid)}0`, `${holder}.${bornAt(holder)}0`, `${ended}.${bornAt(ended)}`];
+      const dead = [
+        `${pid}.${bornAt(pid)}0`,
+        `${holder}.${bornAt(holder)}0`,
+        `${ended}.${bornAt(ended)}`,
+      ];
       stale.push(...dead, ...dead.map((name) => `${name}.${place}.0123456789ab`));
       while (!readFileSync(`/proc/${ended}/stat`, 'utf8').includes(') Z ')) await delay(5);
     }
     for (const name of stale) {
       const path = fileWith('');
       fileWith('', claimOn(path, name));
-      await withStore(path, async (store) => assert.equal(await store.insert(userNamed('joe')), true, name));
+      await withStore(path, async (store) =>
+        assert.equal(await store.insert(userNamed('joe')), true, name),
+      );
     }
     // Without a birth a process with this PID counts as the holder.
     const born = bornAt(holder);
@@ -81,26 +102,36 @@ test('claims of dead processes and other file names do not lock the file; claims
   }
 });
 
-test('a process with a parenthesis in its name is known by its birth', { skip: !hasProc }, async () => {
-  const link = join(dirname(fileWith('')), 'x) Z 1 2');
-  symlinkSync('/bin/sh', link);
-  const living = spawn(link, ['-c', 'echo ready; read line'], { stdio: ['pipe', 'pipe', 'ignore'] });
-  try {
-    await once(living.stdout, 'data');
-    const { pid: holder = 0 } = living;
-    assert.match(readFileSync(`/proc/${holder}/stat`, 'utf8'), /\(x\) Z 1 2\)/);
-    for (const name of [bornAt(holder), `${bornAt(holder)}.${await ownPlace()}.0123456789ab`]) {
-      const path = fileWith('');
-      fileWith('', claimOn(path, `${holder}.${name}`));
-      await assert.rejects(open(path), lockedBy(holder));
+test(
+  'a process with a parenthesis in its name is known by its birth',
+  { skip: !hasProc },
+  async () => {
+    const link = join(dirname(fileWith('')), 'x) Z 1 2');
+    symlinkSync('/bin/sh', link);
+    const living = spawn(link, ['-c', 'echo ready; read line'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    try {
+      await once(living.stdout, 'data');
+      const { pid: holder = 0 } = living;
+      assert.match(readFileSync(`/proc/${holder}/stat`, 'utf8'), /\(x\) Z 1 2\)/);
+      for (const name of [bornAt(holder), `${bornAt(holder)}.${await ownPlace()}.0123456789ab`]) {
+        const path = fileWith('');
+        fileWith('', claimOn(path, `${holder}.${name}`));
+        await assert.rejects(open(path), lockedBy(holder));
+      }
+    } finally {
+      living.kill();
     }
-  } finally {
-    living.kill();
-  }
-});
+  },
+);
 
 describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, () => {
-  for (const name of ['another PID namespace', 'another time namespace', 'a system without /proc'] as const) {
+  for (const name of [
+    'another PID namespace',
+    'another time namespace',
+    'a system without /proc',
+  ] as const) {
     const stage = stageOf(name);
     const options = { skip: stage === undefined && `the system refuses ${stage}` };
     const hold = async (path: string) => {
@@ -110,22 +141,26 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       return child;
     };
 
-    test(`${name}: a living holder is seen by its beat and a dead one by its silence`, options, async () => {
-      const path = fileWith('');
-      const child = await hold(path);
-      const [, holder = ''] = /^users\.jsonl\.lock\.(\d+)\./.exec(folderOf(path)[1] ?? '') ?? [];
-      await assert.rejects(lockFile(path, PATIENT), lockedElsewhere(Number(holder)));
-      assert.equal(folderOf(path).length, 2, 'the claim is left alone');
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      const from = performance.now();
-      const lock = await lockFile(path, FAST);
-      const silence = performance.now() - from;
-      assert.ok(silence >= FAST.lookMs * FAST.staleLooks - 100, `taken over after ${silence} ms`);
-      assert.equal(lock.isTakenOver, true);
-      await lock.release();
-      assert.deepEqual(folderOf(path), ['users.jsonl']);
-    });
+    test(
+      `${name}: a living holder is seen by its beat and a dead one by its silence`,
+      options,
+      async () => {
+        const path = fileWith('');
+        const child = await hold(path);
+        const [, holder = ''] = /^users\.jsonl\.lock\.(\d+)\./.exec(folderOf(path)[1] ?? '') ?? [];
+        await assert.rejects(lockFile(path, PATIENT), lockedElsewhere(Number(holder)));
+        assert.equal(folderOf(path).length, 2, 'the claim is left alone');
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+        const from = performance.now();
+        const lock = await lockFile(path, FAST);
+        const silence = performance.now() - from;
+        assert.ok(silence >= FAST.lookMs * FAST.staleLooks - 100, `taken over after ${silence} ms`);
+        assert.equal(lock.isTakenOver, true);
+        await lock.release();
+        assert.deepEqual(folderOf(path), ['users.jsonl']);
+      },
+    );
 
     test(`${name}: the lock of a holder that lets go is free at once`, options, async () => {
       const path = fileWith('');
@@ -134,7 +169,10 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       // The opener sees a beat, or sees the claim go: the holder lets go while it is watched.
       child.send('let go');
       await once(child, 'exit');
-      await opening.then((lock) => lock.release(), () => undefined);
+      await opening.then(
+        (lock) => lock.release(),
+        () => undefined,
+      );
       const lock = await lockFile(path, FAST);
       assert.equal(lock.isTakenOver, false);
       await lock.release();
@@ -146,14 +184,21 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   const noProc = stageOf('a system without /proc');
   const skipNoProc = noProc === undefined && 'the system refuses to hide /proc';
 
-  test('8 processes that are all PID 1 of a namespace get the lock one after the other', { skip }, async () => {
-    const path = fileWith('');
-    const children = await Promise.all(Array.from({ length: 8 }, (_, index) =>
-      startBehind(pidNamespace ?? [], 'store', 'raceForLock', path, patient, String(index))));
-    for (const child of children) child.send('go');
-    await Promise.all(children.map(outputOf));
-    assertNeverTwo(path, 8);
-  });
+  test(
+    '8 processes that are all PID 1 of a namespace get the lock one after the other',
+    { skip },
+    async () => {
+      const path = fileWith('');
+      const children = await Promise.all(
+        Array.from({ length: 8 }, (_, index) =>
+          startBehind(pidNamespace ?? [], 'store', 'raceForLock', path, patient, String(index)),
+        ),
+      );
+      for (const child of children) child.send('go');
+      await Promise.all(children.map(outputOf));
+      assertNeverTwo(path, 8);
+    },
+  );
 
   test('two processes without /proc see each other', { skip: skipNoProc }, async () => {
     const path = fileWith('');
@@ -169,16 +214,26 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     const path = fileWith('');
     const child = await startBehind(noProc ?? [], 'store', 'lockTwice', path, patient);
     child.send('go');
-    assert.match(await outputOf(child), RegExp(`is in use by process ${child.pid}: stop that first`));
+    assert.match(
+      await outputOf(child),
+      RegExp(`is in use by process ${child.pid}: stop that first`),
+    );
   });
 
-  test('without /proc a claim of version 0.1 is judged by its PID', { skip: skipNoProc }, async () => {
-    const path = fileWith('');
-    fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
-    assert.match(await refusalOn(noProc ?? [], path), RegExp(`^AuthError: .*is in use by process ${pid}:`));
-    renameSync(claimOn(path, `${pid}.${bornAt(pid)}`), claimOn(path, '4194305.12345678-1'));
-    assert.equal(await refusalOn(noProc ?? [], path), '');
-  });
+  test(
+    'without /proc a claim of version 0.1 is judged by its PID',
+    { skip: skipNoProc },
+    async () => {
+      const path = fileWith('');
+      fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
+      assert.match(
+        await refusalOn(noProc ?? [], path),
+        RegExp(`^AuthError: .*is in use by process ${pid}:`),
+      );
+      renameSync(claimOn(path, `${pid}.${bornAt(pid)}`), claimOn(path, '4194305.12345678-1'));
+      assert.equal(await refusalOn(noProc ?? [], path), '');
+    },
+  );
 
   test('/proc of another PID namespace is not trusted', { skip }, async () => {
     const path = fileWith('');
@@ -186,15 +241,24 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     const child = await startBehind(stage, 'store', 'lock', path, patient);
     child.send('go');
     await once(child, 'message');
-    assert.match(folderOf(path)[1] ?? '', /^users\.jsonl\.lock\.1\.unknown\.unknown\.[0-9a-f]{12}$/);
+    assert.match(
+      folderOf(path)[1] ?? '',
+      /^users\.jsonl\.lock\.1\.unknown\.unknown\.[0-9a-f]{12}$/,
+    );
     // Only the random part tells the two claims apart.
-    assert.match(await refusalOn(stage, path), /^AuthError: .*is in use by process 1, maybe of another container/);
+    assert.match(
+      await refusalOn(stage, path),
+      /^AuthError: .*is in use by process 1, maybe of another container/,
+    );
     child.send('let go');
     await once(child, 'exit');
   });
 
   for (const [moment, isTaken] of [
-    ['before the write', true], ['after the sync', true], ['before the write', false], ['after the sync', false],
+    ['before the write', true],
+    ['after the sync', true],
+    ['before the write', false],
+    ['after the sync', false],
   ] as const) {
     const outcome = isTaken ? 'acknowledges nothing after a takeover' : 'continues afterwards';
     test(`a holder suspended ${moment} ${outcome}`, { skip }, async () => {
@@ -211,13 +275,19 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
         return { lock, journal: await openJournal(path, undefined, lock) };
       };
       const taken = isTaken ? await takeOver() : undefined;
-      assert.equal(taken?.journal.entries.has('ann'), isTaken ? moment === 'after the sync' : undefined);
+      assert.equal(
+        taken?.journal.entries.has('ann'),
+        isTaken ? moment === 'after the sync' : undefined,
+      );
       await taken?.journal.append(userRecord('insert', userNamed('bob')));
       kill(holder, 'SIGCONT');
       child.send('go on');
       const [answer = '', lost = ''] = (await output).split('\n');
       if (isTaken) {
-        assert.match(answer, /cannot be written: .*its lock is gone: .*suspended.*may be there after a restart/);
+        assert.match(
+          answer,
+          /cannot be written: .*its lock is gone: .*suspended.*may be there after a restart/,
+        );
         assert.match(lost, /its lock is gone/);
       } else {
         assert.deepEqual([answer, lost], ['true', 'not lost']);
@@ -230,7 +300,11 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
       await withStore(path, (store) => {
         const found = ['joe', 'ann', 'bob', 'eve'].filter((id) => store.find(id) !== undefined);
         const isWritten = !isTaken || moment === 'after the sync';
-        assert.deepEqual(found, ['joe', ...(isWritten ? ['ann'] : []), ...(isTaken ? ['bob', 'eve'] : [])]);
+        assert.deepEqual(found, [
+          'joe',
+          ...(isWritten ? ['ann'] : []),
+          ...(isTaken ? ['bob', 'eve'] : []),
+        ]);
       });
     });
   }

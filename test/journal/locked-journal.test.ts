@@ -61,33 +61,66 @@ test('a path where no file can be is refused by name, a path that is not a strin
   const [file, folder] = [fileWith(''), dirname(fileWith(''))];
   execFileSync('mkfifo', [join(folder, 'pipe')]);
   const devices = ['/dev/null', join(folder, 'pipe')];
-  const nowhere = [...devices, folder, join(file, 'x.jsonl'), join(file, 'a', 'x.jsonl'), '/proc/x.jsonl', '/dev/null/x', 'a\0b'];
+  const nowhere = [
+    ...devices,
+    folder,
+    join(file, 'x.jsonl'),
+    join(file, 'a', 'x.jsonl'),
+    '/proc/x.jsonl',
+    '/dev/null/x',
+    'a\0b',
+  ];
   for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
   for (const path of devices) {
     await assert.rejects(open(path), refusal('ERR_STORE', path, 'it is not a regular file'));
-    assert.deepEqual(folderOf(path).filter((name) => /lock|compact/.test(name)), [], path);
+    assert.deepEqual(
+      folderOf(path).filter((name) => /lock|compact/.test(name)),
+      [],
+      path,
+    );
   }
   for (const path of ['', ...NOT_STRINGS] as string[]) await assert.rejects(open(path), TypeError);
-  await withStore(join(folder, 'a', 'x.jsonl'), async (store) => assert.equal(await store.insert(joe), true));
+  await withStore(join(folder, 'a', 'x.jsonl'), async (store) =>
+    assert.equal(await store.insert(joe), true),
+  );
 });
 
 test('without permission the error names the file and a remedy, and nothing changes', async () => {
-  const [readOnly, closed, full, hidden] = [fileWith(fileOf(JOE)), fileWith(''), newPath(), fileWith('')];
+  const [readOnly, closed, full, hidden] = [
+    fileWith(fileOf(JOE)),
+    fileWith(''),
+    newPath(),
+    fileWith(''),
+  ];
   fs.mkdirSync(dirname(full));
   fs.chmodSync(dirname(dirname(full)), 0o711);
-  for (const [path, mode] of [[readOnly, 0o444], [closed, 0]] as const) fs.chmodSync(path, mode);
-  const folders = [[readOnly, 0o777], [closed, 0o777], [full, 0o555], [hidden, 0]] as const;
+  for (const [path, mode] of [
+    [readOnly, 0o444],
+    [closed, 0],
+  ] as const)
+    fs.chmodSync(path, mode);
+  const folders = [
+    [readOnly, 0o777],
+    [closed, 0o777],
+    [full, 0o555],
+    [hidden, 0],
+  ] as const;
   for (const [path, mode] of folders) fs.chmodSync(dirname(path), mode);
   const child = await start('store', 'denied', readOnly, closed, full, hidden);
   child.send('go');
   const refusals = (await outputOf(child)).trimEnd().split('\n');
   for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
     const reason = `EACCES: permission denied, open '${path}'`;
-    const pattern = new RegExp(`^AuthError: ${path} cannot be opened: ${reason}: mend that, or use another folder$`);
+    const pattern = new RegExp(
+      `^AuthError: ${path} cannot be opened: ${reason}: mend that, or use another folder$`,
+    );
     assert.match(refusals[index] ?? '', pattern);
   }
   fs.chmodSync(dirname(hidden), 0o700);
-  assert.deepEqual([readOnly, closed, full, hidden].map((path) => folderOf(path).length), [1, 1, 0, 1]);
+  assert.deepEqual(
+    [readOnly, closed, full, hidden].map((path) => folderOf(path).length),
+    [1, 1, 0, 1],
+  );
 });
 
 test('a file that another program changed is not written to until it is as it was', async () => {
@@ -98,7 +131,8 @@ test('a file that another program changed is not written to until it is as it wa
     (path) => fs.truncateSync(path, 60),
     (path) => fs.appendFileSync(path, `${BOB}\n`),
   ];
-  const content = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.isFile() && read(path);
+  const content = (path: string) =>
+    fs.statSync(path, { throwIfNoEntry: false })?.isFile() && read(path);
   for (const change of changes) {
     const path = newPath();
     await withStore(path, async (store) => {
@@ -106,7 +140,11 @@ test('a file that another program changed is not written to until it is as it wa
       fs.linkSync(path, `${path}.kept`);
       change(path);
       const found = content(path);
-      await assert.rejects(store.insert(ann), refusal('ERR_STORE', path, 'put it back'), String(change));
+      await assert.rejects(
+        store.insert(ann),
+        refusal('ERR_STORE', path, 'put it back'),
+        String(change),
+      );
       assert.ok(refusal('ERR_STORE', path, 'put it back')(await store.lost), String(change));
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });

@@ -1,239 +1,77 @@
 /**
- * Holds the journal to its promise on a disk whose power is cut at every point, and on one that fails at every
- * operation: what was answered is there, what was refused is not, and the file can always be opened again.
+ * The journal keeps its promise on a disk whose power is cut at every point, and on one that fails at
+ * every operation: acknowledged writes are there, refused ones are not, and the file can be opened.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Journal } from '../../src/journal/journal.ts';
-import { EMPTY_LINE } from '../../src/journal/lines.ts';
 import type { User } from '../../src/users/store.ts';
-import { userRecord } from '../../src/users/user-records.ts';
-import { PowerDisk, type Cuts, type Image } from '../support/simulated-disk.ts';
-import { HEADER_LINE, openJournal, userLine, userNamed } from '../support/user-files.ts';
-
-const PATH = '/users/users.jsonl';
-
-const atEveryByte: Cuts = (length) => Array(length).keys();
-const atSomeBytes: Cuts = (length) => [0, 1, length >> 1, length - 1];
-
-/** The newest version of each user that was asked for, and that was answered. A hash tells its version. */
-class History {
-  readonly asked: Map<string, number>;
-  readonly answered: Map<string, number>;
-
-  constructor(before?: History) {
-    this.asked = new Map(before?.asked);
-    this.answered = new Map(before?.answered);
-  }
-
-  /** Writes a new version of each user, all at once. @returns whether all were answered */
-  async write(journal: Journal<User>, ...ids: string[]): Promise<boolean> {
-    const write = async (id: string) => {
-      const version = (this.asked.get(id) ?? 0) + 1;
-      this.asked.set(id, version);
-      const user = userNamed(id, `${version}`);
-      await journal.append(userRecord(journal.entries.has(id) ? 'update' : 'insert', user));
-      this.answered.set(id, version);
-    };
-    const outcomes = await Promise.allSettled(ids.map(write));
-    return outcomes.every(({ status }) => status === 'fulfilled');
-  }
-
-  /** A client is told that the name of a user who is found is taken. That counts as an answer, too. */
-  find({ entries: users }: Journal<User>): void {
-    this.#assertKept(users);
-    for (const [id, { passwordHash }] of users) this.answered.set(id, Number(passwordHash));
-  }
-
-  /** Nothing that was answered is missing or old, and nothing is there that was not asked for. */
-  assertSound({ entries: users }: Journal<User>): void {
-    this.#assertKept(users);
-    for (const [id, { passwordHash }] of users) {
-      assert.ok(Number(passwordHash) <= (this.asked.get(id) ?? 0), `${id} was not asked for`);
-    }
-  }
-
-  #assertKept(users: Journal<User>['entries']): void {
-    for (const [id, version] of this.answered) {
-      assert.ok(Number(users.get(id)?.passwordHash) >= version, `${id} is lost`);
-    }
-  }
-}
-
-type Work = (journal: Journal<User>, history: History) => Promise<unknown>;
-
-const threeBatches: Work = async (journal, history) => {
-  let isAnswered = true;
-  for (const ids of [['joe'], ['ann', 'bob', 'ñandú'], ['joe', 'eve']]) {
-    isAnswered = (await history.write(journal, ...ids)) && isAnswered;
-  }
-  return isAnswered;
-};
-
-const oneMore: Work = (journal, history) => history.write(journal, 'late');
-
-/** What is on a disk, and what is known of it. */
-interface Left {
-  readonly image: Image;
-  readonly history: History;
-}
-
-const nothing: Left = { image: new Map(), history: new History() };
-
-/** Three users and an update, by a server that stopped cleanly. */
-async function closedFile(): Promise<Left> {
-  const disk = new PowerDisk();
-  const history = new History();
-  const journal = await openJournal(PATH, disk);
-  await threeBatches(journal, history);
-  await journal.close();
-  const [image = new Map()] = disk.images(atSomeBytes);
-  return { image, history };
-}
-
-/** Three users, and so many updates that the file is compacted when it is opened. */
-function wornFile(end: string): Left {
-  const history = new History();
-  const lines = [HEADER_LINE];
-  for (let version = 1; version <= 400; version += 1) {
-    for (const id of ['joe', 'ann', 'bob']) {
-      lines.push(userLine(version === 1 ? 'insert' : 'update', userNamed(id, `${version}`)));
-      for (const versions of [history.asked, history.answered]) versions.set(id, version);
-    }
-  }
-  return { image: new Map([[PATH, Buffer.from(lines.join('') + end)]]), history };
-}
-
-const closed = await closedFile();
-/** One that was not closed, and one that was. */
-const worn = wornFile('');
-const wornAndClosed = wornFile(EMPTY_LINE);
-
-/** What there is at first, and what is done then. */
-const LIVES: readonly [Left, Work][] = [
-  [nothing, threeBatches],
-  [closed, oneMore],
-  [worn, oneMore],
-  [wornAndClosed, oneMore],
-];
-
-/** Opens the file and does the work; at every step cuts the power, and answers what each cut leaves. */
-async function cutAnywhere(disk: PowerDisk, before: History, cuts: Cuts, work: Work): Promise<Left[]> {
-  const history = new History(before);
-  const left = new Map<string, Left>();
-  const cut = () => {
-    for (const image of disk.images(cuts)) {
-      const files = [...image].map(([path, bytes]) => [path, bytes.toString('latin1')]);
-      const key = JSON.stringify([files.sort(), [...history.answered], [...history.asked]]);
-      if (!left.has(key)) left.set(key, { image, history: new History(history) });
-    }
-  };
-  disk.before = cut;
-  const journal = await openJournal(PATH, disk);
-  history.find(journal);
-  assert.equal(await work(journal, history), true);
-  cut();
-  return [...left.values()];
-}
-
-/** Opens the file and writes one more user; cuts the power at any later step. */
-async function cutAfterOpen(disk: PowerDisk, history: History): Promise<Left[]> {
-  const journal = await openJournal(PATH, disk);
-  history.find(journal);
-  const left = [...disk.images(atSomeBytes)].map((image) => {
-    return { image, history: new History(history) };
-  });
-  assert.equal(await oneMore(journal, history), true);
-  for (const image of disk.images(atSomeBytes)) left.push({ image, history });
-  return left;
-}
-
-interface Life {
-  readonly journal: Journal<User> | undefined;
-  /** The work was over before the step that was to fail. */
-  readonly isPast: boolean;
-}
-
-/** A process that opens the file and does the work, while a step and some after it fail. */
-async function live(
-  disk: PowerDisk,
-  history: History,
-  work: Work,
-  { first, failures }: { first: number; failures: number },
-): Promise<Life> {
-  let step = 0;
-  disk.before = () => {
-    step += 1;
-    if (step >= first && step < first + failures) throw new Error('made by the test');
-  };
-  const journal = await openJournal(PATH, disk).catch(() => undefined);
-  if (journal !== undefined) {
-    history.find(journal);
-    await work(journal, history);
-  }
-  disk.before = () => undefined;
-  return { journal, isPast: step < first };
-}
-
-/** Once for each step of the work, lets that one and some after it fail, and looks at what came of it. */
-async function failAnywhere(
-  { image, history: before }: Left,
-  work: Work,
-  failures: number,
-  inspect: (disk: PowerDisk, history: History, journal?: Journal<User>) => Promise<void>,
-): Promise<void> {
-  for (let first = 1, isPast = false; !isPast; first += 1) {
-    const disk = new PowerDisk(image);
-    const history = new History(before);
-    const life = await live(disk, history, work, { first, failures });
-    await inspect(disk, history, life.journal);
-    isPast = life.isPast;
-  }
-}
-
-async function assertSound(left: readonly Left[], atLeast: number): Promise<void> {
-  assert.ok(left.length >= atLeast, `${left.length} cuts`);
-  for (const { image, history } of left) {
-    history.assertSound(await openJournal(PATH, new PowerDisk(image)));
-  }
-}
-
-/** What is there after each possible cut is exactly what was answered. */
-async function assertExact(disk: PowerDisk, { answered }: History): Promise<void> {
-  for (const image of disk.images(atSomeBytes)) {
-    const { entries: users } = await openJournal(PATH, new PowerDisk(image));
-    assert.deepEqual(new Map([...users].map(([id, user]) => [id, Number(user.passwordHash)])), answered);
-  }
-}
+import {
+  assertExact,
+  assertSound,
+  atEveryByte,
+  atSomeBytes,
+  closed,
+  cutAfterOpen,
+  cutAnywhere,
+  failAnywhere,
+  History,
+  type Left,
+  live,
+  LIVES,
+  nothing,
+  oneMore,
+  PATH,
+  threeBatches,
+  type Work,
+  worn,
+  WORN_VERSIONS,
+  wornAndClosed,
+} from '../support/power-cuts.ts';
+import { PowerDisk } from '../support/simulated-disk.ts';
+import { openJournal } from '../support/user-files.ts';
 
 test('whenever the power is cut, and at whatever byte a write is torn, what was answered is there', async () => {
-  await assertSound(await cutAnywhere(new PowerDisk(), nothing.history, atEveryByte, threeBatches), 1000);
+  await assertSound(
+    await cutAnywhere(new PowerDisk(), nothing.history, atEveryByte, threeBatches),
+    1000,
+  );
 });
 
 test('a power cut while the file is compacted and renamed loses nothing that was answered', async () => {
   for (const { image, history } of [worn, wornAndClosed]) {
     const left = await cutAnywhere(new PowerDisk(image), history, atEveryByte, oneMore);
     await assertSound(left, 500);
-    assert.ok(left.some(({ image: files }) => files.size === 2), 'the new file beside the old one');
+    assert.ok(
+      left.some(({ image: files }) => files.size === 2),
+      'the new file beside the old one',
+    );
     const isAlone = ({ image: files }: Left) =>
       files.size === 1 && Number(files.get(PATH)?.length) < 1000;
     assert.ok(left.some(isAlone), 'the new file alone');
   }
 });
 
-test('the power may be cut again while what the first cut left is mended', async () => {
-  for (const { image, history } of await cutAnywhere(new PowerDisk(), nothing.history, atSomeBytes, threeBatches)) {
+test('the power may be cut again during the recovery from the first cut', async () => {
+  for (const { image, history } of await cutAnywhere(
+    new PowerDisk(),
+    nothing.history,
+    atSomeBytes,
+    threeBatches,
+  )) {
     await assertSound(await cutAnywhere(new PowerDisk(image), history, atSomeBytes, oneMore), 1);
   }
 });
 
 /** The work, and then a clean stop. */
-const andClose = (work: Work): Work => async (journal, history) => {
-  await work(journal, history);
-  await journal.close();
-};
+const andClose =
+  (work: Work): Work =>
+  async (journal, history) => {
+    await work(journal, history);
+    await journal.close();
+  };
 
-test('what a killed process left in the memory of the system is made to last before the next one answers', async () => {
+test('what a killed process left in the page cache is synced before the next one acknowledges it', async () => {
   for (const [life, work] of LIVES) {
     await failAnywhere(life, andClose(work), Infinity, async (disk, history) => {
       await assertSound(await cutAnywhere(disk, history, atSomeBytes, oneMore), 1);
@@ -246,7 +84,7 @@ test('after a sync that failed, a kill and a restart, a power cut loses nothing 
   const history = new History();
   const journal = await openJournal(PATH, disk);
   assert.equal(await history.write(journal, 'joe'), true);
-  // The write, its sync, and whatever would take it back.
+  // The write succeeds. Its sync and the rollback fail.
   const writeToSync = 3;
   let step = 0;
   disk.before = () => {
@@ -264,7 +102,7 @@ test('after a sync that failed, a kill and a restart, a power cut loses nothing 
   }
 });
 
-test('syncs may fail in two lives of the server, and what the third answers survives a power cut', async () => {
+test('syncs may fail in two runs of the server, and what the third run acknowledges survives a cut', async () => {
   for (const [{ image, history: before }, work] of LIVES.slice(0, 2)) {
     for (const failures of [1, Infinity]) {
       for (let first = 1, isPast = false; !isPast; first += 1) {
@@ -295,7 +133,7 @@ test('a restored copy that was never synced is not trusted once its sync has fai
   }
 });
 
-test('a clean stop leaves a file that is opened as it is, any other stop one that is replaced', async () => {
+test('after a clean stop the file is opened as it is, after any other stop it is replaced', async () => {
   const inoOf = async (disk: PowerDisk) => (await disk.stat(PATH)).ino;
   const disk = new PowerDisk(closed.image);
   const first = await inoOf(disk);
@@ -309,7 +147,7 @@ test('a clean stop leaves a file that is opened as it is, any other stop one tha
   assert.notEqual(await inoOf(disk), first);
 });
 
-test('whenever the power is cut, what is cut off is either still in the file or saved beside it', async () => {
+test('whenever the power is cut, bytes that are cut off are in the file or saved beside it', async () => {
   const tail = Buffer.from('{"op":"insert","id":"torn');
   const [bytes = Buffer.alloc(0)] = closed.image.values();
   const disk = new PowerDisk(new Map([[PATH, Buffer.concat([bytes, tail])]]));
@@ -334,15 +172,15 @@ test('a file that was not closed is not opened while it cannot be copied', async
     isPast = step < first;
     disk.before = () => undefined;
     const { entries: users } = await openJournal(PATH, disk);
-    assert.equal(users.get('joe')?.passwordHash, '400');
+    assert.equal(users.get('joe')?.passwordHash, String(WORN_VERSIONS));
   }
-  // Opening the file and its folder is not the copy. A file that may not be given away is kept.
+  // The other steps open the file and its folder. A failed chown is ignored.
   const copies = steps.filter((error) => error?.includes('The copy failed (made by the test)'));
   assert.ok(copies.length >= 5, steps.join('\n'));
   assert.deepEqual(steps.filter((error) => error === undefined).length, 1, steps.join('\n'));
 });
 
-test('whichever operation fails, what was refused is not on the disk, and the next write is', async () => {
+test('whichever operation fails, a refused write is not on the disk, and the next write is', async () => {
   for (const [life, work] of LIVES) {
     await failAnywhere(life, work, 1, async (disk, history, journal) => {
       if (journal !== undefined) await assertExact(disk, history);

@@ -36,7 +36,11 @@ async function usersIn(path: string): Promise<Record<string, string | undefined>
   });
 }
 
-async function assertRefused(content: string | Buffer, lineNumber: number, reason = ''): Promise<void> {
+async function assertRefused(
+  content: string | Buffer,
+  lineNumber: number,
+  reason = '',
+): Promise<void> {
   const path = fileWith(content);
   const bytes = fs.readFileSync(path);
   const expected = refusal('ERR_STORE_DAMAGED', `${path}, line ${lineNumber} ${reason}`);
@@ -64,7 +68,12 @@ test('edits of line feeds and empty lines keep every user', async () => {
 
 test('removing the lines with an id removes the user, whether or not the file was closed', async () => {
   for (const content of [GOOD, GOOD.trimEnd()]) {
-    const path = fileWith(content.split('\n').filter((line) => !line.includes('"joe"')).join('\n'));
+    const path = fileWith(
+      content
+        .split('\n')
+        .filter((line) => !line.includes('"joe"'))
+        .join('\n'),
+    );
     assert.deepEqual(await usersIn(path), { ann: 'a hash', bob: 'a hash' });
   }
 });
@@ -76,7 +85,11 @@ test('damage that no crash leaves is refused with its line number, and the file 
   // Two files joined, with and without a line feed between them.
   await assertRefused(GOOD + GOOD, 10, 'is not a user');
   await assertRefused(GOOD.trimEnd() + GOOD, 8, 'is not JSON');
-  await assertRefused(GOOD + GOOD.split('\n').slice(1).join('\n'), 11, 'inserts a user that exists');
+  await assertRefused(
+    GOOD + GOOD.split('\n').slice(1).join('\n'),
+    11,
+    'inserts a user that exists',
+  );
   // Two lines joined, in the middle and at the end.
   await assertRefused(GOOD.replace(`${ANN}\n`, ANN), 5, 'is not JSON');
   await assertRefused(fileOf('', JOE, '', `${ANN}${BOB}`).trimEnd(), 5, 'is not JSON');
@@ -87,7 +100,8 @@ test('damage that no crash leaves is refused with its line number, and the file 
   await assertRefused(GOOD.replace(ANN, ANN.slice(0, 40)), 5, 'is not JSON');
   await assertRefused(GOOD.replace(`${JOE}\n`, ''), 7, 'updates a user that does not exist');
   // Lines that latchkey never writes.
-  for (const number of [2, 4, 10]) await assertRefused(withLine(number, '# checked by ann'), number, 'is not JSON');
+  for (const number of [2, 4, 10])
+    await assertRefused(withLine(number, '# checked by ann'), number, 'is not JSON');
   await assertRefused(`${GOOD}# checked by ann`, 10, 'is not JSON');
   await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'is not a user');
   await assertRefused(`${GOOD}${JOE}`, 10, 'inserts a user that exists already');
@@ -97,7 +111,11 @@ test('damage that no crash leaves is refused with its line number, and the file 
   await assertRefused(`\ufeff${GOOD}`, 1, 'begins with a byte order mark');
   // An incomplete line, where no empty line begins a write: the file was cut.
   const compacted = fileOf(JOE, ANN, BOB);
-  await assertRefused(compacted.slice(0, -9), 4, 'is incomplete, but no empty line above it begins a write');
+  await assertRefused(
+    compacted.slice(0, -9),
+    4,
+    'is incomplete, but no empty line above it begins a write',
+  );
   // A hole that is not in the last batch, or in none.
   await assertRefused(GOOD.replace(ANN, ANN.replace('ann', '\0\0\0')), 5, 'holds NUL');
   await assertRefused(GOOD.replace(NEW_JOE, NEW_JOE.replace('joe', '\0\0\0')), 8, 'holds NUL');
@@ -112,7 +130,9 @@ test('a foreign end of more than 1 MiB without a line feed is refused, not cut o
     await assertRefused(`${GOOD}\0${tail}`, 10, 'is too long');
   }
   const torn = `{"op":"insert","id":"${'x'.repeat((1 << 20) - 100)}`;
-  await withStore(fileWith(GOOD + torn), (store) => assert.equal(store.discardedBytes, torn.length));
+  await withStore(fileWith(GOOD + torn), (store) =>
+    assert.equal(store.discardedBytes, torn.length),
+  );
 });
 
 test('a copy made at any moment, also in the middle of a write, can be opened', async (t) => {
@@ -120,15 +140,19 @@ test('a copy made at any moment, also in the middle of a write, can be opened', 
   const copies: string[] = [];
   await withStore(path, async (store) => {
     const { writeFile } = handles;
-    const { mock } = t.mock.method(handles, 'writeFile', async function (
-      this: FileHandle,
-      bytes: Uint8Array,
-    ) {
-      for (const part of [bytes.subarray(0, bytes.length / 2), bytes.subarray(bytes.length / 2)]) {
-        await writeFile.call(this, part);
-        copies.push(read(path));
-      }
-    });
+    const { mock } = t.mock.method(
+      handles,
+      'writeFile',
+      async function (this: FileHandle, bytes: Uint8Array) {
+        for (const part of [
+          bytes.subarray(0, bytes.length / 2),
+          bytes.subarray(bytes.length / 2),
+        ]) {
+          await writeFile.call(this, part);
+          copies.push(read(path));
+        }
+      },
+    );
     for (const id of ['joe', 'ann', 'bob']) assert.equal(await store.insert(userNamed(id)), true);
     mock.restore();
   });
@@ -140,7 +164,10 @@ test('a line over 1 MiB is refused with its number', async () => {
   const long = JSON.stringify({ op: 'insert', ...userNamed('long', 'x'.repeat(1_500_000)) });
   for (const content of [fileOf(JOE, long, BOB), fileOf(JOE, long)]) {
     const path = fileWith(content);
-    await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 3 is too long`));
+    await assert.rejects(
+      JsonFileUserStore.open(path),
+      refusal('ERR_STORE_DAMAGED', `${path}, line 3 is too long`),
+    );
     assert.equal(read(path), content);
   }
 });

@@ -28,7 +28,10 @@ const open = (path: string) => JsonFileUserStore.open(path);
 test('a last line torn at any byte, or ending in NUL, is cut off, counted and saved; a whole one is kept', async () => {
   const lasting = userNamed('\u00f1and\u00fa \u{10428}');
   const LAST = line('insert', lasting);
-  for (const [before, last] of [['', HEADER], [written(JOE), `\n${LAST}`]] as const) {
+  for (const [before, last] of [
+    ['', HEADER],
+    [written(JOE), `\n${LAST}`],
+  ] as const) {
     const bytes = Buffer.from(`${last}\n`);
     const kept = before === '' ? [] : [JOE];
     for (let length = 0; length <= bytes.length; length += 1) {
@@ -48,7 +51,10 @@ test('a last line torn at any byte, or ending in NUL, is cut off, counted and sa
           if (store.discardedPath === undefined) assert.equal(cut.length + zeros, 0);
           else {
             assert.equal(store.discardedPath, `${path}.cut-1`);
-            assert.deepEqual(fs.readFileSync(store.discardedPath), Buffer.concat([cut, Buffer.alloc(zeros)]));
+            assert.deepEqual(
+              fs.readFileSync(store.discardedPath),
+              Buffer.concat([cut, Buffer.alloc(zeros)]),
+            );
             assert.equal(fs.statSync(store.discardedPath).mode & 0o777, 0o600);
           }
           assert.equal(await store.insert(ann), true);
@@ -66,12 +72,39 @@ const record = (members: object) => JSON.stringify({ op: 'insert', ...ann, ...me
  */
 const DAMAGE: Record<string, string[]> = {
   1: [
-    ...['', ' ', '\0', 'hello', 'null', '[]', '{}', JOE, `\xef\xbb\xbf${HEADER}`, `${HEADER}\r`, `${HEADER}${HEADER}`],
-    ...[',"version":2', ',"version":0', ',"version":"1"', ',"version":null', ''].map((v) => HEADER.replace(/,.*\d/, v)),
+    ...[
+      '',
+      ' ',
+      '\0',
+      'hello',
+      'null',
+      '[]',
+      '{}',
+      JOE,
+      `\xef\xbb\xbf${HEADER}`,
+      `${HEADER}\r`,
+      `${HEADER}${HEADER}`,
+    ],
+    ...[',"version":2', ',"version":0', ',"version":"1"', ',"version":null', ''].map((v) =>
+      HEADER.replace(/,.*\d/, v),
+    ),
     HEADER.replace('latchkey-users', 'latchkey-user'),
   ],
   3: [
-    ...[' ', '\0', 'null', 'true', '1', '"x"', '[]', '{}', '{"op":', HEADER, JOE, line('update', ann)],
+    ...[
+      ' ',
+      '\0',
+      'null',
+      'true',
+      '1',
+      '"x"',
+      '[]',
+      '{}',
+      '{"op":',
+      HEADER,
+      JOE,
+      line('update', ann),
+    ],
     ...[`\xef\xbb\xbf${ANN}`, `${ANN}\r`, `${ANN}\0`, `\0${ANN}`, `${ANN}${BOB}`, ANN.slice(0, -1)],
     // Not a byte of UTF-8, half a character, a surrogate, an overlong slash (RFC 3629 section 3).
     ...['\xff', '\xc3', '\xed\xa0\x80', '\xc0\xaf'].map((username) => record({ username })),
@@ -86,11 +119,16 @@ const DAMAGE: Record<string, string[]> = {
 
 test('damage is refused with the number of its line, and no byte of the file changes', async () => {
   const lines = [HEADER, JOE, ANN, BOB, '', line('insert', userNamed('eve'))];
-  await withStore(fileWith(fileOf(...lines.slice(1))), (store) => assert.deepEqual({ ...store.find('bob') }, bob));
+  await withStore(fileWith(fileOf(...lines.slice(1))), (store) =>
+    assert.deepEqual({ ...store.find('bob') }, bob),
+  );
   for (const [number, damage] of Object.entries(DAMAGE)) {
     for (const bad of damage) {
       // The torn end is not cut off either.
-      const bytes = Buffer.from(`${lines.with(Number(number) - 1, bad).join('\n')}\n{"op":`, 'latin1');
+      const bytes = Buffer.from(
+        `${lines.with(Number(number) - 1, bad).join('\n')}\n{"op":`,
+        'latin1',
+      );
       const path = fileWith(bytes);
       const reason = bad.startsWith('\xef\xbb\xbf') ? 'begins with a byte order mark' : '';
       const expected = refusal('ERR_STORE_DAMAGED', `${path}, line ${number} ${reason}`);
@@ -98,7 +136,9 @@ test('damage is refused with the number of its line, and no byte of the file cha
       assert.deepEqual([fs.readFileSync(path), folderOf(path)], [bytes, ['users.jsonl']]);
     }
   }
-  const many = Array.from({ length: 20_000 }, (_, index) => line('insert', userNamed(`\ufffd ${index}`)));
+  const many = Array.from({ length: 20_000 }, (_, index) =>
+    line('insert', userNamed(`\ufffd ${index}`)),
+  );
   // Good lines in the same chunk, and users from an earlier chunk, are not taken for damage.
   const sound = fileOf(...many, line('update', userNamed('\ufffd 0')));
   const path = fileWith(Buffer.concat([Buffer.from(sound), Buffer.from('"\xff"\n', 'latin1')]));
@@ -144,14 +184,23 @@ test('of a last batch with a missing page whole records are kept and the rest is
         assert.ok(saved.length <= text.length + 1);
       });
       // The same hole in an acknowledged batch.
-      const line = bytes.subarray(0, before.length + from).toString().split('\n').length;
+      const line = bytes
+        .subarray(0, before.length + from)
+        .toString()
+        .split('\n').length;
       for (const below of ['\n', `\n${NEW_JOE}\n`]) {
         const damaged = Buffer.concat([bytes, Buffer.from(below)]);
         const damagedPath = fileWith(damaged);
         // A hole over the line feed before the empty line may turn two batches into one.
         if (to === last.length + 2) continue;
-        await assert.rejects(open(damagedPath), refusal('ERR_STORE_DAMAGED', `${damagedPath}, line ${line} holds NUL`));
-        assert.deepEqual([fs.readFileSync(damagedPath), folderOf(damagedPath)], [damaged, ['users.jsonl']]);
+        await assert.rejects(
+          open(damagedPath),
+          refusal('ERR_STORE_DAMAGED', `${damagedPath}, line ${line} holds NUL`),
+        );
+        assert.deepEqual(
+          [fs.readFileSync(damagedPath), folderOf(damagedPath)],
+          [damaged, ['users.jsonl']],
+        );
       }
     }
   }
@@ -186,7 +235,13 @@ test('a missing page is found before the line gets too long, also at the end of 
 
 test('a file of another kind without a line feed is refused and not emptied', async () => {
   const nuls = ['\0'.repeat(HEADER.length + 2), '\0'.repeat(2_000_000), `\0\n${HEADER}\n`];
-  for (const text of ['[{"username":"joe"}]', 'secret', `${HEADER}\r`, fileOf(JOE).replaceAll('\n', '\r'), ...nuls]) {
+  for (const text of [
+    '[{"username":"joe"}]',
+    'secret',
+    `${HEADER}\r`,
+    fileOf(JOE).replaceAll('\n', '\r'),
+    ...nuls,
+  ]) {
     const path = fileWith(text);
     await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 1 `), text);
     assert.equal(read(path), text);
@@ -195,13 +250,19 @@ test('a file of another kind without a line feed is refused and not emptied', as
 
 test('a file cut at any byte gives every complete record back, or is refused; what is cut off is saved', async () => {
   const compacted = fileOf(JOE, ANN, BOB);
-  for (const [content, isRefusable] of [[GOOD, false], [compacted, true]] as const) {
+  for (const [content, isRefusable] of [
+    [GOOD, false],
+    [compacted, true],
+  ] as const) {
     for (let length = 0; length < content.length; length += 1) {
       const cut = content.slice(0, length);
       const path = fileWith(cut);
       const complete = cut.match(/\{"op".*?\}/g) ?? [];
       const store = await JsonFileUserStore.open(path).catch((error: Error) => {
-        assert.ok(isRefusable && refusal('ERR_STORE_DAMAGED', `${path}, line `)(error), String(error));
+        assert.ok(
+          isRefusable && refusal('ERR_STORE_DAMAGED', `${path}, line `)(error),
+          String(error),
+        );
         assert.deepEqual([read(path), folderOf(path)], [cut, ['users.jsonl']]);
       });
       if (store === undefined) continue;

@@ -26,7 +26,8 @@ const FORMAT: RecordFormat<Sessions> = {
     if (typeof user !== 'string') return 'names no user';
     if (op === 'remove') return entries.delete(user) ? undefined : 'removes what does not exist';
     const isList = Array.isArray(sessions) && sessions.every(isObject);
-    if (op !== 'put' || typeof version !== 'number' || !isList) return 'is not a record of sessions';
+    if (op !== 'put' || typeof version !== 'number' || !isList)
+      return 'is not a record of sessions';
     entries.set(user, Object.freeze({ version, sessions }));
     return undefined;
   },
@@ -69,7 +70,9 @@ test('a journal of another kind keeps its own records, its own ops and its own h
     assert.equal(journal.find('ann'), undefined);
     assert.deepEqual(journal.find('joe'), sessionsOf(3));
   });
-  const lines = readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
   const joe = [1, 2, 3].map((version) => lineOf('joe', version));
   const removal = '{"op":"remove","user":"ann"}';
   assert.deepEqual(lines, [HEADER, ...joe, lineOf('ann', 1), removal]);
@@ -130,9 +133,17 @@ test('a record that is too long, or that its store cannot make, is refused and l
   const path = newPath();
   await withJournal(path, async (journal) => {
     const long = { version: 1, sessions: [{ agent: 'x'.repeat(1 << 20) }] };
-    await assert.rejects(journal.write('joe', () => putOf('joe', long)), RangeError);
+    await assert.rejects(
+      journal.write('joe', () => putOf('joe', long)),
+      RangeError,
+    );
     const failure = new TypeError('made by the test');
-    await assert.rejects(journal.write('joe', () => { throw failure; }), failure);
+    await assert.rejects(
+      journal.write('joe', () => {
+        throw failure;
+      }),
+      failure,
+    );
     assert.equal(await put(journal, 'joe', 1), true);
   });
   assert.equal(readFileSync(path, 'utf8'), `${HEADER}\n\n${lineOf('joe', 1)}\n\n`);

@@ -41,7 +41,9 @@ async function usersIn(path: string): Promise<Record<string, string | undefined>
 const worn = (users: number, superseded: number) =>
   fileOf(
     ...Array.from({ length: users }, (_, index) => line('insert', userNamed(`${index}`, 'new'))),
-    ...Array.from({ length: superseded }, (_, index) => line('update', userNamed(`${index % users}`, 'new'))),
+    ...Array.from({ length: superseded }, (_, index) =>
+      line('update', userNamed(`${index % users}`, 'new')),
+    ),
   );
 
 test('a file with 1000 superseded lines, and more of them than users, is compacted', async () => {
@@ -80,7 +82,11 @@ test('a failed compaction leaves the file as it was, and nothing beside it, unti
     const path = fileWith(`${worn(1, 1000)}\n`);
     const { mock } = t.mock.method(handles, method, fault('ENOSPC'), { times: 1 });
     await withStore(path, async (store) => {
-      assert.deepEqual([read(path), folderOf(path).length], [worn(1, 1000), 2], 'itself and the lock');
+      assert.deepEqual(
+        [read(path), folderOf(path).length],
+        [worn(1, 1000), 2],
+        'itself and the lock',
+      );
       assert.equal(store.find('0')?.passwordHash, 'new');
       assert.equal(await store.insert(joe), true);
     });
@@ -113,7 +119,11 @@ test('a file that was not closed is copied; if that fails it is refused and stay
 test('neither a compaction, nor a failed one, nor a copy leaves another file open', async (t) => {
   const folder = '/proc/self/fd';
   if (!fs.existsSync(folder)) return t.skip('the system does not tell');
-  for (const [content, fails] of [[`${worn(1, 1000)}\n`, true], [`${worn(1, 1000)}\n`, false], [written(JOE), false]] as const) {
+  for (const [content, fails] of [
+    [`${worn(1, 1000)}\n`, true],
+    [`${worn(1, 1000)}\n`, false],
+    [written(JOE), false],
+  ] as const) {
     const path = fileWith(content);
     const before = fs.readdirSync(folder).length;
     const { mock } = t.mock.method(handles, 'writeFile', fault('ENOSPC'), { times: 1 });
@@ -132,7 +142,10 @@ test('a compaction of a file behind a link leaves the link, and syncs the folder
   fs.symlinkSync(path, link);
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(link, async (store) => assert.equal(await store.insert(joe), true));
-  assert.deepEqual([fs.readlinkSync(link), read(path), mock.callCount()], [path, `${worn(1, 0)}\n${JOE}\n\n`, 2]);
+  assert.deepEqual(
+    [fs.readlinkSync(link), read(path), mock.callCount()],
+    [path, `${worn(1, 0)}\n${JOE}\n\n`, 2],
+  );
 });
 
 test('bytes that are cut off never overwrite those that were cut off before', async () => {
@@ -142,7 +155,10 @@ test('bytes that are cut off never overwrite those that were cut off before', as
     fs.appendFileSync(path, tail);
     await withStore(path, (store) => assert.equal(store.discardedPath, `${path}.cut-${index + 1}`));
   }
-  assert.deepEqual(torn.map((_, index) => read(`${path}.cut-${index + 1}`)), torn);
+  assert.deepEqual(
+    torn.map((_, index) => read(`${path}.cut-${index + 1}`)),
+    torn,
+  );
   assert.deepEqual(await usersIn(path), USERS);
 });
 
@@ -151,10 +167,14 @@ test('nothing is cut off unless it can be saved', async (t) => {
   const path = fileWith(content);
   const { writeFile } = handles;
   // The copy of the users succeeds.
-  const { mock } = t.mock.method(handles, 'writeFile', async function (this: FileHandle, bytes: Uint8Array) {
-    if (bytes.length === 6) await fails();
-    return writeFile.call(this, bytes);
-  });
+  const { mock } = t.mock.method(
+    handles,
+    'writeFile',
+    async function (this: FileHandle, bytes: Uint8Array) {
+      if (bytes.length === 6) await fails();
+      return writeFile.call(this, bytes);
+    },
+  );
   await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
   assert.deepEqual([read(path), folderOf(path)], [content, ['users.jsonl']]);
   mock.restore();
@@ -165,33 +185,54 @@ test('nothing is cut off unless it can be saved', async (t) => {
 test('a backup that replaces the file during the opening is not overwritten', async (t) => {
   const path = fileWith(GOOD.trimEnd());
   const backup = fileWith(fileOf(BOB));
-  const { mock } = t.mock.method(handles, 'chown', async () => fs.renameSync(backup, path), { times: 1 });
-  await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'another program replaced it'));
+  const { mock } = t.mock.method(handles, 'chown', async () => fs.renameSync(backup, path), {
+    times: 1,
+  });
+  await assert.rejects(
+    JsonFileUserStore.open(path),
+    refusal('ERR_STORE', path, 'another program replaced it'),
+  );
   mock.restore();
   assert.equal(read(path), fileOf(BOB));
 });
 
 test('a line that another program adds during the opening is not lost', async (t) => {
   const added = `\n${line('insert', userNamed('eve'))}\n`;
-  const assertKept = async (path: string, content: string, fault: { mock: { restore(): void } }) => {
-    await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'another program'));
+  const assertKept = async (
+    path: string,
+    content: string,
+    fault: { mock: { restore(): void } },
+  ) => {
+    await assert.rejects(
+      JsonFileUserStore.open(path),
+      refusal('ERR_STORE', path, 'another program'),
+    );
     fault.mock.restore();
     assert.equal(read(path), content + added);
     await withStore(path, (store) => assert.ok(store.find('eve')));
   };
   // While the new file is written, and while a file that was closed is read.
   const unclosed = fileWith(GOOD.trimEnd());
-  await assertKept(unclosed, GOOD.trimEnd(), t.mock.method(handles, 'chown', async () => {
-    fs.appendFileSync(unclosed, added);
-  }));
+  await assertKept(
+    unclosed,
+    GOOD.trimEnd(),
+    t.mock.method(handles, 'chown', async () => {
+      fs.appendFileSync(unclosed, added);
+    }),
+  );
   const path = fileWith(GOOD);
   const { read: readBytes } = handles;
-  await assertKept(path, GOOD, t.mock.method(handles, 'read', async function (
-    this: FileHandle,
-    ...values: Parameters<typeof readBytes>
-  ) {
-    const result = await readBytes.apply(this, values);
-    if (result.bytesRead === 0) fs.appendFileSync(path, added);
-    return result;
-  }));
+  await assertKept(
+    path,
+    GOOD,
+    t.mock.method(
+      handles,
+      'read',
+      async function (this: FileHandle, ...values: Parameters<typeof readBytes>) {
+        const result = await readBytes.apply(this, values);
+        if (result.bytesRead === 0) fs.appendFileSync(path, added);
+        return result;
+      },
+    ),
+  );
 });

@@ -21,17 +21,22 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
     const users = Array.from({ length: 20 }, (_, index) => userNamed(`joe${index}`));
     await Promise.all(users.map((user) => store.insert(user)));
     // Writes of one id wait for each other. Writes of different ids share a sync.
-    for (let round = 0; round < 50; round += 1) await Promise.all(users.map((user) => store.update(user)));
+    for (let round = 0; round < 50; round += 1)
+      await Promise.all(users.map((user) => store.update(user)));
   });
   const versions = new Map<string, number>();
   let answers = 0;
   let compactions = 0;
   const compactedAt = () => {
-    const draft = readdirSync(dirname(path)).find((name) => name.startsWith(`${basename(path)}.compact`));
+    const draft = readdirSync(dirname(path)).find((name) =>
+      name.startsWith(`${basename(path)}.compact`),
+    );
     return draft && statSync(join(dirname(path), draft), { throwIfNoEntry: false })?.mtimeMs;
   };
   // All start at once, because a process takes longer to start than it lives.
-  const children = await Promise.all(Array.from({ length: 10 }, (_, round) => start('crash', path, `${round}`)));
+  const children = await Promise.all(
+    Array.from({ length: 10 }, (_, round) => start('crash', path, `${round}`)),
+  );
   for (const [round, child] of children.entries()) {
     const output = outputOf(child);
     // An earlier process may have left a draft too. A new draft may have the same inode.
@@ -58,7 +63,8 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
     assert.equal(new Set(inserted).size, inserted.length);
     await withStore(fileWith(bytes), (store) => {
       // A write that was not acknowledged yet may be there too.
-      const isMissing = ([id, version]: [string, number]) => !(Number(store.find(id)?.passwordHash) >= version);
+      const isMissing = ([id, version]: [string, number]) =>
+        !(Number(store.find(id)?.passwordHash) >= version);
       assert.deepEqual([...versions].filter(isMissing), []);
     });
   }

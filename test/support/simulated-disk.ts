@@ -54,7 +54,10 @@ export class PowerDisk implements Disk {
       const [synced] = states;
       const names = [...last(states)];
       for (const [missing] of names.filter(([path]) => !synced.has(path))) {
-        yield* product(names.filter(([path]) => path !== missing), cuts);
+        yield* product(
+          names.filter(([path]) => path !== missing),
+          cuts,
+        );
       }
     }
   }
@@ -63,7 +66,8 @@ export class PowerDisk implements Disk {
     this.before();
     const found = this.#names.get(path);
     if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)));
-    if (found !== undefined && flags.includes('x')) throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
+    if (found !== undefined && flags.includes('x'))
+      throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
     const inode = found ?? this.#inode(Buffer.alloc(0));
     if (found === undefined) this.#rename((names) => names.set(path, inode));
     return this.#handle(path, inode);
@@ -192,7 +196,8 @@ function* product(entries: [string, Inode][], cuts: Cuts): Generator<Image> {
   const [first, ...others] = entries;
   if (first === undefined) return yield new Map();
   const contents = [...contentsOf(first[1], cuts)];
-  for (const image of product(others, cuts)) for (const bytes of contents) yield new Map([[first[0], bytes], ...image]);
+  for (const image of product(others, cuts))
+    for (const bytes of contents) yield new Map([[first[0], bytes], ...image]);
 }
 
 function* contentsOf({ onDisk }: Inode, cuts: Cuts): Generator<Buffer> {

@@ -76,11 +76,7 @@ export async function withStore<T>(
 }
 
 /** The journal of users alone, without its lock. */
-export function openJournal(
-  path: string,
-  disk?: Disk,
-  lock?: JournalLock,
-): Promise<Journal<User>> {
+export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Promise<Journal<User>> {
   return Journal.open(path, USER_RECORDS, { ...(disk && { disk }), ...(lock && { lock }) });
 }
 
@@ -137,8 +133,15 @@ const HIDE_PROC = 'mount -t tmpfs none /proc && exec "$@"';
 /** Commands that set a stage where a process cannot see whether others are alive. */
 const STAGES = {
   'another PID namespace': ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
-  'another time namespace':
-    ['unshare', '--time', '--boottime', '100', '--fork', '--kill-child', '--'],
+  'another time namespace': [
+    'unshare',
+    '--time',
+    '--boottime',
+    '100',
+    '--fork',
+    '--kill-child',
+    '--',
+  ],
   'a system without /proc': ['unshare', '--mount', 'sh', '-c', HIDE_PROC, 'sh'],
 };
 

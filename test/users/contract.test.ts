@@ -18,7 +18,12 @@ testUserStore('JsonFileUserStore', {
 
 test('callers cannot change what a store in this process returned', async () => {
   const users = new MemoryUserStore();
-  const given = { id: 'joe', username: 'Joe', passwordHash: 'a hash', createdAt: '2026-01-02T03:04:05.678Z' };
+  const given = {
+    id: 'joe',
+    username: 'Joe',
+    passwordHash: 'a hash',
+    createdAt: '2026-01-02T03:04:05.678Z',
+  };
   users.insert(given);
   given.passwordHash = 'another hash';
   assert.equal(users.find('joe')?.passwordHash, 'a hash');
@@ -34,20 +39,23 @@ test('the suite fails each broken store, in the tests of its fault only', () => 
   const verdicts = [...stdout.matchAll(/^ *(ok|not ok) \d+ - (.*: .*)$/gm)];
   // Eleven stores, ten tests each, and one more for the store that can be opened again.
   assert.equal(verdicts.length, 11 * 10 + 1);
-  assert.deepEqual(verdicts.flatMap(([, verdict, name]) => (verdict === 'ok' ? [] : [name])), [
-    'two steps: lets exactly one of 50 inserts of one id through',
-    'writes all back: keeps apart what is written at the same time',
-    'update inserts: updates a user that exists, and no other',
-    'ignores the hash: replaces only the hash that is expected',
-    'ignores the hash: lets exactly one of 50 updates that expect one hash through',
-    'ignores the hash: never undoes an update by one that expects the hash from before',
-    'ignores the hash: compares odd hashes to the letter',
-    'compares in two steps: lets exactly one of 50 updates that expect one hash through',
-    'compares in two steps: never undoes an update by one that expects the hash from before',
-    'shows it late: never undoes an update by one that expects the hash from before',
-    'an empty hash is none: compares odd hashes to the letter',
-    'folds case: finds what was inserted, and nothing else',
-    'plain object: keeps odd ids apart',
-    'forgets: keeps acknowledged writes when it is opened again',
-  ]);
+  assert.deepEqual(
+    verdicts.flatMap(([, verdict, name]) => (verdict === 'ok' ? [] : [name])),
+    [
+      'two steps: lets exactly one of 50 inserts of one id through',
+      'writes all back: keeps apart what is written at the same time',
+      'update inserts: updates a user that exists, and no other',
+      'ignores the hash: replaces only the hash that is expected',
+      'ignores the hash: lets exactly one of 50 updates that expect one hash through',
+      'ignores the hash: never undoes an update by one that expects the hash from before',
+      'ignores the hash: compares odd hashes to the letter',
+      'compares in two steps: lets exactly one of 50 updates that expect one hash through',
+      'compares in two steps: never undoes an update by one that expects the hash from before',
+      'shows it late: never undoes an update by one that expects the hash from before',
+      'an empty hash is none: compares odd hashes to the letter',
+      'folds case: finds what was inserted, and nothing else',
+      'plain object: keeps odd ids apart',
+      'forgets: keeps acknowledged writes when it is opened again',
+    ],
+  );
 });

@@ -59,14 +59,19 @@ test('after a failed write the next one of its id compares with the old value', 
   await withStore(path, async (store) => {
     await store.insert(joe);
     const failure = Object.assign(new Error('EIO: made by the test'), { code: 'EIO' });
-    const { mock } = t.mock.method(handles, 'datasync', async () => Promise.reject(failure), { times: 1 });
+    const { mock } = t.mock.method(handles, 'datasync', async () => Promise.reject(failure), {
+      times: 1,
+    });
     const [failed, wrong, right] = await Promise.allSettled([
       store.update(joeWith('refused')),
       store.update(joeWith('lost'), 'refused'),
       store.update(joeWith('second'), 'first'),
     ]);
     assert.ok(failed.status === 'rejected' && refusal('ERR_STORE', path, 'EIO')(failed.reason));
-    assert.deepEqual([wrong, right].map((one) => Object(one).value), [false, true]);
+    assert.deepEqual(
+      [wrong, right].map((one) => Object(one).value),
+      [false, true],
+    );
     assert.equal(store.find('joe')?.passwordHash, 'second');
     mock.restore();
   });
@@ -100,11 +105,21 @@ test('close finishes the writes that wait for their turn, and refuses later ones
     store.update(userNamed('ann', 'second'), 'a hash'),
   ];
   const closed = store.close();
-  const late = [store.update(joeWith('late')), store.update(joeWith('late'), 'third'), store.insert(userNamed('bob'))];
+  const late = [
+    store.update(joeWith('late')),
+    store.update(joeWith('late'), 'third'),
+    store.insert(userNamed('bob')),
+  ];
   for (const write of late) await assert.rejects(write, refusal('ERR_STORE', path, 'it is closed'));
   await closed;
   assert.deepEqual(await Promise.all(writes), [true, true, false, true, true]);
-  assert.deepEqual([hashesIn(path), hashesIn(path, 'ann')], [['first', 'second', 'third'], ['a hash', 'second']]);
+  assert.deepEqual(
+    [hashesIn(path), hashesIn(path, 'ann')],
+    [
+      ['first', 'second', 'third'],
+      ['a hash', 'second'],
+    ],
+  );
   await withStore(path, (again) => assert.equal(again.find('joe')?.passwordHash, 'third'));
 });
 
@@ -113,10 +128,12 @@ test('writes of different ids share a sync, compare-and-set or not', async (t) =
     const ids = Array.from({ length: 64 }, (_, index) => `user${index}`);
     await Promise.all(ids.map((id) => store.insert(userNamed(id))));
     const { mock } = t.mock.method(handles, 'datasync');
-    const answers = await Promise.all(ids.flatMap((id) => [
-      store.update(userNamed(id, 'second'), 'a hash'),
-      store.update(userNamed(id, 'third'), 'second'),
-    ]));
+    const answers = await Promise.all(
+      ids.flatMap((id) => [
+        store.update(userNamed(id, 'second'), 'a hash'),
+        store.update(userNamed(id, 'third'), 'second'),
+      ]),
+    );
     assert.ok(answers.every((isUpdated) => isUpdated));
     assert.ok(mock.callCount() <= 6, `${mock.callCount()} syncs`);
   });
@@ -128,7 +145,9 @@ test('a finished write leaves nothing in memory', async () => {
     const before = process.memoryUsage().heapUsed;
     // 20 MB of ids, in writes that return false or throw, alone and at the same time.
     for (let round = 0; round < 1000; round += 1) {
-      const ids = Array.from({ length: 20 }, (_, index) => Buffer.alloc(1000, `${round} ${index}`).toString());
+      const ids = Array.from({ length: 20 }, (_, index) =>
+        Buffer.alloc(1000, `${round} ${index}`).toString(),
+      );
       await Promise.all(ids.map((id) => store.update(userNamed(id), 'a hash')));
       const failing = { ...userNamed(ids[0] ?? ''), username: 1 };
       await assert.rejects(store.insert(failing as never), TypeError);

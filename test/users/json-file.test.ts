@@ -26,7 +26,11 @@ test('the file has a line for its format and one for each write, before the writ
   const path = newPath();
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(path, async (store) => {
-    assert.equal(mock.callCount(), 3, 'the folder, the one that it was made in, and the one of that');
+    assert.equal(
+      mock.callCount(),
+      3,
+      'the folder, the one that it was made in, and the one of that',
+    );
     assert.equal(read(path), written());
     assert.equal(await store.insert(joe), true);
     assert.equal(read(path), written(JOE));
@@ -63,13 +67,18 @@ test('concurrent writes keep their order and share a sync, single ones do not; o
     const { mock } = t.mock.method(handles, 'datasync');
     await Promise.all(users.map((user) => store.insert(user)));
     assert.ok(mock.callCount() < 8, `${mock.callCount()} syncs`);
-    const lines = read(path).split('\n').filter((text) => text !== '');
+    const lines = read(path)
+      .split('\n')
+      .filter((text) => text !== '');
     assert.deepEqual(lines, [HEADER, ...users.map((user) => line('insert', user))]);
     mock.resetCalls();
     for (const user of users) await store.update(user);
     assert.equal(mock.callCount(), 64);
     const same = await Promise.all(users.map(({ id }) => store.insert(userNamed('joe', id))));
-    assert.deepEqual([same.indexOf(true), same.lastIndexOf(true), store.find('joe')?.passwordHash], [0, 0, '0']);
+    assert.deepEqual(
+      [same.indexOf(true), same.lastIndexOf(true), store.find('joe')?.passwordHash],
+      [0, 0, '0'],
+    );
   });
 });
 
@@ -83,14 +92,24 @@ test('a caller that changes its object, or one that was found, changes nothing i
     assert.deepEqual([{ ...store.find('joe') }, store.find('eve')], [joe, undefined]);
     assert.throws(() => Object.assign(store.find('joe') ?? {}, { passwordHash: 'eve' }), TypeError);
     class Account implements User {
-      get id() { return 'ann'; }
-      get username() { return ann.username; }
-      get passwordHash() { return ann.passwordHash; }
-      get createdAt() { return ann.createdAt; }
+      get id() {
+        return 'ann';
+      }
+      get username() {
+        return ann.username;
+      }
+      get passwordHash() {
+        return ann.passwordHash;
+      }
+      get createdAt() {
+        return ann.createdAt;
+      }
     }
     assert.equal(await store.insert(new Account()), true);
     assert.deepEqual({ ...store.find('ann') }, ann);
   });
   assert.equal(read(path), closed(JOE, ANN));
-  await withStore(path, (store) => assert.throws(() => Object.assign(store.find('joe') ?? {}, { id: '' }), TypeError));
+  await withStore(path, (store) =>
+    assert.throws(() => Object.assign(store.find('joe') ?? {}, { id: '' }), TypeError),
+  );
 });

@@ -9,13 +9,25 @@ import { allSaid } from '../support/assertions.ts';
 import { MARKER } from '../support/tokens.ts';
 
 const HASH = `$scrypt$ln=17,r=8,p=1$${MARKER}$${MARKER}`;
-const joe: User = { id: 'joe', username: 'Joe', passwordHash: HASH, createdAt: '2026-01-02T03:04:05.678Z' };
+const joe: User = {
+  id: 'joe',
+  username: 'Joe',
+  passwordHash: HASH,
+  createdAt: '2026-01-02T03:04:05.678Z',
+};
 
 /** @returns the cause of the error of an update whose client throws this */
-async function causeOf(thrown: unknown, user: User = joe, expectedHash: string = HASH): Promise<Error> {
+async function causeOf(
+  thrown: unknown,
+  user: User = joe,
+  expectedHash: string = HASH,
+): Promise<Error> {
   const users = new PostgresUserStore({ query: () => Promise.reject(thrown) });
   const update = Promise.resolve(users.update(user, expectedHash));
-  const refused: unknown = await update.then(() => assert.fail('it was answered'), (error) => error);
+  const refused: unknown = await update.then(
+    () => assert.fail('it was answered'),
+    (error) => error,
+  );
   assert.ok(refused instanceof AuthError && refused.code === 'ERR_STORE');
   assert.ok(refused.cause instanceof Error);
   assert.ok(!allSaid(refused).includes(MARKER), allSaid(refused));
@@ -38,8 +50,13 @@ function errorOf(message: string, members: object = {}): Error {
 }
 
 test('an error of the client keeps its name, code and message, and nothing else', async () => {
-  const cause = await causeOf(errorOf('violates check constraint "long"', { name: 'DatabaseError', code: '23514' }));
-  assert.deepEqual([cause.name, cause.message], ['DatabaseError', 'violates check constraint "long"']);
+  const cause = await causeOf(
+    errorOf('violates check constraint "long"', { name: 'DatabaseError', code: '23514' }),
+  );
+  assert.deepEqual(
+    [cause.name, cause.message],
+    ['DatabaseError', 'violates check constraint "long"'],
+  );
   assert.equal(Reflect.get(cause, 'code'), '23514');
   assert.match(String(cause.stack), /pg-error\.[jt]s/, 'the stack is that of the new error');
   const odd = await causeOf(errorOf('a reason', { name: HASH, code: HASH, stack: HASH }));
@@ -48,7 +65,8 @@ test('an error of the client keeps its name, code and message, and nothing else'
 
 /** What a database says, and what remains of it. */
 const MESSAGES: Readonly<Record<string, string>> = {
-  [`invalid input syntax for type integer: "${HASH}"`]: 'invalid input syntax for type integer: "..."',
+  [`invalid input syntax for type integer: "${HASH}"`]:
+    'invalid input syntax for type integer: "..."',
   'invalid input syntax for type integer: "joe"': 'invalid input syntax for type integer: "..."',
   'invalid input syntax for type date: "Joe", "2026-01-02T03:04:05.678Z"':
     'invalid input syntax for type date: "...", "..."',
@@ -70,7 +88,18 @@ test('a message tells neither a value that was sent nor a hash that was stored',
 });
 
 test('no value leaves a part of another one behind', async () => {
-  const names = ['e', '$', '"', '.', '...', 'scrypt', '$scrypt$ln', 'ln=17,r=8,p=1', HASH.slice(0, -4), `${HASH}x`];
+  const names = [
+    'e',
+    '$',
+    '"',
+    '.',
+    '...',
+    'scrypt',
+    '$scrypt$ln',
+    'ln=17,r=8,p=1',
+    HASH.slice(0, -4),
+    `${HASH}x`,
+  ];
   for (const id of names) {
     for (const odd of [HASH, `${HASH}'(${MARKER}`, `$2b$10$${MARKER}`, MARKER]) {
       const message = `invalid "${id}": "${odd}", was "${HASH}"`;
@@ -78,12 +107,18 @@ test('no value leaves a part of another one behind', async () => {
       assert.match(told, id === '"' ? /^invalid .*was/ : /^invalid ".*was "\.\.\."$/);
     }
   }
-  const short = await causeOf(errorOf('permission denied: "e"'), { ...joe, id: 'e', username: 'é' });
+  const short = await causeOf(errorOf('permission denied: "e"'), {
+    ...joe,
+    id: 'e',
+    username: 'é',
+  });
   assert.equal(short.message, 'permission denied: "..."');
 });
 
 test('the reasons of several addresses stand in a row, and nothing is told of a thrown value that is not an Error', async () => {
-  const refused = ['::1', '127.0.0.1'].map((host) => new Error(`connect ECONNREFUSED ${host}:5432`));
+  const refused = ['::1', '127.0.0.1'].map(
+    (host) => new Error(`connect ECONNREFUSED ${host}:5432`),
+  );
   const all = await causeOf(Object.assign(new AggregateError(refused), { code: 'ECONNREFUSED' }));
   assert.equal(all.message, 'connect ECONNREFUSED ::1:5432, connect ECONNREFUSED 127.0.0.1:5432');
   assert.deepEqual([all.name, Reflect.get(all, 'code')], ['AggregateError', 'ECONNREFUSED']);

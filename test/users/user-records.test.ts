@@ -10,13 +10,30 @@ import { joe } from '../support/user-lines.ts';
 
 test('any text in a record comes back as it was, also across the chunks in which the file is read', async () => {
   const path = newPath();
-  const ids = [...INHERITED_NAMES, ...NOT_USERNAMES, ...ONE_USERNAME, '\ufffd', '"\\', '\u2029', 'x'.repeat(200_000)];
+  const ids = [
+    ...INHERITED_NAMES,
+    ...NOT_USERNAMES,
+    ...ONE_USERNAME,
+    '\ufffd',
+    '"\\',
+    '\u2029',
+    'x'.repeat(200_000),
+  ];
   const users = ids.map((id, index) => userNamed(id, '\u{1f511}\u20ac'.repeat(index * 1000)));
   await withStore(path, async (store) => {
-    assert.ok((await Promise.all(users.map((user) => store.insert(user)))).every((isInserted) => isInserted));
+    assert.ok(
+      (await Promise.all(users.map((user) => store.insert(user)))).every(
+        (isInserted) => isInserted,
+      ),
+    );
   });
   assert.ok(fs.statSync(path).size > 4e6);
-  await withStore(path, (store) => assert.deepEqual(ids.map((id) => ({ ...store.find(id) })), users));
+  await withStore(path, (store) =>
+    assert.deepEqual(
+      ids.map((id) => ({ ...store.find(id) })),
+      users,
+    ),
+  );
 });
 
 test('a user that could not be read again is refused and not written', async () => {
@@ -24,8 +41,14 @@ test('a user that could not be read again is refused and not written', async () 
   await withStore(path, async (store) => {
     await store.insert(joe);
     for (const value of NOT_STRINGS) {
-      await assert.rejects(store.insert(Object.assign(userNamed('ann'), { username: value })), TypeError);
-      await assert.rejects(store.update(Object.assign(userNamed('joe'), { passwordHash: value })), TypeError);
+      await assert.rejects(
+        store.insert(Object.assign(userNamed('ann'), { username: value })),
+        TypeError,
+      );
+      await assert.rejects(
+        store.update(Object.assign(userNamed('joe'), { passwordHash: value })),
+        TypeError,
+      );
     }
     await assert.rejects(store.insert(userNamed('ann', 'x'.repeat(1 << 20))), RangeError);
     assert.equal(await store.insert(userNamed('ann', 'x'.repeat(1_000_000))), true);

@@ -9,7 +9,8 @@ const put = (users: Map<string, User>, user: User): boolean => users.set(user.id
 const right = (users: Map<string, User>): UserStore => ({
   find: async (id) => users.get(id),
   insert: async (user) => !users.has(user.id) && put(users, user),
-  update: async (user, expectedHash) => mayReplace(users.get(user.id), expectedHash) && put(users, user),
+  update: async (user, expectedHash) =>
+    mayReplace(users.get(user.id), expectedHash) && put(users, user),
 });
 
 const stores: Record<string, (users: Map<string, User>) => UserStore> = {
@@ -82,7 +83,10 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
     update: async (user, expectedHash) =>
       mayReplace(users.get(user.id), expectedHash || undefined) && put(users, user),
   }),
-  'folds case': (users) => ({ ...right(users), find: async (id) => users.get(id.toLowerCase()) ?? users.get(id) }),
+  'folds case': (users) => ({
+    ...right(users),
+    find: async (id) => users.get(id.toLowerCase()) ?? users.get(id),
+  }),
   'plain object': () => {
     const users: Record<string, User> = {};
     const ownOf = (id: string) => (Object.hasOwn(users, id) ? users[id] : undefined);
@@ -98,5 +102,9 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
   },
 };
 
-for (const [name, store] of Object.entries(stores)) testUserStore(name, { open: () => store(new Map()) });
-testUserStore('forgets', { open: () => new MemoryUserStore(), reopen: () => new MemoryUserStore() });
+for (const [name, store] of Object.entries(stores))
+  testUserStore(name, { open: () => store(new Map()) });
+testUserStore('forgets', {
+  open: () => new MemoryUserStore(),
+  reopen: () => new MemoryUserStore(),
+});

@@ -77,7 +77,10 @@ const jobs: Record<string, () => Promise<void>> = {
       await once(process, 'message');
     };
     if (others[0] === 'before the write') {
-      handles.writeFile = async function (this: FileHandle, ...values: Parameters<typeof writeFile>) {
+      handles.writeFile = async function (
+        this: FileHandle,
+        ...values: Parameters<typeof writeFile>
+      ) {
         await pause();
         await writeFile.apply(this, values);
       };
@@ -100,8 +103,15 @@ const jobs: Record<string, () => Promise<void>> = {
       const folder = join(dirname(path), String(mask), 'users');
       process.umask(mask);
       const store = await JsonFileUserStore.open(join(folder, 'users.jsonl'));
-      const made = [dirname(folder), folder, ...readdirSync(folder).map((name) => join(folder, name))];
-      console.log(mask.toString(8), ...made.map((name) => (statSync(name).mode & 0o777).toString(8)));
+      const made = [
+        dirname(folder),
+        folder,
+        ...readdirSync(folder).map((name) => join(folder, name)),
+      ];
+      console.log(
+        mask.toString(8),
+        ...made.map((name) => (statSync(name).mode & 0o777).toString(8)),
+      );
       await store.close();
     }
   },
@@ -109,7 +119,8 @@ const jobs: Record<string, () => Promise<void>> = {
   /** Tries to open each file as a user without permission, and prints why it cannot. */
   async denied() {
     if (process.getuid?.() === 0) process.seteuid?.(65534);
-    for (const one of [path, ...others]) console.log(await JsonFileUserStore.open(one).then(() => 'opened', String));
+    for (const one of [path, ...others])
+      console.log(await JsonFileUserStore.open(one).then(() => 'opened', String));
   },
 
   /** Inserts eight users at a time until the disk is full, then a small one. Prints the answers. */
