@@ -19,7 +19,7 @@ export const userNamed = (id: string): User => ({
 /** The line of an insert. */
 const lineOf = (id: string): string => encodeRecord(userRecord('insert', userNamed(id)));
 
-/** Makes a file of some thousand users as a clean stop leaves it. @param users a multiple of 1000 */
+/** Makes a file of users as a clean stop leaves it. @param users a multiple of 1000 */
 export async function makeFile(path: string, users: number): Promise<void> {
   const file = await open(path, 'w');
   await file.writeFile(headerLine(USER_RECORDS));

@@ -1,5 +1,5 @@
 /**
- * What the file of users costs as it grows, beside the bare calls of Node that no store can do without:
+ * What a user file costs as it grows, beside the bare calls of Node that any store needs:
  * `npm run bench:store`, or `npm run bench:store -- --json`.
  */
 import { fork } from 'node:child_process';
@@ -23,7 +23,7 @@ interface Result {
   readonly fileBytes: number;
   readonly store: Measured;
   readonly bare: Measured;
-  /** An insert beside one of the same round into the smallest file: the median, and the middle half. */
+  /** An insert beside one into the smallest file in the same round: median and middle half. */
   readonly growth: string;
 }
 

@@ -44,7 +44,7 @@ import { handles } from '../support/user-lines.ts';
 
 const open = (path: string) => JsonFileUserStore.open(path);
 
-test('a second open in the same process, also through a link, is refused until the first has closed', async () => {
+test('one process opens a file once, whatever name or link it uses', async () => {
   const path = newPath();
   const names = [path, relative('', path), join(dirname(fileWith('')), 'link')];
   await withStore(path, async () => {
@@ -56,7 +56,7 @@ test('a second open in the same process, also through a link, is refused until t
   assert.deepEqual(folderOf(path), ['other.jsonl', 'users.jsonl']);
 });
 
-test('a second process learns which process holds the file, and opens it once that has ended or was killed', async () => {
+test('a second process is told the holder, and gets the file after it has ended or was killed', async () => {
   const path = newPath();
   for (const isKilled of [false, true]) {
     const child = await start('store', 'hold', path);
@@ -74,7 +74,7 @@ test('a second process learns which process holds the file, and opens it once th
   }
 });
 
-test('an open that fails at a claim which cannot be removed leaves no claim of its own', async () => {
+test('an opening that cannot remove a claim leaves no claim of its own', async () => {
   const path = fileWith('');
   mkdirSync(claimOn(path, '4194305.unknown'));
   await assert.rejects(open(path), refusal('ERR_STORE', path));
@@ -117,7 +117,7 @@ test('a lock beats every 2 seconds and is stale after 10', () => {
   assert.ok(PACE.lookMs < PACE.beatMs);
 });
 
-test('a store whose claim is removed during a write acknowledges neither that write nor a later one', async (t) => {
+test('a store that loses its claim during a write acknowledges no further write', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(userNamed('joe'));
@@ -155,7 +155,7 @@ const DAMAGED_FILES: Record<string, (path: string) => void> = {
   'a file that is taken over': () => undefined,
 };
 
-test('an open whose claim is removed while it reads or copies leaves the file as it was', async () => {
+test('an opening that loses its claim leaves the file as it was', async () => {
   for (const [what, damage] of Object.entries(DAMAGED_FILES)) {
     const isTakenOver = what === 'a file that is taken over';
     let refused = 0;
@@ -191,7 +191,7 @@ test('an open whose claim is removed while it reads or copies leaves the file as
   }
 });
 
-test('a holder suspended right before it renames its copy does not replace the file of the next holder', async () => {
+test('a holder suspended before its rename does not replace the file of the next holder', async () => {
   const path = newPath();
   await withStore(path, (store) => store.insert(userNamed('joe')));
   // The file was not closed, so each holder copies it.

@@ -53,7 +53,7 @@ function codeBehind(error: unknown): unknown {
   return cause === undefined ? code : codeBehind(cause);
 }
 
-test('a failed write fails for each of its callers and leaves nothing, and the next write succeeds', async (t) => {
+test('a failed write fails for all its callers and leaves nothing; the next one succeeds', async (t) => {
   for (const [method, code, share] of [
     ['writeFile', 'ENOSPC', 0],
     ['writeFile', 'ENOSPC', 0.4],
@@ -103,7 +103,7 @@ test('until a failed write is rolled back nothing more is written', async (t) =>
   });
 });
 
-test('on a disk that is really full only acknowledged writes stay, and a smaller write succeeds', () => {
+test('a full disk keeps only acknowledged writes, and a smaller write succeeds', () => {
   const path = newPath();
   // The limit on the length of files acts like a full disk: a write ends short, the next one fails.
   const command = [process.execPath, ...process.execArgv, childPath('store'), 'fill', path];
@@ -127,7 +127,7 @@ test('on a disk that is really full only acknowledged writes stay, and a smaller
   );
 });
 
-test('after a failed write, what another program adds or removes is neither cut off nor filled with NUL', async (t) => {
+test('a rollback cuts off no line of another program, and does not extend a shorter file', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.truncateSync(path, 60),
@@ -156,7 +156,7 @@ test('after a failed write, what another program adds or removes is neither cut 
   }
 });
 
-test('a file that another program changed, or whose end cannot be written, is not marked as closed', async (t) => {
+test('a changed file, or one whose end cannot be written, is not marked as closed', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.renameSync(fileWith(GOOD), path),

@@ -47,7 +47,7 @@ const lockedElsewhere = (holder: number) =>
 
 after(killChildren);
 
-test('claims of dead processes and other file names do not lock the file; claims of living ones do', async () => {
+test('the claim of a living process locks the file, that of a dead one does not', async () => {
   // A zombie: the first process ends, and its parent never asks for its exit code.
   const living = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -74,7 +74,7 @@ test('claims of dead processes and other file names do not lock the file; claims
       ],
     ];
     if (hasProc) {
-      // PIDs of living processes in claims of earlier ones, as version 0.1 and this version name them.
+      // Living PIDs in claims of earlier processes, as version 0.1 and this version name them.
       const dead = [
         `${pid}.${bornAt(pid)}0`,
         `${holder}.${bornAt(holder)}0`,

@@ -66,7 +66,7 @@ test('edits of line feeds and empty lines keep every user', async () => {
   }
 });
 
-test('removing the lines with an id removes the user, whether or not the file was closed', async () => {
+test('removing the lines of a user removes the user, also if the file was not closed', async () => {
   for (const content of [GOOD, GOOD.trimEnd()]) {
     const path = fileWith(
       content
@@ -78,7 +78,7 @@ test('removing the lines with an id removes the user, whether or not the file wa
   }
 });
 
-test('damage that no crash leaves is refused with its line number, and the file stays as it was', async () => {
+test('damage that no crash leaves is refused by line number, and the file stays as it was', async () => {
   const good = GOOD.split('\n');
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = line('insert', userNamed('eve'));

@@ -1,6 +1,6 @@
 /**
- * A journal holds any kind of record: here sessions by user, of which each write must be one version
- * ahead of the stored one.
+ * A journal holds any kind of record. Here it holds the sessions of users, and each write must be
+ * one version ahead of the stored record.
  */
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
@@ -60,7 +60,7 @@ const put = (journal: LockedJournal<Sessions>, user: string, version: number) =>
     return version === (stored?.version ?? 0) + 1 ? putOf(user, sessionsOf(version)) : undefined;
   });
 
-test('a journal of another kind keeps its own records, its own ops and its own header', async () => {
+test('a journal of another kind has its own records, ops and header', async () => {
   const path = newPath();
   await withJournal(path, async (journal) => {
     const answers = [1, 2, 2, 4, 3].map((version) => put(journal, 'joe', version));
@@ -129,7 +129,7 @@ test('a record with numbers and objects in it may be torn at any byte', async ()
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 5 is not JSON'));
 });
 
-test('a record that is too long, or that its store cannot make, is refused and leaves nothing', async () => {
+test('a record that is too long, or cannot be made, is refused and leaves nothing', async () => {
   const path = newPath();
   await withJournal(path, async (journal) => {
     const long = { version: 1, sessions: [{ agent: 'x'.repeat(1 << 20) }] };

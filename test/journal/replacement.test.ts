@@ -77,7 +77,7 @@ test('empty lines are not superseded lines', async () => {
   await withStore(path, () => assert.equal(read(path).split('\n').length, 2002));
 });
 
-test('a failed compaction leaves the file as it was, and nothing beside it, until the next opening', async (t) => {
+test('a failed compaction leaves the file as it was, and no other file beside it', async (t) => {
   for (const method of ['writeFile', 'datasync'] as const) {
     const path = fileWith(`${worn(1, 1000)}\n`);
     const { mock } = t.mock.method(handles, method, fault('ENOSPC'), { times: 1 });
@@ -95,7 +95,7 @@ test('a failed compaction leaves the file as it was, and nothing beside it, unti
   }
 });
 
-test('a file that was not closed is copied; if that fails it is refused and stays as it was', async (t) => {
+test('a file that was not closed is copied, or refused and left as it was', async (t) => {
   for (const content of [written(JOE, NEW_JOE), `${closed(JOE, NEW_JOE)}{"op":`]) {
     for (const method of ['writeFile', 'datasync'] as const) {
       const path = fileWith(content);
@@ -136,7 +136,7 @@ test('neither a compaction, nor a failed one, nor a copy leaves another file ope
   }
 });
 
-test('a compaction of a file behind a link leaves the link, and syncs the folder of the file', async (t) => {
+test('a compaction behind a link keeps the link, and syncs the folder of the file', async (t) => {
   const path = fileWith(worn(1, 1000));
   const link = join(dirname(fileWith('')), 'link.jsonl');
   fs.symlinkSync(path, link);

@@ -63,6 +63,17 @@ export function fileWith(content: string | Uint8Array, path: string = newPath())
 /** The names in the folder of a file. */
 export const folderOf = (path: string): string[] => readdirSync(dirname(path)).sort();
 
+/** Runs a check for each value, eight at a time: a disk answers eight about as fast as one. */
+export async function eightAtATime<T>(
+  values: IterableIterator<T>,
+  check: (value: T) => Promise<void>,
+): Promise<void> {
+  const checkNext = async () => {
+    for (const value of values) await check(value);
+  };
+  await Promise.all(Array.from({ length: 8 }, checkNext));
+}
+
 export async function withStore<T>(
   path: string,
   use: (store: JsonFileUserStore) => T | Promise<T>,

@@ -33,7 +33,8 @@ test('callers cannot change what a store in this process returned', async () => 
 });
 
 test('the suite fails each broken store, in the tests of its fault only', () => {
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env; // With it the child would report to our own runner.
+  // With NODE_TEST_CONTEXT the child would report to our own runner.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const values = [...process.execArgv, '--test', '--test-reporter=tap', childPath('broken-stores')];
   const { stdout } = spawnSync(process.execPath, values, { encoding: 'utf8', env });
   const verdicts = [...stdout.matchAll(/^ *(ok|not ok) \d+ - (.*: .*)$/gm)];

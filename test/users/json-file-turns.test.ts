@@ -21,7 +21,7 @@ function hashesIn(path: string, id = 'joe'): string[] {
   return records.filter((record) => record.id === id).map((record) => record.passwordHash);
 }
 
-test('a compare-and-set waits for earlier writes of its id, and compares with their outcome', async () => {
+test('a compare-and-set compares with the outcome of earlier writes of its id', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);
@@ -78,7 +78,7 @@ test('after a failed write the next one of its id compares with the old value', 
   assert.deepEqual(hashesIn(path), ['first', 'second']);
 });
 
-test('after a failed insert the updates that waited for it find no user, and the id is free', async (t) => {
+test('after a failed insert waiting updates find no user, and the id is free', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     t.mock.method(handles, 'datasync', async () => Promise.reject(new Error('EIO')), { times: 1 });

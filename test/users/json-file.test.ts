@@ -22,7 +22,7 @@ import {
   written,
 } from '../support/user-lines.ts';
 
-test('the file has a line for its format and one for each write, before the write is acknowledged', async (t) => {
+test('the file has a header and a line for each write before it is acknowledged', async (t) => {
   const path = newPath();
   const { mock } = t.mock.method(handles, 'sync');
   await withStore(path, async (store) => {
@@ -42,7 +42,7 @@ test('the file has a line for its format and one for each write, before the writ
   await withStore(path, (store) => assert.deepEqual({ ...store.find('joe') }, newJoe));
 });
 
-test('an insert returns once it is synced; until then the user is not found, but the id is taken', async (t) => {
+test('until an insert is synced its user is not found, and its id is taken', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     const { datasync } = handles;
@@ -60,7 +60,7 @@ test('an insert returns once it is synced; until then the user is not found, but
   });
 });
 
-test('concurrent writes keep their order and share a sync, single ones do not; of 50 of one id one succeeds', async (t) => {
+test('concurrent writes keep their order and share a sync; of 64 of one id one succeeds', async (t) => {
   const path = newPath();
   const users = Array.from({ length: 64 }, (_, index) => userNamed(`${index}`));
   await withStore(path, async (store) => {
@@ -82,7 +82,7 @@ test('concurrent writes keep their order and share a sync, single ones do not; o
   });
 });
 
-test('a caller that changes its object, or one that was found, changes nothing in the store', async () => {
+test('a caller that changes its own or a found object does not change the store', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     const own = { ...joe };

@@ -115,7 +115,7 @@ test('no value leaves a part of another one behind', async () => {
   assert.equal(short.message, 'permission denied: "..."');
 });
 
-test('the reasons of several addresses stand in a row, and nothing is told of a thrown value that is not an Error', async () => {
+test('the reasons of several addresses are joined; other thrown values are not told', async () => {
   const refused = ['::1', '127.0.0.1'].map(
     (host) => new Error(`connect ECONNREFUSED ${host}:5432`),
   );

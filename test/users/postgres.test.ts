@@ -1,5 +1,5 @@
 /**
- * Users in a real PostgreSQL: the store, and servers that share it while it is up, down, and up again.
+ * Users in a real PostgreSQL: the store, and servers that share it while it is up, down and hanging.
  * Skipped unless TEST_POSTGRES_URL names a server whose user may make databases:
  * `.ci/with-postgres npm test` starts one.
  */
@@ -132,7 +132,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('works for a role that may use the table but not make it, and says so if the table is missing', async () => {
+  it('works for a role that may not make the table, and says so if the table is missing', async () => {
     const role = `${name}_role`;
     const table = newTable();
     await (await openStore(table)).insert(userNamed('joe'));
@@ -206,7 +206,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('lets one of 50 updates that expect one hash through, though two stores over two pools ask', async () => {
+  it('lets one of 50 updates that expect one hash through, over two pools', async () => {
     const other = poolAt(database.href);
     const table = newTable();
     const stores = [await openStore(table), await openStore(table, other)];
@@ -222,7 +222,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('matches no hash that the database cannot hold, and compares as text whatever the type of the column', async () => {
+  it('matches no hash that it cannot hold, and compares as text whatever the type', async () => {
     await pool.query('CREATE EXTENSION citext', []);
     for (const type of ['text', 'citext', 'varchar(99)']) {
       const table = newTable();
@@ -280,7 +280,9 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await store.insert(marked);
     await pool.query(
       `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN RAISE EXCEPTION 'was %, is %, % and %', OLD.password_hash, NEW, NEW.username, OLD.id; END $$`,
+      BEGIN
+        RAISE EXCEPTION 'was %, is %, % and %', OLD.password_hash, NEW, NEW.username, OLD.id;
+      END $$`,
       [],
     );
     await pool.query(
@@ -486,7 +488,8 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
       post(server.url, '/signup', `waits${index}`),
     );
     for (const { status } of await Promise.all(signups)) assert.equal(status, 503);
-    const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`;
+    const waiting =
+      'SELECT count(*) FROM pg_stat_activity ' + "WHERE datname = $1 AND wait_event_type = 'Lock'";
     while (Object((await admin.query(waiting, [name])).rows[0]).count !== '0') await delay(50);
     await other.query('COMMIT', []);
     const { rows } = await other.query("SELECT id FROM latchkey_users WHERE id LIKE 'waits%'", []);

@@ -8,7 +8,7 @@ import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES, ONE_USERNAME } from '../su
 import { newPath, userNamed, withStore } from '../support/user-files.ts';
 import { joe } from '../support/user-lines.ts';
 
-test('any text in a record comes back as it was, also across the chunks in which the file is read', async () => {
+test('any text in a record comes back as it was, also across the chunks of a read', async () => {
   const path = newPath();
   const ids = [
     ...INHERITED_NAMES,

@@ -1,4 +1,4 @@
-/** Does one job with the user file at a path, in a process of its own: `store.ts <job> <path>...`. */
+/** Does one job with a user file, in a process of its own: `store.ts <job> <path>...`. */
 import { once } from 'node:events';
 import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
@@ -19,7 +19,7 @@ const jobs: Record<string, () => Promise<void>> = {
     await store.close();
   },
 
-  /** Tries to open the file until it succeeds, and marks beside the file when it opens and closes it. */
+  /** Opens the file as soon as it can, and marks beside the file when it opens and closes it. */
   async race() {
     const store = await JsonFileUserStore.open(path).catch((error: unknown) => {
       if (!(error instanceof AuthError) || error.code !== 'ERR_STORE_LOCKED') throw error;
@@ -61,8 +61,8 @@ const jobs: Record<string, () => Promise<void>> = {
   },
 
   /**
-   * Inserts ann, and waits before the write or after the sync to be suspended and resumed. Prints the
-   * result of the insert and whether the store is lost.
+   * Inserts ann, and waits before the write or after the sync to be suspended and resumed. Prints
+   * the result of the insert and whether the store is lost.
    */
   async insertSlowly() {
     const store = await JsonFileUserStore.open(path);
