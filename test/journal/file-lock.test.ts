@@ -56,7 +56,7 @@ test('one process opens a file once, whatever name or link it uses', async () =>
   assert.deepEqual(folderOf(path), ['other.jsonl', 'users.jsonl']);
 });
 
-test('a second process is told the holder, and gets the file after it has ended or was killed', async () => {
+test('a second process is told the holder, and opens the file once that has gone', async () => {
   const path = newPath();
   for (const isKilled of [false, true]) {
     const child = await start('store', 'hold', path);
@@ -191,7 +191,7 @@ test('an opening that loses its claim leaves the file as it was', async () => {
   }
 });
 
-test('a holder suspended before its rename does not replace the file of the next holder', async () => {
+test('a holder suspended before its rename leaves the file of the next holder', async () => {
   const path = newPath();
   await withStore(path, (store) => store.insert(userNamed('joe')));
   // The file was not closed, so each holder copies it.

@@ -53,7 +53,7 @@ function codeBehind(error: unknown): unknown {
   return cause === undefined ? code : codeBehind(cause);
 }
 
-test('a failed write fails for all its callers and leaves nothing; the next one succeeds', async (t) => {
+test('a failed write fails for all its callers and leaves nothing behind', async (t) => {
   for (const [method, code, share] of [
     ['writeFile', 'ENOSPC', 0],
     ['writeFile', 'ENOSPC', 0.4],
@@ -127,7 +127,7 @@ test('a full disk keeps only acknowledged writes, and a smaller write succeeds',
   );
 });
 
-test('a rollback cuts off no line of another program, and does not extend a shorter file', async (t) => {
+test('a rollback touches no line of another program, nor a shorter file', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.truncateSync(path, 60),

@@ -57,7 +57,7 @@ test('a link to a file that does not exist yet opens the same store as the file'
   assert.equal(read(path), closed(JOE));
 });
 
-test('a path where no file can be is refused, and one that is not a string is a TypeError', async () => {
+test('a path where no file can be, or that is not a string, is refused', async () => {
   const [file, folder] = [fileWith(''), dirname(fileWith(''))];
   execFileSync('mkfifo', [join(folder, 'pipe')]);
   const devices = ['/dev/null', join(folder, 'pipe')];
@@ -155,7 +155,7 @@ test('a file that another program changed is not written to until it is as it wa
   }
 });
 
-test('close finishes the writes under way and refuses later ones; it may be called twice', async () => {
+test('close finishes the writes under way, and a second call does no harm', async () => {
   for (const isPending of [false, true]) {
     const path = newPath();
     const store = await open(path);

@@ -1,6 +1,6 @@
 /**
- * The journal keeps its promise on a disk whose power is cut at every point, and on one that fails at
- * every operation: acknowledged writes are there, refused ones are not, and the file can be opened.
+ * The journal keeps its promise on a disk whose power is cut at every point, and on one that fails
+ * at every operation: acknowledged writes stay, refused ones do not, and the file can be opened.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -71,7 +71,7 @@ const andClose =
     await journal.close();
   };
 
-test('what a killed process left in the page cache is synced before the next one acknowledges it', async () => {
+test('the page cache of a killed process is synced before the next one uses it', async () => {
   for (const [life, work] of LIVES) {
     await failAnywhere(life, andClose(work), Infinity, async (disk, history) => {
       await assertSound(await cutAnywhere(disk, history, atSomeBytes, oneMore), 1);
@@ -102,7 +102,7 @@ test('after a sync that failed, a kill and a restart, a power cut loses nothing 
   }
 });
 
-test('syncs may fail in two runs of the server, and what the third run acknowledges survives a cut', async () => {
+test('after failed syncs in two runs the writes of a third run survive a power cut', async () => {
   for (const [{ image, history: before }, work] of LIVES.slice(0, 2)) {
     for (const failures of [1, Infinity]) {
       for (let first = 1, isPast = false; !isPast; first += 1) {
@@ -133,7 +133,7 @@ test('a restored copy that was never synced is not trusted once its sync has fai
   }
 });
 
-test('after a clean stop the file is opened as it is, after any other stop it is replaced', async () => {
+test('a file is opened as it is after a clean stop, and replaced after any other', async () => {
   const inoOf = async (disk: PowerDisk) => (await disk.stat(PATH)).ino;
   const disk = new PowerDisk(closed.image);
   const first = await inoOf(disk);
@@ -147,7 +147,7 @@ test('after a clean stop the file is opened as it is, after any other stop it is
   assert.notEqual(await inoOf(disk), first);
 });
 
-test('whenever the power is cut, bytes that are cut off are in the file or saved beside it', async () => {
+test('at any power cut discarded bytes are in the file or saved beside it', async () => {
   const tail = Buffer.from('{"op":"insert","id":"torn');
   const [bytes = Buffer.alloc(0)] = closed.image.values();
   const disk = new PowerDisk(new Map([[PATH, Buffer.concat([bytes, tail])]]));
@@ -180,7 +180,7 @@ test('a file that was not closed is not opened while it cannot be copied', async
   assert.deepEqual(steps.filter((error) => error === undefined).length, 1, steps.join('\n'));
 });
 
-test('whichever operation fails, a refused write is not on the disk, and the next write is', async () => {
+test('whichever operation fails, a refused write is gone and the next one stays', async () => {
   for (const [life, work] of LIVES) {
     await failAnywhere(life, work, 1, async (disk, history, journal) => {
       if (journal !== undefined) await assertExact(disk, history);

@@ -78,7 +78,7 @@ test('removing the lines of a user removes the user, also if the file was not cl
   }
 });
 
-test('damage that no crash leaves is refused by line number, and the file stays as it was', async () => {
+test('damage that no crash leaves is refused by line number, and stays as it was', async () => {
   const good = GOOD.split('\n');
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = line('insert', userNamed('eve'));

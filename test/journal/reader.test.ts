@@ -32,7 +32,7 @@ import {
 
 const open = (path: string) => JsonFileUserStore.open(path);
 
-test('a last line torn at any byte is cut off, counted and saved; a whole one is kept', async () => {
+test('a last line torn at any byte is cut off, counted and saved; a whole one stays', async () => {
   const lasting = userNamed('\u00f1and\u00fa \u{10428}');
   const LAST = line('insert', lasting);
   for (const [before, last] of [
@@ -174,7 +174,7 @@ const HOLES: [from: number, to: number, kept: string[]][] = (() => {
   ];
 })();
 
-test('whole records around a missing page of the last batch are kept; elsewhere it is damage', async () => {
+test('whole records around a missing page are kept, but only in the last batch', async () => {
   const last = [ANN, BOB, EVE].join('\n');
   for (const before of [fileOf(), fileOf(JOE), written(JOE)]) {
     for (const [from, to, kept] of HOLES) {

@@ -1,6 +1,6 @@
 /**
- * Programs that tests start many times, as JavaScript: a process without a loader starts three times
- * as fast.
+ * Programs that tests start many times, as JavaScript. A process without a loader starts in a third
+ * of the time.
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

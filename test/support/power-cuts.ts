@@ -1,4 +1,4 @@
-/** Processes that work on a disk whose power is cut, or whose operations fail, and what is left of it. */
+/** Work on a disk whose power is cut or whose operations fail, and checks of what is left. */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import type { Journal } from '../../src/journal/journal.ts';
@@ -13,7 +13,7 @@ export const PATH = '/users/users.jsonl';
 export const atEveryByte: Cuts = (length) => Array(length).keys();
 export const atSomeBytes: Cuts = (length) => [0, 1, length >> 1, length - 1];
 
-/** The newest requested and the newest acknowledged version of each user. The hash is the version. */
+/** The newest requested and acknowledged version of each user. The hash is the version. */
 export class History {
   readonly requested: Map<string, number>;
   readonly acknowledged: Map<string, number>;
@@ -36,7 +36,7 @@ export class History {
     return outcomes.every(({ status }) => status === 'fulfilled');
   }
 
-  /** A client learns that the name of a found user is taken, so a found user is acknowledged too. */
+  /** A client learns that the name of a found user is taken, so that user is acknowledged too. */
   find({ entries: users }: Journal<User>): void {
     this.#assertKept(users);
     for (const [id, { passwordHash }] of users) this.acknowledged.set(id, Number(passwordHash));
@@ -128,7 +128,7 @@ function digestOf(bytes: Buffer): string {
   return digest;
 }
 
-/** Opens the file and does the work, and cuts the power at every step. @returns what each cut leaves */
+/** Does the work on an opened file, and cuts the power at every step. @returns what is left */
 export async function cutAnywhere(
   disk: PowerDisk,
   before: History,

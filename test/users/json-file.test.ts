@@ -60,7 +60,7 @@ test('until an insert is synced its user is not found, and its id is taken', asy
   });
 });
 
-test('concurrent writes keep their order and share a sync; of 64 of one id one succeeds', async (t) => {
+test('concurrent writes keep their order and share a sync; one of an id succeeds', async (t) => {
   const path = newPath();
   const users = Array.from({ length: 64 }, (_, index) => userNamed(`${index}`));
   await withStore(path, async (store) => {

@@ -1,7 +1,9 @@
 /**
- * Users in a real PostgreSQL: the store, and servers that share it while it is up, down and hanging.
+ * Users in a real PostgreSQL: the store, and servers that share it while it is up, down or hangs.
  * Skipped unless TEST_POSTGRES_URL names a server whose user may make databases:
  * `.ci/with-postgres npm test` starts one.
+ *
+ * One file, because the tests of servers stop and freeze the database under all others.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -132,7 +134,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('works for a role that may not make the table, and says so if the table is missing', async () => {
+  it('works for a role that may not make the table, unless the table is missing', async () => {
     const role = `${name}_role`;
     const table = newTable();
     await (await openStore(table)).insert(userNamed('joe'));
