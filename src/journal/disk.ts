@@ -1,8 +1,11 @@
-/** What this room asks of the disk, and folders, durably: what was made here is still there after a power cut. */
+/**
+ * The file system as a journal uses it, and folders that last: a folder that was made here is still
+ * there after a power cut.
+ */
 import fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-/** A file system as a journal uses it: `node:fs/promises` has all of it, and so has one whose power can be cut. */
+/** The part of `node:fs/promises` that a journal uses. Tests have a disk whose power can be cut. */
 export interface Disk {
   open(path: string, flags: string, mode?: number): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
@@ -10,9 +13,14 @@ export interface Disk {
   stat(path: string): Promise<{ readonly ino: number; readonly size: number }>;
 }
 
-/** As much of a FileHandle. */
+/** The part of a FileHandle that a journal uses. */
 export interface DiskFile {
-  read(buffer: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
   writeFile(bytes: Uint8Array): Promise<void>;
   truncate(length: number): Promise<void>;
   datasync(): Promise<void>;
@@ -32,18 +40,24 @@ interface DiskFileStatus {
   isFile(): boolean;
 }
 
-/** Makes a folder (mode 0700) and those above it that are missing. Node's own `recursive` loops for ever in /proc. */
+/**
+ * Makes a folder (mode 0700) and the missing ones above it, durably. The `recursive` option of Node
+ * never returns for a path in /proc.
+ */
 export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
-  // A process that made it may have been killed before it was synced. Whoever may not read the parent did not make it.
-  if (await fs.stat(folder).catch(ignore('ENOENT'))) return syncFolder(parent).catch(ignore('EACCES'));
+  if (await fs.stat(folder).catch(ignore('ENOENT'))) {
+    // It may exist without being durable, if its creator was killed before the sync. EACCES means
+    // that another user created it.
+    return syncFolder(parent).catch(ignore('EACCES'));
+  }
   await makeFolder(parent);
   await fs.mkdir(folder, 0o700).catch(ignore('EEXIST'));
-  await fs.chmod(folder, 0o700); // whatever the umask
+  await fs.chmod(folder, 0o700); // mkdir applies the umask
   await syncFolder(parent);
 }
 
-/** Makes durable which files a folder holds. Windows has nothing of the kind and refuses to open a folder. */
+/** Makes the names in a folder durable. Windows cannot do that and refuses to open a folder. */
 export async function syncFolder(folder: string, disk: Disk = fs): Promise<void> {
   const handle = await disk.open(folder, 'r').catch(ignore('EPERM', 'EISDIR'));
   try {
@@ -53,17 +67,28 @@ export async function syncFolder(folder: string, disk: Disk = fs): Promise<void>
   }
 }
 
-/** Codes for a name without a file. ESTALE comes from NFS, ENOTDIR where a file replaced the folder. */
+/** Codes for a path without a file: ESTALE on NFS, ENOTDIR if a file replaced the folder. */
 export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
 
-/** @returns whether it is an error of the system with one of these codes */
+/** @returns whether a thrown value is an error of the system with one of these codes */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
-/** Takes an error with one of these codes for an answer, and throws any other. */
+/** For `catch`: turns an error with one of these codes into undefined, and throws any other. */
 export function ignore(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {
     if (!hasCode(error, ...codes)) throw error;
   };
+}
+
+/** @returns an error with this message, caused by `error`, and the `code` of that, such as EIO */
+export function explained(
+  message: string,
+  error: unknown,
+  Kind: new (message: string, options: ErrorOptions) => Error = Error,
+): Error {
+  const explanation = new Kind(message, { cause: error });
+  const { code } = Object(error) as { readonly code?: unknown };
+  return code === undefined ? explanation : Object.assign(explanation, { code });
 }

@@ -1,24 +1,24 @@
 /**
- * One process for one file: a lock where the system tells which processes are alive, and a lease
- * where it does not.
+ * A lock file with stale-owner detection: one process at a time has the file open. Where the system
+ * tells which processes are alive the lock is exact. Elsewhere it is a lease with a heartbeat.
  *
- * A process puts a claim beside the file, which is a file of its own, and then looks for claims of
- * others. Of two that start together at least one sees the other, so never both get in. The name of
- * a claim holds its process and a random part. No two processes share a name, so removing a dead
- * claim cannot hit a living one.
+ * A process puts a claim beside the file, which is a file of its own, and then looks for the claims
+ * of others. Of two processes that start together at least one sees the other, so two never hold
+ * the lock. The name of a claim holds its process and a random part. No two processes share a name,
+ * so removing the claim of a dead process cannot hit a living one.
  *
  * Liveness is exact within one place: one boot, one PID namespace and one time namespace. Anywhere
  * else (another container, another machine on a network share, a system without /proc) a heartbeat
- * decides. The holder touches its claim. An opener watches the claim and takes over if it does not
- * change. No clock is compared with that of another machine.
+ * decides. The holder touches its claim. An opener watches the claim and takes over if the claim
+ * does not change. No clock is compared with that of another machine.
  *
- * Promise: every later holder sees each write that was answered, though a holder may be suspended
- * at any point. A holder confirms its claim after the sync and before the answer. The next holder
- * removes that claim before it reads the file. So if the claim was still there after the sync, the
- * next holder had not begun to read, and it reads the line.
+ * Promise: every later holder sees each acknowledged write, though a holder may be suspended at any
+ * point. A holder confirms its claim after the sync and before it acknowledges the write. The next
+ * holder removes that claim before it reads the file. So if the claim was still there after the
+ * sync, the next holder had not begun to read, and it reads the line.
  *
- * Accepted: a claim of version 0.1 has neither place nor heartbeat. It is judged as 0.1 did, by its
- * PID in this place.
+ * Accepted: a claim of version 0.1 has neither a place nor a heartbeat. It is judged as version 0.1
+ * did, by its PID in this place.
  */
 import { randomBytes } from 'node:crypto';
 import { open, readdir, unlink, utimes } from 'node:fs/promises';
@@ -30,13 +30,13 @@ import { GONE, hasCode, ignore } from './disk.ts';
 import { isAlive, ownIdentity, UNKNOWN } from './liveness.ts';
 import { LostError } from './lost.ts';
 
-/** How often a holder beats and an opener looks. */
+/** The heartbeat of the holder, and the patience of an opener. */
 export interface Pace {
-  /** A holder touches its claim this often, and notices within this time that it lost it. */
+  /** A holder touches its claim this often, and notices within this time that it lost the claim. */
   readonly beatMs: number;
   /** An opener that watches a claim looks at it this often. */
   readonly lookMs: number;
-  /** So many looks without a beat make a claim stale. A suspended opener does not look. */
+  /** A claim is stale after so many looks without a beat. A suspended opener does not look. */
   readonly staleLooks: number;
 }
 
@@ -47,34 +47,39 @@ export const PACE: Pace = {
   staleLooks: 20,
 };
 
-/** Processes that start together see each other, let go and try again, as often as this. */
+/** Processes that start together see each other, let go and try again, at most so often. */
 const MAX_ATTEMPTS = 5;
 
-interface Claim {
-  readonly path: string;
+/** What the name of a claim says of its process. */
+interface Owner {
   readonly pid: number;
+  /** When the process started, which tells it from a later one with the same PID. */
   readonly born: string;
   /** undefined in a claim of version 0.1 */
   readonly place: string | undefined;
 }
 
+interface Claim extends Owner {
+  readonly path: string;
+}
+
 interface Rivals {
   /** The PID of a holder that is alive. */
   readonly alive: number | undefined;
-  /** Claims of other places. */
+  /** Claims of other places, where liveness cannot be seen. */
   readonly unseen: readonly Claim[];
 }
 
 const ELSEWHERE = ', maybe of another container or machine';
 
-/** Paths that this process has locked, or is about to. */
+/** Paths that this process has locked or is locking. */
 const ownPaths = new Set<string>();
 
 /**
- * Locks the file; `confirm` must succeed once before anything is written.
- * @param path a real path: no link leads to it
- * @param pace for tests
- * @throws AuthError ERR_STORE_LOCKED, which names the process that holds the file
+ * Locks the file. The caller must confirm the lock before its first write.
+ * @param path a real path, without links
+ * @param pace default PACE; for tests
+ * @throws AuthError ERR_STORE_LOCKED, which names the process that holds the lock
  */
 export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLock> {
   if (ownPaths.has(path)) throw locked(path, ownPid);
@@ -87,11 +92,11 @@ export async function lockFile(path: string, pace: Pace = PACE): Promise<FileLoc
   }
 }
 
-/** A claim that is held. It beats until it is released. */
+/** The lock that a process holds. It beats until it is released. */
 export class FileLock {
-  /** Whether it waited for another claim to go stale, whose holder may only be suspended. */
+  /** Whether it took over from a holder whose claim went stale, and who may only be suspended. */
   readonly isTakenOver: boolean;
-  /** The random part of the claim, for names of files that no other process may share. */
+  /** The random part of the claim: makes file names that no other process shares. */
   readonly id: string;
   readonly #path: string;
   readonly #claim: string;
@@ -109,15 +114,16 @@ export class FileLock {
     this.#timer = setInterval(() => this.#beat(), beatMs).unref();
   }
 
-  /** @param listener called at each beat from now on; handles its rejection, as of `confirm` */
+  /** @param listener called at each beat; it must handle the rejections, which are of `confirm` */
   onBeat(listener: (beat: Promise<void>) => void): void {
     this.#onBeat = listener;
   }
 
   /**
    * Makes sure that the claim is still there, by touching it, which is a beat too. On a network
-   * share this asks the server, where a stat may be answered by a cache.
-   * @throws LostError if the claim is gone, now and ever after; what the file system throws
+   * share this asks the server, whereas a cache may answer a stat.
+   * @throws LostError if the claim is gone, also at every later call
+   * @throws Error what the file system throws
    */
   async confirm(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
@@ -147,7 +153,7 @@ export class FileLock {
     if (this.#isBeating) return;
     this.#isBeating = true;
     const beat = this.confirm().catch((error: unknown) => {
-      // It was under way at the release.
+      // The beat was under way at the release, which removed the claim.
       if (!this.#isReleased) throw error;
     });
     this.#onBeat(beat.finally(() => (this.#isBeating = false)));
@@ -171,7 +177,7 @@ async function acquire(path: string, pace: Pace): Promise<FileLock> {
     }
     if (isHeld) return new FileLock(path, claim, isTakenOver, pace.beatMs);
     const { alive, unseen } = rivals;
-    // Processes of this place that started together let go. One that stays keeps the others out.
+    // Rivals of this place that started together let go. One that stays is the holder.
     if (alive !== undefined && attempt >= MAX_ATTEMPTS) throw locked(path, alive);
     if (alive === undefined) {
       await outwait(path, unseen, pace);
@@ -184,7 +190,7 @@ async function acquire(path: string, pace: Pace): Promise<FileLock> {
 async function createClaim(path: string): Promise<void> {
   const claim = await open(path, 'wx', 0o600);
   try {
-    await claim.chmod(0o600); // whatever the umask
+    await claim.chmod(0o600); // open applies the umask
   } finally {
     await claim.close();
   }
@@ -194,7 +200,7 @@ async function removeClaim(path: string): Promise<void> {
   await unlink(path).catch(ignore(...GONE));
 }
 
-/** Removes the claims of dead processes of this place on its way. */
+/** Finds the claims of others, and removes those of dead processes of this place. */
 async function rivalsOf(path: string, ownClaim: string, ownPlace: string): Promise<Rivals> {
   const unseen: Claim[] = [];
   for (const claim of await claimsBeside(path)) {
@@ -210,13 +216,20 @@ async function rivalsOf(path: string, ownClaim: string, ownPlace: string): Promi
 async function claimsBeside(path: string): Promise<Claim[]> {
   const folder = dirname(path);
   const prefix = `${basename(path)}.lock.`;
-  const pidBornPlaceRandom = /^([1-9]\d{0,8})\.([^.]+)(?:\.([^.]+)\.[0-9a-f]{12})?$/;
   return (await readdir(folder)).flatMap((name) => {
-    if (!name.startsWith(prefix)) return [];
-    const [, pid, born, place] = pidBornPlaceRandom.exec(name.slice(prefix.length)) ?? [];
-    if (pid === undefined || born === undefined) return [];
-    return [{ path: join(folder, name), pid: Number(pid), born, place }];
+    const owner = name.startsWith(prefix) ? parseClaim(name.slice(prefix.length)) : undefined;
+    return owner === undefined ? [] : [{ ...owner, path: join(folder, name) }];
   });
+}
+
+const PID_BORN_PLACE_RANDOM = /^([1-9]\d{0,8})\.([^.]+)(?:\.([^.]+)\.[0-9a-f]{12})?$/;
+
+/** @returns undefined if this is not the name of a claim */
+function parseClaim(name: string): Owner | undefined {
+  const match = PID_BORN_PLACE_RANDOM.exec(name);
+  if (match === null) return undefined;
+  const [, pid, born = '', place] = match;
+  return { pid: Number(pid), born, place };
 }
 
 /**
@@ -241,9 +254,9 @@ async function outwait(path: string, claims: readonly Claim[], pace: Pace): Prom
   for (const claim of firstBeats.keys()) await removeClaim(claim.path);
 }
 
-/** @returns when the claim was touched last, by the clock of its holder: for comparing alone */
+/** @returns when the claim was touched last, by the clock of its holder: only to be compared */
 async function lastBeatOf(claim: string): Promise<bigint | undefined> {
-  // A network file system asks its server when a file is opened. It may answer a stat from a cache.
+  // A network file system asks its server when a file is opened. A cache may answer a stat.
   const file = await open(claim, 'r').catch(ignore(...GONE));
   try {
     return (await file?.stat({ bigint: true }))?.mtimeNs;

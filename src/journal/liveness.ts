@@ -4,7 +4,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { kill, pid as ownPid } from 'node:process';
 import { hasCode, ignore } from './disk.ts';
 
-/** Stands for what the system does not tell. */
+/** In place of what the system does not tell. */
 export const UNKNOWN = 'unknown';
 
 /** Tells a process from every other one, as far as the system tells it. */
@@ -36,7 +36,7 @@ export async function ownIdentity(): Promise<Identity> {
   }
 }
 
-/** @returns false if the process has ended; right only within the place of that process */
+/** @returns false if the process has ended; valid only within the place of that process */
 export async function isAlive(pid: number, born: string): Promise<boolean> {
   try {
     kill(pid, 0);
@@ -45,7 +45,7 @@ export async function isAlive(pid: number, born: string): Promise<boolean> {
     if (hasCode(error, 'ESRCH')) return false;
   }
   const current = await bootId().then((boot) => bornAt(pid, boot)).catch(() => undefined);
-  // Without a birth to compare, the process that has the PID now is taken for the holder.
+  // Without a birth to compare, the process that has the PID now counts as the holder.
   return current === undefined || born === UNKNOWN || current === born;
 }
 
@@ -53,10 +53,10 @@ function bootId(): Promise<string> {
   return readFile('/proc/sys/kernel/random/boot_id', 'utf8');
 }
 
-/** @returns 'ended' for a process whose parent has not asked for its exit code yet */
+/** @returns 'ended' for a zombie: its parent has not asked for its exit code yet */
 async function bornAt(pid: number, boot: string): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the name in parentheses, and may hold some. The state and the rest follow.
+  // The second field is the name in parentheses, and may contain parentheses. The state follows.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' ? 'ended' : `${boot.slice(0, 8)}-${fields[19]}`;
 }

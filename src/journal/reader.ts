@@ -1,19 +1,21 @@
 /**
- * Reads a file of users, whatever happened to it: a crash, an editor, a copy made during a write.
- * Promise: a complete record is read or refused with its line number, never passed over. Only what
- * an interrupted write of the last batch can leave counts as damage that may be cut off.
+ * Reads a journal after anything that may have happened to it: a crash, an editor, a copy made
+ * during a write.
+ * Promise: a complete record is read or refused with its line number, never skipped. Only what an
+ * interrupted write of the last batch can leave counts as damage that may be cut off.
  */
 import { AuthError } from '../errors.ts';
 import type { DiskFile } from './disk.ts';
 import {
-  HEADER_LINE,
+  headerLine,
+  headerProblem,
   isTornHeader,
   isTornRecord,
   linesOf,
   MAX_LINE_BYTES,
-  readLine,
+  parseLine,
 } from './lines.ts';
-import type { User } from '../users/store.ts';
+import type { RecordFormat } from './record-format.ts';
 
 /** A part of a file, from the offset `start` up to, but not including, `end`. */
 export interface ByteRange {
@@ -21,29 +23,33 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** What a file of users holds. */
-export interface Contents {
-  readonly users: Map<string, User>;
-  /** Lines that a later line about the same user replaces. */
+/** What a journal holds. */
+export interface Contents<Entry> {
+  readonly entries: Map<string, Entry>;
+  /** Records that a compaction drops. */
   readonly supersededLines: number;
   readonly fileBytes: number;
-  /** Where the records end, in a file that was closed; 0 in one that has none yet. */
+  /** Where the records end in a file that was closed; 0 if the file has no header yet. */
   readonly recordBytes: number;
   /** The file ends in an empty line: all of it was on disk when that line was written. */
   readonly isClosed: boolean;
-  /** What is left of records whose write was interrupted, in order. */
+  /** Debris of records whose write was interrupted, in the order of the file. */
   readonly damage: readonly ByteRange[];
 }
 
 /**
- * Reads in chunks, never the whole file.
+ * Reads in chunks, never the whole file at once.
  * @throws AuthError ERR_STORE_DAMAGED with the number of the line, from 1
  */
-export async function readUsers(file: DiskFile, path: string): Promise<Contents> {
-  const reader = new Reader(path);
+export async function readJournal<Entry>(
+  file: DiskFile,
+  path: string,
+  format: RecordFormat<Entry>,
+): Promise<Contents<Entry>> {
+  const reader = new Reader(path, format);
   const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
-  const head = await file.read(chunk, 0, HEADER_LINE.length + 1, 0);
-  if (isTornHeader(chunk.subarray(0, head.bytesRead))) {
+  const head = await file.read(chunk, 0, Buffer.byteLength(headerLine(format)) + 1, 0);
+  if (isTornHeader(chunk.subarray(0, head.bytesRead), format)) {
     reader.cutOff(head.bytesRead);
     return { ...reader.contents(head.bytesRead), recordBytes: 0 };
   }
@@ -59,30 +65,34 @@ export async function readUsers(file: DiskFile, path: string): Promise<Contents>
   return reader.contents(fileBytes);
 }
 
-class Reader {
+const LOOKS_LIKE_RECORD = /^\{"op":"[^]*\}\n?$/;
+
+class Reader<Entry> {
   readonly #path: string;
-  readonly #users = new Map<string, User>();
+  readonly #format: RecordFormat<Entry>;
+  readonly #entries = new Map<string, Entry>();
   readonly #damage: ByteRange[] = [];
   /** The offset of the first byte that is neither read nor cut off. */
   #position = 0;
-  /** How many lines have ended. */
+  /** How many line feeds were read. */
   #lineNumber = 0;
-  /** The header and the records. */
+  /** The number of records, without the header. */
   #records = 0;
   #hasEmptyLine = false;
-  /** How many empty lines follow the last one that is not. */
+  /** How many empty lines follow the last record. */
   #emptyLinesAtEnd = 0;
   /** The first line with NUL in it. */
   #holedLine: number | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, format: RecordFormat<Entry>) {
     this.#path = path;
+    this.#format = format;
   }
 
-  contents(fileBytes: number): Contents {
+  contents(fileBytes: number): Contents<Entry> {
     return {
-      users: this.#users,
-      supersededLines: Math.max(this.#records - 1, 0) - this.#users.size,
+      entries: this.#entries,
+      supersededLines: this.#records - this.#entries.size,
       fileBytes,
       recordBytes: this.#position - this.#emptyLinesAtEnd,
       isClosed: this.#emptyLinesAtEnd > 0,
@@ -90,7 +100,7 @@ class Reader {
     };
   }
 
-  /** @returns what has to be passed again, with the bytes that follow it */
+  /** @returns the rest, to be passed again with the bytes that follow it */
   take(bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
     const end = bytes.lastIndexOf('\n') + 1;
     if (end > 0) this.#takeLines(bytes.subarray(0, end));
@@ -99,7 +109,7 @@ class Reader {
     const hole = rest.lastIndexOf(0);
     const number = this.#lineNumber + 1;
     if (rest.length - (hole + 1) > MAX_LINE_BYTES) throw this.#damaged(number, 'is too long');
-    // A hole may have any length. The NUL that stays marks the rest of the line as a line with one.
+    // A hole may have any length. The NUL that stays marks the rest of the line as one with a hole.
     if (hole > 0) this.#takeHole(rest.subarray(0, hole), number);
     return rest.subarray(hole);
   }
@@ -113,10 +123,9 @@ class Reader {
       return;
     }
     const [line] = linesOf(bytes);
-    const problem = readLine(line, number, this.#users);
+    const problem = this.#read(line, number);
     if (problem === undefined) {
       // An editor dropped the line feed, or the write was torn exactly there.
-      this.#records += 1;
       this.#position += bytes.length;
       return;
     }
@@ -128,7 +137,7 @@ class Reader {
     this.cutOff(bytes.length);
   }
 
-  /** Passes over bytes that are not part of a record. */
+  /** Skips bytes that are not part of a record. */
   cutOff(length: number): void {
     if (length === 0) return;
     const start = this.#position;
@@ -163,22 +172,31 @@ class Reader {
   #takeLine(line: string | undefined): void {
     this.#lineNumber += 1;
     if (line === '' && this.#lineNumber > 1) {
-      // The hole is not in the last batch. What was there was on disk, and perhaps answered.
+      // The hole is above the last batch, where every record was on disk and acknowledged.
       if (this.#holedLine !== undefined) throw this.#damaged(this.#holedLine, 'holds NUL');
       this.#hasEmptyLine = true;
       this.#emptyLinesAtEnd += 1;
       return;
     }
     if (line !== undefined && isTooLong(line)) throw this.#damaged(this.#lineNumber, 'is too long');
-    const problem = readLine(line, this.#lineNumber, this.#users);
+    const problem = this.#read(line, this.#lineNumber);
     if (problem !== undefined) throw this.#damaged(this.#lineNumber, problem);
-    this.#records += 1;
     this.#emptyLinesAtEnd = 0;
   }
 
+  /** Reads the header, or applies a record. @returns what is wrong with the line, if anything is */
+  #read(line: string | undefined, number: number): string | undefined {
+    const parsed = parseLine(line);
+    if (typeof parsed === 'string') return parsed;
+    if (number === 1) return headerProblem(parsed, this.#format);
+    const problem = this.#format.apply(parsed, this.#entries);
+    if (problem === undefined) this.#records += 1;
+    return problem;
+  }
+
   /**
-   * Takes a line, or a part of one, in which pages of the last batch that did not reach the disk
-   * read as NUL. Whole records between them are kept, all else is cut off.
+   * Takes a line, or a part of one, with a hole: pages of the last batch that did not reach the
+   * disk read as NUL. Whole records between them are kept, and the rest is cut off.
    */
   #takeHole(bytes: Buffer, number: number): void {
     // A batch begins with an empty line, which is either above the hole or lost in it.
@@ -187,30 +205,30 @@ class Reader {
     this.#holedLine ??= number;
     this.#emptyLinesAtEnd = 0;
     for (const piece of bytes.toString('latin1').split(/(\0+)/)) {
-      if (this.#isRecord(piece, number)) this.#position += piece.length;
+      if (this.#readWhole(piece, number)) this.#position += piece.length;
       else this.cutOff(piece.length);
     }
   }
 
-  #isRecord(piece: string, number: number): boolean {
-    if (!/^\{"op":"[^]*\}\n?$/.test(piece)) return false;
+  /** @returns whether the piece is a whole record, which is then applied */
+  #readWhole(piece: string, number: number): boolean {
+    if (!LOOKS_LIKE_RECORD.test(piece)) return false;
     const [line] = linesOf(Buffer.from(piece.replace(/\n$/, ''), 'latin1'));
-    const problem = readLine(line, number, this.#users);
-    if (problem === 'is not JSON' || problem === 'is not UTF-8') return false;
+    if (typeof parseLine(line) === 'string') return false;
+    const problem = this.#read(line, number);
     if (problem !== undefined) throw this.#damaged(number, problem);
-    this.#records += 1;
     return true;
   }
 
   #damaged(number: number, problem: string): AuthError {
     const description =
       `${this.#path}, line ${number} ${problem}; ` +
-      'the file was left as it is: mend it or restore a backup';
+      'the file was not changed: repair it or restore a backup';
     return new AuthError('ERR_STORE_DAMAGED', { description });
   }
 }
 
-/** @returns whether a line is longer than one that is written. A UTF-16 unit has up to 3 bytes. */
+/** @returns whether a line is longer than any that is written. A UTF-16 unit is up to 3 bytes. */
 function isTooLong(line: string): boolean {
   return line.length * 3 >= MAX_LINE_BYTES && Buffer.byteLength(line) >= MAX_LINE_BYTES;
 }

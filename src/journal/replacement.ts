@@ -1,16 +1,16 @@
 /**
- * A new file of users in the place of the old one: to drop superseded lines, and to leave a file
- * that was not closed behind.
+ * Writes a new file in the place of an old one: to compact it, or because the old one was not
+ * closed and cannot be trusted.
  * Promise: the old file is not changed. Its name passes to the new one only once that is on disk.
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { GONE, ignore, syncFolder, type Disk, type DiskFile } from './disk.ts';
-import type { FileLock } from './file-lock.ts';
-import { HEADER_LINE, lineOf } from './lines.ts';
+import { ignore, syncFolder, type DiskFile } from './disk.ts';
+import { encodeRecord, headerLine } from './lines.ts';
 import { changed } from './lost.ts';
+import { sizeAtPath, type OpenFile } from './open-file.ts';
 import type { ByteRange, Contents } from './reader.ts';
-import type { User } from '../users/store.ts';
+import type { RecordFormat } from './record-format.ts';
 
 const LINES_PER_WRITE = 1000;
 const COPY_BYTES = 1 << 20;
@@ -18,44 +18,40 @@ const COPY_BYTES = 1 << 20;
 export interface Replacement {
   readonly file: DiskFile;
   readonly size: number;
-  /** Where the damaged bytes of the old file are, if it had any. */
+  /** The file that has the damaged bytes of the old one, if there were any. */
   readonly discardedPath: string | undefined;
 }
 
 /**
- * Writes what was read from the old file into a new one, syncs that and renames it. The folder has
- * to be synced by the caller, who must not call the new file durable before.
+ * Writes the entries into a new file, syncs and renames it. The caller must sync the folder before
+ * it calls the new file durable.
  * @returns the new file; the old one is closed
- * @throws LostError if the lock is gone or the old file was changed; what the disk throws. Then the
- *   old file is open and as it was, and nothing is beside it
+ * @throws LostError if the lock is gone or the old file was changed
+ * @throws Error what the disk throws; after any error the old file is open and unchanged, and no
+ *   new file is beside it
  */
-export async function replaceFile(
-  path: string,
-  old: DiskFile,
-  contents: Contents,
-  disk: Disk,
-  lock: Pick<FileLock, 'confirm' | 'id'>,
+export async function replaceFile<Entry>(
+  old: OpenFile,
+  contents: Contents<Entry>,
+  format: RecordFormat<Entry>,
 ): Promise<Replacement> {
+  const { path, disk, lock } = old;
   const newPath = `${path}.compact-${lock.id}`;
   let file: DiskFile | undefined;
   let discardedPath: string | undefined;
   let size: number;
   try {
-    // A crash may have left one of this name, where there is no lock.
+    // Without a lock all new files share one name, and a crash may have left one.
     await disk.rm(newPath, { force: true });
     file = await disk.open(newPath, 'ax', 0o600);
-    await copyPermissions(old, file, contents);
-    size = await writeUsers(file, contents.users);
+    await copyPermissions(old.file, file, contents.recordBytes === 0);
+    size = await writeEntries(file, contents.entries, format);
     await file.datasync();
-    if (contents.damage.length > 0) discardedPath = await saveDamage(path, old, contents, disk);
-    // A line that another program has added since would be lost.
-    if ((await old.stat()).size !== contents.fileBytes) {
-      throw changed('changed');
-    }
+    if (contents.damage.length > 0) discardedPath = await saveDamage(old, contents.damage);
+    // A line that another program has added meanwhile would be lost.
+    if ((await old.file.stat()).size !== contents.fileBytes) throw changed('changed');
     await lock.confirm();
-    const found = await disk.stat(path).catch(ignore(...GONE));
-    if (found === undefined) throw changed('removed');
-    if (found.ino !== (await old.stat()).ino) throw changed('replaced');
+    await sizeAtPath(old);
     await disk.rename(newPath, path);
   } catch (error) {
     await file?.close().catch(() => undefined);
@@ -66,13 +62,13 @@ export async function replaceFile(
     }
     throw error;
   }
-  await old.close().catch(() => undefined);
+  await old.file.close().catch(() => undefined);
   return { file, size, discardedPath };
 }
 
 /**
- * Removes new files that a crash left, or that a holder of the lock is writing which lost it. That
- * holder can then no longer rename its file over that of the next holder.
+ * Removes new files that a crash left, or that the last holder of the lock is still writing. That
+ * holder can then no longer rename its file over the file of the next holder.
  */
 export async function removeDrafts(path: string): Promise<void> {
   const folder = dirname(path);
@@ -82,28 +78,31 @@ export async function removeDrafts(path: string): Promise<void> {
   }
 }
 
-async function copyPermissions(old: DiskFile, file: DiskFile, contents: Contents): Promise<void> {
+async function copyPermissions(old: DiskFile, file: DiskFile, isNew: boolean): Promise<void> {
   const { mode, uid, gid } = await old.stat();
-  // A file that held nothing yet was made just now, under some umask.
-  const isNew = contents.recordBytes === 0;
   const isGiven = await file.chown(uid, gid).then(() => true, ignore('EPERM'));
-  // A process that may not give the file away keeps it, and its group must not get to read it.
+  // A process that may not give the file away keeps it, and must not let its own group read it.
   const givenMode = isGiven ? mode : mode & 0o700;
+  // A file without records was made just now, and the umask decided its mode.
   await file.chmod(isNew ? 0o600 : givenMode);
 }
 
-/** @returns the bytes written */
-async function writeUsers(file: DiskFile, users: ReadonlyMap<string, User>): Promise<number> {
+/** @returns the number of bytes written */
+async function writeEntries<Entry>(
+  file: DiskFile,
+  entries: ReadonlyMap<string, Entry>,
+  format: RecordFormat<Entry>,
+): Promise<number> {
   let size = 0;
-  let lines = [HEADER_LINE];
+  let lines = [headerLine(format)];
   const flush = async () => {
     const bytes = Buffer.from(lines.join(''));
     lines = [];
     await file.writeFile(bytes);
     size += bytes.length;
   };
-  for (const user of users.values()) {
-    lines.push(lineOf('insert', user));
+  for (const [key, entry] of entries) {
+    lines.push(encodeRecord(format.recordOf(entry, key)));
     if (lines.length === LINES_PER_WRITE) await flush();
   }
   await flush();
@@ -114,19 +113,15 @@ async function writeUsers(file: DiskFile, users: ReadonlyMap<string, User>): Pro
  * Copies the damaged bytes into a file of their own, durably.
  * @returns its path: `<path>.cut-1`, or the first number that is free
  */
-async function saveDamage(
-  path: string,
-  old: DiskFile,
-  contents: Contents,
-  disk: Disk,
-): Promise<string> {
+async function saveDamage(old: OpenFile, damage: readonly ByteRange[]): Promise<string> {
+  const { path, disk } = old;
   for (let number = 1; ; number += 1) {
     const cutPath = `${path}.cut-${number}`;
     const file = await disk.open(cutPath, 'ax', 0o600).catch(ignore('EEXIST'));
     if (file === undefined) continue;
     try {
       await file.chmod(0o600);
-      for (const range of contents.damage) await copyBytes(old, file, range);
+      for (const range of damage) await copyBytes(old.file, file, range);
       await file.datasync();
       await syncFolder(dirname(path), disk);
     } catch (error) {

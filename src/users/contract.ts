@@ -3,20 +3,40 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { User, UserStore } from './store.ts';
 
-/** How the suite gets at a store. */
+/** How the suite opens a store. */
 export interface StoreContractOptions {
   /** Makes a new, empty store. */
   readonly open: () => UserStore | Promise<UserStore>;
-  /** For a store that keeps users after it was closed: opens again what the last `open` or `reopen` opened. */
+  /**
+   * For a store that keeps users after `close`: opens the same users again that the last `open` or
+   * `reopen` opened.
+   */
   readonly reopen?: () => UserStore | Promise<UserStore>;
 }
 
-/** Ids that trip over plain objects, patterns, SQL, line formats or lengths counted in bytes. */
-const ODD_NAMES = ['__proto__', 'constructor', 'toString', "'; drop table users; --", '%_', '{"id":"joe"}', '\\n'];
-const ODD_LETTERS = ['ñandú', 'żółć', '名前', 'עברית', 'ͅ', '𐐨', 'x'.repeat(80), '𐐨'.repeat(80)];
-const ODD_IDS = [...ODD_NAMES, ...ODD_LETTERS];
+/** Ids that break stores on plain objects, patterns, SQL, JSON lines or lengths in bytes. */
+const ODD_IDS = [
+  '__proto__',
+  'constructor',
+  'toString',
+  "'; drop table users; --",
+  '%_',
+  '{"id":"joe"}',
+  '\\n',
+  'ñandú',
+  'żółć',
+  '名前',
+  'עברית',
+  'ͅ',
+  '𐐨',
+  'x'.repeat(80),
+  '𐐨'.repeat(80),
+];
 
-/** Declares the suite; call it at the top of a test file. @param name what the tests are called after */
+/**
+ * Declares the suite. Call it at the top of a test file.
+ * @param name stands before the title of each test
+ */
 export function testUserStore(name: string, options: StoreContractOptions): void {
   const { open, reopen } = options;
   const contract = (title: string, body: (store: UserStore) => Promise<void>) =>
@@ -33,7 +53,9 @@ export function testUserStore(name: string, options: StoreContractOptions): void
     assert.equal(await store.find('joe'), undefined);
     assert.equal(await store.insert(userWith('joe')), true);
     assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe'));
-    for (const id of ['Joe', 'joe ', 'jo', 'j%', '']) assert.equal(await store.find(id), undefined);
+    for (const id of ['Joe', 'joe ', 'jo', 'j%', '']) {
+      assert.equal(await store.find(id), undefined);
+    }
   });
 
   contract('refuses to insert an id twice and keeps the first', async (store) => {
@@ -52,14 +74,19 @@ export function testUserStore(name: string, options: StoreContractOptions): void
   contract('keeps apart what is written at the same time', async (store) => {
     const ids = Array.from({ length: 50 }, (_, index) => `user${index}`);
     const write = (hash: string, op: 'insert' | 'update') =>
-      Promise.all(ids.map(async (id) => assert.equal(await store[op](userWith(id, `${hash} of ${id}`)), true)));
+      Promise.all(ids.map(async (id) => {
+        assert.equal(await store[op](userWith(id, `${hash} of ${id}`)), true);
+      }));
     await write('hash', 'insert');
     await Promise.all([write('second hash', 'update'), store.insert(userWith('joe'))]);
-    for (const id of ids) assert.deepEqual({ ...(await store.find(id)) }, userWith(id, `second hash of ${id}`));
+    for (const id of ids) {
+      const expected = userWith(id, `second hash of ${id}`);
+      assert.deepEqual({ ...(await store.find(id)) }, expected);
+    }
     assert.deepEqual({ ...(await store.find('joe')) }, userWith('joe'));
   });
 
-  contract('updates the user that is there, and only that', async (store) => {
+  contract('updates a user that exists, and no other', async (store) => {
     assert.equal(await store.update(userWith('joe')), false);
     assert.equal(await store.find('joe'), undefined);
     await store.insert(userWith('joe'));
@@ -69,10 +96,14 @@ export function testUserStore(name: string, options: StoreContractOptions): void
     assert.deepEqual({ ...(await store.find('ann')) }, userWith('ann'));
   });
 
-  contract('takes odd ids for what they are', async (store) => {
-    for (const id of ODD_IDS) assert.equal(await store.find(id), undefined, `finds ${id} before it is inserted`);
+  contract('keeps odd ids apart', async (store) => {
+    for (const id of ODD_IDS) {
+      assert.equal(await store.find(id), undefined, `finds ${id} before it is inserted`);
+    }
     for (const id of ODD_IDS) assert.equal(await store.insert(userWith(id)), true, `inserts ${id}`);
-    for (const id of ODD_IDS) assert.deepEqual({ ...(await store.find(id)) }, userWith(id), `finds ${id}`);
+    for (const id of ODD_IDS) {
+      assert.deepEqual({ ...(await store.find(id)) }, userWith(id), `finds ${id}`);
+    }
   });
 
   contract('replaces only the hash that is expected', async (store) => {
@@ -129,7 +160,7 @@ export function testUserStore(name: string, options: StoreContractOptions): void
   });
 
   if (reopen === undefined) return;
-  test(`${name}: keeps what it answered for when it is opened again`, async () => {
+  test(`${name}: keeps acknowledged writes when it is opened again`, async () => {
     const first = await open();
     await Promise.all(ODD_IDS.map((id) => first.insert(userWith(id))));
     await first.update(userWith('__proto__', 'another hash'));

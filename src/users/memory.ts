@@ -1,6 +1,6 @@
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
-/** Keeps users until the process ends: for tests and for trying things out. */
+/** Keeps users in memory, until the process ends: for tests and trials. */
 export class MemoryUserStore implements UserStore {
   readonly #users = new Map<string, User>();
 

@@ -1,23 +1,23 @@
 /**
- * What may be told of an error of a database client. A client puts whatever it knows into an error:
- * the failing row, with the hash of the password (`detail` of pg), the statement, its parameters.
- * Promise: what comes back holds no hash of ours or of Werkzeug, no value of 8 characters or more
- * that was sent, and no shorter one as a word of its own.
+ * Removes secrets from the errors of a database client. A client puts all that it knows into an
+ * error: the failing row with the password hash (`detail` of pg), the statement, its parameters.
+ * Promise: the new error holds no scrypt hash, no sent value of 8 characters or more, and no
+ * shorter sent value as a word of its own.
  */
 
-/** A hash, up to the next space or quotation mark: PHC has commas in it. */
+/** A hash of ours or of Werkzeug, up to the next space or quotation mark: PHC contains commas. */
 const STORED_HASHES = /(?:\$scrypt\$|scrypt:)[^\s"']*/gi;
 
-/** The name of a class or the code of an error. */
+/** A class name or an error code. */
 const IDENTIFIER = /^\w{1,64}$/;
 
 /** A letter or digit of any script, or an underscore. */
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
 
-/** A shorter value is taken out only as a whole word: a user `e` leaves the message legible. */
+/** A shorter value is removed only as a whole word, so a user `e` leaves the message legible. */
 const LONG_VALUE = 8;
 
-/** From where to where a text is not to be told. */
+/** A part of a message that must be removed. */
 interface Span {
   readonly start: number;
   readonly end: number;
@@ -38,7 +38,7 @@ export function withoutValues(thrown: unknown, values: readonly string[]): Error
   const error = new Error(without([...hashes, ...sent], message));
   const { name, code } = Object(thrown) as Readonly<Record<'name' | 'code', unknown>>;
   if (isIdentifier(name) && name !== 'Error') error.name = name;
-  // PostgreSQL names the kind of an error by a code, such as 42P01 for a table that is not there.
+  // PostgreSQL tells the kind of an error by a code, such as 42P01 for an undefined table.
   return isIdentifier(code) ? Object.assign(error, { code }) : error;
 }
 
@@ -48,7 +48,7 @@ function isIdentifier(value: unknown): value is string {
 
 function messageOf(thrown: unknown): string {
   const { message, errors } = Object(thrown) as Readonly<Record<'message' | 'errors', unknown>>;
-  // A host with several addresses has an error for each. That of all of them has no message.
+  // A host with several addresses has an error for each, in an AggregateError without a message.
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ');
   return typeof message === 'string' ? message : 'the client threw what is not an Error';
 }
@@ -66,12 +66,12 @@ function spansOf(value: string, message: string): Span[] {
   return spans;
 }
 
-/** @returns whether the characters on both sides of a place belong to one word */
+/** @returns whether the characters on both sides of a position belong to one word */
 function isWithinWord(text: string, place: number): boolean {
   return WORD_CHARACTER.test(text.charAt(place - 1)) && WORD_CHARACTER.test(text.charAt(place));
 }
 
-/** @returns the text with `...` in place of each span, and one for spans that touch or overlap */
+/** @returns the text with `...` for each span; spans that touch or overlap share one */
 function without(spans: readonly Span[], text: string): string {
   let told = '';
   let place = 0;

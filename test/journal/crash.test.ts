@@ -1,6 +1,4 @@
-/**
- * Holds the file of users to its promise: what was answered survives kill -9, also while the file is being compacted.
- */
+/** Acknowledged writes survive kill -9, also during a compaction. */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
@@ -13,7 +11,7 @@ test('what was answered before kill -9 is there afterwards, and nothing is there
   const random = randomFrom(seed);
   let answers = 0;
   let compactions = 0;
-  // How far a process comes is the machine's affair: ten may pass of which none answers, or none dies compacting.
+  // On a busy machine ten processes may die before one answers, or before one compacts the file.
   for (let turn = 0; turn < 5 && (answers === 0 || compactions === 0); turn += 1) {
     const report = await tenRounds(random);
     answers += report.answers;

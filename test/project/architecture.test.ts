@@ -61,7 +61,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
   'limits': GROUND,
   'users': ['journal', ...GROUND],
-  'journal': ['users/store.ts', ...GROUND],
+  'journal': GROUND,
   'http': GROUND,
   'crypto': ['errors.ts', 'options.ts'],
   'options.ts': [],

@@ -1,11 +1,11 @@
 /**
- * A disk in memory whose power can be cut. It keeps what was synced, and of what was not any
- * beginning, or all but a sector of it: a file by its syncs, the names in a folder by the syncs of
- * that folder (fsync(2) promises no more).
+ * A disk in memory whose power can be cut. It keeps all that was synced. Of the rest it keeps any
+ * beginning, or all but one sector. Contents are synced by file, names by folder (fsync(2) promises
+ * no more).
  *
- * A sync that fails drops what it was called for, as Linux does: reads show it for as long as the
- * power is on, a later sync answers and does not write it, and after a power cut it is not there.
- * What part of it reached the disk before the sync failed is not known: nothing, all, or a hole.
+ * A sync that fails drops the dirty pages, as Linux does: reads show them while the power is on, a
+ * later sync succeeds without writing them, and after a power cut they are gone. Before it failed,
+ * the sync may have written none of them, all, or all but a hole.
  */
 import { dirname } from 'node:path';
 import type { Disk, DiskFile } from '../../src/journal/disk.ts';
@@ -16,7 +16,7 @@ const SECTOR = 32;
 /** What a disk holds: the contents of files by their paths. */
 export type Image = ReadonlyMap<string, Buffer>;
 
-/** Where a write of so many bytes may be torn. */
+/** The places where a write of this many bytes may be torn. */
 export type Cuts = (length: number) => Iterable<number>;
 
 /** What a disk may hold: what was synced, and each state since then. */
@@ -26,18 +26,18 @@ interface Inode {
   readonly ino: number;
   /** What reads show. */
   cache: Buffer;
-  /** One for each way in which the syncs that failed may have ended. */
+  /** One element for each way in which failed syncs may have ended. */
   onDisk: States<Buffer>[];
 }
 
 type Names = ReadonlyMap<string, Inode>;
 
 export class PowerDisk implements Disk {
-  /** Called before each operation; what it throws is what the operation fails with. */
+  /** Called before each operation, which fails with the error that this throws. */
   before: () => void = () => undefined;
   /** The names that a process finds. */
   #names: Names;
-  /** One for each way in which the syncs that failed may have ended. */
+  /** One element for each way in which failed syncs may have ended. */
   #namesOnDisk: States<Names>[];
   #inodes = 0;
 
@@ -46,15 +46,18 @@ export class PowerDisk implements Disk {
     this.#namesOnDisk = [[this.#names]];
   }
 
-  /** What may be on the disk if the power goes now. */
+  /** @returns what may be on the disk if the power fails now */
   *images(cuts: Cuts): Generator<Image> {
     for (const states of this.#namesOnDisk) {
       for (const names of states) yield* product([...names], cuts);
-      // Later changes came to the disk, this new name did not.
+      // Later changes reached the disk, this new name did not.
       const [synced] = states;
       const names = [...last(states)];
       for (const [missing] of names.filter(([path]) => !synced.has(path))) {
-        yield* product(names.filter(([path]) => path !== missing), cuts);
+        yield* product(
+          names.filter(([path]) => path !== missing),
+          cuts,
+        );
       }
     }
   }
@@ -63,7 +66,8 @@ export class PowerDisk implements Disk {
     this.before();
     const found = this.#names.get(path);
     if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)));
-    if (found !== undefined && flags.includes('x')) throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
+    if (found !== undefined && flags.includes('x'))
+      throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
     const inode = found ?? this.#inode(Buffer.alloc(0));
     if (found === undefined) this.#rename((names) => names.set(path, inode));
     return this.#handle(path, inode);
@@ -115,7 +119,7 @@ export class PowerDisk implements Disk {
         }
         inode.onDisk = distinct(inode.onDisk.map(last));
       },
-      // Of what is opened here only folders are synced this way.
+      // The journal calls this only for folders.
       sync: async () => {
         for (const name of this.#names.keys()) {
           if (dirname(name) !== path) throw new Error(`${path} is not its folder`);
@@ -156,7 +160,7 @@ export class PowerDisk implements Disk {
   }
 }
 
-/** What an append makes dirty is written by whole sectors, so that one which was lost in part comes back. */
+/** An append writes whole sectors, so a sector that was lost in part comes back. */
 function append(inode: Inode, bytes: Uint8Array): void {
   const start = inode.cache.length - (inode.cache.length % SECTOR);
   inode.cache = Buffer.concat([inode.cache, bytes]);
@@ -192,7 +196,8 @@ function* product(entries: [string, Inode][], cuts: Cuts): Generator<Image> {
   const [first, ...others] = entries;
   if (first === undefined) return yield new Map();
   const contents = [...contentsOf(first[1], cuts)];
-  for (const image of product(others, cuts)) for (const bytes of contents) yield new Map([[first[0], bytes], ...image]);
+  for (const image of product(others, cuts))
+    for (const bytes of contents) yield new Map([[first[0], bytes], ...image]);
 }
 
 function* contentsOf({ onDisk }: Inode, cuts: Cuts): Generator<Buffer> {
@@ -206,10 +211,10 @@ function* contentsAfter(states: States<Buffer>, cuts: Cuts): Generator<Buffer> {
     for (const cut of state.length > length ? cuts(state.length - length) : []) {
       const torn = state.subarray(0, length + cut);
       yield torn;
-      // The length came to the disk, the last page did not.
+      // The length reached the disk, the last page did not.
       yield Buffer.concat([torn, Buffer.alloc(state.length - torn.length)]);
     }
-    // Later sectors came to the disk, this one did not.
+    // Later sectors reached the disk, this one did not.
     for (let start = length, end; start < state.length; start = end) {
       end = Math.min(start - (start % SECTOR) + SECTOR, state.length);
       yield Buffer.from(state).fill(0, start, end);

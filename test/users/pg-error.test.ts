@@ -1,6 +1,6 @@
 /**
- * Of what a client of PostgreSQL throws the store tells the reason, and no value that was sent. What a real database
- * says is held by test/users/postgres.test.ts; here are clients that say more.
+ * The store tells the reason of an error of the PostgreSQL client, and none of the values that were
+ * sent. Here the client says more than a real one; test/users/postgres.test.ts has a real database.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -9,13 +9,25 @@ import { allSaid } from '../support/assertions.ts';
 import { MARKER } from '../support/tokens.ts';
 
 const HASH = `$scrypt$ln=17,r=8,p=1$${MARKER}$${MARKER}`;
-const joe: User = { id: 'joe', username: 'Joe', passwordHash: HASH, createdAt: '2026-01-02T03:04:05.678Z' };
+const joe: User = {
+  id: 'joe',
+  username: 'Joe',
+  passwordHash: HASH,
+  createdAt: '2026-01-02T03:04:05.678Z',
+};
 
-/** @returns the cause of what an update is refused with when the client throws this */
-async function causeOf(thrown: unknown, user: User = joe, expectedHash: string = HASH): Promise<Error> {
+/** @returns the cause of the error of an update whose client throws this */
+async function causeOf(
+  thrown: unknown,
+  user: User = joe,
+  expectedHash: string = HASH,
+): Promise<Error> {
   const users = new PostgresUserStore({ query: () => Promise.reject(thrown) });
   const update = Promise.resolve(users.update(user, expectedHash));
-  const refused: unknown = await update.then(() => assert.fail('it was answered'), (error) => error);
+  const refused: unknown = await update.then(
+    () => assert.fail('it was answered'),
+    (error) => error,
+  );
   assert.ok(refused instanceof AuthError && refused.code === 'ERR_STORE');
   assert.ok(refused.cause instanceof Error);
   assert.ok(!allSaid(refused).includes(MARKER), allSaid(refused));
@@ -25,7 +37,7 @@ async function causeOf(thrown: unknown, user: User = joe, expectedHash: string =
   return refused.cause;
 }
 
-/** As clients make them: with the row, the statement, its parameters and an error below. */
+/** An error as clients make them: with the row, the statement, its parameters and a cause. */
 function errorOf(message: string, members: object = {}): Error {
   const details = {
     detail: `Failing row contains (joe, Joe, ${HASH}, 2026).`,
@@ -38,26 +50,32 @@ function errorOf(message: string, members: object = {}): Error {
 }
 
 test('an error of the client keeps its name, code and message, and nothing else', async () => {
-  const cause = await causeOf(errorOf('violates check constraint "long"', { name: 'DatabaseError', code: '23514' }));
-  assert.deepEqual([cause.name, cause.message], ['DatabaseError', 'violates check constraint "long"']);
+  const cause = await causeOf(
+    errorOf('violates check constraint "long"', { name: 'DatabaseError', code: '23514' }),
+  );
+  assert.deepEqual(
+    [cause.name, cause.message],
+    ['DatabaseError', 'violates check constraint "long"'],
+  );
   assert.equal(Reflect.get(cause, 'code'), '23514');
-  assert.match(String(cause.stack), /pg-error\.[jt]s/, 'the stack is its own');
+  assert.match(String(cause.stack), /pg-error\.[jt]s/, 'the stack is that of the new error');
   const odd = await causeOf(errorOf('a reason', { name: HASH, code: HASH, stack: HASH }));
   assert.deepEqual([odd.name, odd.message, Reflect.has(odd, 'code')], ['Error', 'a reason', false]);
 });
 
-/** What a database says, and what is told of it. */
+/** What a database says, and what remains of it. */
 const MESSAGES: Readonly<Record<string, string>> = {
-  [`invalid input syntax for type integer: "${HASH}"`]: 'invalid input syntax for type integer: "..."',
+  [`invalid input syntax for type integer: "${HASH}"`]:
+    'invalid input syntax for type integer: "..."',
   'invalid input syntax for type integer: "joe"': 'invalid input syntax for type integer: "..."',
   'invalid input syntax for type date: "Joe", "2026-01-02T03:04:05.678Z"':
     'invalid input syntax for type date: "...", "..."',
-  // Of a value that was not sent but stored, as a trigger may tell it.
+  // A stored value that was not sent, as a trigger may tell it.
   [`was $scrypt$ln=1,r=8,p=1$${MARKER}`]: 'was ...',
   [`(joe,Joe,"scrypt:32768:8:1$${MARKER}$${MARKER}")`]: '(...,...,"...")',
   [`hash${HASH}`]: 'hash...',
   [`HASH $SCRYPT$${MARKER}`]: 'HASH ...',
-  // What only looks like a value stays.
+  // Text that only resembles a value stays.
   'relation "joes" does not exist, Joel': 'relation "joes" does not exist, Joel',
   'permission denied for table latchkey_users': 'permission denied for table latchkey_users',
   '': '',
@@ -70,7 +88,18 @@ test('a message tells neither a value that was sent nor a hash that was stored',
 });
 
 test('no value leaves a part of another one behind', async () => {
-  const names = ['e', '$', '"', '.', '...', 'scrypt', '$scrypt$ln', 'ln=17,r=8,p=1', HASH.slice(0, -4), `${HASH}x`];
+  const names = [
+    'e',
+    '$',
+    '"',
+    '.',
+    '...',
+    'scrypt',
+    '$scrypt$ln',
+    'ln=17,r=8,p=1',
+    HASH.slice(0, -4),
+    `${HASH}x`,
+  ];
   for (const id of names) {
     for (const odd of [HASH, `${HASH}'(${MARKER}`, `$2b$10$${MARKER}`, MARKER]) {
       const message = `invalid "${id}": "${odd}", was "${HASH}"`;
@@ -78,12 +107,18 @@ test('no value leaves a part of another one behind', async () => {
       assert.match(told, id === '"' ? /^invalid .*was/ : /^invalid ".*was "\.\.\."$/);
     }
   }
-  const short = await causeOf(errorOf('permission denied: "e"'), { ...joe, id: 'e', username: 'é' });
+  const short = await causeOf(errorOf('permission denied: "e"'), {
+    ...joe,
+    id: 'e',
+    username: 'é',
+  });
   assert.equal(short.message, 'permission denied: "..."');
 });
 
-test('the reasons of several addresses are told in a row, and what is not an Error not at all', async () => {
-  const refused = ['::1', '127.0.0.1'].map((host) => new Error(`connect ECONNREFUSED ${host}:5432`));
+test('the reasons of several addresses are joined; other thrown values are not told', async () => {
+  const refused = ['::1', '127.0.0.1'].map(
+    (host) => new Error(`connect ECONNREFUSED ${host}:5432`),
+  );
   const all = await causeOf(Object.assign(new AggregateError(refused), { code: 'ECONNREFUSED' }));
   assert.equal(all.message, 'connect ECONNREFUSED ::1:5432, connect ECONNREFUSED 127.0.0.1:5432');
   assert.deepEqual([all.name, Reflect.get(all, 'code')], ['AggregateError', 'ECONNREFUSED']);

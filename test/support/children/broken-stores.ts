@@ -1,6 +1,4 @@
-/**
- * Stores that look right and are not, each run through the suite, which must fail them. One that is right leads.
- */
+/** Stores that look right and are not. The suite must fail each of them but the first. */
 import { setImmediate } from 'node:timers/promises';
 import { testUserStore } from '../../../src/users/contract.ts';
 import { MemoryUserStore } from '../../../src/users/memory.ts';
@@ -11,7 +9,8 @@ const put = (users: Map<string, User>, user: User): boolean => users.set(user.id
 const right = (users: Map<string, User>): UserStore => ({
   find: async (id) => users.get(id),
   insert: async (user) => !users.has(user.id) && put(users, user),
-  update: async (user, expectedHash) => mayReplace(users.get(user.id), expectedHash) && put(users, user),
+  update: async (user, expectedHash) =>
+    mayReplace(users.get(user.id), expectedHash) && put(users, user),
 });
 
 const stores: Record<string, (users: Map<string, User>) => UserStore> = {
@@ -20,19 +19,19 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
     ...right(users),
     async insert(user) {
       const isTaken = users.has(user.id);
-      await setImmediate(); // What was read is old when it arrives, as it is with a database.
+      await setImmediate(); // a value from a database may be old when it arrives
       return !isTaken && (users.has(user.id) || put(users, user));
     },
   }),
   'writes all back': () => {
-    /** What each id will have once all is written. */
+    /** The user that each id has once all writes are done. */
     const latest = new Map<string, User>();
     let users: ReadonlyMap<string, User> = new Map();
     const write = async (user: User) => {
       latest.set(user.id, user);
       const all = new Map(users).set(user.id, user);
       await setImmediate();
-      // Without the users of other ids that were written in between.
+      // This drops the users of other ids that were written meanwhile.
       users = new Map(all).set(user.id, latest.get(user.id) ?? user);
       return true;
     };
@@ -49,7 +48,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
       return mayReplace(users.get(user.id), expectedHash) && put(users, user);
     },
   }),
-  // As a store of version 0.1 does.
+  // A store of version 0.1 does that.
   'ignores the hash': (users) => ({
     ...right(users),
     update: async (user) => users.has(user.id) && put(users, user),
@@ -63,7 +62,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
     },
   }),
   'shows it late': (users) => {
-    /** The hashes for which an update is under way; no second update gets one of them. */
+    /** Hashes that an update under way expects. No second update gets one of them. */
     const claimed = new Set<string>();
     return {
       ...right(users),
@@ -84,7 +83,10 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
     update: async (user, expectedHash) =>
       mayReplace(users.get(user.id), expectedHash || undefined) && put(users, user),
   }),
-  'folds case': (users) => ({ ...right(users), find: async (id) => users.get(id.toLowerCase()) ?? users.get(id) }),
+  'folds case': (users) => ({
+    ...right(users),
+    find: async (id) => users.get(id.toLowerCase()) ?? users.get(id),
+  }),
   'plain object': () => {
     const users: Record<string, User> = {};
     const ownOf = (id: string) => (Object.hasOwn(users, id) ? users[id] : undefined);
@@ -100,5 +102,9 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
   },
 };
 
-for (const [name, store] of Object.entries(stores)) testUserStore(name, { open: () => store(new Map()) });
-testUserStore('forgets', { open: () => new MemoryUserStore(), reopen: () => new MemoryUserStore() });
+for (const [name, store] of Object.entries(stores))
+  testUserStore(name, { open: () => store(new Map()) });
+testUserStore('forgets', {
+  open: () => new MemoryUserStore(),
+  reopen: () => new MemoryUserStore(),
+});

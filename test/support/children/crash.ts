@@ -1,5 +1,6 @@
 /**
- * Inserts and updates users, 32 at a time, until it is killed, and prints what was answered for: `<id> <version>`.
+ * Inserts and updates users, 32 at a time, until it is killed. Prints each acknowledged write as
+ * `<id> <version>`.
  */
 import { once } from 'node:events';
 import { JsonFileUserStore } from '../../../src/users/json-file.ts';
@@ -12,8 +13,9 @@ let count = 0;
 
 async function write(): Promise<never> {
   for (;;) {
-    const id = `${round}-${(count += 1)}`;
-    // Mostly updates, so that many lines are superseded and the next one to open the file compacts it.
+    count += 1;
+    const id = `${round}-${count}`;
+    // Mostly updates, so that many lines are superseded and the next process compacts the file.
     for (let version = 0; version < 10; version += 1) {
       const user = { id, username: id, passwordHash: `${version}`, createdAt: '' };
       const isWritten = await (version === 0 ? store.insert(user) : store.update(user));

@@ -1,6 +1,4 @@
-/**
- * Does one thing to the file of users at a path, in a process of its own: `store.ts <job> <path>...`.
- */
+/** Does one job with a user file, in a process of its own: `store.ts <job> <path>...`. */
 import { once } from 'node:events';
 import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
@@ -13,7 +11,7 @@ import { JsonFileUserStore } from '../../../src/users/json-file.ts';
 const [job = '', path = '', ...others] = process.argv.slice(2);
 
 const jobs: Record<string, () => Promise<void>> = {
-  /** Has the file open until it is told to let go. */
+  /** Keeps the file open until it is told to let go. */
   async hold() {
     const store = await JsonFileUserStore.open(path);
     process.send?.('open');
@@ -21,7 +19,7 @@ const jobs: Record<string, () => Promise<void>> = {
     await store.close();
   },
 
-  /** Tries until it was in once, and marks beside the file when it comes and goes. */
+  /** Opens the file as soon as it can, and marks beside the file when it opens and closes it. */
   async race() {
     const store = await JsonFileUserStore.open(path).catch((error: unknown) => {
       if (!(error instanceof AuthError) || error.code !== 'ERR_STORE_LOCKED') throw error;
@@ -33,7 +31,7 @@ const jobs: Record<string, () => Promise<void>> = {
     await store.close();
   },
 
-  /** Takes the lock alone, at a pace of its own, and holds it until it is told to let go. Prints why it cannot. */
+  /** Takes only the lock, at the given pace, until it is told to let go. Prints why it cannot. */
   async lock() {
     const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch(String);
     if (typeof lock === 'string') return console.log(lock);
@@ -49,7 +47,7 @@ const jobs: Record<string, () => Promise<void>> = {
     await lock.release();
   },
 
-  /** As race, with the lock alone, at a pace of its own. */
+  /** As race, with only the lock, at the given pace. */
   async raceForLock() {
     const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch((error: unknown) => {
       if (!(error instanceof AuthError) || error.code !== 'ERR_STORE_LOCKED') throw error;
@@ -63,8 +61,8 @@ const jobs: Record<string, () => Promise<void>> = {
   },
 
   /**
-   * Inserts ann and waits, before the write or after the sync, to be suspended and resumed. Prints what the insert
-   * answers and whether the store is lost.
+   * Inserts ann, and waits before the write or after the sync to be suspended and resumed. Prints
+   * the result of the insert and whether the store is lost.
    */
   async insertSlowly() {
     const store = await JsonFileUserStore.open(path);
@@ -72,14 +70,17 @@ const jobs: Record<string, () => Promise<void>> = {
     const handles: FileHandle = Object.getPrototypeOf(probe);
     await probe.close();
     const { writeFile, datasync } = handles;
-    // Once: the store writes and syncs again when it closes.
+    // Only once: the store writes and syncs again when it closes.
     const pause = async () => {
       Object.assign(handles, { writeFile, datasync });
       process.send?.('pause');
       await once(process, 'message');
     };
     if (others[0] === 'before the write') {
-      handles.writeFile = async function (this: FileHandle, ...values: Parameters<typeof writeFile>) {
+      handles.writeFile = async function (
+        this: FileHandle,
+        ...values: Parameters<typeof writeFile>
+      ) {
         await pause();
         await writeFile.apply(this, values);
       };
@@ -96,25 +97,33 @@ const jobs: Record<string, () => Promise<void>> = {
     await store.close();
   },
 
-  /** Prints, for some umasks, the modes of all that is made: two folders, the file and its lock. */
+  /** Prints, for several umasks, the modes of the new folders, the file and its lock. */
   async umask() {
     for (const mask of [0o000, 0o022, 0o077, 0o177, 0o777]) {
       const folder = join(dirname(path), String(mask), 'users');
       process.umask(mask);
       const store = await JsonFileUserStore.open(join(folder, 'users.jsonl'));
-      const made = [dirname(folder), folder, ...readdirSync(folder).map((name) => join(folder, name))];
-      console.log(mask.toString(8), ...made.map((name) => (statSync(name).mode & 0o777).toString(8)));
+      const made = [
+        dirname(folder),
+        folder,
+        ...readdirSync(folder).map((name) => join(folder, name)),
+      ];
+      console.log(
+        mask.toString(8),
+        ...made.map((name) => (statSync(name).mode & 0o777).toString(8)),
+      );
       await store.close();
     }
   },
 
-  /** Tries to open each, as somebody whom permissions keep out, and prints why it cannot. */
+  /** Tries to open each file as a user without permission, and prints why it cannot. */
   async denied() {
     if (process.getuid?.() === 0) process.seteuid?.(65534);
-    for (const one of [path, ...others]) console.log(await JsonFileUserStore.open(one).then(() => 'opened', String));
+    for (const one of [path, ...others])
+      console.log(await JsonFileUserStore.open(one).then(() => 'opened', String));
   },
 
-  /** Inserts, eight at a time, until the disk is full, then one that is small; prints the answers. */
+  /** Inserts eight users at a time until the disk is full, then a small one. Prints the answers. */
   async fill() {
     const store = await JsonFileUserStore.open(path);
     const insert = async (id: string, size: number): Promise<boolean> => {
@@ -124,13 +133,17 @@ const jobs: Record<string, () => Promise<void>> = {
       return answer === true;
     };
     let count = 0;
-    const insertEight = () => Promise.all(Array.from({ length: 8 }, () => insert(`${(count += 1)}`, 500)));
+    const insertNext = () => {
+      count += 1;
+      return insert(String(count), 500);
+    };
+    const insertEight = () => Promise.all(Array.from({ length: 8 }, insertNext));
     while (!(await insertEight()).includes(false));
     await insert('small', 1);
     await store.close();
   },
 };
 
-// Under a shell there is nobody to ask.
+// Without an IPC channel, as under a shell, the job begins at once.
 if (process.send?.('ready')) await once(process, 'message');
 await jobs[job]?.();

@@ -1,0 +1,217 @@
+/**
+ * Opening and closing a file under a path: folders, modes, links, permissions, and other programs
+ * that change the file.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { AuthError } from '../../src/errors.ts';
+import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { NOT_STRINGS } from '../support/hostile.ts';
+import {
+  fileWith,
+  folderOf,
+  newPath,
+  outputOf,
+  refusal,
+  start,
+  userNamed,
+  withStore,
+} from '../support/user-files.ts';
+import {
+  ANN,
+  ann,
+  BOB,
+  bob,
+  closed,
+  fault,
+  fileOf,
+  handles,
+  JOE,
+  joe,
+  read,
+  written,
+} from '../support/user-lines.ts';
+
+const open = (path: string) => JsonFileUserStore.open(path);
+
+test('folders have mode 0700, the file and its lock 0600, whatever the umask', async () => {
+  const child = await start('store', 'umask', newPath());
+  child.send('go');
+  const masks = ['0', '22', '77', '177', '777'];
+  assert.equal(await outputOf(child), masks.map((mask) => `${mask} 700 700 600 600\n`).join(''));
+});
+
+test('a link to a file that does not exist yet opens the same store as the file', async () => {
+  const path = fileWith('');
+  fs.unlinkSync(path);
+  const link = join(dirname(fileWith('')), 'link.jsonl');
+  fs.symlinkSync(path, link);
+  await withStore(link, async (store) => {
+    await assert.rejects(open(path), refusal('ERR_STORE_LOCKED'));
+    assert.equal(await store.insert(joe), true);
+  });
+  assert.equal(read(path), closed(JOE));
+});
+
+test('a path where no file can be, or that is not a string, is refused', async () => {
+  const [file, folder] = [fileWith(''), dirname(fileWith(''))];
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  const devices = ['/dev/null', join(folder, 'pipe')];
+  const nowhere = [
+    ...devices,
+    folder,
+    join(file, 'x.jsonl'),
+    join(file, 'a', 'x.jsonl'),
+    '/proc/x.jsonl',
+    '/dev/null/x',
+    'a\0b',
+  ];
+  for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
+  for (const path of devices) {
+    await assert.rejects(open(path), refusal('ERR_STORE', path, 'it is not a regular file'));
+    assert.deepEqual(
+      folderOf(path).filter((name) => /lock|compact/.test(name)),
+      [],
+      path,
+    );
+  }
+  for (const path of ['', ...NOT_STRINGS] as string[]) await assert.rejects(open(path), TypeError);
+  await withStore(join(folder, 'a', 'x.jsonl'), async (store) =>
+    assert.equal(await store.insert(joe), true),
+  );
+});
+
+test('without permission the error names the file and a remedy, and nothing changes', async () => {
+  const [readOnly, closed, full, hidden] = [
+    fileWith(fileOf(JOE)),
+    fileWith(''),
+    newPath(),
+    fileWith(''),
+  ];
+  fs.mkdirSync(dirname(full));
+  fs.chmodSync(dirname(dirname(full)), 0o711);
+  for (const [path, mode] of [
+    [readOnly, 0o444],
+    [closed, 0],
+  ] as const)
+    fs.chmodSync(path, mode);
+  const folders = [
+    [readOnly, 0o777],
+    [closed, 0o777],
+    [full, 0o555],
+    [hidden, 0],
+  ] as const;
+  for (const [path, mode] of folders) fs.chmodSync(dirname(path), mode);
+  const child = await start('store', 'denied', readOnly, closed, full, hidden);
+  child.send('go');
+  const refusals = (await outputOf(child)).trimEnd().split('\n');
+  for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
+    const reason = `EACCES: permission denied, open '${path}'`;
+    const pattern = new RegExp(
+      `^AuthError: ${path} cannot be opened: ${reason}: mend that, or use another folder$`,
+    );
+    assert.match(refusals[index] ?? '', pattern);
+  }
+  fs.chmodSync(dirname(hidden), 0o700);
+  assert.deepEqual(
+    [readOnly, closed, full, hidden].map((path) => folderOf(path).length),
+    [1, 1, 0, 1],
+  );
+});
+
+test('a file that another program changed is not written to until it is as it was', async () => {
+  const changes: ((path: string) => void)[] = [
+    (path) => fs.unlinkSync(path),
+    (path) => fs.renameSync(fileWith(read(path)), path),
+    (path) => fs.rmSync(path) ?? fs.mkdirSync(path),
+    (path) => fs.truncateSync(path, 60),
+    (path) => fs.appendFileSync(path, `${BOB}\n`),
+  ];
+  const content = (path: string) =>
+    fs.statSync(path, { throwIfNoEntry: false })?.isFile() && read(path);
+  for (const change of changes) {
+    const path = newPath();
+    await withStore(path, async (store) => {
+      await store.insert(joe);
+      fs.linkSync(path, `${path}.kept`);
+      change(path);
+      const found = content(path);
+      await assert.rejects(
+        store.insert(ann),
+        refusal('ERR_STORE', path, 'put it back'),
+        String(change),
+      );
+      assert.ok(refusal('ERR_STORE', path, 'put it back')(await store.lost), String(change));
+      assert.equal(content(path), found);
+      fs.rmSync(path, { recursive: true, force: true });
+      fs.renameSync(`${path}.kept`, path);
+      fs.writeFileSync(path, written(JOE));
+      assert.equal(await store.insert(ann), true, String(change));
+    });
+  }
+});
+
+test('close finishes the writes under way, and a second call does no harm', async () => {
+  for (const isPending of [false, true]) {
+    const path = newPath();
+    const store = await open(path);
+    const inserts = [store.insert(joe)];
+    await setImmediate();
+    if (isPending) inserts.push(store.insert(ann), store.insert(bob));
+    await Promise.all([store.close(), store.close()]);
+    const expected = isPending ? closed(JOE, `${ANN}\n${BOB}`) : closed(JOE);
+    assert.equal(read(path), expected);
+    assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
+    for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {
+      await assert.rejects(late, refusal('ERR_STORE', path, 'it is closed'));
+    }
+    await withStore(path, async () => {
+      await store.close();
+      await assert.rejects(open(path), refusal('ERR_STORE_LOCKED'));
+    });
+    assert.deepEqual([read(path), folderOf(path)], [expected, ['users.jsonl']]);
+  }
+});
+
+test("an error of the store has the system's error code in its cause", async (t) => {
+  const assertCode = (error: unknown, code: string, path: string): boolean => {
+    assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
+    assert.equal(Object(error.cause).code, code);
+    assert.ok(`${error} ${error.cause}`.includes(path));
+    return true;
+  };
+  for (const code of ['ENOSPC', 'EIO']) {
+    const path = newPath();
+    await withStore(path, async (store) => {
+      const failure = Object.assign(new Error('made by the test'), { code });
+      const failing = async () => Promise.reject(failure);
+      t.mock.method(handles, 'datasync', failing, { times: 1 });
+      await assert.rejects(store.insert(joe), (error) => {
+        assert.equal(Object(error).cause.message, `${path} cannot be written: made by the test`);
+        assert.equal(Object(error).cause.cause, failure);
+        return assertCode(error, code, path);
+      });
+      // A write that cannot be rolled back either.
+      t.mock.method(handles, 'datasync', failing, { times: 1 });
+      t.mock.method(handles, 'truncate', fault('EROFS'), { times: 1 });
+      await assert.rejects(store.insert(joe), (error) => assertCode(error, code, path));
+    });
+    // A file that was not closed cannot be copied.
+    const unclosed = fileWith(written(JOE));
+    t.mock.method(handles, 'writeFile', fault(code), { times: 1 });
+    await assert.rejects(open(unclosed), (error) => assertCode(error, code, unclosed));
+  }
+  const below = join(fileWith(''), 'users.jsonl');
+  await assert.rejects(open(below), (error) => assertCode(error, 'ENOTDIR', below));
+  await withStore(newPath(), async (store) => {
+    await store.close();
+    await assert.rejects(store.update(joe), ({ cause }: AuthError) => {
+      assert.ok(!Object.hasOwn(Object(cause), 'code'), 'no system is to blame');
+      return true;
+    });
+  });
+});
