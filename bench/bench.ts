@@ -29,7 +29,11 @@ const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
 const results: Result[] = [];
 try {
   const store = await storeContests(folder, 2 * rounds);
-  const contests = [...tokenContests({}, 10 * rounds), ...(await passwordContests(rounds)), ...store.contests];
+  const contests = [
+    ...tokenContests({}, 10 * rounds),
+    ...(await passwordContests(rounds)),
+    ...store.contests,
+  ];
   for (const contest of contests) results.push(...(await run(contest)));
   await store.close();
   results.push(...(await helloContest(OWN, 2 * rounds)), ...(await startContests(rounds)));
@@ -42,6 +46,11 @@ const where = `${whereAndWhen()}; ${rounds} rounds`;
 if (isJson) {
   console.log(JSON.stringify({ where, results, growth, memory }, null, 2));
 } else {
-  const tables = [resultsTable(results), verdictsOf(results, GOALS), growthTable(growth), memoryTable(memory)];
+  const tables = [
+    resultsTable(results),
+    verdictsOf(results, GOALS),
+    growthTable(growth),
+    memoryTable(memory),
+  ];
   console.log([where, ...tables].join('\n\n'));
 }

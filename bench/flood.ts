@@ -67,24 +67,47 @@ const KEPT: Way = { agent: new Agent({ keepAlive: true }), everyMs: 5 };
 /** For each request a connection of its own. */
 const FRESH: Way = { agent: new Agent({ keepAlive: false }), everyMs: 50 };
 
-function ask(url: string, headers: Record<string, string>, body?: object, agent = KEPT.agent): Promise<Answer> {
+function ask(
+  url: string,
+  headers: Record<string, string>,
+  body?: object,
+  agent = KEPT.agent,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sentAt = performance.now();
     const method = body === undefined ? 'GET' : 'POST';
-    const sent = request(url, { agent, method, headers, signal: AbortSignal.timeout(PATIENCE_MS) }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('error', reject).on('data', (some: string) => (text += some));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - sentAt }));
-    });
+    const sent = request(
+      url,
+      { agent, method, headers, signal: AbortSignal.timeout(PATIENCE_MS) },
+      (response) => {
+        let text = '';
+        response
+          .setEncoding('utf8')
+          .on('error', reject)
+          .on('data', (some: string) => (text += some));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - sentAt }),
+        );
+      },
+    );
     sent.on('error', reject).end(body && JSON.stringify(body));
   });
 }
 
 const asJoe = (url: string, path: string): Promise<Answer> =>
-  ask(`${url}${path}`, { 'Content-Type': 'application/json' }, { username: 'joe', password: 'password of joe' });
+  ask(
+    `${url}${path}`,
+    { 'Content-Type': 'application/json' },
+    { username: 'joe', password: 'password of joe' },
+  );
 
 /** Asks for /hello at an even pace until something ends, one after the other, and tells how long that took. */
-async function helloUntil(url: string, token: string, end: Promise<unknown>, way: Way): Promise<Percentiles> {
+async function helloUntil(
+  url: string,
+  token: string,
+  end: Promise<unknown>,
+  way: Way,
+): Promise<Percentiles> {
   const times: number[] = [];
   const headers = { Authorization: `JWT ${token}` };
   let isOver = false;
@@ -100,7 +123,11 @@ async function helloUntil(url: string, token: string, end: Promise<unknown>, way
 }
 
 async function startServer([script = '', ...args]: readonly string[], folder: string) {
-  const execArgv = [...process.execArgv, '--import', join(import.meta.dirname, 'processes/flood-disk.ts')];
+  const execArgv = [
+    ...process.execArgv,
+    '--import',
+    join(import.meta.dirname, 'processes/flood-disk.ts'),
+  ];
   const own = { LATCHKEY_SECRET: generateSecret(), BENCH_FILE: join(folder, 'file') };
   const env = { ...process.env, ...own };
   const server = fork(join(import.meta.dirname, script), args, { execArgv, env, silent: true });
@@ -112,7 +139,8 @@ async function startServer([script = '', ...args]: readonly string[], folder: st
 }
 
 const memoryOf = ({ pid }: ChildProcess, name: 'VmRSS' | 'VmHWM'): number =>
-  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) *
+  1024;
 
 const slowestWriteOf = (server: ChildProcess): Promise<number> => {
   server.send('how long?');
@@ -164,9 +192,13 @@ function tableFor(results: readonly Result[]): string {
     row('`/hello` when it is quiet, p50 / p99, ms', ({ quietMs }) => both(quietMs)),
     row('`/hello` in the flood, p50 / p99, ms', ({ floodMs }) => both(floodMs)),
     row('over new connections, quiet, p50 / p99, ms', ({ quietFreshMs }) => both(quietFreshMs)),
-    row('over new connections, in the flood, p50 / p99, ms', ({ floodFreshMs }) => both(floodFreshMs)),
+    row('over new connections, in the flood, p50 / p99, ms', ({ floodFreshMs }) =>
+      both(floodFreshMs),
+    ),
     row('answers to the flood', ({ answers }) => {
-      return Object.entries(answers).map(([status, count]) => `${status}: ${count.toLocaleString('en')}`).join(', ');
+      return Object.entries(answers)
+        .map(([status, count]) => `${status}: ${count.toLocaleString('en')}`)
+        .join(', ');
     }),
     row('refusals, p50 / p99 / slowest, ms', ({ refusalMs }) => {
       return refusalMs === null ? 'none' : `${both(refusalMs)} / ${ms(refusalMs.max)}`;
@@ -174,7 +206,10 @@ function tableFor(results: readonly Result[]): string {
     row('slowest write to a file, quiet / in the flood, ms', ({ quietWriteMs, floodWriteMs }) => {
       return `${ms(quietWriteMs)} / ${ms(floodWriteMs)}`;
     }),
-    row('memory before / most, MiB', ({ baseBytes, peakBytes }) => `${mib(baseBytes)} / ${mib(peakBytes)}`),
+    row(
+      'memory before / most, MiB',
+      ({ baseBytes, peakBytes }) => `${mib(baseBytes)} / ${mib(peakBytes)}`,
+    ),
     row('login of joe amid the flood, ms', ({ loginDuring }) => outcome(loginDuring)),
     row('login of joe right after it, ms', ({ loginAfter }) => outcome(loginAfter)),
   ]);
@@ -188,7 +223,10 @@ function judge(result: Result): [limit: string, holds: boolean][] {
   const slowestMs = refusalMs?.max ?? 0;
   const isExpected = Object.keys(answers).every((status) => ['401', '429', '503'].includes(status));
   return [
-    [`p99 of \`/hello\` in the flood within ${ms(mostMs)} ms: ${ms(floodMs.p99)}`, floodMs.p99 <= mostMs],
+    [
+      `p99 of \`/hello\` in the flood within ${ms(mostMs)} ms: ${ms(floodMs.p99)}`,
+      floodMs.p99 <= mostMs,
+    ],
     [`every refusal within 100 ms: ${ms(slowestMs)}`, slowestMs <= 100],
     [`memory under ${mib(mostBytes)} MiB: ${mib(peakBytes)}`, peakBytes < mostBytes],
     [`no answer but 401, 429 and 503: ${Object.keys(answers).join(', ')}`, isExpected],
@@ -211,7 +249,9 @@ ${tableFor(results)}
 The limits, for the server as it is by default:
 
 ${list}`;
-  console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report);
+  console.log(
+    values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report,
+  );
   if (!limits.every(([, holds]) => holds)) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true });

@@ -22,7 +22,12 @@ type Does = (n: number) => unknown;
 /** So many that everything is compiled before it counts. */
 const CALLS = 1000;
 
-async function measure(what: string, sizes: readonly number[], make: (size: number) => Does, rounds: number) {
+async function measure(
+  what: string,
+  sizes: readonly number[],
+  make: (size: number) => Does,
+  rounds: number,
+) {
   let n = 0;
   const measureOnce = async ({ does }: { does: Does }) => {
     const begin = performance.now();
@@ -32,12 +37,21 @@ async function measure(what: string, sizes: readonly number[], make: (size: numb
     }
     return ((performance.now() - begin) * 1000) / CALLS;
   };
-  const turns = await takeTurns(sizes.map((size) => ({ size, does: make(size) })), rounds, measureOnce);
-  return turns.map(({ entry: { size }, measured }): Growth => ({ what, size, microseconds: quartilesOf(measured) }));
+  const turns = await takeTurns(
+    sizes.map((size) => ({ size, does: make(size) })),
+    rounds,
+    measureOnce,
+  );
+  return turns.map(({ entry: { size }, measured }): Growth => ({
+    what,
+    size,
+    microseconds: quartilesOf(measured),
+  }));
 }
 
 /** Whatever is spread evenly, and the same in each run. */
-const scattered = (n: number, size: number) => createHash('sha256').update(String(n)).digest().readUInt32BE() % size;
+const scattered = (n: number, size: number) =>
+  createHash('sha256').update(String(n)).digest().readUInt32BE() % size;
 
 function verifying(bytes: number): Does {
   const jwt = new Jwt({ secret: SECRET, cacheSize: 0, maxTokenLength: 1_048_576 });
@@ -91,10 +105,25 @@ function throttling(addresses: number): Does {
 /** @returns a row for each size of each thing */
 export async function growths(rounds: number): Promise<Growth[]> {
   return [
-    ...(await measure('verify, by bytes of payload', [100, 512, 1024, 2048, 4096, 8192], verifying, rounds)),
+    ...(await measure(
+      'verify, by bytes of payload',
+      [100, 512, 1024, 2048, 4096, 8192],
+      verifying,
+      rounds,
+    )),
     ...(await measure('route a request, by routes', [1, 10, 100, 1000, 10_000], routing, rounds)),
-    ...(await measure('identify a request, by users', [100, 1000, 10_000, 100_000, 1_000_000], identifying, rounds)),
-    ...(await measure('throttle a login, by addresses', [100, 1000, 10_000, 100_000], throttling, rounds)),
+    ...(await measure(
+      'identify a request, by users',
+      [100, 1000, 10_000, 100_000, 1_000_000],
+      identifying,
+      rounds,
+    )),
+    ...(await measure(
+      'throttle a login, by addresses',
+      [100, 1000, 10_000, 100_000],
+      throttling,
+      rounds,
+    )),
   ];
 }
 
@@ -105,7 +134,16 @@ export function growthTable(rows: readonly Growth[]): string {
     const ratio = microseconds.median / Number(smallest?.microseconds.median);
     const times = size / Number(smallest?.size);
     const [sizeText, timesText] = [size, times].map((number) => number.toLocaleString('en'));
-    return [what, String(sizeText), microseconds.median.toFixed(2), String(timesText), ratio.toFixed(2)];
+    return [
+      what,
+      String(sizeText),
+      microseconds.median.toFixed(2),
+      String(timesText),
+      ratio.toFixed(2),
+    ];
   });
-  return tableOf([['what', 'size', 'median, µs', 'so many times the smallest', 'costs so many times'], ...cells]);
+  return tableOf([
+    ['what', 'size', 'median, µs', 'so many times the smallest', 'costs so many times'],
+    ...cells,
+  ]);
 }

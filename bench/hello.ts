@@ -57,7 +57,12 @@ export async function start({ script, argument }: Omit<Contestant, 'way'>): Prom
 /** A request as a browser or a program would send it, with one token of joe's. */
 function helloRequest(port: number): string {
   const token = new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
-  const headers = [`Host: 127.0.0.1:${port}`, 'User-Agent: bench', 'Accept: */*', 'Accept-Encoding: gzip, deflate'];
+  const headers = [
+    `Host: 127.0.0.1:${port}`,
+    'User-Agent: bench',
+    'Accept: */*',
+    'Accept-Encoding: gzip, deflate',
+  ];
   return ['GET /hello HTTP/1.1', ...headers, `Authorization: Bearer ${token}`, '', ''].join('\r\n');
 }
 
@@ -82,26 +87,29 @@ async function askOnce(port: number): Promise<number> {
 export async function askMany(port: number, ms: number, most = Infinity): Promise<number> {
   const answerLength = await askOnce(port);
   const request = Buffer.from(helloRequest(port));
-  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    await once(socket, 'connect');
-    return socket;
-  }));
+  const sockets = await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+      await once(socket, 'connect');
+      return socket;
+    }),
+  );
   let answers = 0;
   const begin = performance.now();
-  const askUntilTheEnd = (socket: Socket) => new Promise<void>((resolve, reject) => {
-    let got = 0;
-    socket.on('error', reject);
-    socket.on('data', (chunk) => {
-      got += chunk.length;
-      if (got < answerLength) return;
-      got -= answerLength;
-      answers += 1;
-      if (performance.now() - begin < ms && answers < most) socket.write(request);
-      else resolve();
+  const askUntilTheEnd = (socket: Socket) =>
+    new Promise<void>((resolve, reject) => {
+      let got = 0;
+      socket.on('error', reject);
+      socket.on('data', (chunk) => {
+        got += chunk.length;
+        if (got < answerLength) return;
+        got -= answerLength;
+        answers += 1;
+        if (performance.now() - begin < ms && answers < most) socket.write(request);
+        else resolve();
+      });
+      socket.write(request);
     });
-    socket.write(request);
-  });
   await Promise.all(sockets.map(askUntilTheEnd));
   const seconds = (performance.now() - begin) / 1000;
   for (const socket of sockets) socket.destroy();
@@ -109,11 +117,23 @@ export async function askMany(port: number, ms: number, most = Infinity): Promis
 }
 
 /** @param contestants the first is the floor */
-export async function helloContest(contestants: readonly Contestant[], rounds: number): Promise<Result[]> {
-  const servers = await Promise.all(contestants.map(async (contestant) => {
-    return { way: contestant.way, server: await start(contestant) };
-  }));
-  const turns = await takeTurns(servers, rounds, async ({ server }) => 1e6 / (await askMany(server.port, TURN_MS)));
+export async function helloContest(
+  contestants: readonly Contestant[],
+  rounds: number,
+): Promise<Result[]> {
+  const servers = await Promise.all(
+    contestants.map(async (contestant) => {
+      return { way: contestant.way, server: await start(contestant) };
+    }),
+  );
+  const turns = await takeTurns(
+    servers,
+    rounds,
+    async ({ server }) => 1e6 / (await askMany(server.port, TURN_MS)),
+  );
   for (const { server } of servers) await server.stop();
-  return resultsOf('GET /hello', turns.map(({ entry: { way }, measured }) => ({ way, times: measured })));
+  return resultsOf(
+    'GET /hello',
+    turns.map(({ entry: { way }, measured }) => ({ way, times: measured })),
+  );
 }

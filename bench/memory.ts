@@ -30,15 +30,24 @@ interface Memory {
 export async function measureMemory(requests: number): Promise<Memory> {
   const signer = new Jwt({ secret: SECRET });
   const jwt = new Jwt({ secret: SECRET, cacheSize: MANY });
-  const bytesPerCachedToken = heapOf(MANY, (n) => jwt.verify(signer.sign({ identity: `user-${n}` })));
+  const bytesPerCachedToken = heapOf(MANY, (n) =>
+    jwt.verify(signer.sign({ identity: `user-${n}` })),
+  );
   const users = new latchkey.MemoryUserStore();
-  const passwordHash = () => `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${Math.random().toString(36).padEnd(43, 'k')}`;
+  const passwordHash = () =>
+    `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${Math.random().toString(36).padEnd(43, 'k')}`;
   const createdAt = new Date().toISOString();
   const bytesPerUser = heapOf(MANY, (n) => {
-    users.insert({ id: `user-${n}`, username: `user-${n}`, passwordHash: passwordHash(), createdAt });
+    users.insert({
+      id: `user-${n}`,
+      username: `user-${n}`,
+      passwordHash: passwordHash(),
+      createdAt,
+    });
   });
   // Still there, so that nothing of it was collected.
-  if (users.find('user-0') === undefined || jwt.verify(signer.sign({})) === undefined) throw new Error('it is gone');
+  if (users.find('user-0') === undefined || jwt.verify(signer.sign({})) === undefined)
+    throw new Error('it is gone');
   const server = await start({ script: 'processes/hello-server.ts', argument: 'latchkey' });
   const { rss: idleBytes } = await server.usage();
   const busyBytes = [];
@@ -50,13 +59,21 @@ export async function measureMemory(requests: number): Promise<Memory> {
   return { bytesPerCachedToken, bytesPerUser, idleBytes, busyBytes };
 }
 
-export function memoryTable({ bytesPerCachedToken, bytesPerUser, idleBytes, busyBytes }: Memory): string {
+export function memoryTable({
+  bytesPerCachedToken,
+  bytesPerUser,
+  idleBytes,
+  busyBytes,
+}: Memory): string {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return tableOf([
     ['what', 'memory'],
     ['a remembered token and its claims, heap', `${bytesPerCachedToken.toFixed(0)} bytes`],
     ['a user in `MemoryUserStore`, heap', `${bytesPerUser.toFixed(0)} bytes`],
     ['a server without a request, resident', mib(idleBytes)],
-    ...busyBytes.map(({ requests, rss }) => [`after ${requests.toLocaleString('en')} requests, resident`, mib(rss)]),
+    ...busyBytes.map(({ requests, rss }) => [
+      `after ${requests.toLocaleString('en')} requests, resident`,
+      mib(rss),
+    ]),
   ]);
 }

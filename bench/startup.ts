@@ -13,12 +13,16 @@ import { SECRET } from './harness/secret.ts';
 const BARE = `require('node:http').createServer((message, response) => response.end('{}')).listen(process.argv[1])`;
 const IMPORT = `const begin = performance.now(); await import(process.argv[1]); console.log(performance.now() - begin)`;
 
-const isAnswered = (port: number): Promise<boolean> => new Promise((resolve) => {
-  const asking = request({ port, host: '127.0.0.1', path: '/hello', agent: false }, (response) => {
-    response.resume().on('end', () => resolve(true));
+const isAnswered = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const asking = request(
+      { port, host: '127.0.0.1', path: '/hello', agent: false },
+      (response) => {
+        response.resume().on('end', () => resolve(true));
+      },
+    );
+    asking.on('error', () => resolve(false)).end();
   });
-  asking.on('error', () => resolve(false)).end();
-});
 
 /** Milliseconds from the start of a process to the end of its first answer. */
 async function untilAnswered(args: (port: number) => string[]): Promise<number> {
@@ -56,15 +60,30 @@ async function importing(path: string): Promise<number> {
 export async function startContests(rounds: number): Promise<Result[]> {
   const cli = join(DIST, 'cli/main.js');
   const ways = [
-    { contest: 'first answer', way: 'bare', measure: () => untilAnswered((port) => ['-e', BARE, String(port)]) },
     {
-      contest: 'first answer', way: 'latchkey serve',
-      measure: () => untilAnswered((port) => [cli, 'serve', '--users', 'memory', '--port', String(port)]),
+      contest: 'first answer',
+      way: 'bare',
+      measure: () => untilAnswered((port) => ['-e', BARE, String(port)]),
+    },
+    {
+      contest: 'first answer',
+      way: 'latchkey serve',
+      measure: () =>
+        untilAnswered((port) => [cli, 'serve', '--users', 'memory', '--port', String(port)]),
     },
     { contest: 'import', way: 'node:crypto', measure: () => importing('node:crypto') },
     { contest: 'import', way: 'latchkey/jwt', measure: () => importing(join(DIST, 'jwt.js')) },
   ];
   const turns = await takeTurns(ways, rounds, async ({ measure }) => (await measure()) * 1000);
-  const all = turns.map(({ entry: { contest, way }, measured }) => ({ contest, way, times: measured }));
-  return ['first answer', 'import'].flatMap((name) => resultsOf(name, all.filter(({ contest }) => contest === name)));
+  const all = turns.map(({ entry: { contest, way }, measured }) => ({
+    contest,
+    way,
+    times: measured,
+  }));
+  return ['first answer', 'import'].flatMap((name) =>
+    resultsOf(
+      name,
+      all.filter(({ contest }) => contest === name),
+    ),
+  );
 }

@@ -10,7 +10,8 @@ export const IN_FLIGHT = 64;
 export const userNamed = (id: string): User => ({
   id,
   username: id,
-  passwordHash: '$scrypt$ln=17,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E',
+  passwordHash:
+    '$scrypt$ln=17,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E',
   createdAt: '2026-01-02T03:04:05.678Z',
 });
 
@@ -19,7 +20,9 @@ export async function makeFile(path: string, users: number): Promise<void> {
   const file = await open(path, 'w');
   await file.writeFile(HEADER_LINE);
   for (let first = 0; first < users; first += 1000) {
-    const lines = Array.from({ length: 1000 }, (_, index) => lineOf('insert', userNamed(`user${first + index}`)));
+    const lines = Array.from({ length: 1000 }, (_, index) =>
+      lineOf('insert', userNamed(`user${first + index}`)),
+    );
     await file.writeFile(lines.join(''));
   }
   await file.writeFile(EMPTY_LINE);
@@ -41,7 +44,9 @@ export function openBare(path: string): Map<string, User> {
 export async function appendBare(path: string, batches: number, linesEach: number): Promise<void> {
   const file = await open(path, 'a');
   for (let batch = 0; batch < batches; batch += 1) {
-    const lines = Array.from({ length: linesEach }, (_, index) => lineOf('insert', userNamed(`new${index}`)));
+    const lines = Array.from({ length: linesEach }, (_, index) =>
+      lineOf('insert', userNamed(`new${index}`)),
+    );
     await file.write(lines.join(''));
     await file.datasync();
   }

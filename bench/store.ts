@@ -35,7 +35,11 @@ async function measureOnce(way: 'store' | 'bare', path: string, users: number): 
   const file = await open(copy);
   await file.sync();
   await file.close();
-  const child = fork(join(import.meta.dirname, 'processes/store-process.ts'), [way, copy, String(users)]);
+  const child = fork(join(import.meta.dirname, 'processes/store-process.ts'), [
+    way,
+    copy,
+    String(users),
+  ]);
   const measured = await messageOf<Measured>(child);
   if (child.exitCode === null) await once(child, 'exit');
   return measured;
@@ -44,14 +48,22 @@ async function measureOnce(way: 'store' | 'bare', path: string, users: number): 
 function mediansOf(rounds: readonly Measured[]): Measured {
   const median = (name: keyof Measured) => quartilesOf(rounds.map((round) => round[name])).median;
   return {
-    openMs: median('openMs'), peakBytes: median('peakBytes'), keptBytes: median('keptBytes'),
-    insertUs: median('insertUs'), insertAloneUs: median('insertAloneUs'),
+    openMs: median('openMs'),
+    peakBytes: median('peakBytes'),
+    keptBytes: median('keptBytes'),
+    insertUs: median('insertUs'),
+    insertAloneUs: median('insertAloneUs'),
   };
 }
 
 async function measure(folder: string): Promise<Result[]> {
   const files = SIZES.map((users) => {
-    return { users, path: join(folder, `${users}.jsonl`), store: [] as Measured[], bare: [] as Measured[] };
+    return {
+      users,
+      path: join(folder, `${users}.jsonl`),
+      store: [] as Measured[],
+      bare: [] as Measured[],
+    };
   });
   for (const { users, path } of files) await makeFile(path, users);
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -62,10 +74,18 @@ async function measure(folder: string): Promise<Result[]> {
   }
   const [smallest] = files;
   return files.map(({ users, path, store, bare }) => {
-    const ratios = store.map(({ insertUs }, round) => insertUs / Number(smallest?.store[round]?.insertUs));
+    const ratios = store.map(
+      ({ insertUs }, round) => insertUs / Number(smallest?.store[round]?.insertUs),
+    );
     const { median, low, high } = quartilesOf(ratios);
     const growth = `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
-    return { users, fileBytes: statSync(path).size, store: mediansOf(store), bare: mediansOf(bare), growth };
+    return {
+      users,
+      fileBytes: statSync(path).size,
+      store: mediansOf(store),
+      bare: mediansOf(bare),
+      growth,
+    };
   });
 }
 
@@ -73,16 +93,43 @@ function reportOf(results: readonly Result[]): string {
   const count = (value = NaN) => value.toLocaleString('en');
   const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
   const opening = results.map(({ users, fileBytes, store, bare }) => [
-    count(users), mb(fileBytes), store.openMs.toFixed(1), bare.openMs.toFixed(1),
-    (store.openMs / bare.openMs).toFixed(2), mb(store.keptBytes), mb(store.peakBytes), mb(bare.peakBytes),
+    count(users),
+    mb(fileBytes),
+    store.openMs.toFixed(1),
+    bare.openMs.toFixed(1),
+    (store.openMs / bare.openMs).toFixed(2),
+    mb(store.keptBytes),
+    mb(store.peakBytes),
+    mb(bare.peakBytes),
   ]);
   const inserting = results.map(({ users, store, bare, growth }) => [
-    count(users), store.insertUs.toFixed(1), bare.insertUs.toFixed(1), growth,
-    store.insertAloneUs.toFixed(0), bare.insertAloneUs.toFixed(0), (store.insertAloneUs / store.insertUs).toFixed(1),
+    count(users),
+    store.insertUs.toFixed(1),
+    bare.insertUs.toFixed(1),
+    growth,
+    store.insertAloneUs.toFixed(0),
+    bare.insertAloneUs.toFixed(0),
+    (store.insertAloneUs / store.insertUs).toFixed(1),
   ]);
-  const openingHeads = ['users', 'file, MB', 'open, ms', 'bare, ms', 'ratio', 'in the end', 'most', 'most of bare'];
-  const insertingHeads = ['users', `${IN_FLIGHT} in flight, µs`, 'bare, µs', `to that of ${count(results[0]?.users)}`,
-    'one at a time, µs', 'bare, µs', 'dearer by'];
+  const openingHeads = [
+    'users',
+    'file, MB',
+    'open, ms',
+    'bare, ms',
+    'ratio',
+    'in the end',
+    'most',
+    'most of bare',
+  ];
+  const insertingHeads = [
+    'users',
+    `${IN_FLIGHT} in flight, µs`,
+    'bare, µs',
+    `to that of ${count(results[0]?.users)}`,
+    'one at a time, µs',
+    'bare, µs',
+    'dearer by',
+  ];
   return `${whereAndWhen()}; medians of ${ROUNDS} rounds
 
 Opening, beside a bare read of the whole file, split, JSON.parse and Map.set. In MB: what the users take in the end, and
@@ -99,7 +146,9 @@ const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
 try {
   const results = await measure(folder);
-  console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results));
+  console.log(
+    values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results),
+  );
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -5,18 +5,31 @@
 import assert from 'node:assert/strict';
 import { randomInt, scryptSync } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { Accounts, createApp, generateSecret, listen, MemoryUserStore, PasswordHasher } from '../src/index.ts';
+import {
+  Accounts,
+  createApp,
+  generateSecret,
+  listen,
+  MemoryUserStore,
+  PasswordHasher,
+} from '../src/index.ts';
 import { quartilesOf, tableOf, whereAndWhen } from './harness/report.ts';
 
 /** Rounds for each cost, as log2 N: some 45 and 30 seconds. */
-const ROUNDS = [{ logN: 17, rounds: 16 }, { logN: 14, rounds: 60 }];
+const ROUNDS = [
+  { logN: 17, rounds: 16 },
+  { logN: 14, rounds: 60 },
+];
 const WARM_UP = 2;
 const MOST_APART = 0.05;
 const PASSWORD = 'a wrong password';
 
 /** Who is tried. The first is what the others are judged by. Flask's is told alone: its cost is not the configured. */
 const NAMES = {
-  someone: 'wrong password', nobody: 'unknown user', damaged: 'malformed hash', flask: 'hash of Werkzeug',
+  someone: 'wrong password',
+  nobody: 'unknown user',
+  damaged: 'malformed hash',
+  flask: 'hash of Werkzeug',
 };
 type Name = keyof typeof NAMES;
 const EVERYBODY = Object.keys(NAMES) as Name[];
@@ -58,7 +71,8 @@ async function openWays(logN: number) {
   const server = await listen(createApp({ ...options, secret: generateSecret() }), { port: 0 });
   const headers = { 'Content-Type': 'application/json' };
   const ways = {
-    'authenticate': async (username: Name) => (await accounts.authenticate(username, PASSWORD)) === undefined,
+    'authenticate': async (username: Name) =>
+      (await accounts.authenticate(username, PASSWORD)) === undefined,
     'POST /auth': async (username: Name) => {
       const body = JSON.stringify({ username, password: PASSWORD });
       const response = await fetch(`${server.url}/auth`, { method: 'POST', headers, body });
@@ -102,13 +116,28 @@ function reportOf(results: readonly Result[]): string {
     const { logN, way, name, ms, ratio, pairs } = result;
     const verdict = holds(result) ? 'yes' : 'no';
     return [
-      `2^${logN}`, `\`${way}\``, NAMES[name], ms.median.toFixed(1), `${ms.low.toFixed(1)} to ${ms.high.toFixed(1)}`,
+      `2^${logN}`,
+      `\`${way}\``,
+      NAMES[name],
+      ms.median.toFixed(1),
+      `${ms.low.toFixed(1)} to ${ms.high.toFixed(1)}`,
       name === 'someone' ? '' : ratio.toFixed(3),
-      name === 'someone' ? '' : `${pairs.median.toFixed(3)} (${pairs.low.toFixed(3)} to ${pairs.high.toFixed(3)})`,
+      name === 'someone'
+        ? ''
+        : `${pairs.median.toFixed(3)} (${pairs.low.toFixed(3)} to ${pairs.high.toFixed(3)})`,
       isJudged(result) ? verdict : '',
     ];
   });
-  const heads = ['N', 'over', 'refused for', 'median, ms', 'middle half', 'to a wrong one', 'in pairs', 'within 5 %'];
+  const heads = [
+    'N',
+    'over',
+    'refused for',
+    'median, ms',
+    'middle half',
+    'to a wrong one',
+    'in pairs',
+    'within 5 %',
+  ];
   const counts = ROUNDS.map(({ logN, rounds }) => `${rounds} rounds at 2^${logN}`).join(', ');
   return `${whereAndWhen()}; ${counts}\n\n${tableOf([heads, ...rows])}`;
 }
@@ -116,5 +145,7 @@ function reportOf(results: readonly Result[]): string {
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
 const results: Result[] = [];
 for (const { logN, rounds } of ROUNDS) results.push(...(await measure(logN, rounds)));
-console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results));
+console.log(
+  values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results),
+);
 if (!results.filter(isJudged).every(holds)) process.exitCode = 1;

@@ -18,7 +18,8 @@ const LIFETIME = 300;
 const KEY = createSecretKey(SECRET, 'utf8');
 const HEADER = Buffer.from('{"typ":"JWT","alg":"HS256"}').toString('base64url');
 
-const macOf = (signingInput: string) => createHmac('sha256', KEY).update(signingInput).digest('base64url');
+const macOf = (signingInput: string) =>
+  createHmac('sha256', KEY).update(signingInput).digest('base64url');
 
 /** The least that makes the same token of the same claims. */
 function bareSign(claims: object): string {
@@ -33,7 +34,8 @@ function bareVerify(token: string): unknown {
   const dot = token.lastIndexOf('.');
   const given = Buffer.from(token.slice(dot + 1));
   const expected = Buffer.from(macOf(token.slice(0, dot)));
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new Error('not ours');
+  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+    throw new Error('not ours');
   return JSON.parse(Buffer.from(token.slice(token.indexOf('.') + 1, dot), 'base64url').toString());
 }
 
@@ -66,37 +68,53 @@ const freshOf = (all: readonly string[]) => {
 };
 
 /** The last character but one carries six bits of the MAC. */
-const forged = (token: string) => `${token.slice(0, -2)}${token.at(-2) === 'A' ? 'B' : 'A'}${token.at(-1)}`;
+const forged = (token: string) =>
+  `${token.slice(0, -2)}${token.at(-2) === 'A' ? 'B' : 'A'}${token.at(-1)}`;
 const GARBAGE = ['garbage', 'a.b', '', 'x'.repeat(200), 'a.b.c', `${GOOD}.x`];
 
-const outcomeOf = (way: Way): Way => (token) => {
-  try {
-    const answer = way(token);
-    return answer instanceof Promise ? answer.catch(() => 'refused') : answer;
-  } catch {
-    return 'refused';
-  }
-};
+const outcomeOf =
+  (way: Way): Way =>
+  (token) => {
+    try {
+      const answer = way(token);
+      return answer instanceof Promise ? answer.catch(() => 'refused') : answer;
+    } catch {
+      return 'refused';
+    }
+  };
 
 /** What those of the peers that can do it do. */
-function waysOf(peers: Readonly<Record<string, TokenPeer>>, name: keyof TokenPeer): Record<string, Way> {
+function waysOf(
+  peers: Readonly<Record<string, TokenPeer>>,
+  name: keyof TokenPeer,
+): Record<string, Way> {
   const able = Object.entries(peers).map(([peer, its]) => [peer, its[name]] as const);
   return Object.fromEntries(able.filter((pair): pair is [string, Way] => pair[1] !== undefined));
 }
 
 const sameClaims = (answers: readonly unknown[]) => {
-  for (const answer of answers) assert.deepEqual({ ...(answer as object) }, { ...(answers[0] as object) });
+  for (const answer of answers)
+    assert.deepEqual({ ...(answer as object) }, { ...(answers[0] as object) });
 };
 
 /** The names of the contests, for goals. */
 export const NAMES = {
-  sign: 'sign', verify: 'verify', cached: 'verify, remembered', forged: 'refuse a wrong MAC', garbage: 'refuse garbage',
+  sign: 'sign',
+  verify: 'verify',
+  cached: 'verify, remembered',
+  forged: 'refuse a wrong MAC',
+  garbage: 'refuse garbage',
 } as const;
 
 /** @param peers other libraries, by their names */
-export function tokenContests(peers: Readonly<Record<string, TokenPeer>>, rounds: number): Contest[] {
+export function tokenContests(
+  peers: Readonly<Record<string, TokenPeer>>,
+  rounds: number,
+): Contest[] {
   const sign: Contest = {
-    name: NAMES.sign, rounds, inputs: () => freshOf(USERS),
+    name: NAMES.sign,
+    rounds,
+    inputs: () => freshOf(USERS),
     ways: {
       bare: (identity) => bareSign({ identity }),
       latchkey: (identity) => jwt.sign({ identity }),
@@ -107,21 +125,41 @@ export function tokenContests(peers: Readonly<Record<string, TokenPeer>>, rounds
     },
   };
   const verify: Contest = {
-    name: NAMES.verify, rounds, inputs: () => freshOf(TOKENS), agree: sameClaims,
+    name: NAMES.verify,
+    rounds,
+    inputs: () => freshOf(TOKENS),
+    agree: sameClaims,
     ways: { bare: bareVerify, latchkey: (token) => jwt.verify(token), ...waysOf(peers, 'verify') },
   };
   const cached: Contest = {
-    name: NAMES.cached, rounds, inputs: () => freshOf(TOKENS), agree: sameClaims,
-    ways: { bare: bareCached, latchkey: (token) => cachedJwt.verify(token), ...waysOf(peers, 'verifyCached') },
+    name: NAMES.cached,
+    rounds,
+    inputs: () => freshOf(TOKENS),
+    agree: sameClaims,
+    ways: {
+      bare: bareCached,
+      latchkey: (token) => cachedJwt.verify(token),
+      ...waysOf(peers, 'verifyCached'),
+    },
   };
   const refusing = (name: string, inputs: readonly string[]): Contest => {
     const refusers = { latchkey: (token: string) => jwt.verify(token), ...waysOf(peers, 'verify') };
-    const ways = Object.fromEntries(Object.entries(refusers).map(([who, way]) => [who, outcomeOf(way)]));
+    const ways = Object.fromEntries(
+      Object.entries(refusers).map(([who, way]) => [who, outcomeOf(way)]),
+    );
     return {
-      name, rounds, inputs: () => freshOf(inputs),
+      name,
+      rounds,
+      inputs: () => freshOf(inputs),
       agree: (answers) => assert.deepEqual(new Set(answers.slice(1)), REFUSED),
       ways: { 'latchkey accepts': () => jwt.verify(GOOD), ...ways },
     };
   };
-  return [sign, verify, cached, refusing(NAMES.forged, TOKENS.map(forged)), refusing(NAMES.garbage, GARBAGE)];
+  return [
+    sign,
+    verify,
+    cached,
+    refusing(NAMES.forged, TOKENS.map(forged)),
+    refusing(NAMES.garbage, GARBAGE),
+  ];
 }

@@ -51,7 +51,9 @@ async function turn(way: Way, inputs: readonly string[], inFlight: number): Prom
 
 /** Measures each entry once a round, after some rounds that do not count. Nobody is always first. */
 export async function takeTurns<Entry>(
-  entries: readonly Entry[], rounds: number, measure: (entry: Entry) => number | Promise<number>,
+  entries: readonly Entry[],
+  rounds: number,
+  measure: (entry: Entry) => number | Promise<number>,
 ): Promise<{ readonly entry: Entry; readonly measured: number[] }[]> {
   const turns = entries.map((entry) => ({ entry, measured: [] as number[] }));
   for (let round = -Math.max(2, Math.ceil(rounds / 4)); round < rounds; round += 1) {
@@ -89,7 +91,10 @@ export async function run(contest: Contest): Promise<Result[]> {
   for (const [, does] of ways) answers.push(await does(input));
   await agree(answers, input);
   const turns = await takeTurns(ways, rounds, ([, does]) => turn(does, inputs(), inFlight));
-  return resultsOf(name, turns.map(({ entry: [way], measured }) => ({ way, times: measured })));
+  return resultsOf(
+    name,
+    turns.map(({ entry: [way], measured }) => ({ way, times: measured })),
+  );
 }
 
 /** A claim about two rows: what one takes is at most so many times what the other takes. */
@@ -103,10 +108,17 @@ export interface Goal {
 /** @returns a table of the goals, of which each may be out of reach */
 export function verdictsOf(results: readonly Result[], goals: readonly Goal[]): string {
   const median = (contest: string, way: string) =>
-    results.find((result) => result.contest === contest && result.way === way)?.microseconds.median ?? NaN;
+    results.find((result) => result.contest === contest && result.way === way)?.microseconds
+      .median ?? NaN;
   const rows = goals.map(({ contest, way, other, atMost }) => {
     const ratio = median(contest, way) / median(contest, other);
-    return [contest, `${way} beside ${other}`, ratio.toFixed(3), `at most ${atMost}`, ratio <= atMost ? 'yes' : 'no'];
+    return [
+      contest,
+      `${way} beside ${other}`,
+      ratio.toFixed(3),
+      `at most ${atMost}`,
+      ratio <= atMost ? 'yes' : 'no',
+    ];
   });
   return tableOf([['contest', 'who', 'takes', 'wanted', 'holds'], ...rows]);
 }
@@ -117,9 +129,15 @@ const inUnits = (microseconds: number) =>
 /** @returns a table of the results */
 export function resultsTable(results: readonly Result[]): string {
   const rows = results.map(({ contest, way, microseconds, toFloor }) => [
-    contest, way, inUnits(microseconds.median), `${inUnits(microseconds.low)} to ${inUnits(microseconds.high)}`,
+    contest,
+    way,
+    inUnits(microseconds.median),
+    `${inUnits(microseconds.low)} to ${inUnits(microseconds.high)}`,
     Math.round(1e6 / microseconds.median).toLocaleString('en'),
     `${toFloor.median.toFixed(2)} (${toFloor.low.toFixed(2)} to ${toFloor.high.toFixed(2)})`,
   ]);
-  return tableOf([['contest', 'way', 'median', 'middle half', 'a second', 'to the floor'], ...rows]);
+  return tableOf([
+    ['contest', 'way', 'median', 'middle half', 'a second', 'to the floor'],
+    ...rows,
+  ]);
 }

@@ -9,8 +9,16 @@ export function percentileOf(values: readonly number[], share: number): number {
 }
 
 /** The middle of some numbers, and the ends of their middle half. */
-export function quartilesOf(values: readonly number[]): { low: number; median: number; high: number } {
-  return { low: percentileOf(values, 0.25), median: percentileOf(values, 0.5), high: percentileOf(values, 0.75) };
+export function quartilesOf(values: readonly number[]): {
+  low: number;
+  median: number;
+  high: number;
+} {
+  return {
+    low: percentileOf(values, 0.25),
+    median: percentileOf(values, 0.5),
+    high: percentileOf(values, 0.75),
+  };
 }
 
 /** One line: Node, processor, commit, day. */
@@ -31,7 +39,9 @@ export function tableOf(rows: readonly (readonly (string | number)[])[]): string
 
 /** Reads `--rounds`, a number that is larger the longer and the finer a benchmark measures, and `--json`. */
 export function readRounds(): { rounds: number; isJson: boolean } {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '20' } } });
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '20' } },
+  });
   const rounds = Number(values.rounds);
   const isCount = Number.isSafeInteger(rounds) && rounds >= 1;
   if (!isCount) throw new RangeError('"--rounds" expected a whole number of at least 1');

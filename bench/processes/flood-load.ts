@@ -74,6 +74,11 @@ sockets.forEach(tryPasswords);
 await delay(seconds * 1000);
 isOver = true;
 await Promise.all([...open].map((socket) => once(socket.destroy(), 'close')));
-const [p50 = NaN, p99 = NaN, max = NaN] = [0.5, 0.99, 1].map((share) => percentileOf(refusals, share));
-process.send?.({ answers, refusalMs: refusals.length === 0 ? null : { p50, p99, max } } satisfies Flood);
+const [p50 = NaN, p99 = NaN, max = NaN] = [0.5, 0.99, 1].map((share) =>
+  percentileOf(refusals, share),
+);
+process.send?.({
+  answers,
+  refusalMs: refusals.length === 0 ? null : { p50, p99, max },
+} satisfies Flood);
 process.disconnect();

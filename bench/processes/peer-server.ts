@@ -25,15 +25,23 @@ const WAYS: Readonly<Record<string, () => Promise<number>>> = {
   express: () => {
     const app = express();
     const guard = expressjwt({ secret: createSecretKey(SECRET, 'utf8'), algorithms: ['HS256'] });
-    app.get('/hello', guard, (request: WithAuth, response) => void response.json(helloTo(request.auth?.['identity'])));
+    app.get(
+      '/hello',
+      guard,
+      (request: WithAuth, response) => void response.json(helloTo(request.auth?.['identity'])),
+    );
     return portOf(createServer(app));
   },
   fastify: async () => {
     const app = Fastify();
     await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } });
-    app.get('/hello', { onRequest: (request) => request.jwtVerify().then(() => undefined) }, async ({ user }) => {
-      return helloTo((user as { identity?: unknown }).identity);
-    });
+    app.get(
+      '/hello',
+      { onRequest: (request) => request.jwtVerify().then(() => undefined) },
+      async ({ user }) => {
+        return helloTo((user as { identity?: unknown }).identity);
+      },
+    );
     await app.listen({ port: 0, host: '127.0.0.1' });
     return (app.server.address() as AddressInfo).port;
   },

@@ -39,7 +39,8 @@ const before = process.memoryUsage();
 const openIt = () => (way === 'bare' ? openBare(path) : JsonFileUserStore.open(path));
 const [openMs, opened] = await timed<Map<string, User> | JsonFileUserStore>(openIt);
 const peakBytes = process.resourceUsage().maxRSS * 1024 - before.rss;
-const idOf = (index: number) => (opened instanceof Map ? opened.get(`user${index}`) : opened.find(`user${index}`))?.id;
+const idOf = (index: number) =>
+  (opened instanceof Map ? opened.get(`user${index}`) : opened.find(`user${index}`))?.id;
 for (let index = 0; index < users; index += 1) assert.equal(idOf(index), `user${index}`);
 globalThis.gc?.();
 // The collector goes on beside the program for a while.
@@ -47,7 +48,11 @@ await delay(300);
 const keptBytes = process.memoryUsage().heapUsed - before.heapUsed;
 
 let count = 0;
-const insertInto = async (target: typeof opened, batches: number, inFlight: number): Promise<void> => {
+const insertInto = async (
+  target: typeof opened,
+  batches: number,
+  inFlight: number,
+): Promise<void> => {
   if (target instanceof Map) return appendBare(`${path}.bare`, batches, inFlight);
   let left = batches * inFlight;
   const insert = async () => {

@@ -13,7 +13,8 @@ type Ask = (input: unknown) => Promise<unknown>;
  * @returns undefined if no interpreter has the module
  */
 export function pythonWith(module: string, script: string): Ask | undefined {
-  const hasIt = (interpreter: string) => spawnSync(interpreter, ['-c', `import ${module}`]).status === 0;
+  const hasIt = (interpreter: string) =>
+    spawnSync(interpreter, ['-c', `import ${module}`]).status === 0;
   const interpreter = INTERPRETERS.find(hasIt);
   if (interpreter === undefined) return undefined;
   const program = `import json, sys\nvalue = json.load(sys.stdin)\n${script}\njson.dump(answer, sys.stdout)\n`;

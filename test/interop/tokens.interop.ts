@@ -29,41 +29,57 @@ interface Peer {
 const HS256 = { alg: 'HS256' } as const;
 const RULES = { algorithms: ['HS256' as const], issuer: ISSUER, audience: 'us' };
 
-const pyJwt = pythonWith('jwt', `
+const pyJwt = pythonWith(
+  'jwt',
+  `
 import jwt
 if value["op"] == "sign":
     answer = jwt.encode(value["claims"], value["secret"], algorithm="HS256", headers=value["header"])
 else:
-    answer = jwt.decode(value["token"], value["secret"], algorithms=["HS256"], issuer=value["issuer"], audience="us")`);
+    answer = jwt.decode(value["token"], value["secret"], algorithms=["HS256"], issuer=value["issuer"], audience="us")`,
+);
 
 const peers: Record<string, Peer | undefined> = {
   jsonwebtoken: {
-    sign: (claims, header) => jsonwebtoken.sign(claims, SECRET, { header: { ...HS256, ...header } }),
+    sign: (claims, header) =>
+      jsonwebtoken.sign(claims, SECRET, { header: { ...HS256, ...header } }),
     verify: (token) => jsonwebtoken.verify(token, SECRET, RULES),
   },
   jose: {
-    sign: (claims, header) => new SignJWT(claims).setProtectedHeader({ ...HS256, ...header }).sign(BYTES),
+    sign: (claims, header) =>
+      new SignJWT(claims).setProtectedHeader({ ...HS256, ...header }).sign(BYTES),
     verify: async (token) => (await jwtVerify(token, BYTES, RULES)).payload,
   },
   'fast-jwt': {
-    sign: (claims, header) => createSigner({ key: SECRET, header: { ...HS256, ...header } })(claims),
-    verify: createVerifier({ key: SECRET, algorithms: ['HS256'], allowedIss: ISSUER, allowedAud: 'us' }),
+    sign: (claims, header) =>
+      createSigner({ key: SECRET, header: { ...HS256, ...header } })(claims),
+    verify: createVerifier({
+      key: SECRET,
+      algorithms: ['HS256'],
+      allowedIss: ISSUER,
+      allowedAud: 'us',
+    }),
   },
   PyJWT: pyJwt && {
-    sign: async (claims, header) => String(await pyJwt({ op: 'sign', claims, header, secret: SECRET })),
+    sign: async (claims, header) =>
+      String(await pyJwt({ op: 'sign', claims, header, secret: SECRET })),
     verify: (token) => pyJwt({ op: 'verify', token, secret: SECRET, issuer: ISSUER }),
   },
 };
 
 const CASES: readonly [claims: Claims, header: Claims][] = [
   [{ identity: 'joe' }, {}],
-  [{ identity: 7, roles: ['a', 'b'], at: { home: true, far: null }, share: 0.1 }, { kid: '2026-11' }],
+  [
+    { identity: 7, roles: ['a', 'b'], at: { home: true, far: null }, share: 0.1 },
+    { kid: '2026-11' },
+  ],
   [{ identity: 'z\u00f3\u0142\u0107 \u{1f511} \u2028 "\\', '\u540d\u524d': '' }, { kid: '' }],
   [{ sub: 'joe', jti: '1' }, { typ: 'JWT' }],
 ];
 
 /** A token that differs in one character of its MAC. */
-const tampered = (token: string) => token.slice(0, -10) + (token.at(-10) === 'A' ? 'B' : 'A') + token.slice(-9);
+const tampered = (token: string) =>
+  token.slice(0, -10) + (token.at(-10) === 'A' ? 'B' : 'A') + token.slice(-9);
 
 const jwtWith = (options: Partial<JwtOptions>) =>
   new Jwt<Claims>({ secret: SECRET, issuer: ISSUER, audience: 'us', ...options });
@@ -119,5 +135,8 @@ test('a token of jsonwebtoken verifies where its claims are those that are wante
   const token = jsonwebtoken.sign({ id: 7 }, SECRET, { expiresIn: '15m' });
   // It writes no nbf of its own accord.
   assert.throws(() => new Jwt({ secret: SECRET }).verify(token), { code: 'ERR_JWT_CLAIM_MISSING' });
-  assert.equal(new Jwt<{ id: number }>({ secret: SECRET, requiredClaims: ['exp'] }).verify(token).id, 7);
+  assert.equal(
+    new Jwt<{ id: number }>({ secret: SECRET, requiredClaims: ['exp'] }).verify(token).id,
+    7,
+  );
 });

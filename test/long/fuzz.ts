@@ -30,7 +30,9 @@ async function check(seconds: number, seed: number): Promise<void> {
   }
   const time = elapsed();
   const rate = Math.round(total / time).toLocaleString('en');
-  console.log(`${total.toLocaleString('en')} cases in ${time.toFixed(1)} s, ${rate} a second, all of them hold`);
+  console.log(
+    `${total.toLocaleString('en')} cases in ${time.toFixed(1)} s, ${rate} a second, all of them hold`,
+  );
 }
 
 const meaning = 'how long it runs';

@@ -23,13 +23,18 @@ The exit code is 0 if all holds, 1 if something does not, 2 if the options are n
   let amount: number;
   let seed: number;
   try {
-    const options = { [flag]: { type: 'string' }, seed: { type: 'string' }, help: { type: 'boolean' } } as const;
+    const options = {
+      [flag]: { type: 'string' },
+      seed: { type: 'string' },
+      help: { type: 'boolean' },
+    } as const;
     const { values } = parseArgs({ options });
     if (values['help']) return console.log(help);
     amount = Number(values[flag] ?? usual);
     seed = Number(values['seed'] ?? randomInt(2 ** 32));
     if (!(amount > 0)) throw new Error(`--${flag} expected a number above 0`);
-    if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) throw new Error('--seed expected 0 to 4294967295');
+    if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
+      throw new Error('--seed expected 0 to 4294967295');
   } catch (error) {
     console.error(`${name}: ${error instanceof Error ? error.message : error} (see --help)`);
     process.exitCode = 2;

@@ -12,7 +12,9 @@ async function check(rounds: number, seed: number): Promise<void> {
     const report = await tenRounds(random);
     answers += report.answers;
     compactions += report.compactions;
-    console.log(`${round} rounds, ${compactions} deaths in a compaction: all ${answers} answers are kept`);
+    console.log(
+      `${round} rounds, ${compactions} deaths in a compaction: all ${answers} answers are kept`,
+    );
   }
   assert.ok(answers > 0, 'at least one process lived long enough to answer');
 }

@@ -23,8 +23,26 @@ const MAX_GROWTH_MIB = 32;
 
 async function check(requests: number, seed: number): Promise<void> {
   // A hash costs next to nothing here, and nobody waits for having guessed.
-  const words = ['serve', '--port', '0', '--users', 'memory', '--scrypt-cost', '1', '--min-password-length', '4'];
-  const args = ['--import', import.meta.resolve('tsx'), '--', COMMAND, ...words, '--throttle', 'off'];
+  const words = [
+    'serve',
+    '--port',
+    '0',
+    '--users',
+    'memory',
+    '--scrypt-cost',
+    '1',
+    '--min-password-length',
+    '4',
+  ];
+  const args = [
+    '--import',
+    import.meta.resolve('tsx'),
+    '--',
+    COMMAND,
+    ...words,
+    '--throttle',
+    'off',
+  ];
   const child = spawn(process.execPath, args, { env: { ...process.env, LATCHKEY_SECRET: SECRET } });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (some: string) => (said += some));
@@ -32,16 +50,26 @@ async function check(requests: number, seed: number): Promise<void> {
     const [first] = await once(child.stdout, 'data');
     const [, url = ''] = /listens on (http:\S+\d)\b/.exec(String(first)) ?? [];
     await soak(url, requests, randomFrom(seed), () => rssOf(child.pid));
-    assert.match(said, /^latchkey: --scrypt-cost 1 .*\n$/, 'nothing is logged but the warning of the start');
+    assert.match(
+      said,
+      /^latchkey: --scrypt-cost 1 .*\n$/,
+      'nothing is logged but the warning of the start',
+    );
     assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
   } finally {
     child.kill();
   }
 }
 
-async function soak(url: string, requests: number, random: () => number, rss: () => number): Promise<void> {
+async function soak(
+  url: string,
+  requests: number,
+  random: () => number,
+  rss: () => number,
+): Promise<void> {
   const port = Number(new URL(url).port);
-  const signup = (username: string) => send(`${url}/signup`, 'POST', { username, password: 'a password' });
+  const signup = (username: string) =>
+    send(`${url}/signup`, 'POST', { username, password: 'a password' });
   assert.equal((await signup('joe')).status, 200);
   const token = new Jwt<{ identity: string }>({ secret: SECRET }).sign({ identity: 'joe' });
   const rows = rawRequests(token);
@@ -61,7 +89,9 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
     if (count > 0 && count % Math.ceil(requests / 100) === 0) samples.push(rss());
     if (count <= 0 || count % Math.ceil(requests / 10) !== 0) return;
     const seconds = Math.round((performance.now() - start) / 1000);
-    console.log(`${count} requests in ${seconds} s, RSS ${medianOf(samples.slice(-10)).toFixed(1)} MiB`);
+    console.log(
+      `${count} requests in ${seconds} s, RSS ${medianOf(samples.slice(-10)).toFixed(1)} MiB`,
+    );
   };
   const sendMany = async () => {
     while (begun < requests) {
@@ -74,7 +104,9 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
   const [before, after] = [medianOf(samples.slice(10, 20)), medianOf(samples.slice(-10))];
   assert.ok(after - before <= MAX_GROWTH_MIB, `RSS grew from ${before} to ${after} MiB`);
   const growth = (after - before).toFixed(1);
-  console.log(`${rows.length} rows, each answered as it should be; RSS ${growth} MiB more than at first`);
+  console.log(
+    `${rows.length} rows, each answered as it should be; RSS ${growth} MiB more than at first`,
+  );
 }
 
 async function greet(url: string, token: string): Promise<void> {
@@ -85,4 +117,10 @@ async function greet(url: string, token: string): Promise<void> {
 
 const medianOf = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
-await longRun({ name: 'soak', flag: 'requests', meaning: 'how many rows to send', usual: 100_000, check });
+await longRun({
+  name: 'soak',
+  flag: 'requests',
+  meaning: 'how many rows to send',
+  usual: 100_000,
+  check,
+});

@@ -22,13 +22,24 @@ export interface Verifier {
 export function assertVerdict(jwt: Verifier, expected: string, tokens: readonly unknown[]): void {
   assert.notEqual(tokens.length, 0);
   for (const token of tokens) {
-    const read = String(token).split('.', 2).map((part) => `${Buffer.from(part, 'base64url')}`.slice(0, 200));
-    assert.equal(verdictOf(() => jwt.verify(token as string)), expected, `${read.join('.')} ${inspect(token)}`);
+    const read = String(token)
+      .split('.', 2)
+      .map((part) => `${Buffer.from(part, 'base64url')}`.slice(0, 200));
+    assert.equal(
+      verdictOf(() => jwt.verify(token as string)),
+      expected,
+      `${read.join('.')} ${inspect(token)}`,
+    );
   }
 }
 
 /** The caller's mistake: a TypeError (the wrong kind) or a RangeError (out of bounds), in one grammar. */
-export function assertRefusedOption(use: () => void, name: string, value?: unknown, kind: Function = TypeError): void {
+export function assertRefusedOption(
+  use: () => void,
+  name: string,
+  value?: unknown,
+  kind: Function = TypeError,
+): void {
   const label = `${name}: ${inspect(value)}`;
   assert.throws(use, kind, label);
   assert.throws(use, { message: /^"\w*" expected [^\n]+, got [^\n]+$/ }, label);
@@ -37,7 +48,12 @@ export function assertRefusedOption(use: () => void, name: string, value?: unkno
 
 /** All that an error, or anything else, can be made to tell, down to the last cause. */
 export function allSaid(subject: unknown): string {
-  const said = [inspect(subject, { showHidden: true, depth: Infinity }), JSON.stringify(subject), String(subject)];
-  if (subject instanceof Error) said.push(subject.message, `${subject.stack}`, allSaid(subject.cause));
+  const said = [
+    inspect(subject, { showHidden: true, depth: Infinity }),
+    JSON.stringify(subject),
+    String(subject),
+  ];
+  if (subject instanceof Error)
+    said.push(subject.message, `${subject.stack}`, allSaid(subject.cause));
   return said.join('\n');
 }

@@ -60,10 +60,17 @@ export const NOT_JSON: readonly [value: unknown, kind: string][] = [
 ];
 
 /** None of these is a text, as an option may be that can also be left out. */
-export const NOT_TEXTS: readonly unknown[] = ['', /x/, ...NOT_STRINGS.filter((value) => value !== undefined)];
+export const NOT_TEXTS: readonly unknown[] = [
+  '',
+  /x/,
+  ...NOT_STRINGS.filter((value) => value !== undefined),
+];
 
 /** None of these is a function. */
-export const NOT_FUNCTIONS: readonly unknown[] = ['now', ...NOT_TEXTS.filter((value) => typeof value !== 'function')];
+export const NOT_FUNCTIONS: readonly unknown[] = [
+  'now',
+  ...NOT_TEXTS.filter((value) => typeof value !== 'function'),
+];
 
 /** None of these is an object of options. */
 export const NOT_OPTIONS: readonly unknown[] = [null, '', 'secret', 0, 1, true, [], [1], () => 1];
@@ -91,7 +98,13 @@ export const NOT_AMOUNTS: readonly unknown[] = [
 ];
 
 /** Names that every object inherits; written in a literal, `__proto__` sets the prototype instead. */
-export const INHERITED_NAMES: readonly string[] = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+export const INHERITED_NAMES: readonly string[] = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  'valueOf',
+];
 
 /** No username may be one of these. */
 export const NOT_USERNAMES: readonly string[] = [

@@ -37,7 +37,9 @@ export async function runCase({ name, check }: Property, seed: number): Promise<
   try {
     return await check(randomFrom(seed));
   } catch (error) {
-    throw new Error(`does not hold: ${name}; seed ${seed} makes that the first case`, { cause: error });
+    throw new Error(`does not hold: ${name}; seed ${seed} makes that the first case`, {
+      cause: error,
+    });
   }
 }
 
@@ -58,7 +60,9 @@ const ALPHABETS = [
 /** Text of up to `max` UTF-16 code units, lone surrogates among them. */
 function randomText(random: Random, max = 24): string {
   const alphabets = [pick(random, ALPHABETS), pick(random, ALPHABETS)];
-  return Array.from({ length: below(random, max + 1) }, () => pick(random, pick(random, alphabets))).join('');
+  return Array.from({ length: below(random, max + 1) }, () =>
+    pick(random, pick(random, alphabets)),
+  ).join('');
 }
 
 /** A value that JSON can write, and reads as it was. */
@@ -76,7 +80,9 @@ function randomJson(random: Random, depth = 3): unknown {
 
 /** Claims of the application's own, awkward names among them. */
 function randomClaims(random: Random): Record<string, unknown> {
-  return Object.fromEntries(Array.from({ length: below(random, 5) }, () => [randomName(random), randomJson(random)]));
+  return Object.fromEntries(
+    Array.from({ length: below(random, 5) }, () => [randomName(random), randomJson(random)]),
+  );
 }
 
 /**
@@ -98,13 +104,23 @@ function damaged(random: Random, text: string): string {
   const [before, after] = [text.slice(0, at), text.slice(at + 1)];
   const flipped = String.fromCharCode(text.charCodeAt(at) ^ (1 << below(random, 8)));
   const other = pick(random, pick(random, ALPHABETS));
-  const ways = [before + flipped + after, before + other + after, before + other + text.slice(at), before + after];
+  const ways = [
+    before + flipped + after,
+    before + other + after,
+    before + other + text.slice(at),
+    before + after,
+  ];
   ways.push(before + text.slice(at, at + 1) + text.slice(at));
   const different = ways.filter((way) => way !== text);
   return pick(random, different);
 }
 
-const HEADERS = [OWN_HEADER, '{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT","kid":"\u00e9"}', '{"alg":"none"}'];
+const HEADERS = [
+  OWN_HEADER,
+  '{"alg":"HS256"}',
+  '{"alg":"HS256","typ":"JWT","kid":"\u00e9"}',
+  '{"alg":"none"}',
+];
 const now = () => NOW;
 const jwt = new Jwt<Record<string, unknown>>({ secret: SECRET, now });
 const hasher = new PasswordHasher({ logN: 1 });
@@ -131,10 +147,14 @@ function randomHash(random: Random): string {
   const bytes = (length: number) => Uint8Array.from({ length }, () => below(random, 256));
   const [logN, r, p] = [1 + below(random, 15), 1 + below(random, 32), 1 + below(random, 16)];
   if (random() < 0.4) {
-    const salt = Array.from({ length: 1 + below(random, 64) }, () => pick(random, BASE64URL.slice(0, 62))).join('');
+    const salt = Array.from({ length: 1 + below(random, 64) }, () =>
+      pick(random, BASE64URL.slice(0, 62)),
+    ).join('');
     return `scrypt:${2 ** logN}:${r}:${p}$${salt}$${Buffer.from(bytes(64)).toString('hex')}`;
   }
-  const [salt, key] = [bytes(1 + below(random, 64)), bytes(16 + below(random, 49))].map((part) => base64(part));
+  const [salt, key] = [bytes(1 + below(random, 64)), bytes(16 + below(random, 49))].map((part) =>
+    base64(part),
+  );
   return `$scrypt$ln=${logN},r=${r},p=${p}$${salt}$${key}`;
 }
 
@@ -144,11 +164,17 @@ function assertCanonicalHash(stored: string): void {
   if (name === '') {
     const [, cost = '', ...encoded] = parts;
     assert.match(cost, /^ln=[1-9]\d?,r=[1-9]\d?,p=[1-9]\d?$/);
-    assert.deepEqual(encoded, encoded.map((part) => base64(Buffer.from(part, 'base64'))));
+    assert.deepEqual(
+      encoded,
+      encoded.map((part) => base64(Buffer.from(part, 'base64'))),
+    );
     return;
   }
   const [, N = '', ...others] = name.split(':');
-  assert.equal(name, ['scrypt', 2 ** Math.round(Math.log2(Number(N))), ...others.map(Number)].join(':'));
+  assert.equal(
+    name,
+    ['scrypt', 2 ** Math.round(Math.log2(Number(N))), ...others.map(Number)].join(':'),
+  );
   assert.match(parts[0] ?? '', /^[A-Za-z0-9]{1,64}$/);
   assert.equal(Buffer.from(parts[1] ?? '', 'hex').toString('hex'), parts[1]);
   assert.deepEqual([others.length, parts.length, parts[1]?.length], [2, 2, 128]);
@@ -164,7 +190,11 @@ export const PROPERTIES: readonly Property[] = [
     check(random) {
       const token = randomToken(random);
       const changed = damaged(random, token);
-      assert.match(verdictOf(() => jwt.verify(changed)), refusal, changed);
+      assert.match(
+        verdictOf(() => jwt.verify(changed)),
+        refusal,
+        changed,
+      );
       return 'refused';
     },
   },
@@ -174,8 +204,12 @@ export const PROPERTIES: readonly Property[] = [
     outcomes: ['accepted', 'refused'],
     check(random) {
       const claims = JSON.stringify({ ...CLAIMS, ...randomClaims(random) });
-      const texts = [pick(random, HEADERS), claims].map((text) => (random() < 0.2 ? damaged(random, text) : text));
-      const segments = texts.map(base64url).map((text) => (random() < 0.2 ? damaged(random, text) : text));
+      const texts = [pick(random, HEADERS), claims].map((text) =>
+        random() < 0.2 ? damaged(random, text) : text,
+      );
+      const segments = texts
+        .map(base64url)
+        .map((text) => (random() < 0.2 ? damaged(random, text) : text));
       const token = seal(segments.join('.'));
       const got = verdictOf(() => jwt.verify(token));
       if (got === 'accepted') assertCanonical(token);
@@ -215,10 +249,19 @@ export const PROPERTIES: readonly Property[] = [
     check(random) {
       const parts = Array.from({ length: 1 + below(random, 4) }, () => randomText(random, 60));
       const text = parts.join('.');
-      for (const token of [text, seal(text)]) assert.match(verdictOf(() => jwt.verify(token)), refusal, token);
+      for (const token of [text, seal(text)])
+        assert.match(
+          verdictOf(() => jwt.verify(token)),
+          refusal,
+          token,
+        );
       const read = verdictOf(() => decodeUnverified(text));
       assert.match(read, refusal, text);
-      assert.equal(verdictOf(() => hasher.needsRehash(text)), 'ERR_PASSWORD_HASH', text);
+      assert.equal(
+        verdictOf(() => hasher.needsRehash(text)),
+        'ERR_PASSWORD_HASH',
+        text,
+      );
       return 'refused';
     },
   },
@@ -245,7 +288,11 @@ export const PROPERTIES: readonly Property[] = [
         return 'refused';
       }
       const [, , , salt = '', key] = (await hasher.hash(password)).split('$');
-      const expected = scryptSync(password.normalize('NFC'), Buffer.from(salt, 'base64'), 32, { N: 2, r: 8, p: 1 });
+      const expected = scryptSync(password.normalize('NFC'), Buffer.from(salt, 'base64'), 32, {
+        N: 2,
+        r: 8,
+        p: 1,
+      });
       assert.equal(key, base64(expected));
       return 'hashed';
     },

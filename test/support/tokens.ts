@@ -15,9 +15,11 @@ export const FORGER = 'the secret of who forges tokens.';
 /** What nobody may be told. */
 export const MARKER = 'MARKER-that-nobody-should-ever-see-again';
 
-export const base64url = (bytes: string | Uint8Array): string => Buffer.from(bytes).toString('base64url');
+export const base64url = (bytes: string | Uint8Array): string =>
+  Buffer.from(bytes).toString('base64url');
 /** base64 without padding, as in PHC strings. */
-export const base64 = (bytes: string | Uint8Array): string => Buffer.from(bytes).toString('base64').replace(/=+$/, '');
+export const base64 = (bytes: string | Uint8Array): string =>
+  Buffer.from(bytes).toString('base64').replace(/=+$/, '');
 
 /** Appends the right MAC, whatever the signing input is. */
 export function seal(signingInput: string, key: string | Uint8Array = SECRET): string {
@@ -25,7 +27,11 @@ export function seal(signingInput: string, key: string | Uint8Array = SECRET): s
 }
 
 /** A token with the right MAC. Strings and bytes are taken as they are, so that they need not be JSON. */
-export function tokenOf(payload: string | object = CLAIMS, header: string | Uint8Array = OWN_HEADER, key = SECRET) {
+export function tokenOf(
+  payload: string | object = CLAIMS,
+  header: string | Uint8Array = OWN_HEADER,
+  key = SECRET,
+) {
   const isRaw = typeof payload === 'string' || payload instanceof Uint8Array;
   return seal(`${base64url(header)}.${base64url(isRaw ? payload : JSON.stringify(payload))}`, key);
 }
@@ -39,6 +45,12 @@ export function claimsJson(members: Record<string, string | undefined>): string 
 
 /** HMAC-SHA256 as WebCrypto computes it, a second implementation that also takes short keys. */
 export async function webCryptoMac(key: Uint8Array, message: string | Uint8Array): Promise<Buffer> {
-  const imported = await webcrypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+  const imported = await webcrypto.subtle.importKey(
+    'raw',
+    key,
+    { name: 'HMAC', hash: 'SHA-256' },
+    false,
+    ['sign'],
+  );
   return Buffer.from(await webcrypto.subtle.sign('HMAC', imported, Buffer.from(message)));
 }

@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  AuthError, currentIdentity, decodeUnverified, Jwt, JwtAuth, Reply, Router, type JwtAuthOptions,
+  AuthError,
+  currentIdentity,
+  decodeUnverified,
+  Jwt,
+  JwtAuth,
+  Reply,
+  Router,
+  type JwtAuthOptions,
 } from '../../src/index.ts';
 import { SECRET } from '../support/tokens.ts';
 import { send, withServer, type Answer } from '../support/app.ts';
@@ -25,7 +32,8 @@ const JOE = { username: 'joe', password: 'pass' };
 /** The two functions of the tutorial. */
 const TUTORIAL: JwtAuthOptions<Person> = {
   secret: SECRET,
-  authenticate: (username, password) => PEOPLE.find((it) => it.username === username && it.password === password),
+  authenticate: (username, password) =>
+    PEOPLE.find((it) => it.username === username && it.password === password),
   identity: (claims) => PEOPLE.find(({ id }) => id === claims.identity),
 };
 
@@ -39,33 +47,53 @@ interface Client {
 }
 
 /** Serves a login at `/auth` and the greeting of whoever is logged in at `/protected`. */
-async function withTutorial(options: Partial<JwtAuthOptions<Person>>, use: (client: Client) => Promise<void>) {
+async function withTutorial(
+  options: Partial<JwtAuthOptions<Person>>,
+  use: (client: Client) => Promise<void>,
+) {
   const auth = new JwtAuth({ ...TUTORIAL, ...options });
   const app = new Router().post('/auth', auth.login);
-  app.get('/protected', auth.required(() => currentIdentity<Person>()?.username));
+  app.get(
+    '/protected',
+    auth.required(() => currentIdentity<Person>()?.username),
+  );
   app.get('/open', () => currentIdentity() ?? 'nobody');
   await withServer(app, async ({ url }) => {
     const login = (body: unknown) => send(`${url}/auth`, 'POST', body);
     await use({
       login,
       get: (authorization) =>
-        send(`${url}/protected`, 'GET', undefined, authorization === undefined ? {} : { authorization }),
+        send(
+          `${url}/protected`,
+          'GET',
+          undefined,
+          authorization === undefined ? {} : { authorization },
+        ),
       token: async () => ((await login(JOE)).body as { access_token: string }).access_token,
     });
-    assert.equal((await send(`${url}/open`, 'GET')).body, 'nobody', 'the identity is gone afterwards');
+    assert.equal(
+      (await send(`${url}/open`, 'GET')).body,
+      'nobody',
+      'the identity is gone afterwards',
+    );
   });
 }
 
 const refusal = (error: string, description: string) => ({ status_code: 401, error, description });
 
-async function assertRefused(answer: Promise<Answer>, error: string, description: string): Promise<void> {
+async function assertRefused(
+  answer: Promise<Answer>,
+  error: string,
+  description: string,
+): Promise<void> {
   const { status, body, headers } = await answer;
   assert.deepEqual([status, body], [401, refusal(error, description)]);
   assert.match(headers.get('WWW-Authenticate') ?? '', /^JWT realm="Login Required"/);
 }
 
 const NOW = Math.floor(Date.now() / 1000);
-const tokenWith = (claims: object) => new Jwt<object>({ secret: SECRET }).sign({ identity: 0, ...claims });
+const tokenWith = (claims: object) =>
+  new Jwt<object>({ secret: SECRET }).sign({ identity: 0, ...claims });
 
 test('initialise: two functions and a secret are enough, and all else is as in the original', async () => {
   await withTutorial({}, async ({ token }) => {
@@ -102,7 +130,10 @@ test('custom field names: username and password come under the names that were c
 
 test('missing credentials: a login without a username or a password, or with an empty one, is refused', async () => {
   await withTutorial({}, async ({ login }) => {
-    const EMPTY = [{ ...JOE, username: '' }, { ...JOE, password: '' }];
+    const EMPTY = [
+      { ...JOE, username: '' },
+      { ...JOE, password: '' },
+    ];
     for (const body of [{}, { username: 'joe' }, { password: 'pass' }, ...EMPTY]) {
       await assertRefused(login(body), 'Bad Request', 'Invalid credentials');
     }
@@ -111,7 +142,11 @@ test('missing credentials: a login without a username or a password, or with an 
 
 test('bad credentials: a wrong password and an unknown user are refused in the same words', async () => {
   await withTutorial({}, async ({ login }) => {
-    for (const body of [{ ...JOE, password: 'secret' }, { ...JOE, username: 'max' }, { ...JOE, username: 'Joe' }]) {
+    for (const body of [
+      { ...JOE, password: 'secret' },
+      { ...JOE, username: 'max' },
+      { ...JOE, username: 'Joe' },
+    ]) {
       await assertRefused(login(body), 'Bad Request', 'Invalid credentials');
     }
   });
@@ -141,8 +176,16 @@ test('identity: it is there in the handler, and gone where there was a refusal',
 test('header errors: each is refused in the words of the original', async () => {
   await withTutorial({}, async ({ get, token }) => {
     const good = await token();
-    await assertRefused(get(), 'Authorization Required', 'Request does not contain an access token');
-    await assertRefused(get(`Basic ${good}`), 'Invalid JWT header', 'Unsupported authorization type');
+    await assertRefused(
+      get(),
+      'Authorization Required',
+      'Request does not contain an access token',
+    );
+    await assertRefused(
+      get(`Basic ${good}`),
+      'Invalid JWT header',
+      'Unsupported authorization type',
+    );
     await assertRefused(get('JWT'), 'Invalid JWT header', 'Token missing');
     await assertRefused(get(`JWT ${good} x`), 'Invalid JWT header', 'Token contains spaces');
   });
@@ -162,49 +205,64 @@ test('tampered: a token with another payload or of another secret is refused', a
 
 test('expired: a token is refused after its lifetime and the leeway', async () => {
   let now = NOW;
-  await withTutorial({ lifetimeSeconds: 60, leewaySeconds: 5, now: () => now }, async ({ get, token }) => {
-    const one = await token();
-    now += 64;
-    assert.equal((await get(`JWT ${one}`)).status, 200);
-    now += 1;
-    await assertRefused(get(`JWT ${one}`), 'Invalid token', 'Signature has expired');
-  });
+  await withTutorial(
+    { lifetimeSeconds: 60, leewaySeconds: 5, now: () => now },
+    async ({ get, token }) => {
+      const one = await token();
+      now += 64;
+      assert.equal((await get(`JWT ${one}`)).status, 200);
+      now += 1;
+      await assertRefused(get(`JWT ${one}`), 'Invalid token', 'Signature has expired');
+    },
+  );
 });
 
 test('not yet valid: a token is refused until its time has come', async () => {
   let now = NOW;
-  await withTutorial({ notBeforeSeconds: 60, leewaySeconds: 5, now: () => now }, async ({ get, token }) => {
-    const one = await token();
-    now += 54;
-    await assertRefused(get(`JWT ${one}`), 'Invalid token', 'The token is not yet valid (nbf)');
-    now += 1;
-    assert.equal((await get(`JWT ${one}`)).status, 200);
-  });
+  await withTutorial(
+    { notBeforeSeconds: 60, leewaySeconds: 5, now: () => now },
+    async ({ get, token }) => {
+      const one = await token();
+      now += 54;
+      await assertRefused(get(`JWT ${one}`), 'Invalid token', 'The token is not yet valid (nbf)');
+      now += 1;
+      assert.equal((await get(`JWT ${one}`)).status, 200);
+    },
+  );
 });
 
 test('missing user: a valid token of nobody is refused', async () => {
   await withTutorial({}, async ({ get }) => {
     for (const identity of [7, '0', null]) {
-      await assertRefused(get(`JWT ${tokenWith({ identity })}`), 'Invalid JWT', 'User does not exist');
+      await assertRefused(
+        get(`JWT ${tokenWith({ identity })}`),
+        'Invalid JWT',
+        'User does not exist',
+      );
     }
   });
 });
 
 test('custom error handler: it gives a refusal its body, and an AuthError of its own another status', async () => {
   const errorReply = (error: AuthError) => {
-    if (error.code === 'ERR_CREDENTIALS') throw new AuthError('ERR_CREDENTIALS', { status: 403, body: 'go away' });
+    if (error.code === 'ERR_CREDENTIALS')
+      throw new AuthError('ERR_CREDENTIALS', { status: 403, body: 'go away' });
     return { problem: error.description };
   };
   await withTutorial({ errorReply }, async ({ get, login }) => {
     const { status, body } = await get();
-    assert.deepEqual([status, body], [401, { problem: 'Request does not contain an access token' }]);
+    assert.deepEqual(
+      [status, body],
+      [401, { problem: 'Request does not contain an access token' }],
+    );
     const wrong = await login({});
     assert.deepEqual([wrong.status, wrong.body], [403, 'go away']);
   });
 });
 
 test('custom response handler: it makes the answer to a login, of token and identity', async () => {
-  const loginReply = (token: string, { username }: Person) => new Reply(201, { mytoken: token, username });
+  const loginReply = (token: string, { username }: Person) =>
+    new Reply(201, { mytoken: token, username });
   await withTutorial({ loginReply }, async ({ get, login }) => {
     const { status, body } = await login(JOE);
     const { mytoken, username } = body as Record<string, string>;
@@ -225,7 +283,8 @@ test('custom encode handler: the token is what it makes', async () => {
 
 test('custom decode handler: the claims are what it answers, and it refuses with AuthError', async () => {
   const decode = (token: string) => {
-    if (token !== 'a-ticket') throw new AuthError('ERR_JWT_MALFORMED', { description: 'No ticket' });
+    if (token !== 'a-ticket')
+      throw new AuthError('ERR_JWT_MALFORMED', { description: 'No ticket' });
     return { identity: 1 };
   };
   await withTutorial({ decode }, async ({ get }) => {
@@ -251,7 +310,10 @@ test('custom header prefix: only the scheme that was chosen is taken and asked f
     assert.equal((await get(`Token ${one}`)).status, 200);
     for (const scheme of ['JWT', 'Bearer']) {
       const { status, headers } = await get(`${scheme} ${one}`);
-      assert.deepEqual([status, headers.get('WWW-Authenticate')], [401, 'Token realm="Login Required"']);
+      assert.deepEqual(
+        [status, headers.get('WWW-Authenticate')],
+        [401, 'Token realm="Login Required"'],
+      );
     }
   });
 });

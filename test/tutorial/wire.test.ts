@@ -32,7 +32,10 @@ test('the tutorial runs word for word', async () => {
     assert.deepEqual([signup.status, signup.body], [200, CREATED]);
 
     const again = await send(`${url}/signup`, 'POST', JOE);
-    assert.deepEqual([again.status, again.body], [400, { Status: 'Error', result: 'User already exists' }]);
+    assert.deepEqual(
+      [again.status, again.body],
+      [400, { Status: 'Error', result: 'User already exists' }],
+    );
 
     const login = await send(`${url}/auth`, 'POST', JOE);
     assert.equal(login.status, 200);
@@ -54,7 +57,9 @@ test('a token has the header and the claims of the original', async () => {
     await send(`${url}/signup`, 'POST', JOE);
     const { body } = await send(`${url}/auth`, 'POST', JOE);
     const segments = (body as { access_token: string }).access_token.split('.');
-    const [header, payload] = segments.map((segment) => Buffer.from(segment, 'base64url').toString());
+    const [header, payload] = segments.map((segment) =>
+      Buffer.from(segment, 'base64url').toString(),
+    );
     assert.equal(header, '{"typ":"JWT","alg":"HS256"}');
     const claims = JSON.parse(payload ?? '') as Record<string, number>;
     assert.deepEqual(Object.keys(claims).sort(), ['exp', 'iat', 'identity', 'nbf']);
@@ -120,7 +125,9 @@ test('the Authorization header is read as the original read it', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     for (const [Authorization, expected] of rows) {
-      const { status, body, headers } = await send(`${url}/hello`, 'GET', undefined, { Authorization });
+      const { status, body, headers } = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization,
+      });
       assert.deepEqual([status, body], [expected === GREETED ? 200 : 401, expected], Authorization);
       assert.equal(headers.has('www-authenticate'), expected !== GREETED, Authorization);
     }
@@ -137,9 +144,18 @@ test('a bad token is refused with the words of the original', async () => {
     [`${good}x`, 'Signature verification failed'],
     [`${goodHeader}.${goodPayload}.`, 'Signature verification failed'],
     [`${goodHeader}.${goodPayload}.${'A'.repeat(43)}`, 'Signature verification failed'],
-    [tokenOf('{"identity":"joe"}', '{"typ":"JWT","alg":"none"}', 'x'.repeat(32)), 'Signature verification failed'],
-    [tokenOf({ ...times, identity: 'joe' }, undefined, 'x'.repeat(32)), 'Signature verification failed'],
-    [tokenOf({ ...times, identity: 'joe' }, '{"alg":"none"}'), 'The specified alg value is not allowed'],
+    [
+      tokenOf('{"identity":"joe"}', '{"typ":"JWT","alg":"none"}', 'x'.repeat(32)),
+      'Signature verification failed',
+    ],
+    [
+      tokenOf({ ...times, identity: 'joe' }, undefined, 'x'.repeat(32)),
+      'Signature verification failed',
+    ],
+    [
+      tokenOf({ ...times, identity: 'joe' }, '{"alg":"none"}'),
+      'The specified alg value is not allowed',
+    ],
     [tokenWith({ exp: now - 11 }), 'Signature has expired'],
     [tokenWith({ nbf: now + 60 }), 'The token is not yet valid (nbf)'],
     [tokenWith({ iat: now + 60 }), 'Issued At claim (iat) cannot be in the future.'],
@@ -156,15 +172,28 @@ test('a bad token is refused with the words of the original', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     for (const [token, description] of rows) {
-      const answer = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
-      assert.deepEqual([answer.status, answer.body], [401, refusal('Invalid token', description)], description);
+      const answer = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT ${token}`,
+      });
+      assert.deepEqual(
+        [answer.status, answer.body],
+        [401, refusal('Invalid token', description)],
+        description,
+      );
       const bearer = `error="invalid_token", error_description="${description.replaceAll('"', "'")}"`;
       const challenges = `JWT realm="Login Required", Bearer realm="Login Required", ${bearer}`;
       assert.equal(answer.headers.get('www-authenticate'), challenges);
     }
-    const twins = [good, tokenWith({ exp: now - 1 }), tokenWith({ nbf: now + 5 }), tokenWith({ iat: now + 5 })];
+    const twins = [
+      good,
+      tokenWith({ exp: now - 1 }),
+      tokenWith({ nbf: now + 5 }),
+      tokenWith({ iat: now + 5 }),
+    ];
     for (const token of twins) {
-      const { body } = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      const { body } = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT ${token}`,
+      });
       assert.deepEqual(body, GREETED);
     }
   });
@@ -173,10 +202,25 @@ test('a bad token is refused with the words of the original', async () => {
 test('a valid token of no user is refused', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
-    for (const identity of ['ann', 'JOE', '', '__proto__', 'constructor', 0, null, ['joe'], { id: 'joe' }, undefined]) {
+    for (const identity of [
+      'ann',
+      'JOE',
+      '',
+      '__proto__',
+      'constructor',
+      0,
+      null,
+      ['joe'],
+      { id: 'joe' },
+      undefined,
+    ]) {
       const Authorization = `JWT ${tokenWith({ identity })}`;
       const { status, body } = await send(`${url}/hello`, 'GET', undefined, { Authorization });
-      assert.deepEqual([status, body], [401, refusal('Invalid JWT', 'User does not exist')], String(identity));
+      assert.deepEqual(
+        [status, body],
+        [401, refusal('Invalid JWT', 'User does not exist')],
+        String(identity),
+      );
     }
   });
 });
@@ -201,9 +245,15 @@ test('a token outlives a restart and a second secret beside its own, but not ano
     return (body as { access_token: string }).access_token;
   });
   const other = 'another secret of 32 bytes......';
-  for (const [secret, status] of [[SECRET, 200], [[other, SECRET], 200], [other, 401]] as const) {
+  for (const [secret, status] of [
+    [SECRET, 200],
+    [[other, SECRET], 200],
+    [other, 401],
+  ] as const) {
     await withApp({ secret, users }, async ({ url }) => {
-      const answer = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      const answer = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT ${token}`,
+      });
       assert.equal(answer.status, status);
     });
   }
