@@ -1,7 +1,8 @@
 /**
- * What a flood of logins does to everybody else, with the queue and without it: `npm run bench:flood`, or
- * `npm run bench:flood -- --json`. Exits with 1 if the server, as it is by default, breaks one of the limits below.
- * This process measures and does nothing else; the server and the flood have a process each. For Linux.
+ * Measures how a flood of logins slows other clients, with the queue and without it:
+ * `npm run bench:flood`, or `npm run bench:flood -- --json`. Exits with 1 if the default server
+ * breaks one of the limits below. The server, the flood and the measuring each have a process.
+ * Linux only.
  */
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
@@ -21,7 +22,7 @@ import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 const IN_FLIGHT = 200;
 const QUIET_SECONDS = 5;
 const FLOOD_SECONDS = 10;
-/** A login is given up after so long. */
+/** A login that takes longer fails. */
 const PATIENCE_MS = 120_000;
 const MIB = 2 ** 20;
 
@@ -43,7 +44,7 @@ interface Result extends Flood {
   readonly name: string;
   readonly quietMs: Percentiles;
   readonly floodMs: Percentiles;
-  /** The same over new connections. */
+  /** The same, each request over a new connection. */
   readonly quietFreshMs: Percentiles;
   readonly floodFreshMs: Percentiles;
   /** The slowest write to a file in the server. */
@@ -51,7 +52,7 @@ interface Result extends Flood {
   readonly floodWriteMs: number;
   readonly baseBytes: number;
   readonly peakBytes: number;
-  /** A login in the middle of the flood, and one right after it. */
+  /** A login in the middle of the flood, and one immediately after it. */
   readonly loginDuring: Answer;
   readonly loginAfter: Answer;
 }
@@ -64,7 +65,7 @@ interface Way {
 }
 
 const KEPT: Way = { agent: new Agent({ keepAlive: true }), everyMs: 5 };
-/** For each request a connection of its own. */
+/** A new connection for each request. */
 const FRESH: Way = { agent: new Agent({ keepAlive: false }), everyMs: 50 };
 
 function ask(
@@ -101,7 +102,7 @@ const asJoe = (url: string, path: string): Promise<Answer> =>
     { username: 'joe', password: 'password of joe' },
   );
 
-/** Asks for /hello at an even pace until something ends, one after the other, and tells how long that took. */
+/** Requests /hello at an even pace, one after the other, until `end` settles. */
 async function helloUntil(
   url: string,
   token: string,
@@ -134,7 +135,7 @@ async function startServer([script = '', ...args]: readonly string[], folder: st
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
   const [url] = /http:[^\s,]+/.exec(String(line)) ?? [];
-  if (url === undefined) throw new Error(`a server does not listen: ${line}`);
+  if (url === undefined) throw new Error(`the server does not listen: ${line}`);
   return { server, url };
 }
 
@@ -143,7 +144,7 @@ const memoryOf = ({ pid }: ChildProcess, name: 'VmRSS' | 'VmHWM'): number =>
   1024;
 
 const slowestWriteOf = (server: ChildProcess): Promise<number> => {
-  server.send('how long?');
+  server.send('report');
   return messageOf<number>(server);
 };
 
@@ -157,7 +158,7 @@ async function measure(name: string, words: readonly string[], folder: string): 
     const token: string = JSON.parse((await asJoe(url, '/auth')).text).access_token;
     const hellosUntil = (end: Promise<unknown>) =>
       Promise.all([helloUntil(url, token, end, KEPT), helloUntil(url, token, end, FRESH)]);
-    // Warms up.
+    // Warm up.
     await hellosUntil(delay(2_000));
     const baseBytes = memoryOf(server, 'VmRSS');
     await slowestWriteOf(server);
@@ -215,7 +216,7 @@ function tableFor(results: readonly Result[]): string {
   ]);
 }
 
-/** The limits, and whether they hold. */
+/** @returns each limit, and whether it holds */
 function judge(result: Result): [limit: string, holds: boolean][] {
   const { quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter } = result;
   const mostMs = Math.max(3 * quietMs.p99, 50);
@@ -240,13 +241,14 @@ try {
   const results: Result[] = [];
   for (const { name, words } of SERVERS) results.push(await measure(name, words, folder));
   const limits = results.slice(0, 1).flatMap(judge);
-  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, ${usualConcurrency()} at once at 2^17`;
+  const flood = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds`;
+  const what = `${flood}, ${usualConcurrency()} at once at 2^17`;
   const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
   const report = `${whereAndWhen()}; ${what}
 
 ${tableFor(results)}
 
-The limits, for the server as it is by default:
+Limits for the default server:
 
 ${list}`;
   console.log(

@@ -1,6 +1,7 @@
 /**
- * latchkey beside the packages that one would otherwise take: `npm run bench:peers`. It installs those into this folder
- * first. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
+ * Measures latchkey against other packages for the same work: `npm run bench:peers`, which first
+ * installs them into this folder. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick
+ * and rough.
  */
 import { createSecretKey, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
-import { resultsTable, run, verdictsOf, type Goal, type Result } from './harness/contest.ts';
+import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
 import { helloContest, OWN, type Contestant } from './hello.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { SECRET } from './harness/secret.ts';
@@ -26,7 +27,7 @@ const sign = createSigner({ key: SECRET, algorithm: 'HS256', expiresIn: 300_000 
 const verify = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: false });
 const verifyCached = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: 1000 });
 
-/** Each with all that can be done ahead of time, such as reading the key, done ahead. */
+/** Each library does ahead of time all that it can, such as reading the key. */
 const PEERS: Readonly<Record<string, TokenPeer>> = {
   'fast-jwt': {
     sign: (identity) => sign({ identity }),
@@ -86,5 +87,5 @@ const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
 console.log(
   isJson
     ? JSON.stringify({ where, results }, null, 2)
-    : [where, resultsTable(results), verdictsOf(results, GOALS)].join('\n\n'),
+    : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
 );

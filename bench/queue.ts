@@ -1,7 +1,7 @@
 /**
- * Whether a client with right passwords can keep others from logging in, by keeping every place of the queue taken:
- * `npm run bench:queue`, or with `-- --json`. Exits with 1 if a login of the victim fails. For Linux, where every
- * address of 127.0.0.0/8 is this machine.
+ * Measures whether an attacker with right passwords can keep a victim from logging in by keeping
+ * every place of the queue taken: `npm run bench:queue`, or with `-- --json`. Exits with 1 if a
+ * login of the victim fails. Linux only, where every address of 127.0.0.0/8 is this machine.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -74,7 +74,7 @@ async function startServer(threads: string): Promise<{ server: ChildProcess; por
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
   const port = Number(/http:\/\/[^\s,]+:(\d+)/.exec(String(line))?.[1]);
-  if (Number.isNaN(port)) throw new Error(`a server does not listen: ${line}`);
+  if (Number.isNaN(port)) throw new Error(`the server does not listen: ${line}`);
   return { server, port };
 }
 

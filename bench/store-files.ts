@@ -1,10 +1,10 @@
-/** Files of users to measure, and the bare calls of Node that no store can do without. */
+/** Files of users to measure, and the baseline: the bare calls of Node that every store needs. */
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { EMPTY_LINE, HEADER_LINE, lineOf } from '../src/journal/lines.ts';
 import type { User } from '../src/users/store.ts';
 
-/** Inserts are measured in batches of so many. */
+/** How many inserts a batch holds. */
 export const IN_FLIGHT = 64;
 
 export const userNamed = (id: string): User => ({
@@ -15,7 +15,7 @@ export const userNamed = (id: string): User => ({
   createdAt: '2026-01-02T03:04:05.678Z',
 });
 
-/** Makes a file of so many users, a thousand or a multiple of that, as a clean stop leaves it. */
+/** @param users a multiple of 1000. The file is as a clean stop leaves it. */
 export async function makeFile(path: string, users: number): Promise<void> {
   const file = await open(path, 'w');
   await file.writeFile(HEADER_LINE);
@@ -29,10 +29,10 @@ export async function makeFile(path: string, users: number): Promise<void> {
   await file.close();
 }
 
-/** The floor of opening: read, split, parse, set, and no check. */
+/** The baseline of opening: read, split, parse, set, and no check. */
 export function openBare(path: string): Map<string, User> {
   const users = new Map<string, User>();
-  // Without the header, the empty line and what follows the last line feed.
+  // Leaves out the header, the empty line and the text after the last line feed, which is empty.
   for (const line of readFileSync(path, 'utf8').split('\n').slice(1, -2)) {
     const user: User = JSON.parse(line);
     users.set(user.id, user);
@@ -40,7 +40,7 @@ export function openBare(path: string): Map<string, User> {
   return users;
 }
 
-/** The floor of inserting: a write and an fdatasync for each batch. */
+/** The baseline of inserting: one write and one fdatasync for each batch. */
 export async function appendBare(path: string, batches: number, linesEach: number): Promise<void> {
   const file = await open(path, 'a');
   for (let batch = 0; batch < batches; batch += 1) {

@@ -1,4 +1,4 @@
-/** The server without its queue and its throttle: whatever comes is given to scrypt at once. Says where it listens. */
+/** Serves without the queue and without rate limits: every login starts scrypt at once. */
 import {
   createApp,
   generateSecret,

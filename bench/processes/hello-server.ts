@@ -4,7 +4,7 @@ import { latchkey } from '../harness/built.ts';
 import { ANSWER, portOf, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
 
-/** Answers the same bytes without looking at anything. */
+/** The baseline: sends the same bytes without reading the request. */
 function serveBare(): Promise<number> {
   const text = `${JSON.stringify(ANSWER)}\n`;
   return portOf(
@@ -20,7 +20,7 @@ function serveBare(): Promise<number> {
   );
 }
 
-/** @param cacheSize 0 for a MAC at each request */
+/** @param cacheSize 0 to compute a MAC for each request */
 async function serveLatchkey(cacheSize: number): Promise<number> {
   const users = new latchkey.MemoryUserStore();
   users.insert({
