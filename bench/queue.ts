@@ -156,5 +156,6 @@ const table = tableOf([
 ]);
 const where = whereAndWhen();
 console.log(values.json ? JSON.stringify({ where, results }, null, 2) : `${where}\n\n${table}`);
-if (results.some(({ attacked }) => attacked.some(({ status }) => status !== 200)))
+if (results.some(({ attacked }) => attacked.some(({ status }) => status !== 200))) {
   process.exitCode = 1;
+}

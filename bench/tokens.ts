@@ -34,8 +34,9 @@ function bareVerify(token: string): unknown {
   const dot = token.lastIndexOf('.');
   const given = Buffer.from(token.slice(dot + 1));
   const expected = Buffer.from(macOf(token.slice(0, dot)));
-  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw new Error('not ours');
+  }
   return JSON.parse(Buffer.from(token.slice(token.indexOf('.') + 1, dot), 'base64url').toString());
 }
 
@@ -93,8 +94,9 @@ function waysOf(
 }
 
 const sameClaims = (answers: readonly unknown[]) => {
-  for (const answer of answers)
+  for (const answer of answers) {
     assert.deepEqual({ ...(answer as object) }, { ...(answers[0] as object) });
+  }
 };
 
 /** The names of the contests, for goals. */

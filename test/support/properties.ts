@@ -1,6 +1,7 @@
 /**
- * Random inputs from a seed, and what must hold for each of them. A property makes one case from the numbers it is
- * given, throws if the case does not hold, and names its outcome, so that whoever runs it sees that all outcomes occur.
+ * Properties: random inputs from a seed, and what must hold for each of them. A property makes one
+ * case from the random numbers that it is given, and throws if the case does not hold. It names the
+ * outcome, so that a test can check that all outcomes occur.
  */
 import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
@@ -13,31 +14,35 @@ import {
   NOW,
   OWN_HEADER,
   seal,
+  SECRET,
   tokenOf,
   webCryptoMac,
 } from './tokens.ts';
 import { verdictOf } from './assertions.ts';
 import { randomFrom } from './random.ts';
-import { SECRET } from './tokens.ts';
 
 /** Numbers from 0 up to 1. */
 type Random = () => number;
 
 interface Property {
   readonly name: string;
-  /** How many cases are enough for every day. */
+  /** How many cases `npm test` runs. */
   readonly cases: number;
-  /** Every outcome there is. */
+  /** All possible outcomes. */
   readonly outcomes: readonly string[];
   readonly check: (random: Random) => string | Promise<string>;
 }
 
-/** Runs the case of one seed. @returns its outcome @throws Error that names the seed if the case does not hold */
+/**
+ * Runs the case of one seed.
+ * @returns its outcome
+ * @throws Error that names the seed, if the case does not hold
+ */
 export async function runCase({ name, check }: Property, seed: number): Promise<string> {
   try {
     return await check(randomFrom(seed));
   } catch (error) {
-    throw new Error(`does not hold: ${name}; seed ${seed} makes that the first case`, {
+    throw new Error(`does not hold: ${name}; seed ${seed} makes it the first case`, {
       cause: error,
     });
   }
@@ -54,7 +59,7 @@ const ALPHABETS = [
   '=+/$,:{}[]"\\',
   '\0\t\n\r\x7f\u00a0\u200b\u2028\ufeff\ufffd',
   '\u00e9e\u0301\u00df\u0130\u4e2d\uac00',
-  '\ud83d\udd11\ud800\udfff', // halves of pairs: some meet, some do not
+  '\ud83d\udd11\ud800\udfff', // halves of surrogate pairs: some meet, some do not
 ];
 
 /** Text of up to `max` UTF-16 code units, lone surrogates among them. */
@@ -65,7 +70,7 @@ function randomText(random: Random, max = 24): string {
   ).join('');
 }
 
-/** A value that JSON can write, and reads as it was. */
+/** A value that survives JSON.stringify and JSON.parse unchanged. */
 function randomJson(random: Random, depth = 3): unknown {
   const kind = below(random, depth > 0 ? 8 : 6);
   if (kind === 0) return null;
@@ -78,7 +83,7 @@ function randomJson(random: Random, depth = 3): unknown {
   return Object.fromEntries(items.map((item) => [randomName(random), item]));
 }
 
-/** Claims of the application's own, awkward names among them. */
+/** Claims of an application, awkward names among them. */
 function randomClaims(random: Random): Record<string, unknown> {
   return Object.fromEntries(
     Array.from({ length: below(random, 5) }, () => [randomName(random), randomJson(random)]),
@@ -86,8 +91,9 @@ function randomClaims(random: Random): Record<string, unknown> {
 }
 
 /**
- * V8 of Node 24 and 26 may read a name that is written with an escape as another one, which then holds a backslash
- * (nodejs/node#63785): what verify answers is what JSON.parse answers. Such names are made only where it reads them.
+ * The JSON.parse of Node 24 and 26 may read a name with an escape as another name, which holds a
+ * backslash (nodejs/node#63785). verify answers what JSON.parse answers, so such names are made
+ * only on a Node that reads them correctly.
  */
 JSON.parse('{"h":[],"\\\\":0}');
 const readsEscapedNames = Object.keys(JSON.parse('{"h":1,"\\"":2}') as object).includes('"');
@@ -98,7 +104,10 @@ function randomName(random: Random): string {
   return readsEscapedNames || !JSON.stringify(name).includes('\\') ? name : 'x';
 }
 
-/** One bit of one character flipped, or one character replaced, added, left out or doubled: never the same text. */
+/**
+ * The text with one bit of one character flipped, or with one character replaced, added, left out
+ * or doubled. Never the same text.
+ */
 function damaged(random: Random, text: string): string {
   const at = below(random, text.length + 1);
   const [before, after] = [text.slice(0, at), text.slice(at + 1)];
@@ -125,12 +134,12 @@ const now = () => NOW;
 const jwt = new Jwt<Record<string, unknown>>({ secret: SECRET, now });
 const hasher = new PasswordHasher({ logN: 1 });
 
-/** A well-formed token with the right MAC, most often one that is accepted. */
+/** A well-formed token with the right MAC. Most of them are accepted. */
 function randomToken(random: Random): string {
   return tokenOf({ ...CLAIMS, ...randomClaims(random) }, pick(random, HEADERS));
 }
 
-/** Header and payload as they stand in a token: canonical base64url of UTF-8, without a byte order mark. */
+/** Asserts that header and payload are canonical base64url of UTF-8, without a byte order mark. */
 function assertCanonical(token: string): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const [header, payload] = token.split('.', 2).map((segment) => {
@@ -142,7 +151,7 @@ function assertCanonical(token: string): void {
   assert.deepEqual(decodeUnverified(token), { header, claims: payload });
 }
 
-/** A stored hash within the caps, of ours or of Werkzeug's form. */
+/** A stored hash within the cost limits, in our form or in that of Werkzeug. */
 function randomHash(random: Random): string {
   const bytes = (length: number) => Uint8Array.from({ length }, () => below(random, 256));
   const [logN, r, p] = [1 + below(random, 15), 1 + below(random, 32), 1 + below(random, 16)];
@@ -158,7 +167,7 @@ function randomHash(random: Random): string {
   return `$scrypt$ln=${logN},r=${r},p=${p}$${salt}$${key}`;
 }
 
-/** Every part of a stored hash as it would be written anew. */
+/** Asserts that every part of a stored hash is in its canonical spelling. */
 function assertCanonicalHash(stored: string): void {
   const [name = '', ...parts] = stored.split('$');
   if (name === '') {
@@ -199,7 +208,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'whatever is accepted is the one spelling of what it says, also if it was damaged before it was signed',
+    name: 'an accepted token has the one spelling of its content, even if damaged before signing',
     cases: 20_000,
     outcomes: ['accepted', 'refused'],
     check(random) {
@@ -218,7 +227,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'verify answers what sign was given, and sign writes what node:crypto and JSON.stringify write',
+    name: 'verify returns the claims given to sign, and sign agrees with node:crypto and JSON',
     cases: 12_000,
     outcomes: ['signed'],
     check(random) {
@@ -232,7 +241,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'the MAC is the one that WebCrypto makes, for a key of any length',
+    name: 'the MAC is that of WebCrypto, for a key of any length',
     cases: 3000,
     outcomes: ['signed'],
     async check(random) {
@@ -243,18 +252,19 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'any text is refused with an AuthError and nothing else, also with the right MAC',
+    name: 'any text is refused with an AuthError and no other error, even with the right MAC',
     cases: 15_000,
     outcomes: ['refused'],
     check(random) {
       const parts = Array.from({ length: 1 + below(random, 4) }, () => randomText(random, 60));
       const text = parts.join('.');
-      for (const token of [text, seal(text)])
+      for (const token of [text, seal(text)]) {
         assert.match(
           verdictOf(() => jwt.verify(token)),
           refusal,
           token,
         );
+      }
       const read = verdictOf(() => decodeUnverified(text));
       assert.match(read, refusal, text);
       assert.equal(
@@ -266,7 +276,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'a damaged password hash is refused with an AuthError, or is the one spelling of another hash',
+    name: 'a damaged password hash is refused with an AuthError, or is canonical for another hash',
     cases: 10_000,
     outcomes: ['accepted', 'refused'],
     check(random) {
@@ -278,7 +288,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'a password hash is the one that node:crypto makes of the same text in NFC',
+    name: 'a password hash is that of node:crypto for the same text in NFC',
     cases: 300,
     outcomes: ['hashed', 'refused'],
     async check(random) {

@@ -1,6 +1,6 @@
 /**
- * Bad input over a real socket: whatever is sent is answered with the right status in the JSON shape of an error,
- * changes no user, and leaves a server that goes on answering.
+ * Bad input over a real socket. Each request gets the right status and the JSON shape of an error,
+ * changes no user, and leaves the server able to answer the next one.
  */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -19,16 +19,16 @@ const brokenUtf8 = Buffer.concat([
   Buffer.from('e"}'),
 ]);
 
-/** Memory that is not garbage, also outside of the heap. */
+/** Memory in use after a garbage collection, inside and outside the heap. */
 async function bytesInUse(): Promise<number> {
   await collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
 
-test('a body that is no JSON object is a 400, at signup in the shape of a signup', async () => {
+test('a body that is not a JSON object gets 400, at signup in the shape of a signup', async () => {
   const broken = 'The body is not valid JSON in UTF-8';
-  const noObject = 'The body is not a JSON object';
+  const notObject = 'The body is not a JSON object';
   const noCredentials = 'Expected a JSON object with the strings "username" and "password"';
   const rows: readonly [body: string | Uint8Array, login: string, signup: string][] = [
     ['', broken, broken],
@@ -41,12 +41,12 @@ test('a body that is no JSON object is a 400, at signup in the shape of a signup
     ['\ufeff{"username":"joe","password":"pass"}', broken, broken],
     [brokenUtf8, broken, broken],
     ['['.repeat(8000), broken, broken],
-    ['null', noObject, noCredentials],
-    ['true', noObject, noCredentials],
-    ['1e400', noObject, noCredentials],
-    ['"joe"', noObject, noCredentials],
-    ['[]', noObject, noCredentials],
-    ['[{"username":"joe","password":"pass"}]', noObject, noCredentials],
+    ['null', notObject, noCredentials],
+    ['true', notObject, noCredentials],
+    ['1e400', notObject, noCredentials],
+    ['"joe"', notObject, noCredentials],
+    ['[]', notObject, noCredentials],
+    ['[{"username":"joe","password":"pass"}]', notObject, noCredentials],
   ];
   const users = new WatchedStore();
   await withApp({ users }, async ({ url }) => {
@@ -68,7 +68,7 @@ test('a body that is no JSON object is a 400, at signup in the shape of a signup
   });
 });
 
-test('a signup without a username and a password that can be used is a 400 and makes no user', async () => {
+test('a signup without a valid username and password gets 400 and creates no user', async () => {
   const isJson = (value: unknown) => !['bigint', 'symbol', 'function'].includes(typeof value);
   const isText = (value: unknown) => value instanceof String || value instanceof Date;
   const wrongKinds = NOT_STRINGS.filter((value) => isJson(value) && !isText(value));
@@ -101,12 +101,12 @@ test('a signup without a username and a password that can be used is a 400 and m
   });
 });
 
-test('only username and password are read from a body, whatever else it carries', async () => {
+test('only username and password are read from a body, and other members are ignored', async () => {
   const users = new WatchedStore();
   await withApp({ users }, async ({ url }) => {
     const body =
-      '{"id":"root","__proto__":{"admin":true},"constructor":1,"passwordHash":"x","createdAt":"then",' +
-      '"username":"joe","password":"pass","role":"admin"}';
+      '{"id":"root","__proto__":{"admin":true},"constructor":1,"passwordHash":"x",' +
+      '"createdAt":"then","username":"joe","password":"pass","role":"admin"}';
     assert.equal((await send(`${url}/signup`, 'POST', body)).status, 200);
     const inherited = '{"__proto__":{"username":"ann","password":"pass"}}';
     assert.equal((await send(`${url}/signup`, 'POST', inherited)).status, 400);
@@ -119,7 +119,7 @@ test('only username and password are read from a body, whatever else it carries'
   assert.ok(Math.abs(Date.parse(createdAt) - Date.now()) < 30_000);
 });
 
-test('names that every object inherits are ordinary names', async () => {
+test('names that every object inherits are ordinary usernames', async () => {
   await withApp({}, async ({ url }) => {
     for (const username of INHERITED_NAMES) {
       const body = { username, password: 'a password' };
@@ -134,7 +134,7 @@ test('names that every object inherits are ordinary names', async () => {
   });
 });
 
-test('a body of another content type, charset or encoding is a 415', async () => {
+test('a body of another content type, charset or encoding gets 415', async () => {
   const refused: readonly Record<string, string>[] = [
     { 'Content-Type': 'text/plain' },
     { 'Content-Type': 'application/x-www-form-urlencoded' },
@@ -174,7 +174,7 @@ test('a body of another content type, charset or encoding is a 415', async () =>
   });
 });
 
-test('a body of 16 KiB is read, one byte more is a 413, with and without its length declared', async () => {
+test('a body of 16 KiB is read, one byte more gets 413, with or without Content-Length', async () => {
   const padded = (bytes: number) => `{"username":"joe","password":"pass"${' '.repeat(bytes - 36)}}`;
   const chunked = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
   await withApp({}, async ({ url, port }) => {
@@ -190,20 +190,21 @@ test('a body of 16 KiB is read, one byte more is a 413, with and without its len
       assert.deepEqual([status, body], [413, tooLarge]);
     }
     const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
-    // Refused by its length alone: none of the body ever comes.
+    // Content-Length alone is enough: the client sends none of the body.
     assert.match(await sendRaw(port, `${head}Content-Length: 1000000\r\n\r\n`), /^HTTP\/1\.1 413 /);
     for (const [bytes, status] of [
       [16 * KIB, 401],
       [16 * KIB + 1, 413],
       [100 * KIB, 413],
     ] as const) {
-      const request = `${head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n${chunked(padded(bytes))}`;
+      const headers = 'Transfer-Encoding: chunked\r\nConnection: close';
+      const request = `${head}${headers}\r\n\r\n${chunked(padded(bytes))}`;
       assert.match(await sendRaw(port, request), new RegExp(`^HTTP/1\\.1 ${status} `));
     }
   });
 });
 
-test('a body in chunks of one byte takes no more memory than one in one piece', async () => {
+test('a body in chunks of one byte takes no more memory than a body in one piece', async () => {
   await withApp({}, async ({ port }) => {
     const type = 'Content-Type: application/json\r\nTransfer-Encoding: chunked';
     const head = `POST /auth HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n`;
@@ -214,7 +215,7 @@ test('a body in chunks of one byte takes no more memory than one in one piece', 
         socket.write(head + '1\r\na\r\n'.repeat(16_000), () => resolve()),
       );
     }
-    // They are read once a request that came after them is answered.
+    // The server has read them once it has answered a request that came after them.
     assert.match(
       await sendRaw(port, `${head.replace('chunked', 'chunked\r\nConnection: close')}0\r\n\r\n`),
       /400/,
@@ -225,7 +226,7 @@ test('a body in chunks of one byte takes no more memory than one in one piece', 
   });
 });
 
-test('an unknown path is a 404 and a wrong method a 405 that names the right ones', async () => {
+test('an unknown path gets 404, a wrong method gets 405 with the right ones in Allow', async () => {
   const paths = [
     '/',
     '/hell',
@@ -239,7 +240,7 @@ test('an unknown path is a 404 and a wrong method a 405 that names the right one
   ];
   await withApp({}, async ({ port, url }) => {
     for (const path of paths) {
-      // fetch would tidy the path up.
+      // fetch would normalise the path.
       const answer = await sendRaw(
         port,
         `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
@@ -271,7 +272,7 @@ test('an unknown path is a 404 and a wrong method a 405 that names the right one
     assert.equal(
       head.headers.get('content-length'),
       '110',
-      'HEAD tells the length that GET would have',
+      'HEAD declares the length of the answer to GET',
     );
     assert.equal(
       (await send(`${url}/hello?a=b`, 'GET')).status,
@@ -283,14 +284,15 @@ test('an unknown path is a 404 and a wrong method a 405 that names the right one
   });
 });
 
-test('requests on one connection are answered in turn, and what was done does not go unanswered', async () => {
+test('pipelined requests are answered in order, and each executed one is answered', async () => {
   const post = (path: string, body: string, headers = '') =>
     `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}` +
     `Content-Length: ${body.length}\r\n\r\n${body}`;
   const signup = (username: string) =>
     post('/signup', JSON.stringify({ username, password: 'a password' }));
   const chunked =
-    'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+    'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
+    'Transfer-Encoding: chunked\r\n\r\n';
   const rows: readonly [bytes: string, statuses: readonly number[], stored?: string][] = [
     [`${signup('ann')}GET /hello HTTP/1.1\r\n\r\n`, [200, 400], 'ann'],
     [`${signup('bob')}garbage\r\n\r\n`, [200, 400], 'bob'],
@@ -322,7 +324,7 @@ test('requests on one connection are answered in turn, and what was done does no
   });
 });
 
-test('every answer is JSON that no cache keeps and no browser guesses at', async () => {
+test('every answer is JSON that no cache stores and no browser sniffs', async () => {
   await withApp({}, async ({ url }) => {
     const rows = [
       ['/hello', 'GET'],
