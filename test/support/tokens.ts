@@ -51,7 +51,7 @@ export function claimsJson(members: Record<string, string | undefined>): string 
 export async function webCryptoMac(key: Uint8Array, message: string | Uint8Array): Promise<Buffer> {
   const imported = await webcrypto.subtle.importKey(
     'raw',
-    key,
+    Buffer.from(key),
     { name: 'HMAC', hash: 'SHA-256' },
     false,
     ['sign'],

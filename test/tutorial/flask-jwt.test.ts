@@ -247,7 +247,7 @@ test('missing user: a valid token of an unknown user is refused', async () => {
   });
 });
 
-test('custom error handler: it sets the body, or throws one of another status', async () => {
+test('custom error handler: it sets the body, and may throw to change the status', async () => {
   const errorReply = (error: AuthError) => {
     if (error.code === 'ERR_CREDENTIALS') {
       throw new AuthError('ERR_CREDENTIALS', { status: 403, body: 'go away' });

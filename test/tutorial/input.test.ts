@@ -174,7 +174,7 @@ test('a body of another content type, charset or encoding gets 415', async () =>
   });
 });
 
-test('a body of 16 KiB is read, one byte more gets 413, with or without Content-Length', async () => {
+test('a body of 16 KiB is read, a larger one gets 413, by Content-Length or by count', async () => {
   const padded = (bytes: number) => `{"username":"joe","password":"pass"${' '.repeat(bytes - 36)}}`;
   const chunked = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
   await withApp({}, async ({ url, port }) => {
