@@ -1,7 +1,8 @@
 /**
- * Runs test files for `npm test`: `run-tests.ts <file>...`. Files start in the order in which they
- * are named, so the manifest names the slow ones first. It prints a line for each file, then why
- * tests were skipped, each failure with its place and its error, and the totals.
+ * Runs test files for `npm test`: `run-tests.ts <file>...`. It prints a line for each file, then why
+ * tests were skipped, each failure with its place and its error, and the totals. Files start in the
+ * order in which they are named, so `npm test` names the slow ones first. A reporter for
+ * `node --test` would have to be JavaScript, because Node 20 loads one without tsx.
  */
 import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
