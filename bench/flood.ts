@@ -168,6 +168,8 @@ async function measure(name: string, words: readonly string[], folder: string): 
     const ended = messageOf<Flood>(load);
     load.send('begin');
     const during = delay(FLOOD_SECONDS * 500).then(() => asJoe(url, '/auth'));
+    // A failure before it is awaited must not end this process, or the server would go on.
+    during.catch(() => undefined);
     const [floodMs, floodFreshMs] = await hellosUntil(ended);
     const floodWriteMs = await slowestWriteOf(server);
     const loginAfter = await asJoe(url, '/auth');

@@ -134,8 +134,8 @@ function reportOf(results: readonly Result[]): string {
   ];
   return `${whereAndWhen()}; medians of ${ROUNDS} rounds
 
-Opening, against the baseline: a read of the whole file, split, JSON.parse and Map.set. The users
-keep so much memory. The peak is the most memory while the file is read.
+Opening, against the baseline: a read of the whole file, split, JSON.parse and Map.set. "Kept" is
+the memory of the users, and "peak" is the most memory while the file is read.
 
 ${tableOf([openingHeads, ...opening])}
 

@@ -1,7 +1,7 @@
 /**
- * Runs test files for `npm test`: `run-tests.ts <file>...`. It prints a line for each file, then why
- * tests were skipped, each failure with its place and its error, and the totals. Files start in the
- * order in which they are named, so `npm test` names the slow ones first. A reporter for
+ * Runs test files for `npm test`: `run-tests.ts <file>...`. It prints a line for each file, then
+ * why tests were skipped, each failure with its file and its error, and the totals. Files start in
+ * the order in which they are named, so `npm test` names the slow ones first. A reporter for
  * `node --test` would have to be JavaScript, because Node 20 loads one without tsx.
  */
 import { relative, resolve } from 'node:path';
@@ -11,6 +11,9 @@ import { inspect } from 'node:util';
 
 /** More at once would disturb the tests that measure time. */
 const CONCURRENCY = 2;
+
+/** Messages of Node with its own totals. */
+const TOTALS = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 type Completed = Extract<TestEvent, { type: 'test:complete' }>['data'];
 
@@ -27,10 +30,10 @@ function lineOf({ file, details }: Completed): string {
 }
 
 /** @returns undefined for a test that failed only because a test inside it did */
-function failureOf({ name, file, line, details }: Completed): string | undefined {
+function failureOf({ name, file, details }: Completed): string | undefined {
   const error = details.error as (Error & { failureType?: string }) | undefined;
   if (error === undefined || error.failureType === 'subtestsFailed') return undefined;
-  return `\n${shortPath(file)}:${line}: ${name}\n${inspect(error.cause ?? error)}`;
+  return `\n${shortPath(file)}: ${name}\n${inspect(error.cause ?? error)}`;
 }
 
 /** @returns whether all tests passed */
@@ -44,7 +47,7 @@ async function report(events: AsyncIterable<TestEvent>): Promise<boolean> {
     if (type === 'test:stdout' || type === 'test:stderr') {
       outputs.set(data.file, (outputs.get(data.file) ?? '') + data.message);
     }
-    if (type === 'test:diagnostic') {
+    if (type === 'test:diagnostic' && !TOTALS.test(data.message)) {
       outputs.set(data.file, `${outputs.get(data.file) ?? ''}${data.message}\n`);
     }
     if (type !== 'test:complete') continue;

@@ -1,99 +1,18 @@
-/**
- * The test suite of Flask-JWT, written anew against a latchkey server over a socket. The server has
- * two functions that know the users, a path to log in at, and a protected path.
- */
+/** The test suite of Flask-JWT, written anew against a latchkey server over a socket. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { currentIdentity, decodeUnverified, Jwt, JwtAuth, Router } from '../../src/index.ts';
+import { send, withServer } from '../support/app.ts';
 import {
-  AuthError,
-  currentIdentity,
-  decodeUnverified,
-  Jwt,
-  JwtAuth,
-  Reply,
-  Router,
-  type JwtAuthOptions,
-} from '../../src/index.ts';
+  assertRefused,
+  JOE,
+  NOW,
+  PEOPLE,
+  tokenWith,
+  TUTORIAL,
+  withTutorial,
+} from '../support/flask-jwt.ts';
 import { SECRET } from '../support/tokens.ts';
-import { send, withServer, type Answer } from '../support/app.ts';
-
-interface Person {
-  readonly id: number;
-  readonly username: string;
-  readonly password: string;
-}
-
-const PEOPLE: readonly Person[] = [
-  { id: 0, username: 'joe', password: 'pass' },
-  { id: 1, username: 'ann', password: 'secret' },
-];
-const JOE = { username: 'joe', password: 'pass' };
-
-/** The two functions that the tutorial defines. */
-const TUTORIAL: JwtAuthOptions<Person> = {
-  secret: SECRET,
-  authenticate: (username, password) =>
-    PEOPLE.find((person) => person.username === username && person.password === password),
-  identity: (claims) => PEOPLE.find(({ id }) => id === claims.identity),
-};
-
-interface Client {
-  /** Posts to the login path. */
-  login(body: unknown): Promise<Answer>;
-  /** Gets the protected path. */
-  get(authorization?: string): Promise<Answer>;
-  /** Logs in as joe. @returns the token */
-  token(): Promise<string>;
-}
-
-/** Serves a login at `/auth`, and at `/protected` the username of the logged-in user. */
-async function withTutorial(
-  options: Partial<JwtAuthOptions<Person>>,
-  use: (client: Client) => Promise<void>,
-) {
-  const auth = new JwtAuth({ ...TUTORIAL, ...options });
-  const app = new Router().post('/auth', auth.login);
-  app.get(
-    '/protected',
-    auth.required(() => currentIdentity<Person>()?.username),
-  );
-  app.get('/open', () => currentIdentity() ?? 'no identity');
-  await withServer(app, async ({ url }) => {
-    const login = (body: unknown) => send(`${url}/auth`, 'POST', body);
-    await use({
-      login,
-      get: (authorization) =>
-        send(
-          `${url}/protected`,
-          'GET',
-          undefined,
-          authorization === undefined ? {} : { authorization },
-        ),
-      token: async () => ((await login(JOE)).body as { access_token: string }).access_token,
-    });
-    assert.equal(
-      (await send(`${url}/open`, 'GET')).body,
-      'no identity',
-      'the identity does not outlive its request',
-    );
-  });
-}
-
-const refusal = (error: string, description: string) => ({ status_code: 401, error, description });
-
-async function assertRefused(
-  answer: Promise<Answer>,
-  error: string,
-  description: string,
-): Promise<void> {
-  const { status, body, headers } = await answer;
-  assert.deepEqual([status, body], [401, refusal(error, description)]);
-  assert.match(headers.get('WWW-Authenticate') ?? '', /^JWT realm="Login Required"/);
-}
-
-const NOW = Math.floor(Date.now() / 1000);
-const tokenWith = (claims: object) =>
-  new Jwt<object>({ secret: SECRET }).sign({ identity: 0, ...claims });
 
 test('initialise: two functions and a secret suffice, with the defaults of Flask-JWT', async () => {
   await withTutorial({}, async ({ token }) => {
@@ -242,83 +161,6 @@ test('missing user: a valid token of an unknown user is refused', async () => {
         get(`JWT ${tokenWith({ identity })}`),
         'Invalid JWT',
         'User does not exist',
-      );
-    }
-  });
-});
-
-test('custom error handler: it sets the body, and may throw to change the status', async () => {
-  const errorReply = (error: AuthError) => {
-    if (error.code === 'ERR_CREDENTIALS') {
-      throw new AuthError('ERR_CREDENTIALS', { status: 403, body: 'go away' });
-    }
-    return { problem: error.description };
-  };
-  await withTutorial({ errorReply }, async ({ get, login }) => {
-    const { status, body } = await get();
-    assert.deepEqual(
-      [status, body],
-      [401, { problem: 'Request does not contain an access token' }],
-    );
-    const wrong = await login({});
-    assert.deepEqual([wrong.status, wrong.body], [403, 'go away']);
-  });
-});
-
-test('custom response handler: it makes the login answer from token and identity', async () => {
-  const loginReply = (token: string, { username }: Person) =>
-    new Reply(201, { mytoken: token, username });
-  await withTutorial({ loginReply }, async ({ get, login }) => {
-    const { status, body } = await login(JOE);
-    const { mytoken, username } = body as Record<string, string>;
-    assert.deepEqual([status, username], [201, 'joe']);
-    assert.equal((await get(`JWT ${mytoken}`)).status, 200);
-  });
-});
-
-test('custom encode handler: it makes the token', async () => {
-  const other = new Jwt<{ identity: number; by: string }>({ secret: `${SECRET}!` });
-  const encode = ({ id }: Person) => other.sign({ identity: id, by: 'encode' });
-  await withTutorial({ encode }, async ({ get, token }) => {
-    const issued = await token();
-    assert.equal(other.verify(issued).by, 'encode');
-    await assertRefused(get(`JWT ${issued}`), 'Invalid token', 'Signature verification failed');
-  });
-});
-
-test('custom decode handler: it returns the claims, or refuses with an AuthError', async () => {
-  const decode = (token: string) => {
-    if (token !== 'a-ticket') {
-      throw new AuthError('ERR_JWT_MALFORMED', { description: 'No ticket' });
-    }
-    return { identity: 1 };
-  };
-  await withTutorial({ decode }, async ({ get }) => {
-    assert.equal((await get('JWT a-ticket')).body, 'ann');
-    await assertRefused(get('JWT another'), 'Invalid token', 'No ticket');
-  });
-});
-
-test('custom payload handler: it makes the claims, and latchkey adds the times', async () => {
-  const claims = ({ id, username }: Person) => ({ identity: id, username });
-  await withTutorial({ claims }, async ({ get, token }) => {
-    const issued = await token();
-    const { iat, nbf, exp, ...others } = decodeUnverified(issued).claims as Record<string, unknown>;
-    assert.deepEqual(others, { identity: 0, username: 'joe' });
-    for (const time of [iat, nbf, exp]) assert.ok(Number.isInteger(time));
-    assert.equal((await get(`JWT ${issued}`)).body, 'joe');
-  });
-});
-
-test('custom header prefix: only that scheme is accepted and announced', async () => {
-  await withTutorial({ schemes: ['Token'] }, async ({ get, token }) => {
-    const issued = await token();
-    assert.equal((await get(`Token ${issued}`)).status, 200);
-    for (const scheme of ['JWT', 'Bearer']) {
-      const { status, headers } = await get(`${scheme} ${issued}`);
-      assert.deepEqual(
-        [status, headers.get('WWW-Authenticate')],
-        [401, 'Token realm="Login Required"'],
       );
     }
   });
