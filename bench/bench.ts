@@ -1,25 +1,26 @@
 /**
- * How fast latchkey is, beside the bare calls of Node that nobody can do without: `npm run bench`. With `-- --json` it
- * prints what it measured as JSON, with `-- --rounds 1` it is quick and rough.
+ * Measures latchkey against bare calls of Node, which are the baseline: `npm run bench`. With
+ * `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resultsTable, run, verdictsOf, type Goal, type Result } from './harness/contest.ts';
+import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
 import { growths, growthTable } from './growth.ts';
 import { helloContest, OWN } from './hello.ts';
 import { measureMemory, memoryTable } from './memory.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { startContests } from './startup.ts';
 import { NAMES as TOKENS, tokenContests } from './tokens.ts';
-import { NAMES as USES, passwordContests, storeContests } from './passwords.ts';
+import { NAMES as PASSWORDS, passwordContests } from './passwords.ts';
+import { storeContests } from './store-contests.ts';
 
 const GOALS: readonly Goal[] = [
   { contest: TOKENS.sign, way: 'latchkey', other: 'bare', atMost: 1.1 },
   { contest: TOKENS.verify, way: 'latchkey', other: 'bare', atMost: 1.25 },
   { contest: TOKENS.forged, way: 'latchkey', other: 'latchkey accepts', atMost: 1 },
   { contest: TOKENS.garbage, way: 'latchkey', other: 'latchkey accepts', atMost: 0.1 },
-  { contest: USES.login, way: 'latchkey', other: 'bare', atMost: 1.03 },
+  { contest: PASSWORDS.login, way: 'latchkey', other: 'bare', atMost: 1.03 },
   { contest: 'GET /hello', way: 'latchkey', other: 'bare', atMost: 1.25 },
   { contest: 'first answer', way: 'latchkey serve', other: 'bare', atMost: 1.5 },
 ];
@@ -29,7 +30,11 @@ const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
 const results: Result[] = [];
 try {
   const store = await storeContests(folder, 2 * rounds);
-  const contests = [...tokenContests({}, 10 * rounds), ...(await passwordContests(rounds)), ...store.contests];
+  const contests = [
+    ...tokenContests({}, 10 * rounds),
+    ...(await passwordContests(rounds)),
+    ...store.contests,
+  ];
   for (const contest of contests) results.push(...(await run(contest)));
   await store.close();
   results.push(...(await helloContest(OWN, 2 * rounds)), ...(await startContests(rounds)));
@@ -42,6 +47,11 @@ const where = `${whereAndWhen()}; ${rounds} rounds`;
 if (isJson) {
   console.log(JSON.stringify({ where, results, growth, memory }, null, 2));
 } else {
-  const tables = [resultsTable(results), verdictsOf(results, GOALS), growthTable(growth), memoryTable(memory)];
+  const tables = [
+    resultsTable(results),
+    goalsTable(results, GOALS),
+    growthTable(growth),
+    memoryTable(memory),
+  ];
   console.log([where, ...tables].join('\n\n'));
 }

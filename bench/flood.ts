@@ -1,7 +1,8 @@
 /**
- * What a flood of logins does to everybody else, with the queue and without it: `npm run bench:flood`, or
- * `npm run bench:flood -- --json`. Exits with 1 if the server, as it is by default, breaks one of the limits below.
- * This process measures and does nothing else; the server and the flood have a process each. For Linux.
+ * Measures how a flood of logins slows other clients, with the queue and without it:
+ * `npm run bench:flood`, or `npm run bench:flood -- --json`. Exits with 1 if the default server
+ * breaks one of the limits below. The server, the flood and the measuring each have a process.
+ * Linux only.
  */
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
@@ -21,7 +22,7 @@ import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 const IN_FLIGHT = 200;
 const QUIET_SECONDS = 5;
 const FLOOD_SECONDS = 10;
-/** A login is given up after so long. */
+/** A login that takes longer fails. */
 const PATIENCE_MS = 120_000;
 const MIB = 2 ** 20;
 
@@ -43,7 +44,7 @@ interface Result extends Flood {
   readonly name: string;
   readonly quietMs: Percentiles;
   readonly floodMs: Percentiles;
-  /** The same over new connections. */
+  /** The same, each request over a new connection. */
   readonly quietFreshMs: Percentiles;
   readonly floodFreshMs: Percentiles;
   /** The slowest write to a file in the server. */
@@ -51,7 +52,7 @@ interface Result extends Flood {
   readonly floodWriteMs: number;
   readonly baseBytes: number;
   readonly peakBytes: number;
-  /** A login in the middle of the flood, and one right after it. */
+  /** A login in the middle of the flood, and one immediately after it. */
   readonly loginDuring: Answer;
   readonly loginAfter: Answer;
 }
@@ -64,27 +65,50 @@ interface Way {
 }
 
 const KEPT: Way = { agent: new Agent({ keepAlive: true }), everyMs: 5 };
-/** For each request a connection of its own. */
+/** A new connection for each request. */
 const FRESH: Way = { agent: new Agent({ keepAlive: false }), everyMs: 50 };
 
-function ask(url: string, headers: Record<string, string>, body?: object, agent = KEPT.agent): Promise<Answer> {
+function ask(
+  url: string,
+  headers: Record<string, string>,
+  body?: object,
+  agent = KEPT.agent,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sentAt = performance.now();
     const method = body === undefined ? 'GET' : 'POST';
-    const sent = request(url, { agent, method, headers, signal: AbortSignal.timeout(PATIENCE_MS) }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('error', reject).on('data', (some: string) => (text += some));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - sentAt }));
-    });
+    const sent = request(
+      url,
+      { agent, method, headers, signal: AbortSignal.timeout(PATIENCE_MS) },
+      (response) => {
+        let text = '';
+        response
+          .setEncoding('utf8')
+          .on('error', reject)
+          .on('data', (some: string) => (text += some));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - sentAt }),
+        );
+      },
+    );
     sent.on('error', reject).end(body && JSON.stringify(body));
   });
 }
 
 const asJoe = (url: string, path: string): Promise<Answer> =>
-  ask(`${url}${path}`, { 'Content-Type': 'application/json' }, { username: 'joe', password: 'password of joe' });
+  ask(
+    `${url}${path}`,
+    { 'Content-Type': 'application/json' },
+    { username: 'joe', password: 'password of joe' },
+  );
 
-/** Asks for /hello at an even pace until something ends, one after the other, and tells how long that took. */
-async function helloUntil(url: string, token: string, end: Promise<unknown>, way: Way): Promise<Percentiles> {
+/** Requests /hello at an even pace, one after the other, until `end` settles. */
+async function helloUntil(
+  url: string,
+  token: string,
+  end: Promise<unknown>,
+  way: Way,
+): Promise<Percentiles> {
   const times: number[] = [];
   const headers = { Authorization: `JWT ${token}` };
   let isOver = false;
@@ -100,22 +124,27 @@ async function helloUntil(url: string, token: string, end: Promise<unknown>, way
 }
 
 async function startServer([script = '', ...args]: readonly string[], folder: string) {
-  const execArgv = [...process.execArgv, '--import', join(import.meta.dirname, 'processes/flood-disk.ts')];
+  const execArgv = [
+    ...process.execArgv,
+    '--import',
+    join(import.meta.dirname, 'processes/flood-disk.ts'),
+  ];
   const own = { LATCHKEY_SECRET: generateSecret(), BENCH_FILE: join(folder, 'file') };
   const env = { ...process.env, ...own };
   const server = fork(join(import.meta.dirname, script), args, { execArgv, env, silent: true });
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
   const [url] = /http:[^\s,]+/.exec(String(line)) ?? [];
-  if (url === undefined) throw new Error(`a server does not listen: ${line}`);
+  if (url === undefined) throw new Error(`the server does not listen: ${line}`);
   return { server, url };
 }
 
 const memoryOf = ({ pid }: ChildProcess, name: 'VmRSS' | 'VmHWM'): number =>
-  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) *
+  1024;
 
 const slowestWriteOf = (server: ChildProcess): Promise<number> => {
-  server.send('how long?');
+  server.send('report');
   return messageOf<number>(server);
 };
 
@@ -129,7 +158,7 @@ async function measure(name: string, words: readonly string[], folder: string): 
     const token: string = JSON.parse((await asJoe(url, '/auth')).text).access_token;
     const hellosUntil = (end: Promise<unknown>) =>
       Promise.all([helloUntil(url, token, end, KEPT), helloUntil(url, token, end, FRESH)]);
-    // Warms up.
+    // Warm up.
     await hellosUntil(delay(2_000));
     const baseBytes = memoryOf(server, 'VmRSS');
     await slowestWriteOf(server);
@@ -139,6 +168,8 @@ async function measure(name: string, words: readonly string[], folder: string): 
     const ended = messageOf<Flood>(load);
     load.send('begin');
     const during = delay(FLOOD_SECONDS * 500).then(() => asJoe(url, '/auth'));
+    // A failure before it is awaited must not end this process, or the server would go on.
+    during.catch(() => undefined);
     const [floodMs, floodFreshMs] = await hellosUntil(ended);
     const floodWriteMs = await slowestWriteOf(server);
     const loginAfter = await asJoe(url, '/auth');
@@ -164,9 +195,13 @@ function tableFor(results: readonly Result[]): string {
     row('`/hello` when it is quiet, p50 / p99, ms', ({ quietMs }) => both(quietMs)),
     row('`/hello` in the flood, p50 / p99, ms', ({ floodMs }) => both(floodMs)),
     row('over new connections, quiet, p50 / p99, ms', ({ quietFreshMs }) => both(quietFreshMs)),
-    row('over new connections, in the flood, p50 / p99, ms', ({ floodFreshMs }) => both(floodFreshMs)),
+    row('over new connections, in the flood, p50 / p99, ms', ({ floodFreshMs }) =>
+      both(floodFreshMs),
+    ),
     row('answers to the flood', ({ answers }) => {
-      return Object.entries(answers).map(([status, count]) => `${status}: ${count.toLocaleString('en')}`).join(', ');
+      return Object.entries(answers)
+        .map(([status, count]) => `${status}: ${count.toLocaleString('en')}`)
+        .join(', ');
     }),
     row('refusals, p50 / p99 / slowest, ms', ({ refusalMs }) => {
       return refusalMs === null ? 'none' : `${both(refusalMs)} / ${ms(refusalMs.max)}`;
@@ -174,13 +209,16 @@ function tableFor(results: readonly Result[]): string {
     row('slowest write to a file, quiet / in the flood, ms', ({ quietWriteMs, floodWriteMs }) => {
       return `${ms(quietWriteMs)} / ${ms(floodWriteMs)}`;
     }),
-    row('memory before / most, MiB', ({ baseBytes, peakBytes }) => `${mib(baseBytes)} / ${mib(peakBytes)}`),
+    row(
+      'memory before / most, MiB',
+      ({ baseBytes, peakBytes }) => `${mib(baseBytes)} / ${mib(peakBytes)}`,
+    ),
     row('login of joe amid the flood, ms', ({ loginDuring }) => outcome(loginDuring)),
     row('login of joe right after it, ms', ({ loginAfter }) => outcome(loginAfter)),
   ]);
 }
 
-/** The limits, and whether they hold. */
+/** @returns each limit, and whether it holds */
 function judge(result: Result): [limit: string, holds: boolean][] {
   const { quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter } = result;
   const mostMs = Math.max(3 * quietMs.p99, 50);
@@ -188,7 +226,10 @@ function judge(result: Result): [limit: string, holds: boolean][] {
   const slowestMs = refusalMs?.max ?? 0;
   const isExpected = Object.keys(answers).every((status) => ['401', '429', '503'].includes(status));
   return [
-    [`p99 of \`/hello\` in the flood within ${ms(mostMs)} ms: ${ms(floodMs.p99)}`, floodMs.p99 <= mostMs],
+    [
+      `p99 of \`/hello\` in the flood within ${ms(mostMs)} ms: ${ms(floodMs.p99)}`,
+      floodMs.p99 <= mostMs,
+    ],
     [`every refusal within 100 ms: ${ms(slowestMs)}`, slowestMs <= 100],
     [`memory under ${mib(mostBytes)} MiB: ${mib(peakBytes)}`, peakBytes < mostBytes],
     [`no answer but 401, 429 and 503: ${Object.keys(answers).join(', ')}`, isExpected],
@@ -202,16 +243,19 @@ try {
   const results: Result[] = [];
   for (const { name, words } of SERVERS) results.push(await measure(name, words, folder));
   const limits = results.slice(0, 1).flatMap(judge);
-  const what = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds, ${usualConcurrency()} at once at 2^17`;
+  const flood = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds`;
+  const what = `${flood}, ${usualConcurrency()} at once at 2^17`;
   const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
   const report = `${whereAndWhen()}; ${what}
 
 ${tableFor(results)}
 
-The limits, for the server as it is by default:
+Limits for the default server:
 
 ${list}`;
-  console.log(values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report);
+  console.log(
+    values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report,
+  );
   if (!limits.every(([, holds]) => holds)) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true });

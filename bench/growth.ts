@@ -1,30 +1,35 @@
-/** How the cost of one thing grows with another. */
+/** Measures how the cost of a call grows with the size of its input or of the data behind it. */
 import { createHash } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Jwt, latchkey } from './harness/built.ts';
 import { takeTurns } from './harness/contest.ts';
-import { quartilesOf, tableOf } from './harness/report.ts';
+import { quartilesOf, tableOf, type Quartiles } from './harness/report.ts';
 import { SECRET } from './harness/secret.ts';
 
 const { Accounts, AuthError, MemoryUserStore, Router } = latchkey;
 
-/** A row: how large it was, and what one call took. */
+/** One row: a size, and the time of one call at that size. */
 interface Growth {
   readonly what: string;
   readonly size: number;
-  readonly microseconds: ReturnType<typeof quartilesOf>;
+  readonly microseconds: Quartiles;
 }
 
-/** One call; it is given a number that is another each time. */
-type Does = (n: number) => unknown;
+/** One call. `n` is a different number each time. */
+type Call = (n: number) => unknown;
 
-/** So many that everything is compiled before it counts. */
+/** Calls in each turn: enough that V8 has compiled the code before the counted turns. */
 const CALLS = 1000;
 
-async function measure(what: string, sizes: readonly number[], make: (size: number) => Does, rounds: number) {
+async function measure(
+  what: string,
+  sizes: readonly number[],
+  make: (size: number) => Call,
+  rounds: number,
+) {
   let n = 0;
-  const measureOnce = async ({ does }: { does: Does }) => {
+  const measureOnce = async ({ does }: { does: Call }) => {
     const begin = performance.now();
     for (let call = 0; call < CALLS; call += 1) {
       const answer = does((n += 1));
@@ -32,20 +37,29 @@ async function measure(what: string, sizes: readonly number[], make: (size: numb
     }
     return ((performance.now() - begin) * 1000) / CALLS;
   };
-  const turns = await takeTurns(sizes.map((size) => ({ size, does: make(size) })), rounds, measureOnce);
-  return turns.map(({ entry: { size }, measured }): Growth => ({ what, size, microseconds: quartilesOf(measured) }));
+  const turns = await takeTurns(
+    sizes.map((size) => ({ size, does: make(size) })),
+    rounds,
+    measureOnce,
+  );
+  return turns.map(({ entry: { size }, measured }): Growth => ({
+    what,
+    size,
+    microseconds: quartilesOf(measured),
+  }));
 }
 
-/** Whatever is spread evenly, and the same in each run. */
-const scattered = (n: number, size: number) => createHash('sha256').update(String(n)).digest().readUInt32BE() % size;
+/** Numbers below `size`, spread evenly, the same in each run. */
+const scattered = (n: number, size: number) =>
+  createHash('sha256').update(String(n)).digest().readUInt32BE() % size;
 
-function verifying(bytes: number): Does {
+function verifying(bytes: number): Call {
   const jwt = new Jwt({ secret: SECRET, cacheSize: 0, maxTokenLength: 1_048_576 });
   const token = jwt.sign({ data: 'x'.repeat(bytes) });
   return () => jwt.verify(token);
 }
 
-function routing(routes: number): Does {
+function routing(routes: number): Call {
   const router = new Router();
   for (let n = 0; n < routes; n += 1) router.get(`/route-${n}`, () => ({ n }));
   return (n) => {
@@ -56,8 +70,8 @@ function routing(routes: number): Does {
   };
 }
 
-/** The guard, cache off, for users from all over. */
-function identifying(count: number): Does {
+/** The guard with the token cache off, for users spread over the whole store. */
+function identifying(count: number): Call {
   const users = new MemoryUserStore();
   for (let n = 0; n < count; n += 1) {
     users.insert({ id: `user-${n}`, username: `user-${n}`, passwordHash: 'none', createdAt: '' });
@@ -70,14 +84,14 @@ function identifying(count: number): Does {
   return (n) => auth.authorize(tokens[n % CALLS]);
 }
 
-/** A wrong password from one of so many addresses that are known already, hashing left out. */
-function throttling(addresses: number): Does {
+/** A wrong password from one of `addresses` known addresses, without the cost of hashing. */
+function throttling(addresses: number): Call {
   const passwords = { hash: async () => '', verify: async () => false, needsRehash: () => false };
   const limits = { triesPerAddress: 1_000_000 };
   const accounts = new Accounts({ users: new MemoryUserStore(), passwords, limits, now: () => 0 });
   const tryFrom = (n: number) => {
     const address = `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
-    return accounts.authenticate(`nobody-${n}`, 'wrong', { address }).catch((error: unknown) => {
+    return accounts.authenticate(`unknown-${n}`, 'wrong', { address }).catch((error: unknown) => {
       if (!(error instanceof AuthError)) throw error;
     });
   };
@@ -88,24 +102,45 @@ function throttling(addresses: number): Does {
   };
 }
 
-/** @returns a row for each size of each thing */
+/** @returns a row for each size of each measurement */
 export async function growths(rounds: number): Promise<Growth[]> {
   return [
-    ...(await measure('verify, by bytes of payload', [100, 512, 1024, 2048, 4096, 8192], verifying, rounds)),
+    ...(await measure(
+      'verify, by bytes of payload',
+      [100, 512, 1024, 2048, 4096, 8192],
+      verifying,
+      rounds,
+    )),
     ...(await measure('route a request, by routes', [1, 10, 100, 1000, 10_000], routing, rounds)),
-    ...(await measure('identify a request, by users', [100, 1000, 10_000, 100_000, 1_000_000], identifying, rounds)),
-    ...(await measure('throttle a login, by addresses', [100, 1000, 10_000, 100_000], throttling, rounds)),
+    ...(await measure(
+      'identify a request, by users',
+      [100, 1000, 10_000, 100_000, 1_000_000],
+      identifying,
+      rounds,
+    )),
+    ...(await measure(
+      'throttle a login, by addresses',
+      [100, 1000, 10_000, 100_000],
+      throttling,
+      rounds,
+    )),
   ];
 }
 
-/** @returns a table, each size beside the smallest */
+/** @returns a table. The ratios are to the smallest size of the same measurement. */
 export function growthTable(rows: readonly Growth[]): string {
   const cells = rows.map(({ what, size, microseconds }) => {
     const smallest = rows.find((row) => row.what === what);
     const ratio = microseconds.median / Number(smallest?.microseconds.median);
     const times = size / Number(smallest?.size);
     const [sizeText, timesText] = [size, times].map((number) => number.toLocaleString('en'));
-    return [what, String(sizeText), microseconds.median.toFixed(2), String(timesText), ratio.toFixed(2)];
+    return [
+      what,
+      String(sizeText),
+      microseconds.median.toFixed(2),
+      String(timesText),
+      ratio.toFixed(2),
+    ];
   });
-  return tableOf([['what', 'size', 'median, µs', 'so many times the smallest', 'costs so many times'], ...cells]);
+  return tableOf([['what', 'size', 'median, µs', 'size ratio', 'cost ratio'], ...cells]);
 }

@@ -1,6 +1,6 @@
 /**
- * The contest for `GET /hello` with a token: each server in a process of its own, this one asking them in turn over
- * connections that stay, one request at a time on each.
+ * The contest for `GET /hello` with a token. Each server has a process of its own. This process
+ * asks them in turn over keep-alive connections, with one request at a time on each connection.
  */
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
@@ -16,7 +16,7 @@ import { SECRET } from './harness/secret.ts';
 const CONNECTIONS = 32;
 const TURN_MS = 250;
 
-/** A server, and how it is begun: a file beside this one, and what it is given. */
+/** A server, and the script and argument that start it. */
 export interface Contestant {
   readonly way: string;
   readonly script: string;
@@ -29,7 +29,7 @@ export const OWN: readonly Contestant[] = [
   { way: 'latchkey, cache off', script: 'processes/hello-server.ts', argument: 'uncached' },
 ];
 
-/** A server that is there. */
+/** A server that listens. */
 interface HelloServer {
   readonly port: number;
   usage(): Promise<Usage>;
@@ -54,14 +54,19 @@ export async function start({ script, argument }: Omit<Contestant, 'way'>): Prom
   };
 }
 
-/** A request as a browser or a program would send it, with one token of joe's. */
+/** A request as a client would send it, with a token of the user joe. */
 function helloRequest(port: number): string {
   const token = new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
-  const headers = [`Host: 127.0.0.1:${port}`, 'User-Agent: bench', 'Accept: */*', 'Accept-Encoding: gzip, deflate'];
+  const headers = [
+    `Host: 127.0.0.1:${port}`,
+    'User-Agent: bench',
+    'Accept: */*',
+    'Accept-Encoding: gzip, deflate',
+  ];
   return ['GET /hello HTTP/1.1', ...headers, `Authorization: Bearer ${token}`, '', ''].join('\r\n');
 }
 
-/** Asks once. @returns the length of the answer, after a look at it */
+/** Asks once and checks the answer. @returns the length of the answer */
 async function askOnce(port: number): Promise<number> {
   const socket = connect(port, '127.0.0.1').setEncoding('latin1');
   socket.write(helloRequest(port));
@@ -78,42 +83,57 @@ async function askOnce(port: number): Promise<number> {
   return text.length;
 }
 
-/** Asks on all connections until the time is over. @returns requests a second */
+/** Asks on all connections until the time is over. @returns requests per second */
 export async function askMany(port: number, ms: number, most = Infinity): Promise<number> {
   const answerLength = await askOnce(port);
   const request = Buffer.from(helloRequest(port));
-  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    await once(socket, 'connect');
-    return socket;
-  }));
+  const sockets = await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+      await once(socket, 'connect');
+      return socket;
+    }),
+  );
   let answers = 0;
   const begin = performance.now();
-  const askUntilTheEnd = (socket: Socket) => new Promise<void>((resolve, reject) => {
-    let got = 0;
-    socket.on('error', reject);
-    socket.on('data', (chunk) => {
-      got += chunk.length;
-      if (got < answerLength) return;
-      got -= answerLength;
-      answers += 1;
-      if (performance.now() - begin < ms && answers < most) socket.write(request);
-      else resolve();
+  const askUntilTheEnd = (socket: Socket) =>
+    new Promise<void>((resolve, reject) => {
+      let got = 0;
+      socket.on('error', reject);
+      socket.on('data', (chunk) => {
+        got += chunk.length;
+        if (got < answerLength) return;
+        got -= answerLength;
+        answers += 1;
+        if (performance.now() - begin < ms && answers < most) socket.write(request);
+        else resolve();
+      });
+      socket.write(request);
     });
-    socket.write(request);
-  });
   await Promise.all(sockets.map(askUntilTheEnd));
   const seconds = (performance.now() - begin) / 1000;
   for (const socket of sockets) socket.destroy();
   return answers / seconds;
 }
 
-/** @param contestants the first is the floor */
-export async function helloContest(contestants: readonly Contestant[], rounds: number): Promise<Result[]> {
-  const servers = await Promise.all(contestants.map(async (contestant) => {
-    return { way: contestant.way, server: await start(contestant) };
-  }));
-  const turns = await takeTurns(servers, rounds, async ({ server }) => 1e6 / (await askMany(server.port, TURN_MS)));
+/** @param contestants the first is the baseline */
+export async function helloContest(
+  contestants: readonly Contestant[],
+  rounds: number,
+): Promise<Result[]> {
+  const servers = await Promise.all(
+    contestants.map(async (contestant) => {
+      return { way: contestant.way, server: await start(contestant) };
+    }),
+  );
+  const turns = await takeTurns(
+    servers,
+    rounds,
+    async ({ server }) => 1e6 / (await askMany(server.port, TURN_MS)),
+  );
   for (const { server } of servers) await server.stop();
-  return resultsOf('GET /hello', turns.map(({ entry: { way }, measured }) => ({ way, times: measured })));
+  return resultsOf(
+    'GET /hello',
+    turns.map(({ entry: { way }, measured }) => ({ way, times: measured })),
+  );
 }

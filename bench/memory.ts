@@ -1,4 +1,5 @@
-/** What latchkey keeps in memory. Needs `--expose-gc`. */
+/** Measures the memory that latchkey takes. Needs `--expose-gc`. */
+import assert from 'node:assert/strict';
 import { askMany, start } from './hello.ts';
 import { Jwt, latchkey } from './harness/built.ts';
 import { tableOf } from './harness/report.ts';
@@ -7,7 +8,7 @@ import { SECRET } from './harness/secret.ts';
 const MANY = 100_000;
 const STEPS = 5;
 
-/** What the heap holds more after some work than before, for each of so many things that it made. */
+/** @returns how many bytes the heap grows by for each of `count` things that `make` makes */
 function heapOf(count: number, make: (n: number) => void): number {
   const heap = () => {
     globalThis.gc?.();
@@ -22,23 +23,32 @@ interface Memory {
   readonly bytesPerCachedToken: number;
   readonly bytesPerUser: number;
   readonly idleBytes: number;
-  /** After each so many requests. */
+  /** After each step. */
   readonly busyBytes: readonly { readonly requests: number; readonly rss: number }[];
 }
 
-/** @param requests how many a server is asked */
+/** @param requests how many requests the server answers */
 export async function measureMemory(requests: number): Promise<Memory> {
   const signer = new Jwt({ secret: SECRET });
   const jwt = new Jwt({ secret: SECRET, cacheSize: MANY });
-  const bytesPerCachedToken = heapOf(MANY, (n) => jwt.verify(signer.sign({ identity: `user-${n}` })));
+  const bytesPerCachedToken = heapOf(MANY, (n) =>
+    jwt.verify(signer.sign({ identity: `user-${n}` })),
+  );
   const users = new latchkey.MemoryUserStore();
-  const passwordHash = () => `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${Math.random().toString(36).padEnd(43, 'k')}`;
+  const passwordHash = () =>
+    `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${Math.random().toString(36).padEnd(43, 'k')}`;
   const createdAt = new Date().toISOString();
   const bytesPerUser = heapOf(MANY, (n) => {
-    users.insert({ id: `user-${n}`, username: `user-${n}`, passwordHash: passwordHash(), createdAt });
+    users.insert({
+      id: `user-${n}`,
+      username: `user-${n}`,
+      passwordHash: passwordHash(),
+      createdAt,
+    });
   });
-  // Still there, so that nothing of it was collected.
-  if (users.find('user-0') === undefined || jwt.verify(signer.sign({})) === undefined) throw new Error('it is gone');
+  // Uses both, so that neither is garbage before it is measured.
+  assert.ok(users.find('user-0'));
+  assert.ok(jwt.verify(signer.sign({})));
   const server = await start({ script: 'processes/hello-server.ts', argument: 'latchkey' });
   const { rss: idleBytes } = await server.usage();
   const busyBytes = [];
@@ -50,13 +60,21 @@ export async function measureMemory(requests: number): Promise<Memory> {
   return { bytesPerCachedToken, bytesPerUser, idleBytes, busyBytes };
 }
 
-export function memoryTable({ bytesPerCachedToken, bytesPerUser, idleBytes, busyBytes }: Memory): string {
+export function memoryTable({
+  bytesPerCachedToken,
+  bytesPerUser,
+  idleBytes,
+  busyBytes,
+}: Memory): string {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return tableOf([
     ['what', 'memory'],
     ['a remembered token and its claims, heap', `${bytesPerCachedToken.toFixed(0)} bytes`],
     ['a user in `MemoryUserStore`, heap', `${bytesPerUser.toFixed(0)} bytes`],
     ['a server without a request, resident', mib(idleBytes)],
-    ...busyBytes.map(({ requests, rss }) => [`after ${requests.toLocaleString('en')} requests, resident`, mib(rss)]),
+    ...busyBytes.map(({ requests, rss }) => [
+      `after ${requests.toLocaleString('en')} requests, resident`,
+      mib(rss),
+    ]),
   ]);
 }

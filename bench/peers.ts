@@ -1,6 +1,7 @@
 /**
- * latchkey beside the packages that one would otherwise take: `npm run bench:peers`. It installs those into this folder
- * first. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
+ * Measures latchkey against other packages for the same work: `npm run bench:peers`, which first
+ * installs them into this folder. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick
+ * and rough.
  */
 import { createSecretKey, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
-import { resultsTable, run, verdictsOf, type Goal, type Result } from './harness/contest.ts';
+import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
 import { helloContest, OWN, type Contestant } from './hello.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { SECRET } from './harness/secret.ts';
@@ -18,12 +19,15 @@ const { subtle } = webcrypto;
 const ALGORITHMS: ['HS256'] = ['HS256'];
 const key = createSecretKey(SECRET, 'utf8');
 const hmac = { name: 'HMAC', hash: 'SHA-256' };
-const cryptoKey = await subtle.importKey('raw', Buffer.from(SECRET), hmac, false, ['sign', 'verify']);
+const cryptoKey = await subtle.importKey('raw', Buffer.from(SECRET), hmac, false, [
+  'sign',
+  'verify',
+]);
 const sign = createSigner({ key: SECRET, algorithm: 'HS256', expiresIn: 300_000 });
 const verify = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: false });
 const verifyCached = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: 1000 });
 
-/** Each with all that can be done ahead of time, such as reading the key, done ahead. */
+/** Each library does ahead of time all that it can, such as reading the key. */
 const PEERS: Readonly<Record<string, TokenPeer>> = {
   'fast-jwt': {
     sign: (identity) => sign({ identity }),
@@ -31,7 +35,8 @@ const PEERS: Readonly<Record<string, TokenPeer>> = {
     verifyCached,
   },
   'jsonwebtoken': {
-    sign: (identity) => jsonwebtoken.sign({ identity }, key, { algorithm: 'HS256', expiresIn: 300 }),
+    sign: (identity) =>
+      jsonwebtoken.sign({ identity }, key, { algorithm: 'HS256', expiresIn: 300 }),
     verify: (token) => jsonwebtoken.verify(token, key, { algorithms: ALGORITHMS }),
   },
   'jose': {
@@ -39,7 +44,8 @@ const PEERS: Readonly<Record<string, TokenPeer>> = {
       const token = new SignJWT({ identity }).setProtectedHeader({ alg: 'HS256' });
       return token.setIssuedAt().setExpirationTime('300s').sign(cryptoKey);
     },
-    verify: (token) => jwtVerify(token, cryptoKey, { algorithms: ALGORITHMS }).then(({ payload }) => payload),
+    verify: (token) =>
+      jwtVerify(token, cryptoKey, { algorithms: ALGORITHMS }).then(({ payload }) => payload),
   },
 };
 
@@ -54,7 +60,8 @@ const faster = (contest: string, other: string, times: number): Goal => {
 };
 const GOALS: readonly Goal[] = [
   ...[NAMES.sign, NAMES.verify].flatMap((contest) => [
-    faster(contest, 'fast-jwt', contest === NAMES.sign ? 1.4 : 1.3), faster(contest, 'jsonwebtoken', 1.8),
+    faster(contest, 'fast-jwt', contest === NAMES.sign ? 1.4 : 1.3),
+    faster(contest, 'jsonwebtoken', 1.8),
     faster(contest, 'jose', 20),
   ]),
   faster(NAMES.cached, 'fast-jwt', 5),
@@ -62,10 +69,14 @@ const GOALS: readonly Goal[] = [
 ];
 
 function versions(): string {
-  const { dependencies } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8')) as {
+  const { dependencies } = JSON.parse(
+    readFileSync(join(import.meta.dirname, 'package.json'), 'utf8'),
+  ) as {
     dependencies: Readonly<Record<string, string>>;
   };
-  return Object.entries(dependencies).map((dependency) => dependency.join(' ')).join(', ');
+  return Object.entries(dependencies)
+    .map((dependency) => dependency.join(' '))
+    .join(', ');
 }
 
 const { rounds, isJson } = readRounds();
@@ -73,6 +84,8 @@ const results: Result[] = [];
 for (const contest of tokenContests(PEERS, 10 * rounds)) results.push(...(await run(contest)));
 results.push(...(await helloContest([...OWN, ...SERVERS], 2 * rounds)));
 const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
-console.log(isJson
-  ? JSON.stringify({ where, results }, null, 2)
-  : [where, resultsTable(results), verdictsOf(results, GOALS)].join('\n\n'));
+console.log(
+  isJson
+    ? JSON.stringify({ where, results }, null, 2)
+    : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
+);

@@ -1,7 +1,7 @@
 /**
- * Whether a client with right passwords can keep others from logging in, by keeping every place of the queue taken:
- * `npm run bench:queue`, or with `-- --json`. Exits with 1 if a login of the victim fails. For Linux, where every
- * address of 127.0.0.0/8 is this machine.
+ * Measures whether an attacker with right passwords can keep a victim from logging in by keeping
+ * every place of the queue taken: `npm run bench:queue`, or with `-- --json`. Exits with 1 if a
+ * login of the victim fails. Linux only, where every address of 127.0.0.0/8 is this machine.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -42,7 +42,13 @@ interface Result extends Attack {
   readonly attackerAnswers: Readonly<Record<string, number>>;
 }
 
-function post(port: number, path: string, username: string, localAddress: string, agent: Agent): Promise<Login> {
+function post(
+  port: number,
+  path: string,
+  username: string,
+  localAddress: string,
+  agent: Agent,
+): Promise<Login> {
   const body = JSON.stringify({ username, password: 'correct horse' });
   const headers = { 'Content-Type': 'application/json', 'Content-Length': body.length };
   const sentAt = performance.now();
@@ -50,7 +56,9 @@ function post(port: number, path: string, username: string, localAddress: string
     const options = { port, host: '127.0.0.1', localAddress, method: 'POST', path, headers, agent };
     const sent = request(options, (response) => {
       response.resume();
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, ms: performance.now() - sentAt }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, ms: performance.now() - sentAt }),
+      );
     });
     sent.on('error', reject).end(body);
   });
@@ -59,11 +67,14 @@ function post(port: number, path: string, username: string, localAddress: string
 async function startServer(threads: string): Promise<{ server: ChildProcess; port: number }> {
   const env = { ...process.env, UV_THREADPOOL_SIZE: threads, LATCHKEY_SECRET: generateSecret() };
   const words = ['serve', '--users', 'memory', '--port', '0'];
-  const server = fork(join(import.meta.dirname, '../src/cli/main.ts'), words, { env, silent: true });
+  const server = fork(join(import.meta.dirname, '../src/cli/main.ts'), words, {
+    env,
+    silent: true,
+  });
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
   const port = Number(/http:\/\/[^\s,]+:(\d+)/.exec(String(line))?.[1]);
-  if (Number.isNaN(port)) throw new Error(`a server does not listen: ${line}`);
+  if (Number.isNaN(port)) throw new Error(`the server does not listen: ${line}`);
   return { server, port };
 }
 
@@ -90,7 +101,13 @@ async function measure(attack: Attack): Promise<Result> {
     let isOver = false;
     const keepOneInFlight = async (index: number): Promise<void> => {
       while (!isOver) {
-        const { status } = await post(port, '/auth', `attacker${index % attack.accounts}`, ATTACKER_ADDRESS, agent);
+        const { status } = await post(
+          port,
+          '/auth',
+          `attacker${index % attack.accounts}`,
+          ATTACKER_ADDRESS,
+          agent,
+        );
         attackerAnswers[status] = (attackerAnswers[status] ?? 0) + 1;
       }
     };
@@ -119,12 +136,19 @@ function statusesOf(logins: readonly Login[]): string {
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
 const results: Result[] = [];
 for (const attack of ATTACKS) results.push(await measure(attack));
-const heads = ['server and attacker', 'answers to the attacker', 'logins of the victim', 'alone, p50 / slowest, ms'];
+const heads = [
+  'server and attacker',
+  'answers to the attacker',
+  'logins of the victim',
+  'alone, p50 / slowest, ms',
+];
 const table = tableOf([
   [...heads, 'attacked, p50 / slowest, ms'],
   ...results.map(({ name, inFlight, attackerAnswers, alone, attacked }) => [
     `${name}, ${inFlight} logins in flight`,
-    Object.entries(attackerAnswers).map(([status, count]) => `${status}: ${count}`).join(', '),
+    Object.entries(attackerAnswers)
+      .map(([status, count]) => `${status}: ${count}`)
+      .join(', '),
     statusesOf(attacked),
     timesOf(alone),
     timesOf(attacked),
@@ -132,4 +156,6 @@ const table = tableOf([
 ]);
 const where = whereAndWhen();
 console.log(values.json ? JSON.stringify({ where, results }, null, 2) : `${where}\n\n${table}`);
-if (results.some(({ attacked }) => attacked.some(({ status }) => status !== 200))) process.exitCode = 1;
+if (results.some(({ attacked }) => attacked.some(({ status }) => status !== 200))) {
+  process.exitCode = 1;
+}

@@ -1,4 +1,4 @@
-/** How long it takes until there is an answer: of the command beside a bare script, and of an import. */
+/** Measures the start: the time to the first answer of the command, and the time of an import. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -10,15 +10,25 @@ import { resultsOf, takeTurns, type Result } from './harness/contest.ts';
 import { portOf } from './processes/hello-child.ts';
 import { SECRET } from './harness/secret.ts';
 
-const BARE = `require('node:http').createServer((message, response) => response.end('{}')).listen(process.argv[1])`;
-const IMPORT = `const begin = performance.now(); await import(process.argv[1]); console.log(performance.now() - begin)`;
+const BARE = `
+  require('node:http')
+    .createServer((message, response) => response.end('{}'))
+    .listen(process.argv[1])`;
+const IMPORT = `
+  const begin = performance.now();
+  await import(process.argv[1]);
+  console.log(performance.now() - begin)`;
 
-const isAnswered = (port: number): Promise<boolean> => new Promise((resolve) => {
-  const asking = request({ port, host: '127.0.0.1', path: '/hello', agent: false }, (response) => {
-    response.resume().on('end', () => resolve(true));
+const isAnswered = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const asking = request(
+      { port, host: '127.0.0.1', path: '/hello', agent: false },
+      (response) => {
+        response.resume().on('end', () => resolve(true));
+      },
+    );
+    asking.on('error', () => resolve(false)).end();
   });
-  asking.on('error', () => resolve(false)).end();
-});
 
 /** Milliseconds from the start of a process to the end of its first answer. */
 async function untilAnswered(args: (port: number) => string[]): Promise<number> {
@@ -27,7 +37,7 @@ async function untilAnswered(args: (port: number) => string[]): Promise<number> 
   const env = { PATH: process.env['PATH'], LATCHKEY_SECRET: SECRET };
   const child = spawn(process.execPath, args(port), { stdio: 'ignore', env });
   while (!(await isAnswered(port))) {
-    if (child.exitCode !== null) throw new Error('a server ended before it was asked to');
+    if (child.exitCode !== null) throw new Error('the server ended before it answered');
     await delay(1);
   }
   const ms = performance.now() - begin;
@@ -44,7 +54,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Milliseconds that an import takes within a process that has begun. */
+/** Milliseconds that an import takes in a process that already runs. */
 async function importing(path: string): Promise<number> {
   const args = ['--input-type=module', '--eval', IMPORT, path];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -56,15 +66,30 @@ async function importing(path: string): Promise<number> {
 export async function startContests(rounds: number): Promise<Result[]> {
   const cli = join(DIST, 'cli/main.js');
   const ways = [
-    { contest: 'first answer', way: 'bare', measure: () => untilAnswered((port) => ['-e', BARE, String(port)]) },
     {
-      contest: 'first answer', way: 'latchkey serve',
-      measure: () => untilAnswered((port) => [cli, 'serve', '--users', 'memory', '--port', String(port)]),
+      contest: 'first answer',
+      way: 'bare',
+      measure: () => untilAnswered((port) => ['-e', BARE, String(port)]),
+    },
+    {
+      contest: 'first answer',
+      way: 'latchkey serve',
+      measure: () =>
+        untilAnswered((port) => [cli, 'serve', '--users', 'memory', '--port', String(port)]),
     },
     { contest: 'import', way: 'node:crypto', measure: () => importing('node:crypto') },
     { contest: 'import', way: 'latchkey/jwt', measure: () => importing(join(DIST, 'jwt.js')) },
   ];
   const turns = await takeTurns(ways, rounds, async ({ measure }) => (await measure()) * 1000);
-  const all = turns.map(({ entry: { contest, way }, measured }) => ({ contest, way, times: measured }));
-  return ['first answer', 'import'].flatMap((name) => resultsOf(name, all.filter(({ contest }) => contest === name)));
+  const all = turns.map(({ entry: { contest, way }, measured }) => ({
+    contest,
+    way,
+    times: measured,
+  }));
+  return ['first answer', 'import'].flatMap((name) =>
+    resultsOf(
+      name,
+      all.filter(({ contest }) => contest === name),
+    ),
+  );
 }

@@ -42,7 +42,7 @@ export function openBare(path: string): Map<string, User> {
   return users;
 }
 
-/** The floor of inserting: a write and an fdatasync for each batch. */
+/** The baseline of inserting: one write and one fdatasync for each batch. */
 export async function appendBare(path: string, batches: number, linesEach: number): Promise<void> {
   const file = await open(path, 'a');
   for (let batch = 0; batch < batches; batch += 1) {

@@ -1,6 +1,6 @@
 /**
- * What a user file costs as it grows, beside the bare calls of Node that any store needs:
- * `npm run bench:store`, or `npm run bench:store -- --json`.
+ * Measures the cost of the users file as it grows, against the bare calls of Node that every store
+ * needs: `npm run bench:store`, or `npm run bench:store -- --json`.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from './harness/child.ts';
-import { quartilesOf, tableOf, whereAndWhen } from './harness/report.ts';
+import { quartilesOf, spreadOf, tableOf, whereAndWhen } from './harness/report.ts';
 import { IN_FLIGHT, makeFile } from './store-files.ts';
 import type { Measured } from './processes/store-process.ts';
 
@@ -23,11 +23,14 @@ interface Result {
   readonly fileBytes: number;
   readonly store: Measured;
   readonly bare: Measured;
-  /** An insert beside one into the smallest file in the same round: median and middle half. */
+  /**
+   * The time of an insert as a multiple of that into the smallest file in the same round: the
+   * median, and the middle half.
+   */
   readonly growth: string;
 }
 
-/** One measurement, on a copy that is on disk before it begins. */
+/** One measurement, on a copy that is synced to disk before it begins. */
 async function measureOnce(way: 'store' | 'bare', path: string, users: number): Promise<Measured> {
   const copy = `${path}.copy`;
   for (const name of ['warm-up', 'bare']) rmSync(`${copy}.${name}`, { force: true });
@@ -77,8 +80,7 @@ async function measure(folder: string): Promise<Result[]> {
     const ratios = store.map(
       ({ insertUs }, round) => insertUs / Number(smallest?.store[round]?.insertUs),
     );
-    const { median, low, high } = quartilesOf(ratios);
-    const growth = `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+    const growth = spreadOf(quartilesOf(ratios), 2);
     return {
       users,
       fileBytes: statSync(path).size,
@@ -117,27 +119,28 @@ function reportOf(results: readonly Result[]): string {
     'open, ms',
     'bare, ms',
     'ratio',
-    'in the end',
-    'most',
-    'most of bare',
+    'kept, MB',
+    'peak, MB',
+    'peak of bare, MB',
   ];
   const insertingHeads = [
     'users',
     `${IN_FLIGHT} in flight, µs`,
     'bare, µs',
-    `to that of ${count(results[0]?.users)}`,
+    `to ${count(results[0]?.users)} users`,
     'one at a time, µs',
     'bare, µs',
-    'dearer by',
+    'cost ratio',
   ];
   return `${whereAndWhen()}; medians of ${ROUNDS} rounds
 
-Opening, beside a bare read of the whole file, split, JSON.parse and Map.set. In MB: what the users take in the end, and
-the most that it took until then.
+Opening, against the baseline: a read of the whole file, split, JSON.parse and Map.set. "Kept" is
+the memory of the users, and "peak" is the most memory while the file is read.
 
 ${tableOf([openingHeads, ...opening])}
 
-A durable insert, ${IN_FLIGHT} in flight and one at a time, beside a bare write and fdatasync of as many lines.
+A durable insert, ${IN_FLIGHT} in flight and one at a time, against the baseline: one write and one
+fdatasync of as many lines.
 
 ${tableOf([insertingHeads, ...inserting])}`;
 }

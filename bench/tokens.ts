@@ -1,16 +1,16 @@
-/** Contests about tokens, of latchkey, of the bare calls of Node, and of whoever else is given. */
+/** Contests about tokens: latchkey, the bare calls of Node, and other libraries. */
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { Jwt } from './harness/built.ts';
 import type { Contest, Way } from './harness/contest.ts';
 import { SECRET } from './harness/secret.ts';
 
-/** Another library. Each of its ways answers claims, a token or a refusal, or a promise of it. */
+/** Another library. Each function returns claims or a token, or throws, or a promise of that. */
 export interface TokenPeer {
-  /** Makes a token for 300 seconds with the claims `iat`, `exp` and, for the username that it gets, `identity`. */
+  /** Makes a token for 300 seconds with `iat`, `exp` and, as `identity`, the username it gets. */
   readonly sign: Way;
   readonly verify: Way;
-  /** Where it can remember tokens. */
+  /** Left out by a library that cannot remember tokens. */
   readonly verifyCached?: Way;
 }
 
@@ -18,9 +18,10 @@ const LIFETIME = 300;
 const KEY = createSecretKey(SECRET, 'utf8');
 const HEADER = Buffer.from('{"typ":"JWT","alg":"HS256"}').toString('base64url');
 
-const macOf = (signingInput: string) => createHmac('sha256', KEY).update(signingInput).digest('base64url');
+const macOf = (signingInput: string) =>
+  createHmac('sha256', KEY).update(signingInput).digest('base64url');
 
-/** The least that makes the same token of the same claims. */
+/** The least work that makes the same token of the same claims. */
 function bareSign(claims: object): string {
   const iat = Math.floor(Date.now() / 1000);
   const payload = JSON.stringify({ iat, nbf: iat, exp: iat + LIFETIME, ...claims });
@@ -28,18 +29,20 @@ function bareSign(claims: object): string {
   return `${signingInput}.${macOf(signingInput)}`;
 }
 
-/** The least that knows a token of ours from a forgery. It looks at no header, no claim and no clock. */
+/** The least work that detects a forgery. It checks no header, no claim and no time. */
 function bareVerify(token: string): unknown {
   const dot = token.lastIndexOf('.');
   const given = Buffer.from(token.slice(dot + 1));
   const expected = Buffer.from(macOf(token.slice(0, dot)));
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new Error('not ours');
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    throw new Error('not ours');
+  }
   return JSON.parse(Buffer.from(token.slice(token.indexOf('.') + 1, dot), 'base64url').toString());
 }
 
 const remembered = new Map<string, { readonly exp: number }>();
 
-/** The least that remembers: a look-up by the whole text, and a look at the clock. */
+/** The least work of a cache: a look-up by the whole token, and a comparison with the clock. */
 function bareCached(token: string): unknown {
   const known = remembered.get(token);
   if (known !== undefined && Date.now() / 1000 < known.exp) return known;
@@ -49,7 +52,7 @@ function bareCached(token: string): unknown {
 }
 
 const jwt = new Jwt<{ identity: string }>({ secret: SECRET, cacheSize: 0 });
-/** Not everybody writes nbf. */
+/** Some of the other libraries write no nbf. */
 const lenient = new Jwt<{ identity: string }>({ secret: SECRET, requiredClaims: ['iat', 'exp'] });
 const cachedJwt = new Jwt<{ identity: string }>({ secret: SECRET });
 
@@ -59,44 +62,61 @@ const [GOOD = ''] = TOKENS;
 const REFUSED = new Set(['refused']);
 const TURN = 400;
 
-/** A string that nobody has seen, as each request brings one. */
+/** A new string that V8 has not hashed yet, as each request brings one. */
 const fresh = (text: string) => Buffer.from(text, 'latin1').toString('latin1');
 const freshOf = (all: readonly string[]) => {
   return Array.from({ length: TURN }, (_, n) => fresh(all[n % all.length] ?? ''));
 };
 
-/** The last character but one carries six bits of the MAC. */
-const forged = (token: string) => `${token.slice(0, -2)}${token.at(-2) === 'A' ? 'B' : 'A'}${token.at(-1)}`;
+/** Changes the last character but one, which carries six bits of the MAC. */
+const forged = (token: string) =>
+  `${token.slice(0, -2)}${token.at(-2) === 'A' ? 'B' : 'A'}${token.at(-1)}`;
 const GARBAGE = ['garbage', 'a.b', '', 'x'.repeat(200), 'a.b.c', `${GOOD}.x`];
 
-const outcomeOf = (way: Way): Way => (token) => {
-  try {
-    const answer = way(token);
-    return answer instanceof Promise ? answer.catch(() => 'refused') : answer;
-  } catch {
-    return 'refused';
-  }
-};
+const outcomeOf =
+  (way: Way): Way =>
+  (token) => {
+    try {
+      const answer = way(token);
+      return answer instanceof Promise ? answer.catch(() => 'refused') : answer;
+    } catch {
+      return 'refused';
+    }
+  };
 
-/** What those of the peers that can do it do. */
-function waysOf(peers: Readonly<Record<string, TokenPeer>>, name: keyof TokenPeer): Record<string, Way> {
+/** The functions of that name, of the libraries that have one. */
+function waysOf(
+  peers: Readonly<Record<string, TokenPeer>>,
+  name: keyof TokenPeer,
+): Record<string, Way> {
   const able = Object.entries(peers).map(([peer, its]) => [peer, its[name]] as const);
   return Object.fromEntries(able.filter((pair): pair is [string, Way] => pair[1] !== undefined));
 }
 
 const sameClaims = (answers: readonly unknown[]) => {
-  for (const answer of answers) assert.deepEqual({ ...(answer as object) }, { ...(answers[0] as object) });
+  for (const answer of answers) {
+    assert.deepEqual({ ...(answer as object) }, { ...(answers[0] as object) });
+  }
 };
 
 /** The names of the contests, for goals. */
 export const NAMES = {
-  sign: 'sign', verify: 'verify', cached: 'verify, remembered', forged: 'refuse a wrong MAC', garbage: 'refuse garbage',
+  sign: 'sign',
+  verify: 'verify',
+  cached: 'verify, remembered',
+  forged: 'refuse a wrong MAC',
+  garbage: 'refuse garbage',
 } as const;
 
-/** @param peers other libraries, by their names */
-export function tokenContests(peers: Readonly<Record<string, TokenPeer>>, rounds: number): Contest[] {
+/** @param peers other libraries, by name */
+export function tokenContests(
+  peers: Readonly<Record<string, TokenPeer>>,
+  rounds: number,
+): Contest[] {
   const sign: Contest = {
-    name: NAMES.sign, rounds, inputs: () => freshOf(USERS),
+    name: NAMES.sign,
+    rounds,
+    inputs: () => freshOf(USERS),
     ways: {
       bare: (identity) => bareSign({ identity }),
       latchkey: (identity) => jwt.sign({ identity }),
@@ -107,21 +127,41 @@ export function tokenContests(peers: Readonly<Record<string, TokenPeer>>, rounds
     },
   };
   const verify: Contest = {
-    name: NAMES.verify, rounds, inputs: () => freshOf(TOKENS), agree: sameClaims,
+    name: NAMES.verify,
+    rounds,
+    inputs: () => freshOf(TOKENS),
+    agree: sameClaims,
     ways: { bare: bareVerify, latchkey: (token) => jwt.verify(token), ...waysOf(peers, 'verify') },
   };
   const cached: Contest = {
-    name: NAMES.cached, rounds, inputs: () => freshOf(TOKENS), agree: sameClaims,
-    ways: { bare: bareCached, latchkey: (token) => cachedJwt.verify(token), ...waysOf(peers, 'verifyCached') },
+    name: NAMES.cached,
+    rounds,
+    inputs: () => freshOf(TOKENS),
+    agree: sameClaims,
+    ways: {
+      bare: bareCached,
+      latchkey: (token) => cachedJwt.verify(token),
+      ...waysOf(peers, 'verifyCached'),
+    },
   };
   const refusing = (name: string, inputs: readonly string[]): Contest => {
     const refusers = { latchkey: (token: string) => jwt.verify(token), ...waysOf(peers, 'verify') };
-    const ways = Object.fromEntries(Object.entries(refusers).map(([who, way]) => [who, outcomeOf(way)]));
+    const ways = Object.fromEntries(
+      Object.entries(refusers).map(([who, way]) => [who, outcomeOf(way)]),
+    );
     return {
-      name, rounds, inputs: () => freshOf(inputs),
+      name,
+      rounds,
+      inputs: () => freshOf(inputs),
       agree: (answers) => assert.deepEqual(new Set(answers.slice(1)), REFUSED),
       ways: { 'latchkey accepts': () => jwt.verify(GOOD), ...ways },
     };
   };
-  return [sign, verify, cached, refusing(NAMES.forged, TOKENS.map(forged)), refusing(NAMES.garbage, GARBAGE)];
+  return [
+    sign,
+    verify,
+    cached,
+    refusing(NAMES.forged, TOKENS.map(forged)),
+    refusing(NAMES.garbage, GARBAGE),
+  ];
 }

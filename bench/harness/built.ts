@@ -1,7 +1,7 @@
-/** What `npm run build` made, which is what users install: through tsx every function would cost more than it does. */
+/** The output of `npm run build`, which users install. Code that tsx compiles is slower. */
 import { join } from 'node:path';
 
-/** The folder that holds it. */
+/** The folder of the output. */
 export const DIST: string = join(import.meta.dirname, '../../dist');
 
 const at = (path: string): Promise<unknown> => import(join(DIST, path));

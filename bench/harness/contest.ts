@@ -1,41 +1,47 @@
 /**
- * A contest: the same work done in several ways, which first have to agree. They take turns in one process, and each
- * turn is judged beside that of the floor in the same round, so that a noisy machine is noisy for all.
+ * A contest: the same work done by several contestants, which must first agree on the result. They
+ * take turns in one process. Each turn is compared with the baseline's turn in the same round, so
+ * that noise of the machine affects all of them alike.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { quartilesOf, tableOf } from './report.ts';
+import { quartilesOf, spreadOf, tableOf, type Quartiles } from './report.ts';
 
-/** One way to do the work. It is called with each input of a turn. */
+/** One way to do the work. A turn calls it once with each input. */
 export type Way = (input: string) => unknown;
 
-/** What is measured. */
 export interface Contest {
   readonly name: string;
-  /** New inputs for each turn, so that nothing is known from the turn before. */
+  /** Makes new inputs for each turn, so that no cache knows them from the turn before. */
   readonly inputs: () => readonly string[];
-  /** The first is the floor. */
+  /** By the name of the contestant. The first is the baseline. */
   readonly ways: Readonly<Record<string, Way>>;
-  /** Throws unless all that the ways answered to one input, in their order, means the same. */
+  /** Throws unless the answers of all contestants to one input, in their order, mean the same. */
   readonly agree: (answers: readonly unknown[], input: string) => unknown;
   readonly rounds: number;
-  /** How many calls of a way run at once; default one after the other. */
+  /** How many calls of one contestant run at once. Default 1. */
   readonly inFlight?: number;
 }
 
-/** One row. Times are for one call. */
+/** Inputs for a contest that needs a new name in each call. */
+export function uniqueNames(count: number): string[] {
+  return Array.from({ length: count }, () => `u${randomUUID()}`);
+}
+
+/** One row. Times are per call. */
 export interface Result {
   readonly contest: string;
   readonly way: string;
-  readonly microseconds: ReturnType<typeof quartilesOf>;
-  /** The time beside that of the floor in the same round. */
-  readonly toFloor: ReturnType<typeof quartilesOf>;
+  readonly microseconds: Quartiles;
+  /** The time as a multiple of the baseline's time in the same round. */
+  readonly ofBaseline: Quartiles;
 }
 
 async function turn(way: Way, inputs: readonly string[], inFlight: number): Promise<number> {
   const start = performance.now();
   if (inFlight > 1) {
     const left = inputs.values();
-    // Each takes the next one as soon as it is done.
+    // Each run takes the next input as soon as it has finished one.
     const runs = Array.from({ length: inFlight }, async () => {
       for (const input of left) await way(input);
     });
@@ -49,33 +55,35 @@ async function turn(way: Way, inputs: readonly string[], inFlight: number): Prom
   return ((performance.now() - start) * 1000) / inputs.length;
 }
 
-/** Measures each entry once a round, after some rounds that do not count. Nobody is always first. */
+/** Measures each entry once a round, after warm-up rounds. The order alternates. */
 export async function takeTurns<Entry>(
-  entries: readonly Entry[], rounds: number, measure: (entry: Entry) => number | Promise<number>,
+  entries: readonly Entry[],
+  rounds: number,
+  measure: (entry: Entry) => number | Promise<number>,
 ): Promise<{ readonly entry: Entry; readonly measured: number[] }[]> {
   const turns = entries.map((entry) => ({ entry, measured: [] as number[] }));
   for (let round = -Math.max(2, Math.ceil(rounds / 4)); round < rounds; round += 1) {
     for (const { entry, measured } of round % 2 === 0 ? turns : turns.toReversed()) {
       const value = await measure(entry);
       if (round >= 0) measured.push(value);
-      // What a turn left for later must not be paid by the next.
+      // Work that a turn leaves for later must not count for the next turn.
       await delay(0);
     }
   }
   return turns;
 }
 
-/** The microseconds of each turn of a way. */
+/** The microseconds of each turn of one contestant. */
 interface Times {
   readonly way: string;
   readonly times: readonly number[];
 }
 
-/** @param turns the first is the floor */
+/** @param turns the first is the baseline */
 export function resultsOf(contest: string, turns: readonly Times[]): Result[] {
   return turns.map(({ way, times }) => {
     const ratios = times.map((time, round) => time / Number(turns[0]?.times[round]));
-    return { contest, way, microseconds: quartilesOf(times), toFloor: quartilesOf(ratios) };
+    return { contest, way, microseconds: quartilesOf(times), ofBaseline: quartilesOf(ratios) };
   });
 }
 
@@ -84,15 +92,18 @@ export async function run(contest: Contest): Promise<Result[]> {
   const { name, inputs, agree, rounds, inFlight = 1 } = contest;
   const ways = Object.entries(contest.ways);
   const [input] = inputs();
-  if (input === undefined) throw new Error(`${name} has no inputs`);
+  if (input === undefined) throw new Error(`the contest "${name}" has no inputs`);
   const answers = [];
   for (const [, does] of ways) answers.push(await does(input));
   await agree(answers, input);
   const turns = await takeTurns(ways, rounds, ([, does]) => turn(does, inputs(), inFlight));
-  return resultsOf(name, turns.map(({ entry: [way], measured }) => ({ way, times: measured })));
+  return resultsOf(
+    name,
+    turns.map(({ entry: [way], measured }) => ({ way, times: measured })),
+  );
 }
 
-/** A claim about two rows: what one takes is at most so many times what the other takes. */
+/** The time of `way` should be at most `atMost` times the time of `other`. */
 export interface Goal {
   readonly contest: string;
   readonly way: string;
@@ -100,15 +111,22 @@ export interface Goal {
   readonly atMost: number;
 }
 
-/** @returns a table of the goals, of which each may be out of reach */
-export function verdictsOf(results: readonly Result[], goals: readonly Goal[]): string {
+/** @returns a table of the goals and whether each is met */
+export function goalsTable(results: readonly Result[], goals: readonly Goal[]): string {
   const median = (contest: string, way: string) =>
-    results.find((result) => result.contest === contest && result.way === way)?.microseconds.median ?? NaN;
+    results.find((result) => result.contest === contest && result.way === way)?.microseconds
+      .median ?? NaN;
   const rows = goals.map(({ contest, way, other, atMost }) => {
     const ratio = median(contest, way) / median(contest, other);
-    return [contest, `${way} beside ${other}`, ratio.toFixed(3), `at most ${atMost}`, ratio <= atMost ? 'yes' : 'no'];
+    return [
+      contest,
+      `${way} / ${other}`,
+      ratio.toFixed(3),
+      `at most ${atMost}`,
+      ratio <= atMost ? 'yes' : 'no',
+    ];
   });
-  return tableOf([['contest', 'who', 'takes', 'wanted', 'holds'], ...rows]);
+  return tableOf([['contest', 'compared', 'measured', 'goal', 'met'], ...rows]);
 }
 
 const inUnits = (microseconds: number) =>
@@ -116,10 +134,16 @@ const inUnits = (microseconds: number) =>
 
 /** @returns a table of the results */
 export function resultsTable(results: readonly Result[]): string {
-  const rows = results.map(({ contest, way, microseconds, toFloor }) => [
-    contest, way, inUnits(microseconds.median), `${inUnits(microseconds.low)} to ${inUnits(microseconds.high)}`,
+  const rows = results.map(({ contest, way, microseconds, ofBaseline }) => [
+    contest,
+    way,
+    inUnits(microseconds.median),
+    `${inUnits(microseconds.low)} to ${inUnits(microseconds.high)}`,
     Math.round(1e6 / microseconds.median).toLocaleString('en'),
-    `${toFloor.median.toFixed(2)} (${toFloor.low.toFixed(2)} to ${toFloor.high.toFixed(2)})`,
+    spreadOf(ofBaseline, 2),
   ]);
-  return tableOf([['contest', 'way', 'median', 'middle half', 'a second', 'to the floor'], ...rows]);
+  return tableOf([
+    ['contest', 'contestant', 'median', 'middle half', 'per second', 'to the baseline'],
+    ...rows,
+  ]);
 }

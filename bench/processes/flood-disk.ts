@@ -1,7 +1,7 @@
 /**
- * Loaded into a server before it begins (`node --import`), to see how long its files have to wait: writes 20 times a
- * second to the file that BENCH_FILE names, and at each message sends the milliseconds that the slowest took since the
- * last one. Files and scrypt share the threads of libuv's pool.
+ * Loaded into a server before it starts (`node --import`). It writes 20 times a second to the file
+ * that BENCH_FILE names. At each message it sends the milliseconds of the slowest write since the
+ * last message. It shows how long files wait, because they share libuv's threads with scrypt.
  */
 import { open } from 'node:fs/promises';
 
@@ -23,7 +23,7 @@ setInterval(async () => {
 }, 50).unref();
 
 process.on('message', () => {
-  // The one that still waits has waited so long at least.
+  // A write that still waits counts with the time that it has waited so far.
   look();
   process.send?.(slowest);
   slowest = 0;

@@ -1,17 +1,17 @@
-/** What a process that serves `GET /hello` and the one that measures it tell each other. */
+/** The messages between a process that serves `GET /hello` and the process that measures it. */
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:net';
 
-/** What every way answers to the one user there is. */
+/** The answer of every server to its only user. */
 export const ANSWER = { Status: 'Success', result: 'Hello joe' };
 
-/** What a server tells of itself whenever it is asked. */
+/** The answer to every message that the measuring process sends. */
 export interface Usage {
   /** Bytes of resident memory. */
   readonly rss: number;
 }
 
-/** Tells the port, and then the usage as often as it is asked for, until nobody is there to ask. */
+/** Sends the port, then its usage at each message. Exits when the measuring process disconnects. */
 export function tellParent(port: number): void {
   process.on('message', () => process.send?.({ rss: process.memoryUsage.rss() } satisfies Usage));
   process.on('disconnect', () => process.exit());

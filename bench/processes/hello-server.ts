@@ -4,23 +4,34 @@ import { latchkey } from '../harness/built.ts';
 import { ANSWER, portOf, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
 
-/** Answers the same bytes without looking at anything. */
+/** The baseline: sends the same bytes without reading the request. */
 function serveBare(): Promise<number> {
   const text = `${JSON.stringify(ANSWER)}\n`;
-  return portOf(createServer((_message, response) => {
-    response.writeHead(200, {
-      'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text),
-      'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff',
-    });
-    response.end(text);
-  }));
+  return portOf(
+    createServer((_message, response) => {
+      response.writeHead(200, {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(text),
+        'Cache-Control': 'no-store',
+        'X-Content-Type-Options': 'nosniff',
+      });
+      response.end(text);
+    }),
+  );
 }
 
-/** @param cacheSize 0 for a MAC at each request */
+/** @param cacheSize 0 to compute a MAC for each request */
 async function serveLatchkey(cacheSize: number): Promise<number> {
   const users = new latchkey.MemoryUserStore();
-  users.insert({ id: 'joe', username: 'joe', passwordHash: 'none', createdAt: '2026-01-01T00:00:00.000Z' });
-  return (await latchkey.listen(latchkey.createApp({ users, secret: SECRET, cacheSize }), { port: 0 })).port;
+  users.insert({
+    id: 'joe',
+    username: 'joe',
+    passwordHash: 'none',
+    createdAt: '2026-01-01T00:00:00.000Z',
+  });
+  return (
+    await latchkey.listen(latchkey.createApp({ users, secret: SECRET, cacheSize }), { port: 0 })
+  ).port;
 }
 
 const [way] = process.argv.slice(2);

@@ -1,4 +1,7 @@
-/** Serves `GET /hello` as users of others would, in a process of its own: `peer-server.ts <express|fastify|hono>`. */
+/**
+ * Serves `GET /hello` with another framework, in a process of its own:
+ * `peer-server.ts <express|fastify|hono>`.
+ */
 import { createSecretKey } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,12 +15,12 @@ import { jwt as honoJwt, type JwtVariables } from 'hono/jwt';
 import { portOf, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
 
-/** Each looks the user up, as latchkey does. */
+/** Each server looks the user up here, as latchkey looks it up in its store. */
 const USERS = new Map([['joe', { username: 'joe' }]]);
 
 const helloTo = (identity: unknown) => {
   const user = USERS.get(String(identity));
-  if (user === undefined) throw new Error('there is no such user');
+  if (user === undefined) throw new Error('no such user');
   return { Status: 'Success', result: `Hello ${user.username}` };
 };
 
@@ -25,15 +28,23 @@ const WAYS: Readonly<Record<string, () => Promise<number>>> = {
   express: () => {
     const app = express();
     const guard = expressjwt({ secret: createSecretKey(SECRET, 'utf8'), algorithms: ['HS256'] });
-    app.get('/hello', guard, (request: WithAuth, response) => void response.json(helloTo(request.auth?.['identity'])));
+    app.get(
+      '/hello',
+      guard,
+      (request: WithAuth, response) => void response.json(helloTo(request.auth?.['identity'])),
+    );
     return portOf(createServer(app));
   },
   fastify: async () => {
     const app = Fastify();
     await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } });
-    app.get('/hello', { onRequest: (request) => request.jwtVerify().then(() => undefined) }, async ({ user }) => {
-      return helloTo((user as { identity?: unknown }).identity);
-    });
+    app.get(
+      '/hello',
+      { onRequest: (request) => request.jwtVerify().then(() => undefined) },
+      async ({ user }) => {
+        return helloTo((user as { identity?: unknown }).identity);
+      },
+    );
     await app.listen({ port: 0, host: '127.0.0.1' });
     return (app.server.address() as AddressInfo).port;
   },
@@ -47,5 +58,5 @@ const WAYS: Readonly<Record<string, () => Promise<number>>> = {
 
 const [way = ''] = process.argv.slice(2);
 const serve = WAYS[way];
-if (serve === undefined) throw new Error(`there is no way ${way} to serve`);
+if (serve === undefined) throw new Error(`unknown server: ${way}`);
 tellParent(await serve());

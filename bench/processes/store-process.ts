@@ -1,6 +1,7 @@
 /**
- * Measures one file of users in a process of its own, the store's way or bare, so that no measurement pays for the
- * garbage of another: `store-process.ts <store|bare> <path> <users>`.
+ * Measures one users file, with the store or with the baseline. It has a process of its own, so
+ * that no measurement pays for the garbage of another:
+ * `store-process.ts <store|bare> <path> <users>`.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,16 +13,16 @@ const WARM_UP_BATCHES = 200;
 const BATCHES = 80;
 const ALONE = 20;
 
-/** What one process found. Each figure is that of its way. */
+/** The measurements of one process. */
 export interface Measured {
   readonly openMs: number;
-  /** The most memory that the process had while it opened the file, beyond what it had at first. */
+  /** The most memory while the file was opened, less the memory before. */
   readonly peakBytes: number;
-  /** What the users take, once they are there. */
+  /** The memory of the users once the file is open. */
   readonly keptBytes: number;
-  /** For a durable insert, IN_FLIGHT of them at once. */
+  /** For one durable insert, IN_FLIGHT of them at once. */
   readonly insertUs: number;
-  /** The same, one at a time. */
+  /** For one durable insert, one at a time. */
   readonly insertAloneUs: number;
 }
 
@@ -39,15 +40,20 @@ const before = process.memoryUsage();
 const openIt = () => (way === 'bare' ? openBare(path) : JsonFileUserStore.open(path));
 const [openMs, opened] = await timed<Map<string, User> | JsonFileUserStore>(openIt);
 const peakBytes = process.resourceUsage().maxRSS * 1024 - before.rss;
-const idOf = (index: number) => (opened instanceof Map ? opened.get(`user${index}`) : opened.find(`user${index}`))?.id;
+const idOf = (index: number) =>
+  (opened instanceof Map ? opened.get(`user${index}`) : opened.find(`user${index}`))?.id;
 for (let index = 0; index < users; index += 1) assert.equal(idOf(index), `user${index}`);
 globalThis.gc?.();
-// The collector goes on beside the program for a while.
+// The garbage collector still works in the background for a while.
 await delay(300);
 const keptBytes = process.memoryUsage().heapUsed - before.heapUsed;
 
 let count = 0;
-const insertInto = async (target: typeof opened, batches: number, inFlight: number): Promise<void> => {
+const insertInto = async (
+  target: typeof opened,
+  batches: number,
+  inFlight: number,
+): Promise<void> => {
   if (target instanceof Map) return appendBare(`${path}.bare`, batches, inFlight);
   let left = batches * inFlight;
   const insert = async () => {

@@ -1,11 +1,14 @@
 /**
- * Runs the properties of generators.ts from a seed that is printed. SEED=n brings a run back; each case has numbers of
- * its own, so the one that failed can be run alone. `npm run fuzz` runs the same for as long as one likes.
+ * Runs the properties of test/support/properties.ts from a random seed, which a failure names.
+ * SEED=n repeats a run. Each case has a seed of its own, so that a failed case can run alone.
+ * `npm run fuzz` runs the same properties for a given time.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { extname } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PROPERTIES, runCase } from '../support/properties.ts';
 
@@ -24,10 +27,11 @@ test('the properties are run for 100,000 cases', () => {
   assert.ok(PROPERTIES.reduce((sum, { cases }) => sum + cases, 0) >= 100_000);
 });
 
+/** Compiled if this file is, as it is when coverage is measured. */
+const FUZZ = fileURLToPath(new URL(`../long/fuzz${extname(import.meta.url)}`, import.meta.url));
+
 const fuzz = (...args: string[]) =>
-  promisify(execFile)(process.execPath, ['--import', 'tsx', '--', 'test/long/fuzz.ts', ...args], {
-    cwd: new URL('../..', import.meta.url),
-  });
+  promisify(execFile)(process.execPath, [...process.execArgv, '--', FUZZ, ...args]);
 
 test('fuzz runs every property for the time it is given, from a seed, and prints cases a second', async () => {
   const { stdout } = await fuzz('--seconds', '0.5', '--seed', '7');

@@ -1,4 +1,4 @@
-/** It compiles, and that is the test: a pool and a client of pg, as their types have them, are what the store takes. */
+/** A test by compiling: by its types, PostgresUserStore takes a pool and a client of pg. */
 import pg from 'pg';
 import { PostgresUserStore } from '../../src/index.ts';
 

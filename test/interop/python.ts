@@ -1,22 +1,24 @@
-/** Runs Python where there is one that has the package. Nothing is installed. */
+/** Runs a Python script, if an installed Python has the package that it needs. */
 import { spawn, spawnSync } from 'node:child_process';
 
-/** The one on the PATH, and the system's, which has the packages of the system. */
+/** The interpreter on the PATH, and that of the system, which has the packages of the system. */
 const INTERPRETERS = ['python3', '/usr/bin/python3'];
 
-/** Asks a Python script: JSON in, JSON out. */
+/** Calls the script: JSON in, JSON out. */
 type Ask = (input: unknown) => Promise<unknown>;
 
 /**
- * @param module what the script needs
+ * @param module the module that the script needs
  * @param script reads `value` and sets `answer`
  * @returns undefined if no interpreter has the module
  */
 export function pythonWith(module: string, script: string): Ask | undefined {
-  const hasIt = (interpreter: string) => spawnSync(interpreter, ['-c', `import ${module}`]).status === 0;
+  const hasIt = (interpreter: string) =>
+    spawnSync(interpreter, ['-c', `import ${module}`]).status === 0;
   const interpreter = INTERPRETERS.find(hasIt);
   if (interpreter === undefined) return undefined;
-  const program = `import json, sys\nvalue = json.load(sys.stdin)\n${script}\njson.dump(answer, sys.stdout)\n`;
+  const before = 'import json, sys\nvalue = json.load(sys.stdin)\n';
+  const program = `${before}${script}\njson.dump(answer, sys.stdout)\n`;
   return (input) =>
     new Promise((resolve, reject) => {
       const child = spawn(interpreter, ['-c', program], { stdio: ['pipe', 'pipe', 'pipe'] });

@@ -1,10 +1,13 @@
-/** Runs the properties of generators.ts in turns, for as long as one likes: `npm run fuzz -- --seconds 60 --seed 1`. */
+/**
+ * Runs random cases of the properties in test/support/properties.ts for a given time:
+ * `npm run fuzz -- --seconds 60 --seed 1`.
+ */
 import { setImmediate } from 'node:timers/promises';
 import { PROPERTIES, runCase } from '../support/properties.ts';
 import { longRun } from './options.ts';
 
-/** Cases of one property before it is the turn of the next. */
-const TURN = 50;
+/** How many cases of one property run before the next property. */
+const CASES_PER_TURN = 50;
 
 async function check(seconds: number, seed: number): Promise<void> {
   let isStopped = false;
@@ -12,25 +15,28 @@ async function check(seconds: number, seed: number): Promise<void> {
   const runs = PROPERTIES.map((property) => ({ property, counts: new Map<string, number>() }));
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
-  for (let index = 0; !isStopped && elapsed() < seconds; index += TURN) {
+  for (let index = 0; !isStopped && elapsed() < seconds; index += CASES_PER_TURN) {
     for (const { property, counts } of runs) {
-      for (let turn = 0; turn < TURN; turn += 1) {
+      for (let turn = 0; turn < CASES_PER_TURN; turn += 1) {
         const outcome = await runCase(property, seed + index + turn);
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
       }
     }
-    // Lets a signal in.
+    // Lets the process handle a signal.
     await setImmediate();
   }
   let total = 0;
   for (const { property, counts } of runs) {
     for (const count of counts.values()) total += count;
-    const told = [...counts].map(([outcome, count]) => `${count.toLocaleString('en')} ${outcome}`);
-    console.log(`${told.join(', ')}: ${property.name}`);
+    const outcomes = [...counts].map(
+      ([outcome, count]) => `${count.toLocaleString('en')} ${outcome}`,
+    );
+    console.log(`${outcomes.join(', ')}: ${property.name}`);
   }
   const time = elapsed();
   const rate = Math.round(total / time).toLocaleString('en');
-  console.log(`${total.toLocaleString('en')} cases in ${time.toFixed(1)} s, ${rate} a second, all of them hold`);
+  const cases = total.toLocaleString('en');
+  console.log(`${cases} cases in ${time.toFixed(1)} s, ${rate} a second, all of them hold`);
 }
 
 const meaning = 'how long it runs';

@@ -1,4 +1,4 @@
-/** Crash rounds for as long as one likes: `npm run soak:crash -- --rounds 500`. */
+/** Runs a given number of crash rounds: `npm run soak:crash -- --rounds 500`. */
 import assert from 'node:assert/strict';
 import { tenRounds } from '../support/crash-rounds.ts';
 import { longRun } from './options.ts';
@@ -12,10 +12,12 @@ async function check(rounds: number, seed: number): Promise<void> {
     const report = await tenRounds(random);
     answers += report.answers;
     compactions += report.compactions;
-    console.log(`${round} rounds, ${compactions} deaths in a compaction: all ${answers} answers are kept`);
+    console.log(
+      `${round} rounds, ${compactions} deaths in a compaction: all ${answers} answers are kept`,
+    );
   }
   assert.ok(answers > 0, 'at least one process lived long enough to answer');
 }
 
-const meaning = 'how many processes to kill, in tens';
+const meaning = 'how many processes to kill, rounded up to tens';
 await longRun({ name: 'soak:crash', flag: 'rounds', meaning, usual: 500, check });

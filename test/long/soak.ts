@@ -1,6 +1,7 @@
 /**
- * Rows of test/support/malformed-requests.ts against the real command, as many as one likes: `npm run soak -- --requests 100000`.
- * Each gets its answers, others are answered meanwhile, and the memory of the server stays what it was.
+ * Sends random rows of test/support/malformed-requests.ts to the real command:
+ * `npm run soak -- --requests 100000`. Each row must get its answers, other clients must be
+ * answered meanwhile, and the memory of the server must stay flat.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,32 +18,60 @@ import { send } from '../support/app.ts';
 
 const COMMAND = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const CONNECTIONS = 50;
-/** Rows before those that are counted: a new process grows for a while, whatever it does. */
+/** Rows before the counted ones, because every new process grows for a while. */
 const WARM_UP = 20_000;
-/** What the median of the last tenth may have more than that of the second. */
+/** How much the median of the last tenth may exceed that of the second tenth. */
 const MAX_GROWTH_MIB = 32;
 
 async function check(requests: number, seed: number): Promise<void> {
-  // A hash costs next to nothing here, and nobody waits for having guessed.
-  const words = ['serve', '--port', '0', '--users', 'memory', '--scrypt-cost', '1', '--min-password-length', '4'];
-  const args = ['--import', import.meta.resolve('tsx'), '--', COMMAND, ...words, '--throttle', 'off'];
+  // Hashing is almost free here, and there are no rate limits.
+  const words = [
+    'serve',
+    '--port',
+    '0',
+    '--users',
+    'memory',
+    '--scrypt-cost',
+    '1',
+    '--min-password-length',
+    '4',
+  ];
+  const args = [
+    '--import',
+    import.meta.resolve('tsx'),
+    '--',
+    COMMAND,
+    ...words,
+    '--throttle',
+    'off',
+  ];
   const child = spawn(process.execPath, args, { env: { ...process.env, LATCHKEY_SECRET: SECRET } });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (some: string) => (said += some));
+  let logged = '';
+  child.stderr.setEncoding('utf8').on('data', (some: string) => (logged += some));
   try {
     const [first] = await once(child.stdout, 'data');
     const [, url = ''] = /listens on (http:\S+\d)\b/.exec(String(first)) ?? [];
     await soak(url, requests, randomFrom(seed), () => rssOf(child.pid));
-    assert.match(said, /^latchkey: --scrypt-cost 1 .*\n$/, 'nothing is logged but the warning of the start');
+    assert.match(
+      logged,
+      /^latchkey: --scrypt-cost 1 .*\n$/,
+      'the log holds only the warning at the start',
+    );
     assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
   } finally {
     child.kill();
   }
 }
 
-async function soak(url: string, requests: number, random: () => number, rss: () => Promise<number>): Promise<void> {
+async function soak(
+  url: string,
+  requests: number,
+  random: () => number,
+  rss: () => Promise<number>,
+): Promise<void> {
   const port = Number(new URL(url).port);
-  const signup = (username: string) => send(`${url}/signup`, 'POST', { username, password: 'a password' });
+  const signup = (username: string) =>
+    send(`${url}/signup`, 'POST', { username, password: 'a password' });
   assert.equal((await signup('joe')).status, 200);
   const token = new Jwt<{ identity: string }>({ secret: SECRET }).sign({ identity: 'joe' });
   const rows = rawRequests(token);
@@ -53,7 +82,7 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
   const sendOne = async () => {
     const row = rows[Math.floor(random() * rows.length)];
     assert.ok(row);
-    // Some come in two pieces, which changes nothing.
+    // A quarter of the rows come in two pieces, which must not change the answer.
     const splitAt = random() < 0.25 ? Math.floor(random() * row.bytes.length) : undefined;
     await tryRow(port, row, splitAt);
     done += 1;
@@ -62,7 +91,9 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
     if (count > 0 && count % Math.ceil(requests / 100) === 0) samples.push(await rss());
     if (count <= 0 || count % Math.ceil(requests / 10) !== 0) return;
     const seconds = Math.round((performance.now() - start) / 1000);
-    console.log(`${count} requests in ${seconds} s, RSS ${medianOf(samples.slice(-10)).toFixed(1)} MiB`);
+    console.log(
+      `${count} requests in ${seconds} s, RSS ${medianOf(samples.slice(-10)).toFixed(1)} MiB`,
+    );
   };
   const sendMany = async () => {
     while (begun < requests) {
@@ -71,11 +102,11 @@ async function soak(url: string, requests: number, random: () => number, rss: ()
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, sendMany));
-  assert.equal((await signup(MARK)).status, 200, 'no row has made a user');
+  assert.equal((await signup(MARK)).status, 200, 'no row has created a user');
   const [before, after] = [medianOf(samples.slice(10, 20)), medianOf(samples.slice(-10))];
   assert.ok(after - before <= MAX_GROWTH_MIB, `RSS grew from ${before} to ${after} MiB`);
   const growth = (after - before).toFixed(1);
-  console.log(`${rows.length} rows, each answered as it should be; RSS ${growth} MiB more than at first`);
+  console.log(`${rows.length} kinds of row, all answered correctly; RSS grew by ${growth} MiB`);
 }
 
 async function greet(url: string, token: string): Promise<void> {
@@ -86,4 +117,10 @@ async function greet(url: string, token: string): Promise<void> {
 
 const medianOf = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
-await longRun({ name: 'soak', flag: 'requests', meaning: 'how many rows to send', usual: 100_000, check });
+await longRun({
+  name: 'soak',
+  flag: 'requests',
+  meaning: 'how many rows to send',
+  usual: 100_000,
+  check,
+});

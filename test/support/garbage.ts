@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Collects what is garbage once earlier work has let go of it. */
+/** Collects garbage, after a turn in which finished work drops its references. */
 export async function collectGarbage(): Promise<void> {
   await nextTurn();
   setFlagsFromString('--expose-gc');

@@ -1,6 +1,6 @@
 /**
- * Values that careless checks let through: one table for every test of input. Strings are written with escapes, so that
- * no editor and no reader changes or overlooks them.
+ * Values that careless checks let through: one table for every test of input. Strings are written
+ * with escapes, so that no editor changes them and no reader overlooks them.
  */
 
 /** None of these is a string. */
@@ -29,7 +29,7 @@ class Account {
   readonly id = 7;
 }
 
-/** None of these is a JSON value. Beside it stands what a message calls it. */
+/** None of these is a JSON value. `kind` is what an error message calls it. */
 export const NOT_JSON: readonly [value: unknown, kind: string][] = [
   [undefined, 'undefined'],
   [NaN, 'NaN'],
@@ -59,11 +59,18 @@ export const NOT_JSON: readonly [value: unknown, kind: string][] = [
   [new Account(), 'an instance of a class'],
 ];
 
-/** None of these is a text, as an option may be that can also be left out. */
-export const NOT_TEXTS: readonly unknown[] = ['', /x/, ...NOT_STRINGS.filter((value) => value !== undefined)];
+/** For an optional string option: none of these is a string, and undefined is not among them. */
+export const NOT_TEXTS: readonly unknown[] = [
+  '',
+  /x/,
+  ...NOT_STRINGS.filter((value) => value !== undefined),
+];
 
 /** None of these is a function. */
-export const NOT_FUNCTIONS: readonly unknown[] = ['now', ...NOT_TEXTS.filter((value) => typeof value !== 'function')];
+export const NOT_FUNCTIONS: readonly unknown[] = [
+  'now',
+  ...NOT_TEXTS.filter((value) => typeof value !== 'function'),
+];
 
 /** None of these is an object of options. */
 export const NOT_OPTIONS: readonly unknown[] = [null, '', 'secret', 0, 1, true, [], [1], () => 1];
@@ -90,10 +97,16 @@ export const NOT_AMOUNTS: readonly unknown[] = [
   () => 60,
 ];
 
-/** Names that every object inherits; written in a literal, `__proto__` sets the prototype instead. */
-export const INHERITED_NAMES: readonly string[] = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+/** Names that every object inherits. In a literal, `__proto__` would set the prototype. */
+export const INHERITED_NAMES: readonly string[] = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  'valueOf',
+];
 
-/** No username may be one of these. */
+/** None of these is a valid username. */
 export const NOT_USERNAMES: readonly string[] = [
   '',
   ' ',
@@ -114,9 +127,9 @@ export const NOT_USERNAMES: readonly string[] = [
   'jo\ud800e', // a lone high surrogate
   'jo\udc00e', // a lone low surrogate
   'jo\ue000e', // private use
-  'jo\uffffe', // no character
+  'jo\uffffe', // not a character
   '\u{1f511}', // emoji
-  '\u115f\u1160', // letters that nobody sees
+  '\u115f\u1160', // letters that are invisible
   'x'.repeat(81),
   'x'.repeat(10_000),
   '\ufdfa'.repeat(10), // one character that NFKC makes eighteen

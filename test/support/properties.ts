@@ -1,6 +1,7 @@
 /**
- * Random inputs from a seed, and what must hold for each of them. A property makes one case from the numbers it is
- * given, throws if the case does not hold, and names its outcome, so that whoever runs it sees that all outcomes occur.
+ * Properties: random inputs from a seed, and what must hold for each of them. A property makes one
+ * case from the random numbers that it is given, and throws if the case does not hold. It names the
+ * outcome, so that a test can check that all outcomes occur.
  */
 import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
@@ -13,108 +14,62 @@ import {
   NOW,
   OWN_HEADER,
   seal,
+  SECRET,
   tokenOf,
   webCryptoMac,
 } from './tokens.ts';
 import { verdictOf } from './assertions.ts';
+import {
+  below,
+  damaged,
+  pick,
+  randomClaims,
+  randomHash,
+  randomText,
+  type Random,
+} from './generators.ts';
 import { randomFrom } from './random.ts';
-import { SECRET } from './tokens.ts';
-
-/** Numbers from 0 up to 1. */
-type Random = () => number;
 
 interface Property {
   readonly name: string;
-  /** How many cases are enough for every day. */
+  /** How many cases `npm test` runs. */
   readonly cases: number;
-  /** Every outcome there is. */
+  /** All possible outcomes. */
   readonly outcomes: readonly string[];
   readonly check: (random: Random) => string | Promise<string>;
 }
 
-/** Runs the case of one seed. @returns its outcome @throws Error that names the seed if the case does not hold */
+/**
+ * Runs the case of one seed.
+ * @returns its outcome
+ * @throws Error that names the seed, if the case does not hold
+ */
 export async function runCase({ name, check }: Property, seed: number): Promise<string> {
   try {
     return await check(randomFrom(seed));
   } catch (error) {
-    throw new Error(`does not hold: ${name}; seed ${seed} makes that the first case`, { cause: error });
+    throw new Error(`does not hold: ${name}; seed ${seed} makes it the first case`, {
+      cause: error,
+    });
   }
 }
 
-const below = (random: Random, limit: number): number => Math.floor(random() * limit);
-const pick = <T>(random: Random, from: ArrayLike<T>): T => from[below(random, from.length)] as T;
-
-const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-const ALPHABETS = [
-  'abc0 ',
-  BASE64URL,
-  '.',
-  '=+/$,:{}[]"\\',
-  '\0\t\n\r\x7f\u00a0\u200b\u2028\ufeff\ufffd',
-  '\u00e9e\u0301\u00df\u0130\u4e2d\uac00',
-  '\ud83d\udd11\ud800\udfff', // halves of pairs: some meet, some do not
+const HEADERS = [
+  OWN_HEADER,
+  '{"alg":"HS256"}',
+  '{"alg":"HS256","typ":"JWT","kid":"\u00e9"}',
+  '{"alg":"none"}',
 ];
-
-/** Text of up to `max` UTF-16 code units, lone surrogates among them. */
-function randomText(random: Random, max = 24): string {
-  const alphabets = [pick(random, ALPHABETS), pick(random, ALPHABETS)];
-  return Array.from({ length: below(random, max + 1) }, () => pick(random, pick(random, alphabets))).join('');
-}
-
-/** A value that JSON can write, and reads as it was. */
-function randomJson(random: Random, depth = 3): unknown {
-  const kind = below(random, depth > 0 ? 8 : 6);
-  if (kind === 0) return null;
-  if (kind === 1) return random() < 0.5;
-  if (kind === 2) return below(random, 2 ** 31);
-  if (kind === 3) return (random() - 0.5) * 10 ** (below(random, 600) - 300);
-  if (kind < 6) return randomText(random);
-  const items = Array.from({ length: below(random, 4) }, () => randomJson(random, depth - 1));
-  if (kind === 6) return items;
-  return Object.fromEntries(items.map((item) => [randomName(random), item]));
-}
-
-/** Claims of the application's own, awkward names among them. */
-function randomClaims(random: Random): Record<string, unknown> {
-  return Object.fromEntries(Array.from({ length: below(random, 5) }, () => [randomName(random), randomJson(random)]));
-}
-
-/**
- * V8 of Node 24 and 26 may read a name that is written with an escape as another one, which then holds a backslash
- * (nodejs/node#63785): what verify answers is what JSON.parse answers. Such names are made only where it reads them.
- */
-JSON.parse('{"h":[],"\\\\":0}');
-const readsEscapedNames = Object.keys(JSON.parse('{"h":1,"\\"":2}') as object).includes('"');
-
-function randomName(random: Random): string {
-  if (random() < 0.2) return pick(random, ['__proto__', 'constructor', 'toString', '', '0']);
-  const name = `x${randomText(random, 8)}`;
-  return readsEscapedNames || !JSON.stringify(name).includes('\\') ? name : 'x';
-}
-
-/** One bit of one character flipped, or one character replaced, added, left out or doubled: never the same text. */
-function damaged(random: Random, text: string): string {
-  const at = below(random, text.length + 1);
-  const [before, after] = [text.slice(0, at), text.slice(at + 1)];
-  const flipped = String.fromCharCode(text.charCodeAt(at) ^ (1 << below(random, 8)));
-  const other = pick(random, pick(random, ALPHABETS));
-  const ways = [before + flipped + after, before + other + after, before + other + text.slice(at), before + after];
-  ways.push(before + text.slice(at, at + 1) + text.slice(at));
-  const different = ways.filter((way) => way !== text);
-  return pick(random, different);
-}
-
-const HEADERS = [OWN_HEADER, '{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT","kid":"\u00e9"}', '{"alg":"none"}'];
 const now = () => NOW;
 const jwt = new Jwt<Record<string, unknown>>({ secret: SECRET, now });
 const hasher = new PasswordHasher({ logN: 1 });
 
-/** A well-formed token with the right MAC, most often one that is accepted. */
+/** A well-formed token with the right MAC. Most of them are accepted. */
 function randomToken(random: Random): string {
   return tokenOf({ ...CLAIMS, ...randomClaims(random) }, pick(random, HEADERS));
 }
 
-/** Header and payload as they stand in a token: canonical base64url of UTF-8, without a byte order mark. */
+/** Asserts that header and payload are canonical base64url of UTF-8, without a byte order mark. */
 function assertCanonical(token: string): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const [header, payload] = token.split('.', 2).map((segment) => {
@@ -126,29 +81,23 @@ function assertCanonical(token: string): void {
   assert.deepEqual(decodeUnverified(token), { header, claims: payload });
 }
 
-/** A stored hash within the caps, of ours or of Werkzeug's form. */
-function randomHash(random: Random): string {
-  const bytes = (length: number) => Uint8Array.from({ length }, () => below(random, 256));
-  const [logN, r, p] = [1 + below(random, 15), 1 + below(random, 32), 1 + below(random, 16)];
-  if (random() < 0.4) {
-    const salt = Array.from({ length: 1 + below(random, 64) }, () => pick(random, BASE64URL.slice(0, 62))).join('');
-    return `scrypt:${2 ** logN}:${r}:${p}$${salt}$${Buffer.from(bytes(64)).toString('hex')}`;
-  }
-  const [salt, key] = [bytes(1 + below(random, 64)), bytes(16 + below(random, 49))].map((part) => base64(part));
-  return `$scrypt$ln=${logN},r=${r},p=${p}$${salt}$${key}`;
-}
-
-/** Every part of a stored hash as it would be written anew. */
+/** Asserts that every part of a stored hash is in its canonical spelling. */
 function assertCanonicalHash(stored: string): void {
   const [name = '', ...parts] = stored.split('$');
   if (name === '') {
     const [, cost = '', ...encoded] = parts;
     assert.match(cost, /^ln=[1-9]\d?,r=[1-9]\d?,p=[1-9]\d?$/);
-    assert.deepEqual(encoded, encoded.map((part) => base64(Buffer.from(part, 'base64'))));
+    assert.deepEqual(
+      encoded,
+      encoded.map((part) => base64(Buffer.from(part, 'base64'))),
+    );
     return;
   }
   const [, N = '', ...others] = name.split(':');
-  assert.equal(name, ['scrypt', 2 ** Math.round(Math.log2(Number(N))), ...others.map(Number)].join(':'));
+  assert.equal(
+    name,
+    ['scrypt', 2 ** Math.round(Math.log2(Number(N))), ...others.map(Number)].join(':'),
+  );
   assert.match(parts[0] ?? '', /^[A-Za-z0-9]{1,64}$/);
   assert.equal(Buffer.from(parts[1] ?? '', 'hex').toString('hex'), parts[1]);
   assert.deepEqual([others.length, parts.length, parts[1]?.length], [2, 2, 128]);
@@ -164,18 +113,26 @@ export const PROPERTIES: readonly Property[] = [
     check(random) {
       const token = randomToken(random);
       const changed = damaged(random, token);
-      assert.match(verdictOf(() => jwt.verify(changed)), refusal, changed);
+      assert.match(
+        verdictOf(() => jwt.verify(changed)),
+        refusal,
+        changed,
+      );
       return 'refused';
     },
   },
   {
-    name: 'whatever is accepted is the one spelling of what it says, also if it was damaged before it was signed',
+    name: 'an accepted token has the one spelling of its content, even if damaged before signing',
     cases: 20_000,
     outcomes: ['accepted', 'refused'],
     check(random) {
       const claims = JSON.stringify({ ...CLAIMS, ...randomClaims(random) });
-      const texts = [pick(random, HEADERS), claims].map((text) => (random() < 0.2 ? damaged(random, text) : text));
-      const segments = texts.map(base64url).map((text) => (random() < 0.2 ? damaged(random, text) : text));
+      const texts = [pick(random, HEADERS), claims].map((text) =>
+        random() < 0.2 ? damaged(random, text) : text,
+      );
+      const segments = texts
+        .map(base64url)
+        .map((text) => (random() < 0.2 ? damaged(random, text) : text));
       const token = seal(segments.join('.'));
       const got = verdictOf(() => jwt.verify(token));
       if (got === 'accepted') assertCanonical(token);
@@ -184,7 +141,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'verify answers what sign was given, and sign writes what node:crypto and JSON.stringify write',
+    name: 'verify returns the claims given to sign, and sign agrees with node:crypto and JSON',
     cases: 12_000,
     outcomes: ['signed'],
     check(random) {
@@ -198,7 +155,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'the MAC is the one that WebCrypto makes, for a key of any length',
+    name: 'the MAC is that of WebCrypto, for a key of any length',
     cases: 3000,
     outcomes: ['signed'],
     async check(random) {
@@ -209,21 +166,31 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'any text is refused with an AuthError and nothing else, also with the right MAC',
+    name: 'any text is refused with an AuthError and no other error, even with the right MAC',
     cases: 15_000,
     outcomes: ['refused'],
     check(random) {
       const parts = Array.from({ length: 1 + below(random, 4) }, () => randomText(random, 60));
       const text = parts.join('.');
-      for (const token of [text, seal(text)]) assert.match(verdictOf(() => jwt.verify(token)), refusal, token);
+      for (const token of [text, seal(text)]) {
+        assert.match(
+          verdictOf(() => jwt.verify(token)),
+          refusal,
+          token,
+        );
+      }
       const read = verdictOf(() => decodeUnverified(text));
       assert.match(read, refusal, text);
-      assert.equal(verdictOf(() => hasher.needsRehash(text)), 'ERR_PASSWORD_HASH', text);
+      assert.equal(
+        verdictOf(() => hasher.needsRehash(text)),
+        'ERR_PASSWORD_HASH',
+        text,
+      );
       return 'refused';
     },
   },
   {
-    name: 'a damaged password hash is refused with an AuthError, or is the one spelling of another hash',
+    name: 'a damaged password hash is refused with an AuthError, or is canonical for another hash',
     cases: 10_000,
     outcomes: ['accepted', 'refused'],
     check(random) {
@@ -235,7 +202,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'a password hash is the one that node:crypto makes of the same text in NFC',
+    name: 'a password hash is that of node:crypto for the same text in NFC',
     cases: 300,
     outcomes: ['hashed', 'refused'],
     async check(random) {
@@ -245,7 +212,11 @@ export const PROPERTIES: readonly Property[] = [
         return 'refused';
       }
       const [, , , salt = '', key] = (await hasher.hash(password)).split('$');
-      const expected = scryptSync(password.normalize('NFC'), Buffer.from(salt, 'base64'), 32, { N: 2, r: 8, p: 1 });
+      const expected = scryptSync(password.normalize('NFC'), Buffer.from(salt, 'base64'), 32, {
+        N: 2,
+        r: 8,
+        p: 1,
+      });
       assert.equal(key, base64(expected));
       return 'hashed';
     },

@@ -1,6 +1,6 @@
-/** Random numbers that a seed brings back. */
+/** Random numbers that a seed reproduces. */
 
-/** Numbers from 0 up to 1 that a seed brings back (mulberry32). */
+/** @returns a generator of numbers from 0 up to 1, the same for the same seed (mulberry32) */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,8 +1,8 @@
-/** Watching calls of node:crypto, and polluting Object.prototype. */
+/** Spies on node:crypto, and prototype pollution. */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** Runs `use` and tells how a function of node:crypto was called meanwhile. It does its work all the same. */
+/** Records the arguments of each call of a function of node:crypto, which works as usual. */
 export async function callsOf(
   name: 'createHmac' | 'randomBytes' | 'scrypt' | 'timingSafeEqual',
   use: (calls: readonly unknown[][]) => unknown,
@@ -25,7 +25,7 @@ export async function callsOf(
   return calls;
 }
 
-/** Runs `use` while every object inherits these members, as another library may bring it about. */
+/** Runs `use` while Object.prototype has these members, as another library may cause it. */
 export async function withPolluted(members: object, use: () => unknown): Promise<void> {
   Object.assign(Object.prototype, members);
   try {

@@ -4,8 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryUserStore } from '../../src/index.ts';
-import { tokenOf } from '../support/tokens.ts';
-import { SECRET } from '../support/tokens.ts';
+import { SECRET, tokenOf } from '../support/tokens.ts';
 import { send, withApp } from '../support/app.ts';
 
 const JOE = { username: 'joe', password: 'pass' };
@@ -21,18 +20,21 @@ const INVALID_CREDENTIALS = refusal('Bad Request', 'Invalid credentials');
 
 const now = Math.floor(Date.now() / 1000);
 const times = { exp: now + 300, iat: now, nbf: now };
-/** A good token, with some claims changed; undefined leaves one out. */
+/** A valid token with some claims changed. A claim that is undefined is left out. */
 const tokenWith = (claims: object) => tokenOf({ ...times, identity: 'joe', ...claims });
 const good = tokenWith({});
 const [goodHeader, goodPayload, goodSignature] = good.split('.');
 
-test('the tutorial runs word for word', async () => {
+test('the tutorial gets its answers word for word', async () => {
   await withApp({}, async ({ url }) => {
     const signup = await send(`${url}/signup`, 'POST', JOE);
     assert.deepEqual([signup.status, signup.body], [200, CREATED]);
 
     const again = await send(`${url}/signup`, 'POST', JOE);
-    assert.deepEqual([again.status, again.body], [400, { Status: 'Error', result: 'User already exists' }]);
+    assert.deepEqual(
+      [again.status, again.body],
+      [400, { Status: 'Error', result: 'User already exists' }],
+    );
 
     const login = await send(`${url}/auth`, 'POST', JOE);
     assert.equal(login.status, 200);
@@ -49,12 +51,14 @@ test('the tutorial runs word for word', async () => {
   });
 });
 
-test('a token has the header and the claims of the original', async () => {
+test('a token has the header and the claims of Flask-JWT', async () => {
   await withApp({ lifetimeSeconds: 3000 }, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     const { body } = await send(`${url}/auth`, 'POST', JOE);
     const segments = (body as { access_token: string }).access_token.split('.');
-    const [header, payload] = segments.map((segment) => Buffer.from(segment, 'base64url').toString());
+    const [header, payload] = segments.map((segment) =>
+      Buffer.from(segment, 'base64url').toString(),
+    );
     assert.equal(header, '{"typ":"JWT","alg":"HS256"}');
     const claims = JSON.parse(payload ?? '') as Record<string, number>;
     assert.deepEqual(Object.keys(claims).sort(), ['exp', 'iat', 'identity', 'nbf']);
@@ -64,12 +68,12 @@ test('a token has the header and the claims of the original', async () => {
   });
 });
 
-test('a login with anything but the right username and password gets one and the same answer', async () => {
+test('every login but one with the right username and password gets the same answer', async () => {
   const bodies: readonly [why: string, body: object][] = [
     ['a wrong password', { username: 'joe', password: 'Pass' }],
-    ['a password that goes on', { username: 'joe', password: 'pass ' }],
+    ['a password with a space after it', { username: 'joe', password: 'pass ' }],
     ['an unknown user', { username: 'ann', password: 'pass' }],
-    ['a name that nobody can have', { username: 'jo e', password: 'pass' }],
+    ['an impossible username', { username: 'jo e', password: 'pass' }],
     ['no username', { password: 'pass' }],
     ['no password', { username: 'joe' }],
     ['nothing', {}],
@@ -80,7 +84,7 @@ test('a login with anything but the right username and password gets one and the
     ['a list', { username: ['joe'], password: 'pass' }],
     ['an object', { username: { $ne: '' }, password: { $ne: '' } }],
     ['a lone surrogate', { username: 'joe', password: 'pass\ud800' }],
-    ['a password longer than any may be', { username: 'joe', password: 'pass'.repeat(1000) }],
+    ['a password over the maximum length', { username: 'joe', password: 'pass'.repeat(1000) }],
   ];
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
@@ -94,7 +98,7 @@ test('a login with anything but the right username and password gets one and the
   });
 });
 
-test('the Authorization header is read as the original read it', async () => {
+test('the Authorization header is read as Flask-JWT reads it', async () => {
   const missing = refusal('Authorization Required', 'Request does not contain an access token');
   const unsupported = refusal('Invalid JWT header', 'Unsupported authorization type');
   const noToken = refusal('Invalid JWT header', 'Token missing');
@@ -120,14 +124,16 @@ test('the Authorization header is read as the original read it', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     for (const [Authorization, expected] of rows) {
-      const { status, body, headers } = await send(`${url}/hello`, 'GET', undefined, { Authorization });
+      const { status, body, headers } = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization,
+      });
       assert.deepEqual([status, body], [expected === GREETED ? 200 : 401, expected], Authorization);
       assert.equal(headers.has('www-authenticate'), expected !== GREETED, Authorization);
     }
   });
 });
 
-test('a bad token is refused with the words of the original', async () => {
+test('a bad token is refused with the text of Flask-JWT', async () => {
   const rows: readonly [token: string, description: string][] = [
     ['garbage', 'Not enough segments'],
     ['a.b', 'Not enough segments'],
@@ -137,9 +143,18 @@ test('a bad token is refused with the words of the original', async () => {
     [`${good}x`, 'Signature verification failed'],
     [`${goodHeader}.${goodPayload}.`, 'Signature verification failed'],
     [`${goodHeader}.${goodPayload}.${'A'.repeat(43)}`, 'Signature verification failed'],
-    [tokenOf('{"identity":"joe"}', '{"typ":"JWT","alg":"none"}', 'x'.repeat(32)), 'Signature verification failed'],
-    [tokenOf({ ...times, identity: 'joe' }, undefined, 'x'.repeat(32)), 'Signature verification failed'],
-    [tokenOf({ ...times, identity: 'joe' }, '{"alg":"none"}'), 'The specified alg value is not allowed'],
+    [
+      tokenOf('{"identity":"joe"}', '{"typ":"JWT","alg":"none"}', 'x'.repeat(32)),
+      'Signature verification failed',
+    ],
+    [
+      tokenOf({ ...times, identity: 'joe' }, undefined, 'x'.repeat(32)),
+      'Signature verification failed',
+    ],
+    [
+      tokenOf({ ...times, identity: 'joe' }, '{"alg":"none"}'),
+      'The specified alg value is not allowed',
+    ],
     [tokenWith({ exp: now - 11 }), 'Signature has expired'],
     [tokenWith({ nbf: now + 60 }), 'The token is not yet valid (nbf)'],
     [tokenWith({ iat: now + 60 }), 'Issued At claim (iat) cannot be in the future.'],
@@ -148,7 +163,7 @@ test('a bad token is refused with the words of the original', async () => {
     [tokenWith({ nbf: undefined }), 'Token is missing the "nbf" claim'],
     [tokenWith({ exp: null }), 'Token is missing the "exp" claim'],
     [tokenWith({ exp: 'soon' }), 'Expiration Time claim (exp) must be a number.'],
-    [tokenWith({ aud: 'somebody else' }), 'Invalid audience'],
+    [tokenWith({ aud: 'another audience' }), 'Invalid audience'],
     [tokenOf('[]'), 'Invalid payload'],
     [tokenOf('{"exp":1e400}'), 'Token is missing the "iat" claim'],
     ['x'.repeat(8193), 'Token is too long'],
@@ -156,15 +171,29 @@ test('a bad token is refused with the words of the original', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     for (const [token, description] of rows) {
-      const answer = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
-      assert.deepEqual([answer.status, answer.body], [401, refusal('Invalid token', description)], description);
-      const bearer = `error="invalid_token", error_description="${description.replaceAll('"', "'")}"`;
+      const answer = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT ${token}`,
+      });
+      assert.deepEqual(
+        [answer.status, answer.body],
+        [401, refusal('Invalid token', description)],
+        description,
+      );
+      const quotable = description.replaceAll('"', "'");
+      const bearer = `error="invalid_token", error_description="${quotable}"`;
       const challenges = `JWT realm="Login Required", Bearer realm="Login Required", ${bearer}`;
       assert.equal(answer.headers.get('www-authenticate'), challenges);
     }
-    const twins = [good, tokenWith({ exp: now - 1 }), tokenWith({ nbf: now + 5 }), tokenWith({ iat: now + 5 })];
+    const twins = [
+      good,
+      tokenWith({ exp: now - 1 }),
+      tokenWith({ nbf: now + 5 }),
+      tokenWith({ iat: now + 5 }),
+    ];
     for (const token of twins) {
-      const { body } = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      const { body } = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT ${token}`,
+      });
       assert.deepEqual(body, GREETED);
     }
   });
@@ -173,15 +202,30 @@ test('a bad token is refused with the words of the original', async () => {
 test('a valid token of no user is refused', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
-    for (const identity of ['ann', 'JOE', '', '__proto__', 'constructor', 0, null, ['joe'], { id: 'joe' }, undefined]) {
+    for (const identity of [
+      'ann',
+      'JOE',
+      '',
+      '__proto__',
+      'constructor',
+      0,
+      null,
+      ['joe'],
+      { id: 'joe' },
+      undefined,
+    ]) {
       const Authorization = `JWT ${tokenWith({ identity })}`;
       const { status, body } = await send(`${url}/hello`, 'GET', undefined, { Authorization });
-      assert.deepEqual([status, body], [401, refusal('Invalid JWT', 'User does not exist')], String(identity));
+      assert.deepEqual(
+        [status, body],
+        [401, refusal('Invalid JWT', 'User does not exist')],
+        String(identity),
+      );
     }
   });
 });
 
-test('a user is greeted as first written and logs in however the name is written', async () => {
+test('a user is greeted by the name as signed up, and logs in with any case of it', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', { username: 'JoAnn', password: 'pass' });
     const again = await send(`${url}/signup`, 'POST', { username: 'joann', password: 'pass' });
@@ -193,7 +237,7 @@ test('a user is greeted as first written and logs in however the name is written
   });
 });
 
-test('a token outlives a restart and a second secret beside its own, but not another secret in its place', async () => {
+test('a token outlives a restart and an added secret, but not a replaced secret', async () => {
   const users = new MemoryUserStore();
   const token = await withApp({ users }, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
@@ -201,9 +245,15 @@ test('a token outlives a restart and a second secret beside its own, but not ano
     return (body as { access_token: string }).access_token;
   });
   const other = 'another secret of 32 bytes......';
-  for (const [secret, status] of [[SECRET, 200], [[other, SECRET], 200], [other, 401]] as const) {
+  for (const [secret, status] of [
+    [SECRET, 200],
+    [[other, SECRET], 200],
+    [other, 401],
+  ] as const) {
     await withApp({ secret, users }, async ({ url }) => {
-      const answer = await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
+      const answer = await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT ${token}`,
+      });
       assert.equal(answer.status, status);
     });
   }

@@ -1,4 +1,4 @@
-/** Asks for a run of scrypt that takes 1 GiB where the system grants 256 MiB, and prints what came of it. */
+/** Starts a run of scrypt that needs 1 GiB where the system grants 256 MiB. Prints the outcome. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { PasswordHasher } from '../../../src/accounts/password-hasher.ts';
@@ -12,6 +12,6 @@ execFileSync('prlimit', [`--pid=${process.pid}`, `--as=${inUse + 256 * 2 ** 20}`
 const error: unknown = await own.hash(MARKER).catch((reason: unknown) => reason);
 const next = await own.verify('x', await cheapPasswords().hash('x'));
 const isSilent = !allSaid(error).includes(MARKER);
-// A TypeError would be our own, made of a key that is not there.
+// A TypeError would come from our own code, using a key that does not exist.
 const isRefused = error instanceof Error && !(error instanceof TypeError);
 console.log(JSON.stringify({ isRefused, isSilent, next }));

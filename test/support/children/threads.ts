@@ -1,4 +1,4 @@
-/** Prints how many of fifty runs begin at once where nobody may wait. */
+/** Prints how many of fifty runs start at once where no run may wait. */
 import { PasswordHasher } from '../../../src/accounts/password-hasher.ts';
 
 const own = new PasswordHasher({ logN: 1, maxQueued: 0 });
