@@ -1,6 +1,6 @@
 /** Users in a file of JSON lines, which one process at a time has open: a store for one server. */
-import type { AuthError } from '../errors.ts';
 import { LockedJournal } from '../journal/locked-journal.ts';
+import type { AuthError } from '../errors.ts';
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 import { USER_RECORDS, userRecord } from './user-records.ts';
 

@@ -16,6 +16,7 @@ export interface PgClient {
   query(text: string, values: string[]): Promise<{ readonly rows: readonly Row[] }>;
 }
 
+/** Where the users are in the database. */
 export interface PostgresUserStoreOptions {
   /**
    * The table: letters, digits and underscores, with or without a schema and a dot before it.
