@@ -138,6 +138,19 @@ function limitStackTraces(limit: number): void {
   }
 }
 
+/**
+ * Runs a check of outside data on something that the calling program made. A refusal is then a
+ * mistake of the program.
+ * @throws TypeError with the refusal as its `cause`
+ */
+export function refusedAsMistake(name: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw new TypeError(`"${name}" expected what verify accepts, got ${error}`, { cause: error });
+  }
+}
+
 /** @returns the message of an error, or those of each where there are several, such as addresses */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');

@@ -7,7 +7,8 @@ export { JwtAuth, type AuthRequest, type IdentityClaims, type JwtAuthOptions } f
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { RegisteredClaims } from './crypto/claims.ts';
-export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
+export { decodeUnverified, Jwt } from './crypto/jwt.ts';
+export type { JwtOptions, SignOptions } from './crypto/jwt-options.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';

@@ -12,6 +12,12 @@ export type Check = (name: string, value: unknown) => void;
 /** A check for each member of an options object. */
 export type Checks<Options> = { readonly [Name in keyof Options]-?: Check };
 
+/** Shows at most 200 characters of a path, without control characters and the like. */
+export function message(path: string, text: string): string {
+  const place = path.slice(0, 200).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '\ufffd');
+  return `"${place}" expected ${text}`;
+}
+
 /**
  * Reads an options object once: its own members and nothing inherited. One that is undefined is as good as absent.
  * @returns a copy, without a prototype
@@ -75,6 +81,18 @@ export const clockTime: Check = (name, value) => {
   timeInSeconds(name, value);
 };
 
+/**
+ * @param now a clock in seconds since 1970
+ * @returns the clock, which throws instead of answering NaN or milliseconds
+ */
+export function checkedClock(now: () => number): () => number {
+  return () => {
+    const seconds = now();
+    clockTime('now', seconds);
+    return seconds;
+  };
+}
+
 export function integerBetween(min: number, max: number): Check {
   const isWithin = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
   return expecting(`a whole number from ${min} to ${max}`, isWithin, 'number');
@@ -87,6 +105,22 @@ export function matching(expected: string, pattern: RegExp): Check {
 export function listOfStrings(min: number): Check {
   const isList = (value: unknown) => Array.isArray(value) && value.length >= min && [...value].every(isText);
   return expecting('a list of strings that are not empty', isList);
+}
+
+/** One text or a list of at least one. */
+export const stringOrList: Check = (name, value) => {
+  const check = Array.isArray(value) ? listOfStrings(1) : nonEmptyString;
+  check(name, value);
+};
+
+/** A value that has none of these members itself, whatever they hold. */
+export function withoutMembers(...members: readonly string[]): Check {
+  return (name, value) => {
+    for (const member of members) {
+      if (!Object.hasOwn(Object(value), member)) continue;
+      throw new TypeError(`"${name}" expected no member "${member}", got one`);
+    }
+  };
 }
 
 export function objectWith(...methods: readonly string[]): Check {
@@ -133,6 +167,30 @@ export function describe(value: unknown): string {
     return KNOWN_TAG.test(tag) ? `an object of type ${tag}` : 'an instance of a class';
   } catch {
     return 'an object that cannot be read'; // a Proxy
+  }
+}
+
+/**
+ * Copies a plain object or array. The value of each member is read once, so what is checked is what
+ * is written.
+ * @returns the members, not yet judged; or the kind of any other value, for a message
+ */
+export function membersOf(value: unknown): Record<string, unknown> | string {
+  try {
+    const isArray = isPlainArray(value);
+    if (!isArray && !isPlainObject(value)) return describe(value);
+    const members: Record<string, unknown> = { ...value };
+    const names = Object.keys(members);
+    const owned = Reflect.ownKeys(value).length;
+    const hidden = 'an object with a hidden or symbol member';
+    if (!isArray) return owned === names.length ? members : hidden;
+    // An array owns its `length` besides its elements.
+    const isDense = names.every((name, index) => name === `${index}`);
+    const isWhole = isDense && names.length === value.length && owned === names.length + 1;
+    return isWhole ? Object.assign([], members) : 'an array with holes or further members';
+  } catch {
+    // The error of a getter or a Proxy may quote a claim, so it is not passed on.
+    return 'an object that cannot be read';
   }
 }
 

@@ -3,7 +3,8 @@
  * Promise: a hook can shape an answer, but none turns a refusal into a success by returning normally. Knows no sockets:
  * a request is something with headers and a body.
  */
-import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
+import { Jwt } from '../crypto/jwt.ts';
+import { JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt-options.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
 import { AuthError } from '../errors.ts';
 import {

@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Jwt, type JwtOptions } from '../../src/crypto/jwt.ts';
+import { Jwt } from '../../src/crypto/jwt.ts';
+import type { JwtOptions } from '../../src/crypto/jwt-options.ts';
 import { assertVerdict, verdictOf } from '../support/assertions.ts';
 import { callsOf } from '../support/spies.ts';
 import { CLAIMS, FORGER, NOW, OWN_HEADER, seal, tokenOf } from '../support/tokens.ts';

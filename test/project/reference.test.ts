@@ -36,7 +36,7 @@ interface Declared {
 const typesOf = (file: string) => readFileSync(join(folder, 'node_modules/latchkey/dist', `${file}.d.ts`), 'utf8');
 const FILES = [
   'app', 'accounts/accounts', 'auth/current-identity', 'auth/jwt-auth', 'accounts/password-hasher', 'limits/throttle',
-  'crypto/jwt', 'crypto/secret', 'errors', 'http/body', 'http/request', 'http/router', 'http/server', 'users/contract',
+  'crypto/jwt', 'crypto/jwt-options', 'crypto/secret', 'errors', 'http/body', 'http/request', 'http/router', 'http/server', 'users/contract',
   'users/json-file', 'users/memory', 'users/postgres',
 ];
 
@@ -76,8 +76,10 @@ test('every exported name has a part of its own, with each signature, and the co
 });
 
 test('every exported type is named', () => {
-  const types = [...['index', 'jwt', 'password', 'store-contract'].map(typesOf).join('\n')
-    .matchAll(/(?:type |export interface )(\w+)(?=[ ,}<])/g)].map(([, name = '']) => name);
+  const declared = ['index', 'jwt', 'password', 'store-contract'].map(typesOf).join('\n');
+  const single = [...declared.matchAll(/(?:type |export interface )(\w+)(?=[ ,}<])/g)];
+  const lists = [...declared.matchAll(/export type \{ ([^}]+) \}/g)];
+  const types = [...single, ...lists].flatMap(([, names = '']) => names.split(', '));
   assert.ok(types.length > 25);
   for (const name of types) assert.match(documents, RegExp(`\`${name}\``), name);
 });
