@@ -366,7 +366,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     await delay(300);
     databaseServer('stop');
     const { status, body } = await hello(server.url, token);
-    assert.deepEqual([status, Object(body).description], [503, 'Users cannot be read or written now']);
+    assert.deepEqual([status, Object(body).description], [503, 'The user store is unavailable']);
     await delay(300);
     databaseServer('start');
     while ((await hello(server.url, token)).status !== 200) await delay(50);
