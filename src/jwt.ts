@@ -1,4 +1,4 @@
-/** The front door of latchkey/jwt: tokens alone, over `crypto` and the errors. */
+/** The entry point latchkey/jwt: tokens alone, over `crypto` and the errors. */
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt } from './crypto/jwt.ts';
 export type { JwtOptions, SignOptions } from './crypto/jwt-options.ts';

@@ -5,7 +5,7 @@
  * repeats only numbers.
  * Accepted: -0 is written as 0, which equals it.
  */
-import { isObject, membersOf, message } from '../options.ts';
+import { isObject, membersOf, messageAt } from '../options.ts';
 
 /** Each member is a string, a finite number, a boolean, null, an array or such an object. */
 export type JsonObject = Record<string, unknown>;
@@ -28,7 +28,7 @@ export function copyObject(option: 'claims' | 'header', value: unknown): JsonObj
 function copyOf(path: string, value: unknown, depth: number): JsonObject {
   const copy = membersOf(value);
   const expected = depth === 1 ? 'a plain object' : 'a JSON value';
-  if (typeof copy === 'string') throw new TypeError(message(path, `${expected}, got ${copy}`));
+  if (typeof copy === 'string') throw new TypeError(messageAt(path, `${expected}, got ${copy}`));
   for (const name of Object.keys(copy)) {
     const member = copy[name];
     if (typeof member === 'string' || Number.isFinite(member)) continue;
@@ -36,11 +36,11 @@ function copyOf(path: string, value: unknown, depth: number): JsonObject {
     const step = Array.isArray(copy) ? `[${name}]` : `.${name}`;
     const place = depth === 1 && path === 'claims' ? name : path + step;
     if (typeof member === 'number') {
-      throw new RangeError(message(place, `a finite number, got ${member}`));
+      throw new RangeError(messageAt(place, `a finite number, got ${member}`));
     }
     // An object that contains itself has no last level, so it is refused here too.
     if (depth === MAX_DEPTH) {
-      throw new RangeError(message(place, `at most ${MAX_DEPTH} levels, got more or a cycle`));
+      throw new RangeError(messageAt(place, `at most ${MAX_DEPTH} levels, got more or a cycle`));
     }
     copy[name] = copyOf(place, member, depth + 1);
   }

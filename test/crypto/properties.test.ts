@@ -1,6 +1,7 @@
 /**
- * Runs the properties of generators.ts from a seed that is printed. SEED=n brings a run back; each case has numbers of
- * its own, so the one that failed can be run alone. `npm run fuzz` runs the same for as long as one likes.
+ * Runs the properties of support/properties.ts from a seed, and prints the seed. SEED=n repeats a
+ * run. Each case has random numbers of its own, so a case that failed can be run alone.
+ * `npm run fuzz` runs the same for any length of time.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
