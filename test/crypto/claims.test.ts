@@ -29,7 +29,7 @@ test('CVE-2020-26160: an aud of any kind is compared, each of its values whole',
     expect('accepted', withClaim('aud', ...ours), judge);
   }
   expect('accepted', withClaim('aud', '"them"', '["them","x"]'), jwtWith({ audience: ['us', 'them'] }));
-  // Who has no audience identifies with none.
+  // Without a configured audience no value is ours.
   expect('ERR_JWT_AUDIENCE', withClaim('aud', ...others, ...ours));
   expect('accepted', [tokenOf()]);
 });

@@ -229,7 +229,7 @@ test('typ may be absent by default, must be there when configured, and is compar
     // "application/" is left out at the beginning alone, and only where no other slash follows it.
     ['a/b', withHeader('typ', '"a/b"', '"A/B"'), withHeader('typ', '"application/a/b"')],
     ['a-b', withHeader('typ', '"a-b"', '"application/a-b"'), withHeader('typ', '"a-application/b"')],
-    // The sign for Kelvin, which is no k but in small letters.
+    // The Kelvin sign, which toLowerCase turns into a k.
     ['k', withHeader('typ', '"k"', '"K"'), withHeader('typ', '"\u212a"')],
   ] as const) {
     const judge = jwtWith(type === undefined ? {} : { type });
