@@ -14,7 +14,8 @@ export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middlew
 export type { IdentityClaims, JwtAuthOptions } from './auth/options.ts';
 
 export type { RegisteredClaims } from './crypto/claims.ts';
-export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
+export { decodeUnverified, Jwt } from './crypto/jwt.ts';
+export type { JwtOptions, SignOptions } from './crypto/jwt-options.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';
 
 export { Reply } from './http/reply.ts';

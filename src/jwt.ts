@@ -1,5 +1,6 @@
-/** The front door of latchkey/jwt: tokens alone, over `crypto` and the errors. */
+/** The entry point latchkey/jwt: tokens alone, over `crypto` and the errors. */
 export type { RegisteredClaims } from './crypto/claims.ts';
-export { decodeUnverified, Jwt, type JwtOptions, type SignOptions } from './crypto/jwt.ts';
+export { decodeUnverified, Jwt } from './crypto/jwt.ts';
+export type { JwtOptions, SignOptions } from './crypto/jwt-options.ts';
 export { generateSecret, type Secret } from './crypto/secret.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';

@@ -1,6 +1,6 @@
 /**
- * What is logged of an error, by the router and by the command: name, message and stack. Every other property and every
- * cause of the errors here holds a marker, which must not appear anywhere.
+ * What the router and the command log of an error: its name, message and stack. Every other property
+ * and every cause of the errors here holds a marker, which must not appear anywhere.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

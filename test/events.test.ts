@@ -1,6 +1,6 @@
 /**
- * What happens, seen from node:diagnostics_channel: who signed up, who logged in, what was refused, throttled and
- * turned away, and nothing that nobody should know.
+ * The events on node:diagnostics_channel: signups, logins, refusals, throttled attempts and a full
+ * queue. No message holds a password, a token or an unknown username.
  */
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
@@ -28,7 +28,7 @@ async function published(act: () => Promise<unknown>): Promise<unknown[]> {
   return seen;
 }
 
-test('signups, logins and refusals are published, with the id of a user and no name that nobody has', async () => {
+test('signups, logins and refusals are published, with the id of a user and never an unknown name', async () => {
   await withApp({}, async ({ url, port }) => {
     const seen = await published(async () => {
       await send(`${url}/signup`, 'POST', JOE);
@@ -57,7 +57,7 @@ test('signups, logins and refusals are published, with the id of a user and no n
   });
 });
 
-test('a throttled try and a full queue are published, with what there is to wait for', async () => {
+test('a throttled attempt and a full queue are published, with the seconds to wait', async () => {
   const accounts = new Accounts({
     users: new MemoryUserStore(), passwords: cheapPasswords(), now: () => 0,
     limits: { triesPerAccount: 1, signupsPerAddress: 1 },
@@ -78,7 +78,7 @@ test('a throttled try and a full queue are published, with what there is to wait
   ]);
 });
 
-test('the address of a refusal is looked up only while somebody listens', async () => {
+test('the address of a refusal is looked up only while a subscriber listens', async () => {
   const router = new Router();
   let lookups = 0;
   const socket = Object.defineProperty({}, 'remoteAddress', { get: () => String((lookups += 1)) });

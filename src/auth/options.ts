@@ -1,5 +1,6 @@
 /** The options of JwtAuth: what each hook gets and returns, what is checked, and the defaults. */
-import { Jwt, JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt.ts';
+import { JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt-options.ts';
+import { Jwt } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
 import type { Client } from '../accounts/accounts.ts';
 import type { AuthError } from '../errors.ts';

@@ -1,11 +1,11 @@
 /**
  * Copies the claims and the header that a program hands to sign (JSON values: RFC 8259 §3).
- * Promise: each member is read once, and JSON.stringify writes the whole copy as it is. A value
- * that JSON leaves out or rewrites is refused. A message names its place and kind, and repeats only
- * numbers.
+ * Promise: each member is read once, and JSON.stringify writes the copy unchanged. A value that
+ * JSON leaves out or rewrites is refused. A message names the place and the kind of a value, and
+ * repeats only numbers.
  * Accepted: -0 is written as 0, which equals it.
  */
-import { describe, isObject, isPlainArray, isPlainObject } from '../options.ts';
+import { isObject, membersOf, messageAt } from '../options.ts';
 
 /** Each member is a string, a finite number, a boolean, null, an array or such an object. */
 export type JsonObject = Record<string, unknown>;
@@ -28,7 +28,7 @@ export function copyObject(option: 'claims' | 'header', value: unknown): JsonObj
 function copyOf(path: string, value: unknown, depth: number): JsonObject {
   const copy = membersOf(value);
   const expected = depth === 1 ? 'a plain object' : 'a JSON value';
-  if (typeof copy === 'string') throw new TypeError(message(path, `${expected}, got ${copy}`));
+  if (typeof copy === 'string') throw new TypeError(messageAt(path, `${expected}, got ${copy}`));
   for (const name of Object.keys(copy)) {
     const member = copy[name];
     if (typeof member === 'string' || Number.isFinite(member)) continue;
@@ -36,43 +36,13 @@ function copyOf(path: string, value: unknown, depth: number): JsonObject {
     const step = Array.isArray(copy) ? `[${name}]` : `.${name}`;
     const place = depth === 1 && path === 'claims' ? name : path + step;
     if (typeof member === 'number') {
-      throw new RangeError(message(place, `a finite number, got ${member}`));
+      throw new RangeError(messageAt(place, `a finite number, got ${member}`));
     }
     // An object that contains itself has no last level, so it is refused here too.
     if (depth === MAX_DEPTH) {
-      throw new RangeError(message(place, `at most ${MAX_DEPTH} levels, got more or a cycle`));
+      throw new RangeError(messageAt(place, `at most ${MAX_DEPTH} levels, got more or a cycle`));
     }
     copy[name] = copyOf(place, member, depth + 1);
   }
   return copy;
-}
-
-/**
- * Copies a plain object or array. The value of each member is read once, so what is checked is what
- * is written.
- * @returns its members, not yet judged; or the kind of any other value, for a message
- */
-function membersOf(value: unknown): JsonObject | string {
-  try {
-    const isArray = isPlainArray(value);
-    if (!isArray && !isPlainObject(value)) return describe(value);
-    const members: JsonObject = { ...value };
-    const names = Object.keys(members);
-    const owned = Reflect.ownKeys(value).length;
-    const hidden = 'an object with a hidden or symbol member';
-    if (!isArray) return owned === names.length ? members : hidden;
-    // An array owns its `length` besides its elements.
-    const isDense = names.every((name, index) => name === `${index}`);
-    const isWhole = isDense && names.length === value.length && owned === names.length + 1;
-    return isWhole ? Object.assign([], members) : 'an array with holes or further members';
-  } catch {
-    // The error of a getter or a Proxy may quote a claim, so it is not passed on.
-    return 'an object that cannot be read';
-  }
-}
-
-/** At most 200 characters of a path are shown, without control characters and the like. */
-function message(path: string, text: string): string {
-  const place = path.slice(0, 200).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '\ufffd');
-  return `"${place}" expected ${text}`;
 }

@@ -1,13 +1,20 @@
 /**
  * How clients share the queue for scrypt: they start in round robin, and a flood loses its places
- * to other clients. A job here ends when the test says so.
+ * to other clients. A job of the first part ends when the test says so. The last part counts the
+ * runs of scrypt that a PasswordHasher starts.
  */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { request } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { WorkQueue } from '../../src/accounts/work-queue.ts';
-import { AuthError, PasswordHasher } from '../../src/index.ts';
+import { AuthError, PasswordHasher, type PasswordHasherOptions } from '../../src/index.ts';
+import { verdictOf } from '../support/assertions.ts';
+import { childPath } from '../support/children.ts';
+import { callsOf } from '../support/spies.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import { randomFrom } from '../support/random.ts';
 import { withApp } from '../support/app.ts';
@@ -260,5 +267,131 @@ test('one client with many logins in flight keeps no other client out', { skip }
       await Promise.all(attackers);
       assert.deepEqual(statuses, Array(24).fill(200));
     });
+  }
+});
+
+function aborter() {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}
+
+/** What a promise comes to: its value, or the code of the AuthError. */
+const outcome = (promise: Promise<unknown>) =>
+  promise.catch((error) => verdictOf(() => assert.fail(error as Error)));
+
+test('no more runs of scrypt than maxConcurrent go on at once, first come first served', async () => {
+  const usual = Math.min(availableParallelism(), 3);
+  for (const [options, most] of [[{ maxConcurrent: 1 }, 1], [{ maxConcurrent: 2 }, 2], [{}, usual]] as const) {
+    const own = new PasswordHasher({ logN: 1, maxQueued: 20, ...options });
+    const passwords = Array.from({ length: 12 }, (_, n) => `password ${n}`);
+    for (let round = 0; round < 3; round += 1) {
+      const runs = await callsOf('scrypt', async (calls) => {
+        const all = passwords.map((password) => own.hash(password));
+        // No run can end before control goes back to the event loop, so these are the ones that began together.
+        for (let turn = 0; turn < 20; turn += 1) await undefined;
+        assert.equal(calls.length, most);
+        await Promise.all(all);
+      });
+      assert.deepEqual(runs.map(([password]) => password), passwords);
+    }
+  }
+});
+
+test('a full queue refuses with ERR_BUSY at once, without work, and each end makes room again', async () => {
+  for (const [options, room] of [
+    [{ maxConcurrent: 1, maxQueued: 0 }, 1],
+    [{ maxConcurrent: 2, maxQueued: 3 }, 5],
+    [{ maxConcurrent: 1, maxQueued: 30 }, 31],
+  ] as const) {
+    const own = new PasswordHasher({ logN: 1, ...options });
+    for (const [password, expected] of [['x', room], ['\ud800', 0], ['y', room]] as const) {
+      const order: string[] = [];
+      const runs = await callsOf('scrypt', () => {
+        const taken = Array.from({ length: room }, () => outcome(own.hash(password)).then(() => order.push('taken')));
+        const busy = [own.hash('z'), own.hash('z')].map((job) => {
+          const isBusy = { code: 'ERR_BUSY', status: 503, headers: { 'Retry-After': '5' } };
+          return assert.rejects(job, isBusy).then(() => order.push('busy'));
+        });
+        return Promise.all([...taken, ...busy]);
+      });
+      assert.equal(runs.length, expected);
+      // Only real work gives way to the refusals that come after it; a password refused at once may come first.
+      if (expected > 0) assert.deepEqual(order.slice(0, 2), ['busy', 'busy']);
+    }
+  }
+});
+
+test('without maxQueued as many wait as begin within a few seconds, whatever the cost', async () => {
+  const rows = [[{}, 8], [{ logN: 18 }, 4], [{ logN: 16, r: 16, p: 2 }, 4], [{ logN: 20 }, 1], [{ logN: 1 }, 1000]];
+  for (const [cost, places] of rows as [PasswordHasherOptions, number][]) {
+    for (const maxConcurrent of [1, 3]) {
+      const own = new PasswordHasher({ maxConcurrent, ...cost });
+      const { signal, abort } = aborter();
+      // They are refused, but not before this turn ends: until then they run.
+      const running = Array.from({ length: maxConcurrent }, () => outcome(own.hash('\ud800')));
+      const waiting = Array.from({ length: places * maxConcurrent }, () => outcome(own.hash('x', signal)));
+      const refused = outcome(own.hash('x', signal));
+      abort();
+      assert.deepEqual(new Set(await Promise.all(running)), new Set(['ERR_PASSWORD_INVALID']));
+      assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['ERR_ABORTED']));
+      assert.equal(await refused, 'ERR_BUSY');
+    }
+  }
+});
+
+test('a job that is given up while it waits frees its place, does no work, and the order of the others stays', async () => {
+  const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 3 });
+  const { signal, abort } = aborter();
+  const runs = await callsOf('scrypt', async () => {
+    const first = own.hash('first', signal);
+    const left = [own.hash('left', signal), own.verify('left', undefined, signal)].map(outcome);
+    const stayed = own.hash('stayed');
+    abort();
+    const late = [own.hash('late'), own.hash('later')];
+    const tooLate = [own.hash('x', signal), own.verify('x', undefined, signal), own.hash('x')].map(outcome);
+    assert.deepEqual(await Promise.all(left), ['ERR_ABORTED', 'ERR_ABORTED']);
+    assert.deepEqual(await Promise.all(tooLate), ['ERR_ABORTED', 'ERR_ABORTED', 'ERR_BUSY']);
+    await Promise.all([first, stayed, ...late]);
+  });
+  assert.deepEqual(runs.map(([password]) => password), ['first', 'stayed', 'late', 'later']);
+  assert.match(await own.hash('and after that'), /^\$scrypt/);
+});
+
+test('a job that is given up once its work has begun takes no other job along', async () => {
+  const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 3 });
+  const { signal, abort } = aborter();
+  const first = own.hash('first');
+  const second = own.hash('second', signal);
+  const others = [own.hash('third'), own.hash('fourth')];
+  await first;
+  abort();
+  assert.equal((await Promise.all([second, ...others])).length, 3);
+});
+
+test('neither logins nor signups can take all places from the other', async () => {
+  const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 4 });
+  const rows: [one: (password: string) => Promise<unknown>, other: (password: string) => Promise<unknown>][] = [
+    [(password) => own.verify(password, undefined), (password) => own.hash(password)],
+    [(password) => own.hash(password), (password) => own.verify(password, undefined)],
+  ];
+  for (const [flood, other] of rows) {
+    const runs = await callsOf('scrypt', async () => {
+      const flooding = ['1', '2', '3', '4', '5', '6'].map((password) => outcome(flood(password)));
+      const others = ['a', 'b', 'c'].map((password) => outcome(other(password)));
+      const late = outcome(flood('7'));
+      const verdicts = (await Promise.all([...flooding, ...others, late])).map((it) => it === 'ERR_BUSY');
+      // 6 finds no place, 5 and 4 give theirs to a and b, and half of the places is all that c's kind may take.
+      assert.deepEqual(verdicts, [false, false, false, true, true, true, false, false, true, true]);
+    });
+    assert.deepEqual(runs.map(([password]) => password), ['1', '2', '3', 'a', 'b']);
+  }
+});
+
+test('the default number of runs is one for each core, and leaves a thread of the pool to the files', async () => {
+  for (const [threads, most] of [['1', 1], ['2', 1], ['3', 2], ['0', 1], ['x', 1], [undefined, 3]] as const) {
+    const env = { ...process.env, UV_THREADPOOL_SIZE: threads, NODE_TEST_CONTEXT: undefined };
+    const args = ['--import', 'tsx', childPath('threads')];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    assert.equal(Number(stdout), Math.min(most, availableParallelism()), `UV_THREADPOOL_SIZE=${threads}`);
   }
 });

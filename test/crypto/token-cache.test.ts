@@ -1,20 +1,20 @@
 /**
- * Holds the token cache to its promise: exact, bounded, filled by nobody but verify, and judged by the clock each time.
- * Whether a token was remembered shows in the MACs that are computed for it.
+ * The token cache: exact, bounded, filled by verify alone, and judged by the clock every time.
+ * The MACs that are computed for a token show whether it was cached.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Jwt, type JwtOptions } from '../../src/crypto/jwt.ts';
+import { Jwt, type JwtOptions } from '../../src/jwt.ts';
 import { assertVerdict, verdictOf } from '../support/assertions.ts';
-import { callsOf } from '../support/spies.ts';
-import { CLAIMS, FORGER, NOW, OWN_HEADER, seal, tokenOf } from '../support/tokens.ts';
 import { collectGarbage } from '../support/garbage.ts';
-import { SECRET } from '../support/tokens.ts';
+import { callsOf } from '../support/spies.ts';
+import { CLAIMS, FORGER, NOW, OWN_HEADER, seal, SECRET, tokenOf } from '../support/tokens.ts';
 
-const jwtWith = (options: Partial<JwtOptions> = {}) => new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
+const jwtWith = (options: Partial<JwtOptions> = {}) =>
+  new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 const tokenFor = (jti: unknown) => tokenOf({ ...CLAIMS, jti: String(jti) });
 
-/** How many MACs each of these tokens costs, one after the other. */
+/** How many MACs each of these tokens costs, in this order. */
 async function macsFor(jwt: Jwt<object>, ...tokens: readonly string[]): Promise<number[]> {
   const macs: number[] = [];
   for (const token of tokens) macs.push((await callsOf('createHmac', () => verdictOf(() => jwt.verify(token)))).length);
@@ -60,7 +60,7 @@ test('a token so long that look-ups would be slow is not remembered', async () =
   assert.deepEqual(await macsFor(jwt, longest ?? '', longest ?? '', longer ?? '', longer ?? ''), [1, 0, 1, 1]);
 });
 
-test('a remembered token is known by its whole text: whatever differs is judged anew', () => {
+test('a cached token is known by its whole text: a text that differs is judged anew', () => {
   const jwt = jwtWith();
   const [token, other] = [tokenFor('a'), tokenFor('b')];
   assertVerdict(jwt, 'accepted', [token, other]);
@@ -74,7 +74,7 @@ test('a remembered token is known by its whole text: whatever differs is judged 
   assertVerdict(jwt, 'accepted', [token, other]);
 });
 
-test('no stranger fills the cache: only a token that passed every check is remembered', async () => {
+test('only a token that passed every check is cached, so a client without one cannot fill the cache', async () => {
   const rules = { audience: 'us', issuer: 'us', type: 'JWT', maxAgeSeconds: 60, maxTokenLength: 400 };
   const jwt = jwtWith({ ...rules, cacheSize: 1 });
   const claims = { ...CLAIMS, iss: 'us', aud: 'us' };
@@ -96,7 +96,7 @@ test('no stranger fills the cache: only a token that passed every check is remem
   assert.deepEqual(await macsFor(jwt, tokenOf({ ...claims, n: 1 }), token), [1, 1], 'what is accepted takes the place');
 });
 
-test('the cache is bounded, and what was used last stays', async () => {
+test('the cache is bounded, and the entry that was used last stays', async () => {
   const [a, b, c] = ['a', 'b', 'c'].map(tokenFor) as [string, string, string];
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 1 }), a, b, a), [1, 1, 1]);
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 2 }), a, b, c, b, c, a), [1, 1, 1, 0, 0, 1], 'the oldest goes');
@@ -155,7 +155,7 @@ test('a token of a secret that was rotated out is not served from memory, nor by
   assertVerdict(jwtWith({ issuer: 'us' }), 'ERR_JWT_CLAIM_MISSING', [token, token]);
 });
 
-test('nobody can change what is remembered', () => {
+test('cached claims cannot be changed', () => {
   const jwt = jwtWith();
   const token = tokenOf({ ...CLAIMS, roles: ['user'], at: { home: true } });
   const claims = jwt.verify(token) as { exp: number; roles: string[]; at: object };
@@ -170,7 +170,7 @@ test('nobody can change what is remembered', () => {
   assert.deepEqual(jwt.verify(token), { ...CLAIMS, roles: ['user'], at: { home: true } });
 });
 
-test('a token that expired takes no place from valid ones, however often it is sent', async () => {
+test('an expired token never evicts a valid one, however often it is sent', async () => {
   let now = NOW;
   const jwt = new Jwt<object>({ secret: SECRET, now: () => now, cacheSize: 2 });
   const [old, valid, other] = [tokenOf({ ...CLAIMS, exp: NOW + 1 }), tokenFor('a'), tokenFor('b')];
@@ -179,7 +179,7 @@ test('a token that expired takes no place from valid ones, however often it is s
   assert.deepEqual(await macsFor(jwt, old, old, other, valid, other), [0, 0, 1, 0, 0], 'the expired one went');
 });
 
-test('a miss in a full cache of which every token was used forgets one of them', async () => {
+test('a miss in a full cache in which every token was used evicts one of them', async () => {
   const jwt = jwtWith({ cacheSize: 500 });
   const tokens = Array.from({ length: 501 }, (_, n) => tokenFor(n));
   assertVerdict(jwt, 'accepted', [...tokens.slice(0, 500), ...tokens.slice(0, 500), ...tokens.slice(500)]);

@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
-import { Jwt, type JwtOptions } from '../../src/crypto/jwt.ts';
+import { Jwt } from '../../src/crypto/jwt.ts';
+import type { JwtOptions } from '../../src/crypto/jwt-options.ts';
 import { pythonWith } from './python.ts';
 
 const SECRET = 'a secret for tests, of 32 bytes.';

@@ -18,7 +18,7 @@ test('no file is called util or helper, no type is `any`, and no check is silenc
 
 /** Data, not code: its lines hold ten passwords each, and splitting it would not help a reader. */
 const DATA_FILE = 'src/accounts/common-passwords.ts';
-const MAX_COLUMNS = 145;
+const MAX_COLUMNS = 100;
 
 test('src/crypto stays small enough to be reviewed in one sitting', () => {
   const crypto = files.filter((name) => roomOf(name) === 'crypto');

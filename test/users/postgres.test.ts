@@ -463,7 +463,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
       const { status, body } = await hello(server.url, token);
       assert.deepEqual(
         [status, Object(body).description],
-        [503, 'Users cannot be read or written now'],
+        [503, 'The user store is unavailable'],
       );
       await delay(300);
       databaseServer('start');

@@ -1,0 +1,71 @@
+/** The options of Jwt and of sign, and their checks. Each check names its option and its bounds. */
+import * as check from '../options.ts';
+import type { Secret } from './secret.ts';
+
+/** How tokens are made and judged. Times are in seconds, finite and at least 0. */
+export interface JwtOptions {
+  /** One secret, or a list for rotation: the first signs, all verify. `undefined` is refused. */
+  readonly secret: Secret | readonly Secret[] | undefined;
+  /** `exp`, counted from now; default 300. */
+  readonly lifetimeSeconds?: number;
+  /** `nbf`, counted from now; default 0. */
+  readonly notBeforeSeconds?: number;
+  /** How far clocks may differ, for `exp`, `nbf`, `iat` and the age; default 10. */
+  readonly leewaySeconds?: number;
+  /** The `iss` claim: sign writes it, verify requires it. Default none. */
+  readonly issuer?: string;
+  /**
+   * The `aud` claim: sign writes it, verify requires one of its values. Default none: a token with
+   * `aud` is then refused.
+   */
+  readonly audience?: string | readonly string[];
+  /**
+   * The `typ` header parameter; default `JWT`. If given, verify requires it (RFC 8725 §3.11). If
+   * not, a token may lack it.
+   */
+  readonly type?: string;
+  /** Claims that a token must have, for sign and for verify. Default `exp`, `iat` and `nbf`. */
+  readonly requiredClaims?: readonly string[];
+  /** The greatest `now - iat`; default none. */
+  readonly maxAgeSeconds?: number;
+  /** The longest token, in characters; 64 to 1,048,576, default 8192. */
+  readonly maxTokenLength?: number;
+  /**
+   * How many verified tokens, of at most 16,383 characters, are cached; 0 to 1,000,000, default
+   * 1000.
+   */
+  readonly cacheSize?: number;
+  /** The clock, in seconds since 1970, from 0 to the year 9999; default the system's clock. */
+  readonly now?: () => number;
+}
+
+/** What sign takes besides the claims. */
+export interface SignOptions {
+  /** `exp` of this token, in seconds from now; default the `lifetimeSeconds` of the Jwt. */
+  readonly lifetimeSeconds?: number;
+  /** More header parameters, such as a `kid` for other verifiers. Never `alg`, `crit` or `b64`. */
+  readonly header?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The checks of {@link JwtOptions}, for classes that take these options and pass them on. */
+export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {
+  // keysOf checks the secret, also one that is absent.
+  secret: () => undefined,
+  lifetimeSeconds: check.nonNegativeNumber,
+  notBeforeSeconds: check.nonNegativeNumber,
+  leewaySeconds: check.nonNegativeNumber,
+  issuer: check.nonEmptyString,
+  audience: check.stringOrList,
+  type: check.nonEmptyString,
+  requiredClaims: check.listOfStrings(0),
+  maxAgeSeconds: check.nonNegativeNumber,
+  maxTokenLength: check.integerBetween(64, 1_048_576),
+  cacheSize: check.integerBetween(0, 1_000_000),
+  now: check.aFunction,
+};
+
+/** The checks of {@link SignOptions}. That `header` is a plain object, copyObject checks. */
+export const SIGN_OPTION_CHECKS: check.Checks<SignOptions> = {
+  lifetimeSeconds: check.nonNegativeNumber,
+  header: check.withoutMembers('alg', 'crit', 'b64'),
+};
