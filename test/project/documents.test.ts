@@ -115,6 +115,8 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'new=$(latchkey': 'readme.test.ts',
   'new=$(head': 'readme.test.ts',
   'openssl req': 'readme.test.ts',
+  'read -rs': 'readme.test.ts',
+  'sed -i.bak': 'readme.test.ts',
 };
 
 /** How many blocks there are in each other language. */
@@ -123,6 +125,7 @@ const OTHER_BLOCKS: Readonly<Record<string, number>> = {
   nginx: 1, // test/interop
   js: 1, // postgres.test.ts
   json: 1, // readme.test.ts
+  sql: 1, // readme.test.ts
   text: 0,
 };
 

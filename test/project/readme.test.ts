@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Accounts, JsonFileUserStore, Jwt } from '../../src/index.ts';
+import { Accounts, JsonFileUserStore, Jwt, PostgresUserStore } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { blocks, isSelfSufficient, isUnnamed, programs, root } from '../support/documents.ts';
 import { shellBlock } from '../support/documents.ts';
@@ -207,11 +207,42 @@ test('a user gets another password while the server is stopped', async () => {
   // It may exist already.
   await before.accounts.signup({ ...JOE, username: 'Joe' }).catch(() => undefined);
   await before.users.close();
-  await shell("echo 'another one' | npx tsx set-password.mts");
+  await shell(`echo 'another one' | { ${shellBlock('read -rs')} }`);
   const { users, accounts } = await open();
   assert.equal((await accounts.authenticate('joe', 'another one'))?.id, 'joe');
   assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined);
   await users.close();
+});
+
+test('a user is removed from the file while the server is stopped', async () => {
+  const cwd = await emptyFolder();
+  const path = join(cwd, 'latchkey-data/users.jsonl');
+  const passwordHash = 'none';
+  const before = await JsonFileUserStore.open(path);
+  for (const id of ['joe', 'joey', 'ann']) {
+    await before.insert({ id, username: id, passwordHash, createdAt: '' });
+    await before.update({ id, username: id.toUpperCase(), passwordHash, createdAt: '' });
+  }
+  await before.close();
+  await shell(shellBlock('sed -i.bak'), cwd);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  const users = await JsonFileUserStore.open(path);
+  assert.equal(users.discardedBytes, 0);
+  assert.equal(users.find('joe'), undefined);
+  assert.deepEqual([users.find('joey')?.username, users.find('ann')?.username], ['JOEY', 'ANN']);
+  await users.close();
+});
+
+test('the table of PostgreSQL that is shown is the one that createTable makes', async () => {
+  const statements: string[] = [];
+  const query = async (text: string) => {
+    statements.push(text);
+    return { rows: [] };
+  };
+  await new PostgresUserStore({ query }).createTable();
+  const [shown = ''] = blocks('sql');
+  const onOneLine = shown.replaceAll(/\s+/g, ' ').replace('( ', '(').replace(' );', ')').trim();
+  assert.equal(onOneLine, statements[0]);
 });
 
 test('the installed command runs by its name, and gets its --env-file itself', async () => {
