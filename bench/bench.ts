@@ -18,8 +18,8 @@ import { storeContests } from './store-contests.ts';
 const GOALS: readonly Goal[] = [
   { contest: TOKENS.sign, way: 'latchkey', other: 'bare', atMost: 1.1 },
   { contest: TOKENS.verify, way: 'latchkey', other: 'bare', atMost: 1.25 },
-  { contest: TOKENS.forged, way: 'latchkey', other: 'latchkey accepts', atMost: 1 },
-  { contest: TOKENS.garbage, way: 'latchkey', other: 'latchkey accepts', atMost: 0.1 },
+  { contest: TOKENS.forged, way: 'latchkey', other: 'latchkey, valid token', atMost: 1 },
+  { contest: TOKENS.garbage, way: 'latchkey', other: 'latchkey, valid token', atMost: 0.1 },
   { contest: PASSWORDS.login, way: 'latchkey', other: 'bare', atMost: 1.03 },
   { contest: 'GET /hello', way: 'latchkey', other: 'bare', atMost: 1.25 },
   { contest: 'first answer', way: 'latchkey serve', other: 'bare', atMost: 1.5 },

@@ -22,7 +22,7 @@ import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 const IN_FLIGHT = 200;
 const QUIET_SECONDS = 5;
 const FLOOD_SECONDS = 10;
-/** A login that takes longer fails. */
+/** A request that takes longer fails. */
 const PATIENCE_MS = 120_000;
 const MIB = 2 ** 20;
 
@@ -30,7 +30,7 @@ const COMMAND = ['../src/cli/main.ts', 'serve', '--users', 'memory', '--port', '
 const SERVERS = [
   { name: 'by default', words: COMMAND },
   { name: 'without the throttle', words: [...COMMAND, '--throttle', 'off'] },
-  { name: 'without both', words: ['processes/flood-unqueued.ts'] },
+  { name: 'without throttle and queue', words: ['processes/flood-unqueued.ts'] },
 ];
 
 interface Answer {
@@ -59,20 +59,21 @@ interface Result extends Flood {
 
 type Percentiles = { readonly p50: number; readonly p99: number };
 
-interface Way {
+/** How `/hello` is requested. */
+interface Pace {
   readonly agent: Agent;
   readonly everyMs: number;
 }
 
-const KEPT: Way = { agent: new Agent({ keepAlive: true }), everyMs: 5 };
+const KEEP_ALIVE: Pace = { agent: new Agent({ keepAlive: true }), everyMs: 5 };
 /** A new connection for each request. */
-const FRESH: Way = { agent: new Agent({ keepAlive: false }), everyMs: 50 };
+const NEW_CONNECTIONS: Pace = { agent: new Agent({ keepAlive: false }), everyMs: 50 };
 
 function ask(
   url: string,
   headers: Record<string, string>,
   body?: object,
-  agent = KEPT.agent,
+  agent = KEEP_ALIVE.agent,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sentAt = performance.now();
@@ -85,7 +86,7 @@ function ask(
         response
           .setEncoding('utf8')
           .on('error', reject)
-          .on('data', (some: string) => (text += some));
+          .on('data', (chunk: string) => (text += chunk));
         response.on('end', () =>
           resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - sentAt }),
         );
@@ -107,15 +108,15 @@ async function helloUntil(
   url: string,
   token: string,
   end: Promise<unknown>,
-  way: Way,
+  pace: Pace,
 ): Promise<Percentiles> {
   const times: number[] = [];
   const headers = { Authorization: `JWT ${token}` };
   let isOver = false;
   void end.finally(() => (isOver = true));
   while (!isOver) {
-    const pause = delay(way.everyMs);
-    const { status, text, ms } = await ask(`${url}/hello`, headers, undefined, way.agent);
+    const pause = delay(pace.everyMs);
+    const { status, text, ms } = await ask(`${url}/hello`, headers, undefined, pace.agent);
     assert.equal(status, 200, text);
     times.push(ms);
     await pause;
@@ -157,7 +158,10 @@ async function measure(name: string, words: readonly string[], folder: string): 
     assert.equal((await asJoe(url, '/signup')).status, 200);
     const token: string = JSON.parse((await asJoe(url, '/auth')).text).access_token;
     const hellosUntil = (end: Promise<unknown>) =>
-      Promise.all([helloUntil(url, token, end, KEPT), helloUntil(url, token, end, FRESH)]);
+      Promise.all([
+        helloUntil(url, token, end, KEEP_ALIVE),
+        helloUntil(url, token, end, NEW_CONNECTIONS),
+      ]);
     // Warm up.
     await hellosUntil(delay(2_000));
     const baseBytes = memoryOf(server, 'VmRSS');
@@ -185,18 +189,20 @@ async function measure(name: string, words: readonly string[], folder: string): 
 
 const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 const mib = (bytes: number) => (bytes / MIB).toFixed(0);
-const both = ({ p50, p99 }: Percentiles) => `${ms(p50)} / ${ms(p99)}`;
+const p50AndP99 = ({ p50, p99 }: Percentiles) => `${ms(p50)} / ${ms(p99)}`;
 const outcome = ({ status, ms: took }: Answer) => `${status} in ${ms(took)}`;
 
 function tableFor(results: readonly Result[]): string {
   const row = (head: string, cell: (result: Result) => string) => [head, ...results.map(cell)];
   return tableOf([
     row('', ({ name }) => name),
-    row('`/hello` when it is quiet, p50 / p99, ms', ({ quietMs }) => both(quietMs)),
-    row('`/hello` in the flood, p50 / p99, ms', ({ floodMs }) => both(floodMs)),
-    row('over new connections, quiet, p50 / p99, ms', ({ quietFreshMs }) => both(quietFreshMs)),
+    row('`/hello` when it is quiet, p50 / p99, ms', ({ quietMs }) => p50AndP99(quietMs)),
+    row('`/hello` in the flood, p50 / p99, ms', ({ floodMs }) => p50AndP99(floodMs)),
+    row('over new connections, quiet, p50 / p99, ms', ({ quietFreshMs }) =>
+      p50AndP99(quietFreshMs),
+    ),
     row('over new connections, in the flood, p50 / p99, ms', ({ floodFreshMs }) =>
-      both(floodFreshMs),
+      p50AndP99(floodFreshMs),
     ),
     row('answers to the flood', ({ answers }) => {
       return Object.entries(answers)
@@ -204,7 +210,7 @@ function tableFor(results: readonly Result[]): string {
         .join(', ');
     }),
     row('refusals, p50 / p99 / slowest, ms', ({ refusalMs }) => {
-      return refusalMs === null ? 'none' : `${both(refusalMs)} / ${ms(refusalMs.max)}`;
+      return refusalMs === null ? 'none' : `${p50AndP99(refusalMs)} / ${ms(refusalMs.max)}`;
     }),
     row('slowest write to a file, quiet / in the flood, ms', ({ quietWriteMs, floodWriteMs }) => {
       return `${ms(quietWriteMs)} / ${ms(floodWriteMs)}`;
@@ -213,12 +219,12 @@ function tableFor(results: readonly Result[]): string {
       'memory before / most, MiB',
       ({ baseBytes, peakBytes }) => `${mib(baseBytes)} / ${mib(peakBytes)}`,
     ),
-    row('login of joe amid the flood, ms', ({ loginDuring }) => outcome(loginDuring)),
+    row('login of joe during the flood, ms', ({ loginDuring }) => outcome(loginDuring)),
     row('login of joe right after it, ms', ({ loginAfter }) => outcome(loginAfter)),
   ]);
 }
 
-/** @returns each limit, and whether it holds */
+/** @returns the limits, and whether each one holds */
 function judge(result: Result): [limit: string, holds: boolean][] {
   const { quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter } = result;
   const mostMs = Math.max(3 * quietMs.p99, 50);
@@ -260,4 +266,4 @@ ${list}`;
 } finally {
   rmSync(folder, { recursive: true });
 }
-KEPT.agent.destroy();
+KEEP_ALIVE.agent.destroy();

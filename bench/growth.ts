@@ -29,16 +29,17 @@ async function measure(
   rounds: number,
 ) {
   let n = 0;
-  const measureOnce = async ({ does }: { does: Call }) => {
+  const measureOnce = async ({ call }: { call: Call }) => {
     const begin = performance.now();
-    for (let call = 0; call < CALLS; call += 1) {
-      const answer = does((n += 1));
-      if (answer instanceof Promise) await answer;
+    for (let count = 0; count < CALLS; count += 1) {
+      n += 1;
+      const result = call(n);
+      if (result instanceof Promise) await result;
     }
     return ((performance.now() - begin) * 1000) / CALLS;
   };
   const turns = await takeTurns(
-    sizes.map((size) => ({ size, does: make(size) })),
+    sizes.map((size) => ({ size, call: make(size) })),
     rounds,
     measureOnce,
   );

@@ -71,8 +71,8 @@ async function askOnce(port: number): Promise<number> {
   const socket = connect(port, '127.0.0.1').setEncoding('latin1');
   socket.write(helloRequest(port));
   let text = '';
-  for await (const some of socket) {
-    text += String(some);
+  for await (const chunk of socket) {
+    text += String(chunk);
     const [head = '', body = ''] = text.split('\r\n\r\n');
     const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
     if (body.length < length) continue;

@@ -41,7 +41,7 @@ const roomRows = rooms.map((room) => {
 });
 const headings = ['where', 'files', 'lines of code', 'lines of comments', 'share of comments'];
 const totals = [
-  rowOf('src in all', sources),
+  rowOf('src in total', sources),
   rowOf('test', filesBelow('test')),
   rowOf('bench', filesBelow('bench')),
 ];

@@ -8,7 +8,7 @@ import { SECRET } from './harness/secret.ts';
 const MANY = 100_000;
 const STEPS = 5;
 
-/** @returns how many bytes the heap grows by for each of `count` things that `make` makes */
+/** @returns how many bytes the heap grows by for each of `count` things that `make` creates */
 function heapOf(count: number, make: (n: number) => void): number {
   const heap = () => {
     globalThis.gc?.();
@@ -69,7 +69,7 @@ export function memoryTable({
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return tableOf([
     ['what', 'memory'],
-    ['a remembered token and its claims, heap', `${bytesPerCachedToken.toFixed(0)} bytes`],
+    ['a cached token and its claims, heap', `${bytesPerCachedToken.toFixed(0)} bytes`],
     ['a user in `MemoryUserStore`, heap', `${bytesPerUser.toFixed(0)} bytes`],
     ['a server without a request, resident', mib(idleBytes)],
     ...busyBytes.map(({ requests, rss }) => [

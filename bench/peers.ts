@@ -27,7 +27,7 @@ const sign = createSigner({ key: SECRET, algorithm: 'HS256', expiresIn: 300_000 
 const verify = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: false });
 const verifyCached = createVerifier({ key: SECRET, algorithms: ALGORITHMS, cache: 1000 });
 
-/** Each library does ahead of time all that it can, such as reading the key. */
+/** Each library reads its key, and does all else that it can, ahead of time. */
 const PEERS: Readonly<Record<string, TokenPeer>> = {
   'fast-jwt': {
     sign: (identity) => sign({ identity }),

@@ -1,7 +1,7 @@
 /**
- * Measures whether an attacker with right passwords can keep a victim from logging in by keeping
- * every place of the queue taken: `npm run bench:queue`, or with `-- --json`. Exits with 1 if a
- * login of the victim fails. Linux only, where every address of 127.0.0.0/8 is this machine.
+ * Measures whether an attacker with right passwords can keep a victim from logging in by filling
+ * every place of the queue: `npm run bench:queue`, or with `-- --json`. Exits with 1 if a login of
+ * the victim fails. Linux only, where every address of 127.0.0.0/8 is this machine.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ const VICTIM_PAUSE_MS = 200;
 const VICTIM_ADDRESS = '127.0.0.1';
 const ATTACKER_ADDRESS = '127.0.0.2';
 
-/** An attacker that keeps every place of the queue taken, with accounts of its own. */
+/** An attacker that fills every place of the queue, with accounts of its own. */
 interface Attack {
   readonly name: string;
   /** UV_THREADPOOL_SIZE of the server. */

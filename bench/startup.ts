@@ -59,7 +59,7 @@ async function importing(path: string): Promise<number> {
   const args = ['--input-type=module', '--eval', IMPORT, path];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
-  for await (const some of child.stdout) text += String(some);
+  for await (const chunk of child.stdout) text += String(chunk);
   return Number(text);
 }
 

@@ -1,4 +1,4 @@
-/** User files to measure, and the bare calls of Node that any store needs. */
+/** User files to measure, and the baselines: the bare calls of Node that any store needs. */
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { EMPTY_LINE, encodeRecord, headerLine } from '../src/journal/lines.ts';
@@ -16,7 +16,7 @@ export const userNamed = (id: string): User => ({
   createdAt: '2026-01-02T03:04:05.678Z',
 });
 
-/** The line of an insert. */
+/** The line that inserts this user. */
 const lineOf = (id: string): string => encodeRecord(userRecord('insert', userNamed(id)));
 
 /** Makes a file of users as a clean stop leaves it. @param users a multiple of 1000 */
@@ -31,7 +31,7 @@ export async function makeFile(path: string, users: number): Promise<void> {
   await file.close();
 }
 
-/** The floor of opening a store: read, split, parse, set, and no check. */
+/** The baseline of opening a store: read, split, parse and set, without any check. */
 export function openBare(path: string): Map<string, User> {
   const users = new Map<string, User>();
   // Without the header, the empty line and the empty string after the last line feed.

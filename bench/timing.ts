@@ -16,7 +16,7 @@ import {
 } from '../src/index.ts';
 import { quartilesOf, spreadOf, tableOf, whereAndWhen, type Quartiles } from './harness/report.ts';
 
-/** Rounds for each cost, as log2 N. They take about 45 and 30 seconds. */
+/** Rounds at each cost. They take about 45 and 30 seconds. */
 const ROUNDS = [
   { logN: 17, rounds: 16 },
   { logN: 14, rounds: 60 },
@@ -61,7 +61,7 @@ function shuffled<T>(values: readonly T[]): T[] {
   return values.flatMap(() => left.splice(randomInt(left.length), 1));
 }
 
-/** Two ways to log in, over the same users. Each answers whether the login was refused. */
+/** Two ways to log in, over the same users. Each returns whether the login was refused. */
 async function openWays(logN: number) {
   const passwords = new PasswordHasher({ logN });
   const users = new MemoryUserStore();

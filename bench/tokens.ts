@@ -5,12 +5,12 @@ import { Jwt } from './harness/built.ts';
 import type { Contest, Way } from './harness/contest.ts';
 import { SECRET } from './harness/secret.ts';
 
-/** Another library. Each function returns claims or a token, or throws, or a promise of that. */
+/** Another library. Each function returns claims, a token or a promise of these, or it throws. */
 export interface TokenPeer {
-  /** Makes a token for 300 seconds with `iat`, `exp` and, as `identity`, the username it gets. */
+  /** Makes a token for 300 seconds with `iat`, `exp` and the given username as `identity`. */
   readonly sign: Way;
   readonly verify: Way;
-  /** Left out by a library that cannot remember tokens. */
+  /** Left out by a library that has no token cache. */
   readonly verifyCached?: Way;
 }
 
@@ -21,7 +21,7 @@ const HEADER = Buffer.from('{"typ":"JWT","alg":"HS256"}').toString('base64url');
 const macOf = (signingInput: string) =>
   createHmac('sha256', KEY).update(signingInput).digest('base64url');
 
-/** The least work that makes the same token of the same claims. */
+/** The least work that makes the same token from the same claims. */
 function bareSign(claims: object): string {
   const iat = Math.floor(Date.now() / 1000);
   const payload = JSON.stringify({ iat, nbf: iat, exp: iat + LIFETIME, ...claims });
@@ -35,19 +35,19 @@ function bareVerify(token: string): unknown {
   const given = Buffer.from(token.slice(dot + 1));
   const expected = Buffer.from(macOf(token.slice(0, dot)));
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-    throw new Error('not ours');
+    throw new Error('the MAC is wrong');
   }
   return JSON.parse(Buffer.from(token.slice(token.indexOf('.') + 1, dot), 'base64url').toString());
 }
 
-const remembered = new Map<string, { readonly exp: number }>();
+const cachedClaims = new Map<string, { readonly exp: number }>();
 
 /** The least work of a cache: a look-up by the whole token, and a comparison with the clock. */
 function bareCached(token: string): unknown {
-  const known = remembered.get(token);
+  const known = cachedClaims.get(token);
   if (known !== undefined && Date.now() / 1000 < known.exp) return known;
   const claims = bareVerify(token) as { readonly exp: number };
-  remembered.set(token, claims);
+  cachedClaims.set(token, claims);
   return claims;
 }
 
@@ -84,12 +84,12 @@ const outcomeOf =
     }
   };
 
-/** The functions of that name, of the libraries that have one. */
+/** @returns the function with this name of each library that has it */
 function waysOf(
   peers: Readonly<Record<string, TokenPeer>>,
   name: keyof TokenPeer,
 ): Record<string, Way> {
-  const able = Object.entries(peers).map(([peer, its]) => [peer, its[name]] as const);
+  const able = Object.entries(peers).map(([peer, library]) => [peer, library[name]] as const);
   return Object.fromEntries(able.filter((pair): pair is [string, Way] => pair[1] !== undefined));
 }
 
@@ -103,7 +103,7 @@ const sameClaims = (answers: readonly unknown[]) => {
 export const NAMES = {
   sign: 'sign',
   verify: 'verify',
-  cached: 'verify, remembered',
+  cached: 'verify, cached',
   forged: 'refuse a wrong MAC',
   garbage: 'refuse garbage',
 } as const;
@@ -154,7 +154,7 @@ export function tokenContests(
       rounds,
       inputs: () => freshOf(inputs),
       agree: (answers) => assert.deepEqual(new Set(answers.slice(1)), REFUSED),
-      ways: { 'latchkey accepts': () => jwt.verify(GOOD), ...ways },
+      ways: { 'latchkey, valid token': () => jwt.verify(GOOD), ...ways },
     };
   };
   return [

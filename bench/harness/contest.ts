@@ -1,7 +1,7 @@
 /**
  * A contest: the same work done by several contestants, which must first agree on the result. They
  * take turns in one process. Each turn is compared with the baseline's turn in the same round, so
- * that noise of the machine affects all of them alike.
+ * that noise of the machine affects both of them.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -55,7 +55,7 @@ async function turn(way: Way, inputs: readonly string[], inFlight: number): Prom
   return ((performance.now() - start) * 1000) / inputs.length;
 }
 
-/** Measures each entry once a round, after warm-up rounds. The order alternates. */
+/** Measures each entry once per round, after warm-up rounds. The order alternates. */
 export async function takeTurns<Entry>(
   entries: readonly Entry[],
   rounds: number,
@@ -94,9 +94,9 @@ export async function run(contest: Contest): Promise<Result[]> {
   const [input] = inputs();
   if (input === undefined) throw new Error(`the contest "${name}" has no inputs`);
   const answers = [];
-  for (const [, does] of ways) answers.push(await does(input));
+  for (const [, way] of ways) answers.push(await way(input));
   await agree(answers, input);
-  const turns = await takeTurns(ways, rounds, ([, does]) => turn(does, inputs(), inFlight));
+  const turns = await takeTurns(ways, rounds, ([, way]) => turn(way, inputs(), inFlight));
   return resultsOf(
     name,
     turns.map(({ entry: [way], measured }) => ({ way, times: measured })),

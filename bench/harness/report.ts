@@ -1,4 +1,4 @@
-/** What all benchmarks share: percentiles, a description of the machine, tables, options. */
+/** Percentiles, the description of the machine, tables and options, for all benchmarks. */
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -23,7 +23,7 @@ export function quartilesOf(values: readonly number[]): Quartiles {
   };
 }
 
-/** @returns `median (low to high)`, each with so many digits after the point */
+/** @returns `median (low to high)`, each with `digits` digits after the point */
 export function spreadOf({ low, median, high }: Quartiles, digits: number): string {
   return `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
 }

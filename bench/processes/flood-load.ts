@@ -41,8 +41,8 @@ function tryPasswords(socket: Socket, index: number): void {
     sentAt = performance.now();
     socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
   };
-  socket.on('data', (some: string) => {
-    text += some;
+  socket.on('data', (chunk: string) => {
+    text += chunk;
     if (!text.endsWith('}\n')) return;
     const status = text.slice(9, 12);
     note(status);
