@@ -83,8 +83,11 @@ async function askOnce(port: number): Promise<number> {
   return text.length;
 }
 
-/** Asks on all connections until the time is over. @returns requests per second */
-export async function askMany(port: number, ms: number, most = Infinity): Promise<number> {
+/**
+ * Sends requests on all connections for `ms` milliseconds, or until there are `maxAnswers` answers.
+ * @returns requests per second
+ */
+export async function askMany(port: number, ms: number, maxAnswers = Infinity): Promise<number> {
   const answerLength = await askOnce(port);
   const request = Buffer.from(helloRequest(port));
   const sockets = await Promise.all(
@@ -98,14 +101,14 @@ export async function askMany(port: number, ms: number, most = Infinity): Promis
   const begin = performance.now();
   const askUntilTheEnd = (socket: Socket) =>
     new Promise<void>((resolve, reject) => {
-      let got = 0;
+      let received = 0;
       socket.on('error', reject);
       socket.on('data', (chunk) => {
-        got += chunk.length;
-        if (got < answerLength) return;
-        got -= answerLength;
+        received += chunk.length;
+        if (received < answerLength) return;
+        received -= answerLength;
         answers += 1;
-        if (performance.now() - begin < ms && answers < most) socket.write(request);
+        if (performance.now() - begin < ms && answers < maxAnswers) socket.write(request);
         else resolve();
       });
       socket.write(request);
