@@ -75,8 +75,8 @@ export class Connections {
   }
 
   /**
-   * Refuses a request for which Node makes no response object: bytes that its parser could not read,
-   * or a CONNECT. The refusal comes after the replies to all complete requests before it.
+   * Refuses a request for which Node makes no response object: a CONNECT, or bytes that its parser
+   * could not read. The refusal comes after the replies to all complete requests before it.
    * @param parserCode the code of Node's parser error, if there is one
    */
   refuseInTurn(socket: Socket, parserCode?: string): void {

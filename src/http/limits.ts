@@ -1,6 +1,6 @@
 /**
- * The limits and time-outs of the server, each with its unit and its reason. The option
- * `maxConnections` is beside them, in src/http/server.ts.
+ * The fixed limits and time-outs of the server, with their units and reasons. The number of open
+ * connections is an option, in src/http/server.ts.
  */
 
 /** Bytes of a JSON body. A signup with the longest password fits, even if it is all escapes. */
@@ -17,8 +17,8 @@ export const MAX_HEADERS = 999;
 
 /**
  * Pipelined requests without a reply, over all connections. One more closes its connection. They
- * take some 12 MB, or 420 MB if each has a header of 16 KiB. A lower limit would refuse honest
- * clients: Node parses up to some 2,200 small requests of one connection before a handler can reply.
+ * take some 12 MB, or 420 MB if each has a header of 16 KiB. The limit cannot be much lower: Node
+ * parses up to some 2,200 small requests of one connection before any handler can reply.
  */
 export const MAX_PIPELINED = 3000;
 

@@ -59,7 +59,8 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   for (const [name, value] of Object.entries(reply.headers)) {
     // Checked here, because writeHead sets the headers before an invalid one and then throws.
     validateHeaderName(name);
-    for (const text of Array.isArray(value) ? value : [value]) validateHeaderValue(name, text);
+    const values = Array.isArray(value) ? value : [value];
+    for (const single of values) validateHeaderValue(name, single);
     if (!FRAMING_HEADER.test(name)) replaceHeader(headers, name, value);
   }
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
@@ -74,8 +75,8 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
 }
 
 /**
- * Header names are case-insensitive (RFC 9110 §5.1), but writeHead would send a header twice if it is
- * spelled in two ways.
+ * Header names are case-insensitive (RFC 9110 §5.1), but writeHead sends a header twice if its name
+ * is spelled in two ways.
  */
 function replaceHeader(headers: OutgoingHttpHeaders, name: string, value: string | string[]): void {
   const key = name.toLowerCase();

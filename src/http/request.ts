@@ -37,7 +37,7 @@ export class HttpRequest {
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
    */
   constructor(message: IncomingMessage, trustProxy = 0) {
-    // Without a check for the default, most requests are handled faster.
+    // The default is valid. Without its check, most requests are handled faster.
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;

@@ -10,22 +10,22 @@ const JOE = { username: 'joe', password: 'correct horse' };
 test('200 busy replies go out at once, then 100 a second, and any more wait 75 ms', () => {
   const bucket = new BusyReplies();
   const burst = Array.from({ length: 202 }, (_, index) => {
-    return bucket.delayMs(index % 2 === 0 ? 429 : 503, 0);
+    return bucket.add(index % 2 === 0 ? 429 : 503, 0);
   });
   assert.deepEqual(burst, [...Array<number>(200).fill(0), 75, 75]);
   // Each reply takes the room of 10 ms, also one that has to wait.
-  assert.deepEqual([bucket.delayMs(429, 25), bucket.delayMs(429, 45)], [75, 0]);
+  assert.deepEqual([bucket.add(429, 25), bucket.add(429, 45)], [75, 0]);
   // After a long pause the burst is 200 again, and not more.
-  const later = Array.from({ length: 201 }, () => bucket.delayMs(503, 3_600_000));
+  const later = Array.from({ length: 201 }, () => bucket.add(503, 3_600_000));
   assert.deepEqual([later.indexOf(75), later.length], [200, 201]);
 });
 
 test('replies of any other status neither wait nor count', () => {
   const bucket = new BusyReplies();
   for (const status of [200, 400, 401, 404, 413, 428, 430, 499, 500, 502, 504]) {
-    for (let count = 0; count < 300; count += 1) assert.equal(bucket.delayMs(status, 0), 0);
+    for (let count = 0; count < 300; count += 1) assert.equal(bucket.add(status, 0), 0);
   }
-  assert.equal(bucket.delayMs(429, 0), 0);
+  assert.equal(bucket.add(429, 0), 0);
 });
 
 test('a client that retries a 429 at once is answered after other clients', async () => {
