@@ -75,8 +75,8 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
 }
 
 /**
- * Header names are case-insensitive (RFC 9110 §5.1), but writeHead sends a header twice if its name
- * is spelled in two ways.
+ * Header names are case-insensitive (RFC 9110 §5.1), but writeHead sends a header twice if its
+ * name is spelled in two ways.
  */
 function replaceHeader(headers: OutgoingHttpHeaders, name: string, value: string | string[]): void {
   const key = name.toLowerCase();

@@ -1,7 +1,8 @@
 /**
- * A server of node:http or node:https. Promise: the size of each request and the time of its arrival
- * are bounded, a request that could be read in two ways is refused (HTTP request smuggling), and a
- * graceful shutdown gives requests in flight 10 seconds to end. A handler may take any time.
+ * A server of node:http or node:https. Promise: the size of each request and the time of its
+ * arrival are bounded, a request that could be read in two ways is refused (HTTP request
+ * smuggling), and a graceful shutdown gives requests in flight 10 seconds to end. A handler may
+ * take any time.
  */
 import {
   createServer,

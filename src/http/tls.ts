@@ -31,7 +31,7 @@ const SUITES = [
   'ECDHE-RSA-AES128-GCM-SHA256',
 ];
 
-/** For OpenSSL: keys and signatures of 112 bits of security, such as RSA with 2048 bits, or more. */
+/** At least 112 bits of security for keys and signatures, as in an RSA key of 2048 bits. */
 const SECURITY_LEVEL = '@SECLEVEL=2';
 
 /**

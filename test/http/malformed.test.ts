@@ -20,7 +20,7 @@ const HELLO = 'GET /hello HTTP/1.1\r\nHost: x\r\n';
 const token = new Jwt<{ identity: string }>({ secret: SECRET }).sign({ identity: 'joe' });
 const rows = rawRequests(token);
 
-describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
+describe('over raw sockets', { concurrency: 10, timeout: 60_000 }, () => {
   test('a client that sends thousands of requests and reads no reply is cut off', async () => {
     const { child, port, ended } = await serve('serve --port 0 --users memory --throttle off');
     try {
@@ -60,7 +60,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     }
   });
 
-  test('each row gets its answers and no other, and then another client is served', async (t) => {
+  test('each row gets exactly its replies, and then another client is served', async (t) => {
     const reported: unknown[] = [];
     const report = (error: unknown) => void reported.push(error);
     process.on('unhandledRejection', report).on('warning', report);
@@ -105,7 +105,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     assert.ok(seconds > 4.5 && seconds < 9, `after ${seconds} seconds`);
   });
 
-  test('a body that takes more than 10 seconds is a 408, even if it comes steadily', async () => {
+  test('a body that takes more than 10 seconds is a 408, even if its bytes arrive steadily', async () => {
     const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
     const { text, seconds } = await dripping(`${head}Content-Length: 1000\r\n\r\n`);
     assert.match(
@@ -115,7 +115,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);
   });
 
-  test('a body that stops is a 408, and so is one behind Expect that never comes', async () => {
+  test('a body that stops arriving is a 408, and so is an expected body that never arrives', async () => {
     const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
     const [stopped, expected] = await Promise.all([
       silent(`${head}Content-Length: 1000\r\n\r\n{`),

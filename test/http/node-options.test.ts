@@ -75,8 +75,8 @@ async function withPlain<T>(
   }
 }
 
-describe('what the environment cannot weaken', { concurrency: true, timeout: 120_000 }, () => {
-  it('a lenient parser and longer headers: each malformed request is still refused', async () => {
+describe('a server in a hostile environment', { concurrency: true, timeout: 120_000 }, () => {
+  it('refuses each malformed request although NODE_OPTIONS makes the parser lenient', async () => {
     const cwd = await emptyFolder();
     const env = { LATCHKEY_SECRET: SECRET, NODE_OPTIONS: WEAK_NODE };
     await withPlain(cwd, 'http', env, async (port) => {
@@ -104,7 +104,7 @@ describe('what the environment cannot weaken', { concurrency: true, timeout: 120
     ['OPENSSL_CONF', (cwd) => ({ OPENSSL_CONF: join(cwd, 'openssl.cnf'), NODE_OPTIONS: WEAK_TLS })],
   ];
   for (const [what, envOf] of WAYS) {
-    it(`TLS is as strong under ${what}, at the start and after a renewal`, async () => {
+    it(`offers no weak TLS under ${what}, at the start and after a renewal`, async () => {
       const cwd = await emptyFolder();
       const put = async ({ cert, key }: typeof RSA) => {
         await writeFile(join(cwd, 'cert.pem'), cert);
@@ -146,7 +146,7 @@ describe('what the environment cannot weaken', { concurrency: true, timeout: 120
     });
   }
 
-  it('TLS 1.3 is offered although NODE_OPTIONS has a lower maximum', async () => {
+  it('offers TLS 1.3 although NODE_OPTIONS has a lower maximum', async () => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'cert.pem'), RSA.cert);
     await writeFile(join(cwd, 'key.pem'), RSA.key, { mode: 0o600 });

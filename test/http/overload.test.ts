@@ -25,7 +25,7 @@ async function until(isReached: () => boolean): Promise<void> {
   while (!isReached()) await nextTurn();
 }
 
-test('a client that disconnects while it waits frees its place, in whatever way', async () => {
+test('a client that disconnects while it waits frees its place, however it disconnects', async () => {
   const rows: readonly [how: string, path: string, hangUp: (socket: Socket) => void][] = [
     ['with a reset', '/auth', (socket) => socket.resetAndDestroy()],
     ['with an end', '/auth', (socket) => socket.end()],

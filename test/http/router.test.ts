@@ -19,7 +19,7 @@ function revoked(): object {
   return proxy;
 }
 
-test('a route needs a path, a function and no route that is the same', () => {
+test('a route needs a valid path, a function, and a method that the path does not have yet', () => {
   const router = new Router();
   const handler = () => 1;
   for (const path of ['', 'hello', 'http://x/hello', '/a?b', '/a#b', '/a b', ...NOT_STRINGS]) {
@@ -41,7 +41,7 @@ test('a route needs a path, a function and no route that is the same', () => {
   assert.throws(() => new Router(misspelt), { name: 'TypeError', message: /^"onerror" expected / });
 });
 
-test('a handler that fails is answered with a 500 without details, and reported once', async () => {
+test('a handler that fails causes a 500 without details, and one report', async () => {
   const reported: unknown[] = [];
   const router = new Router({ onError: (error) => reported.push(error) });
   const secretive = new Error('the marker 4711');
@@ -95,7 +95,7 @@ test('a handler that fails is answered with a 500 without details, and reported 
   });
 });
 
-test('an onError that throws an unreadable value is answered with a 500 all the same', async () => {
+test('a handler error is still a 500 if onError throws a value that cannot be read', async () => {
   for (const thrown of [revoked(), Object.assign(new Error('x'), { stack: [revoked()] })]) {
     const onError = () => {
       throw thrown;

@@ -176,7 +176,7 @@ async function checkAll(): Promise<void> {
   await checkRenewals('ECDSA', 'RSA');
 }
 
-test('AEAD with forward secrecy, and nothing else, at the start and after each renewal', checkAll);
+test('only suites with AEAD and forward secrecy are accepted, also after a renewal', checkAll);
 
 test('the server chooses the suite', async () => {
   await withTls(RSA, async (server) => {
@@ -259,7 +259,7 @@ test('a key that is too short is refused, at the start and at a renewal', async 
 });
 
 const lacksOpenssl = spawnSync('openssl', ['version']).error !== undefined && 'there is no openssl';
-test('openssl s_client is refused as well', { skip: lacksOpenssl }, async () => {
+test('openssl s_client is refused if it offers only weak suites or old versions', { skip: lacksOpenssl }, async () => {
   await withTls(RSA, async (server) => {
     const suiteOf = async (...words: string[]) => {
       const target = `127.0.0.1:${server.port}`;
