@@ -22,7 +22,7 @@ interface Connection {
 /** The open connections of one server. */
 export class Connections {
   readonly #connections = new Map<Socket, Connection>();
-  /** Over all connections: replies in flight that must wait for an earlier reply on theirs. */
+  /** Replies that wait for an earlier reply of their connection, over all connections. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
 
@@ -38,7 +38,7 @@ export class Connections {
     // At CONNECT Node removes its own 'error' listener. Without any, a reset would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
-      // Node emits 'close' for the first of these replies only.
+      // Node emits 'close' only for the first of these replies.
       for (const response of connection.inFlight) this.#pipelined.delete(response);
       this.#connections.delete(socket);
     });
@@ -46,8 +46,8 @@ export class Connections {
 
   /**
    * Counts a request as in flight until its reply is closed.
-   * @returns whether the request may be handled. It may not if its connection is ending or closed.
-   *   If there are too many pipelined requests, it may not either, and its connection is closed.
+   * @returns whether the request may be handled. If not, its connection is ending or closed, or
+   *   this call closes it because too many requests are pipelined.
    */
   begin({ socket }: IncomingMessage, response: ServerResponse): boolean {
     const connection = this.#connections.get(socket);

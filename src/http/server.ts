@@ -53,8 +53,8 @@ export interface ListenOptions {
   /** A name or an address; default 127.0.0.1, because plain HTTP belongs behind a TLS proxy. */
   readonly host?: string;
   /**
-   * Open connections, 1 to 1,000,000; default as many as the system allows. Any more are closed at
-   * once.
+   * Open connections, 1 to 1,000,000; default as many as the system allows. Further ones are closed
+   * at once.
    */
   readonly maxConnections?: number;
   /** Serves HTTPS, with TLS 1.2 and 1.3. */
@@ -128,8 +128,8 @@ export async function listen(
   serve(app, server, connections, isSecure);
 
   await new Promise<void>((resolve, reject) => {
-    // The listener stays. Once the server listens, an error means that one connection was not
-    // accepted, as without a free file descriptor. Without a listener it would end the process.
+    // The listener stays, and then does nothing: once the server listens, an error means that a
+    // connection could not be accepted. Without a listener it would end the process.
     server.on('error', reject);
     server.listen(port, host, resolve);
   });

@@ -105,7 +105,7 @@ test(
       for (const how of ['end', 'resetAndDestroy'] as const) {
         for (const socket of open) socket[how]();
         while (waiting > 0 || open.size > 0) await delay(10);
-        // All places are free again.
+        // No place is taken any longer, so the same number fits again.
         await fill();
       }
       for (const socket of open) socket.destroy();

@@ -38,7 +38,7 @@ CipherString = ALL:@SECLEVEL=0
 Options = UnsafeLegacyRenegotiation,ClientRenegotiation
 `;
 
-/** A server of Node with default settings, which prints its port. */
+/** A server of Node with default settings. It prints its port. */
 const PLAIN = `
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -88,7 +88,7 @@ describe('a server in a hostile environment', { concurrency: true, timeout: 120_
     const { child, port, ended } = await serve(`serve ${flags}`, { cwd, env });
     assert.match(await sendRaw(port, LONG_HEADER), /^HTTP\/1\.1 431 /);
     for (const bytes of SMUGGLED) assert.match(await sendRaw(port, bytes), /^HTTP\/1\.1 400 /);
-    // Rows with a token need its user, who does not exist here.
+    // Rows with a valid token are left out: they need its user, who does not exist here.
     const rows = rawRequests('no.token.here').filter(({ answers }) => !answers.includes(200));
     assert.ok(rows.length > 500);
     const tryLane = async (lane: typeof rows) => {

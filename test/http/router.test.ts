@@ -1,6 +1,6 @@
 /**
- * Routes of a router, and what becomes of a handler, a hook or a store that fails: a reply with
- * status 500 and at most one report. Real sockets.
+ * Routes of a router. A handler, a hook or a store that fails causes a reply with status 500 and at
+ * most one report. Real sockets.
  */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -12,7 +12,7 @@ import { send, withApp, withServer } from '../support/app.ts';
 
 const JOE = { username: 'joe', password: 'correct horse' };
 
-/** A value that throws at any use of it. */
+/** A value that throws whenever it is used. */
 function revoked(): object {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -158,7 +158,7 @@ test('a failure after a disconnect, or during a reply, harms no other client', a
     .get('/asks-late', async (request) => {
       closed.push(new Promise((resolve) => request.message.socket.once('close', resolve)));
       await closed.at(-1);
-      // Nothing would abort it any more.
+      // The connection is closed already, so no event would abort the signal.
       if (request.signal.aborted) throw left;
     })
     .get('/large', () => 'x'.repeat(20_000_000))

@@ -30,7 +30,7 @@ function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promi
   return withServer(app, use, { tls });
 }
 
-/** Requests /hello. @returns the status, the name in the certificate and the port of the client */
+/** Requests /hello. @returns the status, the certificate's name and the client's port */
 async function hello({ port }: Server, agent: Agent | false = false) {
   const request = get({
     host: '127.0.0.1',

@@ -1,6 +1,6 @@
 /**
- * Rows about where a body ends: Transfer-Encoding, Content-Length and chunks. These are the ways of
- * HTTP request smuggling.
+ * Rows about where a body ends: Transfer-Encoding, Content-Length and chunks. HTTP request
+ * smuggling makes two parsers disagree about that.
  */
 import {
   chunk,
@@ -68,7 +68,7 @@ const OBSCURE_CODINGS = [
   ': chunked',
 ];
 
-/** Valid spellings of chunked (§7: names of codings have no case). */
+/** Valid spellings of chunked (§7: names of codings are case-insensitive). */
 const CODINGS = [
   'Transfer-Encoding: chunked',
   'transfer-encoding: CHUNKED',
@@ -104,7 +104,9 @@ export function codings(): RawRow[] {
     ...CODINGS.map((line) =>
       stays(`chunked: ${show(line)}`, post(`${line}\r\n`, `${chunk(LOGIN)}0\r\n\r\n`), 401),
     ),
-    ...SIMILAR_HEADERS.map((line) => stays(`a length and ${line}`, whole(hidden, `${line}\r\n`), 400)),
+    ...SIMILAR_HEADERS.map((line) => {
+      return stays(`a length and ${line}`, whole(hidden, `${line}\r\n`), 400);
+    }),
     stays('a GET with a chunked body', get(CHUNKED) + `${chunk(SIGNUP)}0\r\n\r\n`, 401),
     stays('a GET with a body', get(lengthOf(SIGNUP)) + SIGNUP, 401),
     ...['/hello', '/x', '*'].map((target) => {

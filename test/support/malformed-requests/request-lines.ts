@@ -86,7 +86,7 @@ export function requestLines(authorization: string): RawRow[] {
   ];
 }
 
-/** Other paths than /hello, because the router neither decodes nor normalises. */
+/** Paths that are not /hello, because the router does not decode or normalise a path. */
 const OTHER_PATHS = [
   '/', '//', '//hello', '/hello/', '/hello//', '/./hello', '/hello/.', '/../hello', '/x/../hello',
   '/%2e/hello', '/%2e%2e/hello', '/%2fhello', '/hello%2f', '/%68ello', '/hell%6f', '/hell%6F',
