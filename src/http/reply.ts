@@ -18,7 +18,7 @@ export const DEFAULT_HEADERS = {
 /** RFC 9112 §6: the body decides these headers. A reply that sets one is sent without it. */
 const FRAMING_HEADER = /^(?:content-length|transfer-encoding)$/i;
 
-/** A reply with a chosen status and headers. Any other result of a handler is sent with status 200. */
+/** A reply with a chosen status and headers. Any other result of a handler is sent with 200. */
 export class Reply {
   /** 200 to 599. */
   readonly status: number;
