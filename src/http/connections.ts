@@ -9,7 +9,7 @@ import { publishRefusal } from '../events.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { MAX_PIPELINED } from './limits.ts';
-import { DEFAULT_HEADERS } from './reply.ts';
+import { defaultHeaders } from './reply.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 
 interface Connection {
@@ -75,9 +75,10 @@ export class Connections {
   }
 
   /**
-   * Refuses a request for which Node makes no response object: a CONNECT, or bytes that its parser
-   * could not read. The refusal comes after the replies to all complete requests before it.
-   * @param parserCode the code of Node's parser error, if there is one
+   * Refuses a request for which Node makes no response object: a CONNECT, bytes that its parser
+   * could not read, or a request that arrived too slowly. The refusal comes after the replies to
+   * all complete requests before it.
+   * @param parserCode the code of Node's error; none for a CONNECT
    */
   refuseInTurn(socket: Socket, parserCode?: string): void {
     const connection = this.#connections.get(socket);
@@ -134,7 +135,7 @@ function isEnding({ latest }: Connection): boolean {
   return !latest.shouldKeepAlive || latest.getHeader('Connection') === 'close';
 }
 
-/** Codes of Node's parser errors that are not refused as ERR_BAD_REQUEST. */
+/** Refusals by the code of Node's error. Any other error is refused as ERR_BAD_REQUEST. */
 const REFUSAL_BY_PARSER_CODE: ReadonlyMap<string, AuthErrorCode> = new Map([
   ['HPE_HEADER_OVERFLOW', 'ERR_HEADERS_TOO_LARGE'],
   ['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_TIMEOUT'],
@@ -150,7 +151,7 @@ function writeRefusal(socket: Socket, isSecure: boolean, parserCode = ''): void 
     `HTTP/1.1 ${status} ${error}`,
     // RFC 9110 §6.6.1: a server with a clock sends the date.
     `Date: ${new Date().toUTCString()}`,
-    ...Object.entries(DEFAULT_HEADERS).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(defaultHeaders()).map(([name, value]) => `${name}: ${value}`),
     ...(isSecure ? [`Strict-Transport-Security: ${STRICT_TRANSPORT_SECURITY}`] : []),
     `Content-Length: ${Buffer.byteLength(text)}`,
     'Connection: close',

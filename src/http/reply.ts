@@ -8,12 +8,18 @@ import { describe, integerBetween } from '../options.ts';
 
 const statusCheck = integerBetween(200, 599);
 
-/** The headers of every reply. A {@link Reply} can replace them. */
-export const DEFAULT_HEADERS = {
-  'Content-Type': 'application/json',
-  'Cache-Control': 'no-store',
-  'X-Content-Type-Options': 'nosniff',
-};
+/**
+ * The headers of every reply. A {@link Reply} can replace them. This is a function because Node
+ * writes the headers of an object literal faster than those of a copy by spread: for `GET /hello`
+ * the copy would cost more than a tenth of the CPU time.
+ */
+export function defaultHeaders(): Record<string, string> {
+  return {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  };
+}
 
 /** RFC 9112 §6: the body decides these headers. A reply that sets one is sent without it. */
 const FRAMING_HEADER = /^(?:content-length|transfer-encoding)$/i;
@@ -55,7 +61,7 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
     throw new TypeError(`"body" expected a JSON value, got ${describe(body)}`);
   }
   const text = `${json}\n`;
-  const headers: OutgoingHttpHeaders = { ...DEFAULT_HEADERS };
+  const headers: OutgoingHttpHeaders = defaultHeaders();
   for (const [name, value] of Object.entries(reply.headers)) {
     // Checked here, because writeHead sets the headers before an invalid one and then throws.
     validateHeaderName(name);
