@@ -9,8 +9,8 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf
 
 /**
  * @param type the value of Content-Type
- * @returns the parsed body. It is checked to be UTF-8: a decoder would turn any broken bytes into
- *   U+FFFD, and so different passwords into one.
+ * @returns the parsed body. Its bytes must be valid UTF-8: a decoder would replace each invalid one
+ *   by U+FFFD, and different passwords would become the same one.
  * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB), ERR_BODY, ERR_BAD_REQUEST,
  *   ERR_ABORTED
  * @throws TypeError if the body was read already
@@ -19,31 +19,38 @@ export async function readJson(message: IncomingMessage, type: string): Promise<
   const {
     'content-encoding': encoding,
     'content-length': length,
-    'transfer-encoding': coding = 'chunked',
+    'transfer-encoding': coding,
   } = message.headers;
-  if (coding.toLowerCase() !== 'chunked') throw new AuthError('ERR_BAD_REQUEST');
+  const isCodingValid = coding === undefined || coding.toLowerCase() === 'chunked';
+  if (!isCodingValid) throw new AuthError('ERR_BAD_REQUEST');
   if (!JSON_TYPE.test(type) || encoding !== undefined) throw new AuthError('ERR_CONTENT_TYPE');
   if (Number(length) > MAX_BODY_BYTES) throw new AuthError('ERR_BODY_TOO_LARGE');
   const body = await readBody(message);
+  if (!isUtf8(body)) throw new AuthError('ERR_BODY');
   try {
-    if (isUtf8(body)) return JSON.parse(body.toString('utf8'));
+    return JSON.parse(body.toString('utf8'));
   } catch {
-    // The parser's message quotes the body, which may hold a password.
+    // The error of JSON.parse quotes the body, which may hold a password, so it is not the cause.
+    throw new AuthError('ERR_BODY');
   }
-  throw new AuthError('ERR_BODY');
 }
 
 /**
- * Listens to events, which reads on behind the limit. An async iterator would stop there, and then
- * Node would notice only after 10 seconds that the client has disconnected.
+ * Reads a body through events. After the limit it reads on and discards, so that the server notices
+ * at once when the client disconnects. An async iterator would stop reading, and Node would notice
+ * only after 10 seconds.
  */
 function readBody(message: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (message.readableEnded) {
       // 'end' does not come again, so this promise would never settle.
-      throw new TypeError('the body has been read already, such as by another middleware');
+      reject(new TypeError('the body has been read already, such as by another middleware'));
+      return;
     }
-    if (message.destroyed) throw new AuthError('ERR_ABORTED');
+    if (message.destroyed) {
+      reject(new AuthError('ERR_ABORTED'));
+      return;
+    }
     // Chunks are copied into one buffer: 16 KiB in chunks of one byte would take megabytes.
     let body = Buffer.alloc(0);
     let length = 0;
@@ -53,12 +60,16 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
         reject(new AuthError('ERR_BODY_TOO_LARGE'));
         return;
       }
-      if (end > body.length) body = Buffer.concat([body], Math.min(2 * end, MAX_BODY_BYTES));
+      if (end > body.length) {
+        // Buffer.concat copies the old bytes and fills the rest with zeros.
+        body = Buffer.concat([body], Math.min(2 * end, MAX_BODY_BYTES));
+      }
       chunk.copy(body, length);
       length = end;
     });
     message.on('end', () => resolve(body.subarray(0, length)));
-    // The client disconnected before the end of its body. The handler must not wait forever.
+    // If the client disconnects before 'end', the handler must not wait forever. 'close' also comes
+    // after 'end'; then the promise is resolved already, and this has no effect.
     const abort = () => reject(new AuthError('ERR_ABORTED'));
     message.on('error', abort).on('close', abort);
   });

@@ -1,6 +1,7 @@
 /**
- * Clients that retry a 429 or 503 immediately could monopolise the event loop. A leaky bucket sends
- * 100 such replies a second (burst 200) at once and delays the rest by 75 ms.
+ * Clients that retry a 429 or 503 immediately could monopolise the event loop, so a leaky bucket
+ * delays such replies. At a steady rate above that of the leak the bucket fills up, and then every
+ * further one is delayed until enough has leaked. src/http/limits.ts has the numbers.
  */
 import { BUSY_REPLIES_BURST, BUSY_REPLIES_PER_SECOND, BUSY_REPLY_DELAY_MS } from './limits.ts';
 
@@ -11,11 +12,11 @@ export class BusyReplies {
   #levelAtMs = 0;
 
   /**
-   * Counts a reply.
+   * Puts a reply into the bucket, also one that is delayed.
    * @param nowMs milliseconds of a monotonic clock
-   * @returns the milliseconds to wait before it is sent; 0 if it may be sent at once
+   * @returns the milliseconds to wait before the reply is sent; 0 if it may be sent at once
    */
-  delayMs(status: number, nowMs: number = performance.now()): number {
+  add(status: number, nowMs: number = performance.now()): number {
     if (status !== 429 && status !== 503) return 0;
     const leaked = ((nowMs - this.#levelAtMs) / 1000) * BUSY_REPLIES_PER_SECOND;
     this.#level = Math.max(0, this.#level - leaked) + 1;

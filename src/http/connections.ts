@@ -1,14 +1,15 @@
 /**
  * The open connections of a server, and the requests in flight on each. HTTP/1.1 pipelining lets a
- * client send requests before it has the replies, and Node sends the replies in that order.
- * Promise: a request behind one that ends its connection is never acted upon, and no connection
- * gets two answers to one request. Either could be used for HTTP request smuggling.
+ * client send requests before it has the replies, and Node sends the replies in the order of the
+ * requests. Promise: a request behind one that ends its connection is never acted upon, and no
+ * request gets two replies. If either were broken, an attacker could smuggle requests past a proxy.
  */
 import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { MAX_PIPELINED } from './limits.ts';
+import { defaultHeaders } from './reply.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 
 interface Connection {
@@ -21,23 +22,23 @@ interface Connection {
 /** The open connections of one server. */
 export class Connections {
   readonly #connections = new Map<Socket, Connection>();
-  /** Replies in flight behind another one of their connection, over all connections. */
+  /** Replies that wait for an earlier reply of their connection, over all connections. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
 
-  /** @param isSecure whether they are TLS connections */
+  /** @param isSecure whether the server serves TLS */
   constructor(isSecure: boolean) {
     this.#isSecure = isSecure;
   }
 
-  /** Adds a connection until it closes. */
+  /** Adds a connection, and removes it once it closes. */
   open(socket: Socket): void {
     const connection: Connection = { inFlight: new Set(), latest: undefined };
     this.#connections.set(socket, connection);
-    // Node removes its own listener at CONNECT. Without one, a reset would end the process.
+    // At CONNECT Node removes its own 'error' listener. Without any, a reset would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
-      // Node emits 'close' for the first of these replies only.
+      // Node emits 'close' only for the first of these replies.
       for (const response of connection.inFlight) this.#pipelined.delete(response);
       this.#connections.delete(socket);
     });
@@ -45,15 +46,15 @@ export class Connections {
 
   /**
    * Counts a request as in flight until its reply is closed.
-   * @returns whether it may be handled. It may not if its connection is ending or has gone, or if
-   *   there are too many pipelined requests, which closes its connection.
+   * @returns whether the request may be handled. If not, its connection is ending or closed, or
+   *   this call closes it because too many requests are pipelined.
    */
   begin({ socket }: IncomingMessage, response: ServerResponse): boolean {
     const connection = this.#connections.get(socket);
     if (connection === undefined || !socket.writable || isEnding(connection)) return false;
     const { inFlight } = connection;
     if (inFlight.size > 0) {
-      if (!this.#hasRoom()) {
+      if (!this.#makeRoom()) {
         socket.destroy();
         return false;
       }
@@ -74,9 +75,10 @@ export class Connections {
   }
 
   /**
-   * Refuses bytes that the parser could not read as a request, after the replies to all complete
-   * requests before them.
-   * @param parserCode the code of Node's parser error
+   * Refuses a request for which Node makes no response object: a CONNECT, bytes that its parser
+   * could not read, or a request that arrived too slowly. The refusal comes after the replies to
+   * all complete requests before it.
+   * @param parserCode the code of Node's error; none for a CONNECT
    */
   refuseInTurn(socket: Socket, parserCode?: string): void {
     const connection = this.#connections.get(socket);
@@ -86,11 +88,12 @@ export class Connections {
     }
     if (isEnding(connection)) return;
     const responses = [...connection.inFlight];
-    // The latest request may have its reply although its body is still arriving.
-    const isHalfAnswered = [...responses, connection.latest].some((response) => {
+    // The bytes belong to the body of a request that is not complete. If the reply to that request
+    // has begun, a refusal would be a second reply.
+    const hasReplyBegun = [...responses, connection.latest].some((response) => {
       return response?.headersSent === true && !response.req.complete;
     });
-    if (!socket.writable || isHalfAnswered) {
+    if (!socket.writable || hasReplyBegun) {
       socket.destroy();
       return;
     }
@@ -100,7 +103,10 @@ export class Connections {
     else last.once('finish', refuse);
   }
 
-  /** Marks the last reply in flight on each connection as the last one of that connection. */
+  /**
+   * Announces on each connection that its last reply in flight is the last one, so that the client
+   * sends no more requests. A reply whose headers are sent already cannot announce it.
+   */
   endAfterReplies(): void {
     for (const { inFlight } of this.#connections.values()) {
       const last = [...inFlight].at(-1);
@@ -108,10 +114,13 @@ export class Connections {
     }
   }
 
-  /** @returns whether one more request may be pipelined */
-  #hasRoom(): boolean {
+  /**
+   * Stops counting replies that are written, if the limit is reached.
+   * @returns whether one more request may be pipelined
+   */
+  #makeRoom(): boolean {
     if (this.#pipelined.size < MAX_PIPELINED) return true;
-    // Node itself bounds the replies that a client does not read, so they do not count.
+    // A written reply may still wait until the client reads. Node itself bounds such replies.
     for (const response of this.#pipelined) {
       if (response.writableEnded) this.#pipelined.delete(response);
     }
@@ -121,19 +130,20 @@ export class Connections {
 
 /** RFC 9112 §9.6: a server must not act on requests behind one whose reply ends the connection. */
 function isEnding({ latest }: Connection): boolean {
+  // While the latest request is arriving, no other can be behind it.
   if (latest === undefined || !latest.req.complete) return false;
   return !latest.shouldKeepAlive || latest.getHeader('Connection') === 'close';
 }
 
-/** Errors of Node's parser that have a code of their own. */
-const PARSER_ERRORS: ReadonlyMap<string | undefined, AuthErrorCode> = new Map([
+/** Refusals by the code of Node's error. Any other error is refused as ERR_BAD_REQUEST. */
+const REFUSAL_BY_PARSER_CODE: ReadonlyMap<string, AuthErrorCode> = new Map([
   ['HPE_HEADER_OVERFLOW', 'ERR_HEADERS_TOO_LARGE'],
   ['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_TIMEOUT'],
 ]);
 
-/** Node makes no response object for bytes that are not a request, so the reply is written here. */
-function writeRefusal(socket: Socket, isSecure: boolean, parserCode?: string): void {
-  const refusal = new AuthError(PARSER_ERRORS.get(parserCode) ?? 'ERR_BAD_REQUEST');
+/** Writes a refusal to the socket itself, where Node makes no response object. */
+function writeRefusal(socket: Socket, isSecure: boolean, parserCode = ''): void {
+  const refusal = new AuthError(REFUSAL_BY_PARSER_CODE.get(parserCode) ?? 'ERR_BAD_REQUEST');
   const { status, error, body } = refusal;
   publishRefusal(refusal, { address: socket.remoteAddress });
   const text = `${JSON.stringify(body)}\n`;
@@ -141,11 +151,9 @@ function writeRefusal(socket: Socket, isSecure: boolean, parserCode?: string): v
     `HTTP/1.1 ${status} ${error}`,
     // RFC 9110 §6.6.1: a server with a clock sends the date.
     `Date: ${new Date().toUTCString()}`,
-    'Content-Type: application/json',
-    'X-Content-Type-Options: nosniff',
-    'Cache-Control: no-store',
+    ...Object.entries(defaultHeaders()).map(([name, value]) => `${name}: ${value}`),
     ...(isSecure ? [`Strict-Transport-Security: ${STRICT_TRANSPORT_SECURITY}`] : []),
-    `Content-Length: ${text.length}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
     'Connection: close',
   ].join('\r\n');
   socket.end(`${head}\r\n\r\n${text}`, () => socket.destroy());

@@ -1,4 +1,7 @@
-/** Every limit and time-out of the server, with its unit and its reason. */
+/**
+ * The fixed limits and time-outs of the server, with their units and reasons. The number of open
+ * connections is an option, in src/http/server.ts.
+ */
 
 /** Bytes of a JSON body. A signup with the longest password fits, even if it is all escapes. */
 export const MAX_BODY_BYTES: number = 16 * 1024;
@@ -9,17 +12,20 @@ export const MAX_TARGET_LENGTH = 2048;
 /** Bytes of a request line and its headers: Node's own default, which NODE_OPTIONS could raise. */
 export const MAX_HEADER_BYTES: number = 16 * 1024;
 
-/** Header fields of a request. Node drops any more, so a request that has this many is refused. */
-export const MAX_HEADERS = 1000;
+/** Header fields of a request: far more than a client or a proxy sends. */
+export const MAX_HEADERS = 999;
 
 /**
- * Pipelined requests without an answer, over all connections; one more closes its connection. They
- * take some 12 MB, or 420 MB if each has a header of 16 KiB. Node hands over up to some 2,200
- * requests of one connection before any handler can go on.
+ * Pipelined requests without a reply, over all connections. One more closes its connection. They
+ * take some 12 MB, or 420 MB if each has a header of 16 KiB. The limit cannot be much lower: Node
+ * parses up to some 2,200 small requests of one connection before any handler can reply.
  */
 export const MAX_PIPELINED = 3000;
 
-/** Milliseconds for the headers of a request, from its first byte: they bound a slow client. */
+/**
+ * Milliseconds for the headers of a request, from its first byte. A client that sends them slowly
+ * cannot hold a connection for longer.
+ */
 export const HEADERS_TIMEOUT_MS = 5_000;
 
 /** Milliseconds for a whole request, from its first byte to the last of its body. */
@@ -31,24 +37,34 @@ export const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 /** Milliseconds for a TLS handshake. */
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 
-/** Milliseconds between two looks at the time-outs above, so they end up to this much later. */
+/**
+ * Milliseconds between two checks of the first two time-outs above. They take effect up to this
+ * much later.
+ */
 export const TIMEOUT_CHECK_MS = 1_000;
 
 /**
- * Milliseconds without a byte in either direction, which end a connection that has no request in
- * flight or whose client does not read. Node waits twice as long for a write that is stuck.
+ * Milliseconds without a byte in either direction, after which the server closes a connection that
+ * has no request in flight, or whose client does not read its replies. It is longer than the
+ * time-out of the headers with its check, so that a client that stops amid its headers gets a 408
+ * first. While a write is stuck Node waits twice as long.
  */
 export const SILENCE_TIMEOUT_MS = 6_500;
 
-/** Milliseconds that a graceful shutdown gives idle connections: a request may be on its way. */
+/**
+ * Milliseconds after which a graceful shutdown closes idle connections. Not at once, because a
+ * request may be on its way.
+ */
 export const CLOSE_IDLE_AFTER_MS = 500;
 
 /** Milliseconds after which a graceful shutdown cuts off requests that are still in flight. */
 export const CLOSE_ALL_AFTER_MS = 10_000;
 
-/** Replies of 429 and 503 that go out at once: so many a second, and so many more in a burst. */
+/** Replies of 429 and 503 that leak from the bucket of src/http/busy-replies.ts in a second. */
 export const BUSY_REPLIES_PER_SECOND = 100;
+
+/** Replies of 429 and 503 that fill the bucket. While it is full, every further one is delayed. */
 export const BUSY_REPLIES_BURST = 200;
 
-/** Milliseconds for which any further reply of 429 or 503 is held back. */
+/** Milliseconds for which such a reply is delayed. */
 export const BUSY_REPLY_DELAY_MS = 75;

@@ -1,26 +1,45 @@
-/** Sends a JSON reply. Promise: a reply is sent whole and with its length, or not at all. */
+/**
+ * Sends a JSON reply. Promise: a reply is sent whole and with its length, or not at all. A reply of
+ * 204 or 304 has no body, and so no length.
+ */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { describe, integerBetween } from '../options.ts';
 
 const statusCheck = integerBetween(200, 599);
 
-/** RFC 9112 §6: the length of the body decides these, so a reply cannot set them. */
+/**
+ * The headers of every reply. A {@link Reply} can replace them. This is a function because Node
+ * writes the headers of an object literal faster than those of a copy by spread: for `GET /hello`
+ * the copy would cost more than a tenth of the CPU time.
+ */
+export function defaultHeaders(): Record<string, string> {
+  return {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  };
+}
+
+/** RFC 9112 §6: the body decides these headers. A reply that sets one is sent without it. */
 const FRAMING_HEADER = /^(?:content-length|transfer-encoding)$/i;
 
-/** A reply with a status or headers of its own. Other results of a handler are sent with 200. */
+/** A reply with a chosen status and headers. Any other result of a handler is sent with 200. */
 export class Reply {
   /** 200 to 599. */
   readonly status: number;
   /** Any JSON value; undefined is sent as null. */
   readonly body: unknown;
-  /** HTTP headers. Each replaces a default header of the same name, except the length. */
+  /**
+   * HTTP headers. Each replaces a default header of the same name, ignoring letter case.
+   * Content-Length and Transfer-Encoding are ignored.
+   */
   readonly headers: Readonly<Record<string, string | string[]>>;
 
   /**
    * @param status 200 to 599
    * @param body any JSON value
-   * @param headers HTTP headers to add
+   * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored
    * @throws TypeError or RangeError if `status` is not a whole number from 200 to 599
    */
   constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
@@ -31,7 +50,10 @@ export class Reply {
   }
 }
 
-/** @throws TypeError, before anything is sent, if the body is not JSON or a header is not valid */
+/**
+ * Sends a reply.
+ * @throws TypeError, before anything is sent, if the body is not JSON or a header is not valid
+ */
 export function sendReply(message: IncomingMessage, response: ServerResponse, reply: Reply): void {
   const { status, body } = reply;
   const json = JSON.stringify(body ?? null);
@@ -39,20 +61,18 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
     throw new TypeError(`"body" expected a JSON value, got ${describe(body)}`);
   }
   const text = `${json}\n`;
-  const headers: OutgoingHttpHeaders = {
-    'Content-Type': 'application/json',
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-  };
+  const headers: OutgoingHttpHeaders = defaultHeaders();
   for (const [name, value] of Object.entries(reply.headers)) {
-    // writeHead would change the response before it throws for a header.
+    // Checked here, because writeHead sets the headers before an invalid one and then throws.
     validateHeaderName(name);
-    for (const line of [value].flat()) validateHeaderValue(name, line);
+    const values = Array.isArray(value) ? value : [value];
+    for (const single of values) validateHeaderValue(name, single);
     if (!FRAMING_HEADER.test(name)) replaceHeader(headers, name, value);
   }
-  // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content, so it has no length.
+  // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
   if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(text);
-  // The server does not wait for a body that it refuses.
+  // If a request is refused before its body has arrived, the reply ends the connection, so that
+  // the server need not read the rest of the body.
   const isGet = message.method === 'GET' || message.method === 'HEAD';
   if (status >= 400 && !isGet && !message.complete) response.setHeader('Connection', 'close');
   response.writeHead(status, headers);
@@ -60,7 +80,10 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   response.end(text);
 }
 
-/** Header names have no case (RFC 9110 §5.1), but writeHead would send both spellings of one. */
+/**
+ * Header names are case-insensitive (RFC 9110 §5.1), but writeHead sends a header twice if its
+ * name is spelled in two ways.
+ */
 function replaceHeader(headers: OutgoingHttpHeaders, name: string, value: string | string[]): void {
   const key = name.toLowerCase();
   const present = Object.keys(headers).find((other) => other.toLowerCase() === key);

@@ -5,9 +5,10 @@ import { isIP, type Socket } from 'node:net';
 import { integerBetween, type Check } from '../options.ts';
 import { readJson } from './body.ts';
 
-/** One controller for each connection, which all its pipelined requests share. */
+/** One controller for each connection. All requests of a connection share it. */
 const CONTROLLERS = new WeakMap<Socket, AbortController>();
 
+/** The check of a number of trusted proxies. */
 export const trustProxyCheck: Check = integerBetween(0, 100);
 
 /** RFC 9112 §3.2.2: the scheme and the authority of an absolute target. */
@@ -16,16 +17,17 @@ const ORIGIN = /^https?:\/\/[^/?#]*/i;
 /** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */
 const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
 
-/** A request of node:http, as handlers, `JwtAuth` and `Accounts` take it. */
+/** A request of node:http. Handlers, `JwtAuth` and `Accounts` accept it. */
 export class HttpRequest {
-  /** The message of node:http that it wraps. */
+  /** The wrapped message of node:http. */
   readonly message: IncomingMessage;
   /** The path of the request target as received: not decoded, not normalised. */
   readonly path: string;
   /**
-   * Bound, so it can be passed on without the request.
-   * @param name in any case
-   * @returns the value. Several headers of one name are joined by commas (RFC 9110 §5.3).
+   * Bound to the request, so the function can be passed on alone.
+   * @param name the name of a header, ignoring letter case
+   * @returns the value, or undefined if there is none. Several headers of one name are joined by
+   *   commas (RFC 9110 §5.3).
    */
   readonly header = (name: string): string | undefined => headerOf(this.message, name);
   readonly #trustProxy: number;
@@ -35,7 +37,7 @@ export class HttpRequest {
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
    */
   constructor(message: IncomingMessage, trustProxy = 0) {
-    // The default needs no check, so the requests of most routers do not pay for one.
+    // The default is valid. Without its check, most requests are handled faster.
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
@@ -43,10 +45,15 @@ export class HttpRequest {
   }
 
   /**
-   * The address of the client. Without trusted proxies this is the peer's. Behind `trustProxy`
-   * proxies it is the address at that place from the right in X-Forwarded-For: the first of them
-   * added it, and a client can forge all that stands left of it. `unknown` stands for a peer that
-   * has disconnected or came through a Unix socket; rate limits count all of those as one address.
+   * The address of the client. Without trusted proxies this is the address of the peer.
+   *
+   * With `trustProxy` of n, this is the n-th address from the right in X-Forwarded-For. The proxy
+   * that the client reached added it, and a client can forge all addresses to the left of it. If
+   * the header has fewer addresses, the leftmost counts: the request did not come through all the
+   * proxies, and the client may have forged it. If that is not an IP address, the peer's counts.
+   *
+   * `unknown` stands for a peer that has disconnected, or that came through a Unix socket. Rate
+   * limits count all of those as one address.
    */
   get address(): string {
     const { remoteAddress = 'unknown' } = this.message.socket;
@@ -58,7 +65,7 @@ export class HttpRequest {
     return isIP(address) === 0 ? remoteAddress : address;
   }
 
-  /** Aborted when the connection is closed: the client no longer waits for the reply. */
+  /** Aborted once the connection is closed, because the client no longer waits for the reply. */
   get signal(): AbortSignal {
     const { socket } = this.message;
     const known = CONTROLLERS.get(socket);
@@ -84,8 +91,8 @@ export class HttpRequest {
 }
 
 /**
- * Reads raw headers. `message.headers` would parse all of them on every request, and would keep the
- * first Authorization and silently drop any others.
+ * Reads raw headers, because `message.headers` keeps the first Authorization or Host and silently
+ * drops any others.
  * @returns as {@link HttpRequest.header}
  */
 export function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
@@ -93,7 +100,7 @@ export function headerOf({ rawHeaders }: IncomingMessage, name: string): string 
   let joined: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const key = rawHeaders[index];
-    // Most names differ in length, and comparing that is cheaper than folding the case.
+    // Most names differ in length, and comparing that is cheaper than lower-casing them.
     if (key?.length !== wanted.length || key.toLowerCase() !== wanted) continue;
     const value = rawHeaders[index + 1];
     joined = joined === undefined ? value : `${joined}, ${value}`;

@@ -1,4 +1,4 @@
-/** Method and path -> handler. The router is a table: it finds a handler and sends its result. */
+/** The router finds the handler of a method and an exact path, and sends the handler's result. */
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -46,15 +46,15 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
   trustProxy: trustProxyCheck,
 };
 
-/** The path of a route. */
+/** The check of the path of a route. */
 export const pathCheck: Check = matching(
   'a path that begins with "/" and has no query',
   /^\/[^?#\s]*$/,
 );
 
 /**
- * Exact paths, without parameters or patterns. `handle` is bound, so that it can be passed on:
- * `http.createServer(router.handle)`.
+ * Maps a method and an exact path to a handler. There are no parameters or patterns. `handle` is
+ * bound, so that it can be passed on: `http.createServer(router.handle)`.
  */
 export class Router {
   /** Handlers by path, then by method. */
@@ -79,11 +79,17 @@ export class Router {
   /** Adds a handler for DELETE. */
   readonly delete: AddRoute = (path, handler) => this.#add('DELETE', path, handler);
 
-  /** Answers one request. It never throws: an error inside becomes a reply with status 500. */
+  /**
+   * Answers one request. It never throws. An AuthError that a handler throws is sent with its own
+   * status, and any other error becomes a reply with status 500.
+   */
   readonly handle = (message: IncomingMessage, response: ServerResponse): void => {
     const request = new HttpRequest(message, this.#options.trustProxy);
+    // andThen sends a plain result at once and returns a promise only for a promise. So an error
+    // comes in two ways: thrown at once, or as the rejection of that promise.
     try {
-      const sent = andThen(this.#handlerOf(request)(request), (result) => {
+      const handler = this.#handlerOf(request);
+      const sent = andThen(handler(request), (result) => {
         sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
       });
       if (sent instanceof Promise) {
@@ -106,7 +112,8 @@ export class Router {
   }
 
   /** @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD */
-  #handlerOf({ path, message: { method = '', url = '' } }: HttpRequest): Handler {
+  #handlerOf({ path, message }: HttpRequest): Handler {
+    const { method = '', url = '' } = message;
     if (url.length > MAX_TARGET_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
     const methods = this.#routes.get(path);
     if (methods === undefined) throw new AuthError('ERR_NOT_FOUND');
@@ -118,19 +125,24 @@ export class Router {
     throw new AuthError('ERR_METHOD', { headers: { Allow: allowed.join(', ') } });
   }
 
-  /** @param error any thrown value; reading its properties may itself throw */
+  /**
+   * Sends the refusal of a request, and reports an error that is not a plain refusal.
+   * @param error any thrown value; reading its properties may itself throw
+   */
   async #refuse(request: HttpRequest, response: ServerResponse, error: unknown): Promise<void> {
     const { message } = request;
     try {
       const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
-      const delayMs = this.#busyReplies.delayMs(refusal.status);
+      // The delay comes first, because publishing and reporting also take time of the event loop.
+      const delayMs = this.#busyReplies.add(refusal.status);
       if (delayMs > 0) await delay(delayMs);
       publishRefusal(refusal, request);
-      if (refusal !== error || refusal.cause !== undefined) this.#options.onError(error);
+      const isUnexpected = refusal !== error || refusal.cause !== undefined;
+      if (isUnexpected) this.#options.onError(error);
       sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
-    } catch (second) {
-      // Thrown by onError, or because the body or a header of a refusal cannot be sent.
-      warn(second);
+    } catch (secondError) {
+      // onError threw, or the body or a header of the refusal cannot be sent.
+      warn(secondError);
       const { status, body } = new AuthError('ERR_INTERNAL');
       if (!response.headersSent) sendReply(message, response, new Reply(status, body));
     }

@@ -1,16 +1,26 @@
 /**
- * A server of node:http or node:https. Promise: each request is bounded in time and size, a request
- * that could be read in two ways is refused (HTTP request smuggling), and a graceful shutdown lets
- * requests in flight end.
+ * A server of node:http or node:https. Promise: the size of each request and the time of its
+ * arrival are bounded, a request that could be read in two ways is refused (HTTP request
+ * smuggling), and a graceful shutdown gives requests in flight 10 seconds to end. A handler may
+ * take any time.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Server as NodeServer } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as NodeServer,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
 import { AuthError } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
-import { integerBetween, nonEmptyString, objectWith, readOptions } from '../options.ts';
-import type { Checks } from '../options.ts';
+import {
+  integerBetween,
+  nonEmptyString,
+  objectWith,
+  readOptions,
+  type Checks,
+} from '../options.ts';
 import { Connections } from './connections.ts';
 import {
   CLOSE_ALL_AFTER_MS,
@@ -28,8 +38,13 @@ import {
 import { Reply, sendReply } from './reply.ts';
 import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
-import { checkedTls, rotateTicketKeys, secureSettings, STRICT_TRANSPORT_SECURITY } from './tls.ts';
-import type { TlsOptions } from './tls.ts';
+import {
+  checkedTls,
+  rotateTicketKeys,
+  secureSettings,
+  STRICT_TRANSPORT_SECURITY,
+  type TlsOptions,
+} from './tls.ts';
 
 /** The options of {@link listen}. */
 export interface ListenOptions {
@@ -38,8 +53,8 @@ export interface ListenOptions {
   /** A name or an address; default 127.0.0.1, because plain HTTP belongs behind a TLS proxy. */
   readonly host?: string;
   /**
-   * Open connections, 1 to 1,000,000; default as many as the system allows. Any more are closed at
-   * once.
+   * Open connections, 1 to 1,000,000; default as many as the system allows. Further ones are closed
+   * at once.
    */
   readonly maxConnections?: number;
   /** Serves HTTPS, with TLS 1.2 and 1.3. */
@@ -53,13 +68,14 @@ export interface Server {
   /** The actual port. */
   readonly port: number;
   /**
-   * Uses another certificate for new connections.
-   * @throws as {@link listen}, and without the option `tls`; then the old certificate stays
+   * Uses another certificate for new connections. If it throws, the old certificate stays in use.
+   * @throws TypeError if the server was started without the option `tls`
+   * @throws what {@link listen} throws for a bad `tls`
    */
   renewTls(tls: TlsOptions): void;
   /**
-   * Graceful shutdown: stops accepting and lets requests in flight end.
-   * @returns a promise that is kept once all connections are closed, after 10 seconds at most
+   * Graceful shutdown: stops accepting and lets requests in flight end, for 10 seconds at most.
+   * @returns a promise that resolves once all connections are closed
    */
   close(): Promise<void>;
 }
@@ -68,12 +84,12 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integerBetween(0, 65_535),
   host: nonEmptyString,
   maxConnections: integerBetween(1, 1_000_000),
-  // checkedTls checks it.
+  // Accepted here, and checked by checkedTls.
   tls: () => undefined,
 };
 
-/** Every setting is given, because NODE_OPTIONS changes Node's defaults. */
-const SETTINGS = {
+/** Every limit is set here, because NODE_OPTIONS can change Node's defaults. */
+const SERVER_SETTINGS = {
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
   keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -82,7 +98,7 @@ const SETTINGS = {
   maxHeaderSize: MAX_HEADER_BYTES,
   // A lenient parser permits request smuggling.
   insecureHTTPParser: false,
-  // Node would refuse a request without Host with an empty body. faultOf refuses it with ours.
+  // Node's own refusal of a request without Host has no body. faultOf refuses it, with one.
   requireHostHeader: false,
 };
 
@@ -98,18 +114,23 @@ export async function listen(
   objectWith('handle')('app', app);
   const own = readOptions(options, OPTION_CHECKS);
   const { port = 3000, host = '127.0.0.1', maxConnections } = own;
-  const tls = own.tls === undefined ? undefined : secureSettings(checkedTls(own.tls));
-  const tlsServer = tls === undefined ? undefined : createTlsServer({ ...SETTINGS, ...tls });
-  const server: NodeServer = tlsServer ?? createServer(SETTINGS);
-  server.timeout = SILENCE_TIMEOUT_MS;
-  server.maxHeadersCount = MAX_HEADERS;
-  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  const tlsServer =
+    own.tls === undefined
+      ? undefined
+      : createTlsServer({ ...SERVER_SETTINGS, ...secureSettings(checkedTls(own.tls)) });
   const isSecure = tlsServer !== undefined;
+  const server: NodeServer = tlsServer ?? createServer(SERVER_SETTINGS);
+  server.timeout = SILENCE_TIMEOUT_MS;
+  // Node drops any further headers, so faultOf must see one more than it accepts.
+  server.maxHeadersCount = MAX_HEADERS + 1;
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
   const connections = new Connections(isSecure);
   serve(app, server, connections, isSecure);
 
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    // The listener stays, and then does nothing: once the server listens, an error means that a
+    // connection could not be accepted. Without a listener it would end the process.
+    server.on('error', reject);
     server.listen(port, host, resolve);
   });
   const stopRotation = tlsServer === undefined ? () => {} : rotateTicketKeys(tlsServer);
@@ -121,7 +142,7 @@ export async function listen(
     port: actualPort,
     renewTls: (renewed) => {
       if (tlsServer === undefined) {
-        throw new TypeError('"tls" expected a server that was started with it, got plain HTTP');
+        throw new TypeError('"tls" expected a server that was started with TLS, got plain HTTP');
       }
       tlsServer.setSecureContext(secureSettings(checkedTls(renewed)));
     },
@@ -139,44 +160,51 @@ function serve(
   connections: Connections,
   isSecure: boolean,
 ): void {
-  const handle = (message: IncomingMessage, response: ServerResponse): void => {
+  const onRequest = (
+    message: IncomingMessage,
+    response: ServerResponse,
+    isContinueExpected = false,
+  ): void => {
     if (!connections.begin(message, response)) return;
     if (isSecure) response.setHeader('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
     const fault = faultOf(message);
     const { 'transfer-encoding': coding, 'content-length': length, upgrade } = message.headers;
-    // Node drops what follows an Upgrade in the same packet, so that the next packet could begin in
-    // the middle of a request (RFC 9112 §11.2).
-    const isLast = fault !== undefined || upgrade !== undefined || !server.listening;
-    if (isLast) response.setHeader('Connection', 'close');
+    // Behind an Upgrade, Node drops the rest of a packet. The next packet could then begin in the
+    // middle of a request, so no request behind an Upgrade is read (RFC 9112 §11.2).
+    const isClosing = fault !== undefined || upgrade !== undefined || !server.listening;
+    if (isClosing) response.setHeader('Connection', 'close');
     if (fault !== undefined) {
       publishRefusal(fault, { address: message.socket.remoteAddress });
       sendReply(message, response, new Reply(fault.status, fault.body));
-    } else if (coding === undefined && length === undefined) {
+      return;
+    }
+    if (isContinueExpected) {
+      // RFC 9110 §10.1.1: a server must not ask for a body that it will not read.
+      const isTooLarge = Number(length) > MAX_BODY_BYTES;
+      if (!isTooLarge) response.writeContinue();
+    }
+    if (coding === undefined && length === undefined) {
       app.handle(message, response);
     } else {
-      // The parser reads the beginning of the body first. If it is not valid chunked coding, a
-      // handler that replies at once must not have replied already.
+      // Node parses the beginning of the body after this event, and the handler runs after that.
+      // If the handler replied before, malformed chunked coding could no longer be refused.
       queueMicrotask(() => app.handle(message, response));
     }
   };
   server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
     connections.open(socket);
   });
-  server.on('request', handle);
-  server.on('checkContinue', (message, response) => {
-    // RFC 9110 §10.1.1: a server must not ask for a body that it will not read.
-    const isTooLarge = Number(message.headers['content-length']) > MAX_BODY_BYTES;
-    if (!isTooLarge) response.writeContinue();
-    handle(message, response);
-  });
+  server.on('request', onRequest);
+  server.on('checkContinue', (message, response) => onRequest(message, response, true));
   // RFC 9110 §10.1.1: a server may ignore any expectation but 100-continue.
-  server.on('checkExpectation', handle);
+  server.on('checkExpectation', onRequest);
   server.on('connect', (_message, socket) => connections.refuseInTurn(socket as Socket));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     connections.refuseInTurn(socket as Socket, error.code);
   });
   server.on('timeout', (socket) => {
-    // A handler may take any time, unless its client does not read the replies that it has.
+    // Neither side has sent a byte. A connection on which a handler is at work stays open, unless
+    // the client does not read the replies that are written already.
     if (socket.writableLength > 0 || connections.isIdle(socket)) socket.destroy();
   });
 }
@@ -193,25 +221,29 @@ async function closeGracefully(server: NodeServer, connections: Connections): Pr
   await closed;
   clearTimeout(idleTimer);
   clearTimeout(allTimer);
-  // Stops the timer with which Node checks its time-outs.
+  // Stops the timer with which Node checks the time-outs.
   server.close();
 }
 
-/** RFC 9112 §3.2: characters that are not in a host. A second Host would come after a comma. */
+/**
+ * RFC 9112 §3.2: characters that a host cannot have. The comma also finds a second Host, because
+ * headerOf joins several headers by commas.
+ */
 const NOT_IN_HOST = /[\s,/@?#]/;
 
 /** @returns the refusal of a request that proxies and servers could read in different ways */
 function faultOf(message: IncomingMessage): AuthError | undefined {
-  // Node drops any more headers, and a second Host or Authorization could be among them.
-  if (message.rawHeaders.length >= 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
-  const isOld = message.httpVersion === '1.0';
+  // Node drops any further headers, and a second Host or Authorization could be among them.
+  if (message.rawHeaders.length > 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
+  const isHttp10 = message.httpVersion === '1.0';
   // RFC 9112 §2.3: this syntax has no other versions.
-  const isKnownVersion = isOld || message.httpVersion === '1.1';
+  const isVersionValid = isHttp10 || message.httpVersion === '1.1';
   const host = headerOf(message, 'host');
-  const isHostRight = host === undefined ? isOld : !NOT_IN_HOST.test(host);
+  // HTTP/1.0 does not require Host.
+  const isHostValid = host === undefined ? isHttp10 : !NOT_IN_HOST.test(host);
   const coding = message.headers['transfer-encoding']?.toLowerCase();
-  // RFC 9112 §6.1: chunked is the one coding that the server reads, and HTTP/1.0 has none.
-  const isCodingRight = coding === undefined || (coding === 'chunked' && !isOld);
-  if (isKnownVersion && isHostRight && isCodingRight) return undefined;
+  // RFC 9112 §6.1: chunked is the only coding that the server reads, and HTTP/1.0 has none.
+  const isCodingValid = coding === undefined || (coding === 'chunked' && !isHttp10);
+  if (isVersionValid && isHostValid && isCodingValid) return undefined;
   return new AuthError('ERR_BAD_REQUEST');
 }

@@ -29,22 +29,24 @@ const SUITES = [
   'ECDHE-RSA-CHACHA20-POLY1305',
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
-  // Keys and signatures have at least 112 bits of security: an RSA key has 2048 bits or more.
-  '@SECLEVEL=2',
 ];
 
-/**
- * Elliptic curves only. In TLS 1.3 OpenSSL would also offer finite fields of up to 8192 bits, with
- * which a client makes the server work far harder than itself (CVE-2002-20001).
- */
-const CURVES = 'X25519:P-256:P-384';
-/** X25519MLKEM768 also resists quantum computers. OpenSSL has it from version 3.5 on. */
-const HYBRID_AND_CURVES = `X25519MLKEM768:${CURVES}`;
+/** At least 112 bits of security for keys and signatures, as in an RSA key of 2048 bits. */
+const SECURITY_LEVEL = '@SECLEVEL=2';
 
-const SETTINGS: SecureContextOptions = {
+/**
+ * The groups for the key exchange: elliptic curves only. By default some versions of OpenSSL also
+ * offer finite fields of up to 8192 bits in TLS 1.3. With these a client makes the server work far
+ * harder than itself (CVE-2002-20001).
+ */
+const GROUPS = 'X25519:P-256:P-384';
+/** The group X25519MLKEM768 also resists quantum computers. OpenSSL has it from version 3.5 on. */
+const HYBRID_AND_GROUPS = `X25519MLKEM768:${GROUPS}`;
+
+const TLS_SETTINGS: SecureContextOptions = {
   minVersion: 'TLSv1.2',
   maxVersion: 'TLSv1.3',
-  ciphers: SUITES.join(':'),
+  ciphers: [...SUITES, SECURITY_LEVEL].join(':'),
   honorCipherOrder: true,
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION
     | constants.SSL_OP_NO_COMPRESSION
@@ -56,12 +58,13 @@ const SETTINGS: SecureContextOptions = {
  * there is forward secrecy only once the server has forgotten the ticket key (RFC 9325 §4.4).
  */
 const TICKET_KEY_MS = 3_600_000;
-/** The format of node:tls: 16 bytes each for a name, an HMAC key and an AES key. */
+/** The length that node:tls requires: 16 bytes each for a name, an HMAC key and an AES key. */
 const TICKET_KEY_BYTES = 48;
 
 /**
- * For half a year a browser that has seen this uses HTTPS only for this host name, on every port
- * (RFC 6797). Subdomains are not included. It must be sent over TLS alone (§7.2).
+ * The value of the header Strict-Transport-Security (RFC 6797). For half a year a browser that has
+ * received it does not use plain HTTP for this host name, on any port. Subdomains are not included.
+ * The header must be sent over TLS alone (§7.2).
  */
 export const STRICT_TRANSPORT_SECURITY = 'max-age=15552000';
 
@@ -76,10 +79,12 @@ const pemCheck: Check = (name, value) => {
 };
 
 /**
- * @returns a copy
- * @throws TypeError if a member is missing, unknown or not in PEM, or if the key belongs to another
- *   certificate
- * @throws what node:crypto and node:tls throw, if they cannot read a member or it is too weak
+ * Checks a certificate and its key.
+ * @returns a copy of the options
+ * @throws TypeError if an option is missing, unknown or not in PEM, or if the key belongs to
+ *   another certificate
+ * @throws what node:crypto and node:tls throw, if they cannot read the certificate or the key, or
+ *   if one of them is too weak
  */
 export function checkedTls(options: TlsOptions): TlsOptions {
   const tls = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
@@ -87,19 +92,20 @@ export function checkedTls(options: TlsOptions): TlsOptions {
   if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) {
     throw new TypeError('"key" expected the private key of the certificate, got another');
   }
+  // Only for its errors: it throws if OpenSSL refuses the certificate or the key.
   createSecureContext(secureSettings(tls));
   return tls;
 }
 
-/** @returns all TLS settings with this certificate, for the start and for each renewal */
+/** @returns all TLS settings with a certificate and its key, for the start and each renewal */
 export function secureSettings({ cert, key }: TlsOptions): SecureContextOptions {
-  const ecdhCurve = isKnown(HYBRID_AND_CURVES) ? HYBRID_AND_CURVES : CURVES;
-  return { ...SETTINGS, ecdhCurve, cert, key };
+  const ecdhCurve = isSupported(HYBRID_AND_GROUPS) ? HYBRID_AND_GROUPS : GROUPS;
+  return { ...TLS_SETTINGS, ecdhCurve, cert, key };
 }
 
 /**
  * Replaces the key of session tickets every hour.
- * @returns a function that stops it
+ * @returns a function that stops the replacement
  */
 export function rotateTicketKeys(server: Server): () => void {
   const rotate = () => server.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
@@ -107,8 +113,8 @@ export function rotateTicketKeys(server: Server): () => void {
   return () => clearInterval(timer);
 }
 
-/** @returns whether this OpenSSL supports all of these curves */
-function isKnown(ecdhCurve: string): boolean {
+/** @returns whether this OpenSSL supports all of these groups */
+function isSupported(ecdhCurve: string): boolean {
   try {
     createSecureContext({ ecdhCurve });
     return true;

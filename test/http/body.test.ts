@@ -9,7 +9,7 @@ import { send, withServer } from '../support/app.ts';
 
 // 'end' does not come a second time.
 test(
-  'a second read of a body is a 500 and a report, and does not hang',
+  'a second read of a body does not hang, but is a 500 and a report',
   { timeout: 10_000 },
   async () => {
     const reported: unknown[] = [];
@@ -51,7 +51,7 @@ test(
 );
 
 test(
-  'a client that disconnects behind a body that is too large is noticed at once',
+  'a client that disconnects while its body exceeds the limit is noticed at once',
   { timeout: 8_000 },
   async () => {
     const router = new Router().post('/', (request) => request.json());

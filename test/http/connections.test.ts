@@ -12,7 +12,7 @@ import { slowHandler } from '../support/slow-handler.ts';
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const LAST_GET = GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
 
-test('3000 pipelined requests may wait in order, and any more close the connection', async (t) => {
+test('3000 pipelined requests may wait in order, and one more closes the connection', async (t) => {
   let count = 0;
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => void warnings.push(warning);
@@ -71,7 +71,7 @@ test(
 );
 
 test(
-  'over all connections 3000 pipelined requests may wait, and a first request always may',
+  'all connections together may have 3000 waiting requests, not counting the first of each',
   { timeout: 60_000 },
   async () => {
     let waiting = 0;
@@ -105,7 +105,7 @@ test(
       for (const how of ['end', 'resetAndDestroy'] as const) {
         for (const socket of open) socket[how]();
         while (waiting > 0 || open.size > 0) await delay(10);
-        // All places are free again.
+        // No place is taken any longer, so the same number fits again.
         await fill();
       }
       for (const socket of open) socket.destroy();
@@ -113,7 +113,7 @@ test(
   },
 );
 
-test('a reset while CONNECT waits for its reply harms no other client', async () => {
+test('a reset while a CONNECT waits for its reply harms no other client', async () => {
   const { slow, entered, release } = slowHandler();
   await withServer(new Router().get('/slow', slow), async ({ port, url }) => {
     const socket = connect(port, '127.0.0.1');
@@ -148,7 +148,7 @@ test('requests that wait on a connection that dies are freed with it', async () 
 });
 
 test(
-  'a request that has its reply gets no second one when its body is malformed',
+  'a request that has its reply gets no second one if its body is malformed',
   { timeout: 30_000 },
   async () => {
     const app = new Router().get('/', () => 'answer');

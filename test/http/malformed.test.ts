@@ -20,13 +20,13 @@ const HELLO = 'GET /hello HTTP/1.1\r\nHost: x\r\n';
 const token = new Jwt<{ identity: string }>({ secret: SECRET }).sign({ identity: 'joe' });
 const rows = rawRequests(token);
 
-describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
+describe('over raw sockets', { concurrency: 10, timeout: 60_000 }, () => {
   test('a client that sends thousands of requests and reads no reply is cut off', async () => {
     const { child, port, ended } = await serve('serve --port 0 --users memory --throttle off');
     try {
       const rss = () => rssOf(child.pid);
       const many = `${HELLO}\r\n`.repeat(1000);
-      // What a flood costs even if the client reads the replies.
+      // First a flood whose replies are read, so that its memory does not count below.
       for (let round = 0; round < 10; round += 1) {
         await sendRaw(port, `${many}${HELLO}Connection: close\r\n\r\n`);
       }
@@ -60,7 +60,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     }
   });
 
-  test('each row gets its answers and no other, and then another client is served', async (t) => {
+  test('each row gets exactly its replies, and then another client is served', async (t) => {
     const reported: unknown[] = [];
     const report = (error: unknown) => void reported.push(error);
     process.on('unhandledRejection', report).on('warning', report);
@@ -105,7 +105,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     assert.ok(seconds > 4.5 && seconds < 9, `after ${seconds} seconds`);
   });
 
-  test('a body that takes more than 10 seconds is a 408, even if it comes steadily', async () => {
+  test('a body that takes more than 10 seconds is a 408, even if it arrives steadily', async () => {
     const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
     const { text, seconds } = await dripping(`${head}Content-Length: 1000\r\n\r\n`);
     assert.match(
@@ -115,7 +115,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
     assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);
   });
 
-  test('a body that stops is a 408, and so is one behind Expect that never comes', async () => {
+  test('a body that stops is a 408, and so is an expected body that never begins', async () => {
     const head = 'POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
     const [stopped, expected] = await Promise.all([
       silent(`${head}Content-Length: 1000\r\n\r\n{`),
@@ -153,7 +153,7 @@ describe('a raw client', { concurrency: 10, timeout: 60_000 }, () => {
         assert.equal(await hello(), '');
         sockets[0]?.destroy();
         let answer = '';
-        // The server hears of the end a little later.
+        // The server notices the disconnect a little later.
         for (let tries = 0; answer === '' && tries < 100; tries += 1) {
           await delay(10);
           answer = await hello();
@@ -178,7 +178,7 @@ function silent(text: string, byteEveryMs?: number): Promise<{ text: string; sec
       byteEveryMs === undefined ? undefined : setInterval(() => socket.write(' '), byteEveryMs);
     let received = '';
     socket.setEncoding('latin1').on('data', (some: string) => (received += some));
-    // A byte that comes after the end is answered with a reset.
+    // A byte that is sent after the server has closed causes a reset.
     socket.on('error', () => undefined);
     socket.write(text);
     await new Promise((resolve) => socket.on('close', resolve));

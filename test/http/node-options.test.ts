@@ -38,7 +38,7 @@ CipherString = ALL:@SECLEVEL=0
 Options = UnsafeLegacyRenegotiation,ClientRenegotiation
 `;
 
-/** A server of Node with default settings, which prints its port. */
+/** A server of Node with default settings. It prints its port. */
 const PLAIN = `
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -75,8 +75,8 @@ async function withPlain<T>(
   }
 }
 
-describe('what the environment cannot weaken', { concurrency: true, timeout: 120_000 }, () => {
-  it('a lenient parser and longer headers: each malformed request is still refused', async () => {
+describe('a server in a hostile environment', { concurrency: true, timeout: 120_000 }, () => {
+  it('refuses each malformed request although NODE_OPTIONS makes the parser lenient', async () => {
     const cwd = await emptyFolder();
     const env = { LATCHKEY_SECRET: SECRET, NODE_OPTIONS: WEAK_NODE };
     await withPlain(cwd, 'http', env, async (port) => {
@@ -88,7 +88,7 @@ describe('what the environment cannot weaken', { concurrency: true, timeout: 120
     const { child, port, ended } = await serve(`serve ${flags}`, { cwd, env });
     assert.match(await sendRaw(port, LONG_HEADER), /^HTTP\/1\.1 431 /);
     for (const bytes of SMUGGLED) assert.match(await sendRaw(port, bytes), /^HTTP\/1\.1 400 /);
-    // Rows with a token need its user, who does not exist here.
+    // Rows with a valid token are left out: they need its user, who does not exist here.
     const rows = rawRequests('no.token.here').filter(({ answers }) => !answers.includes(200));
     assert.ok(rows.length > 500);
     const tryLane = async (lane: typeof rows) => {
@@ -104,7 +104,7 @@ describe('what the environment cannot weaken', { concurrency: true, timeout: 120
     ['OPENSSL_CONF', (cwd) => ({ OPENSSL_CONF: join(cwd, 'openssl.cnf'), NODE_OPTIONS: WEAK_TLS })],
   ];
   for (const [what, envOf] of WAYS) {
-    it(`TLS is as strong under ${what}, at the start and after a renewal`, async () => {
+    it(`offers no weak TLS under ${what}, at the start and after a renewal`, async () => {
       const cwd = await emptyFolder();
       const put = async ({ cert, key }: typeof RSA) => {
         await writeFile(join(cwd, 'cert.pem'), cert);
@@ -146,7 +146,7 @@ describe('what the environment cannot weaken', { concurrency: true, timeout: 120
     });
   }
 
-  it('TLS 1.3 is offered although NODE_OPTIONS has a lower maximum', async () => {
+  it('offers TLS 1.3 although NODE_OPTIONS has a lower maximum', async () => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'cert.pem'), RSA.cert);
     await writeFile(join(cwd, 'key.pem'), RSA.key, { mode: 0o600 });

@@ -25,7 +25,7 @@ async function until(isReached: () => boolean): Promise<void> {
   while (!isReached()) await nextTurn();
 }
 
-test('a client that disconnects while it waits frees its place, in whatever way', async () => {
+test('a client that disconnects in any way while it waits frees its place', async () => {
   const rows: readonly [how: string, path: string, hangUp: (socket: Socket) => void][] = [
     ['with a reset', '/auth', (socket) => socket.resetAndDestroy()],
     ['with an end', '/auth', (socket) => socket.end()],
@@ -70,7 +70,7 @@ test('a hundred logins get 401, 429 or 503, and meanwhile a valid token is serve
       assert.equal((await send(`${url}/hello`, 'GET', undefined, headers)).status, 200);
       statuses.push(...(await flood).map(({ status }) => status));
     }
-    // Whether some find the queue full is a matter of time.
+    // Some may find the queue full, which depends on timing.
     assert.deepEqual(new Set(statuses.filter((status) => status !== 503)), new Set([401, 429]));
     assert.equal(
       (await send(`${url}/auth`, 'POST', JOE)).status,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Reply, Router } from '../../src/index.ts';
 import { sendRaw, withServer } from '../support/app.ts';
 
-test('a header of a Reply replaces the default in any case, except the length', async () => {
+test('a Reply replaces default headers in any letter case, and cannot set the length', async () => {
   const app = new Router();
   app.get(
     '/problem',

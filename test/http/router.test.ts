@@ -1,6 +1,6 @@
 /**
- * Routes of a router, and what becomes of a handler, a hook or a store that fails: a reply with
- * status 500 and at most one report. Real sockets.
+ * Routes of a router. A handler, a hook or a store that fails causes a reply with status 500 and at
+ * most one report. Real sockets.
  */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -12,14 +12,14 @@ import { send, withApp, withServer } from '../support/app.ts';
 
 const JOE = { username: 'joe', password: 'correct horse' };
 
-/** A value that throws at any use of it. */
+/** A value that throws whenever it is used. */
 function revoked(): object {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   return proxy;
 }
 
-test('a route needs a path, a function and no route that is the same', () => {
+test('a route needs a valid path, a function, and a method that the path does not have yet', () => {
   const router = new Router();
   const handler = () => 1;
   for (const path of ['', 'hello', 'http://x/hello', '/a?b', '/a#b', '/a b', ...NOT_STRINGS]) {
@@ -41,7 +41,7 @@ test('a route needs a path, a function and no route that is the same', () => {
   assert.throws(() => new Router(misspelt), { name: 'TypeError', message: /^"onerror" expected / });
 });
 
-test('a handler that fails is answered with a 500 without details, and reported once', async () => {
+test('a handler that fails causes a 500 without details, and one report', async () => {
   const reported: unknown[] = [];
   const router = new Router({ onError: (error) => reported.push(error) });
   const secretive = new Error('the marker 4711');
@@ -95,7 +95,7 @@ test('a handler that fails is answered with a 500 without details, and reported 
   });
 });
 
-test('an onError that throws an unreadable value is answered with a 500 all the same', async () => {
+test('a handler error is still a 500 if onError throws a value that cannot be read', async () => {
   for (const thrown of [revoked(), Object.assign(new Error('x'), { stack: [revoked()] })]) {
     const onError = () => {
       throw thrown;
@@ -158,7 +158,7 @@ test('a failure after a disconnect, or during a reply, harms no other client', a
     .get('/asks-late', async (request) => {
       closed.push(new Promise((resolve) => request.message.socket.once('close', resolve)));
       await closed.at(-1);
-      // Nothing would abort it any more.
+      // The connection is closed already, so no event would abort the signal.
       if (request.signal.aborted) throw left;
     })
     .get('/large', () => 'x'.repeat(20_000_000))

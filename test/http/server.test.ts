@@ -1,11 +1,11 @@
 /** listen and its graceful shutdown, and requests that end their connection. Real sockets. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Server as NodeServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { listen, Router, type HttpRequest } from '../../src/index.ts';
-import { sendRaw, withServer } from '../support/app.ts';
+import { send, sendRaw, withServer } from '../support/app.ts';
 import { deferred, slowHandler } from '../support/slow-handler.ts';
 
 test('listen checks its options, has its actual address, and rejects a port in use', async () => {
@@ -24,6 +24,19 @@ test('listen checks its options, has its actual address, and rejects a port in u
   await first.close();
 });
 
+test('a connection that cannot be accepted does not end the process', async () => {
+  const app = new Router().get('/', ({ message }) => {
+    const { server } = message.socket as Socket & { server: NodeServer };
+    // This is how node:net reports a failed accept. Without a listener, emit throws.
+    for (let count = 0; count < 2; count += 1) server.emit('error', new Error('accept ENFILE'));
+    return 'done';
+  });
+  await withServer(app, async ({ url }) => {
+    assert.equal((await send(url, 'GET')).status, 200);
+    assert.equal((await send(url, 'GET')).status, 200);
+  });
+});
+
 test('a malformed body is refused before a handler that replies at once', async () => {
   const app = new Router().post('/', () => 'done');
   await withServer(app, async ({ port }) => {
@@ -35,7 +48,7 @@ test('a malformed body is refused before a handler that replies at once', async 
 });
 
 test(
-  'requests behind an Upgrade are not acted upon, in whatever packet they come',
+  'requests behind an Upgrade are not acted upon, in the same packet or the next',
   { timeout: 30_000 },
   async () => {
     const asked: string[] = [];

@@ -80,7 +80,7 @@ async function withLaxServer<T>(tls: TlsOptions, use: (port: number) => Promise<
   }
 }
 
-/** Serves nothing with a certificate. */
+/** Serves a router without routes over TLS. */
 function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
   return withServer(new Router(), use, { tls });
 }
@@ -146,7 +146,7 @@ async function checkOffers(server: Server, kind: Kind): Promise<void> {
       version,
     );
   }
-  // Finite fields cost the server far more than the client.
+  // Finite fields cost the server far more work than the client.
   const fields = { ecdhCurve: 'ffdhe8192', minVersion: 'TLSv1.3' } as const;
   // A server with OpenSSL 3.2 or newer does not offer them by default.
   const isLax = await withLaxServer(tls, async (port) =>
@@ -176,7 +176,7 @@ async function checkAll(): Promise<void> {
   await checkRenewals('ECDSA', 'RSA');
 }
 
-test('AEAD with forward secrecy, and nothing else, at the start and after each renewal', checkAll);
+test('only suites with AEAD and forward secrecy are accepted, also after a renewal', checkAll);
 
 test('the server chooses the suite', async () => {
   await withTls(RSA, async (server) => {
@@ -258,8 +258,9 @@ test('a key that is too short is refused, at the start and at a renewal', async 
   });
 });
 
-const lacksOpenssl = spawnSync('openssl', ['version']).error !== undefined && 'there is no openssl';
-test('openssl s_client is refused as well', { skip: lacksOpenssl }, async () => {
+const lacksOpenssl = spawnSync('openssl', ['version']).error !== undefined;
+const skip = lacksOpenssl && 'the command openssl is not installed';
+test('openssl s_client is refused if it offers only weak suites', { skip }, async () => {
   await withTls(RSA, async (server) => {
     const suiteOf = async (...words: string[]) => {
       const target = `127.0.0.1:${server.port}`;

@@ -30,7 +30,7 @@ function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promi
   return withServer(app, use, { tls });
 }
 
-/** Requests /hello. @returns the status, the name in the certificate and the port of the client */
+/** Requests /hello. @returns the status, the certificate's name and the client's port */
 async function hello({ port }: Server, agent: Agent | false = false) {
   const request = get({
     host: '127.0.0.1',
@@ -48,8 +48,8 @@ async function hello({ port }: Server, agent: Agent | false = false) {
   return { status: response.statusCode, name: subject.CN, localPort };
 }
 
-describe('tls', { concurrency: true }, () => {
-  it('serves HTTPS, and the renewal of a certificate drops no connection', async () => {
+describe('a server with the option tls', { concurrency: true }, () => {
+  it('serves HTTPS, and drops no connection when its certificate is renewed', async () => {
     await withTls(FIRST, async (server) => {
       assert.equal(server.url, `https://127.0.0.1:${server.port}`);
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -74,7 +74,7 @@ describe('tls', { concurrency: true }, () => {
     });
   });
 
-  it('closes connections that speak plain HTTP, an old TLS or nonsense, and goes on', async () => {
+  it('closes connections of plain HTTP, old TLS or nonsense, and serves others', async () => {
     await withTls(FIRST, async (server) => {
       for (const bytes of [
         'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n',
@@ -90,7 +90,7 @@ describe('tls', { concurrency: true }, () => {
     });
   });
 
-  it('refuses a malformed request over TLS', async () => {
+  it('answers a malformed request with a 400', async () => {
     await withTls(FIRST, async ({ port }) => {
       const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
       socket.write('garbage\r\n\r\n');
@@ -101,7 +101,7 @@ describe('tls', { concurrency: true }, () => {
     });
   });
 
-  it('a connection that never shakes hands is closed', async () => {
+  it('closes a connection that never begins the handshake', async () => {
     await withTls(FIRST, async ({ port }) => {
       const socket = connect(port, '127.0.0.1');
       const start = performance.now();
@@ -110,7 +110,7 @@ describe('tls', { concurrency: true }, () => {
     });
   });
 
-  it('needs a certificate and its key, and cannot be added later', async () => {
+  it('needs a certificate and its key, and a plain server cannot get them later', async () => {
     const app = { handle: () => undefined };
     for (const tls of [
       null,

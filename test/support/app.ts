@@ -30,7 +30,7 @@ export async function withServer<T>(
   }
 }
 
-/** Serves the tutorial application, in the same way. */
+/** Serves the tutorial application on a free port for as long as `use` runs. */
 export function withApp<T>(
   options: Partial<AppOptions>,
   use: (server: Server, users: AppOptions['users']) => Promise<T>,
@@ -99,7 +99,7 @@ export function sendRaw(
     );
     socket.on('data', (text) => (received += text));
     socket.on('close', () => resolve(received));
-    // A server that reads no more may reset the connection after its reply.
+    // A server that refuses the rest of a request may reset the connection after its reply.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET') resolve(received);
       else reject(error);

@@ -1,6 +1,6 @@
 /**
- * Self-signed certificates of 127.0.0.1 with their keys, which are public. This command made the
- * first one:
+ * Self-signed certificates for 127.0.0.1, with their keys, which are not secret. This command made
+ * the first one:
  *   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500
  *     -subj /CN=latchkey-test-1 -addext subjectAltName=IP:127.0.0.1
  * The second one has /CN=latchkey-test-2. The others have -newkey rsa:2048 and rsa:1024.
@@ -95,7 +95,7 @@ AsUrNbMhcmiedrH9PH0gyuyi07IxbEf6h0UQkbydQBA8cN+U6Upfwv4xCs5VOVuY
 -----END CERTIFICATE-----`,
 };
 
-/** Its key of 1024 bits is too short. */
+/** Too weak: its key has 1024 bits. */
 export const WEAK_RSA: TlsOptions = {
   key: `-----BEGIN PRIVATE KEY-----
 MIICdQIBADANBgkqhkiG9w0BAQEFAASCAl8wggJbAgEAAoGBALSWKEc15evddz3b

@@ -3,7 +3,7 @@
  * RFC 9112 (HTTP/1.1) unless it names RFC 9110 (HTTP semantics).
  */
 import { bodies } from './malformed-requests/bodies.ts';
-import { cuts, expectations, pipelines, strangers } from './malformed-requests/connections.ts';
+import { cuts, expectations, pipelines, otherProtocols } from './malformed-requests/connections.ts';
 import { chunks, codings, lengths } from './malformed-requests/framing.ts';
 import { headers } from './malformed-requests/headers.ts';
 import { requestLines, targets } from './malformed-requests/request-lines.ts';
@@ -22,7 +22,7 @@ export function rawRequests(token: string): RawRow[] {
     ...bodies(),
     ...expectations(),
     ...pipelines(authorization),
-    ...strangers(),
+    ...otherProtocols(),
     ...cuts(authorization),
   ];
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { ERRORS } from '../../src/errors.ts';
 import { MARK, type RawRow } from './malformed-requests/rows.ts';
 
-/** Follows a row that keeps its connection: a parser that is out of step would misread it. */
+/** Sent after a row that keeps its connection. A parser that is out of step would misread it. */
 const LAST = 'GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
 
 /** A reply, as received. */
@@ -16,7 +16,7 @@ interface RawAnswer {
   readonly body: string;
 }
 
-/** Every body that may come back. None of them repeats anything of a request. */
+/** Every body that may come back. None repeats a part of the request. */
 const BODIES: ReadonlySet<string> = new Set([
   '{"Status":"Success","result":"Hello joe"}\n',
   '{"Status":"Error","result":"Password must have 4 to 256 characters"}\n',
@@ -39,7 +39,7 @@ const ALWAYS = [
 /**
  * Sends a row, and one more request if the row keeps its connection.
  * @param splitAt the length of the first of two packets; by default there is one packet
- * @returns a promise that is kept once the server has closed the connection
+ * @returns a promise that resolves once the server has closed the connection
  */
 export async function tryRow(port: number, row: RawRow, splitAt?: number): Promise<void> {
   const { answers, bytes, isKept, name } = row;
@@ -74,7 +74,7 @@ function assertProper({ status, headers, body }: RawAnswer, name: string, isHead
   assert.ok(told === undefined || told === status, name);
 }
 
-/** Parses replies, and fails if the text is anything but whole replies. */
+/** Parses replies, and fails if the text holds more than whole replies. */
 function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
   const answers: RawAnswer[] = [];
   for (let rest = text; rest !== '';) {
@@ -83,14 +83,14 @@ function readAnswers(text: string, isHead: boolean, row: string): RawAnswer[] {
     const [, code] = /^HTTP\/1\.1 (\d{3}) [A-Z][A-Za-z ]*$/.exec(line) ?? [];
     assert.ok(
       end > 0 && code !== undefined,
-      `${row}: no answer: ${JSON.stringify(rest.slice(0, 200))}`,
+      `${row}: not an answer: ${JSON.stringify(rest.slice(0, 200))}`,
     );
     const headers = new Map<string, string>();
     for (const field of fields) {
       const [, name = '', value = ''] = /^([A-Za-z-]+): (.*)$/.exec(field) ?? [];
       const key = name.toLowerCase();
-      const isOurs = name !== '' && (key === 'www-authenticate' || !headers.has(key));
-      assert.ok(isOurs, `${row}: no header of ours: ${field}`);
+      const isExpected = name !== '' && (key === 'www-authenticate' || !headers.has(key));
+      assert.ok(isExpected, `${row}: an unexpected header: ${field}`);
       headers.set(key, value);
     }
     const hasBody = code !== '100' && !(isHead && answers.length === 0);
@@ -140,7 +140,7 @@ function exchange(
     });
     socket.on('end', () => socket.end());
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      // A server that reads no more answers further bytes with a reset.
+      // The system resets the connection if bytes arrive after the server has closed it.
       isReset = error.code === 'ECONNRESET' || error.code === 'EPIPE';
       if (!isReset) reject(error);
     });
@@ -148,7 +148,7 @@ function exchange(
   });
 }
 
-/** Shares rows out among lanes, which can run at the same time. */
+/** Distributes rows over lanes, which can run at the same time. */
 export function lanesOf<Row>(rows: readonly Row[], count = 6): Row[][] {
   return Array.from({ length: count }, (_, lane) => {
     return rows.filter((_row, index) => index % count === lane);

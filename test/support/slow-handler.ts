@@ -9,13 +9,13 @@ export function deferred(): [promise: Promise<void>, resolve: () => void] {
 
 interface SlowHandler {
   readonly slow: () => Promise<string>;
-  /** Resolved once the handler is called. */
+  /** Resolves once the handler is called. */
   readonly entered: Promise<void>;
-  /** Lets the handler answer `done`. */
+  /** Lets the handler return `done`. */
   readonly release: () => void;
 }
 
-/** A handler that says when it is called, and answers once it is released. */
+/** A handler that reports when it is called, and returns once it is released. */
 export function slowHandler(): SlowHandler {
   const [entered, enter] = deferred();
   const [released, release] = deferred();

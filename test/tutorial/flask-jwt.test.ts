@@ -71,7 +71,7 @@ test('bad credentials: a wrong password and an unknown user get the same answer'
   });
 });
 
-test('a valid token: the protected path answers the user of the token and no other', async () => {
+test('a valid token: the protected path is answered for the user of that token', async () => {
   await withTutorial({}, async ({ get, token }) => {
     assert.deepEqual((await get(`JWT ${await token()}`)).body, 'joe');
     assert.deepEqual((await get(`JWT ${tokenWith({ identity: 1 })}`)).body, 'ann');

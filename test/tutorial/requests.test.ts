@@ -65,7 +65,7 @@ test('an unknown path gets 404, a wrong method gets 405 with the right ones in A
   });
 });
 
-test('pipelined requests are answered in order, and each executed one is answered', async () => {
+test('pipelined requests are answered in order, and no other is acted upon', async () => {
   const post = (path: string, body: string, headers = '') =>
     `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}` +
     `Content-Length: ${body.length}\r\n\r\n${body}`;

@@ -68,7 +68,7 @@ test('a token has the header and the claims of Flask-JWT', async () => {
   });
 });
 
-test('every login but one with the right username and password gets the same answer', async () => {
+test('every login without the right username and password gets the same answer', async () => {
   const bodies: readonly [why: string, body: object][] = [
     ['a wrong password', { username: 'joe', password: 'Pass' }],
     ['a password with a space after it', { username: 'joe', password: 'pass ' }],
@@ -199,7 +199,7 @@ test('a bad token is refused with the text of Flask-JWT', async () => {
   });
 });
 
-test('a valid token of no user is refused', async () => {
+test('a valid token of an unknown user is refused', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     for (const identity of [
@@ -225,7 +225,7 @@ test('a valid token of no user is refused', async () => {
   });
 });
 
-test('a user is greeted by the name as signed up, and logs in with any case of it', async () => {
+test('a user is greeted by the name as signed up, and logs in with any letter case', async () => {
   await withApp({}, async ({ url }) => {
     await send(`${url}/signup`, 'POST', { username: 'JoAnn', password: 'pass' });
     const again = await send(`${url}/signup`, 'POST', { username: 'joann', password: 'pass' });
@@ -237,7 +237,7 @@ test('a user is greeted by the name as signed up, and logs in with any case of i
   });
 });
 
-test('a token outlives a restart and an added secret, but not a replaced secret', async () => {
+test('a token stays valid after a restart, and until its secret is replaced', async () => {
   const users = new MemoryUserStore();
   const token = await withApp({ users }, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);

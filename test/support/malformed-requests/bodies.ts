@@ -5,14 +5,14 @@ import { closes, LOGIN, MARK, type RawRow, show, SIGNUP, stays, TYPE, whole } fr
 export function bodies(): RawRow[] {
   const deep = (open: string, close: string, count: number) =>
     open.repeat(count) + close.repeat(count);
-  const noJson = [
+  const invalidJson = [
     '', ' ', '{', '}', '{}}', '{"a":1', "{'a':1}", '{a:1}', '{"a":1,}', '[', 'undefined', 'NaN',
     '01', '"\n"', '"\\x"', '\0', '{}\0', '\xef\xbb\xbf{}', '\xfe\xff{}', '\xff\xfe{\0}\0',
     '{"username":"\xff"}', '"\xc0\xaf"', '"\xed\xa0\x80"', '"\xf4\x90\x80\x80"',
     '\x1f\x8b\x08\0\0\0\0\0', `username=${MARK}&password=x`, '<?xml version="1.0"?>', '//x\n{}',
     '[['.repeat(5000), '{"a":'.repeat(3000), `"${MARK}`,
   ];
-  const noObject = [
+  const otherJson = [
     'null',
     'true',
     '1',
@@ -23,7 +23,7 @@ export function bodies(): RawRow[] {
     `["${MARK}"]`,
     deep('[', ']', 8000),
   ];
-  const noCredentials = [
+  const invalidCredentials = [
     '{}', '{"username":1,"password":2}', '{"__proto__":{"username":"joe","password":"pass"}}',
     '{"username":"joe"}', '{"username":null,"password":null}',
     '{"username":["joe"],"password":["pass"]}', '{"username":{"$ne":""},"password":{}}',
@@ -43,10 +43,10 @@ export function bodies(): RawRow[] {
   const withType = (type: string) => whole(LOGIN, '', '/signup').replace(TYPE, type);
   return [
     ...['/auth', '/signup'].flatMap((path) => [
-      ...[...noJson, ...noObject].map((body) =>
+      ...[...invalidJson, ...otherJson].map((body) =>
         stays(`${path} ${show(body)}`, whole(body, '', path), 400),
       ),
-      ...noCredentials.map((body) => {
+      ...invalidCredentials.map((body) => {
         return stays(`${path} ${show(body)}`, whole(body, '', path), path === '/auth' ? 401 : 400);
       }),
       closes(`${path} with 16 KiB and a byte`, whole(LOGIN.padEnd(16_385), '', path), 413),

@@ -59,7 +59,16 @@ export function expectations(): RawRow[] {
     closes(
       'an expected body without Host',
       whole(LOGIN, expect).replace('Host: x\r\n', ''),
-      100,
+      400,
+    ),
+    closes(
+      'an expected body with two hosts in Host',
+      whole(LOGIN, expect).replace('Host: x', 'Host: a,b'),
+      400,
+    ),
+    closes(
+      'an expected body with a coding in HTTP/1.0',
+      post(expect + CHUNKED, '').replace('1.1', '1.0'),
       400,
     ),
     stays('a GET that expects to go on', get(expect), 100, 401),
@@ -136,7 +145,7 @@ export function pipelines(authorization: string): RawRow[] {
 }
 
 /** Other protocols, and noise. */
-export function strangers(): RawRow[] {
+export function otherProtocols(): RawRow[] {
   const random = randomFrom(7);
   const noise = (length: number) =>
     String.fromCharCode(...Array.from({ length }, () => Math.floor(random() * 256)));

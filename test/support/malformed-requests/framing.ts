@@ -1,6 +1,6 @@
 /**
- * Rows about where a body ends: Transfer-Encoding, Content-Length and chunks. These are the ways of
- * HTTP request smuggling.
+ * Rows about where a body ends: Transfer-Encoding, Content-Length and chunks. HTTP request
+ * smuggling makes two parsers disagree about that.
  */
 import {
   chunk,
@@ -68,7 +68,7 @@ const OBSCURE_CODINGS = [
   ': chunked',
 ];
 
-/** Valid spellings of chunked (§7: names of codings have no case). */
+/** Valid spellings of chunked (§7: names of codings are case-insensitive). */
 const CODINGS = [
   'Transfer-Encoding: chunked',
   'transfer-encoding: CHUNKED',
@@ -78,7 +78,7 @@ const CODINGS = [
 ];
 
 /** Headers that only look like Transfer-Encoding. */
-const NO_CODINGS = [
+const SIMILAR_HEADERS = [
   'X-Transfer-Encoding: chunked',
   'Transfer_Encoding: chunked',
   'TE: chunked',
@@ -104,7 +104,9 @@ export function codings(): RawRow[] {
     ...CODINGS.map((line) =>
       stays(`chunked: ${show(line)}`, post(`${line}\r\n`, `${chunk(LOGIN)}0\r\n\r\n`), 401),
     ),
-    ...NO_CODINGS.map((line) => stays(`a length and ${line}`, whole(hidden, `${line}\r\n`), 400)),
+    ...SIMILAR_HEADERS.map((line) => {
+      return stays(`a length and ${line}`, whole(hidden, `${line}\r\n`), 400);
+    }),
     stays('a GET with a chunked body', get(CHUNKED) + `${chunk(SIGNUP)}0\r\n\r\n`, 401),
     stays('a GET with a body', get(lengthOf(SIGNUP)) + SIGNUP, 401),
     ...['/hello', '/x', '*'].map((target) => {
@@ -120,7 +122,7 @@ export function codings(): RawRow[] {
 }
 
 /** Invalid lengths (RFC 9110 §8.6 allows only digits), and lengths beyond what Node parses. */
-const NO_LENGTHS = [
+const INVALID_LENGTHS = [
   '+2', '-2', '-0', '0x2', '2h', '1e1', '2.0', '.2', '2,', ',2', '2, 2', '2,3', '2 2', '2\t2',
   '2;2', '"2"', 'two', '', ' ', '2\0', '2\x0b', '\x0b2', '2\xa0', '\xa02', '\xd9\xa2',
   '\xef\xbc\x92', '0b10', '0o2', '1_0', '2\r\n 2', '\r\n 2', '2\r3', '2\n3', '2\nX: y', '2\rX: y',
@@ -130,18 +132,18 @@ const NO_LENGTHS = [
 export function lengths(): RawRow[] {
   const length = (value: string) => `Content-Length: ${value}\r\n`;
   const tooLong = ['16385', '1000000', '4294967298', '9007199254740993', '18446744073709551615'];
-  const doubles = [
+  const repeatedLengths = [
     ['two lengths', '2', '3'],
     ['the same length twice', '2', '2'],
     ['a length and 0', '2', '0'],
     ['a length and none', '2', ''],
   ] as const;
   return [
-    ...NO_LENGTHS.flatMap((value) => [
+    ...INVALID_LENGTHS.flatMap((value) => [
       closes(`Content-Length: ${show(value)}`, post(length(value), '{}'), 400),
       closes(`GET, Content-Length: ${show(value)}`, get(length(value)) + '{}', 400),
     ]),
-    ...doubles.flatMap(([name, first, second]) => [
+    ...repeatedLengths.flatMap(([name, first, second]) => [
       closes(name, post(length(first) + length(second), '{}'), 400),
       closes(
         `${name}, in another case`,

@@ -8,7 +8,7 @@ const CONTROLS = CONTROL_CODES.map((code) => String.fromCharCode(code));
  * Invalid header fields (§5). A name is a token before a colon. A value has no CR, LF or NUL and
  * does not continue on another line.
  */
-const NO_HEADERS = [
+const INVALID_HEADERS = [
   ': x', ':', ' : x', 'X', 'X y', 'X y: z', 'X : y', 'X\t: y', 'X\r\n: y', '"X": y', 'X@: y',
   'X/: y', 'X[]: y', '(X): y', '{X}: y', 'X,Y: z', 'X;: y', 'X=Y: z', 'X?: y', 'X\\: y', '<X>: y',
   '\xff: x', 'X\xff: y', 'X\xc3\xa9: y', '\xef\xbb\xbfX: y', ' X: y', '\tX: y', 'X: y\r\n z',
@@ -19,7 +19,7 @@ const NO_HEADERS = [
 ];
 
 /** Values of Host that are not one host (§3.2). */
-const NO_HOSTS = [
+const INVALID_HOSTS = [
   'joe@x', 'joe:pass@x', 'x, y', 'x,y', 'x y', 'x\ty', 'http://x', 'x/hello', 'x?y', 'x#y', 'x/',
   '/', ',', '@', '?', '#',
 ];
@@ -71,7 +71,7 @@ export function headers(authorization: string): RawRow[] {
       ),
       closes(`target with ${show(control)}`, get(authorization, `/hello?${control}`), 400),
     ]),
-    ...NO_HEADERS.map((line) =>
+    ...INVALID_HEADERS.map((line) =>
       closes(`header ${show(line)}`, get(`${authorization}${line}\r\n`), 400),
     ),
     ...[
@@ -104,7 +104,7 @@ export function headers(authorization: string): RawRow[] {
         return stays(`a token in ${name}`, get(authorization.replace('Authorization', name)), 401);
       },
     ),
-    ...NO_HOSTS.map((host) =>
+    ...INVALID_HOSTS.map((host) =>
       closes(`Host: ${show(host)}`, hello(`Host: ${host}\r\n${authorization}`), 400),
     ),
     ...['', ' ', 'x', 'x:80', '[::1]:80', 'x:', MARK, 'x'.repeat(5000), '\xff', 'x.'].map(

@@ -14,7 +14,7 @@ import {
 } from './rows.ts';
 
 /** Invalid request lines (§3). */
-const NO_REQUEST_LINES = [
+const INVALID_REQUEST_LINES = [
   'GET', 'GET /hello', 'GET\t/hello HTTP/1.1', 'GET /hello\tHTTP/1.1', ' GET /hello HTTP/1.1',
   '\tGET /hello HTTP/1.1', 'GET /hello HTTP/1.1 ', 'GET /hello HTTP/1.1 x', 'GET HTTP/1.1',
   'GET /hello HTTP/0.9', 'GET /hello HTTP/1.2', 'GET /hello HTTP/2', 'GET /hello HTTP/2.0',
@@ -43,7 +43,7 @@ const OTHER_METHODS = [
 export function requestLines(authorization: string): RawRow[] {
   const keep = 'Connection: keep-alive\r\n';
   return [
-    ...NO_REQUEST_LINES.map((line) =>
+    ...INVALID_REQUEST_LINES.map((line) =>
       closes(`request line ${show(line)}`, `${line}\r\nHost: x\r\n\r\n`, 400),
     ),
     ...OTHER_METHODS.map((method) => closes(`${method} /hello`, get().replace('GET', method), 405)),
@@ -86,7 +86,7 @@ export function requestLines(authorization: string): RawRow[] {
   ];
 }
 
-/** Other paths than /hello, because the router neither decodes nor normalises. */
+/** Paths that are not /hello, because the router does not decode or normalise a path. */
 const OTHER_PATHS = [
   '/', '//', '//hello', '/hello/', '/hello//', '/./hello', '/hello/.', '/../hello', '/x/../hello',
   '/%2e/hello', '/%2e%2e/hello', '/%2fhello', '/hello%2f', '/%68ello', '/hell%6f', '/hell%6F',
@@ -114,14 +114,14 @@ const OTHER_FORMS = [
 ];
 
 /** Targets that Node's parser refuses. */
-const NO_TARGETS = [
+const INVALID_TARGETS = [
   'hello', '.', '..', '?', '?/hello', '#', '\\hello', '\\\\x\\hello', '@x', 'x:80', '[::1]',
   '%2fhello', '-', '~', 'http://x y/', 'http', 'http:', 'http:/', 'http:/hello', 'http:hello',
   'http://x#/hello', '://x/hello', '//\0', '/\x01', '/\x1f', '/\x7f',
 ];
 
 /** Targets with bytes beyond ASCII, which RFC 3986 does not allow. */
-const EIGHT_BITS = [
+const NON_ASCII_TARGETS = [
   '/\xff', '/hello\xa0', '/h\xc3\xa9llo', '/hello\x80', '/\xc0\xafhello', '/hello?\xff',
   '/\xef\xbb\xbfhello', '/hello?\xc3\xa9',
 ];
@@ -143,10 +143,10 @@ export function targets(authorization: string): RawRow[] {
     ...OTHER_FORMS.map((target) =>
       stays(`target ${show(target)}`, get(authorization, target), 404),
     ),
-    ...NO_TARGETS.map((target) =>
+    ...INVALID_TARGETS.map((target) =>
       closes(`target ${show(target)}`, get(authorization, target), 400),
     ),
-    ...EIGHT_BITS.map((target) => closes(`target ${show(target)}`, get('', target), 400)),
+    ...NON_ASCII_TARGETS.map((target) => closes(`target ${show(target)}`, get('', target), 400)),
     ...HELLOS.map((target) => stays(`target ${target}`, get('', target), 401)),
     ...HELLOS.map((target) =>
       stays(`target ${target}, with a token`, get(authorization, target), 200),
