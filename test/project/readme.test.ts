@@ -1,7 +1,4 @@
-/**
- * What the pages show is executed: their programs over the installed package, their commands in a
- * shell.
- */
+/** Executes the pages: their programs over the installed package, their commands in a shell. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -129,7 +126,7 @@ test('every program without a name prints what its comments say', async () => {
   }
 });
 
-test('the store that a page writes passes the contract', async () => {
+test('the store that a page shows passes the contract', async () => {
   const isStoreTest = (code: string) => code.includes('\ntestUserStore(');
   const [[name] = assert.fail()] = [...programs].filter(([, code]) => isStoreTest(code));
   const report = await output(folder, '--import', tsx, '--test', '--test-reporter=tap', name);
@@ -206,7 +203,7 @@ test('a user gets another password while the server is stopped', async () => {
     return { users, accounts: new Accounts({ users }) };
   };
   const before = await open();
-  // It may exist already.
+  // The user may exist already.
   await before.accounts.signup({ ...JOE, username: 'Joe' }).catch(() => undefined);
   await before.users.close();
   await shell("echo 'another one' | npx tsx set-password.mts");
