@@ -203,7 +203,7 @@ test('a user gets another password while the server is stopped', async () => {
     return { users, accounts: new Accounts({ users }) };
   };
   const before = await open();
-  // The user may exist already.
+  // It may exist already.
   await before.accounts.signup({ ...JOE, username: 'Joe' }).catch(() => undefined);
   await before.users.close();
   await shell("echo 'another one' | npx tsx set-password.mts");
