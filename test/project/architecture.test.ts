@@ -1,6 +1,6 @@
 /**
- * Which room of src may import from which, and that nothing but Node is needed at run time. A
- * failing rule prints the line that breaks it and why the rule exists.
+ * The rules of the architecture: which room of src may import which, and that only Node is needed
+ * at run time. A failing test prints the line that breaks the rule, and the reason for the rule.
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { codeOf, files, roomOf } from '../support/sources.ts';
 interface Import {
   /** A path below the root, such as `src/errors.ts`, or the name of a module. */
   readonly target: string;
-  /** Whether it imports nothing but types. */
+  /** Whether it imports only types. */
   readonly isOfTypes: boolean;
   /** The file and the number of the line. */
   readonly place: string;
@@ -41,18 +41,18 @@ function importsOf(path: string): Import[] {
 
 const ours = (imported: Import): boolean => imported.target.startsWith('src/');
 
-/** What every room may import: errors, options, events and values that may be promises. */
+/** The files that every room may import, except crypto. */
 const GROUND = ['errors.ts', 'options.ts', 'events.ts', 'maybe-promise.ts', 'error-text.ts'];
 
 /**
- * The files in which what the package exports is put together. They alone export what another file
- * defines, and no other file imports them.
+ * The files that the package exports. Only they export what other files define, and no other file
+ * imports them.
  */
 const ENTRY_POINTS = ['index.ts', 'jwt.ts', 'password.ts', 'store-contract.ts'];
 
 /**
- * What a room may import beside itself. A path with a slash is one file of a room. `type <room>`
- * allows types alone.
+ * What a room may import, apart from its own files. A path with a slash is one file of a room.
+ * `type <room>` allows only types.
  */
 const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli': ['app.ts', 'accounts', 'users', 'crypto', 'http', 'journal/disk.ts', ...GROUND],
@@ -75,17 +75,18 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'store-contract.ts': ['users/contract.ts'],
 };
 
-/** Why a room keeps to its directions; the rooms that are not listed share the last reason. */
+/** Why each room has its directions. The rooms that are not listed have REASON_OF_OTHERS. */
 const REASONS: Readonly<Record<string, string>> = {
   'crypto': 'an auditor must be able to review every key, MAC and hash without leaving this room',
   'auth': 'an application with users of its own needs the guard without Accounts',
-  'accounts': 'any store must do: accounts know the port and none of the stores',
-  'app.ts': 'the application only joins the rooms, so that users can join them otherwise',
-  'limits': 'limits must work for any login, in whatever store the users are',
-  'journal': 'a journal holds any kind of record, so it knows none of them',
-  'http': 'the server serves any application, so it knows nothing of tokens and users',
+  'accounts': 'accounts must work with any store: they know its interface and no implementation',
+  'app.ts': 'the application only joins the rooms, so that a program can join them in another way',
+  'limits': 'limits must work for any login, with any store',
+  'journal': 'a journal holds records of any kind, so it must not depend on one kind',
+  'http': 'the server serves any application, so it must not depend on tokens or users',
 };
-const REASON_OF_OTHERS = 'a reader must be able to understand a room by what it stands on alone';
+const REASON_OF_OTHERS =
+  'a reader must understand a room from its own files and the rooms that it imports';
 
 function isAllowed(imported: Import, allowed: readonly string[]): boolean {
   const path = imported.target.slice('src/'.length);
@@ -186,10 +187,10 @@ test('only entry points export what other files define, and no file imports one'
   }
 });
 
-test('at run time nothing is imported but modules of Node, by their full name', () => {
+test('at run time only modules of Node are imported, by their full names', () => {
   for (const file of files) {
     for (const { target, place } of importsOf(file).filter((imported) => !ours(imported))) {
-      // Operators who keep users in PostgreSQL install pg. The command loads it only for them.
+      // Operators who keep users in PostgreSQL install pg. The command loads it only then.
       if (file === 'src/cli/pg-pool.ts' && target === 'pg') continue;
       assert.match(target, /^node:/, place);
       const name = target.slice('node:'.length);
@@ -199,9 +200,7 @@ test('at run time nothing is imported but modules of Node, by their full name', 
   }
 });
 
-/**
- * The exceptions to the rule below, each with its reason. The code stands beside the reason there.
- */
+/** The code outside src/cli that may read the process, each exception with its reason. */
 const PROCESS_EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   // Only libuv's own variable tells how many threads its pool has.
   'src/accounts/work-queue.ts':

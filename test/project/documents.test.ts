@@ -1,4 +1,4 @@
-/** The pages of the documents are complete, and what they point to exists. */
+/** The pages are complete, and each file, heading and program that they name exists. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -77,7 +77,7 @@ test('the front page has at most 300 lines', () => {
   assert.ok(lines <= 300, `README.md has ${lines} lines`);
 });
 
-test('every figure of the front page is one of the page on speed', () => {
+test('every figure of the front page is also on the page on speed', () => {
   const results = read('bench/README.md').split('\n');
   const [, section = ''] = read('README.md').split('\n## Speed\n');
   const [own = ''] = section.split('\n## ');
@@ -86,7 +86,7 @@ test('every figure of the front page is one of the page on speed', () => {
   for (const row of rows) assert.ok(results.includes(row), `bench/README.md does not have: ${row}`);
 });
 
-test('no two programs have one name, and a program finds those that it imports', () => {
+test('no two programs have the same name, and each program that another imports exists', () => {
   const names = programEntries.map(([name]) => name);
   assert.deepEqual(names.filter((name, index) => names.indexOf(name) !== index), []);
   let imports = 0;
@@ -99,14 +99,15 @@ test('no two programs have one name, and a program finds those that it imports',
   assert.ok(imports >= 5, String(imports));
 });
 
-/** Each block for a shell by its beginning, and what runs it. */
+/** The beginning of each shell block, and what runs the block. */
 const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'npm ci && npm start': '.ci/run, by its part in package.json',
   'npm ci && npm test': '.ci/run',
   'npm run bench': '.ci/run',
-  'npm ci && npm pack': 'makeUserFolder, without what comes from the network',
-  'npm install ../latchkey': 'makeUserFolder, without what comes from the network',
-  'curl ': 'readme.test.ts',
+  'npm ci && npm pack': 'makeUserFolder, without the network',
+  'npm install ../latchkey': 'makeUserFolder, without the network',
+  'JSON=': 'readme.test.ts',
+  'latchkey()': 'readme.test.ts',
   'npx tsc': 'readme.test.ts',
   'SECRET=': 'readme.test.ts',
   'npm install --prefix': 'readme.test.ts',
@@ -119,7 +120,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'sed -i.bak': 'readme.test.ts',
 };
 
-/** How many blocks there are in each other language. */
+/** The number of blocks in each other language, and what runs them. */
 const OTHER_BLOCKS: Readonly<Record<string, number>> = {
   ini: 1, // readme.test.ts
   nginx: 1, // test/interop

@@ -1,7 +1,6 @@
 /**
- * The package as it is packed from a clone and installed into the folder of an application: what it
- * holds, what can be imported and how, what its types say, and that its JavaScript is the source
- * without its types.
+ * The package, packed from a clone and installed into the folder of an application: its files, its
+ * exports and its types. Its JavaScript is the source without the types.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -18,7 +17,7 @@ import {
   removeUserFolder,
 } from '../support/user-folder.ts';
 
-/** Each entry point, with the file of its types and what it exports at run time. */
+/** Each entry point, with the file of its types and the names that it exports at run time. */
 const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]> = {
   'latchkey': ['index', [
     'Accounts',
@@ -44,8 +43,8 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
 };
 
 /**
- * Bytes of all files. Most are source, JavaScript and documents, which an auditor compares. The
- * list of common passwords, as source and as JavaScript, takes 58,000.
+ * The most bytes that all files may have. Most are source, JavaScript and documents, which an
+ * auditor compares. The list of common passwords has 58,000, as source and as JavaScript.
  */
 const MAX_UNPACKED = 960_000;
 
@@ -67,7 +66,7 @@ function filesIn(path: string): string[] {
 const sourceOf = (name: string) => readFileSync(join(installed, 'src', name), 'utf8');
 const builtOf = (name: string) => readFileSync(join(installed, 'dist', name), 'utf8');
 
-test('the package holds the source, its JavaScript and types, the pages and nothing else', () => {
+test('the package holds only the source, its JavaScript and types, and the pages', () => {
   const lockFile = readFileSync(join(folder, 'package-lock.json'), 'utf8');
   const lock = JSON.parse(lockFile) as { packages: object };
   assert.deepEqual(Object.keys(lock.packages), ['', 'node_modules/latchkey']);
@@ -82,7 +81,7 @@ test('the package holds the source, its JavaScript and types, the pages and noth
   const files = filesIn(installed);
   assert.deepEqual(files, expected.sort());
   const size = files.reduce((sum, name) => sum + statSync(join(installed, name)).size, 0);
-  assert.ok(size <= MAX_UNPACKED, `unpacked it has ${size} bytes`);
+  assert.ok(size <= MAX_UNPACKED, `unpacked it has ${size} bytes, and may have ${MAX_UNPACKED}`);
 });
 
 test('every page is in the package, and the links of the front page work there', () => {
@@ -103,7 +102,7 @@ test('packed twice it has the same bytes', async () => {
   assert.ok(first.equals(second));
 });
 
-/** Prints the exports of a module, without what Node adds for `require`. */
+/** Prints the exports of a module, without those that Node adds for `require`. */
 const IS_OWN = '(name) => !/^(__esModule|module\\.exports)$/.test(name)';
 const PRINT_EXPORTS = `console.log(Object.keys(module).filter(${IS_OWN}).join())`;
 
@@ -118,14 +117,14 @@ test('each entry exports the same to import and to require', async () => {
   }
 });
 
-test('its types accept and refuse what those of the source do, in each resolution', async () => {
+test('its types accept and refuse the same code as the source, in each resolution', async () => {
   const source = readFileSync(join(root, 'test/project/types.ts'), 'utf8');
   const code = source.replace('../../src/index.ts', 'latchkey');
   for (const end of ['mts', 'cts']) writeFileSync(join(folder, `user.${end}`), code);
   await compile(folder, ['user.mts', 'user.cts']);
   await compile(folder, ['user.mts'], '--module', 'node16');
   await compile(folder, ['user.mts'], '--module', 'esnext', '--moduleResolution', 'bundler');
-  // Nothing above was accepted because a type was missing.
+  // If a type were missing, the code above would be accepted for that reason.
   const wrong = "import { Jwt } from 'latchkey/jwt';\nnew Jwt({ secret: 7 });\n";
   writeFileSync(join(folder, 'wrong.mts'), wrong);
   const refusal = { stdout: /^wrong\.mts\(2,11\): error TS2322/ };
@@ -169,7 +168,7 @@ function assertDocumented(file: string, names: readonly string[]): number {
     const declaration = RegExp(`^export .*\\b(?:class|interface|function|type|const) ${name}\\b`);
     const start = lines.findIndex((line) => declaration.test(line));
     assertDoc(start);
-    // The port declares what a store does, and editors show its comments.
+    // Editors show the comments of the interface that a class implements.
     if (!/\b(class|interface) \w+(?!.* implements)/.test(lines[start] ?? '')) continue;
     const end = lines.indexOf('}', start);
     lines.slice(start + 1, end).forEach((line, index) => {

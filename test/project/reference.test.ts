@@ -1,7 +1,6 @@
 /**
- * What the tables of the pages say is compared with the code: signatures and what they throw with
- * the types and their doc comments, options and flags with their checks, errors and channels with
- * their lists.
+ * Compares the tables of the pages with the code: signatures and error codes with the types and
+ * doc comments, options and flags with their checks, errors and channels with their lists.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -46,7 +45,7 @@ const quoted = (cell = ''): string[] =>
 const codesIn = (text: string) => new Set(text.match(/ERR_\w+\*?/g));
 
 interface Declared {
-  /** As the pages write it. */
+  /** On one line, as the pages have it. */
   readonly signature: string;
   readonly doc: string;
 }
@@ -72,7 +71,7 @@ function declarationsOf(name: string): Declared[] {
       .filter(({ signature }) => !/^(?:#private|private )/.test(signature)));
 }
 
-/** On one line, and a getter as the property that it is. */
+/** Puts a signature on one line, and writes a getter as a property. */
 function flat(code: string): string {
   const line = code.replaceAll(/\s+/g, ' ').trim().replace(/^(?:readonly|static) /, '');
   return line.replace(/^get (\w+)\(\): /, '$1: ');
@@ -80,7 +79,7 @@ function flat(code: string): string {
 
 const ENTRY_POINTS = ['index', 'jwt', 'password', 'store-contract'];
 
-test('every exported name has a section with its signatures and codes that it throws', async () => {
+test('every exported name has a section with its signatures and the codes it throws', async () => {
   const importing = ENTRY_POINTS.map((entry) => import(`../../src/${entry}.ts`));
   const modules: object[] = await Promise.all(importing);
   const exported = new Set(modules.flatMap((module) => Object.keys(module)));
@@ -116,8 +115,8 @@ const jwt = new Jwt({ secret });
 const app = new Router();
 const port = 0;
 
-/** Gives options to each owner in the table, which throws or rejects if it refuses one. */
-const TAKERS: Record<string, (options: object) => unknown> = {
+/** Passes options to each owner in the table. The owner throws or rejects if it refuses one. */
+const OWNERS: Record<string, (options: object) => unknown> = {
   'Jwt': (options) => new Jwt({ secret, ...options }),
   'sign': (options) => jwt.sign({}, options),
   'PasswordHasher': (options) => new PasswordHasher(options),
@@ -133,9 +132,9 @@ const TAKERS: Record<string, (options: object) => unknown> = {
 
 async function refusalOf(owner: string, options: object): Promise<Error | undefined> {
   try {
-    await TAKERS[owner]?.(options);
+    await OWNERS[owner]?.(options);
   } catch (error) {
-    // The owner took the options, and the system refused, such as a port that is in use.
+    // Any other error is of the system, such as a port in use: the owner accepted the options.
     if (error instanceof TypeError || error instanceof RangeError) return error;
   }
   return undefined;
@@ -143,8 +142,8 @@ async function refusalOf(owner: string, options: object): Promise<Error | undefi
 
 const UNKNOWN_OPTION = /^"nonsense" expected one of (.+), got an unknown option$/;
 
-/** The names of the options that an owner takes: its refusal of an unknown option lists them. */
-async function namesTaken(owner: string): Promise<string[]> {
+/** The names of the options of an owner, which are listed when it refuses an unknown option. */
+async function optionNamesOf(owner: string): Promise<string[]> {
   const message = (await refusalOf(owner, { nonsense: 1 }))?.message ?? '';
   return UNKNOWN_OPTION.exec(message)?.[1]?.split(', ') ?? [];
 }
@@ -155,16 +154,16 @@ const FROM_LOW = /at least (\d+)(?= *[:,]|$)/;
 test('the table of options has each option of each owner, with its bounds', async () => {
   const rows = rowsOf('### Options');
   const owners = new Set(rows.map(([owner]) => quoted(owner).join()));
-  assert.deepEqual([...owners].sort(), Object.keys(TAKERS).sort());
+  assert.deepEqual([...owners].sort(), Object.keys(OWNERS).sort());
   const namesOf = (owner: string) =>
     rows.filter(([cell]) => cell === `\`${owner}\``).flatMap(([, name]) => quoted(name));
   const INHERITED: Record<string, readonly string[]> = {
     JwtAuth: ['Jwt'],
     createApp: ['Jwt', 'JwtAuth', 'Accounts', 'Router'],
   };
-  for (const owner of Object.keys(TAKERS)) {
+  for (const owner of Object.keys(OWNERS)) {
     const inherited = (INHERITED[owner] ?? []).flatMap(namesOf);
-    const own = (await namesTaken(owner)).filter((name) => !inherited.includes(name));
+    const own = (await optionNamesOf(owner)).filter((name) => !inherited.includes(name));
     assert.deepEqual(own.sort(), namesOf(owner).sort(), owner);
   }
   let bounded = 0;
@@ -175,7 +174,8 @@ test('the table of options has each option of each owner, with its bounds', asyn
     bounded += 1;
     const good = [Number(low), ...(high === undefined ? [] : [Number(high)])];
     for (const value of good) {
-      assert.equal(await refusalOf(owner, companyOf(name, value)), undefined, `${name} ${value}`);
+      const refusal = await refusalOf(owner, withCompanions(name, value));
+      assert.equal(refusal, undefined, `${name} ${value}`);
     }
     for (const value of [Number(low) - 1, ...(high === undefined ? [] : [Number(high) + 1])]) {
       const refusal = await refusalOf(owner, { [name]: value });
@@ -185,8 +185,8 @@ test('the table of options has each option of each owner, with its bounds', asyn
   assert.ok(bounded >= 18, String(bounded));
 });
 
-/** Options whose bounds are reached only beside another one. */
-function companyOf(name: string, value: number): object {
+/** The option, with those others that it needs to reach its bounds. */
+function withCompanions(name: string, value: number): object {
   if (name === 'maxPasswordLength') return { minPasswordLength: 1, [name]: value };
   if (name === 'minPasswordLength') return { maxPasswordLength: 1024, [name]: value };
   // 128·N·r·p stays within 1 GiB, and N below 2^(16·r).
@@ -194,7 +194,7 @@ function companyOf(name: string, value: number): object {
   return { [name]: value };
 }
 
-/** The interface that declares the options of each owner, where it is not called after it. */
+/** The interface of the options of an owner, where it is not named after the owner. */
 const OPTIONS_OF: Readonly<Record<string, string>> = {
   limits: 'LimitOptions',
   listen: 'ListenOptions',
@@ -270,7 +270,7 @@ test('the table of Flask-JWT names every option and hook from there, and no othe
     'cacheSize',
     'now',
   ];
-  const options = (await namesTaken('JwtAuth')).filter((name) => !added.includes(name));
+  const options = (await optionNamesOf('JwtAuth')).filter((name) => !added.includes(name));
   const named = ours.filter((name) => !values.includes(name));
   assert.deepEqual(new Set(named), new Set([...options, ...elsewhere]));
 });
@@ -280,7 +280,7 @@ test('the table of jsonwebtoken names options that exist', async () => {
     quoted(here).flatMap((text) => /^(\w+)(?:: |$)/.exec(text)?.[1] ?? []));
   const names = ['exp', 'nbf', 'aud', 'sign', 'Jwt', 'JwtAuth', 'AuthError', 'code'];
   const elsewhere = [...names, ...Object.keys(ERRORS)];
-  const options = await namesTaken('JwtAuth');
+  const options = await optionNamesOf('JwtAuth');
   assert.deepEqual(named.filter((name) => ![...options, ...elsewhere].includes(name)), []);
   assert.ok(named.length > 8);
 });

@@ -1,4 +1,4 @@
-/** A reader finds the tests of every source file by its name, or in the table of test/README.md. */
+/** The tests of a source file have its name, or are listed in the table of test/README.md. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';

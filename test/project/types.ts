@@ -1,6 +1,6 @@
 /**
- * The test is that this file compiles: types follow from what the hooks return, and wrong use does
- * not compile. A line after `@ts-expect-error` that compiles is an error.
+ * Passes if it compiles. The types follow from what the hooks return, and wrong use does not
+ * compile: a line after `@ts-expect-error` that compiles is an error.
  */
 import type { Socket } from 'node:net';
 import {
@@ -16,7 +16,7 @@ import {
   type User,
 } from '../../src/index.ts';
 
-/** `true` for exactly the same type; a wider one or `any` is not the same. */
+/** `true` if both types are exactly the same. A wider type or `any` is not. */
 type Same<A, B> =
   // Written out twice, because TypeScript compares two uses of one alias by their parameters alone.
   (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;

@@ -1,4 +1,4 @@
-/** The pages of the documents: blocks of code, tables, headings and links. */
+/** Reads the pages: their blocks of code, tables, headings and links. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -37,19 +37,19 @@ function blocksIn(text: string, language: string): string[] {
 /** The blocks of code in one language from all pages, in order. */
 export const blocks = (language: string): string[] => blocksIn(documents, language);
 
-/** The one block for a shell that begins with these words. */
+/** @returns the shell block that begins with these words; fails unless there is exactly one */
 export function shellBlock(beginning: string): string {
   const found = blocks('sh').filter((block) => block.startsWith(beginning));
-  assert.equal(found.length, 1, `blocks for a shell that begin with ${beginning}`);
+  assert.equal(found.length, 1, `number of shell blocks that begin with ${beginning}`);
   return found.join();
 }
 
 const FILE_NAME_LINE = /^\/\/ ([\w-]+\.mts)\n/;
 
-/** Whether the first line of a program does not give it a file name. */
+/** Whether the first line of a program is not a comment with its file name. */
 export const isUnnamed = (code: string): boolean => !FILE_NAME_LINE.test(code);
 
-/** The file name of a program: that of its first line, or its page and number: `auth-2.mts`. */
+/** The file name in the first line of a program, or else its page and number: `auth-2.mts`. */
 function fileNameOf(code: string, page: string, index: number): string {
   const pageName = page === 'README.md' ? 'front' : basename(dirname(page));
   return FILE_NAME_LINE.exec(code)?.[1] ?? `${pageName}-${index + 1}.mts`;
@@ -62,16 +62,21 @@ export const programEntries: readonly (readonly [name: string, code: string])[] 
   }),
 );
 
-/** The same, by file name. */
+/** The programs of all pages, by file name. */
 export const programs: ReadonlyMap<string, string> = new Map(programEntries);
 
-/** Whether a program imports nothing but this package, Node and programs that do the same. */
+const OF_THIS_PACKAGE_OR_NODE = /^(?:latchkey(?:$|\/)|node:|\.\/)/;
+
+/** Whether a program imports only this package, Node and other programs. */
 export function isSelfSufficient(code: string): boolean {
   const imported = [...code.matchAll(/ from '(.+)';$/gm)].map(([, name = '']) => name);
-  return imported.every((name) => /^(latchkey($|\/)|node:|\.\/(?!web))/.test(name));
+  return imported.every((name) => OF_THIS_PACKAGE_OR_NODE.test(name));
 }
 
-/** The sections with this heading, each up to the next heading of its level, from every page. */
+/**
+ * @returns the sections with this heading from all pages, each up to the next heading of the same
+ *   or a higher level
+ */
 export function sectionOf(heading: string): string {
   const [, level = ''] = /^(#+) /.exec(heading) ?? [];
   const end = RegExp(`\n#{1,${level.length}} `);
@@ -80,7 +85,7 @@ export function sectionOf(heading: string): string {
   return sections.map((section) => section.split(end)[0] ?? '').join('\n');
 }
 
-/** The cells of the rows of the tables in a section, without their heads. */
+/** @returns the cells of each row of the tables in a section, without the heads of the tables */
 export function rowsOf(heading: string): string[][] {
   const lines = sectionOf(heading).split('\n');
   const isHead = (index: number) =>
@@ -115,7 +120,7 @@ export function anchorsIn(text: string): Set<string> {
   return anchors;
 }
 
-/** The paths below `src`, `test` and `bench` that a page names, but for patterns such as `*.ts`. */
+/** The paths below `src`, `test` and `bench` that a page names, except patterns such as `*.ts`. */
 export function pathsIn(text: string): string[] {
   const path = /(?<![\w./@-])(?:src|test|bench)\/[\w./*<>-]*[\w/*>]/g;
   return [...text.matchAll(path)].map(([name]) => name).filter((name) => !/[*<]/.test(name));

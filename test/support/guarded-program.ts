@@ -1,4 +1,4 @@
-/** What a program of the pages answers that guards a route over the users of `auth.mts`. */
+/** Asserts the replies of a program of the pages that has the users of `auth.mts`. */
 import assert from 'node:assert/strict';
 import { Jwt } from '../../src/index.ts';
 import { send, sendRaw } from './app.ts';
@@ -7,7 +7,7 @@ import { SECRET } from './tokens.ts';
 const CHALLENGES = 'JWT realm="Login Required", Bearer realm="Login Required"';
 const EXPIRED = `${CHALLENGES}, error="invalid_token", error_description="Signature has expired"`;
 
-/** What a guarded path answers to good and bad tokens. */
+/** Asserts the replies of a guarded path to good and bad tokens. */
 export async function assertGuarded(url: string, path = '/hello'): Promise<void> {
   const jwt = new Jwt<{ identity: unknown; exp?: number }>({ secret: SECRET });
   const good = jwt.sign({ identity: 1 });
@@ -20,7 +20,7 @@ export async function assertGuarded(url: string, path = '/hello'): Promise<void>
     const answer = await hello(authorization);
     const expected = [401, { status_code: 401, error, description }];
     assert.deepEqual([answer.status, answer.body], expected, authorization);
-    // Separate lines, which fetch joins with a comma, with or without a space.
+    // The challenges are separate header lines. fetch joins them, with or without a space.
     const sent = answer.headers.get('WWW-Authenticate')?.replace(',Bearer', ', Bearer');
     assert.equal(sent, challenges);
     assert.match(answer.headers.get('Content-Type') ?? '', /^application\/json/);
@@ -49,7 +49,7 @@ export async function assertGuarded(url: string, path = '/hello'): Promise<void>
   }
 }
 
-/** What a program answers that guards `GET /hello` and logs in at `POST /auth`. */
+/** Asserts that a program guards `GET /hello` and logs in at `POST /auth`. */
 export async function assertServes(url: string): Promise<void> {
   await assertGuarded(url);
   await assertLogsIn(url);
@@ -64,14 +64,14 @@ async function assertLogsIn(url: string): Promise<void> {
   assert.deepEqual(greeting, { hello: 'joe' });
   const error = 'Bad Request';
   const wrong = { status_code: 401, error, description: 'Invalid credentials' };
-  const noObject = { status_code: 400, error, description: 'The body is not a JSON object' };
+  const notAnObject = { status_code: 400, error, description: 'The body is not a JSON object' };
   const BODIES: readonly (readonly [body: unknown, answer: object])[] = [
     [{ username: 'joe', password: 'battery staple' }, wrong],
     [{ username: 'ann', password: 'correct horse' }, wrong],
     [{ username: 'joe', password: 'x'.repeat(2_000) }, wrong],
     [{ username: 'joe', password: 'correct\0horse' }, wrong],
     [{ username: 'joe' }, wrong],
-    [[], noObject],
+    [[], notAnObject],
   ];
   for (const [body, expected] of BODIES) {
     const answer = await login(body);

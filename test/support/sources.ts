@@ -13,7 +13,7 @@ export const files: readonly string[] =
 /** The room of a file: the first folder below src, or the file itself at the top of src. */
 export const roomOf = (path: string): string => path.split('/').slice(1, 2).join();
 
-/** A source file without its comments. The numbers of its lines stay. */
+/** @returns a source file without its comments; each line keeps its number */
 export function codeOf(path: string): string {
   const comment = /\/\*[^]*?\*\/|(?<=^|\s)\/\/.*$/gm;
   return read(path).replaceAll(comment, (text) => text.replaceAll(/[^\n]/g, ''));

@@ -1,6 +1,6 @@
 /**
- * A folder of an application beside a clone, as "Install" of the front page makes them: with the
- * package as it is packed from the clone, and nothing else.
+ * Makes the folder of an application beside a clone, as "Install" of the front page says. Only the
+ * package is installed there, packed from the clone.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -31,7 +31,7 @@ export const run = promisify(execFile);
 
 const tsx = import.meta.resolve('tsx');
 
-/** What is packed, and what the build reads. */
+/** The files and folders that are packed, or that the build reads. */
 const PACKED = [
   'package.json',
   'tsconfig.json',
@@ -44,15 +44,15 @@ const PACKED = [
 ];
 
 /**
- * Packages of earlier runs, by the content that they were made of. Most test files need the same
- * one; the test that packs twice compares it with a new one.
+ * Packages of earlier runs. The name of each is a digest of the files from which it was packed. The
+ * test that packs twice compares such a package with a new one.
  */
 const CACHE = join(root, 'node_modules/.cache/latchkey');
 const CACHED_MS = 3_600_000;
 
 /**
  * Makes the folder `app` beside a clone, and installs the package there without the network.
- * Writes the programs of the pages into it that `isWanted` chooses.
+ * @param isWanted chooses the programs of the pages to write into the folder
  */
 export async function makeUserFolder(isWanted: (code: string) => boolean): Promise<string> {
   const base = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
@@ -69,7 +69,7 @@ export async function makeUserFolder(isWanted: (code: string) => boolean): Promi
   return folder;
 }
 
-/** Puts the package into the clone: that of an earlier run, if it was made of the same files. */
+/** Puts the package into the clone: that of an earlier run if its files were the same. */
 async function packOnce(clone: string): Promise<void> {
   const cached = join(CACHE, keyOf(clone));
   const { version } = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'));
@@ -85,7 +85,7 @@ async function packOnce(clone: string): Promise<void> {
     const changedMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     if (changedMs < Date.now() - CACHED_MS) rmSync(path, { force: true });
   }
-  // Another process may make the same package: a rename shows it whole or not at all.
+  // Another process may make the same package. The rename is atomic, so no reader sees half of it.
   const draft = `${cached}.${process.pid}`;
   copyFileSync(packed, draft);
   renameSync(draft, cached);
@@ -105,14 +105,14 @@ function keyOf(clone: string): string {
   return hash('sha256', JSON.stringify([process.version, lock, ...parts]), 'hex');
 }
 
-/** @returns the package that "Install" makes of a clone, which lies there afterwards */
+/** Packs a clone as "Install" says. @returns the package, which stays in the clone */
 export async function pack(clone: string): Promise<Buffer> {
   const command = shellBlock('npm ci && npm pack').replace('npm ci && ', '');
   const { stdout } = await run('bash', ['-c', command], { cwd: clone });
   return readFileSync(join(clone, stdout.trim().split('\n').at(-1) ?? ''));
 }
 
-/** Gives the folder the development packages of this one, which a user installs. */
+/** Links the development packages of this repository, which a user installs, into the folder. */
 export function linkDevelopmentPackages(folder: string): void {
   const packages = join(root, 'node_modules');
   const commands = readdirSync(join(packages, '.bin')).map((name) => join('.bin', name));
@@ -138,9 +138,9 @@ export async function compile(
   await run(process.execPath, args, { cwd: folder });
 }
 
-/** Runs Node in the folder. @returns what it prints */
+/** Runs Node in the folder. @returns its standard output */
 export async function output(folder: string, ...args: string[]): Promise<string> {
-  // A test runner would make a runner below it report to itself.
+  // With this variable, a test runner in the child would report to the runner of this process.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const { stdout } = await run(process.execPath, args, { cwd: folder, env: { ...env, SECRET } });
   return stdout;
@@ -177,7 +177,7 @@ export async function serveProgram(
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await use(url);
-    assert.equal(child.exitCode, null, `${name} ends by itself`);
+    assert.equal(child.exitCode, null, `${name} ended before it was stopped`);
   } finally {
     child.kill();
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
