@@ -1,7 +1,8 @@
 /** Sends a JSON reply. Promise: a reply is sent whole and with its length, or not at all. */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { describe, integerBetween } from '../options.ts';
+import { integerBetween } from '../options.ts';
+import { describe } from '../values.ts';
 
 const statusCheck = integerBetween(200, 599);
 

@@ -13,7 +13,7 @@ const FOREIGN_HEADER = '{"alg":"HS256","kid":"1"}';
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 // RFC 4648 §3.2 to §3.5, RFC 7515 §2. All four peers, measured: one token, many spellings.
-test('all four peers: a token has one spelling, in each of its segments', () => {
+test('all four peers: a token has exactly one valid encoding, in each of its segments', () => {
   // Header, payload and MAC with both characters that the alphabets of base64 differ in, and with bits to spare.
   const hasBoth = (text: string) => /-.*_|_.*-/.test(text) && text.length % 4 !== 0;
   const header = base64url('{"alg":"HS256","x":"~>\u00ff~?"}');

@@ -41,8 +41,15 @@ function importsOf(path: string): Import[] {
 
 const ours = (imported: Import): boolean => imported.target.startsWith('src/');
 
-/** What every room may import: errors, options, events and values that may be promises. */
-const GROUND = ['errors.ts', 'options.ts', 'events.ts', 'maybe-promise.ts', 'error-text.ts'];
+/** What every room may import: errors, options, kinds of values, events and possible promises. */
+const GROUND = [
+  'errors.ts',
+  'options.ts',
+  'values.ts',
+  'events.ts',
+  'maybe-promise.ts',
+  'error-text.ts',
+];
 
 /**
  * The files in which what the package exports is put together. They alone export what another file
@@ -63,10 +70,11 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'users': ['journal', ...GROUND],
   'journal': GROUND,
   'http': GROUND,
-  'crypto': ['errors.ts', 'options.ts'],
-  'options.ts': [],
-  'errors.ts': ['options.ts'],
-  'error-text.ts': ['errors.ts', 'options.ts'],
+  'crypto': ['errors.ts', 'options.ts', 'values.ts'],
+  'values.ts': [],
+  'options.ts': ['values.ts'],
+  'errors.ts': ['options.ts', 'values.ts'],
+  'error-text.ts': ['errors.ts', 'values.ts'],
   'events.ts': ['type errors.ts'],
   'maybe-promise.ts': [],
   'index.ts': ['app.ts', 'accounts', 'auth', 'limits', 'crypto', 'http', 'users', ...GROUND],
