@@ -146,7 +146,7 @@ export class AuthError extends Error {
   /** The title: the `error` member of the reply. */
   readonly error: string;
   /** HTTP headers of the reply, such as `WWW-Authenticate`. */
-  readonly headers: Headers;
+  readonly headers: Readonly<Record<string, string | string[]>>;
   readonly #body: unknown;
 
   static {

@@ -36,22 +36,37 @@ test('every code has an error status, a title and a description, and AuthError t
   assert.ok(codes.length > 30);
 });
 
-test('an option of a refusal replaces what its code says, and undefined leaves it', () => {
+test('an option of a refusal replaces the default of its code, and undefined does not', () => {
   const cause = new Error('a disk');
-  const options = { status: 429, error: 'Slow down', description: 'Later', headers: { 'Retry-After': '9' }, cause };
+  const options = {
+    status: 429,
+    error: 'Slow down',
+    description: 'Later',
+    headers: { 'Retry-After': '9' },
+    cause,
+  };
   const error = new AuthError('ERR_BUSY', options);
   assert.deepEqual(error.body, { status_code: 429, error: 'Slow down', description: 'Later' });
   const { code, message, headers } = error;
-  assert.deepEqual([code, message, headers, error.cause], ['ERR_BUSY', 'Later', { 'Retry-After': '9' }, cause]);
-  for (const body of [null, 0, '', false, { x: 1 }]) assert.equal(new AuthError('ERR_BUSY', { body }).body, body);
+  assert.deepEqual(
+    [code, message, headers, error.cause],
+    ['ERR_BUSY', 'Later', { 'Retry-After': '9' }, cause],
+  );
+  for (const body of [null, 0, '', false, { x: 1 }]) {
+    assert.equal(new AuthError('ERR_BUSY', { body }).body, body);
+  }
   const absent = Object.fromEntries(Object.keys(options).map((name) => [name, undefined]));
   assert.deepEqual(new AuthError('ERR_BUSY', absent).body, new AuthError('ERR_BUSY').body);
 });
 
 test('an unknown code and a status that is not an error are refused, and stack traces stay on', () => {
-  const make = (options: object, code = 'ERR_BUSY') => new AuthError(code as AuthErrorCode, options);
+  const make = (options: object, code = 'ERR_BUSY') =>
+    new AuthError(code as AuthErrorCode, options);
   for (const status of [0, 200, 204, 301, 399, 400.5, 600, NaN, Infinity, '401', null, true]) {
-    assert.throws(() => make({ status }), /^(Type|Range)Error: "status" expected a whole number from 400 to 599, got /);
+    assert.throws(
+      () => make({ status }),
+      /^(Type|Range)Error: "status" expected a whole number from 400 to 599, got /,
+    );
   }
   for (const code of ['ERR_NO_SUCH_CODE', 'err_busy', '', ...INHERITED_NAMES, ['ERR_BUSY']]) {
     assert.throws(() => make({}, code as string), TypeError, String(code));
@@ -79,7 +94,9 @@ test('every 503 has Retry-After: 5 unless its headers say otherwise, and no othe
     assert.equal(isGiven, ERRORS[code][0] === 503, code);
   }
   // A refusal to which a hook gives this status, and one from which it takes the status.
-  assert.deepEqual(new AuthError('ERR_CREDENTIALS', { status: 503 }).headers, { 'Retry-After': '5' });
+  assert.deepEqual(new AuthError('ERR_CREDENTIALS', { status: 503 }).headers, {
+    'Retry-After': '5',
+  });
   assert.deepEqual(new AuthError('ERR_STORE', { status: 500 }).headers, {});
   const kept = new AuthError('ERR_STORE', { headers: { 'X-Reason': 'disk' } });
   assert.deepEqual(kept.headers, { 'X-Reason': 'disk', 'Retry-After': '5' });
@@ -95,7 +112,8 @@ test('Retry-After of a 503 is sent by the router, by the application and by auth
     const answer = await send(url, method, body);
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, seconds], url);
   };
-  const later = () => Promise.reject(new AuthError('ERR_BUSY', { headers: { 'retry-after': '60' } }));
+  const later = () =>
+    Promise.reject(new AuthError('ERR_BUSY', { headers: { 'retry-after': '60' } }));
   const router = new Router().get('/away', away).get('/later', later);
   await withServer(router, async ({ url }) => {
     await assertRetry(`${url}/away`, 'GET', '5');

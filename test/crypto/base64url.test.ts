@@ -17,7 +17,9 @@ test('all four peers: a token has exactly one valid encoding, in each of its seg
   // Header, payload and MAC with both characters that the alphabets of base64 differ in, and with bits to spare.
   const hasBoth = (text: string) => /-.*_|_.*-/.test(text) && text.length % 4 !== 0;
   const header = base64url('{"alg":"HS256","x":"~>\u00ff~?"}');
-  const payloads = Array.from({ length: 999 }, (_, n) => base64url(claimsJson({ n: `"${n}~>\u00ff~?"` })));
+  const payloads = Array.from({ length: 999 }, (_, n) =>
+    base64url(claimsJson({ n: `"${n}~>\u00ff~?"` })),
+  );
   const sealed = payloads.map((payload) => seal(`${header}.${payload}`));
   const token = sealed.find((text) => text.split('.').every(hasBoth)) ?? '';
   const spellings: ((segment: string) => string)[] = [
@@ -27,18 +29,30 @@ test('all four peers: a token has exactly one valid encoding, in each of its seg
     (segment) => segment.replace('_', '/'),
     (segment) => segment.slice(0, -1) + ALPHABET[ALPHABET.indexOf(segment.slice(-1)) + 1],
   ];
-  for (const junk of [' ', '\t', '\n', '\r\n', '\0', '\x7f', '!', '\u00a0', '\u200b', '\ufeff', '\ud800']) {
-    for (const at of [0, 7, 99_999]) spellings.push((segment) => segment.slice(0, at) + junk + segment.slice(at));
+  for (const junk of [
+    ' ', '\t', '\n', '\r\n', '\0', '\x7f', '!', '\u00a0', '\u200b', '\ufeff', '\ud800',
+  ]) {
+    for (const at of [0, 7, 99_999]) {
+      spellings.push((segment) => segment.slice(0, at) + junk + segment.slice(at));
+    }
   }
   expect('accepted', [token]);
-  for (const [index, code] of ['ERR_JWT_HEADER', 'ERR_JWT_PAYLOAD', 'ERR_JWT_SIGNATURE'].entries()) {
+  for (const [index, code] of [
+    'ERR_JWT_HEADER',
+    'ERR_JWT_PAYLOAD',
+    'ERR_JWT_SIGNATURE',
+  ].entries()) {
     const segments = token.split('.');
     const segment = segments[index] ?? '';
     for (const spell of spellings) {
       const respelt = spell(segment);
       assert.notEqual(respelt, segment, String(spell));
       // A lenient decoder reads the same bytes.
-      assert.deepEqual(Buffer.from(respelt, 'base64url'), Buffer.from(segment, 'base64url'), JSON.stringify(respelt));
+      assert.deepEqual(
+        Buffer.from(respelt, 'base64url'),
+        Buffer.from(segment, 'base64url'),
+        JSON.stringify(respelt),
+      );
       const all = segments.with(index, respelt);
       expect(code, [index === 2 ? all.join('.') : seal(all.slice(0, 2).join('.'))]);
     }
@@ -48,9 +62,14 @@ test('all four peers: a token has exactly one valid encoding, in each of its seg
 // RFC 3629 §3 and §10. All four peers, measured: broken UTF-8 or a byte order mark was accepted.
 test('all four peers: header and payload are well-formed UTF-8 without a byte order mark', () => {
   const within = (json: string, hex: string) =>
-    Buffer.concat([Buffer.from(`${json.slice(0, -1)},"x":"`), Buffer.from(hex, 'hex'), Buffer.from('"}')]);
+    Buffer.concat([
+      Buffer.from(`${json.slice(0, -1)},"x":"`),
+      Buffer.from(hex, 'hex'),
+      Buffer.from('"}'),
+    ]);
   const inPayload = (...all: string[]) => all.map((hex) => tokenOf(within(claimsJson({}), hex)));
-  const inHeader = (...all: string[]) => all.map((hex) => tokenOf(CLAIMS, within(FOREIGN_HEADER, hex)));
+  const inHeader = (...all: string[]) =>
+    all.map((hex) => tokenOf(CLAIMS, within(FOREIGN_HEADER, hex)));
   // An accented letter; a slash; the characters around the surrogates; U+FFFD; a byte order mark as text; the last one.
   const whole = ['c3a9', '2f', 'ed9fbf', 'ee8080', 'efbfbd', 'efbbbf', 'f48fbfbf'];
   // Cut off; without a start; no UTF-8 at all; the slash overlong, three times; a surrogate; beyond U+10FFFF.
@@ -61,9 +80,18 @@ test('all four peers: header and payload are well-formed UTF-8 without a byte or
 });
 
 // RFC 4648 §10, without padding (§3.2), and §3.5 for the last column: the same bytes with a stray bit.
-test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is the text that was encoded', () => {
-  const vectors = [['', '', '='], ['f', 'Zg', 'Zh'], ['fo', 'Zm8', 'Zm9'], ['foo', 'Zm9v', 'Zm9v=']];
-  vectors.push(['foob', 'Zm9vYg', 'Zm9vYh'], ['fooba', 'Zm9vYmE', 'Zm9vYmF'], ['foobar', 'Zm9vYmFy', 'Zm9vYmFy ']);
+test('segments are decoded as in RFC 4648: the JSON parser gets the text that was encoded', () => {
+  const vectors = [
+    ['', '', '='],
+    ['f', 'Zg', 'Zh'],
+    ['fo', 'Zm8', 'Zm9'],
+    ['foo', 'Zm9v', 'Zm9v='],
+  ];
+  vectors.push(
+    ['foob', 'Zm9vYg', 'Zm9vYh'],
+    ['fooba', 'Zm9vYmE', 'Zm9vYmF'],
+    ['foobar', 'Zm9vYmFy', 'Zm9vYmFy '],
+  );
   const { parse } = JSON;
   const parsed: string[] = [];
   try {
@@ -74,5 +102,8 @@ test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is t
   } finally {
     JSON.parse = parse;
   }
-  assert.deepEqual(parsed, vectors.map(([text]) => text));
+  assert.deepEqual(
+    parsed,
+    vectors.map(([text]) => text),
+  );
 });

@@ -28,36 +28,80 @@ test('the first secret signs and every one verifies, so that secrets can be rota
 });
 
 test('GHSA-869p-cjfg-cm3x, CVE-2026-44351, GHSA-8wpc-h4q6-8fxv: no empty key reaches the MAC', async () => {
-  const empty = ['', undefined, null, [], [''], new Uint8Array(0), Buffer.alloc(0), createSecretKey(Buffer.alloc(0))];
+  const empty = [
+    '',
+    undefined,
+    null,
+    [],
+    [''],
+    new Uint8Array(0),
+    Buffer.alloc(0),
+    createSecretKey(Buffer.alloc(0)),
+  ];
   const macs = await callsOf('createHmac', () => {
     for (const secret of empty) {
       for (const given of [secret, [secret], [SECRET, secret], [secret, SECRET]]) {
-        assert.throws(() => jwtWith({ secret: given }).sign({}), /^(Range|Type)Error: "secret" expected /);
+        assert.throws(
+          () => jwtWith({ secret: given }).sign({}),
+          /^(Range|Type)Error: "secret" expected /,
+        );
       }
     }
   });
   assert.deepEqual(macs, []);
-  assert.equal((await callsOf('createHmac', () => jwtWith({ secret: [SECRET] }).sign({}))).length, 1);
+  assert.equal(
+    (await callsOf('createHmac', () => jwtWith({ secret: [SECRET] }).sign({}))).length,
+    1,
+  );
 });
 
 // RFC 7518 §3.2.
 test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767, -45768: a secret has 32 bytes or more', () => {
-  const forms = (size: number) => [new Uint8Array(size), Buffer.alloc(size), createSecretKey(Buffer.alloc(size))];
+  const forms = (size: number) => [
+    new Uint8Array(size),
+    Buffer.alloc(size),
+    createSecretKey(Buffer.alloc(size)),
+  ];
   const short = ['', 'x', 'x'.repeat(31), `${'\u00e9'.repeat(15)}x`, ...forms(0), ...forms(31)];
   for (const secret of short) {
     assertRefusedOption(() => jwtWith({ secret }), 'secret', secret, RangeError);
     assertRefusedOption(() => jwtWith({ secret: [SECRET, secret] }), 'secret', secret, RangeError);
   }
-  for (const secret of ['x'.repeat(32), '\u00e9'.repeat(16), '\u{1f511}'.repeat(8), ...forms(32), ...forms(1000)]) {
+  for (const secret of [
+    'x'.repeat(32),
+    '\u00e9'.repeat(16),
+    '\u{1f511}'.repeat(8),
+    ...forms(32),
+    ...forms(1000),
+  ]) {
     assertVerdict(jwtWith({ secret: [secret] }), 'accepted', [jwtWith({ secret }).sign({})]);
   }
   const long = 'x'.repeat(40);
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const others = [...NOT_STRINGS, { toString: () => long }, Object(long), [[long]], [, long], new ArrayBuffer(40)];
-  others.push(`${long}\ud800`, new Uint16Array(40), new DataView(new ArrayBuffer(40)), /x{40}/, publicKey, privateKey);
+  const others = [
+    ...NOT_STRINGS,
+    { toString: () => long },
+    Object(long),
+    [[long]],
+    [, long],
+    new ArrayBuffer(40),
+  ];
+  others.push(
+    `${long}\ud800`,
+    new Uint16Array(40),
+    new DataView(new ArrayBuffer(40)),
+    /x{40}/,
+    publicKey,
+    privateKey,
+  );
   for (const secret of others) {
     const isShortList = Array.isArray(secret) && typeof secret[0] === 'string';
-    assertRefusedOption(() => jwtWith({ secret }), 'secret', secret, isShortList ? RangeError : TypeError);
+    assertRefusedOption(
+      () => jwtWith({ secret }),
+      'secret',
+      secret,
+      isShortList ? RangeError : TypeError,
+    );
   }
   // process.env without the variable, and a look-up that found nothing.
   for (const secret of [undefined, null]) {
@@ -65,7 +109,7 @@ test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767, -45768: a secret
   }
 });
 
-test('a secret has as many bytes as it really has, whatever its own length says', () => {
+test('the real bytes of a secret count, whatever its own length says', () => {
   class Lying extends Buffer {
     override get length() {
       return 32;
@@ -79,15 +123,25 @@ test('a secret has as many bytes as it really has, whatever its own length says'
   }
   const lying = (bytes: Uint8Array, length = 32) => {
     const get = () => length;
-    return Object.defineProperties(bytes, { length: { get }, byteLength: { get }, [Symbol.iterator]: { get } });
+    return Object.defineProperties(bytes, {
+      length: { get },
+      byteLength: { get },
+      [Symbol.iterator]: { get },
+    });
   };
-  const subclassed = (size: number) => Object.setPrototypeOf(Buffer.from('x'.repeat(size)), Lying.prototype);
+  const subclassed = (size: number) =>
+    Object.setPrototypeOf(Buffer.from('x'.repeat(size)), Lying.prototype);
   const foreign = (size: number): Uint8Array => runInNewContext(`new Uint8Array(${size})`);
   const shared = (size: number) => new Uint8Array(new SharedArrayBuffer(size));
   const growable = (size: number) => Reflect.construct(ArrayBuffer, [size, { maxByteLength: 64 }]);
   const short: unknown[] = [31, 4, 0].flatMap((size) => [
-    lying(new Uint8Array(size)), lying(Buffer.alloc(size)), subclassed(size), foreign(size), lying(foreign(size)),
-    shared(size), new Uint8Array(growable(size)),
+    lying(new Uint8Array(size)),
+    lying(Buffer.alloc(size)),
+    subclassed(size),
+    foreign(size),
+    lying(foreign(size)),
+    shared(size),
+    new Uint8Array(growable(size)),
   ]);
   const detached = new Uint8Array(40);
   structuredClone(detached, { transfer: [detached.buffer] });
@@ -102,11 +156,23 @@ test('a secret has as many bytes as it really has, whatever its own length says'
   // The twins have 32 bytes, and all of them count.
   const bytes = Buffer.from(SECRET);
   const fill = (array: Uint8Array) => (Uint8Array.prototype.set.call(array, bytes), array);
-  const twins = [lying(Buffer.from(bytes), 4), lying(fill(new Uint8Array(32)), 99), fill(foreign(32)), fill(shared(32))];
-  twins.push(fill(new Uint8Array(growable(32))), Object.setPrototypeOf(Buffer.from(bytes), Lying.prototype));
+  const twins = [
+    lying(Buffer.from(bytes), 4),
+    lying(fill(new Uint8Array(32)), 99),
+    fill(foreign(32)),
+    fill(shared(32)),
+  ];
+  twins.push(
+    fill(new Uint8Array(growable(32))),
+    Object.setPrototypeOf(Buffer.from(bytes), Lying.prototype),
+  );
   for (const secret of twins) assertVerdict(jwt, 'accepted', [jwtWith({ secret }).sign({})]);
   // These only look like bytes.
-  const fakes: unknown[] = [Object.create(Uint8Array.prototype), new Proxy(new Uint8Array(40), {}), { length: 40 }];
+  const fakes: unknown[] = [
+    Object.create(Uint8Array.prototype),
+    new Proxy(new Uint8Array(40), {}),
+    { length: 40 },
+  ];
   fakes.push({ [Symbol.toStringTag]: 'Uint8Array', length: 40 }, new Uint8ClampedArray(40));
   for (const secret of fakes) assertRefusedOption(() => jwtWith({ secret }), 'secret', 'a fake');
 });
@@ -116,8 +182,7 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
   const pairs = [
     generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     generateKeyPairSync('rsa', { modulusLength: 1024 }),
-    generateKeyPairSync('rsa', { modulusLength: 2048 }),
-    generateKeyPairSync('ed25519'),
+    generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ed25519'),
   ];
   const jwk = JSON.stringify(pairs[0]?.publicKey.export({ format: 'jwk' }));
   const body = 'A'.repeat(60);
@@ -155,7 +220,9 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
   ];
   const disguises: ((text: string) => string | Uint8Array)[] = [
     (text) => text,
-    ...[' \r\n\t', '\ufeff', '\u200b\u2060', '# my key\n', 'x'.repeat(99)].map((junk) => (text: string) => junk + text),
+    ...[' \r\n\t', '\ufeff', '\u200b\u2060', '# my key\n', 'x'.repeat(99)].map(
+      (junk) => (text: string) => junk + text,
+    ),
     (text) => [...text].join('\u200b'),
     (text) => [...text].join('\x7f'),
     (text) => Buffer.from(`\ufeff${text}`, 'utf16le'),
@@ -174,7 +241,11 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
   for (const { publicKey, privateKey } of pairs) {
     const key = publicKey.export({ format: 'jwk' });
     // Whatever stands first in it, and however it is set.
-    for (const text of [JSON.stringify(key), JSON.stringify({ kid: '7', ...key }), JSON.stringify(key, null, 2)]) {
+    for (const text of [
+      JSON.stringify(key),
+      JSON.stringify({ kid: '7', ...key }),
+      JSON.stringify(key, null, 2),
+    ]) {
       for (const encoding of ['base64', 'base64url'] as const) {
         const secret = Buffer.from(text).toString(encoding);
         assertRefusedOption(() => jwtWith({ secret }), 'secret', secret);
@@ -191,14 +262,16 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
   }
 });
 
-test('generateSecret answers 32 random bytes as base64url', () => {
+test('generateSecret returns 32 random bytes as base64url', () => {
   const secrets = Array.from({ length: 100 }, generateSecret);
   assert.equal(new Set(secrets).size, 100);
   for (const secret of secrets) assert.match(secret, /^[\w-]{43}$/);
   const bytes = secrets.map((secret) => Buffer.from(secret, 'base64url'));
   assert.equal(bytes[0]?.length, 32);
   // No byte is always the same, which of a hundred random ones happens once in 256 to the power of 99.
-  for (let at = 0; at < 32; at += 1) assert.ok(new Set(bytes.map((secret) => secret[at])).size > 1, `byte ${at}`);
+  for (let at = 0; at < 32; at += 1) {
+    assert.ok(new Set(bytes.map((secret) => secret[at])).size > 1, `byte ${at}`);
+  }
   jwtWith({ secret: secrets });
 });
 
@@ -229,7 +302,15 @@ test('a secret is not held as text: once its Jwt is made, it is gone from the he
 test('a secret as a string, as bytes and as a KeyObject is the same secret, and is copied', () => {
   const text = 'a secret of 32 bytes in \u00fcnicode.';
   const own = new Uint8Array(Buffer.from(text));
-  const judges = [text, Buffer.from(text), own, createSecretKey(own)].map((secret) => jwtWith({ secret }));
+  const judges = [text, Buffer.from(text), own, createSecretKey(own)].map((secret) =>
+    jwtWith({ secret }),
+  );
   own.fill(0);
-  for (const judge of judges) expect('accepted', judges.map((other) => other.sign({})), judge);
+  for (const judge of judges) {
+    expect(
+      'accepted',
+      judges.map((other) => other.sign({})),
+      judge,
+    );
+  }
 });
