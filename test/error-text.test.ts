@@ -1,6 +1,6 @@
 /**
- * What the router and the command log of an error: its name, message and stack. Every other property
- * and every cause of the errors here holds a marker, which must not appear anywhere.
+ * What the router and the command log of an error: its name, message and stack. Every other
+ * property and every cause of the errors here holds a marker, which must not appear in any log.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -29,7 +29,7 @@ const failure = (message: string): Error =>
     },
   );
 
-/** The warnings of Node while a function runs, as they are printed. */
+/** The warnings that Node prints while a function runs. */
 async function warningsOf(use: () => Promise<void>): Promise<string[]> {
   const printed: string[] = [];
   const onWarning = (warning: Error) =>
@@ -133,7 +133,10 @@ test('a response that another listener has already sent stays as it is, and the 
   }
 });
 
-/** Loaded into the command before it starts: its stores throw, and SIGUSR2 throws where nothing catches. */
+/**
+ * Loaded into the command before it starts. Its stores throw, and its signal handlers throw an
+ * error, or reject with one, that nothing catches.
+ */
 const FAULTS = `
 import { AuthError } from '${pathToFileURL(join(ROOT, 'src/errors.ts'))}';
 import { MemoryUserStore } from '${pathToFileURL(join(ROOT, 'src/users/memory.ts'))}';

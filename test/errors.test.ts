@@ -18,7 +18,7 @@ test('every code has an error status, a title and a description, and AuthError t
     assert.match(code, /^ERR_[A-Z_]+$/);
     const [status, title, text] = ERRORS[code];
     assert.ok(Number.isInteger(status) && status >= 400 && status <= 599, code);
-    // What goes over the wire is one line of plain text.
+    // Titles and descriptions are one line of plain text.
     for (const line of [title, text]) assert.match(line, /^[A-Z][ -~]+$/, code);
     const error = new AuthError(code);
     const { name, message, error: shown, description, headers, body } = error;
@@ -29,7 +29,7 @@ test('every code has an error status, a title and a description, and AuthError t
     const other = { status_code: status, error: title, description: text };
     assert.deepEqual(body, title === 'Signup refused' ? signup : other);
     assert.ok(error instanceof AuthError && error instanceof Error);
-    // Nothing of the program: no stack frames, no cause.
+    // An AuthError shows nothing of the program: no stack frames and no cause.
     assert.equal(error.stack, `AuthError: ${text}`);
     assert.equal(Object.hasOwn(error, 'cause'), false);
   }
@@ -93,7 +93,7 @@ test('every 503 has Retry-After: 5 unless its headers say otherwise, and no othe
     const isGiven = Object.hasOwn(new AuthError(code).headers, 'Retry-After');
     assert.equal(isGiven, ERRORS[code][0] === 503, code);
   }
-  // A refusal to which a hook gives this status, and one from which it takes the status.
+  // A hook may give a refusal the status 503, or replace that status.
   assert.deepEqual(new AuthError('ERR_CREDENTIALS', { status: 503 }).headers, {
     'Retry-After': '5',
   });

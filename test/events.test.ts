@@ -12,7 +12,7 @@ import { cheapPasswords, send, sendRaw, withApp } from './support/app.ts';
 const JOE = { username: 'Joe', password: 'the marker 4711' };
 const address = '127.0.0.1';
 
-/** All that is published while `act` runs. */
+/** The messages that are published while `act` runs. */
 async function published(act: () => Promise<unknown>): Promise<unknown[]> {
   const seen: unknown[] = [];
   const listeners = Object.entries(EVENTS).map(([event, { name }]) => {

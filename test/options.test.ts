@@ -1,6 +1,6 @@
 /**
- * Every public class and function that takes options reads them in one way: an unknown option is
- * refused, and an inherited one is not read. Also the readers of other values in options.ts.
+ * Every public class and function with options reads them in the same way: an unknown option is
+ * refused, and an inherited one is not read.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -22,7 +22,7 @@ const users = new MemoryUserStore();
 const hooks = { secret: SECRET, authenticate: () => 1, identity: () => 1 };
 const auth = new JwtAuth<number>(hooks);
 
-/** Every public taker of options, with the fewest options that it takes. */
+/** Every public class and function with options, and the fewest options that it accepts. */
 const MAKERS: Readonly<
   Record<string, readonly [make: (options: never) => unknown, least: object]>
 > = {

@@ -1,6 +1,6 @@
 /**
- * The registered claims, judged by Jwt.verify. Beside each token that is refused stands one that is
- * accepted.
+ * How Jwt.verify checks the registered claims. For each token that is refused there is a similar
+ * one that is accepted.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -82,7 +82,8 @@ test('CVE-2026-44459: exp, nbf and iat are finite numbers, and none is skipped f
   expect('ERR_JWT_TOO_OLD', withClaim('iat', '0', '-1e308'), jwtWith({ maxAgeSeconds: 60 }));
 });
 
-// RFC 7519 §4.1.4: on or after exp. §4.1.5: before nbf. §4.1.6 has no rule for iat; ours is that of nbf.
+// RFC 7519 §4.1.4: refused on or after exp. §4.1.5: refused before nbf. §4.1.6 has no rule for iat;
+// here it has the rule of nbf.
 test('exp, nbf, iat and the age are judged to the second on both sides of the leeway', () => {
   for (const [leeway, options] of [
     [10, {}],
@@ -96,7 +97,7 @@ test('exp, nbf, iat and the age are judged to the second on both sides of the le
       ['iat', NOW + leeway, 'accepted', 'accepted', 'ERR_JWT_ISSUED_IN_FUTURE', jwtWith(options)],
       ['iat', NOW - leeway - 60, 'ERR_JWT_TOO_OLD', 'accepted', 'accepted', jwtWith(aged)],
     ] as const) {
-      // Fractions are judged exactly too: a quarter of a second is exact in binary.
+      // Fractions are compared exactly too: a quarter of a second is exact in binary.
       expect(before, withClaim(name, `${edge - 1}`, `${edge - 0.25}`), judge);
       expect(at, withClaim(name, `${edge}`, `${edge}.0`), judge);
       expect(after, withClaim(name, `${edge + 1}`, `${edge + 0.25}`), judge);

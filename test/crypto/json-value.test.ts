@@ -1,6 +1,6 @@
 /**
- * What sign accepts as claims and header: a value that is not JSON is refused by its place and its
- * kind, and verify reads an accepted value back exactly as it was given.
+ * What sign accepts as claims and header. A message names the place and the kind of a value that is
+ * not JSON, and verify returns an accepted value exactly as it was passed.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -24,7 +24,7 @@ const throwing = new Proxy({}, { ownKeys: fail });
 const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 
-/** The whole message; the error is a RangeError where the value is a number or too deep. */
+/** Asserts the whole message. A number or a value that is too deep gets a RangeError. */
 function assertMessage(use: () => unknown, message: string, kind: Function = TypeError): void {
   assert.throws(use, (error: Error) => {
     assert.equal(error.message, message);
@@ -35,7 +35,7 @@ function assertMessage(use: () => unknown, message: string, kind: Function = Typ
   });
 }
 
-/** `depth` objects or arrays, one in the other. */
+/** `depth` objects or arrays, each inside the one before. */
 function nested(depth: number, wrap: (inner: unknown) => object): object {
   let value = wrap(1);
   for (let level = 1; level < depth; level += 1) value = wrap(value);
@@ -61,7 +61,7 @@ test('a value that is not JSON is refused at any level, and the message names it
       refused.push([{ [name]: value }, name]);
     }
     for (const [claims, place] of refused) {
-      // Also where the claim is one that sign would have written itself.
+      // This also holds for a claim that sign would have written itself.
       for (const judge of [jwt, jwtWith({ issuer: 'us', audience: 'us' })]) {
         assertMessage(() => judge.sign(claims), `"${place}" ${got}`, type);
       }
@@ -83,7 +83,7 @@ test('claims and a header that are not a plain object are refused', () => {
     [[], 'an array'],
     [[{ sub: 'joe' }], 'an array'],
   );
-  // JSON text, another token, and bytes of them.
+  // An empty text, JSON as text, and a token.
   others.push(['', 'an empty string'], ['{"sub":"joe"}', 'a string'], [tokenOf(), 'a string']);
   for (const [claims, kind] of others) {
     assertMessage(
@@ -212,7 +212,7 @@ test('a toJSON that every object, array, text or number inherits writes nothing 
       Reflect.deleteProperty(prototype, 'toJSON');
     }
   }
-  // Members and elements that everything inherits are not claims.
+  // Members and elements that every object inherits are not claims.
   await withPolluted({ role: 'admin', 0: 'admin', exp: 9e9 }, () => {
     assert.equal(jwt.sign(claims), expected);
     const holes = 'an array with holes or further members';
@@ -244,7 +244,7 @@ test('a member is read once: the checked value is the one that is written', () =
     message: '"x" expected a JSON value, got undefined',
   });
   assert.equal(reads, 1);
-  // An aud that is another one when it is looked at again.
+  // An aud that changes between two reads.
   reads = 0;
   const aud = Object.defineProperty([], 0, {
     get: () => ['us', 'them'][reads++],
@@ -365,7 +365,7 @@ test('verify returns the claims that were signed: awkward names, lone surrogates
       }
     }
   }
-  // -0 equals 0 and is written as it.
+  // -0 equals 0 and is written as 0.
   const { zero } = jwt.verify(jwt.sign({ zero: -0 })) as { zero: number };
   assert.ok(Object.is(zero, 0));
 });
@@ -414,7 +414,7 @@ test('sign refuses exp, nbf and iat after the year 9999, and the message recogni
     assertMessage(() => jwt.sign({ [name]: [NOW] }), `"${name}" ${expected}, got an array`);
     for (const value of [LAST_SECOND, NOW, NOW + 0.5, 0, -1]) jwt.sign({ [name]: value });
   }
-  // What the options add up to.
+  // Times that result from options.
   const rows: [options: Partial<JwtOptions>, name: string][] = [
     [{ lifetimeSeconds: LAST_SECOND }, 'exp'],
     [{ lifetimeSeconds: Number.MAX_VALUE }, 'exp'],
@@ -430,7 +430,7 @@ test('sign refuses exp, nbf and iat after the year 9999, and the message recogni
     name: 'RangeError',
     message: /^"exp" /,
   });
-  // A token of another issuer is judged as before.
+  // verify accepts such times in a token of another issuer.
   assertVerdict(jwt, 'accepted', [
     tokenOf({ exp: Date.now() * 1000 }),
     tokenOf({ exp: 1e300, iat: 1, nbf: -1e300 }),
@@ -443,7 +443,8 @@ test('sign and verify refuse a clock in milliseconds, and the message says so', 
   const token = judge.sign({ jti: 'a' });
   assertVerdict(judge, 'accepted', [token]);
   now *= 1000;
-  const message = `"now" expected seconds since 1970, up to ${LAST_SECOND} (the year 9999), got ${now}, which looks like milliseconds`;
+  const expected = `seconds since 1970, up to ${LAST_SECOND} (the year 9999)`;
+  const message = `"now" expected ${expected}, got ${now}, which looks like milliseconds`;
   for (const use of [
     () => judge.sign({}),
     () => judge.verify(token),
@@ -451,7 +452,7 @@ test('sign and verify refuse a clock in milliseconds, and the message says so', 
   ]) {
     assertMessage(use, message, RangeError);
   }
-  // A token that is refused for what it says needs no clock.
+  // A token that is refused for its content needs no clock.
   assertVerdict(judge, 'ERR_JWT_SIGNATURE', [`${token.slice(0, -1)}~`, 'x.y.']);
   assertVerdict(judge, 'ERR_JWT_MALFORMED', ['', 7, null]);
   now = LAST_SECOND;

@@ -17,8 +17,8 @@ const jwtWith = (options: object = {}) =>
   new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 const jwt = jwtWith();
 
-// Every number: NaN, Infinity or '60s' as a tolerance switched expiry off in fast-jwt before 6.3. The CVEs: regular
-// expressions as expectations.
+// fast-jwt before 6.3: NaN, Infinity or '60s' as a tolerance switched the check of exp off. The
+// CVEs are about regular expressions as expected values.
 test('fast-jwt before 6.3, CVE-2026-35040, -35041: an option of the wrong kind or out of bounds is refused', () => {
   const notLists: unknown[] = NOT_TEXTS.filter((value) => !Array.isArray(value));
   notLists.push([''], [1], [['x']], [null], ['x', undefined], [/x/], new Set(['x']), {
@@ -73,7 +73,7 @@ test('an unknown option is refused, whatever its value, and an inherited one is 
       assertRefusedOption(() => jwt.sign({}, Object.fromEntries([[name, value]])), name, value);
     }
   }
-  // A Map, or a promise that was not awaited, would be an object without options.
+  // A Map, or a promise that was not awaited, would pass for an object without options.
   for (const options of [
     ...NOT_OPTIONS, new Map([['lifetimeSeconds', 1]]), Promise.resolve({}), new Date(), /x/,
   ]) {

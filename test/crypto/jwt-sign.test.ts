@@ -1,5 +1,5 @@
 /**
- * Jwt.sign: what a token holds, what is not signed, the vectors of the RFCs, and that no error tells
+ * Jwt.sign: what a token holds, what sign refuses, the vectors of the RFCs, and that no error shows
  * a secret.
  */
 import assert from 'node:assert/strict';
@@ -80,7 +80,7 @@ test('sign adds header parameters, but never alg, crit or b64', () => {
         [name]: value,
       });
     }
-    // What is inherited would be left out.
+    // Inherited members would be left out.
     assertRefusedOption(
       () => jwt.sign({}, { header: Object.create({ [name]: 'none' }) }),
       'header',
@@ -116,7 +116,7 @@ test('sign refuses what verify would refuse', () => {
     assertRefusedOption(() => judge.sign(refused), name, refused);
     assertVerdict(judge, 'accepted', [judge.sign(signed)]);
   }
-  // What verify would say is the cause.
+  // The refusal of verify is the cause.
   const causes: [claims: object, header: Record<string, unknown>, code: string][] = [
     [{ sub: null }, {}, 'ERR_JWT_CLAIM_INVALID'],
     [{ aud: 'x' }, {}, 'ERR_JWT_AUDIENCE'],
@@ -126,7 +126,7 @@ test('sign refuses what verify would refuse', () => {
     const isItsCause = ({ cause }: Error) => verdictOf(() => assert.fail(cause as Error)) === code;
     assert.throws(() => jwt.sign(claims, { header }), isItsCause, code);
   }
-  // The header is held to the same rule.
+  // The same rule holds for the header.
   for (const header of [{ typ: 'at+jwt' }, { typ: null }]) {
     assertRefusedOption(() => jwt.sign({}, { header }), 'header', header);
   }
@@ -211,11 +211,13 @@ test('hono: no secret and no token is told by an error, by inspection or as JSON
   }
 });
 
-// RFC 7515 appendix A.1, which is also RFC 7519 §3.1: the header holds a line break, and exp is in 2011.
+// RFC 7515 appendix A.1, which is also RFC 7519 §3.1. The header holds a line break, and exp is in
+// 2011.
 test('the token of RFC 7515 A.1 and RFC 7519 3.1 verifies until its exp', () => {
   const token =
     'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9' +
-    '.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ' +
+    '.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt' +
+    'cGxlLmNvbS9pc19yb290Ijp0cnVlfQ' +
     '.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk';
   const k =
     'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow';
@@ -227,7 +229,7 @@ test('the token of RFC 7515 A.1 and RFC 7519 3.1 verifies until its exp', () => 
   assertVerdict(at(1300819380), 'ERR_JWT_EXPIRED', [token]);
 });
 
-// RFC 4231 §4. A short key is padded with zeros (RFC 2104 §2), so it can be given as one of 32 bytes.
+// RFC 4231 §4. HMAC pads a short key with zeros (RFC 2104 §2), so the test may pad it to 32 bytes.
 test('the MAC is HMAC-SHA256, as in RFC 4231 and in WebCrypto', async () => {
   const counted = Buffer.from(Array.from({ length: 25 }, (_, n) => n + 1)).toString('hex');
   const sixth = 'Test Using Larger Than Block-Size Key - Hash Key First';

@@ -1,6 +1,6 @@
 /**
- * Jwt.verify: the order of its four steps, and what went wrong with tokens in other libraries. A
- * token that is refused for its content has the right MAC, and beside it stands an accepted one.
+ * Jwt.verify: the order of its checks, and the known faults of other libraries. A token that is
+ * refused for its content has the right MAC, and a similar token is accepted.
  */
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
@@ -35,7 +35,10 @@ const withClaim = (name: string, ...texts: string[]) =>
 const withHeader = (name: string, ...texts: string[]) =>
   texts.map((json) => tokenOf(CLAIMS, `{"alg":"HS256","${name}":${json}}`));
 
-/** Names the decoders and parsers that ran. Text into UTF-8 bytes is none: the MAC is computed over bytes. */
+/**
+ * The names of the decoders and parsers that ran. Buffer.from(text, 'utf8') does not count: it
+ * encodes, for the MAC.
+ */
 function decodersRun(use: () => unknown): string[] {
   const ran: string[] = [];
   const watched: [object, string][] = [
@@ -86,7 +89,7 @@ test('no decoder and no parser runs on a token whose MAC fails, whatever its byt
     );
     assert.match(got, /^ERR_JWT_(SIGNATURE|MALFORMED|TOO_LONG)$/, JSON.stringify(token));
   }
-  // The same look does see them where the MAC is right: for the payload, and for a header that is not our own.
+  // With the right MAC they run: for the payload, and for a header that sign does not write.
   for (const [token, segments] of [
     [tokenOf(), 1],
     [tokenOf(CLAIMS, FOREIGN_HEADER), 2],
@@ -105,7 +108,7 @@ test('verify checks the outline of a token, then its MAC, its header, its claims
   expect('ERR_JWT_PAYLOAD', [tokenOf('{')]);
   expect('ERR_JWT_AUDIENCE', [tokenOf({ ...expired, aud: 'x' })]);
   expect('ERR_JWT_EXPIRED', [tokenOf(expired)]);
-  // The clock's own order is the one of the original system.
+  // The times are checked in the order of the original system.
   const late = (code: string, members: object) =>
     expect(
       code,
@@ -161,7 +164,7 @@ test('hono, jsonwebtoken: header and payload are JSON objects, not null, an arra
   expect('accepted', [tokenOf('{}'), tokenOf(' {\r\n} ', '\t{ "alg" : "HS256" }\n')], lenient);
 });
 
-// RFC 7515 §4 and RFC 7519 §4 allow it. What counts is that there is one answer, also for an escaped name.
+// RFC 7515 §4 and RFC 7519 §4 allow this. The same rule must hold for an escaped name.
 test('of duplicate members the last one counts', () => {
   expect('accepted', withClaim('exp', `1,"\\u0065xp":${NOW}`));
   expect('accepted', [tokenOf(CLAIMS, '{"alg":"none","\\u0061lg":"HS256"}')]);
@@ -193,7 +196,7 @@ test('CVE-2015-9235, CVE-2026-22817, CVE-2026-22818: the header has no say in ho
   );
   expect('accepted', [tokenOf(CLAIMS, '{"alg":"HS256","typ":"JWT"}')]);
 
-  // Rightly signed in another way, with the same secret or a key of the attacker's.
+  // Correct signatures of other algorithms, with the same secret or with a key of the attacker.
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
   const signed = (alg: string, macOf: (input: string) => Buffer) => {
     const input = `${base64url(`{"alg":"${alg}","typ":"JWT"}`)}.${base64url(claimsJson({}))}`;
@@ -280,7 +283,8 @@ test('CVE-2022-39227, CVE-2023-51774: neither JSON nor an encrypted token is tak
   expect('ERR_JWT_SIGNATURE', [
     `{"${token}":1}`, `{"x":"${token}`, `{"protected":"${token}`, `${token}{}`,
   ]);
-  const encrypted = `${base64url('{"alg":"dir","enc":"A128GCM"}')}..${payload}.${payload}.${signature}`;
+  const jweHeader = base64url('{"alg":"dir","enc":"A128GCM"}');
+  const encrypted = `${jweHeader}..${payload}.${payload}.${signature}`;
   expect('ERR_JWT_SIGNATURE', [
     encrypted,
     `${token}.${payload}.${signature}`,
@@ -332,7 +336,7 @@ test('typ is optional by default, required when configured, and compared as a me
     ['JWT', jwts, [...none, ...accessTokens]],
     ['application/jwt', jwts, [...none, ...accessTokens]],
     ['at+jwt', accessTokens, [...none, ...jwts]],
-    // "application/" is left out at the beginning alone, and only where no other slash follows it.
+    // "application/" may be left out only at the start, and only if no other slash follows.
     ['a/b', withHeader('typ', '"a/b"', '"A/B"'), withHeader('typ', '"application/a/b"')],
     [
       'a-b',
@@ -359,7 +363,7 @@ test('any JS library: no name of a claim or a header parameter is found in a pro
   expect('ERR_JWT_CLAIM_MISSING', [tokenOf(`{"__proto__":${claimsJson({})}}`)]);
   expect('ERR_JWT_ALGORITHM', [tokenOf(CLAIMS, '{"__proto__":{"alg":"HS256"}}')]);
   expect('accepted', withHeader('__proto__', '{"crit":[]}'));
-  // What another library put into Object.prototype fills no gap.
+  // Members that another library put into Object.prototype count as missing.
   const typed = jwtWith({ type: 'JWT' });
   const fillers = {
     alg: 'HS256',
@@ -443,7 +447,7 @@ test('a clock that does not return a finite number lets no token pass', () => {
       assert.throws(use, { name, message: /^"now" expected .+, got .+$/ }, String(answer));
     }
   }
-  // The default is the system's, in seconds.
+  // The default is the clock of the system, in seconds.
   const real = new Jwt({ secret: SECRET });
   const before = Math.floor(Date.now() / 1000);
   const { iat = NaN } = real.verify(real.sign({}));

@@ -1,7 +1,7 @@
 /**
  * Password hashes: the vectors of RFC 7914, the PHC string format, Werkzeug's hashes, and the same
- * work where nothing is stored. What scrypt was asked to do is observed at node:crypto, which does
- * its work all the same. Nothing here is timed.
+ * work for an unknown user. The tests observe the calls of scrypt in node:crypto, which still run.
+ * No test here measures time.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -21,7 +21,7 @@ const hasher = cheapPasswords();
 const zeros = (length: number) => base64(new Uint8Array(length));
 const phc = (cost: string, salt = zeros(16), key = zeros(32)) => `$scrypt$${cost}$${salt}$${key}`;
 
-/** What a promise comes to: its value, or the code of the AuthError. */
+/** The value of a promise, or the code of the AuthError that it rejects with. */
 const outcome = (promise: Promise<unknown>) =>
   promise.catch((error) => verdictOf(() => assert.fail(error as Error)));
 
@@ -48,7 +48,8 @@ test('a hash is a PHC string of its cost, 16 bytes of new salt and 32 bytes of k
   assert.equal(await hasher.verify('other', hashes[0]), false);
 });
 
-// RFC 7914 §12. Its first vector has an empty salt, which we refuse; the last one is exactly at our cap of 1 GiB.
+// RFC 7914 §12. We refuse the empty salt of its first vector. The last one is exactly at our cap of
+// 1 GiB.
 test('the vectors of RFC 7914 verify, as PHC strings', async () => {
   const hex = (text: string) => Buffer.from(text, 'hex');
   const vectors: [password: string, salt: string, cost: string, key: Buffer][] = [
@@ -95,8 +96,8 @@ test('PHC strings of another implementation verify (passlib 1.7.4)', async () =>
   assert.equal(await hasher.verify('password', stored), false);
 });
 
-// Recorded from generate_password_hash. The third row was made from the letter e and an accent that combines with it:
-// Werkzeug takes the text as it comes.
+// Recorded from generate_password_hash. The password of the third row is the letter e with
+// a combining accent: Werkzeug does not normalise it.
 test('hashes of a Flask application (Werkzeug 3.1.8) verify, and are renewed whatever their cost', async () => {
   const rows: [password: string, other: string, ...stored: string[]][] = [
     [
@@ -189,7 +190,7 @@ test('a malformed hash of Werkzeug, or one that costs too much, is refused befor
     }
   });
   assert.equal(runs.length, 0);
-  // N itself and the salt as text are what scrypt is given, and a key of 64 bytes is what it is asked for.
+  // scrypt gets N itself and the salt as text, and must return a key of 64 bytes.
   const [given] = await callsOf('scrypt', () => hasher.verify('x', own));
   assert.deepEqual(given?.slice(0, 4), [
     'x',
@@ -199,7 +200,8 @@ test('a malformed hash of Werkzeug, or one that costs too much, is refused befor
   ]);
 });
 
-// RFC 4648 §10, without padding. The last column is another spelling of the same bytes (§3.2, §3.5).
+// RFC 4648 §10, without padding. The last column is another encoding of the same bytes (§3.2,
+// §3.5).
 test('a salt has exactly one valid encoding: base64 as in RFC 4648', async () => {
   const salts = [
     ['f', 'Zg', 'Zh'],
@@ -224,7 +226,7 @@ test('a stored hash that is not exactly a PHC scrypt string within the caps is r
   const costs = (...all: string[]) => all.map((cost) => phc(cost));
   const salts = (...all: string[]) => all.map((salt) => phc('ln=1,r=8,p=1', salt));
   const keys = (...all: string[]) => all.map((key) => phc('ln=1,r=8,p=1', zeros(16), key));
-  // In each row what is accepted, and then what is refused beside it.
+  // The first entry of each row is accepted, and all others are refused.
   const rows: readonly (readonly unknown[])[] = [
     [
       own, '', '$', own.slice(1), ` ${own}`, `${own} `, `${own}\n`, `${own}$`, `${own}=`, `$${own}`,
@@ -259,13 +261,13 @@ test('a stored hash that is not exactly a PHC scrypt string within the caps is r
       'ln=1,r=8,p=1', 'ln=1,r=0,p=1', 'ln=1,r=08,p=1', 'ln=1,r=8,p=0', 'ln=1,r=8,p=01',
       'ln=1,r=8,p=1,p=1',
     ),
-    // The caps on each, on 128·N·r·p (1 GiB), and RFC 7914 §2: N below 2^(16·r).
+    // The caps on N, r, p and 128·N·r·p (1 GiB), and RFC 7914 §2: N below 2^(16·r).
     costs('ln=20,r=4,p=1', 'ln=21,r=4,p=1', 'ln=99,r=4,p=1', 'ln=200,r=4,p=1'),
     costs('ln=1,r=32,p=1', 'ln=1,r=33,p=1', 'ln=1,r=99,p=1', 'ln=1,r=320,p=1'),
     costs('ln=1,r=8,p=16', 'ln=1,r=8,p=17', 'ln=1,r=8,p=99', 'ln=1,r=8,p=160'),
     costs('ln=20,r=8,p=1', 'ln=20,r=9,p=1', 'ln=20,r=8,p=2'),
     costs('ln=15,r=1,p=1', 'ln=16,r=1,p=1'),
-    // 1 to 64 bytes of salt and 16 to 64 bytes of key, each in one spelling.
+    // 1 to 64 bytes of salt and 16 to 64 bytes of key, each with one valid encoding.
     salts('AA', '', 'A', 'AB', 'AAAAA', 'AA==', 'AA=', 'A A', 'AA\n'),
     salts('A+/A', 'A-_A', 'A+_A'),
     salts(zeros(64), zeros(65), 'A'.repeat(1_000_000)),
@@ -336,7 +338,7 @@ test('a hash that is quicker to guess never replaces one that takes more work', 
       `${cost} beside ${JSON.stringify(ours)}`,
     );
   }
-  // A short salt or key is renewed unless that costs work.
+  // A hash with a short salt or key is renewed, unless the new hash takes less work.
   const own = new PasswordHasher({ logN: 2, r: 8, p: 2 });
   for (const [salt, key] of [
     [zeros(15), zeros(32)],
@@ -359,7 +361,7 @@ test('the SHA-256 of a long password is the same key to scrypt, but not a possib
     scryptSync('x'.repeat(64), 'salt', 32, cost),
     scryptSync(digest, 'salt', 32, cost),
   );
-  // Its bytes are not UTF-8, so no text is turned into them.
+  // The bytes of this digest are not UTF-8, so no password can encode to them.
   assert.equal(isText(digest), false);
   assert.equal(await hasher.verify(digest.toString('utf8'), await hasher.hash(long)), false);
 });
@@ -391,7 +393,7 @@ test('a password is compared in NFC, and not trimmed, cut or folded', async () =
     for (const text of [password, ...same]) {
       assert.equal(await hasher.verify(text, stored), true, JSON.stringify(text));
     }
-    // HMAC pads a short key with zeros, so scrypt itself takes 'pass' and 'pass\0' for one password.
+    // HMAC pads a short key with zeros, so for scrypt 'pass' and 'pass\0' are the same password.
     for (const text of others) {
       assert.notEqual(await outcome(hasher.verify(text, stored)), true, JSON.stringify(text));
     }
@@ -412,14 +414,14 @@ test('an impossible password is refused before any work, whether or not the user
       'e\u0301'.repeat(513),
       'x'.repeat(1e7),
     ],
-    // UTF-8 would make one password of all of these.
+    // In UTF-8 each lone surrogate would become U+FFFD.
     ERR_PASSWORD_INVALID: [
       '\ud83d',
       '\udd11',
       'a\ud83db',
       '\udd11\ud83d',
       '\ud83d\ud83d\udd11',
-      // HMAC fills a short key up with these.
+      // HMAC pads a short key with NUL.
       '\0',
       'x\0',
       '\0x',
@@ -443,7 +445,7 @@ test('an impossible password is refused before any work, whether or not the user
   assert.equal(await hasher.verify('\u{1f511}', await hasher.hash('\u{1f511}')), true);
 });
 
-// Otherwise the time would tell which users exist (user enumeration).
+// Otherwise the time would show which users exist (user enumeration).
 test('for an unknown user verify does the same work and returns false', async () => {
   for (const cost of [
     { logN: 1, r: 8, p: 1 },
@@ -451,7 +453,7 @@ test('for an unknown user verify does the same work and returns false', async ()
   ]) {
     const own = new PasswordHasher(cost);
     const stored = await own.hash('x');
-    /** The answer, and what scrypt was given: of the salt the length, of the callback nothing. */
+    /** The result, and the arguments of scrypt: the length of the salt, and not the callback. */
     const work = async (password: string, target: string | undefined) => {
       let answer: unknown;
       const runs = await callsOf(
@@ -509,7 +511,7 @@ test(
   'a run for which there is no memory rejects, and the next one works',
   { skip: !isLinux },
   async () => {
-    // WebAssembly, which Node uses for itself, would reserve gigabytes of addresses.
+    // Node uses WebAssembly internally, which would reserve gigabytes of address space.
     const flags = ['--disable-wasm-trap-handler', '--import', 'tsx'];
     const { stdout } = await promisify(execFile)(process.execPath, [...flags, childPath('memory')]);
     assert.deepEqual(JSON.parse(stdout), { isRefused: true, isSilent: true, next: true });

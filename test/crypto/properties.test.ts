@@ -28,8 +28,8 @@ test('the properties are run for 100,000 cases', () => {
 });
 
 /**
- * From the root of the repository, where the tests run: compiled tests stand elsewhere. It runs under
- * a loader, whose figures of coverage would be wrong.
+ * Runs the fuzz command from the root of the repository, because compiled tests are in another
+ * folder. The child runs under tsx, so its figures of coverage would be wrong.
  */
 const fuzz = (...args: string[]) => {
   const command = ['--import', 'tsx', '--', 'test/long/fuzz.ts', ...args];

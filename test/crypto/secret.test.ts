@@ -1,4 +1,4 @@
-/** Secrets: which ones Jwt takes, which look like key files, how many bytes count, and rotation. */
+/** Secrets: which ones Jwt accepts, which look like key files, how bytes count, and rotation. */
 import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -103,7 +103,7 @@ test('CVE-2022-23529, CVE-2022-23539 to -23541, CVE-2025-45767, -45768: a secret
       isShortList ? RangeError : TypeError,
     );
   }
-  // process.env without the variable, and a look-up that found nothing.
+  // A variable that is missing in process.env, and a look-up that found nothing.
   for (const secret of [undefined, null]) {
     assert.throws(() => jwtWith({ secret }), { message: new RegExp(`got ${secret}$`) });
   }
@@ -153,7 +153,7 @@ test('the real bytes of a secret count, whatever its own length says', () => {
       assertRefusedOption(() => jwtWith({ secret: given }), 'secret', 'a short one', RangeError);
     }
   }
-  // The twins have 32 bytes, and all of them count.
+  // These really have 32 bytes.
   const bytes = Buffer.from(SECRET);
   const fill = (array: Uint8Array) => (Uint8Array.prototype.set.call(array, bytes), array);
   const twins = [
@@ -182,11 +182,12 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
   const pairs = [
     generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     generateKeyPairSync('rsa', { modulusLength: 1024 }),
-    generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ed25519'),
+    generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    generateKeyPairSync('ed25519'),
   ];
   const jwk = JSON.stringify(pairs[0]?.publicKey.export({ format: 'jwk' }));
   const body = 'A'.repeat(60);
-  // A text, and what to replace in it so that it is any other text.
+  // A text, and what to replace in it so that it no longer looks like a key file.
   const texts: [text: string, part: string, harmless: string][] = [
     [`-----BEGIN PUBLIC KEY-----\n${body}`, 'BEGIN', 'BEGUN'],
     [`-----BEGIN CERTIFICATE-----\n${body}`, 'BEGIN', 'BEGUN'],
@@ -199,14 +200,14 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
     [jwk, '"kty"', '"typ"'],
     [jwk.replaceAll(/[:,]/g, ' $& \n'), '"kty"', '"typ"'],
     [`{"keys":[],"x":"${body}"}`, '"keys"', '"kids"'],
-    // JSON in JSON, what inspect shows, and in base64: PEM wherever it begins, and keys of SSH without their names.
+    // JSON in JSON, the output of inspect, and base64: of a JWK, and of PEM at each offset.
     [JSON.stringify(JSON.stringify(jwk)), 'kty', 'typ'],
     [inspect(JSON.parse(jwk)), 'kty', 'typ'],
     [base64url(jwk.replace(/^.*("kty":"..").*$/, `{$1,"x":"${body}"}`)), 'eyJr', 'eyJs'],
     [base64url(`-----BEGIN X-----${body}`), 'LS1CRUdJ', 'LS1CRUdK'],
     [base64url(`\n-----BEGIN X-----${body}`), 'LS0tQkV', 'LS0tQkW'],
     [base64url(`\n\n-----BEGIN X-----${body}`), 'LUJFR0', 'LUJFR1'],
-    // What names RSA, EC and Ed25519 in DER, in base64 from wherever it begins.
+    // The DER identifiers of RSA, EC and Ed25519 in base64 at each offset, and SSH keys in base64.
     [`hkiG9w0BAQEF${body}`, '9w0B', '9w0C'],
     [`KoZIhvcNAQEB${body}`, 'Ihvc', 'Ihvd'],
     [`qGSIb3DQEBAQ${body}`, 'Ib3D', 'Ib3E'],
@@ -237,10 +238,10 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
       jwtWith({ secret: disguise(text.replaceAll(part, harmless)) });
     }
   }
-  // Real keys, with the lines around them and without.
+  // Real keys, with the BEGIN and END lines and without.
   for (const { publicKey, privateKey } of pairs) {
     const key = publicKey.export({ format: 'jwk' });
-    // Whatever stands first in it, and however it is set.
+    // A JWK with another member first, and indented.
     for (const text of [
       JSON.stringify(key),
       JSON.stringify({ kid: '7', ...key }),
@@ -268,7 +269,7 @@ test('generateSecret returns 32 random bytes as base64url', () => {
   for (const secret of secrets) assert.match(secret, /^[\w-]{43}$/);
   const bytes = secrets.map((secret) => Buffer.from(secret, 'base64url'));
   assert.equal(bytes[0]?.length, 32);
-  // No byte is always the same, which of a hundred random ones happens once in 256 to the power of 99.
+  // No byte is the same in all secrets. For random bytes the chance of that is 1 in 256^99.
   for (let at = 0; at < 32; at += 1) {
     assert.ok(new Set(bytes.map((secret) => secret[at])).size > 1, `byte ${at}`);
   }
@@ -277,7 +278,7 @@ test('generateSecret returns 32 random bytes as base64url', () => {
 
 test('a secret is not held as text: once its Jwt is made, it is gone from the heap', () => {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-heap-'));
-  // A snapshot does not hold the bytes of a Buffer, so their text is there only if a string holds it.
+  // A snapshot does not hold the bytes of a Buffer, so it shows the text only if a string holds it.
   const bytes = randomBytes(32);
   const isInHeap = () => {
     const snapshot = readFileSync(writeHeapSnapshot(join(folder, 'heap')), 'latin1');
@@ -288,7 +289,7 @@ test('a secret is not held as text: once its Jwt is made, it is gone from the he
     const made = makers(bytes.toString('base64url'));
     for (const one of made) one.verify(one.sign({}));
     assert.equal(isInHeap(), false);
-    // Small Buffers share one piece of memory, which a snapshot does not show.
+    // Small Buffers share one pool of memory, which a snapshot does not show.
     const shared = Buffer.from(Buffer.from('x').buffer);
     assert.ok(!shared.includes(bytes.toString('base64url')), 'what was copied is wiped');
     const held = { text: bytes.toString('base64url') };

@@ -1,6 +1,6 @@
 /**
- * The token cache: exact, bounded, filled by verify alone, and judged by the clock every time.
- * The MACs that are computed for a token show whether it was cached.
+ * The token cache: exact, bounded and filled by verify alone. The times of a cached token are
+ * checked at every call. The number of MACs that a token costs shows whether it was cached.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -156,16 +156,16 @@ test('the cache is bounded, and the entry that was used last stays', async () =>
     'a hit renews',
   );
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 3 }), a, b, c, a, b, c), [1, 1, 1, 0, 0, 0]);
-  // What was used gets one more turn for it, and no second one: c passes over a, d takes b's place, and e that of a.
+  // A hit spares an entry only once: c evicts b and spares a, then d evicts a.
   const turned = jwtWith({ cacheSize: 2 });
   const [d, e] = [tokenFor('d'), tokenFor('e')];
   assert.deepEqual(await macsFor(turned, a, b, a, c, d, e, a), [1, 1, 0, 1, 1, 1, 1]);
-  // By default a thousand.
+  // The default size is 1000.
   const many = Array.from({ length: 1001 }, (_, n) => tokenFor(n));
   const jwt = jwtWith();
   assertVerdict(jwt, 'accepted', many);
   assert.deepEqual(await macsFor(jwt, many[1] ?? '', many[0] ?? ''), [0, 1]);
-  // A larger one gives up one more for each further thousand.
+  // A cache of 3000 evicts three at a time.
   const large = Array.from({ length: 3001 }, (_, n) => tokenFor(n));
   const roomy = jwtWith({ cacheSize: 3000 });
   assertVerdict(roomy, 'accepted', large.slice(0, 3000));
@@ -245,7 +245,7 @@ test('if every token of a full cache was used, a new token still evicts one of t
     ...tokens.slice(0, 500),
     ...tokens.slice(500),
   ]);
-  // The first hundred got behind all others, so it was the next one.
+  // The first hundred moved behind all others, so the next one was evicted.
   assert.deepEqual(
     await macsFor(jwt, ...tokens.slice(0, 100), ...tokens.slice(101)),
     Array<number>(500).fill(0),
