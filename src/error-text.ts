@@ -1,17 +1,20 @@
 /**
  * The text of an error for a log.
- * Promise: it holds the name, the message and the stack of the error, and no other property. A
- * database puts the row that it refused into a property, and a cause may hold the request with its
- * password.
+ * Promise: the text holds the name, the message and the stack of the error, and no other property;
+ * for an AggregateError also the messages of its errors. Databases put the row that they refused
+ * into a property, and a cause may hold a request with its password.
  */
 import { AuthError, reasonOf } from './errors.ts';
-import { describe } from './options.ts';
+import { describe } from './values.ts';
 
-/** @returns the text of an error, or of the cause of a refusal. It never throws. */
+/**
+ * Never throws, whatever `error` is.
+ * @param error an error, or a refusal whose cause is then described instead
+ */
 export function textOfError(error: unknown): string {
   try {
     const reason = error instanceof AuthError && error.cause !== undefined ? error.cause : error;
-    // A value that is not an error may be the secret itself.
+    // A thrown value that is not an error may be a secret, so only its kind is shown.
     if (!(reason instanceof Error)) return `${describe(reason)} was thrown in place of an error`;
     const { stack, name, message } = reason;
     const text = typeof stack === 'string' && stack !== '' ? stack : `${name}: ${message}`;

@@ -1,11 +1,13 @@
 /**
- * The two families of errors. What the outside world did wrong is an AuthError with a stable code.
- * What the calling program did wrong is a TypeError (the wrong kind of value) or a RangeError (the
- * right kind, out of bounds), in the grammar of `options.ts`.
- * Promise: apart from names of options and claims, no message repeats a string. It could be a
- * token, a password or a key.
+ * The two families of errors. Bad input from outside is an AuthError with a stable code. A mistake
+ * of the calling program is a TypeError (the wrong kind of value) or a RangeError (the right kind,
+ * out of bounds), in the grammar of `options.ts`.
+ * Promise: a message that latchkey writes repeats no string, since it could be a token, a password
+ * or a key. Names of options and claims are the only exception. A program may give an AuthError
+ * another description.
  */
-import { describe, integerBetween } from './options.ts';
+import { integerBetween } from './options.ts';
+import { describe } from './values.ts';
 
 /**
  * Refusals of tokens, of the Authorization header and of logins. The titles and descriptions of
@@ -66,7 +68,7 @@ const SIGNUP_ERRORS = {
   ERR_PASSWORD_FORBIDDEN: [400, 'Signup refused', 'Password is the username, or too easy to guess'],
 } as const;
 
-/** Refusals of a request as such, and failures of the server. */
+/** Refusals of any HTTP request, and failures of the server. */
 const REQUEST_ERRORS = {
   ERR_BAD_REQUEST: [400, 'Bad Request', 'The request could not be read'],
   ERR_BODY: [400, 'Bad Request', 'The body is not valid JSON in UTF-8'],
@@ -107,13 +109,13 @@ export const ERRORS: typeof ACCESS_ERRORS & typeof SIGNUP_ERRORS & typeof REQUES
 /** One of the codes in {@link ERRORS}. Codes are added, never renamed. */
 export type AuthErrorCode = keyof typeof ERRORS;
 
-/** A Map finds no code on a prototype. */
+/** A Map, because a plain object would also find inherited names such as `constructor`. */
 const ROWS = new Map(Object.entries(ERRORS));
 const SIGNUP_CODES: ReadonlySet<string> = new Set(Object.keys(SIGNUP_ERRORS));
 
 type Headers = Readonly<Record<string, string | string[]>>;
 
-/** Where a refusal differs from the row of its code in {@link ERRORS}. */
+/** What replaces the row of the code in {@link ERRORS}, and what is added to it. */
 export interface AuthErrorOptions {
   /** The HTTP status of the reply; 400 to 599. */
   readonly status?: number;
@@ -121,23 +123,23 @@ export interface AuthErrorOptions {
   readonly error?: string;
   /** The `description` member of the reply, and the message of the error. */
   readonly description?: string;
-  /** HTTP headers of the reply. A 503 has `Retry-After: 5` unless they say otherwise. */
+  /** HTTP headers of the reply. A 503 without a `Retry-After` gets `Retry-After: 5`. */
   readonly headers?: Headers;
-  /** The whole reply, any JSON value, in place of the usual members. */
+  /** The whole body of the reply: any JSON value, in place of the usual members. */
   readonly body?: unknown;
-  /** What went wrong inside. It is reported to `onError` and never sent. */
+  /** The error behind the refusal. It is reported to `onError` and never sent to a client. */
   readonly cause?: unknown;
 }
 
 const errorStatus = integerBetween(400, 599);
 
 /**
- * A refusal: the only error that bad input from outside can cause. It has no stack trace, because
- * it describes the input and not the program, and because a trace takes longer than the check that
- * it reports.
+ * A refusal: the only error that latchkey throws for bad input from outside. It has no stack trace:
+ * it is about the input and not about the program, and making a trace takes longer than the check
+ * that failed.
  */
 export class AuthError extends Error {
-  /** Stable, for programs to branch on. */
+  /** Stable, so that programs can branch on it. */
   readonly code: AuthErrorCode;
   /** The HTTP status of the reply; 400 to 599. */
   readonly status: number;
@@ -152,9 +154,11 @@ export class AuthError extends Error {
   }
 
   /**
-   * @param options what differs from the row of the code in the table above
+   * @param code decides the status, the title and the description, as {@link ERRORS} lists them
+   * @param options what replaces them, and what is added
    * @throws TypeError for an unknown code
-   * @throws TypeError or RangeError if `status` is not 400 to 599: no refusal looks like a success
+   * @throws TypeError or RangeError if `status` is not 400 to 599, so that a refusal never looks
+   *   like a success
    */
   constructor(code: AuthErrorCode, options: AuthErrorOptions = {}) {
     const row = ROWS.get(code);
@@ -163,7 +167,7 @@ export class AuthError extends Error {
     }
     const { status = row[0], error = row[1], description, headers, body, cause } = options;
     errorStatus('status', status);
-    // A text that cannot be made throws here, before the limit of stack traces changes.
+    // A description whose `toString` throws must do so before the limit of stack traces changes.
     const message = String(description ?? row[2]);
     const { stackTraceLimit } = Error;
     limitStackTraces(0);
@@ -181,7 +185,7 @@ export class AuthError extends Error {
     return this.message;
   }
 
-  /** The reply: of a signup in the shape of the tutorial, of all else in the shape of Flask-JWT. */
+  /** The body of the reply: for a signup in the shape of the tutorial, else that of Flask-JWT. */
   get body(): unknown {
     if (this.#body !== undefined) return this.#body;
     if (SIGNUP_CODES.has(this.code)) return { Status: 'Error', result: this.message };
@@ -189,7 +193,7 @@ export class AuthError extends Error {
   }
 }
 
-/** A client that gets a 503 learns when to try again (RFC 9110 §10.2.3, in seconds). */
+/** Tells the client of a 503 when to try again, in seconds (RFC 9110 §10.2.3). */
 function withRetryAfter(headers: Headers): Headers {
   const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === 'retry-after');
   return isGiven ? headers : { ...headers, 'Retry-After': '5' };
@@ -199,25 +203,30 @@ function limitStackTraces(limit: number): void {
   try {
     Error.stackTraceLimit = limit;
   } catch {
-    // If Error is frozen, refusals have traces. Reflect.set would not throw, but takes longer than
-    // all the rest.
+    // A program may have frozen Error. Refusals then have stack traces. Reflect.set would not
+    // throw, but is slower than the rest of the constructor.
   }
 }
 
 /**
- * Judges what the calling program made by a check that is meant for outside data. A refusal is then
- * a mistake of the program.
+ * Runs a check of input from outside on a value of the calling program. The refusal is then a
+ * mistake of the program.
+ * @param name the argument that holds the value
  * @throws TypeError with the refusal as its `cause`
  */
-export function refusedAsMistake(name: string, check: () => void): void {
+export function rethrowRefusalAsTypeError(name: string, check: () => void): void {
   try {
     check();
   } catch (error) {
-    throw new TypeError(`"${name}" expected what verify accepts, got ${error}`, { cause: error });
+    const text = `"${name}" expected what verify accepts, got a refusal: ${reasonOf(error)}`;
+    throw new TypeError(text, { cause: error });
   }
 }
 
-/** @returns the message of an error, or all messages of several, such as one for each address */
+/**
+ * @returns the message of an error. For an AggregateError these are the messages of its errors,
+ *   such as one for each address that could not be reached.
+ */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
   return error instanceof Error ? error.message : String(error);

@@ -1,19 +1,19 @@
 /**
  * Events for monitoring, on channels of node:diagnostics_channel.
  * Promise: no message holds a password, a token, a hash or an unknown username, because a user may
- * have typed a password into the username field. Nothing is computed without a subscriber, since
- * publishers ask `hasSubscribers` first.
+ * have typed a password into the username field. Publishers check `hasSubscribers` first, so
+ * a message is only built for a subscriber.
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { AuthError } from './errors.ts';
 
 type EventName = 'signup' | 'login' | 'refusal' | 'throttle' | 'overload';
 
-/** An `address` is that of the client, or undefined if it is not known. */
+/** In each message `address` is the address of the client, or undefined if it is unknown. */
 export const EVENTS: Readonly<Record<EventName, Channel>> = {
   /** `{ id, address }`: an account was created. */
   signup: channel('latchkey:signup'),
-  /** `{ id, address }`: a username and its password were right. */
+  /** `{ id, address }`: a user logged in with the right password. */
   login: channel('latchkey:login'),
   /** `{ code, status, address }`: a `Router`, or the server before it, refused a request. */
   refusal: channel('latchkey:refusal'),
@@ -23,7 +23,7 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   overload: channel('latchkey:overload'),
 };
 
-/** @param client its address is looked up only if there is a subscriber */
+/** @param client the address is read only if there is a subscriber, since a look-up takes time */
 export function publishRefusal(
   refusal: AuthError,
   client: { readonly address?: string | undefined },

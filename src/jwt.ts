@@ -1,4 +1,4 @@
-/** The entry point latchkey/jwt: tokens alone, over `crypto` and the errors. */
+/** The entry point latchkey/jwt: tokens, without users and without a server. */
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt } from './crypto/jwt.ts';
 export type { JwtOptions, SignOptions } from './crypto/jwt-options.ts';

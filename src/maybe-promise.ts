@@ -9,8 +9,8 @@ export type MaybePromise<T> = T | PromiseLike<T>;
 
 /**
  * Calls `next` with the value: synchronously for a plain value, later for a promise.
- * @returns what `next` returns. A promise of any library becomes a native Promise, which `await`
- *   resolves whatever its `then` does.
+ * @returns what `next` returns, with any promise, also one of another library, as a native Promise
+ * @throws what `next` throws for a plain value; for a promise the result rejects instead
  */
 export function andThen<T, Result>(
   value: MaybePromise<T>,

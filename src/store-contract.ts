@@ -1,2 +1,2 @@
-/** The entry point latchkey/store-contract: the tests that a user store must pass. */
+/** The entry point latchkey/store-contract: the tests that every user store must pass. */
 export { testUserStore, type StoreContractOptions } from './users/contract.ts';

@@ -1,6 +1,6 @@
 /**
- * What the router and the command log of an error: its name, message and stack. Every other property
- * and every cause of the errors here holds a marker, which must not appear anywhere.
+ * What the router and the command log of an error: its name, message and stack. Every other
+ * property and every cause of the errors here holds a marker, which must not appear in any log.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -18,15 +18,22 @@ import { send, withApp, withServer } from './support/app.ts';
 const JOE = { username: 'joe', password: 'the marker 4711' };
 
 /** An error as a database throws it, with a request in its cause. */
-const failure = (message: string): Error => Object.assign(
-  new Error(message, { cause: Object.assign(new Error('the marker 4711'), { body: JOE }) }),
-  { code: '23514', detail: 'Failing row contains (joe, the marker 4711)', values: ['the marker 4711'], request: JOE },
-);
+const failure = (message: string): Error =>
+  Object.assign(
+    new Error(message, { cause: Object.assign(new Error('the marker 4711'), { body: JOE }) }),
+    {
+      code: '23514',
+      detail: 'Failing row contains (joe, the marker 4711)',
+      values: ['the marker 4711'],
+      request: JOE,
+    },
+  );
 
-/** The warnings of Node while a function runs, as they are printed. */
+/** The warnings that Node prints while a function runs. */
 async function warningsOf(use: () => Promise<void>): Promise<string[]> {
   const printed: string[] = [];
-  const onWarning = (warning: Error) => void printed.push(String(warning.stack), JSON.stringify(warning));
+  const onWarning = (warning: Error) =>
+    void printed.push(String(warning.stack), JSON.stringify(warning));
   process.on('warning', onWarning);
   try {
     await use();
@@ -38,11 +45,21 @@ async function warningsOf(use: () => Promise<void>): Promise<string[]> {
 }
 
 test('a router that has no onError warns of the message and the stack, and of nothing else', async () => {
-  const stackless = Object.assign(failure('without a stack'), { stack: { marker: 'the marker 4711' } });
+  const stackless = Object.assign(failure('without a stack'), {
+    stack: { marker: 'the marker 4711' },
+  });
   const rows: readonly [thrown: unknown, expected: RegExp, status: number][] = [
     [failure('it broke'), /Error: it broke\n +at /, 500],
-    [new AuthError('ERR_STORE', { cause: failure('the disk is full') }), /Error: the disk is full\n +at /, 503],
-    [new AuthError('ERR_STORE', { cause: 'the marker 4711' }), /a string was thrown in place of an error/, 503],
+    [
+      new AuthError('ERR_STORE', { cause: failure('the disk is full') }),
+      /Error: the disk is full\n +at /,
+      503,
+    ],
+    [
+      new AuthError('ERR_STORE', { cause: 'the marker 4711' }),
+      /a string was thrown in place of an error/,
+      503,
+    ],
     [stackless, /Error: without a stack/, 500],
     [new AggregateError([failure('inner')], 'outer'), /AggregateError: outer/, 500],
     ['the marker 4711', /a string was thrown in place of an error/, 500],
@@ -51,11 +68,12 @@ test('a router that has no onError warns of the message and the stack, and of no
   ];
   for (const [thrown, expected, status] of rows) {
     const app = new Router().get('/', () => Promise.reject(thrown));
-    const ask = () => withServer(app, async ({ url }) => {
-      const answer = await send(url, 'GET');
-      assert.equal(answer.status, status);
-      assert.doesNotMatch(JSON.stringify(answer.body), /marker|full|broke/);
-    });
+    const ask = () =>
+      withServer(app, async ({ url }) => {
+        const answer = await send(url, 'GET');
+        assert.equal(answer.status, status);
+        assert.doesNotMatch(JSON.stringify(answer.body), /marker|full|broke/);
+      });
     const printed = await warningsOf(ask);
     assert.match(printed.join('\n'), expected);
     assert.doesNotMatch(printed.join('\n'), /marker|Failing row/);
@@ -67,21 +85,29 @@ test('a refusal with a cause is reported once, and one without a cause is not', 
   const users = Object.assign(new MemoryUserStore(), { insert: () => Promise.reject(refusal) });
   const reports: unknown[] = [];
   await withApp({ users, onError: (error) => reports.push(error) }, async ({ url }) => {
-    assert.equal((await send(`${url}/signup`, 'POST', { ...JOE, password: 'correct horse' })).status, 503);
+    assert.equal(
+      (await send(`${url}/signup`, 'POST', { ...JOE, password: 'correct horse' })).status,
+      503,
+    );
     assert.equal(reports.length, 1);
     assert.equal(reports[0], refusal);
     assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 401);
     assert.equal((await send(`${url}/none`, 'GET')).status, 404);
     assert.equal(reports.length, 1);
   });
-  const bare = Object.assign(new MemoryUserStore(), { insert: () => Promise.reject(new AuthError('ERR_STORE')) });
+  const bare = Object.assign(new MemoryUserStore(), {
+    insert: () => Promise.reject(new AuthError('ERR_STORE')),
+  });
   await withApp({ users: bare, onError: (error) => reports.push(error) }, async ({ url }) => {
-    assert.equal((await send(`${url}/signup`, 'POST', { ...JOE, password: 'correct horse' })).status, 503);
+    assert.equal(
+      (await send(`${url}/signup`, 'POST', { ...JOE, password: 'correct horse' })).status,
+      503,
+    );
     assert.equal(reports.length, 1);
   });
 });
 
-test('a response that another listener has sent already stays as it is, and ends no process', async () => {
+test('a response that another listener has already sent stays as it is, and the process goes on', async () => {
   const reported: unknown[] = [];
   const onRejection = (error: unknown) => void reported.push(error);
   process.on('unhandledRejection', onRejection);
@@ -107,7 +133,10 @@ test('a response that another listener has sent already stays as it is, and ends
   }
 });
 
-/** Loaded into the command before it starts: its stores throw, and SIGUSR2 throws where nothing catches. */
+/**
+ * Loaded into the command before it starts. Its stores throw, and its signal handlers throw an
+ * error, or reject with one, that nothing catches.
+ */
 const FAULTS = `
 import { AuthError } from '${pathToFileURL(join(ROOT, 'src/errors.ts'))}';
 import { MemoryUserStore } from '${pathToFileURL(join(ROOT, 'src/users/memory.ts'))}';
@@ -135,8 +164,15 @@ for (const log of ['none', 'json']) {
     const imports = ['--import', import.meta.resolve('tsx'), '--import', join(cwd, 'faults.mjs')];
     const command = [process.execPath, ...imports, '--', join(ROOT, 'src/cli/main.ts')];
     const flags = `serve --port 0 --users memory --scrypt-cost 1 --log ${log}`;
-    for (const [signal, last] of [['SIGUSR2', 'nothing catches this'], ['SIGWINCH', 'nothing catches that']] as const) {
-      const { child, url, ended } = await serve(flags, { cwd, env: { LATCHKEY_SECRET: SECRET }, command });
+    for (const [signal, last] of [
+      ['SIGUSR2', 'nothing catches this'],
+      ['SIGWINCH', 'nothing catches that'],
+    ] as const) {
+      const { child, url, ended } = await serve(flags, {
+        cwd,
+        env: { LATCHKEY_SECRET: SECRET },
+        command,
+      });
       assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 500);
       assert.equal((await send(`${url}/auth`, 'POST', { ...JOE, username: 'text' })).status, 500);
       assert.equal((await send(`${url}/signup`, 'POST', { ...JOE, username: 'ann' })).status, 503);

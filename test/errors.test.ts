@@ -18,7 +18,7 @@ test('every code has an error status, a title and a description, and AuthError t
     assert.match(code, /^ERR_[A-Z_]+$/);
     const [status, title, text] = ERRORS[code];
     assert.ok(Number.isInteger(status) && status >= 400 && status <= 599, code);
-    // What goes over the wire is one line of plain text.
+    // Titles and descriptions are one line of plain text.
     for (const line of [title, text]) assert.match(line, /^[A-Z][ -~]+$/, code);
     const error = new AuthError(code);
     const { name, message, error: shown, description, headers, body } = error;
@@ -29,29 +29,44 @@ test('every code has an error status, a title and a description, and AuthError t
     const other = { status_code: status, error: title, description: text };
     assert.deepEqual(body, title === 'Signup refused' ? signup : other);
     assert.ok(error instanceof AuthError && error instanceof Error);
-    // Nothing of the program: no stack frames, no cause.
+    // An AuthError shows nothing of the program: no stack frames and no cause.
     assert.equal(error.stack, `AuthError: ${text}`);
     assert.equal(Object.hasOwn(error, 'cause'), false);
   }
   assert.ok(codes.length > 30);
 });
 
-test('an option of a refusal replaces what its code says, and undefined leaves it', () => {
+test('an option of a refusal replaces the default of its code, and undefined does not', () => {
   const cause = new Error('a disk');
-  const options = { status: 429, error: 'Slow down', description: 'Later', headers: { 'Retry-After': '9' }, cause };
+  const options = {
+    status: 429,
+    error: 'Slow down',
+    description: 'Later',
+    headers: { 'Retry-After': '9' },
+    cause,
+  };
   const error = new AuthError('ERR_BUSY', options);
   assert.deepEqual(error.body, { status_code: 429, error: 'Slow down', description: 'Later' });
   const { code, message, headers } = error;
-  assert.deepEqual([code, message, headers, error.cause], ['ERR_BUSY', 'Later', { 'Retry-After': '9' }, cause]);
-  for (const body of [null, 0, '', false, { x: 1 }]) assert.equal(new AuthError('ERR_BUSY', { body }).body, body);
+  assert.deepEqual(
+    [code, message, headers, error.cause],
+    ['ERR_BUSY', 'Later', { 'Retry-After': '9' }, cause],
+  );
+  for (const body of [null, 0, '', false, { x: 1 }]) {
+    assert.equal(new AuthError('ERR_BUSY', { body }).body, body);
+  }
   const absent = Object.fromEntries(Object.keys(options).map((name) => [name, undefined]));
   assert.deepEqual(new AuthError('ERR_BUSY', absent).body, new AuthError('ERR_BUSY').body);
 });
 
 test('an unknown code and a status that is not an error are refused, and stack traces stay on', () => {
-  const make = (options: object, code = 'ERR_BUSY') => new AuthError(code as AuthErrorCode, options);
+  const make = (options: object, code = 'ERR_BUSY') =>
+    new AuthError(code as AuthErrorCode, options);
   for (const status of [0, 200, 204, 301, 399, 400.5, 600, NaN, Infinity, '401', null, true]) {
-    assert.throws(() => make({ status }), /^(Type|Range)Error: "status" expected a whole number from 400 to 599, got /);
+    assert.throws(
+      () => make({ status }),
+      /^(Type|Range)Error: "status" expected a whole number from 400 to 599, got /,
+    );
   }
   for (const code of ['ERR_NO_SUCH_CODE', 'err_busy', '', ...INHERITED_NAMES, ['ERR_BUSY']]) {
     assert.throws(() => make({}, code as string), TypeError, String(code));
@@ -78,8 +93,10 @@ test('every 503 has Retry-After: 5 unless its headers say otherwise, and no othe
     const isGiven = Object.hasOwn(new AuthError(code).headers, 'Retry-After');
     assert.equal(isGiven, ERRORS[code][0] === 503, code);
   }
-  // A refusal to which a hook gives this status, and one from which it takes the status.
-  assert.deepEqual(new AuthError('ERR_CREDENTIALS', { status: 503 }).headers, { 'Retry-After': '5' });
+  // A hook may give a refusal the status 503, or replace that status.
+  assert.deepEqual(new AuthError('ERR_CREDENTIALS', { status: 503 }).headers, {
+    'Retry-After': '5',
+  });
   assert.deepEqual(new AuthError('ERR_STORE', { status: 500 }).headers, {});
   const kept = new AuthError('ERR_STORE', { headers: { 'X-Reason': 'disk' } });
   assert.deepEqual(kept.headers, { 'X-Reason': 'disk', 'Retry-After': '5' });
@@ -95,7 +112,8 @@ test('Retry-After of a 503 is sent by the router, by the application and by auth
     const answer = await send(url, method, body);
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, seconds], url);
   };
-  const later = () => Promise.reject(new AuthError('ERR_BUSY', { headers: { 'retry-after': '60' } }));
+  const later = () =>
+    Promise.reject(new AuthError('ERR_BUSY', { headers: { 'retry-after': '60' } }));
   const router = new Router().get('/away', away).get('/later', later);
   await withServer(router, async ({ url }) => {
     await assertRetry(`${url}/away`, 'GET', '5');

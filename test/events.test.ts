@@ -12,7 +12,7 @@ import { cheapPasswords, send, sendRaw, withApp } from './support/app.ts';
 const JOE = { username: 'Joe', password: 'the marker 4711' };
 const address = '127.0.0.1';
 
-/** All that is published while `act` runs. */
+/** The messages that are published while `act` runs. */
 async function published(act: () => Promise<unknown>): Promise<unknown[]> {
   const seen: unknown[] = [];
   const listeners = Object.entries(EVENTS).map(([event, { name }]) => {
@@ -28,7 +28,7 @@ async function published(act: () => Promise<unknown>): Promise<unknown[]> {
   return seen;
 }
 
-test('signups, logins and refusals are published, with the id of a user and never an unknown name', async () => {
+test('signups, logins and refusals are published, with user ids and without unknown usernames', async () => {
   await withApp({}, async ({ url, port }) => {
     const seen = await published(async () => {
       await send(`${url}/signup`, 'POST', JOE);
@@ -36,7 +36,9 @@ test('signups, logins and refusals are published, with the id of a user and neve
       await send(`${url}/auth`, 'POST', JOE);
       await send(`${url}/auth`, 'POST', { ...JOE, password: 'another marker' });
       await send(`${url}/auth`, 'POST', { username: 'marker-in-the-wrong-field', password: 'x' });
-      await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT marker.marker.${'A'.repeat(43)}` });
+      await send(`${url}/hello`, 'GET', undefined, {
+        Authorization: `JWT marker.marker.${'A'.repeat(43)}`,
+      });
       await send(`${url}/marker`, 'GET');
       await sendRaw(port, 'marker\r\n\r\n');
       await sendRaw(port, 'GET /marker HTTP/1.1\r\n\r\n');
@@ -59,7 +61,9 @@ test('signups, logins and refusals are published, with the id of a user and neve
 
 test('a throttled attempt and a full queue are published, with the seconds to wait', async () => {
   const accounts = new Accounts({
-    users: new MemoryUserStore(), passwords: cheapPasswords(), now: () => 0,
+    users: new MemoryUserStore(),
+    passwords: cheapPasswords(),
+    now: () => 0,
     limits: { triesPerAccount: 1, signupsPerAddress: 1 },
   });
   const seen = await published(async () => {
@@ -85,7 +89,10 @@ test('the address of a refusal is looked up only while a subscriber listens', as
   const message = { url: '/nowhere', method: 'GET', socket };
   const answer = () => {
     return new Promise<void>((resolve) => {
-      router.handle(message as never, { writeHead: () => undefined, end: () => resolve() } as never);
+      router.handle(
+        message as never,
+        { writeHead: () => undefined, end: () => resolve() } as never,
+      );
     });
   };
   await answer();

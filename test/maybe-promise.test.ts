@@ -6,11 +6,14 @@ import { andThen } from '../src/maybe-promise.ts';
 test('a plain value is passed on synchronously, and so is the result', () => {
   const values = [undefined, null, 0, '', false, { then: 'not a function' }, []];
   for (const value of values) {
-    assert.deepEqual(andThen(value, (got) => ({ got })), { got: value });
+    assert.deepEqual(
+      andThen(value, (got) => ({ got })),
+      { got: value },
+    );
   }
 });
 
-test('an error of the next step is thrown at once for a plain value, and rejected for a promise', async () => {
+test('an error of `next` is thrown at once for a plain value, and rejects for a promise', async () => {
   const fail = () => {
     throw new RangeError('it fails');
   };

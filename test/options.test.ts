@@ -1,6 +1,6 @@
 /**
- * Every public class and function that takes options reads them in one way: an unknown option is
- * refused, and an inherited one is not read. Also the readers of other values in options.ts.
+ * Every public class and function with options reads them in the same way: an unknown option is
+ * refused, and an inherited one is not read.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -22,8 +22,10 @@ const users = new MemoryUserStore();
 const hooks = { secret: SECRET, authenticate: () => 1, identity: () => 1 };
 const auth = new JwtAuth<number>(hooks);
 
-/** Every public taker of options, with the fewest options that it takes. */
-const MAKERS: Readonly<Record<string, readonly [make: (options: never) => unknown, least: object]>> = {
+/** Every public class and function with options, and the fewest options that it accepts. */
+const MAKERS: Readonly<
+  Record<string, readonly [make: (options: never) => unknown, least: object]>
+> = {
   Accounts: [(options) => new Accounts(options), { users }],
   createApp: [(options) => createApp(options), { users, secret: SECRET }],
   Jwt: [(options) => new Jwt(options), { secret: SECRET }],
@@ -35,14 +37,17 @@ const MAKERS: Readonly<Record<string, readonly [make: (options: never) => unknow
   Router: [(options) => new Router(options), {}],
 };
 
-test('an unknown option is refused by its name, and so are options that are not an object', async () => {
+test('the message for an unknown option names it, and options must be an object', async () => {
   for (const [what, [make, least]] of Object.entries(MAKERS)) {
     const refused = async (name: string, options: unknown) => {
       const expected = new RegExp(`^TypeError: "${name}" expected .+, got `);
       await assert.rejects(async () => make(options as never), expected, what);
     };
     for (const name of ['nope', 'Secret', '', ...INHERITED_NAMES]) {
-      await refused(name, Object.defineProperty({ ...least }, name, { value: 1, enumerable: true }));
+      await refused(
+        name,
+        Object.defineProperty({ ...least }, name, { value: 1, enumerable: true }),
+      );
     }
     for (const options of NOT_OPTIONS) await refused('options', options);
     await make({ ...least } as never);
@@ -56,10 +61,20 @@ test('options on a prototype are not read, not even on Object.prototype', async 
   new PasswordHasher(inherited);
   auth.required(() => 1, inherited);
 
-  const members = { minPasswordLength: 1, passwords: {}, realm: 'a\r\nb', users, maxQueued: 0, onError: 1 };
+  const members = {
+    minPasswordLength: 1,
+    passwords: {},
+    realm: 'a\r\nb',
+    users,
+    maxQueued: 0,
+    onError: 1,
+  };
   await withPolluted(members, async () => {
     for (const [make, least] of Object.values(MAKERS)) await make({ ...least } as never);
-    assert.throws(() => new Accounts({} as never), /^TypeError: "users" expected .+, got undefined$/);
+    assert.throws(
+      () => new Accounts({} as never),
+      /^TypeError: "users" expected .+, got undefined$/,
+    );
     const signup = new Accounts({ users }).signup({ username: 'joe', password: 'x' });
     await assert.rejects(signup, { code: 'ERR_PASSWORD_TOO_SHORT' });
     const challenges = ['JWT realm="Login Required"', 'Bearer realm="Login Required"'];
@@ -70,7 +85,11 @@ test('options on a prototype are not read, not even on Object.prototype', async 
 
 test('each option is read once, so that the checked value is the one in use', () => {
   let reads = 0;
-  const options = { get logN() { return reads++ === 0 ? 2 : 1; } };
+  const options = {
+    get logN() {
+      return reads++ === 0 ? 2 : 1;
+    },
+  };
   const passwords = new PasswordHasher(options);
   const salted = '$c2FsdHNhbHRzYWx0c2FsdA$a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U';
   assert.deepEqual([reads, passwords.needsRehash(`$scrypt$ln=1,r=8,p=1${salted}`)], [1, true]);

@@ -10,12 +10,11 @@ import {
   aFunction,
   expecting,
   integerBetween,
-  isObject,
   objectWith,
-  ownMember,
   readOptions,
   type Checks,
 } from '../options.ts';
+import { isObject, ownMember } from '../values.ts';
 import { EVENTS } from '../events.ts';
 import { MemoryCounts } from '../limits/memory.ts';
 import { sourceOf } from '../limits/network.ts';

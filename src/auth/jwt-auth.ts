@@ -5,7 +5,8 @@
  */
 import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
-import { aFunction, ownMember, readOptions } from '../options.ts';
+import { aFunction, readOptions } from '../options.ts';
+import { ownMember } from '../values.ts';
 import { challenges, headerSourceOf, realmCheck, type HeaderSource } from './authorization.ts';
 import { bindListeners, runAs } from './current-identity.ts';
 import { isImpossiblePassword, readCredentials, type AuthRequest } from './login.ts';

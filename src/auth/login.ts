@@ -3,7 +3,8 @@
  * count, and no error quotes the body.
  */
 import { AuthError } from '../errors.ts';
-import { isObject, objectWith, ownMember } from '../options.ts';
+import { objectWith } from '../options.ts';
+import { isObject, ownMember } from '../values.ts';
 import type { Client } from '../accounts/accounts.ts';
 
 /** The parts of a request that a login reads. */

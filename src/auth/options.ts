@@ -7,13 +7,13 @@ import type { AuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import {
   aFunction,
-  describe,
   expecting,
   nonEmptyString,
   pickOptions,
   readOptions,
   type Checks,
 } from '../options.ts';
+import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
 
 /** Claims as hooks get them: the user is `identity`, whatever the token calls that claim. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { decodeUnverified, Jwt } from '../crypto/jwt.ts';
 import { AuthError } from '../errors.ts';
-import { ownMember } from '../options.ts';
+import { ownMember } from '../values.ts';
 import { helpOf, parseArguments, readFlags, someText, type Flags } from './arguments.ts';
 import { attempt, UsageError } from './command-errors.ts';
 import { secretsIn } from './secret-file.ts';

@@ -1,8 +1,8 @@
 /**
- * The registered claims (RFC 7519 §4.1) as pure functions of claims, rules and time.
- * Promise: a claim that is present is judged, whatever its value. No claim is skipped because it is
- * falsy, null, an array, infinite or of the wrong type. Times are seconds since 1970 (NumericDate,
- * RFC 7519 §2); fractions are allowed.
+ * Checks the registered claims (RFC 7519 §4.1), in pure functions of claims, rules and time.
+ * Promise: every registered claim that is present is checked, whatever its value. None is skipped
+ * because it is falsy, null, an array, infinite or of the wrong type. Times are seconds since 1970
+ * (NumericDate, RFC 7519 §2); fractions are allowed.
  */
 import { AuthError } from '../errors.ts';
 
@@ -30,7 +30,7 @@ export type RawClaims = Readonly<Record<string, unknown>>;
 /** Claims that passed {@link checkContent}. */
 export type JwtClaims = RawClaims & RegisteredClaims;
 
-/** The rules that claims are judged by, named as in JwtOptions. */
+/** The rules that claims must meet, named as in JwtOptions. */
 export interface ClaimRules {
   readonly requiredClaims: readonly string[];
   readonly leewaySeconds: number;
@@ -40,28 +40,28 @@ export interface ClaimRules {
 }
 
 /**
- * Judges all that does not depend on the clock: presence, types, audience and issuer.
+ * Checks everything that does not depend on the clock: presence, types, audience and issuer.
  * @throws AuthError ERR_JWT_CLAIM_MISSING, ERR_JWT_CLAIM_INVALID, ERR_JWT_AUDIENCE, ERR_JWT_ISSUER
  */
 export function checkContent(claims: RawClaims, rules: ClaimRules): asserts claims is JwtClaims {
-  // Stricter than RFC 7519 §4.1, where every claim is optional. A claim that is inherited or null
-  // is missing.
+  // Stricter than RFC 7519 §4.1, where every claim is optional. An inherited claim and one that is
+  // null count as missing.
   for (const name of rules.requiredClaims) {
     if (!Object.hasOwn(claims, name) || claims[name] === null) throw missing(name);
   }
   // RFC 7519 §4.1.1 to §4.1.7. A loop over a table of these makes verify 3 to 5 % slower.
-  if (!isTime(claims['exp'])) refuseIfOwn(claims, 'exp', 'Expiration Time', 'a number');
-  if (!isTime(claims['nbf'])) refuseIfOwn(claims, 'nbf', 'Not Before', 'a number');
-  if (!isTime(claims['iat'])) refuseIfOwn(claims, 'iat', 'Issued At', 'a number');
-  if (!isText(claims['iss'])) refuseIfOwn(claims, 'iss', 'Issuer', 'a string');
-  if (!isText(claims['sub'])) refuseIfOwn(claims, 'sub', 'Subject', 'a string');
-  if (!isText(claims['jti'])) refuseIfOwn(claims, 'jti', 'JWT ID', 'a string');
+  if (!isTimeOrAbsent(claims['exp'])) refuseOwnMember(claims, 'exp', 'Expiration Time', 'a number');
+  if (!isTimeOrAbsent(claims['nbf'])) refuseOwnMember(claims, 'nbf', 'Not Before', 'a number');
+  if (!isTimeOrAbsent(claims['iat'])) refuseOwnMember(claims, 'iat', 'Issued At', 'a number');
+  if (!isStringOrAbsent(claims['iss'])) refuseOwnMember(claims, 'iss', 'Issuer', 'a string');
+  if (!isStringOrAbsent(claims['sub'])) refuseOwnMember(claims, 'sub', 'Subject', 'a string');
+  if (!isStringOrAbsent(claims['jti'])) refuseOwnMember(claims, 'jti', 'JWT ID', 'a string');
   // RFC 7519 §4.1.3: a recipient that is not named in `aud` refuses the token. Without a configured
-  // audience no name is ours. Values are compared whole, never by containment.
+  // audience no name is ours. Names must be equal; a part of a name does not count.
   if (Object.hasOwn(claims, 'aud')) {
     const audience: unknown[] = Array.isArray(claims['aud']) ? claims['aud'] : [claims['aud']];
-    const isMeantForUs = audience.some((name) => rules.audience.some((own) => own === name));
-    if (!isMeantForUs || !audience.every(isText)) throw new AuthError('ERR_JWT_AUDIENCE');
+    const isMeantForUs = audience.some((name) => rules.audience.some((ours) => ours === name));
+    if (!isMeantForUs || !audience.every(isStringOrAbsent)) throw new AuthError('ERR_JWT_AUDIENCE');
   } else if (rules.audience.length > 0) {
     throw missing('aud');
   }
@@ -73,14 +73,14 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
 }
 
 /**
- * Judges the times, in the order in which Flask-JWT reported them.
+ * Checks the times, in the order in which Flask-JWT reports them.
  * @param now seconds since 1970, finite
  * @throws AuthError ERR_JWT_ISSUED_IN_FUTURE, ERR_JWT_NOT_YET_VALID, ERR_JWT_EXPIRED,
  *   ERR_JWT_TOO_OLD
  */
 export function checkTimes(claims: JwtClaims, rules: ClaimRules, now: number): void {
-  // An absent claim sets no bound. An inherited one (prototype pollution) can only refuse more,
-  // because a required claim is an own one.
+  // An absent claim sets no bound. An inherited claim (prototype pollution) may be read here, but
+  // it can only add a bound: it never fills in for a required claim.
   const { iat = -Infinity, nbf = -Infinity, exp = Infinity } = claims;
   const { leewaySeconds, maxAgeSeconds = Infinity } = rules;
   // Stricter than RFC 7519 §4.1.6, which has no rule for iat: a token from the future is refused.
@@ -92,14 +92,14 @@ export function checkTimes(claims: JwtClaims, rules: ClaimRules, now: number): v
   if (now - iat > maxAgeSeconds + leewaySeconds) throw new AuthError('ERR_JWT_TOO_OLD');
 }
 
-// `undefined` means absent: JSON cannot encode it. JSON.parse reads 1e400 as Infinity, a time that
-// no clock reaches.
-const isTime = (value: unknown) => value === undefined || Number.isFinite(value);
-const isText = (value: unknown) => value === undefined || typeof value === 'string';
+// `undefined` means absent, since JSON cannot encode it. Infinity is refused: JSON.parse reads
+// 1e400 as Infinity, and a token with that `exp` would never expire.
+const isTimeOrAbsent = (value: unknown) => value === undefined || Number.isFinite(value);
+const isStringOrAbsent = (value: unknown) => value === undefined || typeof value === 'string';
 
-/** An inherited member is not a claim, so its type does not matter. */
-function refuseIfOwn(claims: RawClaims, name: string, title: string, expected: string): void {
-  const description = `${title} claim (${name}) must be ${expected}.`;
+/** Refuses a claim of the wrong type. An inherited member is not a claim, so it is ignored. */
+function refuseOwnMember(claims: RawClaims, name: string, title: string, type: string): void {
+  const description = `${title} claim (${name}) must be ${type}.`;
   if (Object.hasOwn(claims, name)) throw new AuthError('ERR_JWT_CLAIM_INVALID', { description });
 }
 

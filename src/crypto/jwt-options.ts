@@ -1,14 +1,14 @@
-/** The options of Jwt and of sign, and their checks. Each check names its option and its bounds. */
+/** The options of Jwt and of sign, with a check for each of them. */
 import * as check from '../options.ts';
 import type { Secret } from './secret.ts';
 
-/** How tokens are made and judged. Times are in seconds, finite and at least 0. */
+/** How tokens are signed and verified. Times are in seconds, finite and at least 0. */
 export interface JwtOptions {
   /** One secret, or a list for rotation: the first signs, all verify. `undefined` is refused. */
   readonly secret: Secret | readonly Secret[] | undefined;
-  /** `exp`, counted from now; default 300. */
+  /** Time from now until `exp`; default 300. */
   readonly lifetimeSeconds?: number;
-  /** `nbf`, counted from now; default 0. */
+  /** Time from now until `nbf`; default 0. */
   readonly notBeforeSeconds?: number;
   /** How far clocks may differ, for `exp`, `nbf`, `iat` and the age; default 10. */
   readonly leewaySeconds?: number;
@@ -35,21 +35,21 @@ export interface JwtOptions {
    * 1000.
    */
   readonly cacheSize?: number;
-  /** The clock, in seconds since 1970, from 0 to the year 9999; default the system's clock. */
+  /** The clock, in seconds since 1970, from 0 to the year 9999. Default: the system's clock. */
   readonly now?: () => number;
 }
 
-/** What sign takes besides the claims. */
+/** What sign accepts besides the claims. */
 export interface SignOptions {
-  /** `exp` of this token, in seconds from now; default the `lifetimeSeconds` of the Jwt. */
+  /** Seconds from now until `exp` of this token; default the `lifetimeSeconds` of the Jwt. */
   readonly lifetimeSeconds?: number;
   /** More header parameters, such as a `kid` for other verifiers. Never `alg`, `crit` or `b64`. */
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The checks of {@link JwtOptions}, for classes that take these options and pass them on. */
+/** The checks of {@link JwtOptions}. JwtAuth accepts these options too, so it exports them. */
 export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {
-  // keysOf checks the secret, also one that is absent.
+  // keysOf checks the secret, and refuses a missing one.
   secret: () => undefined,
   lifetimeSeconds: check.nonNegativeNumber,
   notBeforeSeconds: check.nonNegativeNumber,
@@ -64,7 +64,7 @@ export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {
   now: check.aFunction,
 };
 
-/** The checks of {@link SignOptions}. That `header` is a plain object, copyObject checks. */
+/** The checks of {@link SignOptions}. copyObject checks that `header` is a plain object. */
 export const SIGN_OPTION_CHECKS: check.Checks<SignOptions> = {
   lifetimeSeconds: check.nonNegativeNumber,
   header: check.withoutMembers('alg', 'crit', 'b64'),

@@ -1,12 +1,13 @@
 /**
  * Signs and verifies JSON Web Tokens: HS256 in the compact serialisation, nothing else (RFC 7515,
  * RFC 7518 §3.2, RFC 7519, RFC 8725).
- * Promise: verify passes no byte to a decoder or JSON parser before its MAC is checked. Each token
- * has exactly one valid spelling. A token cannot choose its algorithm or its key.
+ * Promise: verify passes no byte of a token to a decoder or a JSON parser before it has checked the
+ * MAC. Each token has exactly one valid encoding. A token cannot choose its algorithm or its key.
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { AuthError, refusedAsMistake } from '../errors.ts';
-import { checkedClock, isObject, readOptions, timeInSeconds } from '../options.ts';
+import { AuthError, rethrowRefusalAsTypeError } from '../errors.ts';
+import { checkedClock, readOptions, timeInSeconds } from '../options.ts';
+import { isObject } from '../values.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type JwtClaims, type RegisteredClaims } from './claims.ts';
 import { JWT_OPTION_CHECKS, SIGN_OPTION_CHECKS } from './jwt-options.ts';
@@ -39,16 +40,17 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    * Signs with the first secret. Adds `iat` (now, in whole seconds), `nbf` and `exp`, and `iss` and
    * `aud` if they are configured. A claim of the same name in `claims` wins.
    * @param claims a plain object of JSON values, at most 100 levels deep. The token holds all of
-   *   it, unchanged. Class instances, values that JSON cannot write and members that JSON would
+   *   them, unchanged. Class instances, values that JSON cannot write and members that JSON would
    *   leave out are refused at every level. `exp`, `nbf` and `iat` are seconds since 1970, up to
    *   the year 9999.
-   * @param options its `header` follows the same rule
-   * @returns a compact token (RFC 7515 §3.1), which verify accepts while its times allow
-   * @throws TypeError for claims or a header of another kind, or that verify would refuse for their
-   *   content (`cause` is then that refusal)
+   * @param options the same rule holds for `header`
+   * @returns a compact token (RFC 7515 §3.1). verify of this Jwt accepts the token while its times
+   *   allow.
+   * @throws TypeError for claims or a header of another kind, and for content that verify would
+   *   refuse; `cause` is then the refusal
    * @throws RangeError for a number that is not finite, a time after the year 9999, more than 100
    *   levels and a token longer than `maxTokenLength`
-   * @throws TypeError or RangeError for options, and for what `now` returns
+   * @throws TypeError or RangeError for wrong options, and for a clock that returns a wrong time
    */
   sign(claims: Claims, options?: SignOptions): string {
     const own = options === undefined ? undefined : readOptions(options, SIGN_OPTION_CHECKS);
@@ -62,13 +64,13 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   }
 
   #encodeClaims(given: Claims, lifetimeSeconds = this.#rules.lifetimeSeconds): string {
-    const own = copyObject('claims', given);
+    const copy = copyObject('claims', given);
     const iat = Math.floor(this.#rules.now());
     const nbf = iat + this.#rules.notBeforeSeconds;
     const exp = iat + lifetimeSeconds;
-    const claims: JsonObject = { iat, nbf, exp, ...this.#rules.issuerAndAudience, ...own };
+    const claims: JsonObject = { iat, nbf, exp, ...this.#rules.issuerAndAudience, ...copy };
     for (const name of ['iat', 'nbf', 'exp']) timeInSeconds(name, claims[name]);
-    refusedAsMistake('claims', () => checkContent(claims, this.#rules));
+    rethrowRefusalAsTypeError('claims', () => checkContent(claims, this.#rules));
     return encodeText(jsonOf(claims));
   }
 
@@ -76,18 +78,18 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     if (given === undefined) return this.#headerSegment;
     const typ = this.#rules.type ?? 'JWT';
     const header = { typ, ...copyObject('header', given), alg: 'HS256' };
-    refusedAsMistake('header', () => this.#checkHeader(header));
+    rethrowRefusalAsTypeError('header', () => this.#checkHeader(header));
     return encodeText(jsonOf(header));
   }
 
   /**
-   * Verifies a compact token, without a scheme such as `Bearer` before it. The time taken depends
-   * on the length of the token, on whether it is cached and on which secret fits. It does not
+   * Verifies a compact token, without a scheme such as `Bearer` before it. The time depends on the
+   * length of the token, on whether the token is cached and on which secret fits. It does not
    * depend on where a wrong signature differs from the right one.
-   * @returns the claims, deeply frozen. Their type is not checked: `Claims` is what you trust the
-   *   holders of your secret to have signed.
-   * @throws AuthError ERR_JWT_*, and nothing else for any string
-   * @throws TypeError or RangeError for what `now` returns, such as milliseconds
+   * @returns the claims, deeply frozen. The type `Claims` is not checked: you trust the holders of
+   *   your secret to sign such claims.
+   * @throws AuthError ERR_JWT_* for any value that is not a valid token
+   * @throws TypeError or RangeError for a clock that returns a wrong time, such as milliseconds
    */
   verify(token: string): Readonly<Claims & RegisteredClaims> {
     const entry = this.#cache.get(token);
@@ -100,28 +102,29 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 
   /** All of verify but the clock, in this order: outline, MAC, header, claims. */
   #authenticate(token: string): JwtClaims {
-    // 1. The outline, by position alone (RFC 7515 §7.1: three segments). A megabyte of dots is
-    //    refused at once.
+    // 1. The outline: three segments (RFC 7515 §7.1), found by the positions of the first two dots.
+    //    So a megabyte of dots is refused at once.
     if (typeof token !== 'string') throw new AuthError('ERR_JWT_MALFORMED');
     if (token.length > this.#rules.maxTokenLength) throw new AuthError('ERR_JWT_TOO_LONG');
     const firstDot = token.indexOf('.');
     const secondDot = token.indexOf('.', firstDot + 1);
     if (secondDot === -1) throw new AuthError('ERR_JWT_MALFORMED');
     const signingInput = token.slice(0, secondDot);
-    // The 32 bytes of HMAC-SHA256 are 43 characters. This also refuses a missing signature, one of
-    // another algorithm and further segments. A 44th character is enough to refuse a longer one.
+    // The 32 bytes of HMAC-SHA256 are 43 characters. This length also refuses a missing signature,
+    // one of another algorithm and further segments. A 44th character shows that one is longer.
     const signature = Buffer.from(token.slice(secondDot + 1, secondDot + 45), 'utf8');
     if (signature.length !== 43) throw new AuthError('ERR_JWT_SIGNATURE');
 
     // 2. The MAC, over the text as it came. jsonwebtoken 9, jose 6, fast-jwt 6 and PyJWT 2 decode
     //    the header first. Here bytes of unknown origin reach no decoder and no parser, and the
-    //    header has no say in how they are verified (RFC 8725 §3.1). Texts are compared and not
-    //    bytes, so that a signature has one spelling.
-    const isMacBy = (key: KeyObject) =>
+    //    header has no say in how the token is verified (RFC 8725 §3.1). The comparison is of
+    //    base64url and not of bytes, so that a signature has exactly one valid encoding.
+    const isSignedWith = (key: KeyObject) =>
       timingSafeEqual(signature, Buffer.from(mac(key, signingInput), 'utf8'));
-    if (!this.#keys.some(isMacBy)) throw new AuthError('ERR_JWT_SIGNATURE');
+    if (!this.#keys.some(isSignedWith)) throw new AuthError('ERR_JWT_SIGNATURE');
 
-    // 3. The header, which can only agree. Our own is a constant and needs no parsing.
+    // 3. The header, which must agree with the configuration. The header that sign writes is
+    //    a constant and needs no parsing.
     const header = token.slice(0, firstDot);
     if (header !== this.#headerSegment) this.#checkHeader(parseObject(header, 'ERR_JWT_HEADER'));
 
@@ -131,14 +134,14 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     return deepFreeze(claims);
   }
 
-  /** Any header but our constant one. `kid`, `jwk`, `jku` and the like are never looked at. */
+  /** Checks any header but the constant one. `kid`, `jwk`, `jku` and the like are ignored. */
   #checkHeader(header: JsonObject): void {
-    // Without a prototype no parameter is found that every object inherits (prototype pollution).
+    // A copy without a prototype has no inherited parameters (prototype pollution).
     const { alg, typ, crit, b64 }: JsonObject = Object.setPrototypeOf({ ...header }, null);
     if (alg !== 'HS256') throw new AuthError('ERR_JWT_ALGORITHM');
-    // RFC 7515 §4.1.11: a verifier refuses a token with an extension in `crit` that it does not
-    // understand. We understand none, and no JWT may have `b64` false (RFC 7797 §7). We are
-    // stricter: both are refused whatever their value.
+    // RFC 7515 §4.1.11: a verifier refuses a token whose `crit` names an extension that it does not
+    // support. We support none, and a JWT must not have `b64` false (RFC 7797 §7). We are stricter:
+    // both are refused whatever their value.
     if (crit !== undefined || b64 !== undefined) throw new AuthError('ERR_JWT_EXTENSION');
     const { type } = this.#rules;
     if (typ === undefined && type === undefined) return;
@@ -147,32 +150,33 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 }
 
 /**
- * Reads the header and the claims of a token of at most 1,048,576 characters and verifies nothing.
- * For debugging, never for a decision.
+ * Decodes the header and the claims of a token of at most 1,048,576 characters and verifies
+ * nothing. For debugging, never for a decision.
  * @throws AuthError ERR_JWT_MALFORMED for a token without exactly three segments, ERR_JWT_TOO_LONG,
  *   ERR_JWT_HEADER, ERR_JWT_PAYLOAD
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
-  const [first = '', second = '', ...others] = typeof token === 'string' ? token.split('.', 4) : [];
-  if (others.length !== 1) throw new AuthError('ERR_JWT_MALFORMED');
+  // The limit of 4 shows a segment too many, and keeps a megabyte of dots from making a long list.
+  const segments = typeof token === 'string' ? token.split('.', 4) : [];
+  if (segments.length !== 3) throw new AuthError('ERR_JWT_MALFORMED');
   if (token.length > 1_048_576) throw new AuthError('ERR_JWT_TOO_LONG');
+  const [first = '', second = ''] = segments;
   const header = parseObject(first, 'ERR_JWT_HEADER');
-  const claims = parseObject(second, 'ERR_JWT_PAYLOAD');
-  return { header, claims };
+  return { header, claims: parseObject(second, 'ERR_JWT_PAYLOAD') };
 }
 
 /** Every rule is an own member, so that none is found on a polluted prototype. */
 function rulesOf(own: JwtOptions) {
-  const { issuer, audience } = own;
-  const audiences = audience === undefined ? [] : [audience].flat();
-  const aud = Array.isArray(audience) ? audiences : audience;
+  const audienceList = own.audience === undefined ? [] : [own.audience].flat();
+  // sign writes a list as a list and a string as a string.
+  const aud = Array.isArray(own.audience) ? audienceList : own.audience;
   return {
     lifetimeSeconds: own.lifetimeSeconds ?? 300,
     notBeforeSeconds: own.notBeforeSeconds ?? 0,
     leewaySeconds: own.leewaySeconds ?? 10,
-    issuer,
-    audience: audiences,
-    issuerAndAudience: { ...(issuer && { iss: issuer }), ...(aud && { aud }) },
+    issuer: own.issuer,
+    audience: audienceList,
+    issuerAndAudience: { ...(own.issuer && { iss: own.issuer }), ...(aud && { aud }) },
     type: own.type,
     requiredClaims: [...(own.requiredClaims ?? ['exp', 'iat', 'nbf'])],
     maxAgeSeconds: own.maxAgeSeconds,
@@ -182,8 +186,8 @@ function rulesOf(own: JwtOptions) {
 }
 
 /**
- * @param members made here, or copied by copyObject
- * @throws TypeError if all objects or arrays inherit a `toJSON` (prototype pollution), which could
+ * @param members copied by copyObject, so without a `toJSON` function of their own
+ * @throws TypeError if every object or array inherits a `toJSON` (prototype pollution), which could
  *   write any claims
  */
 function jsonOf(members: object): string {
@@ -196,7 +200,11 @@ function mac(key: KeyObject, signingInput: string): string {
   return createHmac('sha256', key).update(signingInput).digest('base64url');
 }
 
-/** Canonical base64url, UTF-8, a JSON object. Of equal names the last one counts (RFC 7519 §4). */
+/**
+ * Reads canonical base64url of UTF-8 of a JSON object. Of duplicate members the last one counts
+ * (RFC 7519 §4).
+ * @throws AuthError with the given code
+ */
 function parseObject(segment: string, code: 'ERR_JWT_HEADER' | 'ERR_JWT_PAYLOAD'): JsonObject {
   const json = decodeText(segment);
   try {
@@ -209,8 +217,8 @@ function parseObject(segment: string, code: 'ERR_JWT_HEADER' | 'ERR_JWT_PAYLOAD'
 }
 
 /**
- * Cached claims are returned again and again, so no caller may change them. Without recursion,
- * because JSON may nest deeply.
+ * Freezes claims at every level, since cached claims are returned to many callers. There is no
+ * recursion, because JSON may nest deeper than the stack allows.
  */
 function deepFreeze<T extends object>(claims: T): T {
   const reached: object[] = [claims];
@@ -224,12 +232,12 @@ function deepFreeze<T extends object>(claims: T): T {
 }
 
 /**
- * RFC 7515 §4.1.9: `application/` may be left out. We are laxer: case is ignored in the values of
- * parameters too.
+ * The form in which two `typ` values are compared. RFC 7515 §4.1.9: `application/` may be left out,
+ * and letter case does not count. We are laxer: it does not count in parameter values either.
  */
 function mediaType(typ: unknown): string | undefined {
   if (typeof typ !== 'string') return undefined;
-  // ASCII only: toLowerCase would make a k of the Kelvin sign.
+  // Only ASCII letters: toLowerCase would turn the Kelvin sign into a k.
   const lowerCase = typ.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
   return lowerCase.replace(/^application\/(?=[^/]*$)/, '');
 }

@@ -2,8 +2,9 @@
  * Turns the secrets of a caller into keys for HMAC-SHA256 (RFC 7518 §3.2).
  * Promise: a secret has at least 32 bytes, whatever its form. A text that looks like a PEM, SSH or
  * JWK key is refused, also in base64.
- * Accepted: this is a safety net and not a proof. DER bytes, hex and the like pass. Whether bytes
- * are random cannot be seen. Zeros at the end count, although HMAC pads with zeros (RFC 2104 §2).
+ * Accepted: recognising key files is a safety net and not a proof. DER bytes, hex and the like
+ * pass. No check can tell whether bytes are random. Zeros at the end count as bytes, although HMAC
+ * pads with zeros (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 
@@ -20,7 +21,7 @@ export function generateSecret(): string {
 
 /**
  * @param secret one secret or a list of them
- * @returns at least one key. The bytes are copied, so the caller may overwrite its own.
+ * @returns at least one key. The bytes are copied, so the caller may overwrite the secret.
  * @throws TypeError, or RangeError for a secret under 32 bytes; no message repeats the value
  */
 export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
@@ -38,11 +39,11 @@ function keyOf(secret: unknown): KeyObject {
   return key;
 }
 
-const EXPECTED = 'a string, a Uint8Array, a secret KeyObject or a list of them';
+const EXPECTED = 'a well-formed string, a Uint8Array, a secret KeyObject or a list of them';
 
 function bytesOf(secret: unknown): Buffer {
   if (typeof secret === 'string' && secret.isWellFormed()) return Buffer.from(secret, 'utf8');
-  // Copies the real bytes, whatever `length` an object claims.
+  // Copies the real bytes, whatever an overridden `length` says.
   if (isBytes(secret)) return Buffer.copyBytesFrom(secret);
   if (secret instanceof KeyObject && secret.type === 'secret') return secret.export();
   const got = secret === undefined || secret === null ? secret : `another ${typeof secret}`;
@@ -50,29 +51,29 @@ function bytesOf(secret: unknown): Buffer {
 }
 
 /**
- * Asks the getter of Uint8Array itself, which answers for arrays of every realm (Jest has its own)
- * and which no subclass or member can replace. For anything but a typed array it returns undefined.
+ * Calls the built-in getter. It works for arrays of every realm (Jest has its own), no subclass or
+ * member can override it, and for anything but a typed array it returns undefined.
  */
 const isBytes = (value: unknown): value is Uint8Array =>
   Reflect.get(Uint8Array.prototype, Symbol.toStringTag, value) === 'Uint8Array';
 
 const KEY_TEXT = /----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/;
 
-/** `--BEGIN`, at each of the three offsets that bytes can have in base64. */
+/** `--BEGIN` in base64, at each of the three offsets that it can have. */
 const PEM_IN_BASE64 = /LS1CRUdJ|LS0tQkV|LUJFR0/;
 
-/** The start of an SSH key: the length of its name, and the name. */
+/** The start of an SSH key in base64: the length of the name of its type, and that name. */
 const SSH_IN_BASE64 = /AAAA[A-I](?:3Nz|2Vj|nNr)/;
 
-/** `{"kt` or `{"ke`, the start of a JWK or a set of them. */
+/** `{"kt` or `{"ke` in base64: the start of a JWK or of a set of them. */
 const JWK_IN_BASE64 = /eyJr(?:dH|ZX)/;
 
-/** The identifiers of RSA and EC in DER, at each offset; that of Ed25519 at its only one. */
+/** In DER in base64: the identifiers of RSA and EC at each offset, of Ed25519 at its only one. */
 const DER_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
 
 const IN_BASE64 = [PEM_IN_BASE64, SSH_IN_BASE64, JWK_IN_BASE64, DER_IN_BASE64];
 
-/** A key file may hold a public key, and a key that others know must not sign. */
+/** Recognises key files: one may hold a public key, and a key that others know must not sign. */
 function isKeyFile(bytes: Buffer): boolean {
   const text = visibleIn(bytes);
   if (KEY_TEXT.test(text) || KEY_TEXT.test(visibleIn(Buffer.from(text, 'base64')))) return true;
@@ -81,7 +82,7 @@ function isKeyFile(bytes: Buffer): boolean {
 
 /**
  * Keeps visible ASCII only, so that white space, a byte order mark or UTF-16 hides nothing.
- * `filter` returns an array with a buffer of its own, which needs no further copy.
+ * `filter` returns a new array that fills its whole buffer, so `buffer` holds just these bytes.
  */
 function visibleIn(bytes: Buffer): string {
   return Buffer.from(bytes.filter((byte) => byte > 0x20 && byte < 0x7f).buffer).toString('latin1');

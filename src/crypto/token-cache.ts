@@ -12,33 +12,37 @@ export class TokenCache<Claims extends object> {
   readonly #entries = new Map<string, Entry<Claims>>();
   readonly #size: number;
 
-  /** @param size how many tokens at most, each kept as the string it came in; 0 caches none */
+  /** @param size the greatest number of tokens, with the whole text of each; 0 caches none */
   constructor(size: number) {
     this.#size = size;
   }
 
-  /** @returns the entry of exactly this token. A caller that accepts it sets its `isUsed`. */
+  /** @returns the entry of this token. A caller that accepts the token sets `isUsed` to true. */
   get(token: string): Entry<Claims> | undefined {
     return this.#size === 0 ? undefined : this.#entries.get(token);
   }
 
-  /** Adds a token. A full cache first evicts by CLOCK (second chance). */
+  /**
+   * Adds a token. A full cache first evicts by CLOCK (second chance). It visits entries from the
+   * front of the queue: a used one goes to the back of the queue and is marked as unused, an unused
+   * one is evicted.
+   */
   set(token: string, claims: Claims): void {
     // V8 hashes a longer string by its length alone, so a look-up would compare it with every other
     // string of that length.
     if (this.#size === 0 || token.length > 16_383) return;
-    // A Map keeps the order of insertion. Finding its first key walks over the slots of deleted
-    // keys, so a large cache evicts size/1000 at a time.
-    let leaving = this.#entries.size < this.#size ? 0 : Math.ceil(this.#size / 1000);
-    // A used entry moves to the back once, as unused, and this loop may meet it again there. After
-    // 100 looks an entry is evicted even if it was used.
-    let looks = 0;
-    for (const [oldest, entry] of this.#entries) {
-      if (leaving === 0) break;
-      this.#entries.delete(oldest);
-      if (entry.isUsed && looks < 100) this.#entries.set(oldest, { ...entry, isUsed: false });
-      else leaving -= 1;
-      looks += 1;
+    // The queue is the Map, which keeps the order of insertion. To find its first key, V8 walks
+    // over the slots of deleted keys, so a large cache evicts size/1000 entries at a time.
+    let toEvict = this.#entries.size < this.#size ? 0 : Math.ceil(this.#size / 1000);
+    // If all entries are used, visiting each would take long. After 100 visits an entry is evicted
+    // even if it was used.
+    let visits = 0;
+    for (const [visited, entry] of this.#entries) {
+      if (toEvict === 0) break;
+      this.#entries.delete(visited);
+      if (entry.isUsed && visits < 100) this.#entries.set(visited, { ...entry, isUsed: false });
+      else toEvict -= 1;
+      visits += 1;
     }
     this.#entries.set(token, { claims, isUsed: false });
   }

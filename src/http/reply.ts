@@ -4,7 +4,8 @@
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { describe, integerBetween } from '../options.ts';
+import { integerBetween } from '../options.ts';
+import { describe } from '../values.ts';
 
 const statusCheck = integerBetween(200, 599);
 

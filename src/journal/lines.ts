@@ -7,7 +7,7 @@
  * never acknowledged. A clean stop leaves an empty line at the end.
  */
 import { isUtf8 } from 'node:buffer';
-import { isObject } from '../options.ts';
+import { isObject } from '../values.ts';
 import type { JournalRecord, RecordFormat, UnknownRecord } from './record-format.ts';
 
 export const MAX_LINE_BYTES: number = 1 << 20;

@@ -4,7 +4,8 @@
  * The caller brings the client.
  */
 import { AuthError } from '../errors.ts';
-import { describe, matching, objectWith, readOptions } from '../options.ts';
+import { matching, objectWith, readOptions } from '../options.ts';
+import { describe } from '../values.ts';
 import { withoutValues } from './pg-error.ts';
 import { USER_FIELDS, type User, type UserStore } from './store.ts';
 

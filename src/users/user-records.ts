@@ -1,5 +1,5 @@
 /** Users as records of a journal: the format of `users.jsonl`. */
-import { describe } from '../options.ts';
+import { describe } from '../values.ts';
 import type { JournalRecord, RecordFormat } from '../journal/record-format.ts';
 import { copyOf, USER_FIELDS, type User } from './store.ts';
 

@@ -1,4 +1,4 @@
-/** base64url as Jwt reads it: one spelling for each segment, and well-formed UTF-8 below it. */
+/** base64url in tokens: exactly one valid encoding per segment, and well-formed UTF-8 inside. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeUnverified, Jwt } from '../../src/jwt.ts';
@@ -12,34 +12,49 @@ const expect = (expected: string, tokens: readonly unknown[]) =>
 const FOREIGN_HEADER = '{"alg":"HS256","kid":"1"}';
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-// RFC 4648 §3.2 to §3.5, RFC 7515 §2. All four peers, measured: one token, many spellings.
-test('all four peers: a token has one spelling, in each of its segments', () => {
-  // Header, payload and MAC with both characters that the alphabets of base64 differ in, and with bits to spare.
+// RFC 4648 §3.2 to §3.5, RFC 7515 §2. All four peers, measured: one token had many encodings.
+test('all four peers: a token has exactly one valid encoding, in each of its segments', () => {
+  // Header, payload and MAC each hold both characters in which the alphabets of base64 differ, and
+  // unused bits at the end.
   const hasBoth = (text: string) => /-.*_|_.*-/.test(text) && text.length % 4 !== 0;
   const header = base64url('{"alg":"HS256","x":"~>\u00ff~?"}');
-  const payloads = Array.from({ length: 999 }, (_, n) => base64url(claimsJson({ n: `"${n}~>\u00ff~?"` })));
+  const payloads = Array.from({ length: 999 }, (_, n) =>
+    base64url(claimsJson({ n: `"${n}~>\u00ff~?"` })),
+  );
   const sealed = payloads.map((payload) => seal(`${header}.${payload}`));
   const token = sealed.find((text) => text.split('.').every(hasBoth)) ?? '';
-  const spellings: ((segment: string) => string)[] = [
+  const encoders: ((segment: string) => string)[] = [
     (segment) => segment + '='.repeat(-segment.length & 3),
     (segment) => `${segment}=`,
     (segment) => segment.replace('-', '+'),
     (segment) => segment.replace('_', '/'),
     (segment) => segment.slice(0, -1) + ALPHABET[ALPHABET.indexOf(segment.slice(-1)) + 1],
   ];
-  for (const junk of [' ', '\t', '\n', '\r\n', '\0', '\x7f', '!', '\u00a0', '\u200b', '\ufeff', '\ud800']) {
-    for (const at of [0, 7, 99_999]) spellings.push((segment) => segment.slice(0, at) + junk + segment.slice(at));
+  for (const junk of [
+    ' ', '\t', '\n', '\r\n', '\0', '\x7f', '!', '\u00a0', '\u200b', '\ufeff', '\ud800',
+  ]) {
+    for (const at of [0, 7, 99_999]) {
+      encoders.push((segment) => segment.slice(0, at) + junk + segment.slice(at));
+    }
   }
   expect('accepted', [token]);
-  for (const [index, code] of ['ERR_JWT_HEADER', 'ERR_JWT_PAYLOAD', 'ERR_JWT_SIGNATURE'].entries()) {
+  for (const [index, code] of [
+    'ERR_JWT_HEADER',
+    'ERR_JWT_PAYLOAD',
+    'ERR_JWT_SIGNATURE',
+  ].entries()) {
     const segments = token.split('.');
     const segment = segments[index] ?? '';
-    for (const spell of spellings) {
-      const respelt = spell(segment);
-      assert.notEqual(respelt, segment, String(spell));
+    for (const encode of encoders) {
+      const reencoded = encode(segment);
+      assert.notEqual(reencoded, segment, String(encode));
       // A lenient decoder reads the same bytes.
-      assert.deepEqual(Buffer.from(respelt, 'base64url'), Buffer.from(segment, 'base64url'), JSON.stringify(respelt));
-      const all = segments.with(index, respelt);
+      assert.deepEqual(
+        Buffer.from(reencoded, 'base64url'),
+        Buffer.from(segment, 'base64url'),
+        JSON.stringify(reencoded),
+      );
+      const all = segments.with(index, reencoded);
       expect(code, [index === 2 ? all.join('.') : seal(all.slice(0, 2).join('.'))]);
     }
   }
@@ -48,22 +63,38 @@ test('all four peers: a token has one spelling, in each of its segments', () => 
 // RFC 3629 §3 and §10. All four peers, measured: broken UTF-8 or a byte order mark was accepted.
 test('all four peers: header and payload are well-formed UTF-8 without a byte order mark', () => {
   const within = (json: string, hex: string) =>
-    Buffer.concat([Buffer.from(`${json.slice(0, -1)},"x":"`), Buffer.from(hex, 'hex'), Buffer.from('"}')]);
+    Buffer.concat([
+      Buffer.from(`${json.slice(0, -1)},"x":"`),
+      Buffer.from(hex, 'hex'),
+      Buffer.from('"}'),
+    ]);
   const inPayload = (...all: string[]) => all.map((hex) => tokenOf(within(claimsJson({}), hex)));
-  const inHeader = (...all: string[]) => all.map((hex) => tokenOf(CLAIMS, within(FOREIGN_HEADER, hex)));
-  // An accented letter; a slash; the characters around the surrogates; U+FFFD; a byte order mark as text; the last one.
+  const inHeader = (...all: string[]) =>
+    all.map((hex) => tokenOf(CLAIMS, within(FOREIGN_HEADER, hex)));
+  // An accented letter; a slash; the characters before and after the surrogates; U+FFFD; a byte
+  // order mark as text; the last character.
   const whole = ['c3a9', '2f', 'ed9fbf', 'ee8080', 'efbfbd', 'efbbbf', 'f48fbfbf'];
-  // Cut off; without a start; no UTF-8 at all; the slash overlong, three times; a surrogate; beyond U+10FFFF.
+  // Cut off; without a first byte; not UTF-8 at all; a slash in three overlong forms; a surrogate;
+  // beyond U+10FFFF.
   const broken = ['c3', 'a9', 'ff', 'c0af', 'e080af', 'f08080af', 'eda080', 'f4908080'];
   expect('accepted', [...inPayload(...whole), ...inHeader(...whole)]);
   expect('ERR_JWT_PAYLOAD', [...inPayload(...broken), tokenOf(`\ufeff${claimsJson({})}`)]);
   expect('ERR_JWT_HEADER', [...inHeader(...broken), tokenOf(CLAIMS, `\ufeff${FOREIGN_HEADER}`)]);
 });
 
-// RFC 4648 §10, without padding (§3.2), and §3.5 for the last column: the same bytes with a stray bit.
-test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is the text that was encoded', () => {
-  const vectors = [['', '', '='], ['f', 'Zg', 'Zh'], ['fo', 'Zm8', 'Zm9'], ['foo', 'Zm9v', 'Zm9v=']];
-  vectors.push(['foob', 'Zm9vYg', 'Zm9vYh'], ['fooba', 'Zm9vYmE', 'Zm9vYmF'], ['foobar', 'Zm9vYmFy', 'Zm9vYmFy ']);
+// RFC 4648 §10, without padding (§3.2). The last column is the same bytes with a stray bit (§3.5).
+test('segments are decoded as in RFC 4648: the JSON parser gets the text that was encoded', () => {
+  const vectors = [
+    ['', '', '='],
+    ['f', 'Zg', 'Zh'],
+    ['fo', 'Zm8', 'Zm9'],
+    ['foo', 'Zm9v', 'Zm9v='],
+  ];
+  vectors.push(
+    ['foob', 'Zm9vYg', 'Zm9vYh'],
+    ['fooba', 'Zm9vYmE', 'Zm9vYmF'],
+    ['foobar', 'Zm9vYmFy', 'Zm9vYmFy '],
+  );
   const { parse } = JSON;
   const parsed: string[] = [];
   try {
@@ -74,5 +105,8 @@ test('segments are decoded as RFC 4648 has it: what reaches the JSON parser is t
   } finally {
     JSON.parse = parse;
   }
-  assert.deepEqual(parsed, vectors.map(([text]) => text));
+  assert.deepEqual(
+    parsed,
+    vectors.map(([text]) => text),
+  );
 });

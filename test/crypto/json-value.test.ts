@@ -1,6 +1,6 @@
 /**
- * What sign accepts as claims and header: a value that is not JSON is refused by its place and its
- * kind, and verify reads an accepted value back exactly as it was given.
+ * What sign accepts as claims and header. A message names the place and the kind of a value that is
+ * not JSON, and verify returns an accepted value exactly as it was passed.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -24,7 +24,7 @@ const throwing = new Proxy({}, { ownKeys: fail });
 const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 
-/** The whole message; the error is a RangeError where the value is a number or too deep. */
+/** Asserts the whole message. A number or a value that is too deep gets a RangeError. */
 function assertMessage(use: () => unknown, message: string, kind: Function = TypeError): void {
   assert.throws(use, (error: Error) => {
     assert.equal(error.message, message);
@@ -35,14 +35,14 @@ function assertMessage(use: () => unknown, message: string, kind: Function = Typ
   });
 }
 
-/** `depth` objects or arrays, one in the other. */
+/** `depth` objects or arrays, each inside the one before. */
 function nested(depth: number, wrap: (inner: unknown) => object): object {
   let value = wrap(1);
   for (let level = 1; level < depth; level += 1) value = wrap(value);
   return value;
 }
 
-test('a value that JSON has no form for is refused by its place and its kind, wherever it stands', () => {
+test('a value that is not JSON is refused at any level, and the message names its place and kind', () => {
   for (const [value, kind] of NOT_JSON) {
     const isNumber = typeof value === 'number';
     const got = `expected ${isNumber ? 'a finite number' : 'a JSON value'}, got ${kind}`;
@@ -52,11 +52,16 @@ test('a value that JSON has no form for is refused by its place and its kind, wh
       [{ user: { tags: ['a', 'b', value] } }, 'user.tags[2]'],
       [{ user: [{ born: value, other: value }] }, 'user[0].born'],
       [{ constructor: value }, 'constructor'],
-      [JSON.parse('{"__proto__":{}}', (name, member) => (name === '__proto__' ? [value] : member)), '__proto__[0]'],
+      [
+        JSON.parse('{"__proto__":{}}', (name, member) => (name === '__proto__' ? [value] : member)),
+        '__proto__[0]',
+      ],
     ];
-    for (const name of ['exp', 'nbf', 'iat', 'iss', 'sub', 'aud', 'jti']) refused.push([{ [name]: value }, name]);
+    for (const name of ['exp', 'nbf', 'iat', 'iss', 'sub', 'aud', 'jti']) {
+      refused.push([{ [name]: value }, name]);
+    }
     for (const [claims, place] of refused) {
-      // Also where the claim is one that sign would have written itself.
+      // This also holds for a claim that sign would have written itself.
       for (const judge of [jwt, jwtWith({ issuer: 'us', audience: 'us' })]) {
         assertMessage(() => judge.sign(claims), `"${place}" ${got}`, type);
       }
@@ -67,15 +72,31 @@ test('a value that JSON has no form for is refused by its place and its kind, wh
 });
 
 test('claims and a header that are not a plain object are refused', () => {
-  const others: [value: unknown, kind: string][] = NOT_JSON.filter(([value]) => typeof value !== 'number');
-  others.push([null, 'null'], [true, 'true'], [7, '7'], [NaN, 'NaN'], [[], 'an array'], [[{ sub: 'joe' }], 'an array']);
-  // JSON text, another token, and bytes of them.
+  const others: [value: unknown, kind: string][] = NOT_JSON.filter(
+    ([value]) => typeof value !== 'number',
+  );
+  others.push(
+    [null, 'null'],
+    [true, 'true'],
+    [7, '7'],
+    [NaN, 'NaN'],
+    [[], 'an array'],
+    [[{ sub: 'joe' }], 'an array'],
+  );
+  // An empty text, JSON as text, and a token.
   others.push(['', 'an empty string'], ['{"sub":"joe"}', 'a string'], [tokenOf(), 'a string']);
   for (const [claims, kind] of others) {
-    assertMessage(() => jwt.sign(claims as object), `"claims" expected a plain object, got ${kind}`);
+    assertMessage(
+      () => jwt.sign(claims as object),
+      `"claims" expected a plain object, got ${kind}`,
+    );
     if (claims === undefined) continue;
     const use = () => jwt.sign({}, { header: claims as never });
-    assert.throws(use, { name: 'TypeError', message: /^"header" expected (a plain|an) object, got / }, kind);
+    assert.throws(
+      use,
+      { name: 'TypeError', message: /^"header" expected (a plain|an) object, got / },
+      kind,
+    );
   }
 });
 
@@ -92,9 +113,12 @@ test('claims that JSON would leave out are refused: hidden and symbol members, h
     [{ a: 1, [Symbol.toStringTag]: MARKER }, symbol],
     [hidden('x'), symbol],
     [hidden('toJSON'), symbol],
-    [(function (..._given: unknown[]) {
-      return arguments;
-    })(1), symbol],
+    [
+      (function (..._given: unknown[]) {
+        return arguments;
+      })(1),
+      symbol,
+    ],
     [Math, symbol],
     [[, 1], holes],
     [[1, ,], holes],
@@ -115,16 +139,24 @@ test('claims that JSON would leave out are refused: hidden and symbol members, h
     assert.throws(() => jwt.sign({}, { header: { jwk: value } }), { message: /^"header.jwk" / });
     if (Array.isArray(value)) continue;
     assertMessage(() => jwt.sign(value as object), `"claims" expected a plain object, got ${kind}`);
-    assert.throws(() => jwt.sign({}, { header: value as never }), { message: /^"header" expected / });
+    assert.throws(() => jwt.sign({}, { header: value as never }), {
+      message: /^"header" expected /,
+    });
   }
-  const twins: unknown[] = [{ x: 1 }, [1, 1], Object.assign(Object.create(null), { x: 1 }), { toJSON: 'x' }, ['x']];
+  const twins: unknown[] = [
+    { x: 1 },
+    [1, 1],
+    Object.assign(Object.create(null), { x: 1 }),
+    { toJSON: 'x' },
+    ['x'],
+  ];
   for (const value of twins) {
     const { a } = jwt.verify(jwt.sign({ a: value })) as { a: object };
     assert.equal(JSON.stringify(a), JSON.stringify(value));
   }
 });
 
-test('a promise is told to be awaited, also a query that is one', async () => {
+test('a refused promise or query asks whether an "await" is missing', async () => {
   const query = Object.create({ then: (use: (rows: object) => void) => use({}) });
   for (const promise of [Promise.resolve({ sub: 'joe' }), query]) {
     const got = 'got a promise: is an "await" missing?';
@@ -146,9 +178,15 @@ test('toJSON is never called: it is refused as a function or as a member of a cl
     }
   }
   assertMessage(() => jwt.sign({ toJSON }), '"toJSON" expected a JSON value, got a function');
-  assertMessage(() => jwt.sign({ a: { toJSON } }), '"a.toJSON" expected a JSON value, got a function');
+  assertMessage(
+    () => jwt.sign({ a: { toJSON } }),
+    '"a.toJSON" expected a JSON value, got a function',
+  );
   for (const id of [new Id(), new InheritedId()]) {
-    assertMessage(() => jwt.sign({ identity: id }), '"identity" expected a JSON value, got an instance of a class');
+    assertMessage(
+      () => jwt.sign({ identity: id }),
+      '"identity" expected a JSON value, got an instance of a class',
+    );
   }
   assert.deepEqual(asked, []);
 });
@@ -174,7 +212,7 @@ test('a toJSON that every object, array, text or number inherits writes nothing 
       Reflect.deleteProperty(prototype, 'toJSON');
     }
   }
-  // Members and elements that everything inherits are not claims.
+  // Members and elements that every object inherits are not claims.
   await withPolluted({ role: 'admin', 0: 'admin', exp: 9e9 }, () => {
     assert.equal(jwt.sign(claims), expected);
     const holes = 'an array with holes or further members';
@@ -188,42 +226,68 @@ test('a member is read once: the checked value is the one that is written', () =
   for (const [claims, place] of [
     [() => turning('good', () => 1), 'x'],
     [() => ({ a: [turning('good', undefined)] }), 'a'],
-    [() => new Proxy({ x: 1 }, { get: (_target, name) => (name === 'x' ? ['good', NaN][reads++] : undefined) }), 'x'],
+    [
+      () =>
+        new Proxy(
+          { x: 1 },
+          { get: (_target, name) => (name === 'x' ? ['good', NaN][reads++] : undefined) },
+        ),
+      'x',
+    ],
   ] as const) {
     reads = 0;
     const read = JSON.stringify(jwt.verify(jwt.sign(claims())));
     assert.deepEqual([reads, read.includes('"x":"good"')], [1, true], place);
   }
   reads = 0;
-  assert.throws(() => jwt.sign(turning(undefined, 'good')), { message: '"x" expected a JSON value, got undefined' });
+  assert.throws(() => jwt.sign(turning(undefined, 'good')), {
+    message: '"x" expected a JSON value, got undefined',
+  });
   assert.equal(reads, 1);
-  // An aud that is another one when it is looked at again.
+  // An aud that changes between two reads.
   reads = 0;
-  const aud = Object.defineProperty([], 0, { get: () => ['us', 'them'][reads++], enumerable: true });
+  const aud = Object.defineProperty([], 0, {
+    get: () => ['us', 'them'][reads++],
+    enumerable: true,
+  });
   const judge = jwtWith({ audience: 'us' });
   assert.deepEqual([judge.verify(judge.sign({ aud })).aud, reads], [['us'], 1]);
 });
 
-test('an object that cannot be read is refused, and the error of its getter or Proxy tells nothing', () => {
+test('an object that cannot be read is refused, without the error of its getter or Proxy', () => {
   const rows = [throwing, revoked.proxy, getter(fail), new Proxy({ x: 1 }, { get: fail })];
-  rows.push(new Proxy({}, { getPrototypeOf: fail }), new Proxy([1], { getOwnPropertyDescriptor: fail }));
+  rows.push(
+    new Proxy({}, { getPrototypeOf: fail }),
+    new Proxy([1], { getOwnPropertyDescriptor: fail }),
+  );
   for (const value of rows) {
     const isArray = value !== revoked.proxy && Array.isArray(value);
-    assertMessage(() => jwt.sign({ a: [value] }), '"a[0]" expected a JSON value, got an object that cannot be read');
+    assertMessage(
+      () => jwt.sign({ a: [value] }),
+      '"a[0]" expected a JSON value, got an object that cannot be read',
+    );
     if (isArray) continue;
-    assertMessage(() => jwt.sign(value), '"claims" expected a plain object, got an object that cannot be read');
+    assertMessage(
+      () => jwt.sign(value),
+      '"claims" expected a plain object, got an object that cannot be read',
+    );
   }
   jwt.sign({ a: [new Proxy({ x: [1] }, {})] });
 });
 
-test('claims nest 100 levels and no more, so that an object that contains itself is refused too', () => {
+test('claims may nest 100 levels, so an object that contains itself is refused too', () => {
   for (const wrap of [(inner: unknown) => ({ a: inner }), (inner: unknown) => [inner]]) {
     const isArray = Array.isArray(wrap(1));
     const deepest = { a: nested(99, wrap) };
-    assert.deepEqual({ ...jwt.verify(jwt.sign(deepest)) }, { iat: NOW, nbf: NOW, exp: NOW + 300, ...deepest });
+    assert.deepEqual(
+      { ...jwt.verify(jwt.sign(deepest)) },
+      { iat: NOW, nbf: NOW, exp: NOW + 300, ...deepest },
+    );
     for (const depth of [100, 101, 100_000]) {
       const use = () => jwt.sign({ a: nested(depth, wrap) });
-      const place = isArray ? `a${'[0]'.repeat(99)}`.slice(0, 200) : `a${'.a'.repeat(99)}`.slice(0, 200);
+      const place = isArray
+        ? `a${'[0]'.repeat(99)}`.slice(0, 200)
+        : `a${'.a'.repeat(99)}`.slice(0, 200);
       assertMessage(use, `"${place}" expected at most 100 levels, got more or a cycle`, RangeError);
     }
   }
@@ -231,11 +295,16 @@ test('claims nest 100 levels and no more, so that an object that contains itself
   cycle['a'] = { b: [cycle] };
   wide.push(wide, wide);
   for (const claims of [cycle, { a: wide }]) {
-    assert.throws(() => jwt.sign(claims), { name: 'RangeError', message: /^"a[^"]+" expected at most 100 levels/ });
+    assert.throws(() => jwt.sign(claims), {
+      name: 'RangeError',
+      message: /^"a[^"]+" expected at most 100 levels/,
+    });
   }
   // The same object twice is not a cycle.
   const shared = { x: 1 };
-  assert.deepEqual((jwt.verify(jwt.sign({ a: shared, b: [shared] })) as { b: unknown }).b, [shared]);
+  assert.deepEqual((jwt.verify(jwt.sign({ a: shared, b: [shared] })) as { b: unknown }).b, [
+    shared,
+  ]);
 });
 
 test('objects without a prototype and of another realm are plain objects', () => {
@@ -263,24 +332,45 @@ test('objects without a prototype and of another realm are plain objects', () =>
   }
 });
 
-test('claims are read back as they were signed: awkward names, lone surrogates, the greatest numbers', () => {
-  const names = ['__proto__', 'constructor', 'toJSON', 'then', 'length', '', '0', '\ud800', '\u2028', 'a"b', '\0'];
+test('verify returns the claims that were signed: awkward names, lone surrogates, huge numbers', () => {
+  const names = [
+    '__proto__', 'constructor', 'toJSON', 'then', 'length', '', '0', '\ud800', '\u2028', 'a"b',
+    '\0',
+  ];
   for (const name of names) {
-    for (const value of ['\ud800', '\udc00x', '\u2028\0\ufeff"\\', '', Number.MAX_VALUE, 5e-324, -1, true, null, [[]]]) {
-      for (const claims of [{ [name]: value }, { a: { [name]: value } }, { a: [{ [name]: [value] }] }]) {
-        const read: Record<string, unknown> = jwt.verify(jwt.sign(claims)) as Record<string, unknown>;
+    for (const value of [
+      '\ud800',
+      '\udc00x',
+      '\u2028\0\ufeff"\\',
+      '',
+      Number.MAX_VALUE,
+      5e-324,
+      -1,
+      true,
+      null,
+      [[]],
+    ]) {
+      for (const claims of [
+        { [name]: value },
+        { a: { [name]: value } },
+        { a: [{ [name]: [value] }] },
+      ]) {
+        const read: Record<string, unknown> = jwt.verify(jwt.sign(claims)) as Record<
+          string,
+          unknown
+        >;
         const [own = ''] = Object.keys(claims);
         assert.ok(Object.hasOwn(read, own));
         assert.deepEqual(read[own], Object.entries(claims)[0]?.[1], JSON.stringify(claims));
       }
     }
   }
-  // -0 equals 0 and is written as it.
+  // -0 equals 0 and is written as 0.
   const { zero } = jwt.verify(jwt.sign({ zero: -0 })) as { zero: number };
   assert.ok(Object.is(zero, 0));
 });
 
-test('a message shows the name of a claim without control characters, and no more than 200 characters', () => {
+test('a message shows at most 200 characters of a claim name, and no control characters', () => {
   const shown: [name: string, place: string][] = [
     ['https://example.com/roles', 'https://example.com/roles'],
     ['\u540d\u524d', '\u540d\u524d'],
@@ -288,11 +378,14 @@ test('a message shows the name of a claim without control characters, and no mor
     ['x'.repeat(201), 'x'.repeat(200)],
   ];
   for (const [name, place] of shown) {
-    assertMessage(() => jwt.sign({ [name]: undefined }), `"${place}" expected a JSON value, got undefined`);
+    assertMessage(
+      () => jwt.sign({ [name]: undefined }),
+      `"${place}" expected a JSON value, got undefined`,
+    );
   }
 });
 
-test('exp, nbf and iat are seconds up to the year 9999: milliseconds are refused, and said to look like it', () => {
+test('sign refuses exp, nbf and iat after the year 9999, and the message recognises milliseconds', () => {
   const expected = `expected seconds since 1970, up to ${LAST_SECOND} (the year 9999)`;
   const ms = ', which looks like milliseconds';
   for (const name of ['exp', 'nbf', 'iat']) {
@@ -304,15 +397,24 @@ test('exp, nbf and iat are seconds up to the year 9999: milliseconds are refused
       [LAST_SECOND * 1001, ''],
       [Number.MAX_VALUE, ''],
     ] as const) {
-      assertMessage(() => jwt.sign({ [name]: value }), `"${name}" ${expected}, got ${value}${hint}`, RangeError);
+      assertMessage(
+        () => jwt.sign({ [name]: value }),
+        `"${name}" ${expected}, got ${value}${hint}`,
+        RangeError,
+      );
     }
-    for (const [value, kind] of [[null, 'null'], ['1h', 'a string'], [`${NOW}`, 'a string'], [true, 'true']] as const) {
+    for (const [value, kind] of [
+      [null, 'null'],
+      ['1h', 'a string'],
+      [`${NOW}`, 'a string'],
+      [true, 'true'],
+    ] as const) {
       assertMessage(() => jwt.sign({ [name]: value }), `"${name}" ${expected}, got ${kind}`);
     }
     assertMessage(() => jwt.sign({ [name]: [NOW] }), `"${name}" ${expected}, got an array`);
     for (const value of [LAST_SECOND, NOW, NOW + 0.5, 0, -1]) jwt.sign({ [name]: value });
   }
-  // What the options add up to.
+  // Times that result from options.
   const rows: [options: Partial<JwtOptions>, name: string][] = [
     [{ lifetimeSeconds: LAST_SECOND }, 'exp'],
     [{ lifetimeSeconds: Number.MAX_VALUE }, 'exp'],
@@ -324,35 +426,49 @@ test('exp, nbf and iat are seconds up to the year 9999: milliseconds are refused
   }
   const most = LAST_SECOND - NOW;
   jwt.sign({}, { lifetimeSeconds: most });
-  assert.throws(() => jwt.sign({}, { lifetimeSeconds: most + 1 }), { name: 'RangeError', message: /^"exp" / });
-  // A token of another issuer is judged as before.
-  assertVerdict(jwt, 'accepted', [tokenOf({ exp: Date.now() * 1000 }), tokenOf({ exp: 1e300, iat: 1, nbf: -1e300 })]);
+  assert.throws(() => jwt.sign({}, { lifetimeSeconds: most + 1 }), {
+    name: 'RangeError',
+    message: /^"exp" /,
+  });
+  // verify accepts such times in a token of another issuer.
+  assertVerdict(jwt, 'accepted', [
+    tokenOf({ exp: Date.now() * 1000 }),
+    tokenOf({ exp: 1e300, iat: 1, nbf: -1e300 }),
+  ]);
 });
 
-test('a clock in milliseconds is refused by sign and verify, and says so', () => {
+test('sign and verify refuse a clock in milliseconds, and the message says so', () => {
   let now = NOW;
   const judge = jwtWith({ now: () => now });
   const token = judge.sign({ jti: 'a' });
   assertVerdict(judge, 'accepted', [token]);
   now *= 1000;
-  const message =
-    `"now" expected seconds since 1970, up to ${LAST_SECOND} (the year 9999), got ${now}, which looks like milliseconds`;
-  for (const use of [() => judge.sign({}), () => judge.verify(token), () => judge.verify(tokenOf())]) {
+  const expected = `seconds since 1970, up to ${LAST_SECOND} (the year 9999)`;
+  const message = `"now" expected ${expected}, got ${now}, which looks like milliseconds`;
+  for (const use of [
+    () => judge.sign({}),
+    () => judge.verify(token),
+    () => judge.verify(tokenOf()),
+  ]) {
     assertMessage(use, message, RangeError);
   }
-  // A token that is refused for what it says needs no clock.
+  // A token that is refused for its content needs no clock.
   assertVerdict(judge, 'ERR_JWT_SIGNATURE', [`${token.slice(0, -1)}~`, 'x.y.']);
   assertVerdict(judge, 'ERR_JWT_MALFORMED', ['', 7, null]);
   now = LAST_SECOND;
   assertVerdict(judge, 'ERR_JWT_EXPIRED', [token]);
 });
 
-test('a claim that verify would refuse is refused by its name', () => {
+test('sign refuses a claim that verify would refuse, and the message names it', () => {
   const rows: [claims: object, name: string][] = [
-    [{ sub: null }, 'sub'], [{ iss: 7 }, 'iss'], [{ jti: [] }, 'jti'], [{ aud: null }, 'audience'],
+    [{ sub: null }, 'sub'],
+    [{ iss: 7 }, 'iss'],
+    [{ jti: [] }, 'jti'],
+    [{ aud: null }, 'audience'],
   ];
   for (const [claims, name] of rows) {
-    const isNamed = ({ message, cause }: Error) => message.includes(name) && cause instanceof AuthError;
+    const isNamed = ({ message, cause }: Error) =>
+      message.includes(name) && cause instanceof AuthError;
     assert.throws(() => jwt.sign(claims), isNamed, name);
   }
 });

@@ -17,11 +17,14 @@ const jwtWith = (options: object = {}) =>
   new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 const jwt = jwtWith();
 
-// Every number: NaN, Infinity or '60s' as a tolerance switched expiry off in fast-jwt before 6.3. The CVEs: regular
-// expressions as expectations.
+// fast-jwt before 6.3: NaN, Infinity or '60s' as a tolerance switched the check of exp off. The
+// CVEs are about regular expressions as expected values.
 test('fast-jwt before 6.3, CVE-2026-35040, -35041: an option of the wrong kind or out of bounds is refused', () => {
   const notLists: unknown[] = NOT_TEXTS.filter((value) => !Array.isArray(value));
-  notLists.push([''], [1], [['x']], [null], ['x', undefined], [/x/], new Set(['x']), { 0: 'x', length: 1 });
+  notLists.push([''], [1], [['x']], [null], ['x', undefined], [/x/], new Set(['x']), {
+    0: 'x',
+    length: 1,
+  });
   notLists.push([, 'x'], new Array(1));
   const amount = { refused: NOT_AMOUNTS, taken: [0, 0.5, Number.MAX_VALUE] };
   const table: Record<string, { refused: readonly unknown[]; taken: readonly unknown[] }> = {
@@ -40,32 +43,48 @@ test('fast-jwt before 6.3, CVE-2026-35040, -35041: an option of the wrong kind o
   for (const [name, { refused, taken }] of Object.entries(table)) {
     for (const value of refused) {
       const isOutOfBounds = typeof value === 'number' && /Seconds|Length|Size/.test(name);
-      assertRefusedOption(() => jwtWith({ [name]: value }), name, value, isOutOfBounds ? RangeError : TypeError);
+      assertRefusedOption(
+        () => jwtWith({ [name]: value }),
+        name,
+        value,
+        isOutOfBounds ? RangeError : TypeError,
+      );
     }
     for (const value of [...taken, undefined]) jwtWith({ [name]: value });
   }
   for (const value of NOT_AMOUNTS) {
     const kind = typeof value === 'number' ? RangeError : TypeError;
-    assertRefusedOption(() => jwt.sign({}, { lifetimeSeconds: value as never }), 'lifetimeSeconds', value, kind);
+    assertRefusedOption(
+      () => jwt.sign({}, { lifetimeSeconds: value as never }),
+      'lifetimeSeconds',
+      value,
+      kind,
+    );
   }
 });
 
 test('an unknown option is refused, whatever its value, and an inherited one is not an option', () => {
-  const names = ['Secret', 'key', 'algorithm', 'algorithms', 'ignoreExpiration', 'expiresIn', 'leeway', ''];
+  const names = [
+    'Secret', 'key', 'algorithm', 'algorithms', 'ignoreExpiration', 'expiresIn', 'leeway', '',
+  ];
   for (const name of [...names, ...INHERITED_NAMES]) {
     for (const value of [1, undefined]) {
       assertRefusedOption(() => jwtWith(Object.fromEntries([[name, value]])), name, value);
       assertRefusedOption(() => jwt.sign({}, Object.fromEntries([[name, value]])), name, value);
     }
   }
-  // A Map, or a promise that was not awaited, would be an object without options.
-  for (const options of [...NOT_OPTIONS, new Map([['lifetimeSeconds', 1]]), Promise.resolve({}), new Date(), /x/]) {
+  // A Map, or a promise that was not awaited, would pass for an object without options.
+  for (const options of [
+    ...NOT_OPTIONS, new Map([['lifetimeSeconds', 1]]), Promise.resolve({}), new Date(), /x/,
+  ]) {
     assertRefusedOption(() => new Jwt(options as never), 'options', options);
     assertRefusedOption(() => jwt.sign({}, options as never), 'options', options);
   }
   assertRefusedOption(() => new Jwt(undefined as never), 'options');
   assertRefusedOption(() => new Jwt(Object.create({ secret: SECRET })), 'secret');
-  const inheriting: JwtOptions = Object.assign(Object.create({ leewaySeconds: 1e9, nonsense: 1 }), { secret: SECRET });
+  const inheriting: JwtOptions = Object.assign(Object.create({ leewaySeconds: 1e9, nonsense: 1 }), {
+    secret: SECRET,
+  });
   assertVerdict(new Jwt(inheriting), 'ERR_JWT_EXPIRED', [tokenOf()]);
 });
 

@@ -16,7 +16,9 @@ for (const property of PROPERTIES) {
   test(property.name, async (t) => {
     t.diagnostic(`${property.cases} cases, SEED=${seed}`);
     const seen = new Set<string>();
-    for (let index = 0; index < property.cases; index += 1) seen.add(await runCase(property, seed + index));
+    for (let index = 0; index < property.cases; index += 1) {
+      seen.add(await runCase(property, seed + index));
+    }
     assert.deepEqual([...seen].sort(), property.outcomes);
   });
 }
@@ -26,8 +28,8 @@ test('the properties are run for 100,000 cases', () => {
 });
 
 /**
- * From the root of the repository, where the tests run: compiled tests stand elsewhere. It runs under
- * a loader, whose figures of coverage would be wrong.
+ * Runs the fuzz command from the root of the repository, because compiled tests are in another
+ * folder. The child runs under tsx, so its figures of coverage would be wrong.
  */
 const fuzz = (...args: string[]) => {
   const command = ['--import', 'tsx', '--', 'test/long/fuzz.ts', ...args];
@@ -35,7 +37,7 @@ const fuzz = (...args: string[]) => {
   return promisify(execFile)(process.execPath, command, { env });
 };
 
-test('fuzz runs every property for the time it is given, from a seed, and prints cases a second', async () => {
+test('fuzz runs every property for the given time, from a seed, and prints cases per second', async () => {
   const { stdout } = await fuzz('--seconds', '0.5', '--seed', '7');
   assert.match(stdout, /^seed 7\b/);
   for (const { name } of PROPERTIES) assert.ok(stdout.includes(name), name);
@@ -43,8 +45,10 @@ test('fuzz runs every property for the time it is given, from a seed, and prints
   assert.match((await fuzz('--help')).stdout, /--seconds/);
 });
 
-test('fuzz refuses what it does not understand', async () => {
-  for (const line of ['--seconds 0', '--seconds x', '--seed 1.5', '--seed -1', '--seed 4294967296', '--sed 1', '1']) {
+test('fuzz refuses an unknown flag or a wrong value', async () => {
+  for (const line of [
+    '--seconds 0', '--seconds x', '--seed 1.5', '--seed -1', '--seed 4294967296', '--sed 1', '1',
+  ]) {
     await assert.rejects(fuzz(...line.split(' ')), { code: 2, stderr: /^fuzz: [^]*--help/ }, line);
   }
 });

@@ -1,6 +1,6 @@
 /**
- * The token cache: exact, bounded, filled by verify alone, and judged by the clock every time.
- * The MACs that are computed for a token show whether it was cached.
+ * The token cache: exact, bounded and filled by verify alone. The times of a cached token are
+ * checked at every call. The number of MACs that a token costs shows whether it was cached.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -17,7 +17,9 @@ const tokenFor = (jti: unknown) => tokenOf({ ...CLAIMS, jti: String(jti) });
 /** How many MACs each of these tokens costs, in this order. */
 async function macsFor(jwt: Jwt<object>, ...tokens: readonly string[]): Promise<number[]> {
   const macs: number[] = [];
-  for (const token of tokens) macs.push((await callsOf('createHmac', () => verdictOf(() => jwt.verify(token)))).length);
+  for (const token of tokens) {
+    macs.push((await callsOf('createHmac', () => verdictOf(() => jwt.verify(token)))).length);
+  }
   return macs;
 }
 
@@ -28,7 +30,7 @@ test('a token costs a MAC the first time and none after that, unless the cache i
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 0 }), token, token), [1, 1]);
 });
 
-test('without a cache no claims are kept once the caller has let go of them', async () => {
+test('without a cache a Jwt keeps no claims alive', async () => {
   const claimsKept = async (cacheSize: number) => {
     const jwt = jwtWith({ cacheSize });
     const kept = Array.from({ length: 50 }, (_, n) => new WeakRef(jwt.verify(tokenFor(n))));
@@ -45,37 +47,67 @@ test('CVE-2026-35039: two tokens never share an entry, however alike they are', 
   const all = Array.from({ length: 300 }, (_, n) => ({ ...CLAIMS, identity: `user-${n}` }));
   const tokens = all.map((claims) => tokenOf(claims));
   for (let round = 0; round < 3; round += 1) {
-    assert.deepEqual(tokens.map((token) => jwt.verify(token)), all);
+    assert.deepEqual(
+      tokens.map((token) => jwt.verify(token)),
+      all,
+    );
     tokens.reverse();
     all.reverse();
   }
 });
 
 // V8 hashes a string of more than 16,383 characters by its length alone.
-test('a token so long that look-ups would be slow is not remembered', async () => {
+test('a token so long that look-ups would be slow is not cached', async () => {
   const jwt = jwtWith({ maxTokenLength: 20_000 });
   const rest = JSON.stringify({ ...CLAIMS, x: '' }).length;
-  const [longest, longer] = [12_226, 12_227].map((bytes) => tokenOf({ ...CLAIMS, x: 'x'.repeat(bytes - rest) }));
+  const [longest, longer] = [12_226, 12_227].map((bytes) =>
+    tokenOf({ ...CLAIMS, x: 'x'.repeat(bytes - rest) }),
+  );
   assert.deepEqual([longest?.length, longer?.length], [16_383, 16_384]);
-  assert.deepEqual(await macsFor(jwt, longest ?? '', longest ?? '', longer ?? '', longer ?? ''), [1, 0, 1, 1]);
+  assert.deepEqual(
+    await macsFor(jwt, longest ?? '', longest ?? '', longer ?? '', longer ?? ''),
+    [1, 0, 1, 1],
+  );
 });
 
-test('a cached token is known by its whole text: a text that differs is judged anew', () => {
+test('the cache compares whole tokens: one that differs in a character is verified on its own', () => {
   const jwt = jwtWith();
   const [token, other] = [tokenFor('a'), tokenFor('b')];
   assertVerdict(jwt, 'accepted', [token, other]);
   const [header, payload = '', mac = ''] = token.split('.');
   const [, otherPayload, otherMac] = other.split('.');
-  const forged = [`${header}.${otherPayload}.${mac}`, `${header}.${payload}.${otherMac}`, mac, payload, token + other];
-  forged.push(token.toLowerCase(), `${token}=`, ` ${token}`, `${token} `, token.slice(0, -1), `${token}\0`);
-  for (let at = 0; at < token.length; at += 1) forged.push(`${token.slice(0, at)}~${token.slice(at + 1)}`);
-  for (const text of forged) assert.notEqual(verdictOf(() => jwt.verify(text)), 'accepted', text);
+  const forged = [
+    `${header}.${otherPayload}.${mac}`,
+    `${header}.${payload}.${otherMac}`,
+    mac,
+    payload,
+    token + other,
+  ];
+  forged.push(
+    token.toLowerCase(), `${token}=`, ` ${token}`, `${token} `, token.slice(0, -1), `${token}\0`,
+  );
+  for (let at = 0; at < token.length; at += 1) {
+    forged.push(`${token.slice(0, at)}~${token.slice(at + 1)}`);
+  }
+  for (const text of forged) {
+    assert.notEqual(
+      verdictOf(() => jwt.verify(text)),
+      'accepted',
+      text,
+    );
+  }
   assertVerdict(jwt, 'ERR_JWT_MALFORMED', [Object(token), [token], { toString: () => token }]);
   assertVerdict(jwt, 'accepted', [token, other]);
 });
 
 test('only a token that passed every check is cached, so a client without one cannot fill the cache', async () => {
-  const rules = { audience: 'us', issuer: 'us', type: 'JWT', maxAgeSeconds: 60, maxTokenLength: 400 };
+  const rules = {
+    audience: 'us',
+    issuer: 'us',
+    type: 'JWT',
+    maxAgeSeconds: 60,
+    maxTokenLength: 400,
+  };
   const jwt = jwtWith({ ...rules, cacheSize: 1 });
   const claims = { ...CLAIMS, iss: 'us', aud: 'us' };
   const token = tokenOf(claims);
@@ -89,29 +121,51 @@ test('only a token that passed every check is cached, so a client without one ca
     ...headers.map((header) => tokenOf(claims, header)),
     ...['', 'x', '..', `${token}.`, token.slice(1), tokenOf('['), seal('.')],
   ];
-  for (const text of refused) assert.notEqual(verdictOf(() => jwt.verify(text)), 'accepted', text);
+  for (const text of refused) {
+    assert.notEqual(
+      verdictOf(() => jwt.verify(text)),
+      'accepted',
+      text,
+    );
+  }
   assert.deepEqual(await macsFor(jwt, token), [0]);
   const expired = tokenOf({ ...claims, exp: 1 });
-  assert.deepEqual(await macsFor(jwt, expired, expired), [1, 1], 'what is refused costs its MAC each time');
-  assert.deepEqual(await macsFor(jwt, tokenOf({ ...claims, n: 1 }), token), [1, 1], 'what is accepted takes the place');
+  assert.deepEqual(
+    await macsFor(jwt, expired, expired),
+    [1, 1],
+    'what is refused costs its MAC each time',
+  );
+  assert.deepEqual(
+    await macsFor(jwt, tokenOf({ ...claims, n: 1 }), token),
+    [1, 1],
+    'what is accepted takes the place',
+  );
 });
 
 test('the cache is bounded, and the entry that was used last stays', async () => {
   const [a, b, c] = ['a', 'b', 'c'].map(tokenFor) as [string, string, string];
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 1 }), a, b, a), [1, 1, 1]);
-  assert.deepEqual(await macsFor(jwtWith({ cacheSize: 2 }), a, b, c, b, c, a), [1, 1, 1, 0, 0, 1], 'the oldest goes');
-  assert.deepEqual(await macsFor(jwtWith({ cacheSize: 2 }), a, b, a, c, a, b), [1, 1, 0, 1, 0, 1], 'a hit renews');
+  assert.deepEqual(
+    await macsFor(jwtWith({ cacheSize: 2 }), a, b, c, b, c, a),
+    [1, 1, 1, 0, 0, 1],
+    'the oldest goes',
+  );
+  assert.deepEqual(
+    await macsFor(jwtWith({ cacheSize: 2 }), a, b, a, c, a, b),
+    [1, 1, 0, 1, 0, 1],
+    'a hit renews',
+  );
   assert.deepEqual(await macsFor(jwtWith({ cacheSize: 3 }), a, b, c, a, b, c), [1, 1, 1, 0, 0, 0]);
-  // What was used gets one more turn for it, and no second one: c passes over a, d takes b's place, and e that of a.
+  // A hit spares an entry only once: c evicts b and spares a, then d evicts a.
   const turned = jwtWith({ cacheSize: 2 });
   const [d, e] = [tokenFor('d'), tokenFor('e')];
   assert.deepEqual(await macsFor(turned, a, b, a, c, d, e, a), [1, 1, 0, 1, 1, 1, 1]);
-  // By default a thousand.
+  // The default size is 1000.
   const many = Array.from({ length: 1001 }, (_, n) => tokenFor(n));
   const jwt = jwtWith();
   assertVerdict(jwt, 'accepted', many);
   assert.deepEqual(await macsFor(jwt, many[1] ?? '', many[0] ?? ''), [0, 1]);
-  // A larger one gives up one more for each further thousand.
+  // A cache of 3000 evicts three at a time.
   const large = Array.from({ length: 3001 }, (_, n) => tokenFor(n));
   const roomy = jwtWith({ cacheSize: 3000 });
   assertVerdict(roomy, 'accepted', large.slice(0, 3000));
@@ -147,7 +201,7 @@ test('fast-jwt up to 6.3.6: a remembered token is judged by the clock to the sec
   }
 });
 
-test('a token of a secret that was rotated out is not served from memory, nor by the rules of another Jwt', () => {
+test('each Jwt has its own cache, so a secret that was rotated out verifies no token', () => {
   const token = tokenOf();
   assertVerdict(jwtWith(), 'accepted', [token, token]);
   assertVerdict(jwtWith({ secret: [FORGER, SECRET] }), 'accepted', [token, token]);
@@ -176,14 +230,25 @@ test('an expired token never evicts a valid one, however often it is sent', asyn
   const [old, valid, other] = [tokenOf({ ...CLAIMS, exp: NOW + 1 }), tokenFor('a'), tokenFor('b')];
   assert.deepEqual(await macsFor(jwt, old, valid), [1, 1]);
   now = NOW + 11;
-  assert.deepEqual(await macsFor(jwt, old, old, other, valid, other), [0, 0, 1, 0, 0], 'the expired one went');
+  assert.deepEqual(
+    await macsFor(jwt, old, old, other, valid, other),
+    [0, 0, 1, 0, 0],
+    'the expired one went',
+  );
 });
 
-test('a miss in a full cache in which every token was used evicts one of them', async () => {
+test('if every token of a full cache was used, a new token still evicts one of them', async () => {
   const jwt = jwtWith({ cacheSize: 500 });
   const tokens = Array.from({ length: 501 }, (_, n) => tokenFor(n));
-  assertVerdict(jwt, 'accepted', [...tokens.slice(0, 500), ...tokens.slice(0, 500), ...tokens.slice(500)]);
-  // The first hundred got behind all others, so it was the next one.
-  assert.deepEqual(await macsFor(jwt, ...tokens.slice(0, 100), ...tokens.slice(101)), Array<number>(500).fill(0));
+  assertVerdict(jwt, 'accepted', [
+    ...tokens.slice(0, 500),
+    ...tokens.slice(0, 500),
+    ...tokens.slice(500),
+  ]);
+  // The first hundred moved behind all others, so the next one was evicted.
+  assert.deepEqual(
+    await macsFor(jwt, ...tokens.slice(0, 100), ...tokens.slice(101)),
+    Array<number>(500).fill(0),
+  );
   assert.deepEqual(await macsFor(jwt, tokens[100] ?? ''), [1]);
 });

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { isObject } from '../../src/options.ts';
+import { isObject } from '../../src/values.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
 import { fileWith, folderOf, newPath, refusal } from '../support/user-files.ts';

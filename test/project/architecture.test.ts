@@ -42,7 +42,14 @@ function importsOf(path: string): Import[] {
 const ours = (imported: Import): boolean => imported.target.startsWith('src/');
 
 /** The files that every room may import, except crypto. */
-const GROUND = ['errors.ts', 'options.ts', 'events.ts', 'maybe-promise.ts', 'error-text.ts'];
+const GROUND = [
+  'errors.ts',
+  'options.ts',
+  'values.ts',
+  'events.ts',
+  'maybe-promise.ts',
+  'error-text.ts',
+];
 
 /**
  * The files that the package exports. Only they export what other files define, and no other file
@@ -63,10 +70,11 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'users': ['journal', ...GROUND],
   'journal': GROUND,
   'http': GROUND,
-  'crypto': ['errors.ts', 'options.ts'],
-  'options.ts': [],
-  'errors.ts': ['options.ts'],
-  'error-text.ts': ['errors.ts', 'options.ts'],
+  'crypto': ['errors.ts', 'options.ts', 'values.ts'],
+  'values.ts': [],
+  'options.ts': ['values.ts'],
+  'errors.ts': ['options.ts', 'values.ts'],
+  'error-text.ts': ['errors.ts', 'values.ts'],
   'events.ts': ['type errors.ts'],
   'maybe-promise.ts': [],
   'index.ts': ['app.ts', 'accounts', 'auth', 'limits', 'crypto', 'http', 'users', ...GROUND],

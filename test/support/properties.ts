@@ -81,7 +81,7 @@ function assertCanonical(token: string): void {
   assert.deepEqual(decodeUnverified(token), { header, claims: payload });
 }
 
-/** Asserts that every part of a stored hash is in its canonical spelling. */
+/** Asserts that every part of a stored hash is in its canonical encoding. */
 function assertCanonicalHash(stored: string): void {
   const [name = '', ...parts] = stored.split('$');
   if (name === '') {
@@ -122,7 +122,7 @@ export const PROPERTIES: readonly Property[] = [
     },
   },
   {
-    name: 'an accepted token has the one spelling of its content, even if damaged before signing',
+    name: 'an accepted token is the one encoding of its content, even if damaged before signing',
     cases: 20_000,
     outcomes: ['accepted', 'refused'],
     check(random) {
