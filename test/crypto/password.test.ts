@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../../src/accounts/password-hasher.ts';
 import { cheapPasswords } from '../support/app.ts';
 import { allSaid, verdictOf } from '../support/assertions.ts';
-import { childPath } from '../support/children.ts';
+import { childPath } from '../support/compiled.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import { callsOf } from '../support/spies.ts';
 import { base64, MARKER } from '../support/tokens.ts';
@@ -326,8 +326,8 @@ test('a key is compared in constant time, once for each password', async () => {
 const isLinux = process.platform === 'linux';
 test('a run for which there is no memory rejects, and the next one works', { skip: !isLinux }, async () => {
   // WebAssembly, which Node uses for itself, would reserve gigabytes of addresses.
-  const flags = ['--disable-wasm-trap-handler', '--import', 'tsx'];
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, childPath('memory')]);
+  const args = ['--disable-wasm-trap-handler', childPath('memory')];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
   assert.deepEqual(JSON.parse(stdout), { isRefused: true, isSilent: true, next: true });
 });
 
