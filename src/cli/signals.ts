@@ -11,7 +11,7 @@ const ONE_SIGNAL_MS = 250;
 /** A process that is still alive so long after everything was closed is ended. */
 const MAX_LINGER_MS = 1_000;
 
-/** Calls `stop` at the first of these signals. A later one ends the process at once, with code 1. */
+/** Calls `stop` at the first of these signals. A later one ends the process at once, with 1. */
 export function stopOnSignal(signals: readonly NodeJS.Signals[], stop: () => void): void {
   let stoppedAt: number | undefined;
   const onSignal = () => {

@@ -112,8 +112,8 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'npm install --prefix': 'readme.test.ts',
   'cp latchkey-data': 'readme.test.ts',
   'cp users.backup': 'readme.test.ts',
-  'new=$(latchkey': 'readme.test.ts',
-  'new=$(head': 'readme.test.ts',
+  'cp -p latchkey-data/secret latchkey-data/two-secrets': 'readme.test.ts',
+  'cp -p latchkey-data/secret latchkey-data/one-secret': 'readme.test.ts',
   'openssl req': 'readme.test.ts',
 };
 
