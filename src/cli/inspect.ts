@@ -40,7 +40,6 @@ The exit code is 1 if the text is not a token, or the token is not valid.`;
 const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 
-
 /** The scheme before a token in an Authorization header. */
 const SCHEME = /^\w+ +/;
 

@@ -3,8 +3,8 @@
  * creates.
  * Promise: the server does not start if another system user owns the secret file, or a link on the
  * way to it, or can write the file.
- * Accepted: other problems, such as those of a folder, only cause a warning. Access control lists
- * are not read.
+ * Accepted: root may do all of this, and a group of the server's own user may write the file. Other
+ * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
 import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
