@@ -71,7 +71,6 @@ export function expecting(
 const isNonEmptyString = (value: unknown) => typeof value === 'string' && value !== '';
 const isNonNegative = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
 
-export const aString: Check = expecting('a string', (value) => typeof value === 'string');
 
 export const nonEmptyString: Check = expecting('a string that is not empty', isNonEmptyString);
 

@@ -1,66 +1,81 @@
 /**
- * Reading arguments by a table of flags. The help, the parser and the checks follow from the table.
- * Promise: a message never repeats an argument that may be a token or a password.
+ * Reads arguments and environment variables by a table of flags. The help follows from the same
+ * table.
+ * Promise: no message repeats a positional argument, or the value of a flag that is marked as
+ * secret. It repeats the name of an unknown flag only if that is short and of small letters.
+ * Accepted: the value of any other flag is repeated if it is wrong, also if it is a password that
+ * was typed in the wrong place.
  */
 import { parseArgs } from 'node:util';
 import { UsageError } from './command-errors.ts';
 
-/** What the text of a flag may be. */
+/** The values that a flag accepts. */
 export interface Kind<T> {
   /** Stands for the value in the help, such as `<seconds>`. */
-  readonly hint: string;
-  /** Completes "--flag expected ...". */
+  readonly placeholder: string;
+  /** Completes the message "--flag expected ...". */
   readonly expected: string;
-  /** @returns undefined if the text is not of this kind */
-  readonly read: (text: string) => T | undefined;
-  /** The text may hold a password, so that no message repeats it. */
+  /** @returns the value, or undefined if the text is not of this kind */
+  readonly parse: (text: string) => T | undefined;
+  /** Whether the text may hold a password, so that no message may repeat it. */
   readonly isSecret?: boolean;
 }
 
 export interface Flag<T> {
-  /** As it is typed, such as `--port`. */
+  /** With its hyphens, such as `--port`. */
   readonly name: string;
   /** The heading above the flag in the help. */
   readonly group: string;
-  /** A phrase for the help. The default is added to it. */
+  /** A phrase. The help adds the default and the variable to it. */
   readonly help: string;
   readonly kind: Kind<T>;
-  /** The default, as text. */
-  readonly fallback?: string;
-  /** The environment variable that is read if the flag is not given. Empty means not set. */
+  /** The value, as text, if neither the flag nor the variable is set. */
+  readonly defaultText?: string;
+  /** The environment variable that is read if the flag is absent. An empty one counts as unset. */
   readonly variable?: string;
 }
 
-/** A table of flags, whatever their values are. */
+/** A table of flags with values of any types. */
 type AnyFlags = Readonly<Record<string, Flag<unknown>>>;
 
-/** A flag for each member of a configuration. A member that may be undefined needs no default. */
-export type Flags<Config> = {
-  readonly [Name in keyof Config]: Flag<NonNullable<Config[Name]>> &
-    (undefined extends Config[Name] ? unknown : { readonly fallback: string });
-};
+interface WithDefault {
+  readonly defaultText: string;
+}
+
+/** The flag of a member with this type. Only a member that may be undefined needs no default. */
+type FlagFor<T> = undefined extends T ? Flag<NonNullable<T>> : Flag<NonNullable<T>> & WithDefault;
+
+/** A table of flags, one for each member of a configuration. */
+export type Flags<Config> = { readonly [Name in keyof Config]: FlagFor<Config[Name]> };
 
 const DIGITS = /^\d+$/;
 
 /** @returns the kind of whole numbers from `min` to `max` */
-export function wholeNumber(hint: string, min: number, max: number): Kind<number> {
-  const read = (text: string) => {
+export function wholeNumber(placeholder: string, min: number, max: number): Kind<number> {
+  const parse = (text: string) => {
     const number = Number(text);
     const isWithin = DIGITS.test(text) && number >= min && number <= max;
     return isWithin ? number : undefined;
   };
-  return { hint, expected: `a whole number from ${min} to ${max}`, read };
+  return { placeholder, expected: `a whole number from ${min} to ${max}`, parse };
 }
 
-/** @returns the kind of a few words */
+/** @returns the kind that accepts these words only */
 export function oneOf<const Word extends string>(...words: readonly Word[]): Kind<Word> {
-  const read = (text: string) => words.find((word) => word === text);
-  return { hint: words.join('|'), expected: words.join(' or '), read };
+  const parse = (text: string) => words.find((word) => word === text);
+  return { placeholder: words.join('|'), expected: words.join(' or '), parse };
 }
 
 /** @returns the kind of texts that are not empty */
-export function someText(hint: string, expected: string): Kind<string> {
-  return { hint, expected, read: (text) => text === '' ? undefined : text };
+export function someText(placeholder: string, expected: string): Kind<string> {
+  return { placeholder, expected, parse: (text) => text === '' ? undefined : text };
+}
+
+/** The positional arguments that a command takes: those that are not flags. */
+export interface Positionals {
+  readonly count: number;
+  /** Completes the message "expected ...". */
+  readonly expected: string;
 }
 
 /** Arguments as they were typed. */
@@ -70,41 +85,58 @@ export interface Arguments {
   readonly positionals: readonly string[];
 }
 
-/** What `util.parseArgs` adds to its message about an unknown flag. */
-const HINT_AT_POSITIONALS = /\. To specify a positional argument .*/;
-/** An unknown flag that is long enough to be a token. */
-const LONG_FLAG = /'-[^' ]{24,}'/;
+/** A value that is taken for the next flag, unless it is written as `--flag=value`. */
+const LIKE_A_FLAG = /^-./;
 
-/** @throws UsageError for an unknown flag, a flag without a value, or too many positionals */
+/** A longer name, or one with other characters, could be a token or a password. */
+const HARMLESS_NAME = /^--?[a-z-]{1,24}$/;
+
+/**
+ * @throws UsageError for an unknown flag, a flag without a value, or too many or too few positional
+ *   arguments
+ */
 export function parseArguments(
   args: readonly string[],
   flags: AnyFlags,
-  maxPositionals: number,
+  { count, expected }: Positionals,
 ): Arguments {
-  const names = Object.values(flags).map(({ name }) => name.slice('--'.length));
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
-  const { values, positionals } = parse({ args: [...args], options, allowPositionals: true });
-  if (positionals.length > maxPositionals) {
-    throw new UsageError('too many arguments ("npm start" takes flags after "--")');
+  const known = new Map(Object.values(flags).map((flag) => [flag.name, flag]));
+  const names = [...known.keys()].map((name) => name.slice('--'.length));
+  const { tokens, positionals } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
+    allowPositionals: true,
+    // So that all messages are our own.
+    strict: false,
+    tokens: true,
+  });
+  const texts = new Map<string, string>();
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const { rawName, value, inlineValue } = token;
+    const flag = known.get(rawName);
+    if (flag === undefined) throw unknownFlag(rawName);
+    const isNextFlag = !inlineValue && LIKE_A_FLAG.test(value ?? '');
+    if (value === undefined || isNextFlag) {
+      throw new UsageError(`${rawName} expected ${flag.kind.expected}, got no value`);
+    }
+    texts.set(rawName, value);
   }
-  const given = Object.entries(values).map(([name, text]) => [`--${name}`, String(text)] as const);
-  return { texts: new Map(given), positionals };
+  if (positionals.length !== count) {
+    throw new UsageError(`expected ${expected}, got ${positionals.length}`);
+  }
+  return { texts, positionals };
 }
 
-/** `util.parseArgs` with messages of one line. */
-function parse<const Config extends Parameters<typeof parseArgs>[0]>(config: Config) {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    const line = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
-    throw new UsageError(line.replace(HINT_AT_POSITIONALS, '').replace(LONG_FLAG, "'-...'"));
-  }
+function unknownFlag(name: string): UsageError {
+  return new UsageError(HARMLESS_NAME.test(name) ? `unknown flag ${name}` : 'unknown flag');
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * @returns the value of each flag: of the flag itself, else of its variable, else its default
+ * @returns the value of each flag: the one that was given, else that of its variable, else its
+ *   default
  * @throws UsageError if a value is not of its kind
  */
 export function readFlags<Config extends object>(
@@ -113,60 +145,65 @@ export function readFlags<Config extends object>(
   env: Environment,
 ): Config {
   const values = Object.entries<Flag<unknown>>(flags).map(([member, flag]) => {
-    return [member, valueOf(flag, texts.get(flag.name), env)];
+    return [member, valueOfFlag(flag, texts.get(flag.name), env)];
   });
   return Object.fromEntries(values) as Config;
 }
 
-/** @throws UsageError if the value is not of its kind */
-export function valueOf<T>(
+/**
+ * @param text the value as it was typed, or undefined if the flag is absent
+ * @throws UsageError if the value is not of its kind
+ */
+export function valueOfFlag<T>(
   flag: Flag<T>,
-  given: string | undefined,
+  text: string | undefined,
   env: Environment,
 ): T | undefined {
-  if (given !== undefined) return checked(flag.name, given, flag.kind);
-  const { variable, fallback } = flag;
-  const fromVariable = variable === undefined ? undefined : env[variable];
-  if (variable !== undefined && fromVariable) return checked(variable, fromVariable, flag.kind);
-  return fallback === undefined ? undefined : checked(flag.name, fallback, flag.kind);
+  const { name, kind, variable, defaultText } = flag;
+  if (text !== undefined) return parsed(name, text, kind);
+  const variableText = variable === undefined ? '' : env[variable] ?? '';
+  if (variableText !== '') return parsed(`environment variable ${variable}`, variableText, kind);
+  return defaultText === undefined ? undefined : parsed(name, defaultText, kind);
 }
 
-function checked<T>(name: string, text: string, { read, expected, isSecret }: Kind<T>): T {
-  const value = read(text);
+function parsed<T>(name: string, text: string, { parse, expected, isSecret }: Kind<T>): T {
+  const value = parse(text);
   if (value !== undefined) return value;
   const got = isSecret === true ? '' : `, got ${JSON.stringify(text)}`;
   throw new UsageError(`${name} expected ${expected}${got}`);
 }
 
-/** @returns the flags of a table below the headings of their groups, for a help text */
+/** @returns the rows of all flags for a help text, below the headings of their groups */
 export function helpOf(flags: AnyFlags): string {
   const groups = new Map<string, string[]>();
-  for (const { name, group, help, kind, fallback, variable } of Object.values(flags)) {
+  for (const { name, group, help, kind, defaultText, variable } of Object.values(flags)) {
     const lines = groups.get(group) ?? [`${group}:`];
     const notes = [
       ...(variable === undefined ? [] : [`env ${variable}`]),
-      ...(fallback === undefined ? [] : [`default ${fallback}`]),
+      ...(defaultText === undefined ? [] : [`default ${defaultText}`]),
     ];
-    lines.push(helpRow(`${name} ${kind.hint}`, help, notes.join(', ')));
+    lines.push(helpRow(`${name} ${kind.placeholder}`, help, notes.join(', ')));
     groups.set(group, lines);
   }
   return [...groups.values()].map((lines) => lines.join('\n')).join('\n\n');
 }
 
-/** Where the right column of the help begins, and where it ends. */
-const COLUMN = 29;
-const MAX_COLUMNS = 80;
+const HELP_COLUMNS = 80;
+/** The left column of the help, which is empty in all lines of a row but the first. */
+const LEFT_COLUMN = ' '.repeat(29);
 
-/** @returns a row of two columns. What does not fit stands in the right column of the next line. */
-export function helpRow(left: string, phrase: string, note = ''): string {
-  const inBrackets = note === '' ? '' : `(${note})`;
-  const oneLine = `${phrase} ${inBrackets}`.trimEnd();
-  const isOneLine = oneLine.length <= MAX_COLUMNS - COLUMN;
-  const right = isOneLine ? [oneLine] : [phrase, inBrackets];
-  const indented = `  ${left}`;
-  const isLeftTooLong = indented.length > COLUMN - 2;
-  const rows = isLeftTooLong ? ['', ...right] : right;
-  return rows
-    .map((text, index) => `${(index === 0 ? indented : '').padEnd(COLUMN)}${text}`.trimEnd())
-    .join('\n');
+/**
+ * @param label the flag with its placeholder; a long one gets a line of its own
+ * @param note follows the phrase in parentheses, or stands below it if the line would be too long
+ * @returns a row of the help in two columns, as one or more lines
+ */
+export function helpRow(label: string, phrase: string, note = ''): string {
+  const phraseWithNote = note === '' ? phrase : `${phrase} (${note})`;
+  const isOneLine = LEFT_COLUMN.length + phraseWithNote.length <= HELP_COLUMNS;
+  const rightColumn = isOneLine ? [phraseWithNote] : [phrase, `(${note})`];
+  const lines = rightColumn.map((text) => `${LEFT_COLUMN}${text}`);
+  const left = `  ${label}`;
+  const isLabelLong = left.length > LEFT_COLUMN.length - 2;
+  if (isLabelLong) return [left, ...lines].join('\n');
+  return left + lines.join('\n').slice(left.length);
 }

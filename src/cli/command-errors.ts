@@ -1,24 +1,30 @@
-/** Errors that end the command, each told in one line: what happened, and what to do about it. */
+/** Errors that end the command, each on one line: what happened, and what the operator can do. */
 import { reasonOf } from '../errors.ts';
 
+/** An error whose message is complete: it says what happened and what to do. */
+export class CommandError extends Error {}
+
 /** The command line or an environment variable is wrong. The command ends with exit code 2. */
-export class UsageError extends Error {}
+export class UsageError extends CommandError {}
+
+const LAST_PERIOD = /\.$/;
 
 /**
- * Runs a job.
- * @param what what the job is about, such as a path or a flag; the message begins with it
- * @param remedy what the operator can do if the job fails; the message ends with it
- * @throws Error with the reason of the failure between the two
+ * Runs a job, and explains its failure.
+ * @param subject the path or the flag that the job is about
+ * @param remedy a sentence: what the operator can do if the job fails
+ * @throws CommandError `<subject>: <reason>. <remedy>`, or the CommandError that the job throws
  */
 export async function attempt<T>(
-  what: string,
-  job: () => T | Promise<T>,
+  subject: string,
   remedy: string,
+  job: () => T | Promise<T>,
 ): Promise<T> {
   try {
     return await job();
   } catch (error) {
-    const reason = reasonOf(error).replace(/\.$/, '');
-    throw new Error(`${what}: ${reason}: ${remedy}`);
+    if (error instanceof CommandError) throw error;
+    const reason = reasonOf(error).replace(LAST_PERIOD, '');
+    throw new CommandError(`${subject}: ${reason}. ${remedy}`, { cause: error });
   }
 }

@@ -1,32 +1,31 @@
 /**
- * Whether other users can read or change a file. The owners and modes of the file, of the folders
- * above it and of the symbolic links on the way decide, as ssh does for private keys. Root is
- * trusted.
- * Accepted: access control lists are not read.
+ * Checks whether other system users have access to a file. It reads the owners and modes of the
+ * file, of the folders above it and of the symbolic links on the way, as ssh does for private keys.
+ * Accepted: root is trusted, and access control lists are not read.
  */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
 import { ignore } from '../journal/disk.ts';
 
-/** The user and the groups that a process runs as. */
+/** The system user and the groups of a process. */
 export interface ProcessUser {
   readonly uid: number;
   readonly gids: readonly number[];
 }
 
-/** An owner or a mode that lets another user in. */
+/** An owner or a mode by which another system user can change or replace the file. */
 export interface Problem {
   readonly text: string;
   /**
-   * Whether any other user can change or replace the file. If false, only members of a group of
-   * this process can, or the owner of a folder further up.
+   * False if only the members of a group of this process can do so, or the owner of a folder
+   * further up.
    */
   readonly isGrave: boolean;
   /**
-   * Whether the problem is that of a folder. Container volumes are often writable by every user, or
-   * belong to a user of the host. A file that another user puts there belongs to that user, which
-   * is a problem of its own.
+   * Whether a folder has the problem, and not the file or a link. Container volumes are often
+   * writable by every user, or belong to a user of the host. A file that another user creates there
+   * belongs to that user, and is reported too.
    */
   readonly isOfFolder: boolean;
 }
@@ -36,7 +35,7 @@ type Status = Awaited<ReturnType<typeof lstat>>;
 interface Step {
   readonly path: string;
   readonly status: Status;
-  /** Whether it is the file, its folder or a link to one of them, not a folder further up. */
+  /** True for the file, its folder and the links to them. False for the folders further up. */
   readonly isNear: boolean;
 }
 
@@ -44,10 +43,10 @@ const ANY_ACCESS_BY_OTHERS = 0o077;
 const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_ALL = 0o002;
 const STICKY = 0o1000;
-/** The limit of Linux. */
+/** Linux follows as many links in one path. */
 const MAX_LINKS = 40;
 
-/** @returns undefined on Windows, where owners and modes say nothing */
+/** @returns the user of this process; undefined on Windows, where owners and modes mean nothing */
 export function processUser(): ProcessUser | undefined {
   const uid = system.geteuid?.();
   const gid = system.getegid?.();
@@ -55,7 +54,7 @@ export function processUser(): ProcessUser | undefined {
   return { uid, gids: [gid, ...(system.getgroups?.() ?? [])] };
 }
 
-/** @returns whether the mode gives users other than the owner any access to the file */
+/** @returns whether the mode gives the group or all users any access to the file */
 export async function isShared(path: string): Promise<boolean> {
   const { mode } = await stat(path);
   return (mode & ANY_ACCESS_BY_OTHERS) !== 0;
@@ -63,13 +62,14 @@ export async function isShared(path: string): Promise<boolean> {
 
 /** @returns the warning about a file for which `isShared` is true */
 export function sharedWarning(path: string): string {
-  return `${path} can be read by other users: chmod 600 ${path}`;
+  return `${path} is accessible to other users: chmod 600 ${path}`;
 }
 
 /**
- * @param path a file; the file and its folders need not exist yet
- * @param user the user that this process runs as; if undefined, nothing is a problem
- * @throws what node:fs throws
+ * Lists the ways in which system users other than `user` and root can change or replace a file.
+ * @param path a file that need not exist yet, nor its folders
+ * @param user the system user of this process; if undefined, nothing is reported
+ * @throws Error if the path has too many links, or an error of node:fs
  */
 export async function ownerProblems(
   path: string,
@@ -104,8 +104,8 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser):
 }
 
 /**
- * Resolves a path one name at a time, because `realpath` does not report the links on the way.
- * @returns the root, every folder and link on the way, and the file, as far as they exist
+ * Follows a path one name at a time, because `realpath` does not report the links on the way.
+ * @returns the root, every folder and link on the way, and the file: those of them that exist
  */
 async function stepsTo(path: string): Promise<Step[]> {
   const near = new Set<string>();

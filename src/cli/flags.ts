@@ -1,4 +1,4 @@
-/** The flags of `latchkey serve`, each in one place: its help, its default and what it accepts. */
+/** The flags of `latchkey serve`: for each its help, its default and the values that it accepts. */
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 import {
@@ -8,29 +8,31 @@ import {
   parseArguments,
   readFlags,
   someText,
-  valueOf,
+  valueOfFlag,
   wholeNumber,
   type Flags,
   type Kind,
+  type Positionals,
 } from './arguments.ts';
 import { attempt, UsageError } from './command-errors.ts';
 
-/** Where the users are kept. A URL leads to a database of PostgreSQL. */
-export type UsersPlace = 'file' | 'memory' | URL;
+/** The store of the accounts. A URL names a PostgreSQL database. */
+export type UserStoreChoice = 'file' | 'memory' | URL;
 
-/** What the server is started with. */
+/** The configuration of `latchkey serve`. */
 export interface ServeConfig {
   readonly host: string;
-  /** 0 for any free port. */
+  /** 0 lets the system choose a free port. */
   readonly port: number;
-  /** How many proxies in front append to X-Forwarded-For. */
+  /** The number of reverse proxies in front that append to X-Forwarded-For. */
   readonly trustProxy: number;
-  /** A path. The certificate and its key are both given or both absent. */
+  /** The path of the certificate. It is given if and only if `tlsKey` is. */
   readonly tlsCert: string | undefined;
+  /** The path of the private key. */
   readonly tlsKey: string | undefined;
   /** The folder of the user file and the secret. */
   readonly data: string;
-  readonly users: UsersPlace;
+  readonly users: UserStoreChoice;
   readonly lifetimeSeconds: number;
   /** In code points. */
   readonly minPasswordLength: number;
@@ -45,20 +47,21 @@ export interface ServeConfig {
 
 const POSTGRES_URL = /^postgres(?:ql)?:\/\//;
 const URL_FORM = 'postgres://user@host/database';
+const URL_ESCAPES = 'in a password, write / ? # @ as %2F %3F %23 %40';
 
-const usersKind: Kind<UsersPlace> = {
-  hint: 'file|memory|<URL>',
-  expected: `memory, file or ${URL_FORM} (in a password, write / ? # @ as %2F %3F %23 %40)`,
-  read: parseUsersFlag,
+const usersKind: Kind<UserStoreChoice> = {
+  placeholder: 'file|memory|<URL>',
+  expected: `file, memory or ${URL_FORM} (${URL_ESCAPES})`,
+  parse: parseUsersFlag,
   isSecret: true,
 };
 
-function parseUsersFlag(text: string): UsersPlace | undefined {
+function parseUsersFlag(text: string): UserStoreChoice | undefined {
   if (text === 'memory' || text === 'file') return text;
   if (!POSTGRES_URL.test(text) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
-  // After an unescaped / ? or # in a password, its rest would be taken for the path, the query or
-  // the fragment, and messages name the path.
+  // At an unescaped / ? or # in a password the rest of the password becomes the path, the query or
+  // the fragment of the URL, with an @ in it. Messages show the path.
   const isPasswordCut = `${url.pathname}${url.search}${url.hash}`.includes('@');
   return isPasswordCut ? undefined : url;
 }
@@ -66,10 +69,12 @@ function parseUsersFlag(text: string): UsersPlace | undefined {
 const HOST_IN_BRACKETS = /^\[(.*)\]$/;
 
 const hostKind: Kind<string> = {
-  hint: '<address>',
+  placeholder: '<address>',
   expected: 'an address or a host name',
-  read: (text) => text.replace(HOST_IN_BRACKETS, '$1') || undefined,
+  parse: (text) => text.replace(HOST_IN_BRACKETS, '$1') || undefined,
 };
+
+const pemFile: Kind<string> = someText('<file>', 'a file in PEM');
 
 export const SERVE_FLAGS: Flags<ServeConfig> = {
   host: {
@@ -78,97 +83,97 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     help: 'address to listen on',
     kind: hostKind,
     variable: 'HOST',
-    fallback: '127.0.0.1',
+    defaultText: '127.0.0.1',
   },
   port: {
     name: '--port',
     group: 'Listening',
-    help: 'port, 0 for any free one',
+    help: 'port; 0 for any free port',
     kind: wholeNumber('<number>', 0, 65_535),
     variable: 'PORT',
-    fallback: '3000',
+    defaultText: '3000',
   },
   trustProxy: {
     name: '--trust-proxy',
     group: 'Listening',
     help: 'number of reverse proxies in front',
     kind: wholeNumber('<n>', 0, 100),
-    fallback: '0',
+    defaultText: '0',
   },
   tlsCert: {
     name: '--tls-cert',
     group: 'Listening',
-    help: 'serve HTTPS with this certificate chain, in PEM',
-    kind: pemFile('--tls-key'),
+    help: 'certificate chain in PEM; HTTPS, with --tls-key',
+    kind: pemFile,
   },
   tlsKey: {
     name: '--tls-key',
     group: 'Listening',
-    help: 'private key, in PEM; SIGHUP reloads both files',
-    kind: pemFile('--tls-cert'),
+    help: 'its private key in PEM; SIGHUP reloads both files',
+    kind: pemFile,
   },
   data: {
     name: '--data',
     group: 'Users',
-    help: 'folder for the user file and the secret',
+    help: 'folder of user file and secret, created if missing',
     kind: someText('<folder>', 'a folder'),
-    fallback: './latchkey-data',
+    defaultText: './latchkey-data',
   },
   users: {
     name: '--users',
     group: 'Users',
-    help: 'user store; <URL> is postgres://...',
+    help: 'user store; <URL> begins with postgres://',
     kind: usersKind,
-    fallback: 'file',
+    defaultText: 'file',
   },
   lifetimeSeconds: {
     name: '--lifetime',
     group: 'Tokens',
     help: 'token lifetime in seconds',
     kind: wholeNumber('<seconds>', 1, 1_000_000_000),
-    fallback: '3000',
+    defaultText: '3000',
   },
   minPasswordLength: {
     name: '--min-password-length',
     group: 'Passwords',
     help: 'minimum length in characters',
     kind: wholeNumber('<n>', 1, 256),
-    fallback: '8',
+    defaultText: '8',
   },
   commonPasswords: {
     name: '--common-passwords',
     group: 'Passwords',
     help: 'refuse or allow the 3,000 most used passwords',
     kind: oneOf('refuse', 'allow'),
-    fallback: 'refuse',
+    defaultText: 'refuse',
   },
   scryptCost: {
     name: '--scrypt-cost',
     group: 'Passwords',
     help: 'scrypt cost; each step doubles time and memory',
     kind: wholeNumber('<log2 N>', 1, 20),
-    fallback: '17',
+    defaultText: '17',
   },
   throttle: {
     name: '--throttle',
     group: 'Limits',
     help: 'rate limit on logins and signups',
     kind: oneOf('on', 'off'),
-    fallback: 'on',
+    defaultText: 'on',
   },
   maxConnections: {
     name: '--max-connections',
     group: 'Limits',
     help: 'maximum open connections',
     kind: wholeNumber('<n>', 1, 1_000_000),
-    fallback: '1000000',
+    defaultText: '1000000',
   },
   log: {
     name: '--log',
     group: 'Logging',
-    help: 'write events to stderr as JSON lines',
+    help: 'json: log all events to stderr, as JSON lines',
     kind: oneOf('none', 'json'),
-    fallback: 'none',
+    defaultText: 'none',
   },
   envFile: {
     name: '--env-file',
@@ -178,49 +183,58 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   },
 };
 
-function pemFile(other: string): Kind<string> {
-  return someText('<file>', `a PEM file, together with ${other}`);
-}
-
 const SECRET_ROW = helpRow(
   'LATCHKEY_SECRET',
-  'secrets, one a line: the first signs, all verify',
-  'default: file "secret" in --data, made if missing',
+  'secrets, one per line: the first signs, all verify',
+  'default: file "secret" in --data',
 );
 
 export const SERVE_HELP: string = `Usage: latchkey serve [options]
 
-Run the server: POST /signup, POST /auth and GET /hello. A flag wins over its
-environment variable. Ctrl-C finishes open requests and stops.
+Run the server: POST /signup, POST /auth and GET /hello. Flags override
+environment variables. Ctrl-C finishes open requests and stops. Warnings and
+errors go to stderr, as text unless --log json is given.
 
 ${helpOf(SERVE_FLAGS)}
 ${SECRET_ROW}`;
 
+const NO_POSITIONALS: Positionals = {
+  count: 0,
+  expected: 'no argument but flags (with npm start, flags follow "--")',
+};
+
 /**
- * Reads the arguments of `latchkey serve`, after the file of `--env-file` into the environment.
- * @throws UsageError if an argument or a variable is wrong; Error if the file cannot be read
+ * Reads the arguments of `latchkey serve`. If `--env-file` is given, first adds the variables of
+ * that file to `process.env`.
+ * @throws UsageError if an argument or a variable is wrong
+ * @throws CommandError if the file cannot be read
  */
 export async function readServeConfig(args: readonly string[]): Promise<ServeConfig> {
-  const given = parseArguments(args, SERVE_FLAGS, 0);
+  const given = parseArguments(args, SERVE_FLAGS, NO_POSITIONALS);
   const { envFile } = SERVE_FLAGS;
-  const path = valueOf(envFile, given.texts.get(envFile.name), {});
-  if (path !== undefined) await attempt(envFile.name, () => loadEnvFile(path), 'name another file');
+  const path = valueOfFlag(envFile, given.texts.get(envFile.name), {});
+  if (path !== undefined) {
+    await attempt(envFile.name, 'Name a file that the server can read.', () => loadEnvFile(path));
+  }
   const config = readFlags(SERVE_FLAGS, given, process.env);
   checkTlsPair(config);
   return config;
 }
 
 function checkTlsPair({ tlsCert, tlsKey }: ServeConfig): void {
-  if ((tlsCert === undefined) === (tlsKey === undefined)) return;
-  const { name, kind } = tlsCert === undefined ? SERVE_FLAGS.tlsCert : SERVE_FLAGS.tlsKey;
-  throw new UsageError(`${name} expected ${kind.expected}`);
+  if (tlsCert === undefined && tlsKey !== undefined) {
+    throw new UsageError('--tls-key needs --tls-cert as well');
+  }
+  if (tlsCert !== undefined && tlsKey === undefined) {
+    throw new UsageError('--tls-cert needs --tls-key as well');
+  }
 }
 
 const BYTE_ORDER_MARK = /^\ufeff/;
 
 /**
- * Sets variables that are not set yet. `process.loadEnvFile` fails at a byte order mark, and calls
- * every file missing that it cannot read.
+ * Sets the variables of the file that the environment does not have. `process.loadEnvFile` does not
+ * do: it fails at a byte order mark, and reports every unreadable file as missing.
  */
 async function loadEnvFile(path: string): Promise<void> {
   const text = (await readFile(path, 'utf8')).replace(BYTE_ORDER_MARK, '');

@@ -1,11 +1,18 @@
-/** `latchkey inspect`: shows what a token says, and whether it verifies. */
+/** `latchkey inspect`: decodes a token, and verifies it if there is a file with secrets. */
 import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { decodeUnverified, Jwt } from '../crypto/jwt.ts';
 import { AuthError } from '../errors.ts';
 import { ownMember } from '../values.ts';
-import { helpOf, parseArguments, readFlags, someText, type Flags } from './arguments.ts';
-import { attempt, UsageError } from './command-errors.ts';
+import {
+  helpOf,
+  parseArguments,
+  readFlags,
+  someText,
+  type Flags,
+  type Positionals,
+} from './arguments.ts';
+import { attempt } from './command-errors.ts';
 import { secretsIn } from './secret-file.ts';
 
 interface InspectConfig {
@@ -16,50 +23,55 @@ const INSPECT_FLAGS: Flags<InspectConfig> = {
   secretFile: {
     name: '--secret-file',
     group: 'Options',
-    help: 'verify the token with the secrets in this file',
+    help: 'also verify the token, with the secrets in the file',
     kind: someText('<file>', 'a file'),
   },
 };
 
 export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [--secret-file <file>]
 
-Print the header, the claims and the times of a token. Without --secret-file
-the signature is not checked, and the token may be forged.
+Decode a token: print its header, its claims and its times. With --secret-file,
+also verify it. Without, the signature is not checked: the token may be forged.
 
 ${helpOf(INSPECT_FLAGS)}
 
-The exit code is 1 if the text is not a token or the token does not verify.`;
+The exit code is 1 if the text is not a token, or the token is not valid.`;
 
-/** A scheme before the token, as in an Authorization header. */
+const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
+const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
+
+/** The scheme before a token in an Authorization header. */
 const SCHEME = /^\w+ +/;
 
-/** Prints a token, and sets the exit code 1 if it does not verify. */
+/**
+ * Prints the contents of a token. Sets exit code 1 if the token is not valid.
+ * @throws UsageError, or CommandError if the text is not a token or the secrets cannot be read
+ */
 export async function inspect(args: readonly string[]): Promise<void> {
-  const given = parseArguments(args, INSPECT_FLAGS, 1);
-  const token = given.positionals[0]?.trim().replace(SCHEME, '');
-  if (token === undefined) throw new UsageError('inspect expected a token');
+  const given = parseArguments(args, INSPECT_FLAGS, ONE_TOKEN);
+  const [argument = ''] = given.positionals;
+  const token = argument.trim().replace(SCHEME, '');
   const { secretFile } = readFlags(INSPECT_FLAGS, given, {});
-  const remedy = 'pass one whole token';
-  const description = await attempt('not a token', () => describeToken(token), remedy);
+  const description = await attempt('not a token', TOKEN_FORM, () => describeToken(token));
   if (secretFile === undefined) {
     console.log(description);
-    console.log('The signature was not checked, so the token may be forged: see --secret-file.');
+    console.log('Not verified: the token may be forged. With --secret-file it is verified.');
     return;
   }
   const secrets = await secretsOfFile(secretFile);
   const refusal = refusalOf(token, secrets);
   console.log(description);
   if (refusal === undefined) {
-    console.log(colored('green', 'It verifies now.'));
+    console.log(colored('green', 'Valid: the signature and the times are right.'));
   } else {
-    console.log(colored('red', `It does not verify now: ${refusal.message} (${refusal.code})`));
+    console.log(colored('red', `Not valid: ${refusal.message} (${refusal.code})`));
     process.exitCode = 1;
   }
 }
 
 function secretsOfFile(path: string): Promise<readonly string[]> {
-  const read = async () => secretsIn(await readFile(path, 'utf8'));
-  return attempt('--secret-file', read, 'name a file with secrets that "latchkey secret" printed');
+  const read = async () => secretsIn(await readFile(path, 'utf8'), '--secret-file');
+  return attempt('--secret-file', 'Name a file that you can read.', read);
 }
 
 function colored(color: 'green' | 'red', text: string): string {
@@ -67,15 +79,18 @@ function colored(color: 'green' | 'red', text: string): string {
   return isColored ? styleText(color, text) : text;
 }
 
-/** Characters that control a terminal, have no width or look like a space. Line feeds are not. */
-const INVISIBLE = /[^\P{C}\n]|[^\P{Z} ]|\p{Default_Ignorable_Code_Point}/gu;
+/**
+ * Characters that control a terminal, have no width or look like a space, except for the space
+ * itself and the line feeds of the layout.
+ */
+const INVISIBLE = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** The most seconds on either side of 1970 that a Date can hold. */
+/** A Date holds at most so many seconds before or after 1970. */
 const MAX_DATE_SECONDS = 8.64e12;
 
 /**
- * @returns the header, the claims and the times, on several lines
- * @throws AuthError as `decodeUnverified` does
+ * @returns the header, the claims and the times of a token that is not verified, on several lines
+ * @throws AuthError if the text is not a token, as `decodeUnverified` does
  */
 export function describeToken(token: string): string {
   const { header, claims } = decodeUnverified(token);
@@ -87,14 +102,17 @@ export function describeToken(token: string): string {
   return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
 }
 
-/** A token may hold any text, so invisible characters are written as escapes. */
+/** @returns the value as JSON, with escapes for invisible characters: a token may hold any text */
 function printable(value: object): string {
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;
   });
 }
 
-/** @returns why `latchkey serve` with these secrets would refuse the token now, or undefined */
+/**
+ * @returns the reason why the token is not valid now with these secrets, or undefined if it is.
+ *   `latchkey serve` also refuses a valid token of a user that does not exist.
+ */
 export function refusalOf(token: string, secrets: readonly string[]): AuthError | undefined {
   const jwt = new Jwt({ secret: secrets });
   try {

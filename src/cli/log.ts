@@ -1,21 +1,28 @@
 /**
- * Log lines on stderr: text for people, or JSON, an object a line. Every line has an event and a
- * detail. Lines that no process reads are dropped, not kept in memory.
+ * Log lines on stderr: text for people, or JSON with one object per line.
+ * Promise: lines that no process reads take at most about 1 MiB of memory. Further lines are
+ * dropped.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { EVENTS } from '../events.ts';
 
-/** `event` is `warning`, `error` or `tls`; text leaves it out. */
-export type Log = (event: string, detail: string) => void;
+/** `tls` tells that the certificate was reloaded. */
+export type LogEvent = 'warning' | 'error' | 'tls';
+
+/** Writes one line. As text the line has only the detail. */
+export type Log = (event: LogEvent, detail: string) => void;
 
 const LINE_BREAK = /\s*[\r\n]\s*/g;
 
-export const logAsText: Log = (_event, detail) => {
+export const textLog: Log = (_event, detail) => {
   writeLine(`latchkey: ${detail.replace(LINE_BREAK, ' | ')}`);
 };
 
-/** Logs every event of the diagnostics channels. @returns what logs the rest in the same form */
-export function logAsJson(): Log {
+/**
+ * Begins to log every event of the diagnostics channels, as JSON.
+ * @returns the log for all other events, which writes the same form
+ */
+export function startJsonLog(): Log {
   for (const [event, { name }] of Object.entries(EVENTS)) {
     subscribe(name, (message) => writeJson(event, Object(message)));
   }
@@ -28,16 +35,15 @@ function writeJson(event: string, fields: object): void {
 
 const NOT_PRINTABLE_ASCII = /[^ -~]/g;
 
-/** In ASCII no character can end the line, or control the terminal that shows it. */
+/** @returns the same JSON in printable ASCII, which cannot end the line or control a terminal */
 function asciiOnly(json: string): string {
   return json.replace(NOT_PRINTABLE_ASCII, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
 
-/** 1 MiB of lines that are not read yet. */
-const MAX_UNREAD = 2 ** 20;
+const MAX_UNREAD_BYTES = 2 ** 20;
 
 function writeLine(line: string): void {
-  if (process.stderr.writableLength < MAX_UNREAD) console.error(line);
+  if (process.stderr.writableLength < MAX_UNREAD_BYTES) console.error(line);
 }

@@ -1,13 +1,14 @@
 #!/usr/bin/env -S node --
 /**
- * The command line: its commands, its exit codes and the errors that end it.
+ * The command line: its commands, its exit codes and the errors that end it. With `--` in the first
+ * line, Node reads none of the arguments itself, such as --env-file.
  * Exit codes: 0 done, 1 failed, 2 usage error.
  */
 import { readFile } from 'node:fs/promises';
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
-import { parseArguments } from './arguments.ts';
+import { parseArguments, type Positionals } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
 import { inspect, INSPECT_HELP } from './inspect.ts';
@@ -20,21 +21,22 @@ Usage: latchkey <command> [options]
 Commands:
   serve              run the server: POST /signup, POST /auth and GET /hello
   secret             print a new secret for signing tokens
-  inspect <token>    print what a token says, and whether it verifies
+  inspect <token>    decode a token; with --secret-file, also verify it
 
 Options:
   -h, --help         show this help
   --version          show the version
 
 "latchkey <command> --help" shows the options of a command.
-"latchkey serve" needs none: it listens on 127.0.0.1 and prints lines to try.`;
+"latchkey serve" works without options: it listens on 127.0.0.1, port 3000, and
+prints curl commands to try.`;
 
 const SECRET_HELP = `Usage: latchkey secret
 
 Print a new secret: 32 random bytes in base64url, on one line.
 
-"latchkey serve" makes its own secret on the first start. Use this one for
-LATCHKEY_SECRET, or as a new first line of the secret file to rotate secrets.`;
+"latchkey serve" creates a secret file on the first start. Use this command for
+LATCHKEY_SECRET, or for a new first line of the secret file to rotate secrets.`;
 
 interface Command {
   readonly help: string;
@@ -49,23 +51,35 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 
 const MANIFEST = new URL('../../package.json', import.meta.url);
 
-const [name = '', ...args] = process.argv.slice(2);
+const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
+
+const [first = '', ...args] = process.argv.slice(2);
+// `latchkey help serve` is `latchkey serve --help`.
+const name = first === 'help' ? args[0] ?? '' : first;
 const command = COMMANDS.get(name);
 
 async function main(): Promise<void> {
-  const isHelp = [name, ...args].some((arg) => ['--help', '-h'].includes(arg)) || name === 'help';
+  const isHelp = HELP_WORDS.includes(first) || args.includes('--help') || args.includes('-h');
   if (isHelp) console.log(command?.help ?? HELP);
   else if (name === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
   else if (command !== undefined) await command.run(args);
-  else throw new UsageError(`expected a command: ${[...COMMANDS.keys()].join(', ')}`);
+  else throw unknownCommand();
 }
 
+/** An unknown command is not repeated, because it may be a token. */
+function unknownCommand(): UsageError {
+  const problem = name === '' ? 'a command is missing' : 'unknown command';
+  return new UsageError(`${problem}: expected ${[...COMMANDS.keys()].join(', ')}`);
+}
+
+const NO_POSITIONALS: Positionals = { count: 0, expected: 'no argument' };
+
 async function printSecret(given: readonly string[]): Promise<void> {
-  parseArguments(given, {}, 0);
+  parseArguments(given, {}, NO_POSITIONALS);
   console.log(generateSecret());
 }
 
-/** Tells of an error in one line, and sets the exit code. */
+/** Prints the message of an error on one line, and sets the exit code. */
 function fail(error: unknown): void {
   const isUsage = error instanceof UsageError;
   const help = command === undefined ? 'latchkey --help' : `latchkey ${name} --help`;
@@ -73,11 +87,13 @@ function fail(error: unknown): void {
   process.exitCode = isUsage ? 2 : 1;
 }
 
-// The reader of the output, such as a pager or a log collector, may go away. The server stays.
+// The process that reads the output, such as a pager or a log collector, may end before this one.
+// The server goes on without it.
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   const isReaderGone = error.code === 'EPIPE';
-  if (name !== 'serve' && !isReaderGone) fail(new Error(`${error.message}: write elsewhere`));
+  if (name === 'serve' || isReaderGone) return;
+  fail(new Error(`cannot write to stdout: ${error.message}`));
 });
 // Node itself would print every property of the error and of its causes.
 process.on('uncaughtException', (error) => {
@@ -86,6 +102,6 @@ process.on('uncaughtException', (error) => {
 });
 await main().catch((error: unknown) => {
   fail(error);
-  // What was begun is not waited for, such as a connection that is refused slowly.
+  // Does not wait for work in progress, such as a connection to a database that does not answer.
   process.exit();
 });

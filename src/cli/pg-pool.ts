@@ -1,12 +1,13 @@
-/** A pool of connections to PostgreSQL. It needs the package pg, which an operator installs. */
+/** Opens a pool of connections to PostgreSQL, with the package pg. The operator installs pg. */
 import { createRequire } from 'node:module';
 import type { PgClient } from '../users/postgres.ts';
+import { CommandError } from './command-errors.ts';
 
 const require = createRequire(import.meta.url);
 
 /**
- * A database that does not answer must not keep clients waiting, and the database must not go on
- * with a statement whose client was refused.
+ * In milliseconds. The first two keep clients from waiting for a database that does not answer. The
+ * last one ends a statement in the database once its client has been refused.
  */
 const LIMITS = {
   connectionTimeoutMillis: 3_000,
@@ -14,16 +15,17 @@ const LIMITS = {
   statement_timeout: 3_000,
 };
 
-/** As much of a pool of pg as is used. */
+/** The members of `Pool` in pg that latchkey uses. */
 interface PgPool extends PgClient {
   on(event: 'error', listener: (error: unknown) => void): void;
   end(): Promise<void>;
 }
 
 /**
- * Loads pg from beside this package. Without --users postgres://... it is never loaded.
- * @param onError told when an idle connection breaks; the next query opens another one
- * @throws Error if pg is not installed or cannot be loaded
+ * Loads pg, and opens a pool that connects at its first query.
+ * @param onError called when an idle connection breaks; the next query opens another one
+ * @throws CommandError if pg is not installed
+ * @throws the error of pg if it cannot be loaded
  */
 export function openPool(url: URL, onError: (error: unknown) => void): PgPool {
   const { Pool } = loadPg();
@@ -33,12 +35,13 @@ export function openPool(url: URL, onError: (error: unknown) => void): PgPool {
   return pool;
 }
 
+/** Node finds pg in the `node_modules` that holds latchkey, or in the folders above. */
 function loadPg(): { readonly Pool: new (options: object) => PgPool } {
   try {
     require.resolve('pg');
   } catch {
     const problem = 'PostgreSQL needs the package pg, which is not installed';
-    throw new Error(`--users: ${problem}: npm install pg`);
+    throw new CommandError(`--users: ${problem}: npm install pg`);
   }
   return require('pg');
 }

@@ -1,13 +1,18 @@
 /**
- * The secrets of the command: LATCHKEY_SECRET, or a file, which the first start makes.
- * Promise: the server does not start with a secret that another user can change.
+ * The secrets of the server: those of LATCHKEY_SECRET, or those of a file, which the first start
+ * creates.
+ * Promise: the server does not start if another system user owns the secret file, or a link on the
+ * way to it, or can write the file.
+ * Accepted: root may do all of this, and a group of the server's own user may write the file. Other
+ * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
 import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generateSecret, keysOf } from '../crypto/secret.ts';
+import { reasonOf } from '../errors.ts';
 import { ignore, makeFolder, syncFolder } from '../journal/disk.ts';
-import { attempt } from './command-errors.ts';
+import { attempt, CommandError } from './command-errors.ts';
 import {
   isShared,
   ownerProblems,
@@ -22,54 +27,73 @@ import type { Log } from './log.ts';
 export interface Secrets {
   /** The first signs and all verify. */
   readonly texts: readonly string[];
-  /** How many there are and where, for messages. */
-  readonly place: string;
+  /** Their number and their source, for the line at the start of the server. */
+  readonly summary: string;
 }
 
+const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET.';
+
 /**
- * Takes the secrets from the variable, or else from the file, which it makes if it is missing.
+ * Reads the secrets from the variable if it is set, else from the file. Creates a missing file.
  * @param path the secret file
  * @param variable the value of LATCHKEY_SECRET; an empty one is refused
- * @throws Error that says what to do, if the secrets cannot be read or must not be used
+ * @throws CommandError if the secrets cannot be read, or must not be used
  */
 export async function readSecrets(
   path: string,
   variable: string | undefined,
   log: Log,
 ): Promise<Secrets> {
-  if (variable !== undefined) return secretsOf(variable, 'LATCHKEY_SECRET');
-  const remedy = 'chown and chmod it, use another --data, or set LATCHKEY_SECRET';
-  const kept = await attempt(path, () => keptSecrets(path, processUser()), remedy);
-  const { texts, place } = await secretsOf(kept.text, path);
-  if (kept.isShared) log('warning', sharedWarning(path));
-  for (const warning of kept.warnings) log('warning', `${path}: ${warning}`);
-  return { texts, place: kept.isNew ? `${place} (made now, mode 0600)` : place };
+  if (variable !== undefined) {
+    const texts = secretsIn(variable, 'LATCHKEY_SECRET');
+    return { texts, summary: summaryOf(texts, 'LATCHKEY_SECRET') };
+  }
+  const remedy = `Mend this, ${OTHER_SECRET}`;
+  const file = await attempt(path, remedy, () => readSecretFile(path, processUser()));
+  const texts = secretsIn(file.text, path);
+  if (file.isShared) log('warning', sharedWarning(path));
+  for (const warning of file.warnings) log('warning', `${path}: ${warning}`);
+  const summary = summaryOf(texts, path);
+  return { texts, summary: file.isNew ? `${summary} (new, mode 0600)` : summary };
 }
 
-async function secretsOf(text: string, source: string): Promise<Secrets> {
-  const remedy = 'put there what "latchkey secret" prints';
-  const texts = await attempt(source, () => secretsIn(text), remedy);
-  const count = texts.length === 1 ? 'secret' : `${texts.length} secrets, the first to sign,`;
-  return { texts, place: `${count} in ${source}` };
+function summaryOf({ length }: readonly string[], source: string): string {
+  return length === 1 ? `secret in ${source}` : `${length} secrets in ${source} (the first signs)`;
 }
 
 /** U+FFFD stands for bytes that are not UTF-8. */
 const NOT_TEXT = /[\ufffd\0]/;
+/** Without a space after the `#` the line may be a secret. */
 const COMMENT = /^#.* /;
 const USER_FILE_START = '{"format":';
+/** The subject in the messages of `keysOf`. */
+const SUBJECT = /^"secret"/;
 
 /**
- * @param text one secret a line; the first signs and all verify, so that a secret can be rotated
- * @throws TypeError or RangeError for what `Jwt` refuses as a secret, and for mistakes in a file,
- *   such as a comment. Empty lines are skipped.
+ * @param text one secret per line: the first signs and all verify, so that a secret can be rotated.
+ *   Empty lines are skipped.
+ * @param source the variable, the file or the flag that the text comes from, for messages
+ * @throws CommandError for a mistake in the text, such as a comment, and for a secret that `Jwt`
+ *   refuses
  */
-export function secretsIn(text: string): readonly string[] {
-  // Every byte that is not UTF-8 becomes the same U+FFFD, and a power cut may leave NULs. A key of
-  // either could be guessed.
+export function secretsIn(text: string, source: string): readonly string[] {
+  try {
+    return checkedSecrets(text);
+  } catch (error) {
+    const reason = reasonOf(error).replace(SUBJECT, source);
+    throw new CommandError(`${reason}. "latchkey secret" prints a new secret.`, { cause: error });
+  }
+}
+
+/** @throws TypeError or RangeError that names "secret" and does not repeat it */
+function checkedSecrets(text: string): readonly string[] {
+  // All bytes that are not UTF-8 become U+FFFD, and a power cut can leave NULs: such a key can be
+  // guessed.
   if (NOT_TEXT.test(text)) {
     throw new TypeError('"secret" expected text in UTF-8 without NUL, got other bytes');
   }
-  // Another user who can write the folder could move the user file here. Its first line is public.
+  // Another system user who can write the folder can move the user file here. The first line of a
+  // user file is known to everyone.
   if (text.startsWith(USER_FILE_START)) {
     throw new TypeError('"secret" expected secrets, got a user file');
   }
@@ -78,41 +102,43 @@ export function secretsIn(text: string): readonly string[] {
   if (secrets.some(isMistake)) {
     throw new TypeError('"secret" expected no comment, and no space at the ends of a line');
   }
-  // The whole text is checked as well, because a key file in PEM has several lines.
+  // Throws for a weak secret. The whole text is checked as well, because a key file in PEM has
+  // several lines.
   keysOf([text.trim(), ...secrets]);
   return secrets;
 }
 
-/** Room for hundreds of secrets. */
+/** Enough for hundreds of secrets. */
 const MAX_SECRET_BYTES = 64 * 1024;
 
-/** A secret file as it was read. */
-export interface KeptSecrets {
+/** A secret file that was read. */
+export interface SecretFile {
   readonly text: string;
-  /** Whether the file was missing and has just been made. */
+  /** Whether the file was missing, so that this call created it. */
   readonly isNew: boolean;
-  /** Whether its mode gives other users access to it. */
+  /** Whether its mode gives other system users access to it. */
   readonly isShared: boolean;
-  /** Problems with owners and modes that are not refused. */
+  /** Problems with owners and modes that are accepted with a warning. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads the secret file, or makes it with a new secret.
- * @param user the user that this process runs as; if undefined, owners are not checked
- * @throws Error if another user owns the file or can write it, since that user could forge tokens
+ * Reads the secret file, or creates it with a new secret.
+ * @param user the system user of this process; if undefined, owners are not checked
+ * @throws CommandError if another system user owns the file or can write it
+ * @throws Error if the file cannot be read, is not a regular file or is too large
  */
-export async function keptSecrets(path: string, user?: ProcessUser): Promise<KeptSecrets> {
-  // Checked before a secret is made, so that a refusal leaves no file behind.
+export async function readSecretFile(path: string, user?: ProcessUser): Promise<SecretFile> {
+  // Checked before a secret is created, so that a refusal leaves no file behind.
   refuseForeign(await ownerProblems(path, user));
-  const isNew = await makeSecret(path);
+  const isNew = await createSecretFile(path);
   const problems = await ownerProblems(path, user);
   refuseForeign(problems);
   const warnings = problems.map(({ text }) => text);
   const status = await stat(path);
-  // A pipe would keep the start waiting, and a large file would fill the memory.
-  if (!status.isFile()) throw new Error('it is not a regular file');
-  if (status.size > MAX_SECRET_BYTES) throw new Error('it is too large to be a secret file');
+  // A pipe might never end, and a large file might fill the memory.
+  if (!status.isFile()) throw new Error('expected a regular file');
+  if (status.size > MAX_SECRET_BYTES) throw new Error(`expected at most ${MAX_SECRET_BYTES} bytes`);
   return {
     text: await readFile(path, 'utf8'),
     isNew,
@@ -121,20 +147,21 @@ export async function keptSecrets(path: string, user?: ProcessUser): Promise<Kep
   };
 }
 
-/** @throws Error if another user can change a file or a link on the way to the secret */
+/** @throws CommandError if another system user can change the file or a link on the way to it */
 function refuseForeign(problems: readonly Problem[]): void {
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
-    throw new Error(`${refused.text}, who could change the secret and forge tokens`);
+    const remedy = `chown and chmod it, ${OTHER_SECRET}`;
+    throw new CommandError(`${refused.text}. Other users could forge tokens: ${remedy}`);
   }
 }
 
 /**
- * Makes the file unless it exists. The file gets its name once it is complete and on disk with mode
- * 0600. If two processes make one at the same time, `link` lets one of them win.
- * @returns whether this process made it
+ * Creates the file with a new secret, unless it exists. The file gets its name once it is complete
+ * and on disk with mode 0600. If two processes create it at the same time, `link` lets one win.
+ * @returns whether this process created it
  */
-async function makeSecret(path: string): Promise<boolean> {
+async function createSecretFile(path: string): Promise<boolean> {
   if (await stat(path).catch(ignore('ENOENT'))) return false;
   await makeFolder(dirname(path));
   const draft = `${path}.${randomUUID()}`;

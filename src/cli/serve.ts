@@ -1,18 +1,19 @@
-/** `latchkey serve`: opens the secrets and the users, and serves them until it is stopped. */
+/** `latchkey serve`: opens the secrets and the user store, and starts the server. */
 import { join } from 'node:path';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
 import { createApp } from '../app.ts';
 import { textOfError } from '../error-text.ts';
-import { reasonOf, type AuthError } from '../errors.ts';
+import { reasonOf } from '../errors.ts';
 import type { Router } from '../http/router.ts';
 import { listen, type Server } from '../http/server.ts';
-import { attempt } from './command-errors.ts';
+import type { TlsOptions } from '../http/tls.ts';
+import { CommandError } from './command-errors.ts';
 import type { ServeConfig } from './flags.ts';
-import { logAsJson, logAsText, type Log } from './log.ts';
+import { startJsonLog, textLog, type Log } from './log.ts';
 import { readSecrets } from './secret-file.ts';
-import { stopOnce, stopOnSignal } from './signals.ts';
-import { readTls, renewTlsOnSignal, type TlsPaths } from './tls-files.ts';
-import { openUsers, type OpenUsers } from './user-store.ts';
+import { stopOnSignal, stopperOf } from './signals.ts';
+import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
+import { openUserStore, type OpenedUserStore } from './user-store.ts';
 
 /** N = 2^17 is OWASP's first choice for scrypt. */
 const SAFE_SCRYPT_COST = 17;
@@ -24,39 +25,40 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const STOP_SIGNALS_WITH_TLS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Starts the server, which then runs until a signal, or the loss of its user file, stops it.
+ * Starts the server. It runs until a signal or the loss of its user file stops it.
  * @throws Error if it cannot start
  */
 export async function serve(config: ServeConfig): Promise<void> {
   const { data, scryptCost } = config;
-  const log = config.log === 'json' ? logAsJson() : logAsText;
+  const log = config.log === 'json' ? startJsonLog() : textLog;
   const tlsPaths = tlsPathsOf(config);
-  const tls = tlsPaths && await readTls(tlsPaths);
+  const certificate = tlsPaths && await readTls(tlsPaths);
   if (scryptCost < SAFE_SCRYPT_COST) {
     const problem = `--scrypt-cost ${scryptCost} makes stolen hashes easy to guess`;
     log('warning', `${problem}: use ${SAFE_SCRYPT_COST} or more`);
   }
   const secrets = await readSecrets(join(data, 'secret'), process.env['LATCHKEY_SECRET'], log);
-  const users = await openUsers(config.users, join(data, 'users.jsonl'), log);
+  const store = await openUserStore(config.users, join(data, 'users.jsonl'), log);
   try {
-    const app = appOf(config, secrets.texts, users, log);
-    const { host, port, maxConnections } = config;
-    const start = () => listen(app, { host, port, maxConnections, ...(tls && { tls }) });
-    const server = await attempt('cannot listen', start, 'use another --port or --host');
-    const stop = stopperOf(server, users, log);
+    const server = await start(appOf(config, secrets.texts, store, log), config, certificate);
+    const stop = stopperOf(async () => {
+      await server.close();
+      await store.close();
+    }, log);
     stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
+    void store.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
     if (tlsPaths !== undefined) {
-      renewTlsOnSignal(server, tlsPaths, log);
+      reloadTlsOnSignal(server, tlsPaths, log);
     } else if (!LOOPBACK_URL.test(server.url)) {
       const remedy = 'use --tls-cert and --tls-key, or a TLS proxy in front';
       log('warning', `plain HTTP shows passwords to the network: ${remedy}`);
     }
     console.log(
-      `latchkey listens on ${server.url}, users ${users.place}, ${secrets.place}. Try it:\n`,
+      `latchkey listens on ${server.url}, users ${store.location}, ${secrets.summary}. Try it:\n`,
     );
     console.log(curlLines(server.url, config.minPasswordLength));
   } catch (error) {
-    await users.close();
+    await store.close();
     throw error;
   }
 }
@@ -67,13 +69,13 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
 
 function appOf(
   config: ServeConfig,
-  secret: readonly string[],
-  { users }: OpenUsers,
+  secrets: readonly string[],
+  { users }: OpenedUserStore,
   log: Log,
 ): Router {
   const { lifetimeSeconds, minPasswordLength, trustProxy } = config;
   return createApp({
-    secret,
+    secret: secrets,
     users,
     passwords: new PasswordHasher({ logN: config.scryptCost }),
     lifetimeSeconds,
@@ -85,23 +87,22 @@ function appOf(
   });
 }
 
-/** @returns what stops the server. The loss of the user file stops it too, with exit code 1. */
-function stopperOf(server: Server, { close, lost }: OpenUsers, log: Log): () => void {
-  const fail = (detail: string) => {
-    log('error', detail);
-    process.exitCode = 1;
-  };
-  const closeAll = async () => {
-    await server.close();
-    await close();
-  };
-  const stop = stopOnce(closeAll, (error) => fail(reasonOf(error)));
-  const stopLost = (error: AuthError) => {
-    fail(`the server stops: ${reasonOf(error.cause)}`);
-    stop();
-  };
-  void lost?.then(stopLost);
-  return stop;
+/** The name of the system call, at the start of a message of Node. */
+const SYSTEM_CALL = /^listen /;
+
+/** @throws CommandError if the server cannot listen */
+async function start(
+  app: Router,
+  { host, port, maxConnections }: ServeConfig,
+  tls: TlsOptions | undefined,
+): Promise<Server> {
+  try {
+    return await listen(app, { host, port, maxConnections, ...(tls && { tls }) });
+  } catch (error) {
+    const reason = reasonOf(error).replace(SYSTEM_CALL, '');
+    const message = `cannot listen: ${reason}. Use another --port or --host.`;
+    throw new CommandError(message, { cause: error });
+  }
 }
 
 /** @returns four commands to paste into a shell, with a password that the server accepts */
@@ -114,7 +115,7 @@ export function curlLines(url: string, minPasswordLength: number): string {
   curl -i ${url}/hello`;
 }
 
-/** It has a space, which no common password has, and nothing that single quotes do not hold. */
+/** @returns a password with a space, since all common passwords lack one, and without any quote */
 function examplePassword(minLength: number): string {
   const short = 'correct horse';
   const password = minLength > short.length ? `${short} battery staple` : short;

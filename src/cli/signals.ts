@@ -1,10 +1,15 @@
-/** Graceful shutdown and certificate renewal by signals. */
+/** Graceful shutdown, at a signal or after a failure. */
+import { reasonOf } from '../errors.ts';
+import type { Log } from './log.ts';
 
 /**
- * A terminal sends Ctrl-C to every process of a job, and npm passes its own on to its child. Two
- * signals within this time are therefore one.
+ * A terminal sends Ctrl-C to every process of a job, and npm forwards its own to its child. So two
+ * signals within this time count as one.
  */
 const ONE_SIGNAL_MS = 250;
+
+/** A process that is still alive so long after everything was closed is ended. */
+const MAX_LINGER_MS = 1_000;
 
 /** Calls `stop` at the first of these signals. A later one ends the process at once, with 1. */
 export function stopOnSignal(signals: readonly NodeJS.Signals[], stop: () => void): void {
@@ -19,23 +24,28 @@ export function stopOnSignal(signals: readonly NodeJS.Signals[], stop: () => voi
 }
 
 /**
- * @param close lets requests in flight finish and closes what was opened
- * @param onError told if `close` fails
- * @returns runs `close` once, after which the process ends by itself
+ * @param close lets the requests in flight finish, and closes the server and its store
+ * @returns a function that calls `close` at its first call. A failure that it is called with, or
+ *   one of `close`, is logged and makes the exit code 1.
  */
-export function stopOnce(
+export function stopperOf(
   close: () => Promise<void>,
-  onError: (error: unknown) => void,
-): () => void {
+  log: Log,
+): (failure?: string) => void {
   let isStopping = false;
-  const stop = async () => {
-    await close();
-    // Log lines that no process reads would keep this one from ending by itself.
-    setTimeout(() => process.exit(), 1_000).unref();
+  const fail = (detail: string) => {
+    log('error', detail);
+    process.exitCode = 1;
   };
-  return () => {
+  const closeOnce = async () => {
     if (isStopping) return;
     isStopping = true;
-    stop().catch(onError);
+    await close();
+    // Log lines that no process reads would keep this process alive.
+    setTimeout(() => process.exit(), MAX_LINGER_MS).unref();
+  };
+  return (failure) => {
+    if (failure !== undefined) fail(failure);
+    closeOnce().catch((error: unknown) => fail(reasonOf(error)));
   };
 }

@@ -1,4 +1,4 @@
-/** The certificate and its key, read from files at the start and again at each SIGHUP. */
+/** Reads the certificate and its private key from files, at the start and at each SIGHUP. */
 import { readFile } from 'node:fs/promises';
 import { reasonOf } from '../errors.ts';
 import type { Server } from '../http/server.ts';
@@ -11,24 +11,24 @@ export interface TlsPaths {
   readonly key: string;
 }
 
-/** @throws Error if a file cannot be read, or if the key does not belong to the certificate */
+/** @throws CommandError if a file cannot be read, or the key does not belong to the certificate */
 export async function readTls(paths: TlsPaths): Promise<TlsOptions> {
   const read = (flag: string, path: string) => {
-    return attempt(flag, () => readFile(path), 'name a file in PEM');
+    return attempt(flag, 'Name a file in PEM that the server can read.', () => readFile(path));
   };
   const pair = {
     cert: await read('--tls-cert', paths.cert),
     key: await read('--tls-key', paths.key),
   };
-  const remedy = 'name a certificate and its key, in PEM';
-  return attempt('--tls-cert, --tls-key', () => checkedTls(pair), remedy);
+  const remedy = 'Name a certificate and its private key, in PEM.';
+  return attempt('--tls-cert, --tls-key', remedy, () => checkedTls(pair));
 }
 
 /**
- * At SIGHUP new connections get the new certificate. If it cannot be read, or does not fit its key,
- * the old one stays.
+ * Reloads the files at each SIGHUP. From then on new connections get the new certificate. If
+ * `readTls` refuses the files, the server keeps the old certificate.
  */
-export function renewTlsOnSignal(server: Server, paths: TlsPaths, log: Log): void {
+export function reloadTlsOnSignal(server: Server, paths: TlsPaths, log: Log): void {
   process.on('SIGHUP', async () => {
     try {
       server.renewTls(await readTls(paths));

@@ -1,46 +1,50 @@
-/** Opens the user store that --users names, and warns about files that other users can reach. */
+/** Opens the user store that --users names, and warns if other system users can reach its file. */
 import { textOfError } from '../error-text.ts';
-import type { AuthError } from '../errors.ts';
+import { AuthError } from '../errors.ts';
 import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';
 import type { UserStore } from '../users/store.ts';
 import { attempt } from './command-errors.ts';
 import { isShared, ownerProblems, processUser, sharedWarning } from './file-trust.ts';
-import type { UsersPlace } from './flags.ts';
+import type { UserStoreChoice } from './flags.ts';
 import type { Log } from './log.ts';
 import { openPool } from './pg-pool.ts';
 
-export interface OpenUsers {
+export interface OpenedUserStore {
   readonly users: UserStore;
-  /** Where the users are, for messages. */
-  readonly place: string;
+  /** Completes "users ...", for messages. */
+  readonly location: string;
   readonly close: () => Promise<void>;
-  /** Resolves when the store no longer has the users of its file. See `JsonFileUserStore.lost`. */
+  /** Resolves when the store must not be used any more. See `JsonFileUserStore.lost`. */
   readonly lost?: Promise<AuthError>;
 }
 
-/** @param path the user file, for the place `file` */
-export async function openUsers(place: UsersPlace, path: string, log: Log): Promise<OpenUsers> {
-  if (place === 'file') return openFile(path, log);
-  if (place === 'memory') return openMemory();
-  return openPostgres(place, log);
+/** @param path the user file, which is opened for the choice `file` */
+export async function openUserStore(
+  choice: UserStoreChoice,
+  path: string,
+  log: Log,
+): Promise<OpenedUserStore> {
+  if (choice === 'file') return openFile(path, log);
+  if (choice === 'memory') return openMemory();
+  return openPostgres(choice, log);
 }
 
-function openMemory(): OpenUsers {
+function openMemory(): OpenedUserStore {
   return {
     users: new MemoryUserStore(),
-    place: 'in memory until it stops',
+    location: 'in memory (lost when the server stops)',
     close: async () => undefined,
   };
 }
 
-/** After which a start that waits for the lock is explained. */
+/** The log explains a start that takes longer: it waits for the lock of the user file. */
 const SLOW_OPEN_MS = 3_000;
 
-async function openFile(path: string, log: Log): Promise<OpenUsers> {
+async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   const explainWait = () => {
-    log('warning', `${path}: another process may have it open: waiting up to 10 seconds`);
+    log('warning', `${path}: another process may have the file open: waiting for its lock`);
   };
   const timer = setTimeout(explainWait, SLOW_OPEN_MS);
   const users = await JsonFileUserStore.open(path).finally(() => clearTimeout(timer));
@@ -50,35 +54,38 @@ async function openFile(path: string, log: Log): Promise<OpenUsers> {
     log('warning', `${path}: ${action} and saved them in ${discardedPath}`);
   }
   try {
-    await warnOfOtherUsers(path, log);
+    await warnOfSystemUsers(path, log);
   } catch (error) {
     await users.close();
     throw error;
   }
-  return { users, place: `in ${path}`, close: () => users.close(), lost: users.lost };
+  return { users, location: `in ${path}`, close: () => users.close(), lost: users.lost };
 }
 
-/** Other users who can read the hashes can guess passwords. Those who can write can add users. */
-async function warnOfOtherUsers(path: string, log: Log): Promise<void> {
+/**
+ * A system user who can read the password hashes can guess passwords. One who can write the file
+ * can add accounts.
+ */
+async function warnOfSystemUsers(path: string, log: Log): Promise<void> {
   if (await isShared(path)) log('warning', sharedWarning(path));
   for (const { text, isGrave } of await ownerProblems(path, processUser())) {
-    if (isGrave) log('warning', `${path}: ${text}, who could add users`);
+    if (isGrave) log('warning', `${path}: ${text}. Other users could add accounts.`);
   }
 }
 
-async function openPostgres(url: URL, log: Log): Promise<OpenUsers> {
-  // The username and the password of the URL are left out.
-  const place = `in PostgreSQL at ${url.host}${url.pathname}`;
+async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
+  // Without the username and the password of the URL.
+  const location = `in PostgreSQL at ${url.host}${url.pathname}`;
   const pool = openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   const createTable = async () => {
     try {
       await users.createTable();
     } catch (error) {
-      // The cause of the ERR_STORE says what the database refused.
-      throw (error as AuthError).cause;
+      // The cause of an ERR_STORE is the error of the database, without values.
+      throw error instanceof AuthError ? error.cause : error;
     }
   };
-  await attempt(`users ${place}`, createTable, 'fix that, or use another --users');
-  return { users, place, close: () => pool.end() };
+  await attempt(`users ${location}`, 'Mend this, or use another --users.', createTable);
+  return { users, location, close: () => pool.end() };
 }

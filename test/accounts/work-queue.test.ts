@@ -13,7 +13,7 @@ import { promisify } from 'node:util';
 import { WorkQueue } from '../../src/accounts/work-queue.ts';
 import { AuthError, PasswordHasher, type PasswordHasherOptions } from '../../src/index.ts';
 import { verdictOf } from '../support/assertions.ts';
-import { childPath } from '../support/children.ts';
+import { childPath } from '../support/compiled.ts';
 import { callsOf } from '../support/spies.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import { randomFrom } from '../support/random.ts';
@@ -390,8 +390,7 @@ test('neither logins nor signups can take all places from the other', async () =
 test('the default number of runs is one for each core, and leaves a thread of the pool to the files', async () => {
   for (const [threads, most] of [['1', 1], ['2', 1], ['3', 2], ['0', 1], ['x', 1], [undefined, 3]] as const) {
     const env = { ...process.env, UV_THREADPOOL_SIZE: threads, NODE_TEST_CONTEXT: undefined };
-    const args = ['--import', 'tsx', childPath('threads')];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    const { stdout } = await promisify(execFile)(process.execPath, [childPath('threads')], { env });
     assert.equal(Number(stdout), Math.min(most, availableParallelism()), `UV_THREADPOOL_SIZE=${threads}`);
   }
 });

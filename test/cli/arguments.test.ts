@@ -10,6 +10,7 @@ import {
   someText,
   wholeNumber,
   type Flags,
+  type Positionals,
 } from '../../src/cli/arguments.ts';
 import { UsageError } from '../../src/cli/command-errors.ts';
 
@@ -28,14 +29,14 @@ const FLAGS: Flags<Config> = {
     help: 'maximum size in bytes',
     kind: wholeNumber('<bytes>', 1, 100),
     variable: 'SIZE',
-    fallback: '10',
+    defaultText: '10',
   },
   mode: {
     name: MODE,
     group: 'Limits',
     help: 'mode',
     kind: oneOf('fast', 'safe'),
-    fallback: 'safe',
+    defaultText: 'safe',
   },
   file: {
     name: '--file',
@@ -45,8 +46,11 @@ const FLAGS: Flags<Config> = {
   },
 };
 
+const NONE: Positionals = { count: 0, expected: 'no argument' };
+const ONE: Positionals = { count: 1, expected: 'one argument, the file' };
+
 const read = (args: readonly string[], env: Record<string, string> = {}): Config => {
-  return readFlags(FLAGS, parseArguments(args, FLAGS, 0), env);
+  return readFlags(FLAGS, parseArguments(args, FLAGS, NONE), env);
 };
 
 test('a flag wins over its variable, which wins over the default', () => {
@@ -63,7 +67,7 @@ test('a value that is not of its kind is refused by the name under which it was 
     [['--size=0'], {}, `--size ${bounds} "0"`],
     [['--size=101'], {}, `--size ${bounds} "101"`],
     [['--size=1e1'], {}, `--size ${bounds} "1e1"`],
-    [[], { SIZE: 'many' }, `SIZE ${bounds} "many"`],
+    [[], { SIZE: 'many' }, `environment variable SIZE ${bounds} "many"`],
     [[`${MODE}=slow`], {}, `${MODE} expected fast or safe, got "slow"`],
     [['--file='], {}, '--file expected a file, got ""'],
   ];
@@ -78,17 +82,39 @@ test('a value that is not of its kind is refused by the name under which it was 
 });
 
 test('a kind that may hold a secret is refused without its text', () => {
-  const secret = { ...someText('<url>', 'a URL'), read: () => undefined, isSecret: true };
+  const secret = { ...someText('<url>', 'a URL'), parse: () => undefined, isSecret: true };
   const flags = { ...FLAGS, file: { ...FLAGS.file, kind: secret } };
-  const given = parseArguments(['--file=hidden'], flags, 0);
+  const given = parseArguments(['--file=hidden'], flags, NONE);
   assert.throws(() => readFlags(flags, given, {}), /^Error: --file expected a URL$/);
 });
 
 test('positionals are counted and not repeated', () => {
-  const { positionals } = parseArguments(['one', '--size=2'], FLAGS, 1);
+  const { positionals } = parseArguments(['one', '--size=2'], FLAGS, ONE);
   assert.deepEqual(positionals, ['one']);
-  const isSilent = /^Error: too many arguments(?!.*two)/;
-  assert.throws(() => parseArguments(['one', 'two'], FLAGS, 1), isSilent);
+  const isSilent = /^Error: expected one argument, the file, got 2$/;
+  assert.throws(() => parseArguments(['one', 'two'], FLAGS, ONE), isSilent);
+});
+
+test('the name of an unknown flag is repeated only if it looks like a flag', () => {
+  const MESSAGES: Readonly<Record<string, string>> = {
+    '--prot=hidden': 'unknown flag --prot',
+    '-p': 'unknown flag -p',
+    '--hunter2hunter2': 'unknown flag',
+    [`--${'a'.repeat(25)}`]: 'unknown flag',
+    '--Hidden': 'unknown flag',
+  };
+  for (const [arg, message] of Object.entries(MESSAGES)) {
+    assert.throws(() => parseArguments([arg], FLAGS, NONE), { message });
+  }
+});
+
+test('a flag without a value is refused, also if another flag follows', () => {
+  const message = '--size expected a whole number from 1 to 100, got no value';
+  for (const args of [['--size'], ['--size', '--file', 'x'], ['--size', '-1']]) {
+    assert.throws(() => parseArguments(args, FLAGS, NONE), { message });
+  }
+  assert.equal(parseArguments(['--file=-1'], FLAGS, NONE).texts.get('--file'), '-1');
+  assert.equal(parseArguments(['--file', '-'], FLAGS, NONE).texts.get('--file'), '-');
 });
 
 test('the help has a heading for each group, and the default at the end of each row', () => {

@@ -56,18 +56,19 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
   }
 
   const badVariable = (secret: string, ...words: readonly RegExp[]): Failure => {
-    return { env: { LATCHKEY_SECRET: secret }, words: [/LATCHKEY_SECRET/, ...words, REMEDY] };
+    const told = [/LATCHKEY_SECRET expected/, ...words, REMEDY];
+    return { env: { LATCHKEY_SECRET: secret }, words: told };
   };
   const badFile = (content: string | Uint8Array, ...words: readonly RegExp[]): Failure => {
     const prepare = secretFile(content);
-    return { flags: '--data data', words: [/data\/secret/, ...words], prepare };
+    return { flags: '--data data', words: [/data\/secret expected/, ...words], prepare };
   };
 
   const FAILURES: Readonly<Record<string, Failure>> = {
     'a taken port': {
       flags: '--data data',
       env: { ...GOOD, PORT: '', HOST: '' },
-      words: [/3000/, /--port/],
+      words: [/cannot listen: EADDRINUSE: .*:3000\. /, /--port/],
       prepare: takePort,
     },
     'a data folder that cannot hold the secret': {
@@ -115,7 +116,7 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
     },
     'a folder for an env file': {
       flags: '--env-file data',
-      words: [/--env-file: EISDIR.*[^.]: name another file/],
+      words: [/--env-file: EISDIR.*[^.]\. Name a file that /],
     },
   };
   for (const [what, failure] of Object.entries(FAILURES)) {

@@ -17,7 +17,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
-import { keptSecrets } from '../../src/cli/secret-file.ts';
+import { readSecretFile } from '../../src/cli/secret-file.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { JsonFileUserStore } from '../../src/index.ts';
 import { JOE, login, signup } from '../support/command-client.ts';
@@ -160,7 +160,8 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
       const { secret } = await dataWith(0o700, 0o600);
       await rm(secret);
       await make(secret);
-      await assert.rejects(keptSecrets(secret, SELF), /not a regular file|too large/);
+      const problem = /expected a regular file|expected at most 65536 bytes/;
+      await assert.rejects(readSecretFile(secret, SELF), problem);
     }
   });
 
@@ -175,7 +176,7 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
     const accepted = await dataWith(0o700, 0o600);
     const link = join(await emptyFolder(), 'secret');
     await symlink(accepted.secret, link);
-    assert.deepEqual((await keptSecrets(link, SELF)).warnings, []);
+    assert.deepEqual((await readSecretFile(link, SELF)).warnings, []);
     // Another user's link, in a folder with the sticky bit, may lead to a file whose text that
     // user knows.
     const sticky = await emptyFolder();
@@ -183,30 +184,30 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
     const foreign = join(sticky, 'secret');
     await symlink(accepted.secret, foreign);
     await lchown(foreign, OTHER_ID, OTHER_ID);
-    await assert.rejects(keptSecrets(foreign, SELF), /secret belongs to another user/);
+    await assert.rejects(readSecretFile(foreign, SELF), /secret belongs to another user/);
     for (const fileMode of [0o602, 0o606]) {
       const { secret } = await dataWith(0o700, fileMode);
       const folder = await emptyFolder();
       await symlink(secret, join(folder, 'secret'));
       const problem = /can be written by every user/;
-      await assert.rejects(keptSecrets(join(folder, 'secret'), SELF), problem);
+      await assert.rejects(readSecretFile(join(folder, 'secret'), SELF), problem);
       // A relative link to the folder.
       await symlink(`../${dirname(secret).split('/').slice(-2).join('/')}`, join(folder, 'data'));
-      await assert.rejects(keptSecrets(join(folder, 'data/secret'), SELF), problem);
+      await assert.rejects(readSecretFile(join(folder, 'data/secret'), SELF), problem);
     }
     const circle = join(await emptyFolder(), 'secret');
     await symlink('secret', circle);
-    await assert.rejects(keptSecrets(circle, SELF), /symbolic links/);
+    await assert.rejects(readSecretFile(circle, SELF), /symbolic links/);
   });
 
   it('may belong to root or to the user of the process', asRoot, async () => {
     const { secret } = await dataWith(0o755, 0o644);
-    assert.deepEqual((await keptSecrets(secret, { uid: 1000, gids: [1000] })).warnings, []);
+    assert.deepEqual((await readSecretFile(secret, { uid: 1000, gids: [1000] })).warnings, []);
     const own = await dataWith(0o755, 0o600, { folder: [1000, 1000], file: [1000, 1000] });
-    assert.deepEqual((await keptSecrets(own.secret, { uid: 1000, gids: [1000] })).warnings, []);
-    const foreign = keptSecrets(own.secret, { uid: 1001, gids: [1000] });
+    assert.deepEqual((await readSecretFile(own.secret, { uid: 1000, gids: [1000] })).warnings, []);
+    const foreign = readSecretFile(own.secret, { uid: 1001, gids: [1000] });
     await assert.rejects(foreign, /belongs to another user \(uid 1000\)/);
-    assert.deepEqual((await keptSecrets(own.secret)).warnings, [], 'on a system without users');
+    assert.deepEqual((await readSecretFile(own.secret)).warnings, [], 'on a system without users');
   });
 });
 
@@ -215,7 +216,7 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     const { cwd, data, secret } = await dataWith(0o2770, 0o660);
     const stderr = await warningsOf(cwd, {}, `${FLAGS} --users memory`);
     assert.deepEqual(stderr.split('\n'), [
-      'latchkey: data/secret can be read by other users: chmod 600 data/secret',
+      'latchkey: data/secret is accessible to other users: chmod 600 data/secret',
       `latchkey: data/secret: ${data} can be written by its group (gid ${gid})`,
       `latchkey: data/secret: ${secret} can be written by its group (gid ${gid})`,
       '',
@@ -225,7 +226,7 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
   it('are accepted with a warning below a folder of another user', asRoot, async () => {
     const { cwd, secret } = await dataWith(0o700, 0o600);
     await chown(cwd, OTHER_ID, OTHER_ID);
-    const { warnings } = await keptSecrets(secret, SELF);
+    const { warnings } = await readSecretFile(secret, SELF);
     assert.deepEqual(warnings, [`${cwd} belongs to another user (uid 65534)`]);
   });
 
@@ -240,13 +241,13 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     const title = isShared ? 'cause a warning' : 'cause no warning';
     it(`${title} with mode ${mode.toString(8)}, of the secret or of the users`, async () => {
       const { cwd, data, secret } = await dataWith(0o700, mode);
-      assert.equal((await keptSecrets(secret, SELF)).isShared, isShared);
+      assert.equal((await readSecretFile(secret, SELF)).isShared, isShared);
       const path = join(data, 'users.jsonl');
       await (await JsonFileUserStore.open(path)).close();
       await chmod(secret, 0o600);
       await chmod(path, mode | 0o200);
       const name = 'data/users.jsonl';
-      const warning = `latchkey: ${name} can be read by other users: chmod 600 ${name}\n`;
+      const warning = `latchkey: ${name} is accessible to other users: chmod 600 ${name}\n`;
       assert.equal(await warningsOf(cwd), isShared ? warning : '');
     });
   }
@@ -256,8 +257,9 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     const path = join(data, 'users.jsonl');
     await (await JsonFileUserStore.open(path)).close();
     await chown(path, OTHER_ID, OTHER_ID);
-    const problem = `${path} belongs to another user (uid 65534), who could add users`;
-    const warning = `latchkey: data/users.jsonl: ${problem}\n`;
+    const problem = `${path} belongs to another user (uid 65534)`;
+    const danger = 'Other users could add accounts.';
+    const warning = `latchkey: data/users.jsonl: ${problem}. ${danger}\n`;
     assert.equal(await warningsOf(cwd, { LATCHKEY_SECRET: SECRET }), warning);
   });
 
@@ -267,7 +269,7 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     const server = await serve('serve --port 0 --scrypt-cost 1 --data .', { cwd });
     const [costWarning = '', ...warnings] = server.output.stderr.split('\n');
     assert.match(costWarning, /^latchkey: --scrypt-cost 1 /);
-    const warning = 'latchkey: secret can be read by other users: chmod 600 secret';
+    const warning = 'latchkey: secret is accessible to other users: chmod 600 secret';
     assert.deepEqual(warnings, [warning, '']);
     await signup(server.url, JOE);
     new Jwt({ secret: SECRET }).verify(await login(server.url, JOE));

@@ -5,7 +5,7 @@ import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { processUser } from '../../src/cli/file-trust.ts';
-import { keptSecrets } from '../../src/cli/secret-file.ts';
+import { readSecretFile } from '../../src/cli/secret-file.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { send } from '../support/app.ts';
 import { JOE, login, OTHER_SECRET, signup } from '../support/command-client.ts';
@@ -21,8 +21,8 @@ describe('the secrets of a server', { concurrency: 4, timeout: 120_000 }, () => 
     await writeFile(join(data, 'secret'), `${OTHER_SECRET}\r\n${SECRET}\r\n`, { mode: 0o600 });
     for (const env of [{}, { LATCHKEY_SECRET: `${OTHER_SECRET}\n${SECRET}` }]) {
       const server = await serve('serve --port 0 --scrypt-cost 1 --throttle off', { cwd, env });
-      const place = /, 2 secrets, the first to sign, in (LATCHKEY_|latchkey-data\/)secret\./i;
-      assert.match(server.output.stdout, place);
+      const summary = /, 2 secrets in (LATCHKEY_|latchkey-data\/)secret \(the first signs\)\./i;
+      assert.match(server.output.stdout, summary);
       await signup(server.url, JOE);
       after?.verify(await login(server.url, JOE));
       const token = before?.sign({ identity: 'joe' });
@@ -66,7 +66,7 @@ describe('a secret that the first start makes', { timeout: 60_000 }, () => {
       }
       return sync.call(this);
     });
-    const { text, isNew } = await keptSecrets(path, processUser());
+    const { text, isNew } = await readSecretFile(path, processUser());
     assert.deepEqual([isNew, text], [true, await readFile(path, 'utf8')]);
     const expected = ['file of 44 bytes, mode 600, named: false', 'folder, with a name: true'];
     assert.deepEqual(seen, expected);

@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../../src/accounts/password-hasher.ts';
 import { cheapPasswords } from '../support/app.ts';
 import { allSaid, verdictOf } from '../support/assertions.ts';
-import { childPath } from '../support/children.ts';
+import { childPath } from '../support/compiled.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import { callsOf } from '../support/spies.ts';
 import { base64, MARKER } from '../support/tokens.ts';
@@ -512,8 +512,8 @@ test(
   { skip: !isLinux },
   async () => {
     // Node uses WebAssembly internally, which would reserve gigabytes of address space.
-    const flags = ['--disable-wasm-trap-handler', '--import', 'tsx'];
-    const { stdout } = await promisify(execFile)(process.execPath, [...flags, childPath('memory')]);
+    const args = ['--disable-wasm-trap-handler', childPath('memory')];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
     assert.deepEqual(JSON.parse(stdout), { isRefused: true, isSilent: true, next: true });
   },
 );

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
-import { childPath } from '../support/children.ts';
+import { childPath } from '../support/compiled.ts';
 import {
   fileWith,
   folderOf,
@@ -106,11 +106,9 @@ test('until a failed write is rolled back nothing more is written', async (t) =>
 test('a full disk keeps only acknowledged writes, and a smaller write succeeds', () => {
   const path = newPath();
   // The limit on the length of files acts like a full disk: a write ends short, the next one fails.
-  const command = [process.execPath, ...process.execArgv, childPath('store'), 'fill', path];
-  const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // the cache could exceed the limit
+  const command = [process.execPath, childPath('store'), 'fill', path];
   const { stdout } = spawnSync('sh', ['-c', 'ulimit -f 40 && exec "$@"', 'sh', ...command], {
     encoding: 'utf8',
-    env,
   });
   const answers = stdout.trimEnd().split('\n');
   const kept = answers.filter((answer) => answer.endsWith(' true'));

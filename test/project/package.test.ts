@@ -98,7 +98,7 @@ test('packed twice it has the same bytes', async () => {
   const clone = join(folder, '../latchkey');
   const [name = ''] = readdirSync(clone).filter((file) => file.endsWith('.tgz'));
   const first = readFileSync(join(clone, name));
-  const second = await pack(clone);
+  const second = pack(clone);
   assert.ok(first.equals(second));
 });
 

@@ -1,18 +1,14 @@
-/**
- * Runs the command in child processes and collects what they print. The command is compiled once
- * for a test file, because tsx would make each start several times as slow.
- */
+/** Runs the command in child processes and collects what they print. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { commandPath, ROOT } from './compiled.ts';
 
-export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
+export { ROOT };
 
 /** The command as it runs in a clone of the repository, by tsx. */
 export const commandIn = (folder: string): string[] => {
@@ -48,20 +44,9 @@ after(async () => {
 /** Makes a folder that is removed after the tests of the file. */
 export const emptyFolder = (): Promise<string> => mkdtemp(join(base, 'folder-'));
 
-let compiledCommand: readonly string[] | undefined;
-
 /** The command as it runs in an installed package: compiled. */
 export function command(): readonly string[] {
-  compiledCommand ??= compile(join(base, 'package'));
-  return compiledCommand;
-}
-
-function compile(folder: string): readonly string[] {
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const flags = ['--project', ROOT, '--outDir', join(folder, 'dist'), '--noCheck'];
-  execFileSync(process.execPath, [tsc, ...flags]);
-  copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
-  return [process.execPath, '--', join(folder, 'dist/cli/main.js')];
+  return [process.execPath, '--', commandPath()];
 }
 
 /** Sends a signal to a child and its children: each child leads a group, and npm has children. */

@@ -4,14 +4,12 @@
 import { fork, spawnSync, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
-  statfsSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,20 +22,9 @@ import type { JournalLock } from '../../src/journal/open-file.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
 import { USER_RECORDS, userRecord } from '../../src/users/user-records.ts';
-import { compiledChildPath } from './compiled-children.ts';
+import { childPath } from './compiled.ts';
 
-/**
- * A file system in memory, where Linux has one with room. A sync of a disk takes milliseconds, and
- * these tests need thousands. None of them cuts the power of a disk: that is simulated.
- */
-function fastFolder(): string {
-  const memory = '/dev/shm';
-  if (!existsSync(memory)) return tmpdir();
-  const { bavail, bsize } = statfsSync(memory);
-  return bavail * bsize > 1e9 ? memory : tmpdir();
-}
-
-const root = realpathSync(mkdtempSync(join(fastFolder(), 'latchkey-')));
+const root = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-')));
 process.on('exit', () => rmSync(root, { recursive: true, force: true }));
 let count = 0;
 const children = new Set<ChildProcess>();
@@ -129,7 +116,7 @@ async function startWith(
   name: string,
   values: string[],
 ): Promise<ChildProcess> {
-  const child = fork(compiledChildPath(name, root), values, {
+  const child = fork(childPath(name), values, {
     ...options,
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });

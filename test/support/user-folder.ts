@@ -3,20 +3,16 @@
  * package is installed there, packed from the clone.
  */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { hash } from 'node:crypto';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -24,6 +20,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { cached, digestOf } from './cache.ts';
 import { programs, root, shellBlock } from './documents.ts';
 import { SECRET } from './tokens.ts';
 
@@ -44,13 +41,6 @@ const PACKED = [
 ];
 
 /**
- * Packages of earlier runs. The name of each is a digest of the files from which it was packed. The
- * test that packs twice compares such a package with a new one.
- */
-const CACHE = join(root, 'node_modules/.cache/latchkey');
-const CACHED_MS = 3_600_000;
-
-/**
  * Makes the folder `app` beside a clone, and installs the package there without the network.
  * @param isWanted chooses the programs of the pages to write into the folder
  */
@@ -60,7 +50,7 @@ export async function makeUserFolder(isWanted: (code: string) => boolean): Promi
   const folder = join(base, 'app');
   for (const name of PACKED) cpSync(join(root, name), join(clone, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
-  await packOnce(clone);
+  packOnce(clone);
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), '{}');
   const [install = ''] = shellBlock('npm install ../latchkey').split('\n');
@@ -69,46 +59,22 @@ export async function makeUserFolder(isWanted: (code: string) => boolean): Promi
   return folder;
 }
 
-/** Puts the package into the clone: that of an earlier run if its files were the same. */
-async function packOnce(clone: string): Promise<void> {
-  const cached = join(CACHE, keyOf(clone));
+/** Puts the package into the clone: a cached one, if it was made of the same files. */
+function packOnce(clone: string): void {
   const { version } = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'));
-  const packed = join(clone, `latchkey-${version}.tgz`);
-  if (existsSync(cached)) {
-    copyFileSync(cached, packed);
-    return;
-  }
-  await pack(clone);
-  mkdirSync(CACHE, { recursive: true });
-  for (const name of readdirSync(CACHE)) {
-    const path = join(CACHE, name);
-    const changedMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (changedMs < Date.now() - CACHED_MS) rmSync(path, { force: true });
-  }
-  // Another process may make the same package. The rename is atomic, so no reader sees half of it.
-  const draft = `${cached}.${process.pid}`;
-  copyFileSync(packed, draft);
-  renameSync(draft, cached);
+  const make = (draft: string) => writeFileSync(draft, pack(clone));
+  const path = cached(`${digestOf(clone, PACKED)}.tgz`, make);
+  copyFileSync(path, join(clone, `latchkey-${version}.tgz`));
 }
 
-/** A digest of all files that the package depends on, of the compiler's version and of Node's. */
-function keyOf(clone: string): string {
-  const names = PACKED.flatMap((name) => {
-    const isFile = statSync(join(clone, name)).isFile();
-    if (isFile) return [name];
-    const below = readdirSync(join(clone, name), { recursive: true, encoding: 'utf8' });
-    return below.map((file) => join(name, file));
-  });
-  const files = names.filter((name) => statSync(join(clone, name)).isFile()).sort();
-  const parts = files.map((name) => [name, readFileSync(join(clone, name), 'utf8')]);
-  const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
-  return hash('sha256', JSON.stringify([process.version, lock, ...parts]), 'hex');
-}
-
-/** Packs a clone as "Install" says. @returns the package, which stays in the clone */
-export async function pack(clone: string): Promise<Buffer> {
+/** @returns the package that "Install" makes of a clone, which lies there afterwards */
+export function pack(clone: string): Buffer {
   const command = shellBlock('npm ci && npm pack').replace('npm ci && ', '');
-  const { stdout } = await run('bash', ['-c', command], { cwd: clone });
+  const stdout = execFileSync('bash', ['-c', command], {
+    cwd: clone,
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
   return readFileSync(join(clone, stdout.trim().split('\n').at(-1) ?? ''));
 }
 

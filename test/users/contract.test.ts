@@ -6,7 +6,7 @@ import { testUserStore } from '../../src/users/contract.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { MemoryUserStore } from '../../src/users/memory.ts';
 import { newPath } from '../support/user-files.ts';
-import { childPath } from '../support/children.ts';
+import { childPath } from '../support/compiled.ts';
 
 testUserStore('MemoryUserStore', { open: () => new MemoryUserStore() });
 
@@ -35,7 +35,7 @@ test('callers cannot change what a store in this process returned', async () => 
 test('the suite fails each broken store, in the tests of its fault only', () => {
   // With NODE_TEST_CONTEXT the child would report to our own runner.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const values = [...process.execArgv, '--test', '--test-reporter=tap', childPath('broken-stores')];
+  const values = ['--test', '--test-reporter=tap', childPath('broken-stores')];
   const { stdout } = spawnSync(process.execPath, values, { encoding: 'utf8', env });
   const verdicts = [...stdout.matchAll(/^ *(ok|not ok) \d+ - (.*: .*)$/gm)];
   // Eleven stores, ten tests each, and one more for the store that can be opened again.

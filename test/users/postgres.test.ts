@@ -10,12 +10,13 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, PostgresUserStore, type PgClient } from '../../src/index.ts';
 import { testUserStore } from '../../src/users/contract.ts';
 import { allSaid } from '../support/assertions.ts';
+import { commandPath } from '../support/compiled.ts';
 import { MARKER } from '../support/tokens.ts';
 import { assertRefused, commandIn, emptyFolder, ROOT, run, serve } from '../support/run-command.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
@@ -355,7 +356,11 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
 
   it('needs pg, and says what to install if it is missing', async () => {
     const remedy = /PostgreSQL needs the package pg, which is not installed: npm install pg/;
-    assertRefused(await run(`serve --users ${database}`), 1, [remedy]);
+    // A copy outside of the clone, in whose node_modules a developer may have installed pg.
+    const cwd = await emptyFolder();
+    cpSync(join(dirname(commandPath()), '../..'), cwd, { recursive: true });
+    const copy = [process.execPath, '--', join(cwd, 'src/cli/main.js')];
+    assertRefused(await run(`serve --users ${database}`, { cwd, command: copy }), 1, [remedy]);
   });
 
   it('tells what else keeps pg from loading', async () => {
@@ -395,7 +400,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
       assertRefused(ended, 1, [
         /users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /,
         reason,
-        /fix that, or use another/,
+        /Mend this, or use another/,
       ]);
       assert.doesNotMatch(ended.stderr, /a.password|hidden/);
       assert.ok(
