@@ -62,7 +62,7 @@ export class PasswordHasher {
     const cost: ScryptCost = { logN, r, p };
     if (!isAffordable(cost)) {
       const expected = '128·N·r·p up to 1 GiB and N below 2^(16·r)';
-      throw new RangeError(`"cost" expected ${expected}, got logN ${logN}, r ${r}, p ${p}`);
+      throw new RangeError(`"logN" expected ${expected}, got logN ${logN}, r ${r}, p ${p}`);
     }
     const { maxQueued = maxConcurrent * runsInFourSeconds(cost) } = given;
     this.#cost = cost;
