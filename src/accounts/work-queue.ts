@@ -76,8 +76,8 @@ export class WorkQueue {
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     // A copy, because the set `#running` needs a new object for each job.
     const place: Place = { ...owner };
-    // As if its latest start was the one before the last: a new client comes before the client that
-    // started last, and after the clients that have waited longer.
+    // A new client counts as if it had started just before the latest start. It comes before the
+    // client of that start, and after the clients that have waited longer.
     if (!this.#latestStarts.has(place.client)) {
       this.#latestStarts.set(place.client, this.#starts - 1);
     }

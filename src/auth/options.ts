@@ -148,7 +148,7 @@ function idOf(identity: unknown): unknown {
   const id = hasMembers ? Reflect.get(identity, 'id') : identity;
   const isId = typeof id === 'string' || Number.isFinite(id);
   if (isId || (typeof id === 'object' && id !== null)) return id;
-  const expected = 'a user with an "id", since there is no hook "claims"';
+  const expected = 'a string, a number or an object with an "id" (or set the option "claims")';
   const got = hasMembers ? `${describe(identity)} with the "id" ${describe(id)}` : describe(id);
   throw hookResultError('authenticate', expected, got);
 }

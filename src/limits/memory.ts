@@ -98,8 +98,8 @@ export class MemoryCounts implements Counts {
     if (count === undefined) return 0;
     let ended = triesIn(count.slots);
     if (ended + count.inFlight < limit.maxTries) return 0;
-    // Without the tries in flight there may be a free try. They end soon, so one second is enough.
-    // Otherwise the client waits until so many old slots are forgotten that a try is free.
+    // If the limit is reached only because of tries in flight, one second is enough: they end soon.
+    // If ended tries reach it alone, the client waits until enough of the oldest are forgotten.
     let waitSeconds = 1;
     for (const { index, tries } of count.slots) {
       if (ended < limit.maxTries) break;
