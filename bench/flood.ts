@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { usualConcurrency } from '../src/accounts/work-queue.ts';
+import { defaultConcurrency } from '../src/accounts/work-queue.ts';
 import { generateSecret } from '../src/jwt.ts';
 import { messageOf } from './harness/child.ts';
 import type { Flood } from './processes/flood-load.ts';
@@ -228,7 +228,7 @@ function tableFor(results: readonly Result[]): string {
 function judge(result: Result): [limit: string, holds: boolean][] {
   const { quietMs, floodMs, answers, refusalMs, baseBytes, peakBytes, loginAfter } = result;
   const mostMs = Math.max(3 * quietMs.p99, 50);
-  const mostBytes = baseBytes + (usualConcurrency() * 128 + 100) * MIB;
+  const mostBytes = baseBytes + (defaultConcurrency() * 128 + 100) * MIB;
   const slowestMs = refusalMs?.max ?? 0;
   const isExpected = Object.keys(answers).every((status) => ['401', '429', '503'].includes(status));
   return [
@@ -250,7 +250,7 @@ try {
   for (const { name, words } of SERVERS) results.push(await measure(name, words, folder));
   const limits = results.slice(0, 1).flatMap(judge);
   const flood = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds`;
-  const what = `${flood}, ${usualConcurrency()} at once at 2^17`;
+  const what = `${flood}, ${defaultConcurrency()} at once at 2^17`;
   const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
   const report = `${whereAndWhen()}; ${what}
 

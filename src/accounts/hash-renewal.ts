@@ -1,44 +1,45 @@
 /**
- * Replaces a weak password hash during a login, the only time at which the password is known.
+ * Replaces a weak password hash during a login. A new hash needs the password, which the store does
+ * not have.
  * Promise: a renewal undoes no other change, because it is a compare-and-set on the hash that was
  * verified. A changed password stays changed, and a removed user stays removed. A new user of the
  * same name keeps the new password.
+ * Accepted: a store written for version 0.1 ignores the expected hash. If its `find` returns a
+ * promise, it may lose a change that is made between its `find` and its `update`.
  */
 import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
-/** The store and the hasher of the accounts. */
-export interface HashRenewalTools {
+export interface StoreAndHasher {
   readonly users: UserStore;
   readonly passwords: Pick<PasswordHasher, 'hash' | 'needsRehash'>;
 }
 
 /**
- * Stores a new hash if the old one is weaker than those that are made now. The login has already
- * succeeded, so a refusal of the queue or the store is ignored: the old hash stays until the next
- * login.
- * @param user as it was when its hash was verified
+ * Stores a new hash if the old one is weaker than new ones. The login has already succeeded, so an
+ * AuthError of the hasher or of the store is ignored. The old hash then stays until the next login.
+ * @param user the record whose hash was verified
  * @param password the right password of this user
  * @param address of the client, for the queue of the hasher
- * @throws any error that is not an AuthError, because that is a bug
+ * @throws any error that is not an AuthError, because it is a bug of the store or the hasher
  */
 export async function renewHash(
   user: User,
   password: string,
   address: string | undefined,
-  { users, passwords }: HashRenewalTools,
+  { users, passwords }: StoreAndHasher,
 ): Promise<void> {
   if (!passwords.needsRehash(user.passwordHash)) return;
   try {
-    // Without a signal: the login has succeeded, even if the client has disconnected since.
+    // Without a signal, because the renewal is useful even if the client has disconnected.
     const passwordHash = await passwords.hash(password, undefined, address);
-    // Another process may have changed other members meanwhile, so the user is read again. A store
-    // of version 0.1 ignores the expected hash and relies on the comparison here. There a change
-    // between `find` and `update` is lost. `andThen` leaves no such gap if `find` answers at once.
+    // The user is read again, because another process may have changed other members meanwhile. The
+    // comparison here is for stores of version 0.1, which do not compare in `update`. If `find`
+    // returns a plain value, `andThen` calls `update` before any other code can run.
     await andThen(users.find(user.id), (latest) => {
-      if (latest?.passwordHash !== user.passwordHash) return false;
+      if (latest?.passwordHash !== user.passwordHash) return undefined;
       return users.update({ ...latest, passwordHash }, user.passwordHash);
     });
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
  * scrypt (RFC 7914) behind a bounded queue.
- * Promise: hashing uses a bounded amount of memory and leaves a thread for files.
+ * Promise: hashing uses a bounded amount of memory. By default it leaves one thread of libuv's pool
+ * for files, if the pool has more than one.
  */
 import {
   hashPassword,
@@ -11,13 +12,13 @@ import {
 } from '../crypto/password.ts';
 import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { networkOf } from '../limits/network.ts';
-import { usualConcurrency, WorkQueue } from './work-queue.ts';
+import { defaultConcurrency, WorkQueue } from './work-queue.ts';
 
 /** The cost of new hashes and the bounds of the queue. */
 export interface PasswordHasherOptions {
   /**
-   * log2 of scrypt's N; 1 to 20, default 17. With r = 8 and p = 1 that is 128 MiB and about half a
-   * second a run, OWASP's first choice.
+   * log2 of scrypt's N; 1 to 20, default 17. With r = 8 and p = 1, OWASP's first choice, a run
+   * takes 128 MiB and about half a second.
    */
   readonly logN?: number;
   /** scrypt's block size; 1 to 32, default 8. */
@@ -25,8 +26,8 @@ export interface PasswordHasherOptions {
   /** scrypt's parallelisation; 1 to 16, default 1. 128·N·r·p may be up to 1 GiB. */
   readonly p?: number;
   /**
-   * Runs of scrypt at once; 1 to 1024. Default: one for each core, but one less than the threads of
-   * libuv's pool, because file operations need a thread too.
+   * Runs of scrypt at once; 1 to 1024. Default: min(cores, threads of libuv's pool - 1), and at
+   * least 1. File operations need a thread of the pool too.
    */
   readonly maxConcurrent?: number;
   /**
@@ -47,8 +48,8 @@ const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
 const WORK_IN_FOUR_SECONDS = 2 ** 23;
 
 /**
- * Hashes and verifies passwords. The clients take turns; the jobs of one client run in the order in
- * which they came.
+ * Hashes and verifies passwords. The clients take turns. The jobs of one client run in the order of
+ * the calls.
  */
 export class PasswordHasher {
   readonly #cost: ScryptCost;
@@ -56,23 +57,23 @@ export class PasswordHasher {
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: PasswordHasherOptions = {}) {
-    const own = readOptions(options, OPTION_CHECKS);
-    const { logN = 17, r = 8, p = 1, maxConcurrent = usualConcurrency() } = own;
+    const given = readOptions(options, OPTION_CHECKS);
+    const { logN = 17, r = 8, p = 1, maxConcurrent = defaultConcurrency() } = given;
     const cost: ScryptCost = { logN, r, p };
     if (!isAffordable(cost)) {
-      const expected = '128·N·r·p up to 1 GiB, N below 2^(16·r)';
-      throw new RangeError(`"logN" expected ${expected}, got ${logN} with r ${r}, p ${p}`);
+      const expected = '128·N·r·p up to 1 GiB and N below 2^(16·r)';
+      throw new RangeError(`"logN" expected ${expected}, got logN ${logN}, r ${r}, p ${p}`);
     }
-    const { maxQueued = maxConcurrent * runsInFourSeconds(cost) } = own;
+    const { maxQueued = maxConcurrent * runsInFourSeconds(cost) } = given;
     this.#cost = cost;
     this.#queue = new WorkQueue(maxConcurrent, maxQueued);
   }
 
   /**
    * @param password of at most 1024 UTF-16 code units; normalised to NFC, never trimmed
-   * @param signal gives up the place in the queue; a run that has started goes on
-   * @param address of the client, if it is known. The clients share the queue by network: an IPv4
-   *   address or an IPv6 /64 is one client.
+   * @param signal aborting it takes a waiting job out of the queue; a run that has started goes on
+   * @param address of the client. An IPv4 address or an IPv6 /64 is one client of the queue. All
+   *   calls without an address are one client too.
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
    * @throws TypeError if the password is not a string
    * @throws AuthError ERR_PASSWORD_INVALID for a lone surrogate or NUL; ERR_PASSWORD_TOO_LONG,
@@ -85,8 +86,8 @@ export class PasswordHasher {
 
   /**
    * @param password as for `hash`; for a hash of Werkzeug it is not normalised
-   * @param stored a PHC scrypt string, or one of Werkzeug (Flask). Undefined stands for an unknown
-   *   user: a decoy hash takes the same work, and the answer is false.
+   * @param stored a PHC scrypt string, or a hash of Werkzeug (Flask). Undefined stands for an
+   *   unknown user: a decoy hash is verified, as much work as a new hash, and the result is false.
    * @param signal as for `hash`
    * @param address as for `hash`
    * @returns whether the password is right; the keys are compared in constant time

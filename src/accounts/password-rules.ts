@@ -1,7 +1,7 @@
 /**
  * The rules for new passwords (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2): length, characters, not
- * the username, not forbidden. There are no rules of composition, such as "one digit".
- * Promise: a refused password costs no hash.
+ * the username, not forbidden. There are no composition rules, such as "at least one digit".
+ * Promise: a password that breaks a rule is refused before any hashing.
  */
 import { isPossiblePassword, MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
 import { AuthError } from '../errors.ts';
@@ -14,24 +14,29 @@ export interface PasswordLengths {
   readonly maxPasswordLength: number;
 }
 
-/** @returns whether a new password, in NFC, is refused */
+/**
+ * @param password a new password in NFC
+ * @param username as the client sent it
+ * @returns whether the password is refused
+ */
 export type IsForbidden = (password: string, username: string) => boolean | Promise<boolean>;
 
-const booleanCheck = expecting('an answer of true or false', (value) => typeof value === 'boolean');
+const resultCheck = expecting('to return true or false', (value) => typeof value === 'boolean');
 
 /**
- * Checks what needs no list and no hook.
+ * Checks the text of a new password alone: its characters, its length, and that it is not the
+ * username.
  * @param id the canonical username of the account
  * @returns the password in NFC
  * @throws AuthError ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG, ERR_PASSWORD_INVALID;
- *   ERR_PASSWORD_FORBIDDEN if it is the username in any spelling
+ *   ERR_PASSWORD_FORBIDDEN if its canonical form as a username is `id`
  */
-export function checkNewPassword(
+export function checkPasswordText(
   password: string,
   id: string,
   { minPasswordLength, maxPasswordLength }: PasswordLengths,
 ): string {
-  // Before NFC, because to normalise a very long text takes long.
+  // Before `normalize`, whose time grows with the length of the text.
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   if (!isPossiblePassword(password)) throw new AuthError('ERR_PASSWORD_INVALID');
   const normalized = password.normalize('NFC');
@@ -46,18 +51,18 @@ export function checkNewPassword(
 
 /**
  * Asks the list of common passwords, or the hook that replaces it.
- * @param password in NFC, so that another spelling of a forbidden password does not pass
+ * @param password in NFC, so that a forbidden password is recognised in every Unicode spelling
  * @param username as the client sent it
  * @throws AuthError ERR_PASSWORD_FORBIDDEN
- * @throws TypeError if the hook answers neither true nor false
+ * @throws TypeError if the hook returns neither true nor false
  */
 export async function refuseForbidden(
   password: string,
   username: string,
   isForbidden: IsForbidden,
 ): Promise<void> {
-  const answer = await isForbidden(password, username);
+  const isRefused = await isForbidden(password, username);
   // A hook with a forgotten `return` must not let every password through.
-  booleanCheck('isForbidden', answer);
-  if (answer) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+  resultCheck('isForbidden', isRefused);
+  if (isRefused) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
 }

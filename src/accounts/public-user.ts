@@ -1,7 +1,7 @@
 /**
- * The part of a user record that programs get.
+ * The members of a user record that handlers and hooks get.
  * Promise: the password hash stays between the store and `Accounts`. A handler that sends or logs
- * the user that it got cannot reveal the hash.
+ * the user cannot reveal the hash.
  */
 
 import type { PublicUser, User } from '../users/store.ts';

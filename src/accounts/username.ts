@@ -1,32 +1,36 @@
 /**
- * Which usernames are valid, and which of them name one account (in the spirit of RFC 8265
- * UsernameCaseMapped and RFC 8264 IdentifierClass).
- * Promise: one person has one account. Names that differ by case, by width or by the way their
- * accents are written have one canonical username, which is the id of the account.
+ * Which usernames are valid, and which of them mean the same account. The rules follow the idea of
+ * RFC 8265 UsernameCaseMapped and RFC 8264 IdentifierClass, with differences.
+ * Promise: usernames that differ only by letter case, by width or by the Unicode spelling of their
+ * accents have the same canonical username, which is the id of the account.
  *
- * Accepted: the following pairs are two names each, although the second is the capital of the
- * first: ß and SS, the Turkish ı and I, the Greek iota subscript (as in ᾳ) and Ι. So are i and İ,
- * whose small form is i with a dot (U+0307). Folding them would make one name of Weiß and Weiss,
- * and would change the ids of existing users. Letters of different scripts that look alike are two
- * names as well.
+ * Accepted: in some names a small letter and its capital make two accounts:
+ *
+ * - ß and SS;
+ * - the Turkish ı and I;
+ * - the Greek iota subscript, as in ᾳ, and the capital iota Ι;
+ * - i and İ, because the small form of İ is i with a dot (U+0307).
+ *
+ * If these were folded, Weiß and Weiss would be the same account, and the ids of existing users
+ * would change. Letters of different scripts that look alike also make two accounts.
  */
 
 /** Letters, marks, digits and printable ASCII without the space; 1 to 80 code points. */
-const ID = /^[\p{L}\p{M}\p{Nd}\x21-\x7e]{1,80}$/u;
+const ID_PATTERN = /^[\p{L}\p{M}\p{Nd}\x21-\x7e]{1,80}$/u;
 
 /**
- * Invisible letters and marks, which make two names look the same (RFC 8264 §9.13). Among them are
- * the joiners U+200C and U+200D, which Persian and Indic names use. They are visible only between
- * certain letters (RFC 5892 appendix A), and JavaScript does not know the joining types of letters.
+ * Invisible letters and marks, with which two names can look the same (RFC 8264 §9.13). Among them
+ * are the joiners U+200C and U+200D, which Persian and Indic names use. They have an effect only
+ * between certain letters (RFC 5892 appendix A). JavaScript cannot tell which letters these are.
  */
-const IGNORABLE = /\p{Default_Ignorable_Code_Point}/u;
+const IGNORABLE_CHARACTER = /\p{Default_Ignorable_Code_Point}/u;
 
 /**
- * Invisible too, but not ignorable by the tables of Unicode. Names do not need them: the Brahmi
- * number joiner, the mirror and the blanks of hieroglyphs, the filler of Khitan, the selector of
- * Duployan, the modifiers of SignWriting.
+ * Characters that are invisible too, but that Unicode does not list as ignorable. Names do not need
+ * them: the Brahmi number joiner, the mirror and the blanks of hieroglyphs, the filler of Khitan,
+ * the selector of Duployan, the modifiers of SignWriting.
  */
-const BLANK = /[\u{1107f}\u{13440}-\u{13442}\u{16fe4}\u{1bc9d}\u{1da9b}-\u{1daaf}]/u;
+const BLANK_CHARACTER = /[\u{1107f}\u{13440}-\u{13442}\u{16fe4}\u{1bc9d}\u{1da9b}-\u{1daaf}]/u;
 
 /**
  * Marks that are visible only by how they place the letters around them: those that stack
@@ -34,37 +38,38 @@ const BLANK = /[\u{1107f}\u{13440}-\u{13442}\u{16fe4}\u{1bc9d}\u{1da9b}-\u{1daaf
  * joins two letters, and the tones of Miao, which move a vowel. Khmer, Burmese, Chakma and other
  * scripts need them.
  */
-const STACKER = '[\u1039\u17d2\u1a60\u1bab\u2d7f\uaaf6\u{10a3f}\u{11133}\u{113d0}\u{1193e}' +
+const STACKER_CLASS = '[\u1039\u17d2\u1a60\u1bab\u2d7f\uaaf6\u{10a3f}\u{11133}\u{113d0}\u{1193e}' +
   '\u{11a47}\u{11a99}\u{11d45}\u{11d97}\u{11f42}\u{16f8f}-\u{16f92}]';
 
 /**
  * A stacker in a place where it is invisible. A stacker must follow a letter without case (\p{Lo}),
- * as all letters of those scripts are; marks may stand between them. It must not follow another
- * stacker. It may end a name, because Burmese that is written for Zawgyi fonts has it there.
+ * as all letters of those scripts are. Marks may stand between the two. A stacker must not follow
+ * another stacker. It may end a name, as in Burmese text for Zawgyi fonts.
  */
-const STRAY_STACKER = new RegExp(`(?<!\\p{Lo}\\p{M}*)${STACKER}|${STACKER}{2}`, 'u');
+const STRAY_STACKER = new RegExp(`(?<!\\p{Lo}\\p{M}*)${STACKER_CLASS}|${STACKER_CLASS}{2}`, 'u');
 
-/** Small letters whose capital has another small form: the final sigma and old Cyrillic letters. */
+/** Small letters whose capital has another small letter: the final sigma, old Cyrillic letters. */
 const SECOND_SMALL_LETTER = /[\u03c2\u1c80-\u1c88]/g;
 
 /**
- * The longest username in UTF-16 code units, many times what 80 code points take before NFKC. It
- * bounds the work of normalisation.
+ * Maximum length of a username in UTF-16 code units, before NFKC. It bounds the work of
+ * normalisation. Usernames of 80 code points need far fewer.
  */
 const MAX_CODE_UNITS = 1024;
 
 /**
- * @returns the canonical username: NFKC, lower case, one small letter for each capital, NFKC;
- *   undefined if the name is not a valid username
+ * @returns the canonical username: NFKC, lower case, one small letter for each capital, NFKC again;
+ *   undefined if `username` is not valid
  */
 export function canonicalUsername(username: string): string | undefined {
   if (username.length > MAX_CODE_UNITS) return undefined;
   const id = username
     .normalize('NFKC')
     .toLowerCase()
-    // Before NFKC, which may compose the other small letter with the accent after it.
+    // Before NFKC, which could join the second small letter to the accent that follows it.
     .replace(SECOND_SMALL_LETTER, (letter) => letter.toUpperCase().toLowerCase())
     .normalize('NFKC');
-  const isName = ID.test(id) && !IGNORABLE.test(id) && !BLANK.test(id) && !STRAY_STACKER.test(id);
-  return isName ? id : undefined;
+  const hasInvisible =
+    IGNORABLE_CHARACTER.test(id) || BLANK_CHARACTER.test(id) || STRAY_STACKER.test(id);
+  return ID_PATTERN.test(id) && !hasInvisible ? id : undefined;
 }

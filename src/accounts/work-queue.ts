@@ -1,9 +1,11 @@
 /**
  * A bounded queue for scrypt. Each run takes 128·N·r bytes and one thread of libuv's pool, which
- * file operations share.
- * Promise: fair queueing, so that one client cannot keep the others out. The waiting clients start
- * in round robin. When the queue is full, a newcomer displaces the newest waiting job of the client
- * with the most places.
+ * file operations use too.
+ * Promise: fair queueing, so that one client cannot keep the others out. Jobs start in round robin
+ * among the waiting clients. When the queue is full, a new job displaces the newest waiting job of
+ * the client with the most places, if that client has at least two more than the client of the new
+ * job. Otherwise kinds of jobs are compared in the same way. If no kind has two more either, the
+ * new job gets ERR_BUSY.
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
  */
 import { availableParallelism } from 'node:os';
@@ -17,25 +19,31 @@ import { EVENTS } from '../events.ts';
  */
 const POOL_THREADS = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
 
-/** @returns one for each core, but fewer than the threads of libuv's pool; at least 1 */
-export function usualConcurrency(): number {
+/** @returns min(cores, threads of the pool - 1), and at least 1 */
+export function defaultConcurrency(): number {
   return Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1));
 }
 
 /**
- * Whose job it is. A job holds a place while it waits or runs. Places are shared among clients
+ * A place in the queue. A job holds it while it waits or runs. Places are shared among clients
  * first, and then among kinds of jobs.
  */
-export interface JobOwner {
-  /** The client that asked for it, such as the network of a request. */
+export interface Place {
+  /** The client of the job, such as the network of a request. */
   readonly client: string;
-  /** Logins alone, or signups alone, could otherwise keep the others out. */
+  /** `hash` or `verify`. With shares by kind, logins cannot keep signups out, nor the reverse. */
   readonly kind: string;
 }
 
-interface Job {
-  readonly owner: JobOwner;
-  /** Ends the waiting: the job starts, or is refused. */
+/** By what the places are compared. */
+type Group = keyof Place;
+
+/** How long a refused client waits. By default the jobs that wait now have started by then. */
+const RETRY_AFTER_SECONDS = 5;
+
+interface WaitingJob {
+  readonly place: Place;
+  /** Starts the job, or refuses it. */
   readonly endWaiting: (refusal?: AuthError) => void;
 }
 
@@ -43,11 +51,12 @@ interface Job {
 export class WorkQueue {
   readonly #maxConcurrent: number;
   readonly #maxQueued: number;
-  readonly #running = new Set<JobOwner>();
+  readonly #running = new Set<Place>();
   /** Oldest first. */
-  readonly #waiting: Job[] = [];
-  /** The number of the latest start of each client that has a job here. */
+  readonly #waiting: WaitingJob[] = [];
+  /** For each client with a place, the value of `#starts` when its latest job started. */
   readonly #latestStarts = new Map<string, number>();
+  /** How many jobs have started. */
   #starts = 0;
 
   constructor(maxConcurrent: number, maxQueued: number) {
@@ -56,19 +65,21 @@ export class WorkQueue {
   }
 
   /**
-   * @param signal gives up the place of a waiting job; a running job goes on
+   * @param owner the client and the kind of the job
+   * @param signal aborting it takes a waiting job out of the queue; a running job goes on
    * @returns what the job returns
-   * @throws AuthError ERR_BUSY if the queue is full, or later if a newcomer displaces the job
-   * @throws AuthError ERR_ABORTED
-   * @throws what the job throws
+   * @throws AuthError ERR_BUSY if the queue is full, or later if a new job displaces this one
+   * @throws AuthError ERR_ABORTED if `signal` is aborted before the job starts
+   * @throws any error that the job throws
    */
-  async run<T>(owner: JobOwner, job: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(owner: Place, job: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
-    // A copy: one client may run several jobs, and `#running` needs an object for each.
-    const place = { ...owner };
-    // A new client comes before the client that started last, and after all that waited longer.
-    if (!this.#latestStarts.has(owner.client)) {
-      this.#latestStarts.set(owner.client, this.#starts - 1);
+    // A copy, because the set `#running` needs a new object for each job.
+    const place: Place = { ...owner };
+    // A new client counts as if it had started just before the latest start. It comes before the
+    // client of that start, and after the clients that have waited longer.
+    if (!this.#latestStarts.has(place.client)) {
+      this.#latestStarts.set(place.client, this.#starts - 1);
     }
     try {
       if (this.#running.size < this.#maxConcurrent) this.#start(place);
@@ -86,29 +97,30 @@ export class WorkQueue {
     }
   }
 
-  /** Called while the place is free, so that no other job can take it in between. */
-  #start(owner: JobOwner): void {
-    this.#running.add(owner);
+  /** Must be called synchronously when a run becomes possible, before another job can start. */
+  #start(place: Place): void {
+    this.#running.add(place);
     this.#starts += 1;
-    this.#latestStarts.set(owner.client, this.#starts);
+    this.#latestStarts.set(place.client, this.#starts);
   }
 
-  /** Round robin: starts the oldest job of the client whose latest start is longest ago. */
+  /** Round robin: starts the oldest waiting job of the client whose latest start is longest ago. */
   #startNext(): void {
     const [oldest, ...others] = this.#waiting;
     if (oldest === undefined) return;
-    const latestStart = (job: Job): number => this.#latestStarts.get(job.owner.client) ?? 0;
+    const latestStart = (job: WaitingJob): number =>
+      this.#latestStarts.get(job.place.client) ?? 0;
     const next = others.reduce(
       (best, job) => (latestStart(job) < latestStart(best) ? job : best),
       oldest,
     );
     this.#removeWaiting(next);
-    this.#start(next.owner);
+    this.#start(next.place);
     next.endWaiting();
   }
 
-  #wait(owner: JobOwner, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#waiting.length >= this.#maxQueued) this.#makeRoom(owner);
+  #wait(place: Place, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#waiting.length >= this.#maxQueued) this.#makeRoom(place);
     return new Promise((resolve, reject) => {
       const giveUp = (): void => this.#refuse(job, new AuthError('ERR_ABORTED'));
       const endWaiting = (refusal?: AuthError): void => {
@@ -116,89 +128,91 @@ export class WorkQueue {
         if (refusal === undefined) resolve();
         else reject(refusal);
       };
-      const job = { owner, endWaiting };
+      const job = { place, endWaiting };
       this.#waiting.push(job);
       signal?.addEventListener('abort', giveUp);
     });
   }
 
   /**
-   * Displaces a waiting job.
-   * @throws AuthError ERR_BUSY if no client, and no kind of job, has more places than its share
+   * Displaces a waiting job in favour of a new one.
+   * @throws AuthError ERR_BUSY if no client, and no kind of job, has at least two more places than
+   *   that of the new job
    */
-  #makeRoom(owner: JobOwner): void {
+  #makeRoom(newcomer: Place): void {
     if (EVENTS.overload.hasSubscribers) {
       EVENTS.overload.publish({ running: this.#running.size, waiting: this.#waiting.length });
     }
-    const busy = new AuthError('ERR_BUSY', { headers: { 'Retry-After': '5' } });
-    const displaced = this.#newestOfLargestClient(owner) ?? this.#newestOfLargestKind(owner);
+    const headers = { 'Retry-After': String(RETRY_AFTER_SECONDS) };
+    const busy = new AuthError('ERR_BUSY', { headers });
+    const displaced = this.#newestOfLargestClient(newcomer) ?? this.#newestOfLargestKind(newcomer);
     if (displaced === undefined) throw busy;
     this.#refuse(displaced, busy);
   }
 
   /**
    * @returns the newest waiting job of the client with the most places, if that client has at least
-   *   two more than the client of `owner`
+   *   two more than the client of `newcomer`
    */
-  #newestOfLargestClient(owner: JobOwner): Job | undefined {
-    return newestOfLargest(this.#waiting, this.#placesBy('client'), 'client', owner);
+  #newestOfLargestClient(newcomer: Place): WaitingJob | undefined {
+    return newestOfLargest(this.#waiting, this.#countPlacesBy('client'), 'client', newcomer);
   }
 
   /**
-   * The same for kinds of jobs. A client must not displace a client with fewer places by jobs of
-   * another kind. So a job is a candidate only if its client is the newcomer's own, or has at least
-   * as many places as that one will have.
+   * Does the same for kinds of jobs, but a client must not displace one with fewer places. So a
+   * waiting job is a candidate only if its client is that of `newcomer`, or has at least as many
+   * places as the client of `newcomer` will have.
    */
-  #newestOfLargestKind(owner: JobOwner): Job | undefined {
-    const places = this.#placesBy('client');
-    const placesWithNewcomer = (places.get(owner.client) ?? 0) + 1;
-    const candidates = this.#waiting.filter(({ owner: { client } }) => {
-      return client === owner.client || (places.get(client) ?? 0) >= placesWithNewcomer;
+  #newestOfLargestKind(newcomer: Place): WaitingJob | undefined {
+    const counts = this.#countPlacesBy('client');
+    const countWithNewcomer = (counts.get(newcomer.client) ?? 0) + 1;
+    const candidates = this.#waiting.filter(({ place: { client } }) => {
+      return client === newcomer.client || (counts.get(client) ?? 0) >= countWithNewcomer;
     });
-    return newestOfLargest(candidates, this.#placesBy('kind'), 'kind', owner);
+    return newestOfLargest(candidates, this.#countPlacesBy('kind'), 'kind', newcomer);
   }
 
-  /** @returns how many jobs of each client, or of each kind, run or wait */
-  #placesBy(group: keyof JobOwner): Map<string, number> {
-    const places = new Map<string, number>();
-    for (const owner of this.#owners()) {
-      places.set(owner[group], (places.get(owner[group]) ?? 0) + 1);
+  /** @returns how many places each client, or each kind of job, has */
+  #countPlacesBy(group: Group): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const place of this.#places()) {
+      counts.set(place[group], (counts.get(place[group]) ?? 0) + 1);
     }
-    return places;
+    return counts;
   }
 
-  #owners(): JobOwner[] {
-    return [...this.#running, ...this.#waiting.map((job) => job.owner)];
+  #places(): Place[] {
+    return [...this.#running, ...this.#waiting.map((job) => job.place)];
   }
 
-  #refuse(job: Job, refusal: AuthError): void {
+  #refuse(job: WaitingJob, refusal: AuthError): void {
     this.#removeWaiting(job);
     job.endWaiting(refusal);
   }
 
-  #removeWaiting(job: Job): void {
+  #removeWaiting(job: WaitingJob): void {
     this.#waiting.splice(this.#waiting.indexOf(job), 1);
   }
 
-  /** Keeps `#latestStarts` bounded. */
+  /** Keeps `#latestStarts` small: a client without a place is forgotten. */
   #forgetIfGone(client: string): void {
-    const hasJob = this.#owners().some((owner) => owner.client === client);
-    if (!hasJob) this.#latestStarts.delete(client);
+    const hasPlace = this.#places().some((place) => place.client === client);
+    if (!hasPlace) this.#latestStarts.delete(client);
   }
 }
 
 /**
- * @returns the newest of `jobs` in the group with the most places. That group must have at least
- *   two more than the group of `owner`, otherwise both would displace each other in turn.
+ * @returns the newest of `jobs` whose client, or kind, has the most places. It must have at least
+ *   two more than that of `newcomer`, otherwise the two would displace each other in turn.
  */
 function newestOfLargest(
-  jobs: readonly Job[],
-  places: ReadonlyMap<string, number>,
-  group: keyof JobOwner,
-  owner: JobOwner,
-): Job | undefined {
-  const placesOf = (other: JobOwner): number => places.get(other[group]) ?? 0;
-  const most = jobs.reduce((largest, job) => Math.max(largest, placesOf(job.owner)), 0);
-  if (placesOf(owner) + 1 >= most) return undefined;
-  return jobs.findLast((job) => placesOf(job.owner) === most);
+  jobs: readonly WaitingJob[],
+  counts: ReadonlyMap<string, number>,
+  group: Group,
+  newcomer: Place,
+): WaitingJob | undefined {
+  const countOf = (place: Place): number => counts.get(place[group]) ?? 0;
+  const most = jobs.reduce((largest, job) => Math.max(largest, countOf(job.place)), 0);
+  if (countOf(newcomer) + 1 >= most) return undefined;
+  return jobs.findLast((job) => countOf(job.place) === most);
 }

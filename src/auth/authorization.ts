@@ -1,26 +1,33 @@
 /**
  * The two HTTP headers of authentication (RFC 9110 §11): Authorization in, WWW-Authenticate out.
- * Promise: no text of a client or a hook can end a challenge or add another.
+ * Promise: in a challenge, the realm and the description of an error are quoted strings. Quotes and
+ * backslashes in them are escaped or replaced, so no text can end its string or add a challenge.
  */
 import { AuthError } from '../errors.ts';
 import { expecting, matching, objectWith, type Check } from '../options.ts';
-import type { Emitter } from './current-identity.ts';
+import type { IdentityCarrier } from './current-identity.ts';
 
 /** The parts of a request that the guard reads. */
 export interface HeaderSource {
-  /** The message of node:http that the request came as, if there is one. */
-  readonly message?: Emitter;
-  /** @returns the value of a header; the case of its name does not matter */
+  /** The node:http message of this request, if the server is one of node:http. */
+  readonly message?: IdentityCarrier;
+  /**
+   * @param name ignoring letter case
+   * @returns the value of the header, or undefined if it is missing
+   */
   header(name: string): string | undefined;
 }
 
-/** Captures the scheme, the token, and the first character of a third part. */
+/**
+ * Captures the scheme, the token, and the first character of a third part. Named groups would make
+ * the guard slower.
+ */
 const SCHEME_AND_TOKEN = /^[ \t]*([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t]+([^ \t]))?)?/;
 
 /**
- * Reads `Authorization: <scheme> <token>` in exactly two parts. The refusals have the words of
- * Flask-JWT.
- * @param schemes the accepted schemes, compared without regard to case (RFC 9110 §11.1)
+ * Reads `Authorization: <scheme> <token>`, which must have exactly two parts. The texts of the
+ * refusals are those of Flask-JWT.
+ * @param schemes the accepted schemes, compared ignoring letter case (RFC 9110 §11.1)
  * @returns the token, or undefined if the header is missing or blank
  * @throws AuthError ERR_AUTHORIZATION_SCHEME, ERR_AUTHORIZATION_NO_TOKEN or
  *   ERR_AUTHORIZATION_SPACES
@@ -39,7 +46,7 @@ export function tokenIn(
   return token;
 }
 
-/** @returns one challenge a scheme; the Bearer one names the token's error (RFC 6750 §3) */
+/** @returns one challenge per scheme; that of Bearer names the error of a token (RFC 6750 §3) */
 export function challenges(schemes: readonly string[], realm: string, error: AuthError): string[] {
   const quotedRealm = realm.replace(/["\\]/g, '\\$&');
   const isTokenAtFault = error.code.startsWith('ERR_JWT_') || error.code === 'ERR_IDENTITY_UNKNOWN';
@@ -56,7 +63,8 @@ const sourceCheck = objectWith('header');
 
 /**
  * @param authorization the value of the Authorization header, or an object that has headers
- * @returns a source whose `header` a hook may call without its object
+ * @returns a source for the hook `tokenFrom`. Its `header` is bound, so the hook may write
+ *   `({ header }) => header('authorization')`.
  */
 export function headerSourceOf(
   authorization: string | HeaderSource | null | undefined,
@@ -71,7 +79,7 @@ export function headerSourceOf(
 
 export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 
-/** A token as RFC 9110 §5.6.2 defines it. */
+/** The grammar `token` of RFC 9110 §5.6.2, which has nothing to do with access tokens. */
 const SCHEME_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const isScheme = (value: unknown) => typeof value === 'string' && SCHEME_NAME.test(value);
 export const schemesCheck: Check = expecting(

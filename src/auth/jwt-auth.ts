@@ -1,18 +1,20 @@
 /**
- * The idea of Flask-JWT: two functions that find users become a login, and a guard for any route.
- * Promise: a hook can shape a reply, but no hook turns a refusal into a success by returning
- * normally. This file knows no sockets: a request is an object with headers and a body.
+ * As in Flask-JWT, the program passes two functions that find users, and gets a login and a guard
+ * for its routes. This file does not use sockets: a request is an object with headers and a body.
+ * Promise: the hooks that shape replies, `loginReply` and `errorReply`, cannot turn a refusal into
+ * a success by returning normally. Whether a request passes depends on `authenticate`, `tokenFrom`,
+ * `decode` and `identity`.
  */
 import { AuthError } from '../errors.ts';
-import { andThen } from '../maybe-promise.ts';
+import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
-import { ownMember } from '../values.ts';
+import { describe, ownMember } from '../values.ts';
 import { challenges, headerSourceOf, realmCheck, type HeaderSource } from './authorization.ts';
 import { bindListeners, runAs } from './current-identity.ts';
-import { isImpossiblePassword, readCredentials, type AuthRequest } from './login.ts';
+import { isImpossiblePasswordError, readCredentials, type AuthRequest } from './login.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
-  hookMistake,
+  hookResultError,
   settingsOf,
   type IdentityClaims,
   type JwtAuthOptions,
@@ -20,8 +22,8 @@ import {
 } from './options.ts';
 
 /**
- * Login and guard over one set of options.
- * @typeParam Identity what `authenticate` and `identity` return, of any shape
+ * A login and a guard with one set of options.
+ * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
  */
 export class JwtAuth<Identity> {
   readonly #settings: JwtAuthSettings<Identity>;
@@ -32,23 +34,23 @@ export class JwtAuth<Identity> {
   }
 
   /**
-   * The handler of `POST /auth`: trades a username and a password for a token. It is bound, so that
-   * `auth.login` can be passed to a router.
-   * @param request an HttpRequest, a Request of the Web standard, or any object with a body and
-   *   perhaps an address
-   * @returns the reply to send: `{ access_token }`, or what `loginReply` returns
+   * The handler of `POST /auth`: exchanges a username and a password for a token. It is bound, so
+   * that `auth.login` can be passed to a router.
+   * @param request an HttpRequest, a Request of the Web standard, or any other object with a method
+   *   `json`. An `address` is optional: without one, the limits by network do not apply.
+   * @returns the reply to send: `{ access_token }`, or the result of `loginReply`
    * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
-   * @throws what `request.json` and the hooks throw
+   * @throws any error that `request.json` or a hook throws
    */
   readonly login = async (request: AuthRequest): Promise<unknown> =>
-    this.#attempt(this.#settings.realm, () => this.#logIn(request));
+    this.#completingRefusals(this.#settings.realm, () => this.#replyToLogin(request));
 
   /**
-   * Guards a handler: it runs only for a request with a valid token of an existing user.
+   * Guards a handler, so that it runs only for a request with a valid token of an existing user.
    * @param options a `realm` for this route alone
-   * @returns the guarded handler, synchronous if `handler` and every hook are. It rejects any other
-   *   request with AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
+   * @returns the guarded handler. It is synchronous if `handler` and all hooks are. It rejects any
+   *   other request with AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
    */
   required<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
@@ -56,80 +58,108 @@ export class JwtAuth<Identity> {
   ): (request: Request) => unknown {
     const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
     aFunction('handler', handler);
-    return (request) =>
-      this.#attempt(realm, () =>
-        andThen(this.#require(request), (identity) => handleAs(identity, handler, request)),
-      );
+    return this.#guard(realm, (request) => this.#requireIdentity(request), handler);
   }
 
-  /** As `required`, but without a token the handler gets `undefined`. A bad token is refused. */
+  /**
+   * As `required`, but without a token the handler gets `undefined`. A bad token is refused. The
+   * realm is always that of the JwtAuth.
+   */
   optional<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
   ): (request: Request) => unknown {
     aFunction('handler', handler);
-    return (request) =>
-      this.#attempt(this.#settings.realm, () =>
-        andThen(this.#identify(request), (identity) => handleAs(identity, handler, request)),
-      );
+    const { realm } = this.#settings;
+    return this.#guard(realm, (request) => this.#findIdentity(request), handler);
   }
 
   /**
    * The guard alone, for any framework. It does not set `currentIdentity()`.
-   * @param authorization the value of the Authorization header, or an object that has headers, such
-   *   as an HttpRequest or a request of Hono. Its `header` joins the values of a repeated header.
+   * @param authorization the value of the Authorization header, or an object with a method
+   *   `header`, such as an HttpRequest or a request of Hono. The method must join the values of a
+   *   repeated header.
    * @returns the identity
    * @throws AuthError as `required`; its `status`, `headers` and `body` are the reply to send
    */
   async authorize(authorization: string | HeaderSource | null | undefined): Promise<Identity> {
-    return this.#attempt(this.#settings.realm, () => this.#require(headerSourceOf(authorization)));
+    return this.#completingRefusals(this.#settings.realm, () =>
+      this.#requireIdentity(headerSourceOf(authorization)),
+    );
   }
 
   /**
-   * The guard for Express, Connect, Polka and plain node:http. It sets `req.identity` and calls
-   * `next()`, or sends the refusal itself. Any other error goes to `next(error)`.
-   * @param none never given. `app.get(path, auth.middleware)`, without its parentheses, would never
-   *   answer. The type `never[]` makes that a compile error, and without types it throws.
+   * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets `req.identity`
+   * and calls `next()`, or sends the refusal itself. It passes any other error to `next(error)`.
+   * @param none must be empty. With `app.get(path, auth.middleware)`, where the parentheses are
+   *   missing, a client would never get a response. The type `never[]` makes that a compile error.
+   *   In a program without types it throws at the first request.
    * @throws TypeError if it is called with arguments
    */
   middleware(...none: never[]): Middleware<Identity> {
     if (none.length === 0) return middlewareOf((request) => this.authorize(request));
-    const got = `${none.length} arguments`;
+    const got = none.length === 1 ? '1 argument' : `${none.length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
   }
 
-  async #logIn(request: AuthRequest): Promise<unknown> {
+  /** @returns the guarded handler, for `required` and `optional` */
+  #guard<Request extends HeaderSource, Found>(
+    realm: string,
+    findIdentity: (request: Request) => MaybePromise<Found>,
+    handler: (request: Request, identity: Found) => unknown,
+  ): (request: Request) => unknown {
+    return (request) =>
+      this.#completingRefusals(realm, () =>
+        andThen(findIdentity(request), (identity) => handleAs(identity, handler, request)),
+      );
+  }
+
+  async #replyToLogin(request: AuthRequest): Promise<unknown> {
     const { usernameField, passwordField, encode, loginReply } = this.#settings;
     const { username, password } = await readCredentials(request, usernameField, passwordField);
-    const identity = await this.#authenticate(username, password, request);
+    const identity = await this.#checkCredentials(username, password, request);
     const token = await encode(identity);
-    if (typeof token !== 'string') throw hookMistake('encode', 'a string', token);
+    if (typeof token !== 'string') throw hookResultError('encode', 'a string', describe(token));
     return loginReply(token, identity);
   }
 
-  async #authenticate(username: string, password: string, request: AuthRequest): Promise<Identity> {
+  /**
+   * @returns the identity that `authenticate` finds
+   * @throws AuthError ERR_CREDENTIALS if it finds none, or if no user can have such a password
+   */
+  async #checkCredentials(
+    username: string,
+    password: string,
+    request: AuthRequest,
+  ): Promise<Identity> {
     const { authenticate } = this.#settings;
     try {
       const identity = await authenticate(username, password, request);
       if (isIdentity(identity)) return identity;
     } catch (error) {
-      if (!isImpossiblePassword(error)) throw error;
+      if (!isImpossiblePasswordError(error)) throw error;
     }
     throw new AuthError('ERR_CREDENTIALS');
   }
 
-  #require(request: HeaderSource): Identity | Promise<Identity> {
-    return andThen(this.#identify(request), (identity) => {
+  /**
+   * @returns the identity
+   * @throws AuthError as `#findIdentity`; ERR_AUTHORIZATION_MISSING if the request has no token
+   */
+  #requireIdentity(request: HeaderSource): Identity | Promise<Identity> {
+    return andThen(this.#findIdentity(request), (identity) => {
       if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
       return identity;
     });
   }
 
   /**
-   * Finds the token, verifies it, and finds the user whom its claims name. With plain `async` a
-   * request would take up to a third longer, so each step is synchronous where its hook is.
+   * Finds the token, verifies it, and finds the user whom its claims name. Each step is synchronous
+   * if its hook is. As an `async` function it would make a request take up to a third longer.
    * @returns the identity, or undefined if the request has no token
+   * @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN
    */
-  #identify(request: HeaderSource): Identity | undefined | Promise<Identity | undefined> {
+  #findIdentity(request: HeaderSource): Identity | undefined | Promise<Identity | undefined> {
+    // The hook `identity` finds a user. Its new name keeps the hook apart from its result.
     const { tokenFrom, decode, identity: findUser, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return undefined;
@@ -143,10 +173,17 @@ export class JwtAuth<Identity> {
     });
   }
 
-  /** @returns the result of `run`. An AuthError that `run` throws becomes a complete refusal. */
-  #attempt<Result>(realm: string, run: () => Result | Promise<Result>): Result | Promise<Result> {
+  /**
+   * @returns the result of `run`
+   * @throws as `#refuse`, if `run` throws or rejects
+   */
+  #completingRefusals<Result>(
+    realm: string,
+    run: () => Result | Promise<Result>,
+  ): Result | Promise<Result> {
     try {
       const result = run();
+      // `instanceof` is enough: `andThen` and `async` return no promises but native ones.
       if (!(result instanceof Promise)) return result;
       return result.catch((error) => this.#refuse(realm, error));
     } catch (error) {
@@ -155,9 +192,9 @@ export class JwtAuth<Identity> {
   }
 
   /**
-   * Completes a refusal: `errorReply` makes its body, and a 401 gets its challenges. An AuthError
-   * that `errorReply` throws takes the place of the refusal, with a body of its own.
-   * @throws AuthError, or `thrown` itself if it is not an AuthError
+   * Completes a refusal: `errorReply` makes its body, and a 401 gets its challenges. If
+   * `errorReply` throws an AuthError, that error replaces the refusal and its body.
+   * @throws AuthError the complete refusal, or any other error unchanged
    */
   async #refuse(realm: string, thrown: unknown): Promise<never> {
     if (!(thrown instanceof AuthError)) throw thrown;
@@ -172,34 +209,37 @@ export class JwtAuth<Identity> {
     }
     const { code, status, error, description, cause } = refusal;
     const { schemes } = this.#settings;
-    const own = status === 401 ? { 'WWW-Authenticate': challenges(schemes, realm, refusal) } : {};
-    const headers = { ...own, ...refusal.headers };
+    const challengeHeaders =
+      status === 401 ? { 'WWW-Authenticate': challenges(schemes, realm, refusal) } : {};
+    const headers = { ...challengeHeaders, ...refusal.headers };
+    // A copy, because a hook may throw one AuthError for many requests.
     throw new AuthError(code, { status, error, description, headers, body, cause });
   }
 }
 
-/** Calls a handler so that `currentIdentity()` is the user of its request. */
+/** Calls a handler so that `currentIdentity()` returns the identity of its request. */
 function handleAs<Request extends HeaderSource, Identity>(
   identity: Identity,
   handler: (request: Request, identity: Identity) => unknown,
   request: Request,
 ): unknown {
   if (request.message !== undefined) bindListeners(identity, request.message);
-  // A lazy query begins when its `then` is called, so andThen calls it in here too.
+  // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside `runAs`, so
+  // that they too see this identity.
   return runAs(identity, () => andThen(handler(request, identity), (result) => result));
 }
 
-/** @returns the claims as the hook `identity` gets them */
+/** @returns the claims for the hook `identity`, with the claim `identityClaim` as `identity` */
 function claimsForHook(decoded: object, identityClaim: string): IdentityClaims {
-  // Jwt.verify returns an object. A hook in its place may return anything.
+  // Jwt.verify returns an object. A hook `decode` that replaces it may return any value.
   if (typeof decoded !== 'object' || decoded === null) {
-    throw hookMistake('decode', 'an object', decoded);
+    throw hookResultError('decode', 'an object', describe(decoded));
   }
   if (identityClaim === 'identity') return decoded as IdentityClaims;
   return { ...decoded, identity: ownMember(decoded, identityClaim) };
 }
 
-/** `false` is not an identity: it is what a failed comparison returns. */
+/** `false` is not an identity, because a failed comparison returns it. */
 function isIdentity<Identity>(value: Identity | undefined | null | false): value is Identity {
   return value !== undefined && value !== null && value !== false;
 }

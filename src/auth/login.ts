@@ -1,15 +1,19 @@
 /**
- * Reads a username and a password from a login request. Promise: only own members of the body
- * count, and no error quotes the body.
+ * Reads a username and a password from a login request.
+ * Promise: only own members of the body count. No AuthError of this file quotes the body, and a
+ * SyntaxError, which may quote it, is replaced. Any other error of `request.json` is passed on.
  */
 import { AuthError } from '../errors.ts';
 import { objectWith } from '../options.ts';
 import { isObject, ownMember } from '../values.ts';
-import type { Client } from '../accounts/accounts.ts';
+import type { Client } from '../accounts/client.ts';
 
 /** The parts of a request that a login reads. */
 export interface AuthRequest extends Client {
-  /** @returns the parsed body, or a promise of it; a SyntaxError means that it is not JSON */
+  /**
+   * @returns the parsed body, or a promise of it
+   * @throws SyntaxError if the body is not JSON
+   */
   json(): unknown;
 }
 
@@ -21,8 +25,8 @@ export interface Credentials {
 const requestCheck = objectWith('json');
 
 /**
- * @param usernameField the member of the body with the username
- * @param passwordField the member of the body with the password
+ * @param usernameField the name of the member of the body with the username
+ * @param passwordField the name of the member of the body with the password
  * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object,
  *   ERR_CREDENTIALS if a field is not a string or is empty
  * @throws TypeError if `request` has no method `json`
@@ -58,10 +62,10 @@ function isFilled(value: unknown): value is string {
 
 /**
  * @returns whether `PasswordHasher` refused a password that no user can have: too long, with a NUL
- *   or with a lone surrogate. At a login it is a wrong password. A hook that refuses for a reason
- *   of its own gives the error another status than 400.
+ *   or with a lone surrogate. At a login it counts as a wrong password. A hook that uses these
+ *   codes for another reason sets a status other than 400.
  */
-export function isImpossiblePassword(error: unknown): boolean {
+export function isImpossiblePasswordError(error: unknown): boolean {
   if (!(error instanceof AuthError) || error.status !== 400) return false;
   return error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG';
 }

@@ -1,59 +1,62 @@
 /**
- * The adapter for other people's servers: a guard for Express, Connect, Polka and any other server
- * that passes on the messages of node:http. Unlike the rest of this room it writes HTTP responses.
+ * The guard as a middleware for Express, Connect, Polka and any other server whose middleware gets
+ * the messages of node:http. Unlike the other files of this folder, this one writes HTTP responses.
  */
 import { AuthError } from '../errors.ts';
 import type { HeaderSource } from './authorization.ts';
-import { bindListeners, runAs, type Emitter } from './current-identity.ts';
+import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
 
 /** A request of node:http. The guard sets its `identity`. */
-export interface GuardedRequest<Identity> extends Emitter {
-  /** The headers, by their names in lower case. */
+export interface GuardedRequest<Identity> extends IdentityCarrier {
+  /** The headers by name, in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Every value of each header, which `headers` does not always have. */
+  /**
+   * The headers by name, each with all its values. For a repeated Authorization header, `headers`
+   * has the first value only.
+   */
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
-  /** What the hook `identity` of the JwtAuth returned. */
+  /** The user that the hook `identity` of the JwtAuth returned. */
   identity?: Identity;
 }
 
 /** The parts of a response of node:http that a refusal needs. */
-export interface RefusalResponse extends Emitter {
+export interface RefusalResponse extends IdentityCarrier {
   /** Works as `writeHead` of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
   /** Works as `end` of node:http. */
   end(body: string): unknown;
 }
 
-/** A middleware as Express, Connect and Polka take it. */
+/** A middleware for Express, Connect and Polka. */
 export type Middleware<Identity = unknown> = (
   req: GuardedRequest<Identity>,
   res: RefusalResponse,
   next: (error?: unknown) => void,
 ) => void;
 
-/** @param authorize resolves to the identity or rejects with the refusal */
+/** @param authorize returns a promise of the identity, which rejects if the request is refused */
 export function middlewareOf<Identity>(
   authorize: (request: HeaderSource) => Promise<Identity>,
 ): Middleware<Identity> {
   return async (req, res, next) => {
     let identity: Identity;
     try {
-      identity = await authorize({ header: (name) => headerOf(req, name.toLowerCase()) });
+      identity = await authorize({ header: (name) => joinedHeader(req, name.toLowerCase()) });
       bindListeners(identity, req);
       bindListeners(identity, res);
       req.identity = identity;
     } catch (error) {
       return refuse(res, error, next);
     }
+    // Not in the `try`: an error that a later handler throws must not call `next` a second time.
     runAs(identity, () => next());
   };
 }
 
-const NOT_AN_ERROR = 'a hook threw a value that is not an Error';
-
+/** Sends an AuthError as the response. Any other error, or a failure to send, goes to `next`. */
 function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => void): void {
+  if (!(error instanceof AuthError)) return next(asError(error));
   try {
-    if (!(error instanceof AuthError)) throw error;
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
     res.writeHead(status, {
@@ -64,17 +67,29 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
     });
     res.end(json);
   } catch (failure) {
-    // next(undefined) means success, and Express takes next('route') as "skip what follows".
-    next(failure instanceof Error ? failure : new Error(NOT_AN_ERROR, { cause: failure }));
+    next(asError(failure));
   }
 }
 
-/** When Authorization comes twice, `headers` of node:http has the first value alone. */
-function headerOf(
+/**
+ * @returns an Error for `next`. Other values could have a meaning there: `next(undefined)` means
+ *   success, and in Express `next('route')` skips the remaining handlers of the route.
+ */
+function asError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown;
+  return new Error('a hook threw a value that is not an Error', { cause: thrown });
+}
+
+/**
+ * @param name in lower case
+ * @returns the values of the header, joined by commas (RFC 9110 §5.3); undefined if it is missing
+ */
+function joinedHeader(
   { headers, headersDistinct }: GuardedRequest<unknown>,
   name: string,
 ): string | undefined {
-  const every = headersDistinct?.[name] ?? [];
-  const value = every.length > 1 ? every : headers[name];
+  const values = headersDistinct?.[name] ?? [];
+  // A single value is read from `headers`, into which an earlier middleware may have written.
+  const value = values.length > 1 ? values : headers[name];
   return Array.isArray(value) ? value.join(', ') : value;
 }

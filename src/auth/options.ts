@@ -1,8 +1,8 @@
-/** The options of JwtAuth: what each hook gets and returns, what is checked, and the defaults. */
+/** The options of JwtAuth: the type of each hook, the checks and the defaults. */
 import { JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt-options.ts';
 import { Jwt } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
-import type { Client } from '../accounts/accounts.ts';
+import type { Client } from '../accounts/client.ts';
 import type { AuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import {
@@ -16,62 +16,71 @@ import {
 import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
 
-/** Claims as hooks get them: the user is `identity`, whatever the token calls that claim. */
+/** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
   RegisteredClaims & { identity?: unknown; [claim: string]: unknown }
 >;
 
-/** `undefined`, `null` and `false` mean "no such user". Any other value is one, even 0 and ''. */
-export type Lookup<Identity> = MaybePromise<Identity | undefined | null | false>;
+/** `undefined`, `null` and `false` mean "no such user". Any other value is a user, even 0 or ''. */
+export type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
 
 /** The options of {@link JwtOptions}, two hooks that find users, and hooks that shape replies. */
 export interface JwtAuthOptions<Identity> extends JwtOptions {
-  /** Returns the user with this username and password. `client` is the login request. */
+  /**
+   * Returns the user with this username and password. `client` is the login request. If this hook
+   * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the
+   * password counts as wrong. To refuse with these codes, set another status.
+   */
   readonly authenticate: (
     username: string,
     password: string,
     client: Client,
-  ) => Lookup<Identity>;
-  /** Returns the user whom verified claims name. Called for every guarded request. */
-  readonly identity: (claims: IdentityClaims) => Lookup<Identity>;
+  ) => LookupResult<Identity>;
+  /** Returns the user whom the verified claims name. Called for each guarded request. */
+  readonly identity: (claims: IdentityClaims) => LookupResult<Identity>;
   /** The realm in challenges (RFC 9110 §11.5), printable ASCII; default `Login Required`. */
   readonly realm?: string;
-  /** The authentication schemes, compared without regard to case; default `['JWT', 'Bearer']`. */
+  /** The authentication schemes, compared ignoring letter case; default `['JWT', 'Bearer']`. */
   readonly schemes?: readonly string[];
-  /** The member of a login body with the username; default `username`. */
+  /** The name of the member of a login body with the username; default `username`. */
   readonly usernameField?: string;
-  /** The member of a login body with the password; default `password`. */
+  /** The name of the member of a login body with the password; default `password`. */
   readonly passwordField?: string;
   /**
-   * The claim that names the user, not exp, nbf, iat, iss or aud; default `identity`. `sub` must be
-   * a string (RFC 7519 §4.1.2).
+   * The claim that names the user; default `identity`. It must not be exp, nbf, iat, iss or aud.
+   * With `sub`, the id of the user must be a string (RFC 7519 §4.1.2).
    */
   readonly identityClaim?: string;
-  /** Returns the claims of a new token; default the user's `id`, or a string or number itself. */
+  /**
+   * Returns the claims of a new token. Default: the claim `identityClaim` with the `id` of the
+   * user, or with the user itself if it is a string or a number.
+   */
   readonly claims?: (identity: Identity) => MaybePromise<object>;
   /** Returns further header parameters of a new token; never `alg`, `crit` or `b64`. */
   readonly header?: (
     identity: Identity,
   ) => MaybePromise<Readonly<Record<string, unknown>> | undefined>;
-  /** Makes the token of a login; default signs `claims` and `header`. */
+  /** Returns the token of a login; default: signs the results of `claims` and `header`. */
   readonly encode?: (identity: Identity) => MaybePromise<string>;
-  /** Verifies a token: returns its claims or throws AuthError; default `Jwt.verify`. */
+  /** Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. */
   readonly decode?: (token: string) => MaybePromise<object>;
-  /** Finds the token in a request; default the Authorization header. */
+  /** Returns the token of a request, if there is one; default: from the Authorization header. */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /** Returns the reply to a login; default `{ access_token }`. */
   readonly loginReply?: (token: string, identity: Identity) => unknown;
-  /** Returns the body of a refusal, whose status and headers stay; default `error.body`. */
+  /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
   readonly errorReply?: (error: AuthError) => unknown;
 }
 
-/** exp, nbf, iat, iss and aud have a meaning of their own, which a user's id would overwrite. */
+/** A user's id in one of these claims would replace a value that `Jwt.verify` checks. */
+const CHECKED_CLAIMS: readonly string[] = ['exp', 'nbf', 'iat', 'iss', 'aud'];
+
 const identityClaimCheck = expecting(
-  'the name of a claim that has no meaning of its own',
-  (value) => typeof value === 'string' && !['', 'exp', 'nbf', 'iat', 'iss', 'aud'].includes(value),
+  `the name of a claim other than ${CHECKED_CLAIMS.join(', ')}`,
+  (value) => typeof value === 'string' && value !== '' && !CHECKED_CLAIMS.includes(value),
 );
 
-/** The checks of {@link JwtAuthOptions}, also for a caller that takes these options to pass on. */
+/** The checks of {@link JwtAuthOptions}, also for a function that passes these options on. */
 export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   ...JWT_OPTION_CHECKS,
   authenticate: aFunction,
@@ -90,7 +99,7 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   errorReply: aFunction,
 };
 
-/** The options with every default filled in. Those of the Jwt are inside `encode` and `decode`. */
+/** The options with all defaults. The options of the Jwt are in `encode` and `decode`. */
 export type JwtAuthSettings<Identity> = Required<
   Omit<JwtAuthOptions<Identity>, keyof JwtOptions>
 >;
@@ -99,11 +108,14 @@ export type JwtAuthSettings<Identity> = Required<
 export function settingsOf<Identity>(
   options: JwtAuthOptions<Identity>,
 ): JwtAuthSettings<Identity> {
-  const checks: Checks<JwtAuthOptions<Identity>> = JWT_AUTH_OPTION_CHECKS;
-  const given = readOptions(options, checks, ['authenticate', 'identity']);
+  const given = readOptions<JwtAuthOptions<Identity>>(options, JWT_AUTH_OPTION_CHECKS, [
+    'authenticate',
+    'identity',
+  ]);
   const jwt = new Jwt(pickOptions(given, JWT_OPTION_CHECKS));
-  // The Jwt keeps its own form of the secret; the settings must not keep the caller's.
+  // The Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
   const { secret, schemes: givenSchemes = ['JWT', 'Bearer'], ...others } = given;
+  // A copy, because the caller may change the list later.
   const schemes = [...givenSchemes];
   const settings: JwtAuthSettings<Identity> = {
     realm: 'Login Required',
@@ -127,17 +139,21 @@ export function settingsOf<Identity>(
   return settings;
 }
 
-/** @returns the `id` of an object, or the identity itself: text, a finite number or an object */
+/**
+ * @returns the `id` of an object, or an identity of another type itself
+ * @throws TypeError if the id is not a string, a finite number or an object
+ */
 function idOf(identity: unknown): unknown {
-  const isObject = typeof identity === 'object' && identity !== null;
-  const id = isObject ? Reflect.get(identity, 'id') : identity;
+  const hasMembers = typeof identity === 'object' && identity !== null;
+  const id = hasMembers ? Reflect.get(identity, 'id') : identity;
   const isId = typeof id === 'string' || Number.isFinite(id);
   if (isId || (typeof id === 'object' && id !== null)) return id;
-  const expected = 'an identity with an id, since there is no "claims" of your own';
-  throw hookMistake('authenticate', expected, id);
+  const expected = 'a string, a number or an object with an "id" (or set the option "claims")';
+  const got = hasMembers ? `${describe(identity)} with the "id" ${describe(id)}` : describe(id);
+  throw hookResultError('authenticate', expected, got);
 }
 
-/** @returns the error for a hook's wrong return value: a mistake of the program, hence a 500 */
-export function hookMistake(hook: string, expected: string, got: unknown): TypeError {
-  return new TypeError(`"${hook}" expected to return ${expected}, got ${describe(got)}`);
+/** @returns the error for a wrong result of a hook. It is a mistake of the program, hence a 500. */
+export function hookResultError(hook: string, expected: string, got: string): TypeError {
+  return new TypeError(`"${hook}" expected to return ${expected}, got ${got}`);
 }

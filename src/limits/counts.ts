@@ -1,40 +1,51 @@
 /**
- * The port between the rate limiter and a store of its counts. Each method may answer at once, as
- * `MemoryCounts` does, or with a promise, as a database would.
+ * The interface between the rate limiter and the store of its counts. Each method may return a
+ * plain value, as in `MemoryCounts`, or a promise, as with a database.
  */
 
 import type { MaybePromise } from '../maybe-promise.ts';
 
-/** What is counted. A flood of keys of one kind must not evict those of another. */
+/** By what tries are counted; `signups` are counted by network. */
 export type LimitKind = 'account' | 'account and network' | 'network' | 'signups';
 
 /** At most `maxTries` tries under one key in any period of `windowSeconds`: a sliding window. */
 export interface Limit {
   readonly kind: LimitKind;
-  /** The account, the network or both, as at most 64 ASCII characters. */
+  /** A hash of the account, the network or both; at most 64 ASCII characters. */
   readonly key: string;
   readonly maxTries: number;
   /** The same for all limits of one kind. */
   readonly windowSeconds: number;
 }
 
-/** Counts tries, and remembers from which networks an account has logged in. */
+/** How many networks are remembered for each account. */
+export const KNOWN_NETWORKS_PER_ACCOUNT = 3;
+
+/**
+ * Counts tries, and remembers from which networks an account has logged in. A flood of keys of one
+ * kind must not evict the keys of another kind.
+ */
 export interface Counts {
   /**
-   * Begins a try, which counts under each of the limits until it ends. Atomic: of any number of
-   * tries at once, no more begin than each limit allows. If one limit is reached, nothing counts
-   * under the others. A store that outlives the process ends a try by itself, one window after it
-   * began, because the process may end first.
-   * @returns 0 if the try has begun, otherwise the whole seconds to wait, at least 1
+   * Begins a try, which counts under each of the limits until it ends. The call is atomic: of any
+   * number of tries at once, no more begin than each limit allows. If one limit is reached, the try
+   * counts under none of them. A store that outlives the process must end each try at the latest
+   * one window after it began, because the process may end without calling `end`.
+   * @returns 0 if the try has begun, otherwise the seconds to wait: a whole number, at least 1
    */
   begin(limits: readonly Limit[]): MaybePromise<number>;
   /**
-   * Ends a try that has begun, with the same limits.
-   * @param isCounted whether the try goes on counting, for one window from now
+   * Ends a try that has begun.
+   * @param limits the same as for `begin`
+   * @param isCounted whether the try still counts, for one window from now
    */
   end(limits: readonly Limit[], isCounted: boolean): MaybePromise<void>;
-  /** @returns the last three networks where this account logged in, or fewer, newest first */
-  networksOf(account: string): MaybePromise<readonly string[]>;
-  /** Remembers a network of an account, and forgets all but the last three. */
-  addNetwork(account: string, network: string): MaybePromise<void>;
+  /**
+   * @param accountKey the `key` of the limit of kind `account`
+   * @returns the networks where this account logged in last, newest first; at most
+   *   {@link KNOWN_NETWORKS_PER_ACCOUNT}
+   */
+  networksOf(accountKey: string): MaybePromise<readonly string[]>;
+  /** Remembers the network of a login, and forgets the oldest one beyond the maximum. */
+  addNetwork(accountKey: string, network: string): MaybePromise<void>;
 }

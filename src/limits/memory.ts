@@ -1,34 +1,36 @@
 /**
  * Counts in the memory of this process: a sliding window for each key, divided into twelve slots.
- * Promise: bounded memory. There are at most 100,000 keys of each kind, with 43 characters and at
- * most 25 slots each. There are at most 100,000 accounts with 3 networks each. A full map evicts
- * the entry that was written longest ago.
+ * Promise: bounded memory. There are at most 100,000 keys of each kind, each with at most 25 slots,
+ * and at most 100,000 accounts with known networks. `Throttle` passes keys of 43 characters. A full
+ * map evicts the entry that was written longest ago.
  * Accepted: a restart forgets all counts and networks.
  */
-import { clockTime } from '../options.ts';
-import type { Counts, Limit, LimitKind } from './counts.ts';
+import { checkedClock } from '../options.ts';
+import { KNOWN_NETWORKS_PER_ACCOUNT, type Counts, type Limit, type LimitKind } from './counts.ts';
 
-/** A try counts until its whole slot has left the window: up to a twelfth of the window longer. */
+/**
+ * A try is forgotten together with its slot, so up to one slot late. More slots would be more exact
+ * and take more memory.
+ */
 const SLOTS_PER_WINDOW = 12;
-/** For each kind of limit, and for the accounts with known networks. */
+/** Maximum size of each map. */
 const MAX_KEYS = 100_000;
-const MAX_NETWORKS_PER_ACCOUNT = 3;
 
 /** The tries under one key. */
 interface Count {
-  /** Tries in flight. Each counts until its outcome is known. */
-  open: number;
-  /** Tries that have ended and count, oldest slot first. */
+  /** Tries that have begun and not ended. */
+  inFlight: number;
+  /** Tries that have ended and still count, oldest slot first. */
   slots: Slot[];
 }
 
 interface Slot {
-  /** Slots since 1970. */
+  /** The number of slots from 1970 to this one. */
   index: number;
   tries: number;
 }
 
-/** Counts that are lost when the process ends. */
+/** Counts in maps of bounded size. */
 export class MemoryCounts implements Counts {
   readonly #now: () => number;
   readonly #counts: Readonly<Record<LimitKind, Map<string, Count>>> = {
@@ -39,58 +41,65 @@ export class MemoryCounts implements Counts {
   };
   readonly #networks = new Map<string, readonly string[]>();
 
-  /** @param now seconds since 1970 */
+  /** @param now seconds since 1970. Each method that reads the clock throws if it is wrong. */
   constructor(now: () => number) {
-    this.#now = now;
+    this.#now = checkedClock(now);
   }
 
   begin(limits: readonly Limit[]): number {
-    const now = this.#clock();
+    const now = this.#now();
+    for (const limit of limits) this.#forgetOldTries(limit, now);
     const waits = limits.map((limit) => this.#waitSeconds(limit, now));
     const longestWait = Math.max(0, ...waits);
     if (longestWait > 0) return Math.ceil(longestWait);
     for (const { kind, key } of limits) {
       const counts = this.#counts[kind];
-      const count = counts.get(key) ?? { open: 0, slots: [] };
-      count.open += 1;
-      setLast(counts, key, count);
+      const count = counts.get(key) ?? { inFlight: 0, slots: [] };
+      count.inFlight += 1;
+      setBounded(counts, key, count);
     }
     return 0;
   }
 
   end(limits: readonly Limit[], isCounted: boolean): void {
-    const now = this.#clock();
+    const now = this.#now();
     for (const limit of limits) {
       const counts = this.#counts[limit.kind];
-      // The key may have been evicted since the try began.
-      const count = counts.get(limit.key) ?? { open: 1, slots: [] };
-      count.open = Math.max(0, count.open - 1);
+      // The key may have been evicted since the try began. Then `inFlight` stays 0.
+      const count = counts.get(limit.key) ?? { inFlight: 0, slots: [] };
+      count.inFlight = Math.max(0, count.inFlight - 1);
       count.slots = recentSlots(count, limit, now);
       if (isCounted) addTry(count, limit, now);
-      const isEmpty = count.open === 0 && count.slots.length === 0;
-      // An entry with nothing to count must not evict others.
+      // An empty entry is removed, so that it does not evict others.
+      const isEmpty = count.inFlight === 0 && count.slots.length === 0;
       if (isEmpty) counts.delete(limit.key);
-      else setLast(counts, limit.key, count);
+      else setBounded(counts, limit.key, count);
     }
   }
 
-  networksOf(account: string): readonly string[] {
-    return this.#networks.get(account) ?? [];
+  networksOf(accountKey: string): readonly string[] {
+    return this.#networks.get(accountKey) ?? [];
   }
 
-  addNetwork(account: string, network: string): void {
-    const networks = [...new Set([network, ...this.networksOf(account)])];
-    setLast(this.#networks, account, networks.slice(0, MAX_NETWORKS_PER_ACCOUNT));
+  addNetwork(accountKey: string, network: string): void {
+    const networks = [...new Set([network, ...this.networksOf(accountKey)])];
+    setBounded(this.#networks, accountKey, networks.slice(0, KNOWN_NETWORKS_PER_ACCOUNT));
   }
 
-  /** @returns seconds until one more try may begin; 0 if it may now */
+  /** Also moves slots that are in the future because the clock was set back. */
+  #forgetOldTries(limit: Limit, now: number): void {
+    const count = this.#counts[limit.kind].get(limit.key);
+    if (count !== undefined) count.slots = recentSlots(count, limit, now);
+  }
+
+  /** @returns seconds until one more try may begin; 0 if it may begin now */
   #waitSeconds(limit: Limit, now: number): number {
     const count = this.#counts[limit.kind].get(limit.key);
     if (count === undefined) return 0;
-    count.slots = recentSlots(count, limit, now);
     let ended = triesIn(count.slots);
-    if (ended + count.open < limit.maxTries) return 0;
-    // Tries in flight end soon. Only ended tries that reach the limit by themselves take longer.
+    if (ended + count.inFlight < limit.maxTries) return 0;
+    // If the limit is reached only because of tries in flight, one second is enough: they end soon.
+    // If ended tries reach it alone, the client waits until enough of the oldest are forgotten.
     let waitSeconds = 1;
     for (const { index, tries } of count.slots) {
       if (ended < limit.maxTries) break;
@@ -98,13 +107,6 @@ export class MemoryCounts implements Counts {
       waitSeconds = (index + SLOTS_PER_WINDOW + 1) * slotSeconds(limit) - now;
     }
     return waitSeconds;
-  }
-
-  /** @throws RangeError or TypeError if the clock answers NaN, milliseconds or the like */
-  #clock(): number {
-    const now = this.#now();
-    clockTime('now', now);
-    return now;
   }
 }
 
@@ -116,13 +118,14 @@ function addTry(count: Count, limit: Limit, now: number): void {
     return;
   }
   count.slots.push({ index, tries: 1 });
-  // After the clock was set back there may be later slots.
+  // If the clock was set back, there may be later slots.
   count.slots.sort((a, b) => a.index - b.index);
 }
 
 /**
- * @returns the slots in the window. If the clock was set back, some slots are in the future. They
- *   are kept, but moved to at most one window ahead, so that each is forgotten within two windows.
+ * @returns the slots in the window. If the clock was set back, some slots are in the future. Those
+ *   that are more than one window ahead are moved to one window ahead, so that each slot is
+ *   forgotten within two windows.
  */
 function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   const current = slotIndex(limit, now);
@@ -144,8 +147,8 @@ function slotSeconds({ windowSeconds }: Limit): number {
   return windowSeconds / SLOTS_PER_WINDOW;
 }
 
-/** Puts an entry last in a map of bounded size. A full map evicts its first entry. */
-function setLast<Value>(map: Map<string, Value>, key: string, value: Value): void {
+/** Sets an entry as the last one of its map. A full map evicts its first entry. */
+function setBounded<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   if (map.size >= MAX_KEYS) {
     const [oldest] = map.keys();

@@ -1,22 +1,23 @@
 /**
- * Which requests count as one client: those from one IPv4 address, or from one IPv6 /64.
- * Promise: a network is a short string of its own. It does not keep in memory the header that the
- * address was cut from.
+ * The network of a client. All requests from one network count as one client: those from one IPv4
+ * address, or from one IPv6 /64.
+ * Promise: a network is a short string. It keeps no longer string in memory, such as the header
+ * from which the address was cut.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** Kept of an address that is neither IPv4 nor IPv6. */
+/** Maximum length of a network whose address is neither IPv4 nor IPv6. */
 const MAX_OTHER_CHARACTERS = 64;
 
 /** Where a request comes from. */
 export interface ClientSource {
-  /** The address as the caller gave it, for events. */
+  /** The address as the caller passed it, for events. */
   readonly address: string | undefined;
-  /** What the limits count by. */
+  /** The network of this address, by which the limits count. */
   readonly network: string | undefined;
 }
 
-/** @param address of the client, or undefined if the caller does not know it */
+/** @param address of the client, or undefined if it is not known */
 export function sourceOf(address: string | undefined): ClientSource {
   return {
     address,
@@ -30,23 +31,30 @@ export function sourceOf(address: string | undefined): ClientSource {
  *   characters
  */
 export function networkOf(address: string): string {
-  // V8 keeps a whole header alive for a slice of it. `join` and `Buffer` make strings of their own.
+  // Rebuilt from numbers, so that the result is not a slice of `address`: see `copyOf`.
   if (isIPv4(address)) return address.split('.').map(Number).join('.');
-  if (!isIPv6(address)) return Buffer.from(address.slice(0, MAX_OTHER_CHARACTERS)).toString();
+  if (!isIPv6(address)) return copyOf(address.slice(0, MAX_OTHER_CHARACTERS));
   const [withoutZone = ''] = address.split('%', 1); // RFC 4007 §11
   const groups = groupsOf(withoutZone);
   const isMappedIPv4 = groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff';
   if (!isMappedIPv4) return `${groups.slice(0, 4).join(':')}::/64`;
-  return groups
-    .slice(6)
-    .map((group) => Number(`0x${group}`))
-    .flatMap((group) => [group >> 8, group & 255])
-    .join('.');
+  return dottedIPv4(groups.slice(6));
+}
+
+/** A slice of a string makes V8 keep the whole string in memory. A copy does not. */
+function copyOf(slice: string): string {
+  return Buffer.from(slice).toString();
+}
+
+/** @returns an IPv4 address such as `192.0.2.1`, for its two groups in an IPv6 address */
+function dottedIPv4(groups: readonly string[]): string {
+  const numbers = groups.map((group) => Number.parseInt(group, 16));
+  return numbers.flatMap((number) => [number >> 8, number & 255]).join('.');
 }
 
 /** @returns the eight groups of an IPv6 address, in lower case and without leading zeros */
 function groupsOf(address: string): string[] {
-  // The URL parser writes an address in one way: lower case, at most one "::".
+  // The URL parser normalises the spelling: lower case, no leading zeros, at most one "::".
   const { hostname } = new URL(`http://[${address}]`);
   const [before = '', after = ''] = hostname.slice(1, -1).split('::');
   const start = before === '' ? [] : before.split(':');

@@ -1,55 +1,61 @@
 /**
- * Rate limiting of logins and signups, against brute force and password spraying. The windows
- * slide. The limits are by account and by network, which is an IPv4 address or an IPv6 /64.
+ * Rate limits for logins and signups, against brute force and password spraying. The limits are by
+ * account and by network, which is an IPv4 address or an IPv6 /64. Their windows are sliding.
  * Promise, with the default options, however many tries come at once and however long each takes:
  *
- * 1. One account takes at most 100 wrong passwords in any hour, from all networks together.
- * 2. One network has at most 10 of them, so no single network locks an owner out.
- * 3. One network gives at most 20 wrong passwords in any 20 minutes for all accounts together, and
- *    10 more for accounts that have logged in from it.
- * 4. Guesses from other networks do not lock an owner out of a network where the account has logged
- *    in: the last 30 of the 100 are for the three networks where it logged in last.
- * 5. One network makes at most 50 signups in any hour.
- * 6. The limits come before the store, the hook and the hash.
+ * 1. For one account, at most 100 wrong passwords are checked in any hour, from all networks.
+ * 2. At most 10 of these come from one network, so guesses from a single network do not lock an
+ *    owner out of other networks.
+ * 3. From one network, at most 20 wrong passwords are checked in any 20 minutes, for all accounts
+ *    together, and 10 more for accounts that have logged in from that network.
+ * 4. Guesses from other networks do not lock an owner out of the three networks where the account
+ *    logged in last: the last 30 of the 100 tries are reserved for them.
+ * 5. From one network, at most 50 signups are tried in any hour.
+ * 6. A limit refuses a try before the store, the hook or the hasher is called.
  * 7. What is kept for a key has the same size whatever the client sent.
  *
- * A login counts while it is in flight, and for one window more if it failed. A right password, a
- * full queue and an unavailable store do not count. A success clears nothing: otherwise a client
- * that logs in every few minutes would keep guesses free for an attacker. A signup counts whatever
- * its outcome, unless the store is unavailable: it has asked the hook, and its time tells a client
- * that disconnects early whether the name was free.
+ * Which tries count:
  *
- * Accepted: NIST SP 800-63B-4 §3.2.2 disables an account after 100 failures in a row, which would
- * let an attacker lock an owner out for good. Here attackers on seven networks can lock an owner
- * out of unknown networks, for as long as they guess. An attacker on the owner's own network can do
- * so there. `MemoryCounts` forgets counts and known networks at a restart, and evicts those that
- * were written longest ago when it is full.
+ * - A login counts while it is in flight. If the password is wrong, it counts for one window more.
+ * - A right password, a full queue and an unavailable store do not count.
+ * - A success does not clear the wrong passwords before it. Otherwise an attacker could guess
+ *   without end at an account whose owner logs in every few minutes.
+ * - A signup counts whatever its outcome, unless the store is unavailable. A signup that fails has
+ *   called the hook already. Its time can reveal whether the name was free, even to a client that
+ *   disconnects early.
+ *
+ * Accepted: attackers on seven networks can lock an owner out of all unknown networks for as long
+ * as they guess. An attacker on the owner's own network can do so there. NIST SP 800-63B-4 §3.2.2
+ * would disable the account after 100 failures in a row, so an attacker could lock the owner out
+ * for good.
+ * Accepted: `MemoryCounts` forgets counts and known networks at a restart. When it is full, it
+ * evicts those that were written longest ago.
  */
 import { hash } from 'node:crypto';
 import { AuthError } from '../errors.ts';
 import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { EVENTS } from '../events.ts';
-import type { Counts, Limit, LimitKind } from './counts.ts';
+import { KNOWN_NETWORKS_PER_ACCOUNT, type Counts, type Limit, type LimitKind } from './counts.ts';
 import type { ClientSource } from './network.ts';
 
-/** How many tries may fail. More are refused until the earliest one has left the window. */
+/** Tries that count in a window. More are refused until the oldest one leaves the window. */
 export interface LimitOptions {
   /**
-   * Wrong passwords for one account from one network in any hour; 1 to 10, default 10. From all
-   * networks together an account takes ten times as many.
+   * Wrong passwords per account and network in any hour; 1 to 10, default 10. From all networks
+   * together, ten times as many are checked for an account.
    */
   readonly triesPerAccount?: number;
   /**
-   * Wrong passwords from one network, for all accounts, in any 20 minutes; 1 to 1,000,000, default
-   * 20. Accounts that have logged in from the network have half as many more.
+   * Wrong passwords per network, for all accounts together, in any 20 minutes; 1 to 1,000,000,
+   * default 20. For accounts that have logged in from the network, half as many more are checked.
    */
   readonly triesPerAddress?: number;
-  /** Signups from one network in any hour; 1 to 1,000,000, default 50. */
+  /** Signups per network in any hour; 1 to 1,000,000, default 50. */
   readonly signupsPerAddress?: number;
 }
 
 const OPTION_CHECKS: Checks<LimitOptions> = {
-  // Ten networks with 10 each make the 100 an hour of NIST SP 800-63B-4 §3.2.2.
+  // With ten networks per account, 10 is the limit of 100 failures of NIST SP 800-63B-4 §3.2.2.
   triesPerAccount: integerBetween(1, 10),
   triesPerAddress: integerBetween(1, 1_000_000),
   signupsPerAddress: integerBetween(1, 1_000_000),
@@ -64,13 +70,14 @@ const DEFAULTS = {
 const HOUR_SECONDS = 3600;
 const TWENTY_MINUTES_SECONDS = 1200;
 
-/** An account takes the tries of so many networks: by default 100, and 70 from unknown networks. */
-const NETWORKS_PER_ACCOUNT = {
-  all: 10,
-  unknown: 7,
-};
+/**
+ * For how many networks an account has tries: by default 10 times 10. The tries of the known
+ * networks are reserved, which leaves 70 for all unknown networks.
+ */
+const NETWORKS_PER_ACCOUNT = 10;
+const UNKNOWN_NETWORKS_PER_ACCOUNT = NETWORKS_PER_ACCOUNT - KNOWN_NETWORKS_PER_ACCOUNT;
 
-/** The rate limiter: refuses tries that come too often. */
+/** The rate limiter: refuses logins and signups beyond the limits. */
 export class Throttle {
   readonly #options: Required<LimitOptions>;
   readonly #counts: Counts;
@@ -84,11 +91,11 @@ export class Throttle {
   /**
    * Runs the check of a login, if the limits allow it.
    * @param id the canonical username, whether or not there is such a user
-   * @param check returns the user, or undefined for an unknown user or a wrong password, which
-   *   counts
-   * @returns what `check` returns
-   * @throws AuthError ERR_THROTTLED, and then `check` is not called
-   * @throws what `check` throws, which does not count
+   * @param check returns the user; or undefined for an unknown user or a wrong password, and then
+   *   the try counts
+   * @returns the result of `check`
+   * @throws AuthError ERR_THROTTLED, without calling `check`
+   * @throws any error that `check` throws, and then the try does not count
    */
   async login<T>(
     id: string,
@@ -96,29 +103,29 @@ export class Throttle {
     check: () => Promise<T | undefined>,
   ): Promise<T | undefined> {
     const { network } = source;
-    const account = keyOf('account', id);
-    const knownNetworks = await this.#counts.networksOf(account);
+    const accountKey = keyOf('account', id);
+    const knownNetworks = await this.#counts.networksOf(accountKey);
     const isKnownNetwork = network !== undefined && knownNetworks.includes(network);
     const limits = this.#loginLimits(id, network, isKnownNetwork);
     await this.#begin('login', source, limits);
-    let isCounted = false;
+    let isWrongPassword = false;
     try {
       const user = await check();
-      isCounted = user === undefined;
+      isWrongPassword = user === undefined;
       if (user !== undefined && network !== undefined) {
-        await this.#counts.addNetwork(account, network);
+        await this.#counts.addNetwork(accountKey, network);
       }
       return user;
     } finally {
-      await this.#counts.end(limits, isCounted);
+      await this.#counts.end(limits, isWrongPassword);
     }
   }
 
   /**
-   * Runs a signup, if the limits allow it. Without a network there is no limit.
-   * @returns what `job` returns
-   * @throws AuthError ERR_THROTTLED, and then `job` is not called
-   * @throws what `job` throws
+   * Runs a signup, if the limit allows it. For a client without a network there is no limit.
+   * @returns the result of `job`
+   * @throws AuthError ERR_THROTTLED, without calling `job`
+   * @throws any error that `job` throws
    */
   async signup<T>(source: ClientSource, job: () => Promise<T>): Promise<T> {
     const { network } = source;
@@ -130,21 +137,21 @@ export class Throttle {
       windowSeconds: HOUR_SECONDS,
     };
     await this.#begin('signup', source, [limit]);
-    let isCounted = true;
+    let isStoreAvailable = true;
     try {
       return await job();
     } catch (error) {
-      isCounted = !(error instanceof AuthError && error.code === 'ERR_STORE');
+      isStoreAvailable = !(error instanceof AuthError && error.code === 'ERR_STORE');
       throw error;
     } finally {
-      await this.#counts.end([limit], isCounted);
+      await this.#counts.end([limit], isStoreAvailable);
     }
   }
 
-  /** Clients without a network share one count for each account, and have no limit by network. */
+  /** Clients without a network share one count per account, and have no limit by network. */
   #loginLimits(id: string, network: string | undefined, isKnownNetwork: boolean): Limit[] {
     const { triesPerAccount, triesPerAddress } = this.#options;
-    const networks = isKnownNetwork ? NETWORKS_PER_ACCOUNT.all : NETWORKS_PER_ACCOUNT.unknown;
+    const networks = isKnownNetwork ? NETWORKS_PER_ACCOUNT : UNKNOWN_NETWORKS_PER_ACCOUNT;
     const byAccount: Limit = {
       kind: 'account',
       key: keyOf('account', id),

@@ -294,7 +294,7 @@ const NOT_OBJECTS = [null, true, 0, 'x', [], {}, NO_METHODS];
 const WRONG_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
   users: [undefined, ...NOT_OBJECTS, { find: () => 1, insert: () => 1 }],
   passwords: [...NOT_OBJECTS, { hash: () => 1, verify: () => 1 }],
-  minPasswordLength: [...NOT_AMOUNTS, 0, 1.5, 1025],
+  minPasswordLength: [...NOT_AMOUNTS, 0, 1.5, 257, 1025],
   maxPasswordLength: [...NOT_AMOUNTS, 0, 7, 8.5, 1025],
   isForbidden: NOT_FUNCTIONS,
   minPasswordLenght: [8],

@@ -47,7 +47,7 @@ test('the list is the one that its header describes, most used password first', 
   assert.equal(digest, '57952fa9ffa43b104511ddc2a0fa8ceba38001a929727f3c2d54fe79220954c3');
 });
 
-test('a signup without options refuses every password of the list, in any case', async () => {
+test('a signup without options refuses every password of the list, ignoring letter case', async () => {
   const users = new WatchedStore();
   const accounts = new Accounts({ users, passwords: cheapPasswords(), limits: false });
   const spellings = LIST.flatMap((password) => {

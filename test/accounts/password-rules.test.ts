@@ -78,7 +78,7 @@ const ANSWERS: readonly ((value: boolean) => boolean | Promise<boolean>)[] = [
 test('an `isForbidden` that forgets to answer lets no password through', async () => {
   for (const nothing of [undefined, null, 0, 'no']) {
     const { accounts, users } = makeAccounts({ isForbidden: () => nothing as unknown as boolean });
-    const message = /^TypeError: "isForbidden" expected an answer of true or false/;
+    const message = /^TypeError: "isForbidden" expected to return true or false/;
     await assert.rejects(accounts.signup(JOE), message);
     assert.deepEqual(users.written, []);
   }

@@ -251,3 +251,23 @@ test('when two guards run in a row, the identity of the second one counts', asyn
     assert.deepEqual(body, [JOE, JOE, JOE]);
   });
 });
+
+test('two guards in a row leave `emit` as it is until a listener is added', async () => {
+  const first = authOfAnyone().middleware();
+  const second = authOfAnyone().middleware();
+  const carriers: [isReplaced: boolean, hasListener: boolean][] = [];
+  const note = (req: GuardedMessage, hasListener: boolean) =>
+    carriers.push([Object.hasOwn(req, 'emit'), hasListener]);
+  const handle = (req: GuardedMessage, res: ServerResponse) =>
+    first(req, res, () =>
+      second(req, res, () => {
+        note(req, false);
+        req.on('end', () => undefined);
+        note(req, true);
+        res.end();
+      }));
+  await withNodeServer(handle, async (_port, url) => {
+    await send(url, 'GET', undefined, { Authorization: `JWT ${TOKEN}` });
+  });
+  assert.deepEqual(carriers, [[false, false], [true, true]]);
+});

@@ -115,4 +115,5 @@ test('a middleware that is passed on without its parentheses throws at the first
   const uncalled = middleware as (...args: unknown[]) => unknown;
   const message = '"middleware" expected to be called as auth.middleware(), got 3 arguments';
   assert.throws(() => uncalled({}, {}, () => assert.fail()), { name: 'TypeError', message });
+  assert.throws(() => uncalled({}), { message: message.replace('3 arguments', '1 argument') });
 });

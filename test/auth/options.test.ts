@@ -78,6 +78,21 @@ test('identityClaim may be any own claim of the token that has no meaning of its
   }
 });
 
+test('a login without the hook claims expects a user with an id, and says so', async () => {
+  const expected = 'a string, a number or an object with an "id" (or set the option "claims")';
+  const USERS: readonly (readonly [user: unknown, got: string])[] = [
+    [{ name: 'Joe' }, 'an object with the "id" undefined'],
+    [{ id: Number.NaN }, 'an object with the "id" NaN'],
+    [['joe'], 'an array with the "id" undefined'],
+    [true, 'true'],
+  ];
+  for (const [user, got] of USERS) {
+    const message = `"authenticate" expected to return ${expected}, got ${got}`;
+    const login = tokenOf(authWith({ authenticate: () => user }));
+    await assert.rejects(login, { name: 'TypeError', message });
+  }
+});
+
 test('claims, an id or a header that is not JSON is a 500 that tells nothing', async () => {
   const secret = 'hunter2-hunter2';
   class ObjectId {
