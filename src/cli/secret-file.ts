@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generateSecret, keysOf } from '../crypto/secret.ts';
-import { ignore, makeFolder, syncFolder } from '../journal/disk.ts';
+import { makeFolder, syncFolder } from '../journal/disk.ts';
+import { ignore } from '../journal/system-errors.ts';
 import { attempt } from './command-errors.ts';
 import {
   isShared,

@@ -20,7 +20,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { pid } from 'node:process';
 import { after, test } from 'node:test';
-import { lockFile, PACE } from '../../src/journal/file-lock.ts';
+import { lockFile, LOCK_TIMING } from '../../src/journal/file-lock.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { removeDrafts } from '../../src/journal/replacement.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
@@ -112,9 +112,9 @@ test(
 );
 
 test('a lock beats every 2 seconds and is stale after 10', () => {
-  assert.equal(PACE.beatMs, 2_000);
-  assert.equal(PACE.lookMs * PACE.staleLooks, 10_000);
-  assert.ok(PACE.lookMs < PACE.beatMs);
+  assert.equal(LOCK_TIMING.heartbeatMs, 2_000);
+  assert.equal(LOCK_TIMING.pollMs * LOCK_TIMING.pollsUntilStale, 10_000);
+  assert.ok(LOCK_TIMING.pollMs < LOCK_TIMING.heartbeatMs);
 });
 
 test('a store that loses its claim during a write acknowledges no further write', async (t) => {

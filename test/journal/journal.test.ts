@@ -215,7 +215,7 @@ test('a check accepts the own writes of the journal: pending, under way or faile
   await torn.append(userRecord('insert', userNamed('joe')));
   await torn.check();
   fs.appendFileSync(path, '\n');
-  await assert.rejects(torn.check(), /another program changed it/);
+  await assert.rejects(torn.check(), /another program modified it/);
   await torn.close();
   await torn.check();
 });

@@ -14,12 +14,12 @@ import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import {
   assertNeverTwo,
-  bornAt,
+  startIdOf,
   claimOn,
   FAST,
   hasProc,
   lockedBy,
-  ownPlace,
+  ownScope,
   PATIENT,
 } from '../support/claims.ts';
 import {
@@ -42,7 +42,7 @@ const patient = JSON.stringify(PATIENT);
 const lockedElsewhere = (holder: number) =>
   refusal(
     'ERR_STORE_LOCKED',
-    `process ${holder}, maybe of another container or machine: stop that first`,
+    `process ${holder}, maybe of another container or machine: stop that process first`,
   );
 
 after(killChildren);
@@ -54,7 +54,7 @@ test('the claim of a living process locks the file, that of a dead one does not'
   });
   const ended = Number((await once(living.stdout.setEncoding('utf8'), 'data'))[0]);
   const { pid: holder = 0 } = living;
-  const place = await ownPlace();
+  const place = await ownScope();
   try {
     const stale = [
       '4194305.unknown', // above the highest PID of Linux
@@ -76,9 +76,9 @@ test('the claim of a living process locks the file, that of a dead one does not'
     if (hasProc) {
       // Living PIDs in claims of earlier processes, as version 0.1 and this version name them.
       const dead = [
-        `${pid}.${bornAt(pid)}0`,
-        `${holder}.${bornAt(holder)}0`,
-        `${ended}.${bornAt(ended)}`,
+        `${pid}.${startIdOf(pid)}0`,
+        `${holder}.${startIdOf(holder)}0`,
+        `${ended}.${startIdOf(ended)}`,
       ];
       stale.push(...dead, ...dead.map((name) => `${name}.${place}.0123456789ab`));
       while (!readFileSync(`/proc/${ended}/stat`, 'utf8').includes(') Z ')) await delay(5);
@@ -91,7 +91,7 @@ test('the claim of a living process locks the file, that of a dead one does not'
       );
     }
     // Without a birth a process with this PID counts as the holder.
-    const born = bornAt(holder);
+    const born = startIdOf(holder);
     for (const name of [born, 'unknown', ...(hasProc ? [`${born}.${place}.0123456789ab`] : [])]) {
       const path = fileWith('');
       fileWith('', claimOn(path, `${holder}.${name}`));
@@ -115,7 +115,7 @@ test(
       await once(living.stdout, 'data');
       const { pid: holder = 0 } = living;
       assert.match(readFileSync(`/proc/${holder}/stat`, 'utf8'), /\(x\) Z 1 2\)/);
-      for (const name of [bornAt(holder), `${bornAt(holder)}.${await ownPlace()}.0123456789ab`]) {
+      for (const name of [startIdOf(holder), `${startIdOf(holder)}.${await ownScope()}.0123456789ab`]) {
         const path = fileWith('');
         fileWith('', claimOn(path, `${holder}.${name}`));
         await assert.rejects(open(path), lockedBy(holder));
@@ -155,7 +155,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
         const from = performance.now();
         const lock = await lockFile(path, FAST);
         const silence = performance.now() - from;
-        assert.ok(silence >= FAST.lookMs * FAST.staleLooks - 100, `taken over after ${silence} ms`);
+        assert.ok(silence >= FAST.pollMs * FAST.pollsUntilStale - 100, `taken over after ${silence} ms`);
         assert.equal(lock.isTakenOver, true);
         await lock.release();
         assert.deepEqual(folderOf(path), ['users.jsonl']);
@@ -216,7 +216,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     child.send('go');
     assert.match(
       await outputOf(child),
-      RegExp(`is in use by process ${child.pid}: stop that first`),
+      RegExp(`is in use by process ${child.pid}: stop that process first`),
     );
   });
 
@@ -225,12 +225,12 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     { skip: skipNoProc },
     async () => {
       const path = fileWith('');
-      fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
+      fileWith('', claimOn(path, `${pid}.${startIdOf(pid)}`));
       assert.match(
         await refusalOn(noProc ?? [], path),
         RegExp(`^AuthError: .*is in use by process ${pid}:`),
       );
-      renameSync(claimOn(path, `${pid}.${bornAt(pid)}`), claimOn(path, '4194305.12345678-1'));
+      renameSync(claimOn(path, `${pid}.${startIdOf(pid)}`), claimOn(path, '4194305.12345678-1'));
       assert.equal(await refusalOn(noProc ?? [], path), '');
     },
   );

@@ -112,7 +112,7 @@ test('without permission the error names the file and a remedy, and nothing chan
   for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
     const reason = `EACCES: permission denied, open '${path}'`;
     const pattern = new RegExp(
-      `^AuthError: ${path} cannot be opened: ${reason}: mend that, or use another folder$`,
+      `^AuthError: ${path} cannot be opened: ${reason}: fix that, or use another folder$`,
     );
     assert.match(refusals[index] ?? '', pattern);
   }
@@ -142,10 +142,10 @@ test('a file that another program changed is not written to until it is as it wa
       const found = content(path);
       await assert.rejects(
         store.insert(ann),
-        refusal('ERR_STORE', path, 'put it back'),
+        refusal('ERR_STORE', path, 'restart this process'),
         String(change),
       );
-      assert.ok(refusal('ERR_STORE', path, 'put it back')(await store.lost), String(change));
+      assert.ok(refusal('ERR_STORE', path, 'restart this process')(await store.lost), String(change));
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });
       fs.renameSync(`${path}.kept`, path);

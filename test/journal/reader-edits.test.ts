@@ -18,6 +18,7 @@ import {
 import {
   ANN,
   BOB,
+  EVE,
   fileOf,
   GOOD,
   handles,
@@ -83,7 +84,7 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = line('insert', userNamed('eve'));
   // Two files joined, with and without a line feed between them.
-  await assertRefused(GOOD + GOOD, 10, 'is not a user');
+  await assertRefused(GOOD + GOOD, 10, 'has an unknown op');
   await assertRefused(GOOD.trimEnd() + GOOD, 8, 'is not JSON');
   await assertRefused(
     GOOD + GOOD.split('\n').slice(1).join('\n'),
@@ -103,7 +104,8 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   for (const number of [2, 4, 10])
     await assertRefused(withLine(number, '# checked by ann'), number, 'is not JSON');
   await assertRefused(`${GOOD}# checked by ann`, 10, 'is not JSON');
-  await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'is not a user');
+  await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'does not have exactly the members of a user');
+  await assertRefused(GOOD + EVE.replace('"EVE"', '1'), 10, 'has no string as "username"');
   await assertRefused(`${GOOD}${JOE}`, 10, 'inserts a user that exists already');
   await assertRefused(`${GOOD}${eve}\r`, 10, 'ends in a carriage return');
   await assertRefused(`${GOOD}\ufeff${eve}`, 10, 'begins with a byte order mark');
@@ -114,7 +116,7 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   await assertRefused(
     compacted.slice(0, -9),
     4,
-    'is incomplete, but no empty line above it begins a write',
+    'is incomplete, and no empty line above it shows that a write was interrupted',
   );
   // A hole that is not in the last batch, or in none.
   await assertRefused(GOOD.replace(ANN, ANN.replace('ann', '\0\0\0')), 5, 'holds NUL');

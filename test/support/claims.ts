@@ -2,22 +2,22 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { lockFile, type Pace } from '../../src/journal/file-lock.ts';
+import { lockFile, type LockTiming } from '../../src/journal/file-lock.ts';
 import { fileWith, refusal } from './user-files.ts';
 
 export const hasProc: boolean = existsSync('/proc/self/stat');
 
 /** Stale after a second, for claims of processes that are known to be dead or suspended. */
-export const FAST: Pace = {
-  beatMs: 50,
-  lookMs: 50,
-  staleLooks: 20,
+export const FAST: LockTiming = {
+  heartbeatMs: 50,
+  pollMs: 50,
+  pollsUntilStale: 20,
 };
 
 /** Beats as often, and waits long enough for the beat of a living process on a busy machine. */
-export const PATIENT: Pace = {
+export const PATIENT: LockTiming = {
   ...FAST,
-  staleLooks: 400,
+  pollsUntilStale: 400,
 };
 
 /** For assert.rejects: refused because this process of the same place holds the lock. */
@@ -29,7 +29,7 @@ export const claimOn = (path: string, name: string): string =>
   join(dirname(path), `users.jsonl.lock.${name}`);
 
 /** @returns the place in the name of a claim of this process */
-export async function ownPlace(): Promise<string> {
+export async function ownScope(): Promise<string> {
   const path = fileWith('');
   const lock = await lockFile(path);
   const name = readdirSync(dirname(path)).find((file) => file.includes('.lock.')) ?? '';
@@ -38,7 +38,7 @@ export async function ownPlace(): Promise<string> {
 }
 
 /** @returns the boot, and when the process started (proc(5), field 22), as claims have it */
-export function bornAt(pid: number): string {
+export function startIdOf(pid: number): string {
   if (!hasProc) return 'unknown';
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8);
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, '').split(' ');

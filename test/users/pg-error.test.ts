@@ -123,6 +123,6 @@ test('the reasons of several addresses are joined; other thrown values are not t
   assert.equal(all.message, 'connect ECONNREFUSED ::1:5432, connect ECONNREFUSED 127.0.0.1:5432');
   assert.deepEqual([all.name, Reflect.get(all, 'code')], ['AggregateError', 'ECONNREFUSED']);
   for (const thrown of [undefined, null, HASH, 7, [HASH], { hash: HASH }, { message: { HASH } }]) {
-    assert.equal((await causeOf(thrown)).message, 'the client threw what is not an Error');
+    assert.equal((await causeOf(thrown)).message, 'the client threw a value that is not an Error');
   }
 });
