@@ -175,6 +175,6 @@ function userOf(row: Row, id: string): User {
   if (isSameId && isStorable(username) && isStorable(passwordHash) && isStorable(createdAt)) {
     return { id, username, passwordHash, createdAt };
   }
-  const cause = new TypeError('the columns of the users table are not all of the type text and not null');
-  throw new AuthError('ERR_STORE', { cause });
+  const problem = 'the columns of the users table are not all of the type text and not null';
+  throw new AuthError('ERR_STORE', { cause: new TypeError(problem) });
 }

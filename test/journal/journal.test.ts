@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import type { Disk } from '../../src/journal/disk.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { childPath } from '../support/children.ts';
@@ -32,6 +33,7 @@ import {
   fileOf,
   GOOD,
   handles,
+  HEADER,
   JOE,
   joe,
   newJoe,
@@ -180,6 +182,19 @@ test('a changed file, or one whose end cannot be written, is not marked as close
   assert.deepEqual(await usersIn(path), { joe: 'a hash' });
   assert.notEqual(fs.statSync(path).ino, ino, 'it was replaced');
   assert.equal(folderOf(path).length, 1, dirname(path));
+});
+
+test('an opening that fails gives its own reason, though its file cannot be closed', async () => {
+  const path = fileWith(`${HEADER}\nx\n`);
+  const disk: Disk = {
+    ...fsPromises,
+    async open(file, flags, mode) {
+      const handle = await fsPromises.open(file, flags, mode);
+      const { close } = handle;
+      return Object.assign(handle, { close: () => close.call(handle).then(fails) });
+    },
+  };
+  await assert.rejects(openJournal(path, disk), refusal('ERR_STORE_DAMAGED', 'line 2'));
 });
 
 test('a check accepts the own writes of the journal: pending, under way or failed', async (t) => {

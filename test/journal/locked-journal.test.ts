@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -43,6 +44,19 @@ test('folders have mode 0700, the file and its lock 0600, whatever the umask', a
   child.send('go');
   const masks = ['0', '22', '77', '177', '777'];
   assert.equal(await outputOf(child), masks.map((mask) => `${mask} 700 700 600 600\n`).join(''));
+});
+
+test('a folder that another process creates at the same time keeps its mode', async (t) => {
+  const path = newPath();
+  const { mkdir } = fsPromises;
+  const { mock } = t.mock.method(fsPromises, 'mkdir', async (folder: string) => {
+    await mkdir(folder);
+    fs.chmodSync(folder, 0o750);
+    throw Object.assign(new Error('EEXIST: made by the test'), { code: 'EEXIST' });
+  });
+  await withStore(path, () => undefined);
+  assert.equal(mock.callCount(), 1);
+  assert.equal(fs.statSync(dirname(path)).mode & 0o777, 0o750);
 });
 
 test('a link to a file that does not exist yet opens the same store as the file', async () => {

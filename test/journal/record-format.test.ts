@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { isObject } from '../../src/options.ts';
+import { encodeRecord } from '../../src/journal/lines.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
 import { fileWith, folderOf, newPath, refusal } from '../support/user-files.ts';
@@ -79,6 +80,10 @@ test('a journal of another kind has its own records, ops and header', async () =
   await withJournal(path, (journal) => {
     assert.deepEqual([journal.find('joe'), journal.find('ann')], [sessionsOf(3), undefined]);
   });
+});
+
+test('the line of a record begins with its op, wherever the store puts that', () => {
+  assert.equal(encodeRecord({ user: 'joe', op: 'remove' }), '{"op":"remove","user":"joe"}\n');
 });
 
 test('a compaction writes one record for each entry of any kind', async () => {

@@ -9,7 +9,14 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { AuthError } from '../../src/errors.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
-import { fileWith, folderOf, refusal, userNamed, withStore } from '../support/user-files.ts';
+import {
+  fileWith,
+  folderOf,
+  openJournal,
+  refusal,
+  userNamed,
+  withStore,
+} from '../support/user-files.ts';
 import {
   BOB,
   closed,
@@ -72,6 +79,16 @@ test('a file with 1000 superseded lines, and more of them than users, is compact
   }
 });
 
+test('an opening removes drafts, and no file whose name only begins like theirs', async () => {
+  const path = fileWith(GOOD);
+  for (const ending of ['.compact', '.compact-unlocked', '.compacted-backup', '.compact.bak']) {
+    fs.writeFileSync(`${path}${ending}`, '');
+  }
+  await withStore(path, () => undefined);
+  const kept = ['users.jsonl', 'users.jsonl.compact.bak', 'users.jsonl.compacted-backup'];
+  assert.deepEqual(folderOf(path), kept);
+});
+
 test('empty lines are not superseded lines', async () => {
   const path = fileWith(worn(1, 999).replaceAll('\n', '\n\n'));
   await withStore(path, () => assert.equal(read(path).split('\n').length, 2002));
@@ -114,6 +131,16 @@ test('a file that was not closed is copied, or refused and left as it was', asyn
       });
     }
   }
+});
+
+test('a closed file that was taken over is copied, and the error says so if that fails', async (t) => {
+  const path = fileWith(GOOD);
+  t.mock.method(handles, 'writeFile', fault('EIO'), { times: 1 });
+  const lock = { id: 'next', isTakenOver: true, confirm: async () => undefined };
+  await assert.rejects(openJournal(path, undefined, lock), /^Error: its lock was taken over .*EIO/);
+  const journal = await openJournal(path, undefined, lock);
+  assert.equal(journal.entries.size, 3);
+  await journal.close();
 });
 
 test('neither a compaction, nor a failed one, nor a copy leaves another file open', async (t) => {

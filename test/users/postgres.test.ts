@@ -159,6 +159,15 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
         );
         await pool.query(`GRANT ${right} ON ${table} TO ${role}`, []);
       }
+      await pool.query(`REVOKE UPDATE ON ${table} FROM ${role}`, []);
+      for (const columns of ['username, password_hash', 'username, created_at']) {
+        await pool.query(`GRANT UPDATE (${columns}) ON ${table} TO ${role}`, []);
+        await assert.rejects(
+          openStore(table, other),
+          refusal('ERR_STORE', `permission denied for table ${table}`),
+        );
+        await pool.query(`REVOKE UPDATE (${columns}) ON ${table} FROM ${role}`, []);
+      }
     } finally {
       await other.end();
       await pool.query(`DROP OWNED BY ${role}`, []);
