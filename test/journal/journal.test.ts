@@ -86,7 +86,7 @@ test('a failed write fails for all its callers and leaves nothing behind', async
   }
 });
 
-test('until a failed write is rolled back nothing more is written', async (t) => {
+test('nothing more is written until a failed write is rolled back', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     t.mock.method(handles, 'writeFile', fault('ENOSPC', 0.5), { times: 1 });
@@ -105,7 +105,7 @@ test('until a failed write is rolled back nothing more is written', async (t) =>
   });
 });
 
-test('a full disk keeps only acknowledged writes, and a smaller write succeeds', () => {
+test('on a full disk the file holds only acknowledged writes, and a smaller write succeeds', () => {
   const path = newPath();
   // The limit on the length of files acts like a full disk: a write ends short, the next one fails.
   const command = [process.execPath, ...process.execArgv, childPath('store'), 'fill', path];
@@ -129,7 +129,7 @@ test('a full disk keeps only acknowledged writes, and a smaller write succeeds',
   );
 });
 
-test('a rollback touches no line of another program, nor a shorter file', async (t) => {
+test('a rollback changes no line of another program and no shortened file', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.truncateSync(path, 60),
@@ -197,7 +197,7 @@ test('an opening that fails gives its own reason, though its file cannot be clos
   await assert.rejects(openJournal(path, disk), refusal('ERR_STORE_DAMAGED', 'line 2'));
 });
 
-test('a check accepts the own writes of the journal: pending, under way or failed', async (t) => {
+test('a check accepts pending, running and failed writes of its journal', async (t) => {
   const path = newPath();
   await withStore(path, () => undefined);
   const journal = await openJournal(path);

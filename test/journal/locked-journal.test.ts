@@ -59,7 +59,7 @@ test('a folder that another process creates at the same time keeps its mode', as
   assert.equal(fs.statSync(dirname(path)).mode & 0o777, 0o750);
 });
 
-test('a link to a file that does not exist yet opens the same store as the file', async () => {
+test('a symbolic link to a file that does not exist yet opens the same store', async () => {
   const path = fileWith('');
   fs.unlinkSync(path);
   const link = join(dirname(fileWith('')), 'link.jsonl');
@@ -137,7 +137,7 @@ test('without permission the error names the file and a remedy, and nothing chan
   );
 });
 
-test('a file that another program changed is not written to until it is as it was', async () => {
+test('a file that another program changed is not written to until it is restored', async () => {
   const changes: ((path: string) => void)[] = [
     (path) => fs.unlinkSync(path),
     (path) => fs.renameSync(fileWith(read(path)), path),
@@ -159,7 +159,8 @@ test('a file that another program changed is not written to until it is as it wa
         refusal('ERR_STORE', path, 'restart this process'),
         String(change),
       );
-      assert.ok(refusal('ERR_STORE', path, 'restart this process')(await store.lost), String(change));
+      const isLost = refusal('ERR_STORE', path, 'restart this process');
+      assert.ok(isLost(await store.lost), String(change));
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });
       fs.renameSync(`${path}.kept`, path);
@@ -169,7 +170,7 @@ test('a file that another program changed is not written to until it is as it wa
   }
 });
 
-test('close finishes the writes under way, and a second call does no harm', async () => {
+test('close finishes the writes under way, and may be called again', async () => {
   for (const isPending of [false, true]) {
     const path = newPath();
     const store = await open(path);
@@ -224,7 +225,7 @@ test("an error of the store has the system's error code in its cause", async (t)
   await withStore(newPath(), async (store) => {
     await store.close();
     await assert.rejects(store.update(joe), ({ cause }: AuthError) => {
-      assert.ok(!Object.hasOwn(Object(cause), 'code'), 'no system is to blame');
+      assert.ok(!Object.hasOwn(Object(cause), 'code'), 'the system reported no error');
       return true;
     });
   });

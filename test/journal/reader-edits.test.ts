@@ -79,7 +79,7 @@ test('removing the lines of a user removes the user, also if the file was not cl
   }
 });
 
-test('damage that no crash leaves is refused by line number, and stays as it was', async () => {
+test('an edit that breaks a line is refused with its number and stays as it is', async () => {
   const good = GOOD.split('\n');
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = line('insert', userNamed('eve'));
@@ -118,7 +118,7 @@ test('damage that no crash leaves is refused by line number, and stays as it was
     4,
     'is incomplete, and no empty line above it shows that a write was interrupted',
   );
-  // A hole that is not in the last batch, or in none.
+  // NUL bytes above the last batch, and in a file without batches.
   await assertRefused(GOOD.replace(ANN, ANN.replace('ann', '\0\0\0')), 5, 'holds NUL');
   await assertRefused(GOOD.replace(NEW_JOE, NEW_JOE.replace('joe', '\0\0\0')), 8, 'holds NUL');
   await assertRefused(compacted.replace(ANN, ANN.replace('ann', '\0\0\0')), 3, 'holds NUL');
@@ -126,7 +126,7 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   for (const twin of [GOOD, `${GOOD}${eve}`, compacted]) await usersIn(fileWith(twin));
 });
 
-test('a foreign end of more than 1 MiB without a line feed is refused, not cut off', async () => {
+test('an end of more than 1 MiB without a line feed is refused instead of cut off', async () => {
   for (const tail of ['x'.repeat((1 << 20) + 1), `{"op":"${'x'.repeat(3 << 20)}`]) {
     await assertRefused(GOOD + tail, 10, 'is too long');
     await assertRefused(`${GOOD}\0${tail}`, 10, 'is too long');

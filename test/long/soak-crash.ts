@@ -10,7 +10,7 @@ async function check(rounds: number, seed: number): Promise<void> {
   let compactions = 0;
   for (let round = 10; round - 10 < rounds; round += 10) {
     const report = await tenRounds(random);
-    answers += report.answers;
+    answers += report.acknowledgedWrites;
     compactions += report.compactions;
     console.log(
       `${round} rounds, ${compactions} deaths in a compaction: all ${answers} answers are kept`,
