@@ -1,8 +1,8 @@
 /** A journal's file while a process has it open. */
-import type { Disk, DiskFile } from './disk.ts';
-import type { FileLock } from './file-lock.ts';
 import { fileChangedError } from './lost.ts';
 import { ignore, NO_FILE_CODES } from './system-errors.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import type { FileLock } from './file-lock.ts';
 
 /** The part of a FileLock that a journal uses. */
 export type JournalLock = Pick<FileLock, 'confirm' | 'id' | 'isTakenOver'>;

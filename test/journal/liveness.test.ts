@@ -259,8 +259,8 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   });
 
   for (const [title, moment, isTaken] of [
-    ['suspended before the write, a holder cannot write after a takeover', 'before the write', true],
-    ['suspended after the sync, a holder cannot write after a takeover', 'after the sync', true],
+    ['suspended before the write, a holder fails after a takeover', 'before the write', true],
+    ['suspended after the sync, a holder fails after a takeover', 'after the sync', true],
     ['suspended before the write, a holder without rivals continues', 'before the write', false],
     ['suspended after the sync, a holder without rivals continues', 'after the sync', false],
   ] as const) {
