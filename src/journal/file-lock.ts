@@ -98,7 +98,7 @@ export async function lockFile(path: string, timing: LockTiming = LOCK_TIMING): 
 export class FileLock {
   /**
    * Whether this process waited for a claim of another scope. That claim went stale, and its holder
-   * may only be suspended; or it was released meanwhile, which is not told apart. Either way the
+   * may only be suspended; or it was released meanwhile, which counts as the same. Either way the
    * file must be copied before it is trusted.
    */
   readonly isTakenOver: boolean;

@@ -149,9 +149,9 @@ export class Journal<Entry> {
   }
 
   /**
-   * Checks, between two batches, that the path still has this file in its length. An edit that
-   * keeps the length goes unnoticed.
-   * @throws FileLostError if it does not
+   * Checks, between two batches, that the path still has this file, with the length that this
+   * journal gave it. An edit that keeps the length goes unnoticed.
+   * @throws FileLostError if another program removed, replaced, extended or shortened the file
    * @throws Error of the disk
    */
   async check(): Promise<void> {

@@ -73,7 +73,7 @@ export async function readJournal<Entry>(
 
 const HOLDS_NUL = 'holds NUL bytes';
 
-/** The outline of a record, of which a piece between NUL bytes may be the middle or an end. */
+/** A piece between NUL bytes that does not look like this is only a part of a record. */
 const RECORD_OUTLINE = /^\{"op":"[^]*\}\n?$/;
 
 class Reader<Entry> {
