@@ -85,3 +85,8 @@ export function ownMember(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return Reflect.get(value, name);
 }
+
+/** @returns a property of a thrown value, which may be anything, also undefined */
+export function propertyOf(thrown: unknown, name: string): unknown {
+  return (Object(thrown) as Readonly<Record<string, unknown>>)[name];
+}

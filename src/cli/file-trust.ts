@@ -6,7 +6,7 @@
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
-import { ignore } from '../journal/disk.ts';
+import { ignore } from '../journal/system-errors.ts';
 
 /** The system user and the groups of a process. */
 export interface ProcessUser {

@@ -11,7 +11,8 @@ import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generateSecret, keysOf } from '../crypto/secret.ts';
 import { reasonOf } from '../errors.ts';
-import { ignore, makeFolder, syncFolder } from '../journal/disk.ts';
+import { makeFolder, syncFolder } from '../journal/disk.ts';
+import { ignore } from '../journal/system-errors.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import {
   isShared,

@@ -1,11 +1,12 @@
-/**
- * The file system as a journal uses it, and folders that last: a folder that was made here is still
- * there after a power cut.
- */
+/** The file system as a journal uses it, and folders that survive a power cut. */
 import fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { ignore } from './system-errors.ts';
 
-/** The part of `node:fs/promises` that a journal uses. Tests have a disk whose power can be cut. */
+/**
+ * The part of `node:fs/promises` that a journal uses. Tests replace it with a simulated disk, whose
+ * power can be cut.
+ */
 export interface Disk {
   open(path: string, flags: string, mode?: number): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
@@ -41,23 +42,26 @@ interface DiskFileStatus {
 }
 
 /**
- * Makes a folder (mode 0700) and the missing ones above it, durably. The `recursive` option of Node
- * never returns for a path in /proc.
+ * Creates a folder and the missing ones above it, each with mode 0700, and syncs their names. It
+ * creates them one by one, because the `recursive` option of `mkdir` never settles below /proc.
  */
 export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
   if (await fs.stat(folder).catch(ignore('ENOENT'))) {
-    // It may exist without being durable, if its creator was killed before the sync. EACCES means
-    // that another user created it.
+    // The process that created the folder may have been killed before it synced the parent. With
+    // EACCES this process may not open the parent, so it cannot sync it either.
     return syncFolder(parent).catch(ignore('EACCES'));
   }
   await makeFolder(parent);
-  await fs.mkdir(folder, 0o700).catch(ignore('EEXIST'));
-  await fs.chmod(folder, 0o700); // mkdir applies the umask
+  const isCreated = await fs.mkdir(folder, 0o700).then(() => true, ignore('EEXIST'));
+  if (isCreated) await fs.chmod(folder, 0o700); // mkdir applies the umask
   await syncFolder(parent);
 }
 
-/** Makes the names in a folder durable. Windows cannot do that and refuses to open a folder. */
+/**
+ * Makes the names in a folder durable. On Windows this is best effort: Windows refuses to open a
+ * folder, with EPERM or EISDIR, and the names stay unsynced.
+ */
 export async function syncFolder(folder: string, disk: Disk = fs): Promise<void> {
   const handle = await disk.open(folder, 'r').catch(ignore('EPERM', 'EISDIR'));
   try {
@@ -65,30 +69,4 @@ export async function syncFolder(folder: string, disk: Disk = fs): Promise<void>
   } finally {
     await handle?.close();
   }
-}
-
-/** Codes for a path without a file: ESTALE on NFS, ENOTDIR if a file replaced the folder. */
-export const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
-
-/** @returns whether a thrown value is an error of the system with one of these codes */
-export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
-}
-
-/** For `catch`: turns an error with one of these codes into undefined, and throws any other. */
-export function ignore(...codes: readonly string[]): (error: unknown) => undefined {
-  return (error) => {
-    if (!hasCode(error, ...codes)) throw error;
-  };
-}
-
-/** @returns an error with this message, caused by `error`, and the `code` of that, such as EIO */
-export function explained(
-  message: string,
-  error: unknown,
-  Kind: new (message: string, options: ErrorOptions) => Error = Error,
-): Error {
-  const explanation = new Kind(message, { cause: error });
-  const { code } = Object(error) as { readonly code?: unknown };
-  return code === undefined ? explanation : Object.assign(explanation, { code });
 }

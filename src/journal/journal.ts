@@ -1,25 +1,30 @@
 /**
- * An append-only log of records with group commit. A record format says what the records are.
- * Promise: an acknowledged record is on disk (fdatasync), a refused one leaves nothing behind, and
- * no byte of the file is ever overwritten.
+ * An append-only log of records with group commit. A record format defines the records.
+ * Promise: an acknowledged record is on disk (fdatasync), and acknowledged bytes are never
+ * rewritten in place. A refused record leaves nothing behind, unless its rollback failed too: the
+ * error then says so.
  *
- * After an fdatasync that failed, Linux takes the dirty pages for clean. They can be read, a later
- * fdatasync succeeds, and they are not on disk. So a journal that was not closed is not trusted.
- * Its content is copied into a new file, which replaces the old one. A clean stop leaves an
- * empty line at the end of the file.
+ * After an fdatasync that failed, Linux marks the dirty pages as clean. Reads still show them and a
+ * later fdatasync succeeds, but they are not on disk. So a journal that was not closed is not
+ * trusted: its content is copied into a new file, which replaces the old one. A clean stop leaves
+ * an empty line at the end of the file, the mark of a closed file.
  */
 import fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { reasonOf } from '../errors.ts';
-import { explained, hasCode, syncFolder, type Disk } from './disk.ts';
+import { syncFolder, type Disk } from './disk.ts';
 import { EMPTY_LINE, encodeRecord } from './lines.ts';
-import { changed, LostError } from './lost.ts';
+import { fileChangedError, FileLostError } from './lost.ts';
 import { sizeAtPath, type JournalLock, type OpenFile } from './open-file.ts';
 import { readJournal, type Contents } from './reader.ts';
 import type { JournalRecord, RecordFormat } from './record-format.ts';
 import { replaceFile, type Replacement } from './replacement.ts';
+import { hasCode, ignoreFailure, wrapError } from './system-errors.ts';
 
-/** A file is compacted at opening from so many superseded lines, if they outnumber the entries. */
+/**
+ * The opening compacts a file that has at least this many superseded lines, and more of them than
+ * entries.
+ */
 const COMPACT_FROM_SUPERSEDED_LINES = 1000;
 
 const NO_LOCK: JournalLock = {
@@ -28,34 +33,39 @@ const NO_LOCK: JournalLock = {
   isTakenOver: false,
 };
 
-/** What a test replaces. */
+/** LockedJournal passes its lock. Tests pass a simulated disk or a lock of their own. */
 export interface JournalOptions {
   /** Default: the file system. */
   readonly disk?: Disk;
-  /** Confirmed before a record is acknowledged, and before the file is cut off or replaced. */
+  /**
+   * Confirmed before a record is acknowledged, and before the file is truncated or replaced.
+   * Default: no lock.
+   */
   readonly lock?: JournalLock;
 }
 
-/** An open journal. Its opener makes sure that no other process has the file open. */
+/** An open journal. The caller must make sure that no other process has the file open. */
 export class Journal<Entry> {
-  /** What the records on disk add up to. */
-  readonly entries: ReadonlyMap<string, Entry>;
-  /** How many bytes of an interrupted last write were cut off at the opening. */
+  /** The number of bytes of an interrupted last write that the opening cut off. */
   readonly discardedBytes: number;
-  /** The file that these bytes were saved in. */
+  /** The file in which these bytes were saved. */
   readonly discardedPath: string | undefined;
   readonly #entries: Map<string, Entry>;
   readonly #format: RecordFormat<Entry>;
   readonly #openFile: OpenFile;
-  /** Up to here the file is known to be written and synced. */
+  /** The file is known to be written and synced up to this length. */
   #syncedBytes: number;
-  /** How long the dirty tail may be that a failed write left behind `#syncedBytes`. */
+  /**
+   * The most bytes that may follow `#syncedBytes`: those of the write under way, or of a failed
+   * write that was not rolled back.
+   */
   #dirtyTailBytes = 0;
-  /** The lines that wait for the write under way, and the promise of their own batch. */
+  /** The lines of the next batch, which wait for the operation under way. */
   #pendingLines = '';
+  /** The outcome of the next batch. */
   #pendingBatch: Promise<void> | undefined;
   /** The latest write or check. It never rejects. */
-  #underWay: Promise<void> = Promise.resolve();
+  #lastOperation: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   private constructor(
@@ -64,7 +74,6 @@ export class Journal<Entry> {
     openFile: OpenFile,
     opened: Replacement,
   ) {
-    this.entries = contents.entries;
     this.discardedBytes = contents.damage.reduce((sum, { start, end }) => sum + end - start, 0);
     this.discardedPath = opened.discardedPath;
     this.#entries = contents.entries;
@@ -73,11 +82,16 @@ export class Journal<Entry> {
     this.#syncedBytes = opened.size;
   }
 
+  /** The entries that result from the records on disk. */
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#entries;
+  }
+
   /**
-   * Opens the file, or makes it (mode 0600).
+   * Opens the file, or creates it (mode 0600).
    * @throws AuthError ERR_STORE_DAMAGED with the number of the line
-   * @throws LostError if the file or the lock is lost meanwhile
-   * @throws Error what the disk throws
+   * @throws FileLostError if the file or the lock is lost during the opening
+   * @throws Error of the disk
    */
   static async open<Entry>(
     path: string,
@@ -91,19 +105,19 @@ export class Journal<Entry> {
       if (!status.isFile()) throw new Error('it is not a regular file');
       const contents = await readJournal(file, path, format);
       const old: OpenFile = { path, file, ino: status.ino, disk, lock };
-      // If the lock was taken over, its last holder may be suspended inside a write to this file.
+      // After a takeover the last holder may be suspended inside a write to this file.
       const isTrusted = contents.isClosed && !lock.isTakenOver;
       const opened = isTrusted
         ? await openClosed(old, contents, format)
-        : await replaceUnclosed(old, contents, format);
+        : await replaceUntrusted(old, contents, format);
       file = opened.file;
-      // The name must be durable before a record is acknowledged. If this fails, the next opening
-      // finds no empty line at the end, and replaces the file and its name again.
+      // The name must be durable before a record is acknowledged. If this sync fails, the next
+      // opening finds no empty line at the end, and replaces the file and its name again.
       await syncFolder(dirname(path), disk);
       const { ino } = await file.stat();
       return new Journal(format, contents, { ...old, file, ino }, opened);
     } catch (error) {
-      await file.close();
+      await file.close().catch(ignoreFailure);
       throw error;
     }
   }
@@ -113,68 +127,72 @@ export class Journal<Entry> {
    * and synced, later records gather in the next batch. They share its sync and its outcome.
    * @returns once the record is on disk
    * @throws RangeError if its line would be over 1 MiB
-   * @throws LostError if the file or the lock is lost
-   * @throws Error what the disk throws; the record is not on disk, or the message says otherwise
+   * @throws FileLostError if the file or the lock is lost
+   * @throws Error of the disk. The record is then not on disk, unless the message says that its
+   *   rollback failed as well.
    */
   async append(record: JournalRecord): Promise<void> {
     if (this.#isClosed) throw new Error('it is closed');
     this.#pendingLines += encodeRecord(record);
-    this.#pendingBatch ??= this.#underWay.then(() => {
+    this.#pendingBatch ??= this.#lastOperation.then(() => {
       const written = this.#write(this.#pendingLines);
       this.#pendingLines = '';
       this.#pendingBatch = undefined;
-      this.#underWay = written.catch(() => undefined);
+      this.#lastOperation = written.catch(ignoreFailure);
       return written;
     });
     await this.#pendingBatch;
     const problem = this.#format.apply(record, this.#entries);
-    // Impossible, unless a store appends what its own format refuses.
+    // Only a store whose own format refuses its record gets here. The record is on disk by now, and
+    // the next opening will refuse the file.
     if (problem !== undefined) throw new Error(`a record was written that ${problem}`);
   }
 
   /**
-   * Checks between two batches that the file is unchanged.
-   * @throws LostError if it is not
+   * Checks, between two batches, that the path still has this file, with the length that this
+   * journal gave it. An edit that keeps the length goes unnoticed.
+   * @throws FileLostError if another program removed, replaced, extended or shortened the file
+   * @throws Error of the disk
    */
   async check(): Promise<void> {
-    // The pending batch makes the same check, and its callers get the error.
+    // A pending batch makes the same check, and its callers get the error.
     if (this.#isClosed || this.#pendingBatch !== undefined) return;
-    const checked = this.#underWay.then(() => this.#assertUnchanged());
-    this.#underWay = checked.catch(() => undefined);
+    const checked = this.#lastOperation.then(() => this.#assertSameFileAndLength());
+    this.#lastOperation = checked.catch(ignoreFailure);
     await checked;
   }
 
-  /** Finishes pending writes, then marks the file as closed if all of it is on disk. */
+  /** Finishes pending writes, and marks the file as closed if all of it is on disk. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#pendingBatch?.catch(() => undefined);
-    await this.#underWay;
+    await this.#pendingBatch?.catch(ignoreFailure);
+    await this.#lastOperation;
     // Without the mark the next opening copies the file. That costs time and loses nothing.
-    await this.#markClosed().catch(() => undefined);
+    await this.#markClosed().catch(ignoreFailure);
     await this.#openFile.file.close();
   }
 
   /**
-   * Writes all lines or none. A failed write is rolled back. Until that succeeds nothing more is
-   * written, because it is not known what is on disk.
+   * Writes all lines or none. A failed write is rolled back. Until a rollback succeeds the journal
+   * writes nothing more, because the state of the disk is unknown.
    */
   async #write(lines: string): Promise<void> {
     if (this.#dirtyTailBytes > 0) await this.#rollBack();
-    await this.#assertUnchanged();
+    await this.#assertSameFileAndLength();
     const { file, lock } = this.#openFile;
     const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
     this.#dirtyTailBytes = bytes.length;
     try {
-      // After a short write, writeFile continues where that ended.
+      // If the system writes only a part of the bytes, writeFile continues after that part.
       await file.writeFile(bytes);
       await file.datasync();
-      // If the claim is still there after the sync, the next holder will read these lines.
+      // If the lock is still held after the sync, the next holder will read these lines.
       await lock.confirm();
     } catch (error) {
       await this.#rollBack().catch((failure: unknown) => {
-        const fate = 'what was written cannot be taken back and may be there after a restart';
+        const fate = 'the write cannot be rolled back and may be there after a restart';
         const message = `${reasonOf(error)}; ${fate}: ${reasonOf(failure)}`;
-        throw explained(message, error, failure instanceof LostError ? LostError : Error);
+        throw wrapError(message, error, failure instanceof FileLostError ? FileLostError : Error);
       });
       throw error;
     }
@@ -183,69 +201,72 @@ export class Journal<Entry> {
   }
 
   /**
-   * Cuts the dirty tail off. A sync that failed earlier does no harm: the pages beyond
-   * `#syncedBytes` that it dropped are cut off, and the page that holds `#syncedBytes` was on disk
-   * up to there and is written again by the sync here.
+   * Truncates the file to `#syncedBytes`. This is safe even if the sync before it failed and
+   * dropped pages. Those beyond `#syncedBytes` are cut off. The page that contains the new end was
+   * on disk up to that end, and the sync here writes it again.
    */
   async #rollBack(): Promise<void> {
     const { file, lock } = this.#openFile;
-    // Another process may have taken the file over, and have acknowledged what follows.
+    // Another process may have taken the lock over, and may have acknowledged the tail.
     await lock.confirm();
     const { size } = await file.stat();
-    // Truncating a shorter file would fill it with NUL. The end of a longer one is not ours.
+    // To truncate a shorter file would extend it with NUL bytes. In a longer file another program
+    // has written the end.
     const longest = this.#syncedBytes + this.#dirtyTailBytes;
-    if (size < this.#syncedBytes || size > longest) throw changed('changed');
+    if (size < this.#syncedBytes || size > longest) throw fileChangedError('modified');
     await file.truncate(this.#syncedBytes);
     await file.datasync();
     this.#dirtyTailBytes = 0;
   }
 
-  /** Writes the empty line that proves all above it to be on disk. */
+  /** Writes the empty line which proves that everything above it is on disk. */
   async #markClosed(): Promise<void> {
     if (this.#dirtyTailBytes > 0) await this.#rollBack();
-    await this.#assertUnchanged();
+    await this.#assertSameFileAndLength();
     const { file, lock } = this.#openFile;
     await lock.confirm();
     await file.writeFile(Buffer.from(EMPTY_LINE));
     await file.datasync();
   }
 
-  /** @throws LostError if the path has another file, or the file another length */
-  async #assertUnchanged(): Promise<void> {
+  /** @throws FileLostError if the path has another file, or the file has another length */
+  async #assertSameFileAndLength(): Promise<void> {
     const size = await sizeAtPath(this.#openFile);
-    // The length of a dirty tail is not known.
-    if (size !== this.#syncedBytes && this.#dirtyTailBytes === 0) throw changed('changed');
+    // With a dirty tail the length is unknown.
+    const isLengthKnown = this.#dirtyTailBytes === 0;
+    if (isLengthKnown && size !== this.#syncedBytes) throw fileChangedError('modified');
   }
 }
 
-/** Opens a file that was closed, and compacts it where that is worth the time. */
+/** Opens a file that was closed, and compacts it if that saves enough. */
 async function openClosed<Entry>(
   old: OpenFile,
   contents: Contents<Entry>,
   format: RecordFormat<Entry>,
 ): Promise<Replacement> {
   if (shouldCompact(contents)) {
-    // If that fails, for lack of space perhaps, the old file will do.
-    const compacted = await replaceFile(old, contents, format).catch(() => undefined);
+    // A compaction only saves space and time. If it fails, perhaps on a full disk, the old file is
+    // used unchanged, and the next opening tries again.
+    const compacted = await replaceFile(old, contents, format).catch(ignoreFailure);
     if (compacted !== undefined) return compacted;
   }
   const { file, lock } = old;
-  const { recordBytes, fileBytes } = contents;
-  if ((await file.stat()).size !== fileBytes) throw changed('changed');
+  const { recordsEnd, fileBytes } = contents;
+  if ((await file.stat()).size !== fileBytes) throw fileChangedError('modified');
   await lock.confirm();
-  // The mark goes first. A restored copy may never have been synced: if this sync fails, the next
-  // opening must not trust the file.
-  await file.truncate(recordBytes);
+  // The empty line at the end is removed before anything is written. A file restored from a backup
+  // may never have been synced: if this sync fails, the next opening must not trust the file.
+  await file.truncate(recordsEnd);
   await file.datasync();
-  return { file, size: recordBytes, discardedPath: undefined };
+  return { file, size: recordsEnd, discardedPath: undefined };
 }
 
 function shouldCompact({ supersededLines, entries }: Contents<unknown>): boolean {
   return supersededLines >= COMPACT_FROM_SUPERSEDED_LINES && supersededLines > entries.size;
 }
 
-/** Replaces a file that was not closed, or that is new. */
-async function replaceUnclosed<Entry>(
+/** Replaces a file that is new, that was not closed, or whose lock was taken over. */
+async function replaceUntrusted<Entry>(
   old: OpenFile,
   contents: Contents<Entry>,
   format: RecordFormat<Entry>,
@@ -253,12 +274,16 @@ async function replaceUnclosed<Entry>(
   try {
     return await replaceFile(old, contents, format);
   } catch (error) {
-    if (contents.fileBytes === 0 || error instanceof LostError) throw error;
+    const isNew = contents.fileBytes === 0;
+    if (isNew || error instanceof FileLostError) throw error;
+    const doubt = contents.isClosed
+      ? 'its lock was taken over from a process that may still write to it'
+      : 'it was not closed cleanly';
     const isFull = hasCode(error, 'ENOSPC', 'EDQUOT');
     const remedy = isFull ? `: free disk space for a copy beside ${old.path}` : '';
     const message =
-      'it was not closed cleanly and has to be copied before it can be trusted. ' +
-      `The copy failed (${reasonOf(error)}) and the file is as it was${remedy}`;
-    throw explained(message, error);
+      `${doubt}, so it has to be copied before it can be trusted. ` +
+      `The copy failed (${reasonOf(error)}) and the file is unchanged${remedy}`;
+    throw wrapError(message, error);
   }
 }

@@ -1,31 +1,33 @@
 /**
- * The lines of a journal: UTF-8, one JSON object a line, `\n` after each. The first line names the
- * format and its version. Every other line is a record, whose first member is `op`.
+ * The lines of a journal. The file is UTF-8, and each line ends with `\n`. A line is one JSON
+ * object or empty. The first line is the header, with the name and the version of the format. Every
+ * other object is a record, whose first member is `op`.
  *
- * Each batch begins with an empty line and is written only after the batch before was synced. So an
- * empty line proves that everything above it is on disk, and a torn tail below the last one was
- * never acknowledged. A clean stop leaves an empty line at the end.
+ * Each batch of records begins with an empty line and is written only after the batch before it was
+ * synced. So an empty line proves that everything above it is on disk, and a torn tail below the
+ * last empty line was never acknowledged. A clean stop leaves an empty line at the end.
  */
 import { isUtf8 } from 'node:buffer';
-import { isObject } from '../values.ts';
-import type { JournalRecord, RecordFormat, UnknownRecord } from './record-format.ts';
+import { describe, isObject } from '../values.ts';
+import type { JournalRecord, RawRecord, RecordFormat } from './record-format.ts';
 
 export const MAX_LINE_BYTES: number = 1 << 20;
 export const EMPTY_LINE = '\n';
 
-/** The name and the version of a format, which are all that its first line needs. */
-type Named = Pick<RecordFormat<unknown>, 'name' | 'version'>;
+/** The part of a format that the header names. */
+type FormatVersion = Pick<RecordFormat<unknown>, 'name' | 'version'>;
 
-export function headerLine({ name, version }: Named): string {
+export function headerLine({ name, version }: FormatVersion): string {
   return `${JSON.stringify({ format: name, version })}\n`;
 }
 
 /**
- * @param record its first member is `op`
+ * @returns the line of a record, with `op` as its first member
  * @throws RangeError if the line would be over 1 MiB, which the reader refuses
  */
 export function encodeRecord(record: JournalRecord): string {
-  const line = `${JSON.stringify(record)}\n`;
+  const { op, ...others } = record;
+  const line = `${JSON.stringify({ op, ...others })}\n`;
   const bytes = Buffer.byteLength(line);
   if (bytes <= MAX_LINE_BYTES) return line;
   throw new RangeError(`a record expected a line of at most ${MAX_LINE_BYTES} bytes, got ${bytes}`);
@@ -43,37 +45,49 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }
 
-/** @returns the object in a line, or what is wrong with the line */
-export function parseLine(line: string | undefined): UnknownRecord | string {
-  if (line === undefined) return 'is not UTF-8';
-  if (line.startsWith('\ufeff')) return 'begins with a byte order mark';
-  // JSON.parse skips a carriage return, but an editor that adds one may have changed more.
-  if (line.endsWith('\r')) return 'ends in a carriage return';
+/** The object of a line, or the reason why the line has none. */
+export type ParsedLine =
+  | { readonly record: RawRecord; readonly problem?: undefined }
+  | { readonly problem: string };
+
+/** @param line undefined if the line is not UTF-8 */
+export function parseLine(line: string | undefined): ParsedLine {
+  if (line === undefined) return { problem: 'is not UTF-8' };
+  if (line.startsWith('\ufeff')) return { problem: 'begins with a byte order mark' };
+  // JSON.parse ignores a carriage return, but an editor that adds one may have changed more.
+  if (line.endsWith('\r')) return { problem: 'ends in a carriage return' };
   try {
     const value: unknown = JSON.parse(line);
-    return isObject(value) ? value : 'is not a JSON object';
+    return isObject(value) ? { record: value } : { problem: 'is not a JSON object' };
   } catch {
-    return 'is not JSON';
+    return { problem: 'is not JSON' };
   }
 }
 
-/** @returns what is wrong with the first line, if anything is */
-export function headerProblem(header: UnknownRecord, { name, version }: Named): string | undefined {
+/** @returns what is wrong with the header, or undefined */
+export function headerProblem(
+  header: RawRecord,
+  { name, version }: FormatVersion,
+): string | undefined {
   if (header['format'] !== name) return `does not name the format "${name}"`;
   if (header['version'] === version) return undefined;
+  const got = describe(header['version']);
   const advice = 'a newer latchkey may have written it';
-  return `names another version of the format than ${version}: ${advice}`;
+  return `does not name version ${version} of the format (got ${got}): ${advice}`;
 }
 
-/** A string of JSON, or the beginning of one up to the end of the text. */
+/** A JSON string, or the beginning of one that the end of the text cuts off. */
 const STRING_OR_ITS_BEGINNING = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)/gs;
 
-/** An object of JSON without its strings: punctuation, numbers, `true`, `false` and `null`. */
+/**
+ * A JSON object without its strings. Besides punctuation it has only the characters of numbers, and
+ * the letters of `true`, `false` and `null`.
+ */
 const OBJECT_WITHOUT_STRINGS = /^\{[-+.\dEaeflnrstu:,[\]{}]*$/;
 
 /**
- * @returns whether the bytes can be the beginning of one line that `encodeRecord` wrote: an object
- *   of JSON without its end. Two lines that an editor has joined are not, nor is a comment.
+ * @returns whether the bytes can be the beginning of a line that `encodeRecord` wrote: a JSON
+ *   object without its end. Neither a comment nor two lines that an editor has joined can be that.
  */
 export function isTornRecord(bytes: Buffer): boolean {
   const withoutStrings = bytes.toString('latin1').replaceAll(STRING_OR_ITS_BEGINNING, '');
@@ -81,17 +95,18 @@ export function isTornRecord(bytes: Buffer): boolean {
   let depth = 0;
   for (const [bracket] of withoutStrings.matchAll(/[[\]{}]/g)) {
     depth += bracket === '{' || bracket === '[' ? 1 : -1;
-    // The object has ended, and something follows it.
+    // The object is complete, so the line is either whole or joined with another.
     if (depth === 0) return false;
   }
   return true;
 }
 
 /**
- * @returns whether this is the whole content of a file whose first write was interrupted: a part of
- *   the header, in which pages that did not reach the disk read as NUL
+ * @param bytes the beginning of the file, at least one byte more than the header if there are any
+ * @returns whether the file is empty, or the write of its header was interrupted: it then holds a
+ *   part of the header, in which pages that did not reach the disk read as NUL bytes
  */
-export function isTornHeader(bytes: Buffer, format: Named): boolean {
+export function isEmptyOrTornHeader(bytes: Buffer, format: FormatVersion): boolean {
   const header = Buffer.from(headerLine(format));
   if (bytes.length > header.length) return false;
   const isWhole = bytes.length >= header.length - 1 && !bytes.includes(0);

@@ -1,10 +1,18 @@
-/** A process can lose its file: another program changes it, or the lock on it is gone. */
+/**
+ * The loss of a file: another program has removed, replaced or modified it, or the lock on it is
+ * gone. The process must then stop writing to it.
+ */
 
 /** The file at the path is no longer the one that this process wrote, or its lock is gone. */
-export class LostError extends Error {}
+export class FileLostError extends Error {}
 
-/** Tells what another program did to the file, and what the operator can do. */
-export function changed(what: 'removed' | 'replaced' | 'changed'): LostError {
-  const remedy = 'put it back as it was, or restart to read it anew';
-  return new LostError(`another program ${what} it: ${remedy}`);
+const REMEDIES = {
+  removed: 'restore it, then restart this process',
+  replaced: 'restart this process to read it again',
+  modified: 'restart this process to read it again',
+};
+
+/** @returns an error with what another program did to the file, and what the operator can do */
+export function fileChangedError(change: keyof typeof REMEDIES): FileLostError {
+  return new FileLostError(`another program ${change} it: ${REMEDIES[change]}`);
 }

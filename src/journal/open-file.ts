@@ -1,15 +1,16 @@
-/** The file of a journal while it is open. */
-import { GONE, ignore, type Disk, type DiskFile } from './disk.ts';
+/** A journal's file while a process has it open. */
+import { fileChangedError } from './lost.ts';
+import { ignore, NO_FILE_CODES } from './system-errors.ts';
+import type { Disk, DiskFile } from './disk.ts';
 import type { FileLock } from './file-lock.ts';
-import { changed } from './lost.ts';
 
-/** What a journal needs of the lock on its file. */
+/** The part of a FileLock that a journal uses. */
 export type JournalLock = Pick<FileLock, 'confirm' | 'id' | 'isTakenOver'>;
 
 export interface OpenFile {
   readonly path: string;
   readonly file: DiskFile;
-  /** Tells this file from another one at the same path. */
+  /** The inode number, which another file at the same path does not have. */
   readonly ino: number;
   readonly disk: Disk;
   readonly lock: JournalLock;
@@ -17,11 +18,11 @@ export interface OpenFile {
 
 /**
  * @returns the size of the file
- * @throws LostError if the path has no file any more, or another one
+ * @throws FileLostError if the path now has no file, or another file
  */
 export async function sizeAtPath({ path, ino, disk }: OpenFile): Promise<number> {
-  const found = await disk.stat(path).catch(ignore(...GONE));
-  if (found === undefined) throw changed('removed');
-  if (found.ino !== ino) throw changed('replaced');
+  const found = await disk.stat(path).catch(ignore(...NO_FILE_CODES));
+  if (found === undefined) throw fileChangedError('removed');
+  if (found.ino !== ino) throw fileChangedError('replaced');
   return found.size;
 }

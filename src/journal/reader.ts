@@ -1,21 +1,22 @@
 /**
  * Reads a journal after anything that may have happened to it: a crash, an editor, a copy made
  * during a write.
- * Promise: a complete record is read or refused with its line number, never skipped. Only what an
- * interrupted write of the last batch can leave counts as damage that may be cut off.
+ * Promise: a complete record is read or refused with its line number, never skipped. Between NUL
+ * bytes a record is recognised by its first member `op`, where `encodeRecord` puts it. Damage is
+ * cut off only if an interrupted write of the last batch can have left it.
  */
 import { AuthError } from '../errors.ts';
 import type { DiskFile } from './disk.ts';
 import {
   headerLine,
   headerProblem,
-  isTornHeader,
+  isEmptyOrTornHeader,
   isTornRecord,
   linesOf,
   MAX_LINE_BYTES,
   parseLine,
 } from './lines.ts';
-import type { RecordFormat } from './record-format.ts';
+import type { RawRecord, RecordFormat } from './record-format.ts';
 
 /** A part of a file, from the offset `start` up to, but not including, `end`. */
 export interface ByteRange {
@@ -23,22 +24,25 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** What a journal holds. */
+/** The content of a journal. */
 export interface Contents<Entry> {
   readonly entries: Map<string, Entry>;
-  /** Records that a compaction drops. */
+  /** The number of records that a compaction drops. */
   readonly supersededLines: number;
   readonly fileBytes: number;
-  /** Where the records end in a file that was closed; 0 if the file has no header yet. */
-  readonly recordBytes: number;
+  /**
+   * The offset where the empty lines at the end of a closed file begin; 0 if the file has no header
+   * yet.
+   */
+  readonly recordsEnd: number;
   /** The file ends in an empty line: all of it was on disk when that line was written. */
   readonly isClosed: boolean;
-  /** Debris of records whose write was interrupted, in the order of the file. */
+  /** What interrupted writes left of their records, in the order of the file. */
   readonly damage: readonly ByteRange[];
 }
 
 /**
- * Reads in chunks, never the whole file at once.
+ * Reads the file in chunks. The memory holds the entries, one chunk and one line.
  * @throws AuthError ERR_STORE_DAMAGED with the number of the line, from 1
  */
 export async function readJournal<Entry>(
@@ -48,10 +52,12 @@ export async function readJournal<Entry>(
 ): Promise<Contents<Entry>> {
   const reader = new Reader(path, format);
   const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
-  const head = await file.read(chunk, 0, Buffer.byteLength(headerLine(format)) + 1, 0);
-  if (isTornHeader(chunk.subarray(0, head.bytesRead), format)) {
-    reader.cutOff(head.bytesRead);
-    return { ...reader.contents(head.bytesRead), recordBytes: 0 };
+  // One byte more than the header tells whether the file goes on.
+  const headBytes = Buffer.byteLength(headerLine(format)) + 1;
+  const { bytesRead: fileHeadBytes } = await file.read(chunk, 0, headBytes, 0);
+  if (isEmptyOrTornHeader(chunk.subarray(0, fileHeadBytes), format)) {
+    reader.discard(fileHeadBytes);
+    return { ...reader.contents(fileHeadBytes), recordsEnd: 0 };
   }
   let fileBytes = 0;
   let rest = Buffer.alloc(0);
@@ -65,24 +71,28 @@ export async function readJournal<Entry>(
   return reader.contents(fileBytes);
 }
 
-const LOOKS_LIKE_RECORD = /^\{"op":"[^]*\}\n?$/;
+const HOLDS_NUL = 'holds NUL bytes';
+
+/** A piece between NUL bytes that does not look like this is only a part of a record. */
+const RECORD_OUTLINE = /^\{"op":"[^]*\}\n?$/;
 
 class Reader<Entry> {
   readonly #path: string;
   readonly #format: RecordFormat<Entry>;
   readonly #entries = new Map<string, Entry>();
   readonly #damage: ByteRange[] = [];
-  /** The offset of the first byte that is neither read nor cut off. */
+  /** The offset of the first byte that is neither read nor discarded. */
   #position = 0;
-  /** How many line feeds were read. */
-  #lineNumber = 0;
+  /** The number of lines that were read to their line feed. */
+  #linesRead = 0;
   /** The number of records, without the header. */
   #records = 0;
-  #hasEmptyLine = false;
+  /** An empty line, which begins a batch, was read. */
+  #hasSeenBatch = false;
   /** How many empty lines follow the last record. */
   #emptyLinesAtEnd = 0;
-  /** The first line with NUL in it. */
-  #holedLine: number | undefined;
+  /** The number of the first line with NUL bytes. */
+  #lineWithNul: number | undefined;
 
   constructor(path: string, format: RecordFormat<Entry>) {
     this.#path = path;
@@ -94,51 +104,59 @@ class Reader<Entry> {
       entries: this.#entries,
       supersededLines: this.#records - this.#entries.size,
       fileBytes,
-      recordBytes: this.#position - this.#emptyLinesAtEnd,
+      recordsEnd: this.#position - this.#emptyLinesAtEnd,
       isClosed: this.#emptyLinesAtEnd > 0,
       damage: this.#damage,
     };
   }
 
-  /** @returns the rest, to be passed again with the bytes that follow it */
+  /**
+   * Reads all complete lines.
+   * @returns the rest, which the caller passes again in front of the bytes that follow it
+   */
   take(bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
     const end = bytes.lastIndexOf('\n') + 1;
     if (end > 0) this.#takeLines(bytes.subarray(0, end));
     const rest = bytes.subarray(end);
     if (rest.length <= MAX_LINE_BYTES) return rest;
-    const hole = rest.lastIndexOf(0);
-    const number = this.#lineNumber + 1;
-    if (rest.length - (hole + 1) > MAX_LINE_BYTES) throw this.#damaged(number, 'is too long');
-    // A hole may have any length. The NUL that stays marks the rest of the line as one with a hole.
-    if (hole > 0) this.#takeHole(rest.subarray(0, hole), number);
-    return rest.subarray(hole);
+    const lineNumber = this.#linesRead + 1;
+    const lastNul = rest.lastIndexOf(0);
+    if (lastNul === -1) throw this.#damaged(lineNumber, 'is too long');
+    const bytesAfterNul = rest.length - lastNul - 1;
+    if (bytesAfterNul > MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
+    // Any number of pages may read as NUL bytes. The last NUL byte stays in the rest, and marks it
+    // as a part of a line with NUL bytes.
+    if (lastNul > 0) this.#takeLineWithNul(rest.subarray(0, lastNul), lineNumber);
+    return rest.subarray(lastNul);
   }
 
-  /** Takes a last line that has no line feed. */
+  /** Reads a last line that has no line feed. */
   takeLast(bytes: Buffer): void {
-    const number = this.#lineNumber + 1;
+    const lineNumber = this.#linesRead + 1;
     this.#emptyLinesAtEnd = 0;
     if (bytes.includes(0)) {
-      this.#takeHole(bytes, number);
+      this.#takeLineWithNul(bytes, lineNumber);
       return;
     }
     const [line] = linesOf(bytes);
-    const problem = this.#read(line, number);
+    const problem = this.#read(line, lineNumber);
     if (problem === undefined) {
       // An editor dropped the line feed, or the write was torn exactly there.
       this.#position += bytes.length;
       return;
     }
-    if (!isTornRecord(bytes)) throw this.#damaged(number, problem);
-    // Each batch begins with an empty line, unless a hole is in its place.
-    if (!this.#hasEmptyLine && this.#holedLine === undefined) {
-      throw this.#damaged(number, 'is incomplete, but no empty line above it begins a write');
+    if (!isTornRecord(bytes)) throw this.#damaged(lineNumber, problem);
+    // The empty line that begins the torn batch may have been lost in a page of NUL bytes.
+    const isInBatch = this.#hasSeenBatch || this.#lineWithNul !== undefined;
+    if (!isInBatch) {
+      const doubt = 'no empty line above it shows that a write was interrupted';
+      throw this.#damaged(lineNumber, `is incomplete, and ${doubt}`);
     }
-    this.cutOff(bytes.length);
+    this.discard(bytes.length);
   }
 
-  /** Skips bytes that are not part of a record. */
-  cutOff(length: number): void {
+  /** Counts the next bytes as damage. Adjacent ranges are joined. */
+  discard(length: number): void {
     if (length === 0) return;
     const start = this.#position;
     const end = start + length;
@@ -149,6 +167,7 @@ class Reader<Entry> {
   }
 
   #takeLines(bytes: Buffer): void {
+    // The usual case, and the faster one: all lines of the block are decoded together.
     if (!bytes.includes(0)) {
       for (const line of linesOf(bytes.subarray(0, -1))) this.#takeLine(line);
       this.#position += bytes.length;
@@ -159,8 +178,8 @@ class Reader<Entry> {
       const end = bytes.indexOf('\n', start) + 1;
       const line = bytes.subarray(start, end);
       if (line.includes(0)) {
-        this.#takeHole(line, this.#lineNumber + 1);
-        this.#lineNumber += 1;
+        this.#takeLineWithNul(line, this.#linesRead + 1);
+        this.#linesRead += 1;
       } else {
         this.#takeLine(linesOf(line.subarray(0, -1))[0]);
         this.#position += line.length;
@@ -169,66 +188,82 @@ class Reader<Entry> {
     }
   }
 
+  /** Reads a line without NUL bytes. The caller advances the position. */
   #takeLine(line: string | undefined): void {
-    this.#lineNumber += 1;
-    if (line === '' && this.#lineNumber > 1) {
-      // The hole is above the last batch, where every record was on disk and acknowledged.
-      if (this.#holedLine !== undefined) throw this.#damaged(this.#holedLine, 'holds NUL');
-      this.#hasEmptyLine = true;
+    this.#linesRead += 1;
+    const lineNumber = this.#linesRead;
+    if (line === '' && lineNumber > 1) {
+      // This empty line proves that the NUL bytes above it replaced bytes that were on disk.
+      if (this.#lineWithNul !== undefined) throw this.#damaged(this.#lineWithNul, HOLDS_NUL);
+      this.#hasSeenBatch = true;
       this.#emptyLinesAtEnd += 1;
       return;
     }
-    if (line !== undefined && isTooLong(line)) throw this.#damaged(this.#lineNumber, 'is too long');
-    const problem = this.#read(line, this.#lineNumber);
-    if (problem !== undefined) throw this.#damaged(this.#lineNumber, problem);
+    if (line !== undefined && isTooLong(line)) throw this.#damaged(lineNumber, 'is too long');
+    const problem = this.#read(line, lineNumber);
+    if (problem !== undefined) throw this.#damaged(lineNumber, problem);
     this.#emptyLinesAtEnd = 0;
   }
 
-  /** Reads the header, or applies a record. @returns what is wrong with the line, if anything is */
-  #read(line: string | undefined, number: number): string | undefined {
+  /** Reads the header or a record. @returns what is wrong with the line, or undefined */
+  #read(line: string | undefined, lineNumber: number): string | undefined {
     const parsed = parseLine(line);
-    if (typeof parsed === 'string') return parsed;
-    if (number === 1) return headerProblem(parsed, this.#format);
-    const problem = this.#format.apply(parsed, this.#entries);
+    if (parsed.problem !== undefined) return parsed.problem;
+    if (lineNumber === 1) return headerProblem(parsed.record, this.#format);
+    return this.#apply(parsed.record);
+  }
+
+  /** @returns what is wrong with the record, or undefined */
+  #apply(record: RawRecord): string | undefined {
+    const problem = this.#format.apply(record, this.#entries);
     if (problem === undefined) this.#records += 1;
     return problem;
   }
 
   /**
-   * Takes a line, or a part of one, with a hole: pages of the last batch that did not reach the
-   * disk read as NUL. Whole records between them are kept, and the rest is cut off.
+   * Reads a line, or a part of one, with NUL bytes: pages of the last batch that did not reach the
+   * disk. Whole records between them are read, and the rest is discarded.
    */
-  #takeHole(bytes: Buffer, number: number): void {
-    // A batch begins with an empty line, which is either above the hole or lost in it.
-    const isInBatch = this.#hasEmptyLine || bytes[0] === 0;
-    if (number === 1 || !isInBatch) throw this.#damaged(number, 'holds NUL');
-    this.#holedLine ??= number;
+  #takeLineWithNul(bytes: Buffer, lineNumber: number): void {
+    // The empty line that begins the batch is either above this line or lost in its NUL bytes.
+    const isInBatch = this.#hasSeenBatch || bytes[0] === 0;
+    if (lineNumber === 1 || !isInBatch) throw this.#damaged(lineNumber, HOLDS_NUL);
+    this.#lineWithNul ??= lineNumber;
     this.#emptyLinesAtEnd = 0;
-    for (const piece of bytes.toString('latin1').split(/(\0+)/)) {
-      if (this.#readWhole(piece, number)) this.#position += piece.length;
-      else this.cutOff(piece.length);
+    for (const piece of bytes.toString('latin1').split(/(\0+)/)) this.#takePiece(piece, lineNumber);
+  }
+
+  /** @param piece bytes in Latin 1: only NUL bytes, or none */
+  #takePiece(piece: string, lineNumber: number): void {
+    const record = wholeRecordIn(piece);
+    if (record === undefined) {
+      this.discard(piece.length);
+      return;
     }
+    const problem = this.#apply(record);
+    if (problem !== undefined) throw this.#damaged(lineNumber, problem);
+    this.#position += piece.length;
   }
 
-  /** @returns whether the piece is a whole record, which is then applied */
-  #readWhole(piece: string, number: number): boolean {
-    if (!LOOKS_LIKE_RECORD.test(piece)) return false;
-    const [line] = linesOf(Buffer.from(piece.replace(/\n$/, ''), 'latin1'));
-    if (typeof parseLine(line) === 'string') return false;
-    const problem = this.#read(line, number);
-    if (problem !== undefined) throw this.#damaged(number, problem);
-    return true;
-  }
-
-  #damaged(number: number, problem: string): AuthError {
+  #damaged(lineNumber: number, problem: string): AuthError {
     const description =
-      `${this.#path}, line ${number} ${problem}; ` +
+      `${this.#path}, line ${lineNumber} ${problem}; ` +
       'the file was not changed: repair it or restore a backup';
     return new AuthError('ERR_STORE_DAMAGED', { description });
   }
 }
 
-/** @returns whether a line is longer than any that is written. A UTF-16 unit is up to 3 bytes. */
+function wholeRecordIn(piece: string): RawRecord | undefined {
+  if (!RECORD_OUTLINE.test(piece)) return undefined;
+  const [line] = linesOf(Buffer.from(piece.replace(/\n$/, ''), 'latin1'));
+  const parsed = parseLine(line);
+  return parsed.problem === undefined ? parsed.record : undefined;
+}
+
+/**
+ * @returns whether a line is over MAX_LINE_BYTES with its line feed, so that no journal wrote it
+ */
 function isTooLong(line: string): boolean {
+  // A UTF-16 unit is up to 3 bytes of UTF-8, so a shorter line need not be measured.
   return line.length * 3 >= MAX_LINE_BYTES && Buffer.byteLength(line) >= MAX_LINE_BYTES;
 }

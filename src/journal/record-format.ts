@@ -1,29 +1,30 @@
-/** What a store tells the journal about its records. */
+/** The records of a journal, as a store defines them. */
 
-/** An object that was read from a line, of which nothing is known yet. */
-export type UnknownRecord = Readonly<Record<string, unknown>>;
+/** The JSON object of a line, before any of its members is checked. */
+export type RawRecord = Readonly<Record<string, unknown>>;
 
-/** A record: one line of a journal. `op` says what it does to its entry, such as `insert`. */
-export type JournalRecord = UnknownRecord & { readonly op: string };
+/** One line of a journal. `op` names what the record does to its entry, such as `insert`. */
+export type JournalRecord = RawRecord & { readonly op: string };
 
 /**
- * One kind of journal: what its records are, and what they do to its entries. Each store that keeps
- * its entries in a journal has one.
+ * One kind of journal: which records it has, and how they change its entries. Each store that keeps
+ * its entries in a journal defines one.
  */
 export interface RecordFormat<Entry> {
-  /** The first line of a file names the format and its version. */
+  /** The first line of a file holds the name and the version of its format. */
   readonly name: string;
   readonly version: number;
   /**
-   * Applies a record to the entries: one that was read from a file, or one that was just written.
-   * It replaces an entry and never changes one, because a caller may hold it.
-   * @returns what is wrong with the record, such as "is not a user", after which the entries must
-   *   be unchanged
+   * Applies a record to the entries. The record was read from a file or has just been written. The
+   * method may replace an entry, but must not change the entry object, because a caller may hold
+   * it.
+   * @returns undefined, or the reason why the record is refused, such as "has an unknown op". After
+   *   a refusal the entries must be unchanged.
    */
-  apply(record: UnknownRecord, entries: Map<string, Entry>): string | undefined;
+  apply(record: RawRecord, entries: Map<string, Entry>): string | undefined;
   /**
-   * @returns the one record that makes this entry in an empty journal: compaction writes it. JSON
-   *   must keep each of its members as it is.
+   * Compaction writes this record for each entry. `JSON.stringify` must keep each member as it is.
+   * @returns the record that creates the entry in an empty journal
    */
   recordOf(entry: Entry, key: string): JournalRecord;
 }

@@ -1,34 +1,36 @@
 /**
- * Writes a new file in the place of an old one: to compact it, or because the old one was not
- * closed and cannot be trusted.
- * Promise: the old file is not changed. Its name passes to the new one only once that is on disk.
+ * Replaces a file with a new one, to compact it or because it cannot be trusted. Until it has the
+ * name of the old file, the new file is called a draft.
+ * Promise: the content of the old file is not changed, and its name passes to the draft only once
+ * the draft is on disk.
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ignore, syncFolder, type DiskFile } from './disk.ts';
+import { syncFolder, type DiskFile } from './disk.ts';
 import { encodeRecord, headerLine } from './lines.ts';
-import { changed } from './lost.ts';
+import { fileChangedError } from './lost.ts';
 import { sizeAtPath, type OpenFile } from './open-file.ts';
 import type { ByteRange, Contents } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
+import { ignore, ignoreFailure } from './system-errors.ts';
 
 const LINES_PER_WRITE = 1000;
-const COPY_BYTES = 1 << 20;
+const BYTES_PER_COPY = 1 << 20;
 
 export interface Replacement {
   readonly file: DiskFile;
   readonly size: number;
-  /** The file that has the damaged bytes of the old one, if there were any. */
+  /** The file in which the damaged bytes of the old file were saved, if it had any. */
   readonly discardedPath: string | undefined;
 }
 
 /**
- * Writes the entries into a new file, syncs and renames it. The caller must sync the folder before
- * it calls the new file durable.
- * @returns the new file; the old one is closed
- * @throws LostError if the lock is gone or the old file was changed
- * @throws Error what the disk throws; after any error the old file is open and unchanged, and no
- *   new file is beside it
+ * Writes the entries into a draft, syncs it, and renames it to the name of the old file. The caller
+ * must sync the folder before it treats the new file as durable.
+ * @returns the new file; the old file is closed
+ * @throws FileLostError if the lock is gone or the old file was changed
+ * @throws Error of the disk. After any error the old file is open and unchanged, and the draft is
+ *   removed if possible.
  */
 export async function replaceFile<Entry>(
   old: OpenFile,
@@ -36,55 +38,71 @@ export async function replaceFile<Entry>(
   format: RecordFormat<Entry>,
 ): Promise<Replacement> {
   const { path, disk, lock } = old;
-  const newPath = `${path}.compact-${lock.id}`;
-  let file: DiskFile | undefined;
+  const draftPath = `${path}.compact-${lock.id}`;
+  let draft: DiskFile | undefined;
   let discardedPath: string | undefined;
   let size: number;
   try {
-    // Without a lock all new files share one name, and a crash may have left one.
-    await disk.rm(newPath, { force: true });
-    file = await disk.open(newPath, 'ax', 0o600);
-    await copyPermissions(old.file, file, contents.recordBytes === 0);
-    size = await writeEntries(file, contents.entries, format);
-    await file.datasync();
+    // Without a lock all drafts share one name, and a crash may have left one.
+    await disk.rm(draftPath, { force: true });
+    draft = await disk.open(draftPath, 'ax', 0o600);
+    const hasHeader = contents.recordsEnd > 0;
+    await copyOwnerAndMode(old.file, draft, hasHeader);
+    size = await writeEntries(draft, contents.entries, format);
+    await draft.datasync();
     if (contents.damage.length > 0) discardedPath = await saveDamage(old, contents.damage);
-    // A line that another program has added meanwhile would be lost.
-    if ((await old.file.stat()).size !== contents.fileBytes) throw changed('changed');
-    await lock.confirm();
-    await sizeAtPath(old);
-    await disk.rename(newPath, path);
+    await assertUnchanged(old, contents.fileBytes);
+    await disk.rename(draftPath, path);
   } catch (error) {
-    await file?.close().catch(() => undefined);
-    await disk.rm(newPath, { force: true }).catch(() => undefined);
+    await draft?.close().catch(ignoreFailure);
+    await disk.rm(draftPath, { force: true }).catch(ignoreFailure);
     // The old file still has these bytes.
     if (discardedPath !== undefined) {
-      await disk.rm(discardedPath, { force: true }).catch(() => undefined);
+      await disk.rm(discardedPath, { force: true }).catch(ignoreFailure);
     }
     throw error;
   }
-  await old.file.close().catch(() => undefined);
-  return { file, size, discardedPath };
+  await old.file.close().catch(ignoreFailure);
+  return { file: draft, size, discardedPath };
+}
+
+/** @throws FileLostError if the old file, or what is at its path, has changed since it was read */
+async function assertUnchanged(old: OpenFile, fileBytes: number): Promise<void> {
+  // The draft lacks a line that another program has added.
+  if ((await old.file.stat()).size !== fileBytes) throw fileChangedError('modified');
+  await old.lock.confirm();
+  await sizeAtPath(old);
 }
 
 /**
- * Removes new files that a crash left, or that the last holder of the lock is still writing. That
- * holder can then no longer rename its file over the file of the next holder.
+ * Removes drafts that a crash left, or that the last holder of the lock is still writing. That
+ * holder can then no longer rename its draft over the file of the next holder. Drafts are named
+ * `<file>.compact-<id>`, and `<file>.compact` by version 0.1.
  */
 export async function removeDrafts(path: string): Promise<void> {
   const folder = dirname(path);
-  const prefix = `${basename(path)}.compact`;
+  const nameOf01 = `${basename(path)}.compact`;
   for (const name of await readdir(folder)) {
-    if (name.startsWith(prefix)) await rm(join(folder, name), { force: true });
+    const isDraft = name === nameOf01 || name.startsWith(`${nameOf01}-`);
+    if (isDraft) await rm(join(folder, name), { force: true });
   }
 }
 
-async function copyPermissions(old: DiskFile, file: DiskFile, isNew: boolean): Promise<void> {
+/**
+ * Gives the draft the owner and the mode of the old file. A file without a header is treated as
+ * new: the draft then has mode 0600, also if an operator created the empty file with another mode.
+ */
+async function copyOwnerAndMode(
+  old: DiskFile,
+  draft: DiskFile,
+  hasHeader: boolean,
+): Promise<void> {
   const { mode, uid, gid } = await old.stat();
-  const isGiven = await file.chown(uid, gid).then(() => true, ignore('EPERM'));
-  // A process that may not give the file away keeps it, and must not let its own group read it.
-  const givenMode = isGiven ? mode : mode & 0o700;
-  // A file without records was made just now, and the umask decided its mode.
-  await file.chmod(isNew ? 0o600 : givenMode);
+  const isOwnerCopied = await draft.chown(uid, gid).then(() => true, ignore('EPERM'));
+  // If this process may not change the owner, the draft has its own group, which the old mode was
+  // not meant for.
+  const safeMode = isOwnerCopied ? mode : mode & 0o700;
+  await draft.chmod(hasHeader ? safeMode : 0o600);
 }
 
 /** @returns the number of bytes written */
@@ -110,8 +128,9 @@ async function writeEntries<Entry>(
 }
 
 /**
- * Copies the damaged bytes into a file of their own, durably.
- * @returns its path: `<path>.cut-1`, or the first number that is free
+ * Copies the damaged bytes into a new file and syncs it. After an error that file is removed if
+ * possible.
+ * @returns its path, `<path>.cut-1` or the first higher number that is free
  */
 async function saveDamage(old: OpenFile, damage: readonly ByteRange[]): Promise<string> {
   const { path, disk } = old;
@@ -125,7 +144,7 @@ async function saveDamage(old: OpenFile, damage: readonly ByteRange[]): Promise<
       await file.datasync();
       await syncFolder(dirname(path), disk);
     } catch (error) {
-      await disk.rm(cutPath, { force: true }).catch(() => undefined);
+      await disk.rm(cutPath, { force: true }).catch(ignoreFailure);
       throw error;
     } finally {
       await file.close();
@@ -135,12 +154,12 @@ async function saveDamage(old: OpenFile, damage: readonly ByteRange[]): Promise<
 }
 
 async function copyBytes(from: DiskFile, to: DiskFile, { start, end }: ByteRange): Promise<void> {
-  const chunk = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - start));
+  const chunk = Buffer.allocUnsafe(Math.min(BYTES_PER_COPY, end - start));
   let position = start;
   while (position < end) {
     const length = Math.min(chunk.length, end - position);
     const { bytesRead } = await from.read(chunk, 0, length, position);
-    if (bytesRead === 0) throw changed('changed');
+    if (bytesRead === 0) throw fileChangedError('modified');
     await to.writeFile(chunk.subarray(0, bytesRead));
     position += bytesRead;
   }

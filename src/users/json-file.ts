@@ -1,4 +1,4 @@
-/** Users in a file of JSON lines, which one process at a time has open: a store for one server. */
+/** Users in a file of JSON lines. One process at a time has it open, so it is for one server. */
 import { LockedJournal } from '../journal/locked-journal.ts';
 import type { AuthError } from '../errors.ts';
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
@@ -8,36 +8,38 @@ import { USER_RECORDS, userRecord } from './user-records.ts';
 export class JsonFileUserStore implements UserStore {
   readonly #journal: LockedJournal<User>;
   /** Ids whose insert is being written. */
-  readonly #arriving = new Set<string>();
+  readonly #insertingIds = new Set<string>();
 
   private constructor(journal: LockedJournal<User>) {
     this.#journal = journal;
   }
 
   /**
-   * Opens the file, or makes it (mode 0600) and its folder (0700). If the store cannot see whether
-   * the holder of the lock is alive, it watches the lock for 10 seconds.
+   * Opens the file, or creates it (mode 0600) and its folder (0700). If the store cannot see
+   * whether the holder of the lock is alive, it watches the lock for 10 seconds.
    * @param path the file; `path.lock.*`, `path.compact-*` and `path.cut-*` beside it are used too
    * @throws TypeError if `path` is not a string or is empty
-   * @throws AuthError ERR_STORE_LOCKED if another process has the file open; ERR_STORE_DAMAGED with
-   *   the number of the line if the file is not in the format, which leaves it unchanged; ERR_STORE
-   *   if the system refuses, with its error and the code of that in `cause`
+   * @throws AuthError ERR_STORE_LOCKED if another process has the file open
+   * @throws AuthError ERR_STORE_DAMAGED with the number of the line, if the file is not in the
+   *   format; the file stays unchanged
+   * @throws AuthError ERR_STORE if the system refuses, with the system's error and its code in
+   *   `cause`
    */
   static async open(path: string): Promise<JsonFileUserStore> {
     return new JsonFileUserStore(await LockedJournal.open(path, USER_RECORDS));
   }
 
   /**
-   * Resolves with the reason, in `cause`, when a write or a check every 2 seconds finds that
-   * another program removed, replaced or changed the file, or that this process lost its lock. From
-   * then on the store may find users that are not in the file, so a server should stop. It never
-   * rejects.
+   * Resolves once the store has lost its file, with the reason in `cause`. Another program removed
+   * or replaced the file or changed its length, or this process lost its lock. A write notices
+   * this, and so does a check every 2 seconds. From then on the store may find users that are not
+   * in the file, so a server should stop. The promise never rejects.
    */
   get lost(): Promise<AuthError> {
     return this.#journal.lost;
   }
 
-  /** How many bytes of an interrupted, unacknowledged last write were cut off at the opening. */
+  /** The number of bytes of an interrupted last write that the opening cut off. */
   get discardedBytes(): number {
     return this.#journal.discardedBytes;
   }
@@ -52,24 +54,29 @@ export class JsonFileUserStore implements UserStore {
   }
 
   /**
-   * @returns after fdatasync
-   * @throws AuthError ERR_STORE if the user could not be written, or not be rolled back; `cause`
-   *   names the file and the reason, and has the `code` of the system's error, such as ENOSPC
+   * @returns true after fdatasync; false if the id is taken, perhaps by an insert that is still
+   *   being written
+   * @throws AuthError ERR_STORE if the user could not be written, or not be rolled back. `cause`
+   *   names the file and the reason, and has the `code` of the system's error, such as ENOSPC.
    * @throws TypeError if a member is not a string
    * @throws RangeError if the line would be over 1 MiB
    */
   async insert(user: User): Promise<boolean> {
     const own = copyOf(user);
-    if (this.find(own.id) !== undefined || this.#arriving.has(own.id)) return false;
-    this.#arriving.add(own.id);
+    if (this.find(own.id) !== undefined || this.#insertingIds.has(own.id)) return false;
+    this.#insertingIds.add(own.id);
     try {
       return await this.#journal.write(own.id, () => userRecord('insert', own));
     } finally {
-      this.#arriving.delete(own.id);
+      this.#insertingIds.delete(own.id);
     }
   }
 
-  /** As insert. The comparison with `expectedHash` waits for earlier writes of this id. */
+  /**
+   * The comparison with `expectedHash` waits for earlier writes of this id.
+   * @returns true after fdatasync; false if the user does not exist or has another hash
+   * @throws AuthError, TypeError and RangeError as `insert` does
+   */
   async update(user: User, expectedHash?: string): Promise<boolean> {
     const own = copyOf(user);
     return this.#journal.write(own.id, (stored) => {
@@ -77,7 +84,7 @@ export class JsonFileUserStore implements UserStore {
     });
   }
 
-  /** Finishes the writes that were begun, then releases the file. */
+  /** Finishes all writes that began before the call, then releases the file. */
   close(): Promise<void> {
     return this.#journal.close();
   }

@@ -1,6 +1,6 @@
 import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
 
-/** Keeps users in memory, until the process ends: for tests and trials. */
+/** Keeps users in memory until the process ends. For tests and trials. */
 export class MemoryUserStore implements UserStore {
   readonly #users = new Map<string, User>();
 

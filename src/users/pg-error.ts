@@ -1,20 +1,25 @@
 /**
- * Removes secrets from the errors of a database client. A client puts all that it knows into an
+ * Removes secrets from the errors of a database client. A client adds all that it knows to an
  * error: the failing row with the password hash (`detail` of pg), the statement, its parameters.
- * Promise: the new error holds no scrypt hash, no sent value of 8 characters or more, and no
- * shorter sent value as a word of its own.
+ * Promise: the message of the new error holds no scrypt hash, no sent value of 8 characters or
+ * more, and no shorter sent value as a whole word. Its name and code are copied only if they are
+ * words of letters, digits and underscores, up to 64 characters long.
  */
+import { propertyOf } from '../values.ts';
 
-/** A hash of ours or of Werkzeug, up to the next space or quotation mark: PHC contains commas. */
+/** A PHC string or a Werkzeug hash, up to the next space or quotation mark. */
 const STORED_HASHES = /(?:\$scrypt\$|scrypt:)[^\s"']*/gi;
 
-/** A class name or an error code. */
+/** The form of a class name or an error code. */
 const IDENTIFIER = /^\w{1,64}$/;
 
 /** A letter or digit of any script, or an underscore. */
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
 
-/** A shorter value is removed only as a whole word, so a user `e` leaves the message legible. */
+/**
+ * The length from which a value is removed everywhere. A shorter value is removed only as a whole
+ * word: otherwise a user `e` would make every message illegible.
+ */
 const LONG_VALUE = 8;
 
 /** A part of a message that must be removed. */
@@ -26,19 +31,20 @@ interface Span {
 /**
  * @param thrown what the client threw, which may be anything
  * @param values the parameters of the statement
- * @returns an error with the name, the code and the message of `thrown`, with a stack of its own,
- *   and nothing else. In the message `...` stands for each value.
+ * @returns an error with the name, the code and the message of `thrown`, and with a new stack. In
+ *   the message `...` stands for each value and each hash.
  */
 export function withoutValues(thrown: unknown, values: readonly string[]): Error {
   const message = messageOf(thrown);
-  const hashes = Array.from(message.matchAll(STORED_HASHES), ({ index, 0: { length } }) => {
-    return { start: index, end: index + length };
+  const hashes = Array.from(message.matchAll(STORED_HASHES), (match) => {
+    return { start: match.index, end: match.index + match[0].length };
   });
   const sent = values.flatMap((value) => spansOf(value, message));
-  const error = new Error(without([...hashes, ...sent], message));
-  const { name, code } = Object(thrown) as Readonly<Record<'name' | 'code', unknown>>;
+  const error = new Error(redact(message, [...hashes, ...sent]));
+  const name = propertyOf(thrown, 'name');
   if (isIdentifier(name) && name !== 'Error') error.name = name;
-  // PostgreSQL tells the kind of an error by a code, such as 42P01 for an undefined table.
+  // PostgreSQL names the kind of an error by a code, such as 42P01 for an undefined table.
+  const code = propertyOf(thrown, 'code');
   return isIdentifier(code) ? Object.assign(error, { code }) : error;
 }
 
@@ -47,16 +53,19 @@ function isIdentifier(value: unknown): value is string {
 }
 
 function messageOf(thrown: unknown): string {
-  const { message, errors } = Object(thrown) as Readonly<Record<'message' | 'errors', unknown>>;
-  // A host with several addresses has an error for each, in an AggregateError without a message.
+  const message = propertyOf(thrown, 'message');
+  const errors = propertyOf(thrown, 'errors');
+  // For a host with several addresses, the client throws an AggregateError without a message. It
+  // holds one error for each address.
   if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ');
-  return typeof message === 'string' ? message : 'the client threw what is not an Error';
+  return typeof message === 'string' ? message : 'the client threw a value that is not an Error';
 }
 
-/** @returns where a value stands in a message */
+/** @returns where a value must be removed from a message */
 function spansOf(value: string, message: string): Span[] {
+  if (value === '') return [];
   const spans: Span[] = [];
-  let start = value === '' ? -1 : message.indexOf(value);
+  let start = message.indexOf(value);
   while (start !== -1) {
     const end = start + value.length;
     const isPartOfWord = isWithinWord(message, start) || isWithinWord(message, end);
@@ -67,17 +76,19 @@ function spansOf(value: string, message: string): Span[] {
 }
 
 /** @returns whether the characters on both sides of a position belong to one word */
-function isWithinWord(text: string, place: number): boolean {
-  return WORD_CHARACTER.test(text.charAt(place - 1)) && WORD_CHARACTER.test(text.charAt(place));
+function isWithinWord(text: string, position: number): boolean {
+  const before = text.charAt(position - 1);
+  const after = text.charAt(position);
+  return WORD_CHARACTER.test(before) && WORD_CHARACTER.test(after);
 }
 
-/** @returns the text with `...` for each span; spans that touch or overlap share one */
-function without(spans: readonly Span[], text: string): string {
-  let told = '';
-  let place = 0;
+/** @returns the text with `...` in place of each span; spans that touch or overlap share one */
+function redact(text: string, spans: readonly Span[]): string {
+  let result = '';
+  let position = 0;
   for (const { start, end } of spans.toSorted((one, other) => one.start - other.start)) {
-    if (told === '' || start > place) told += `${text.slice(place, start)}...`;
-    place = Math.max(place, end);
+    if (result === '' || start > position) result += `${text.slice(position, start)}...`;
+    position = Math.max(position, end);
   }
-  return told + text.slice(place);
+  return result + text.slice(position);
 }

@@ -1,11 +1,11 @@
 /**
- * Users in PostgreSQL, CockroachDB or YugabyteDB, which any number of servers may share. Each
- * method is one statement of plain SQL, so the database alone decides which of two writes is first.
- * The caller brings the client.
+ * Users in PostgreSQL, CockroachDB or YugabyteDB, which any number of servers may share. `find`,
+ * `insert` and `update` each run one statement of plain SQL, so the database alone decides which of
+ * two writes is first. The caller brings the client.
  */
 import { AuthError } from '../errors.ts';
 import { matching, objectWith, readOptions } from '../options.ts';
-import { describe } from '../values.ts';
+import { describe, propertyOf } from '../values.ts';
 import { withoutValues } from './pg-error.ts';
 import { USER_FIELDS, type User, type UserStore } from './store.ts';
 
@@ -40,15 +40,16 @@ const COLUMN_TYPES = [
   'created_at text NOT NULL',
 ].join(', ');
 const UNDEFINED_TABLE = '42P01';
+/** Makes an insert of a taken id return no row. It needs a unique index on the ids. */
 const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
 
-/** Keeps users in a table that other servers may use at the same time. */
+/** Keeps users in a table, which other servers may use at the same time. */
 export class PostgresUserStore implements UserStore {
   readonly #client: PgClient;
   readonly #table: string;
 
   /**
-   * @param client the caller keeps it and ends it
+   * @param client the store never ends it; that is up to the caller
    * @throws TypeError if the client has no `query`, an option is unknown or `table` is not a table
    *   name
    */
@@ -60,29 +61,32 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
-   * Makes the table unless it exists. Several servers may do so at once.
-   * @throws AuthError ERR_STORE if the table does not exist afterwards, may not be used, has other
-   *   columns, or does not keep ids unique
+   * Creates the table unless it exists. Several servers may do so at the same time.
+   * @throws AuthError ERR_STORE if the table does not exist afterwards, this role may not use it,
+   *   it lacks a column or has one of another type, or it does not keep ids unique
    */
   async createTable(): Promise<void> {
-    let failure: unknown;
+    let creationError: unknown;
     try {
       await this.#query(`CREATE TABLE IF NOT EXISTS ${this.#table} (${COLUMN_TYPES})`);
     } catch (error) {
-      // Perhaps another server was faster, or this role may use the table but not make it.
-      failure = error;
+      // The table may exist all the same: another server was faster, or this role may use the table
+      // but not create it.
+      creationError = error;
     }
     try {
       await this.#probe();
     } catch (error) {
-      const { code } = Object(Object(error).cause) as { readonly code?: unknown };
-      throw code === UNDEFINED_TABLE && failure !== undefined ? failure : error;
+      const code = propertyOf(propertyOf(error, 'cause'), 'code');
+      const isMissing = code === UNDEFINED_TABLE;
+      throw isMissing && creationError !== undefined ? creationError : error;
     }
   }
 
   /**
-   * @throws AuthError ERR_STORE if the database does not answer, or its answer is not a user with
-   *   this id; `cause` has the reason and its code
+   * @returns the user with exactly this id, or undefined
+   * @throws AuthError ERR_STORE if the database does not answer, or returns a row that is not a
+   *   user with this id; `cause` has the reason and its code
    */
   async find(id: string): Promise<User | undefined> {
     if (!isStorable(id)) return undefined;
@@ -92,38 +96,48 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
-   * @returns once the database has committed it
+   * @returns true once the database has committed it; false if the id is taken
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be stored, or be
    *   stored later, when the database resumes the statement.
    * @throws TypeError if a member is not Unicode text without NUL
    */
   async insert(user: User): Promise<boolean> {
-    const values = `VALUES ($1, $2, $3, $4) ${UNLESS_TAKEN} RETURNING id`;
-    const text = `INSERT INTO ${this.#table} (${COLUMNS}) ${values}`;
+    const row = `VALUES ($1, $2, $3, $4) ${UNLESS_TAKEN} RETURNING id`;
+    const text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
     return (await this.#query(text, valuesOf(user))).length > 0;
   }
 
-  /** As insert. */
+  /**
+   * @returns true once the database has committed it; false if the user does not exist or has
+   *   another hash
+   * @throws AuthError and TypeError as `insert` does
+   */
   async update(user: User, expectedHash?: string): Promise<boolean> {
     const values = valuesOf(user);
-    // The driver would change such a text on its way, perhaps to the one that is stored.
-    if (expectedHash !== undefined && !isStorable(expectedHash)) return false;
-    // Compared as text: a column of another type may compare differently, as citext ignores case.
-    const isExpected = 'AND CAST(password_hash AS text) = $5';
-    const where = `WHERE id = $1 ${expectedHash === undefined ? '' : isExpected} RETURNING id`;
-    const change = 'SET username = $2, password_hash = $3, created_at = $4';
-    if (expectedHash !== undefined) values.push(expectedHash);
-    const text = `UPDATE ${this.#table} ${change} ${where}`;
+    let condition = 'id = $1';
+    if (expectedHash !== undefined) {
+      // No stored hash is such a text, but the driver would change it, perhaps into a stored one.
+      if (!isStorable(expectedHash)) return false;
+      // Compared as text, because another type may compare differently: citext ignores case.
+      condition += ' AND CAST(password_hash AS text) = $5';
+      values.push(expectedHash);
+    }
+    const change = 'username = $2, password_hash = $3, created_at = $4';
+    const text = `UPDATE ${this.#table} SET ${change} WHERE ${condition} RETURNING id`;
     return (await this.#query(text, values)).length > 0;
   }
 
-  /** Runs statements that need the same columns and rights as those above, and change nothing. */
+  /**
+   * Changes nothing, and needs the columns, the rights and the unique index that `find`, `insert`
+   * and `update` need.
+   */
   async #probe(): Promise<void> {
     const emptyTexts = USER_FIELDS.map(() => "CAST('' AS text)").join(', ');
     const noRows = `SELECT ${emptyTexts} WHERE false`;
+    const noChange = 'username = username, password_hash = password_hash, created_at = created_at';
     await this.find('');
     await this.#query(`INSERT INTO ${this.#table} (${COLUMNS}) ${noRows} ${UNLESS_TAKEN}`);
-    await this.#query(`UPDATE ${this.#table} SET username = username WHERE false`);
+    await this.#query(`UPDATE ${this.#table} SET ${noChange} WHERE false`);
   }
 
   async #query(text: string, values: string[] = []): Promise<readonly Row[]> {
@@ -135,7 +149,9 @@ export class PostgresUserStore implements UserStore {
   }
 }
 
-/** PostgreSQL refuses NUL, and the driver changes lone surrogates. */
+/**
+ * @returns false for text with NUL, which PostgreSQL refuses, or lone surrogates, which pg changes
+ */
 function isStorable(text: unknown): text is string {
   return typeof text === 'string' && text.isWellFormed() && !text.includes('\0');
 }
@@ -149,13 +165,16 @@ function valuesOf(user: User): string[] {
   });
 }
 
-/** Checks the row: the columns may have any type, and some types take one id for another. */
+/**
+ * Checks the row, because the columns may have any type. In a column of another type, such as
+ * char(9), the database may find a row for an id that differs from the stored one.
+ */
 function userOf(row: Row, id: string): User {
   const { username, password_hash: passwordHash, created_at: createdAt } = row;
-  const isRight = row['id'] === id && isStorable(username);
-  if (isRight && isStorable(passwordHash) && isStorable(createdAt)) {
+  const isSameId = row['id'] === id;
+  if (isSameId && isStorable(username) && isStorable(passwordHash) && isStorable(createdAt)) {
     return { id, username, passwordHash, createdAt };
   }
-  const cause = new TypeError('the columns of the table of users are not all of the type text');
-  throw new AuthError('ERR_STORE', { cause });
+  const problem = 'the columns of the users table are not all of the type text and not null';
+  throw new AuthError('ERR_STORE', { cause: new TypeError(problem) });
 }

@@ -31,26 +31,26 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
   const LOSSES: Readonly<Record<string, readonly [lose: Lose, words: RegExp]>> = {
     'an operator edits the file in place': [
       async (_folder, users) => writeFile(users, `${await readFile(users, 'utf8')}\n`),
-      /another program changed it: put it back as it was, or restart/,
+      /another program modified it: restart this process/,
     ],
     'an editor replaces the file': [
       async (folder, users) => {
         await copyFile(users, join(folder, 'edited'));
         await rename(join(folder, 'edited'), users);
       },
-      /another program replaced it: put it back as it was, or restart/,
+      /another program replaced it: restart this process/,
     ],
     'logrotate moves the file': [
       (_folder, users) => rename(users, `${users}.1`),
-      /another program removed it: put it back as it was, or restart/,
+      /another program removed it: restore it, then restart/,
     ],
     'logrotate copies and truncates the file': [
       (_folder, users) => truncate(users),
-      /another program changed it: put it back as it was, or restart/,
+      /another program modified it: restart this process/,
     ],
     'a backup is restored over the file': [
       (folder, users) => copyFile(join(folder, 'users.backup'), users),
-      /another program changed it: put it back as it was, or restart/,
+      /another program modified it: restart this process/,
     ],
     'the data folder is removed': [
       (folder) => rm(folder, { recursive: true }),
@@ -99,7 +99,7 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     assert.deepEqual(statuses, [503, 503]);
     const { code, stderr } = await ended;
     assert.equal(code, 1);
-    const reason = 'users\\.jsonl cannot be written: another program changed it: ';
+    const reason = 'users\\.jsonl cannot be written: another program modified it: ';
     assert.match(stderr, RegExp(`^latchkey: the server stops: .*${reason}`, 'm'));
     assert.deepEqual(await readFile(join(cwd, 'latchkey-data/users.jsonl')), changed);
   });
@@ -131,7 +131,7 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     const server = childOf(child.pid);
     kill(server, 'SIGSTOP');
     const path = join(cwd, 'latchkey-data/users.jsonl');
-    const lock = await lockFile(path, { beatMs: 50, lookMs: 50, staleLooks: 20 });
+    const lock = await lockFile(path, { heartbeatMs: 50, pollMs: 50, pollsUntilStale: 20 });
     const content = await readFile(path);
     kill(server, 'SIGCONT');
     const answer = await send(`${url}/signup`, 'POST', JOE).catch(() => undefined);

@@ -1,5 +1,6 @@
 /**
- * One process at a time has the file: however the last one died, and however many start at once.
+ * One process at a time has the file open, however the last one ended and however many start
+ * together.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -20,7 +21,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { pid } from 'node:process';
 import { after, test } from 'node:test';
-import { lockFile, PACE } from '../../src/journal/file-lock.ts';
+import { lockFile, LOCK_TIMING } from '../../src/journal/file-lock.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { removeDrafts } from '../../src/journal/replacement.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
@@ -44,7 +45,7 @@ import { handles } from '../support/user-lines.ts';
 
 const open = (path: string) => JsonFileUserStore.open(path);
 
-test('one process opens a file once, whatever name or link it uses', async () => {
+test('one process opens a file once, by whatever path or symbolic link', async () => {
   const path = newPath();
   const names = [path, relative('', path), join(dirname(fileWith('')), 'link')];
   await withStore(path, async () => {
@@ -56,7 +57,7 @@ test('one process opens a file once, whatever name or link it uses', async () =>
   assert.deepEqual(folderOf(path), ['other.jsonl', 'users.jsonl']);
 });
 
-test('a second process is told the holder, and opens the file once that has gone', async () => {
+test('a second process is refused while the holder runs, and not afterwards', async () => {
   const path = newPath();
   for (const isKilled of [false, true]) {
     const child = await start('store', 'hold', path);
@@ -81,7 +82,7 @@ test('an opening that cannot remove a claim leaves no claim of its own', async (
   assert.deepEqual(folderOf(path), ['users.jsonl', 'users.jsonl.lock.4194305.unknown']);
 });
 
-test('20 processes that start at once get the lock one after the other', async () => {
+test('20 processes that start together get the lock one after the other', async () => {
   const path = newPath();
   const children = await Promise.all(
     Array.from({ length: 20 }, () => start('store', 'race', path)),
@@ -111,13 +112,13 @@ test(
   },
 );
 
-test('a lock beats every 2 seconds and is stale after 10', () => {
-  assert.equal(PACE.beatMs, 2_000);
-  assert.equal(PACE.lookMs * PACE.staleLooks, 10_000);
-  assert.ok(PACE.lookMs < PACE.beatMs);
+test('a holder touches its claim every 2 seconds, and the claim is stale after 10', () => {
+  assert.equal(LOCK_TIMING.heartbeatMs, 2_000);
+  assert.equal(LOCK_TIMING.pollMs * LOCK_TIMING.pollsUntilStale, 10_000);
+  assert.ok(LOCK_TIMING.pollMs < LOCK_TIMING.heartbeatMs);
 });
 
-test('a store that loses its claim during a write acknowledges no further write', async (t) => {
+test('a store that loses its claim during a write acknowledges no more writes', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(userNamed('joe'));
@@ -191,7 +192,7 @@ test('an opening that loses its claim leaves the file as it was', async () => {
   }
 });
 
-test('a holder suspended before its rename leaves the file of the next holder', async () => {
+test('a holder that resumes before its rename does not replace the next file', async () => {
   const path = newPath();
   await withStore(path, (store) => store.insert(userNamed('joe')));
   // The file was not closed, so each holder copies it.

@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import type { Disk } from '../../src/journal/disk.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { childPath } from '../support/compiled.ts';
@@ -32,6 +33,7 @@ import {
   fileOf,
   GOOD,
   handles,
+  HEADER,
   JOE,
   joe,
   newJoe,
@@ -84,7 +86,7 @@ test('a failed write fails for all its callers and leaves nothing behind', async
   }
 });
 
-test('until a failed write is rolled back nothing more is written', async (t) => {
+test('nothing more is written until a failed write is rolled back', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     t.mock.method(handles, 'writeFile', fault('ENOSPC', 0.5), { times: 1 });
@@ -103,7 +105,7 @@ test('until a failed write is rolled back nothing more is written', async (t) =>
   });
 });
 
-test('a full disk keeps only acknowledged writes, and a smaller write succeeds', () => {
+test('on a full disk the file holds only acknowledged writes, and a smaller write succeeds', () => {
   const path = newPath();
   // The limit on the length of files acts like a full disk: a write ends short, the next one fails.
   const command = [process.execPath, childPath('store'), 'fill', path];
@@ -125,7 +127,7 @@ test('a full disk keeps only acknowledged writes, and a smaller write succeeds',
   );
 });
 
-test('a rollback touches no line of another program, nor a shorter file', async (t) => {
+test('a rollback changes no line of another program and no shortened file', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
     (path: string) => fs.truncateSync(path, 60),
@@ -180,7 +182,20 @@ test('a changed file, or one whose end cannot be written, is not marked as close
   assert.equal(folderOf(path).length, 1, dirname(path));
 });
 
-test('a check accepts the own writes of the journal: pending, under way or failed', async (t) => {
+test('an opening that fails gives its own reason, though its file cannot be closed', async () => {
+  const path = fileWith(`${HEADER}\nx\n`);
+  const disk: Disk = {
+    ...fsPromises,
+    async open(file, flags, mode) {
+      const handle = await fsPromises.open(file, flags, mode);
+      const { close } = handle;
+      return Object.assign(handle, { close: () => close.call(handle).then(fails) });
+    },
+  };
+  await assert.rejects(openJournal(path, disk), refusal('ERR_STORE_DAMAGED', 'line 2'));
+});
+
+test('a check accepts pending, running and failed writes of its journal', async (t) => {
   const path = newPath();
   await withStore(path, () => undefined);
   const journal = await openJournal(path);
@@ -213,7 +228,7 @@ test('a check accepts the own writes of the journal: pending, under way or faile
   await torn.append(userRecord('insert', userNamed('joe')));
   await torn.check();
   fs.appendFileSync(path, '\n');
-  await assert.rejects(torn.check(), /another program changed it/);
+  await assert.rejects(torn.check(), /another program modified it/);
   await torn.close();
   await torn.check();
 });

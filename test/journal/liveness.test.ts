@@ -1,5 +1,6 @@
 /**
- * Whether a holder is alive: by its birth where the system tells it, by its heartbeat elsewhere.
+ * Whether a holder is alive. Its start time decides where the system has one, and its heartbeat
+ * elsewhere.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -14,12 +15,12 @@ import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import {
   assertNeverTwo,
-  bornAt,
+  startIdOf,
   claimOn,
   FAST,
   hasProc,
   lockedBy,
-  ownPlace,
+  ownScope,
   PATIENT,
 } from '../support/claims.ts';
 import {
@@ -42,7 +43,7 @@ const patient = JSON.stringify(PATIENT);
 const lockedElsewhere = (holder: number) =>
   refusal(
     'ERR_STORE_LOCKED',
-    `process ${holder}, maybe of another container or machine: stop that first`,
+    `process ${holder}, maybe of another container or machine: stop that process first`,
   );
 
 after(killChildren);
@@ -54,7 +55,7 @@ test('the claim of a living process locks the file, that of a dead one does not'
   });
   const ended = Number((await once(living.stdout.setEncoding('utf8'), 'data'))[0]);
   const { pid: holder = 0 } = living;
-  const place = await ownPlace();
+  const place = await ownScope();
   try {
     const stale = [
       '4194305.unknown', // above the highest PID of Linux
@@ -76,9 +77,9 @@ test('the claim of a living process locks the file, that of a dead one does not'
     if (hasProc) {
       // Living PIDs in claims of earlier processes, as version 0.1 and this version name them.
       const dead = [
-        `${pid}.${bornAt(pid)}0`,
-        `${holder}.${bornAt(holder)}0`,
-        `${ended}.${bornAt(ended)}`,
+        `${pid}.${startIdOf(pid)}0`,
+        `${holder}.${startIdOf(holder)}0`,
+        `${ended}.${startIdOf(ended)}`,
       ];
       stale.push(...dead, ...dead.map((name) => `${name}.${place}.0123456789ab`));
       while (!readFileSync(`/proc/${ended}/stat`, 'utf8').includes(') Z ')) await delay(5);
@@ -90,8 +91,8 @@ test('the claim of a living process locks the file, that of a dead one does not'
         assert.equal(await store.insert(userNamed('joe')), true, name),
       );
     }
-    // Without a birth a process with this PID counts as the holder.
-    const born = bornAt(holder);
+    // Without a start time the process with this PID counts as the holder.
+    const born = startIdOf(holder);
     for (const name of [born, 'unknown', ...(hasProc ? [`${born}.${place}.0123456789ab`] : [])]) {
       const path = fileWith('');
       fileWith('', claimOn(path, `${holder}.${name}`));
@@ -103,7 +104,7 @@ test('the claim of a living process locks the file, that of a dead one does not'
 });
 
 test(
-  'a process with a parenthesis in its name is known by its birth',
+  'the start time of a process is found though its name has a parenthesis',
   { skip: !hasProc },
   async () => {
     const link = join(dirname(fileWith('')), 'x) Z 1 2');
@@ -115,7 +116,8 @@ test(
       await once(living.stdout, 'data');
       const { pid: holder = 0 } = living;
       assert.match(readFileSync(`/proc/${holder}/stat`, 'utf8'), /\(x\) Z 1 2\)/);
-      for (const name of [bornAt(holder), `${bornAt(holder)}.${await ownPlace()}.0123456789ab`]) {
+      const startId = startIdOf(holder);
+      for (const name of [startId, `${startId}.${await ownScope()}.0123456789ab`]) {
         const path = fileWith('');
         fileWith('', claimOn(path, `${holder}.${name}`));
         await assert.rejects(open(path), lockedBy(holder));
@@ -142,7 +144,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     };
 
     test(
-      `${name}: a living holder is seen by its beat and a dead one by its silence`,
+      `${name}: an opener is refused by a living holder, and takes over from a dead one`,
       options,
       async () => {
         const path = fileWith('');
@@ -155,18 +157,20 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
         const from = performance.now();
         const lock = await lockFile(path, FAST);
         const silence = performance.now() - from;
-        assert.ok(silence >= FAST.lookMs * FAST.staleLooks - 100, `taken over after ${silence} ms`);
+        const stale = FAST.pollMs * FAST.pollsUntilStale;
+        assert.ok(silence >= stale - 100, `taken over after ${silence} ms`);
         assert.equal(lock.isTakenOver, true);
         await lock.release();
         assert.deepEqual(folderOf(path), ['users.jsonl']);
       },
     );
 
-    test(`${name}: the lock of a holder that lets go is free at once`, options, async () => {
+    test(`${name}: the next opener does not wait for a released lock`, options, async () => {
       const path = fileWith('');
       const child = await hold(path);
       const opening = lockFile(path, PATIENT);
-      // The opener sees a beat, or sees the claim go: the holder lets go while it is watched.
+      // The holder releases its claim while the opener watches it. So the opener sees either a
+      // heartbeat or the end of the claim.
       child.send('let go');
       await once(child, 'exit');
       await opening.then(
@@ -185,7 +189,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   const skipNoProc = noProc === undefined && 'the system refuses to hide /proc';
 
   test(
-    '8 processes that are all PID 1 of a namespace get the lock one after the other',
+    '8 processes, each PID 1 in its namespace, get the lock one after the other',
     { skip },
     async () => {
       const path = fileWith('');
@@ -200,7 +204,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     },
   );
 
-  test('two processes without /proc see each other', { skip: skipNoProc }, async () => {
+  test('without /proc a process is refused a held lock', { skip: skipNoProc }, async () => {
     const path = fileWith('');
     const first = await startBehind(noProc ?? [], 'store', 'lock', path, patient);
     first.send('go');
@@ -210,27 +214,27 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     await once(first, 'exit');
   });
 
-  test('a process without /proc knows its own claim', { skip: skipNoProc }, async () => {
+  test('without /proc a process cannot lock a file twice', { skip: skipNoProc }, async () => {
     const path = fileWith('');
     const child = await startBehind(noProc ?? [], 'store', 'lockTwice', path, patient);
     child.send('go');
     assert.match(
       await outputOf(child),
-      RegExp(`is in use by process ${child.pid}: stop that first`),
+      RegExp(`is in use by process ${child.pid}: stop that process first`),
     );
   });
 
   test(
-    'without /proc a claim of version 0.1 is judged by its PID',
+    'without /proc a claim of version 0.1 counts if a process has its PID',
     { skip: skipNoProc },
     async () => {
       const path = fileWith('');
-      fileWith('', claimOn(path, `${pid}.${bornAt(pid)}`));
+      fileWith('', claimOn(path, `${pid}.${startIdOf(pid)}`));
       assert.match(
         await refusalOn(noProc ?? [], path),
         RegExp(`^AuthError: .*is in use by process ${pid}:`),
       );
-      renameSync(claimOn(path, `${pid}.${bornAt(pid)}`), claimOn(path, '4194305.12345678-1'));
+      renameSync(claimOn(path, `${pid}.${startIdOf(pid)}`), claimOn(path, '4194305.12345678-1'));
       assert.equal(await refusalOn(noProc ?? [], path), '');
     },
   );
@@ -254,14 +258,13 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     await once(child, 'exit');
   });
 
-  for (const [moment, isTaken] of [
-    ['before the write', true],
-    ['after the sync', true],
-    ['before the write', false],
-    ['after the sync', false],
+  for (const [title, moment, isTaken] of [
+    ['suspended before the write, a holder fails after a takeover', 'before the write', true],
+    ['suspended after the sync, a holder fails after a takeover', 'after the sync', true],
+    ['suspended before the write, a holder without rivals continues', 'before the write', false],
+    ['suspended after the sync, a holder without rivals continues', 'after the sync', false],
   ] as const) {
-    const outcome = isTaken ? 'acknowledges nothing after a takeover' : 'continues afterwards';
-    test(`a holder suspended ${moment} ${outcome}`, { skip }, async () => {
+    test(title, { skip }, async () => {
       const path = fileWith('');
       await withStore(path, (store) => store.insert(userNamed('joe')));
       const child = await startBehind(pidNamespace ?? [], 'store', 'insertSlowly', path, moment);
@@ -310,7 +313,10 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
   }
 });
 
-/** @returns why a process on that stage does not get the lock; '' if it does, and lets go */
+/**
+ * Starts a process behind the command of a stage, which tries to get the lock.
+ * @returns why it does not get the lock; '' if it gets the lock, which it then releases
+ */
 async function refusalOn(stage: readonly string[], path: string): Promise<string> {
   const child = await startBehind(stage, 'store', 'lock', path, patient);
   child.once('message', () => child.send('let go'));

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import fsPromises from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -45,7 +46,20 @@ test('folders have mode 0700, the file and its lock 0600, whatever the umask', a
   assert.equal(await outputOf(child), masks.map((mask) => `${mask} 700 700 600 600\n`).join(''));
 });
 
-test('a link to a file that does not exist yet opens the same store as the file', async () => {
+test('a folder that another process creates at the same time keeps its mode', async (t) => {
+  const path = newPath();
+  const { mkdir } = fsPromises;
+  const { mock } = t.mock.method(fsPromises, 'mkdir', async (folder: string) => {
+    await mkdir(folder);
+    fs.chmodSync(folder, 0o750);
+    throw Object.assign(new Error('EEXIST: made by the test'), { code: 'EEXIST' });
+  });
+  await withStore(path, () => undefined);
+  assert.equal(mock.callCount(), 1);
+  assert.equal(fs.statSync(dirname(path)).mode & 0o777, 0o750);
+});
+
+test('a symbolic link to a file that does not exist yet opens the same store', async () => {
   const path = fileWith('');
   fs.unlinkSync(path);
   const link = join(dirname(fileWith('')), 'link.jsonl');
@@ -112,7 +126,7 @@ test('without permission the error names the file and a remedy, and nothing chan
   for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
     const reason = `EACCES: permission denied, open '${path}'`;
     const pattern = new RegExp(
-      `^AuthError: ${path} cannot be opened: ${reason}: mend that, or use another folder$`,
+      `^AuthError: ${path} cannot be opened: ${reason}: fix that, or use another folder$`,
     );
     assert.match(refusals[index] ?? '', pattern);
   }
@@ -123,7 +137,7 @@ test('without permission the error names the file and a remedy, and nothing chan
   );
 });
 
-test('a file that another program changed is not written to until it is as it was', async () => {
+test('a file that another program changed is not written to until it is restored', async () => {
   const changes: ((path: string) => void)[] = [
     (path) => fs.unlinkSync(path),
     (path) => fs.renameSync(fileWith(read(path)), path),
@@ -142,10 +156,11 @@ test('a file that another program changed is not written to until it is as it wa
       const found = content(path);
       await assert.rejects(
         store.insert(ann),
-        refusal('ERR_STORE', path, 'put it back'),
+        refusal('ERR_STORE', path, 'restart this process'),
         String(change),
       );
-      assert.ok(refusal('ERR_STORE', path, 'put it back')(await store.lost), String(change));
+      const isLost = refusal('ERR_STORE', path, 'restart this process');
+      assert.ok(isLost(await store.lost), String(change));
       assert.equal(content(path), found);
       fs.rmSync(path, { recursive: true, force: true });
       fs.renameSync(`${path}.kept`, path);
@@ -155,7 +170,7 @@ test('a file that another program changed is not written to until it is as it wa
   }
 });
 
-test('close finishes the writes under way, and a second call does no harm', async () => {
+test('close finishes the writes under way, and may be called again', async () => {
   for (const isPending of [false, true]) {
     const path = newPath();
     const store = await open(path);
@@ -210,7 +225,7 @@ test("an error of the store has the system's error code in its cause", async (t)
   await withStore(newPath(), async (store) => {
     await store.close();
     await assert.rejects(store.update(joe), ({ cause }: AuthError) => {
-      assert.ok(!Object.hasOwn(Object(cause), 'code'), 'no system is to blame');
+      assert.ok(!Object.hasOwn(Object(cause), 'code'), 'the system reported no error');
       return true;
     });
   });

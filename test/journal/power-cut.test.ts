@@ -31,14 +31,14 @@ import {
 import { PowerDisk } from '../support/simulated-disk.ts';
 import { openJournal } from '../support/user-files.ts';
 
-test('whenever the power is cut, and at whatever byte a write is torn, what was answered is there', async () => {
+test('acknowledged writes survive a power cut anywhere and a write torn anywhere', async () => {
   await assertSound(
     await cutAnywhere(new PowerDisk(), nothing.history, atEveryByte, threeBatches),
     1000,
   );
 });
 
-test('a power cut while the file is compacted and renamed loses nothing that was answered', async () => {
+test('acknowledged writes survive a power cut during a compaction', async () => {
   for (const { image, history } of [worn, wornAndClosed]) {
     const left = await cutAnywhere(new PowerDisk(image), history, atEveryByte, oneMore);
     await assertSound(left, 500);
@@ -52,7 +52,7 @@ test('a power cut while the file is compacted and renamed loses nothing that was
   }
 });
 
-test('the power may be cut again during the recovery from the first cut', async () => {
+test('acknowledged writes survive a second power cut during the recovery', async () => {
   for (const { image, history } of await cutAnywhere(
     new PowerDisk(),
     nothing.history,
@@ -71,7 +71,7 @@ const andClose =
     await journal.close();
   };
 
-test('the page cache of a killed process is synced before the next one uses it', async () => {
+test('what a killed process left in the page cache is synced before it is used', async () => {
   for (const [life, work] of LIVES) {
     await failAnywhere(life, andClose(work), Infinity, async (disk, history) => {
       await assertSound(await cutAnywhere(disk, history, atSomeBytes, oneMore), 1);
@@ -79,7 +79,7 @@ test('the page cache of a killed process is synced before the next one uses it',
   }
 });
 
-test('after a sync that failed, a kill and a restart, a power cut loses nothing that was answered', async () => {
+test('acknowledged writes survive a failed sync, a restart and a power cut', async () => {
   const disk = new PowerDisk();
   const history = new History();
   const journal = await openJournal(PATH, disk);
@@ -180,7 +180,7 @@ test('a file that was not closed is not opened while it cannot be copied', async
   assert.deepEqual(steps.filter((error) => error === undefined).length, 1, steps.join('\n'));
 });
 
-test('whichever operation fails, a refused write is gone and the next one stays', async () => {
+test('after any failure a refused write leaves nothing and the next one stays', async () => {
   for (const [life, work] of LIVES) {
     await failAnywhere(life, work, 1, async (disk, history, journal) => {
       if (journal !== undefined) await assertExact(disk, history);

@@ -18,6 +18,7 @@ import {
 import {
   ANN,
   BOB,
+  EVE,
   fileOf,
   GOOD,
   handles,
@@ -78,12 +79,12 @@ test('removing the lines of a user removes the user, also if the file was not cl
   }
 });
 
-test('damage that no crash leaves is refused by line number, and stays as it was', async () => {
+test('an edit that breaks a line is refused with its number and stays as it is', async () => {
   const good = GOOD.split('\n');
   const withLine = (number: number, line: string) => good.toSpliced(number - 1, 0, line).join('\n');
   const eve = line('insert', userNamed('eve'));
   // Two files joined, with and without a line feed between them.
-  await assertRefused(GOOD + GOOD, 10, 'is not a user');
+  await assertRefused(GOOD + GOOD, 10, 'has an unknown op');
   await assertRefused(GOOD.trimEnd() + GOOD, 8, 'is not JSON');
   await assertRefused(
     GOOD + GOOD.split('\n').slice(1).join('\n'),
@@ -103,7 +104,8 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   for (const number of [2, 4, 10])
     await assertRefused(withLine(number, '# checked by ann'), number, 'is not JSON');
   await assertRefused(`${GOOD}# checked by ann`, 10, 'is not JSON');
-  await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'is not a user');
+  await assertRefused(`${GOOD}{"op":"insert"}`, 10, 'does not have exactly the members of a user');
+  await assertRefused(GOOD + EVE.replace('"EVE"', '1'), 10, 'has no string as "username"');
   await assertRefused(`${GOOD}${JOE}`, 10, 'inserts a user that exists already');
   await assertRefused(`${GOOD}${eve}\r`, 10, 'ends in a carriage return');
   await assertRefused(`${GOOD}\ufeff${eve}`, 10, 'begins with a byte order mark');
@@ -114,9 +116,9 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   await assertRefused(
     compacted.slice(0, -9),
     4,
-    'is incomplete, but no empty line above it begins a write',
+    'is incomplete, and no empty line above it shows that a write was interrupted',
   );
-  // A hole that is not in the last batch, or in none.
+  // NUL bytes above the last batch, and in a file without batches.
   await assertRefused(GOOD.replace(ANN, ANN.replace('ann', '\0\0\0')), 5, 'holds NUL');
   await assertRefused(GOOD.replace(NEW_JOE, NEW_JOE.replace('joe', '\0\0\0')), 8, 'holds NUL');
   await assertRefused(compacted.replace(ANN, ANN.replace('ann', '\0\0\0')), 3, 'holds NUL');
@@ -124,7 +126,7 @@ test('damage that no crash leaves is refused by line number, and stays as it was
   for (const twin of [GOOD, `${GOOD}${eve}`, compacted]) await usersIn(fileWith(twin));
 });
 
-test('a foreign end of more than 1 MiB without a line feed is refused, not cut off', async () => {
+test('an end of more than 1 MiB without a line feed is refused instead of cut off', async () => {
   for (const tail of ['x'.repeat((1 << 20) + 1), `{"op":"${'x'.repeat(3 << 20)}`]) {
     await assertRefused(GOOD + tail, 10, 'is too long');
     await assertRefused(`${GOOD}\0${tail}`, 10, 'is too long');

@@ -124,7 +124,7 @@ const DAMAGE: Record<string, string[]> = {
   4: ['{"op":', JOE, line('update', bob)],
 };
 
-test('damage is refused with the number of its line, and no byte of the file changes', async () => {
+test('a damaged line is refused with its number, and the file does not change', async () => {
   const lines = [HEADER, JOE, ANN, BOB, '', line('insert', userNamed('eve'))];
   await withStore(fileWith(fileOf(...lines.slice(1))), (store) =>
     assert.deepEqual({ ...store.find('bob') }, bob),
@@ -152,8 +152,8 @@ test('damage is refused with the number of its line, and no byte of the file cha
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', `${path}, line 20003 `));
 });
 
-/** Pages that a power cut keeps from the last batch, and the records that stay whole. */
-const HOLES: [from: number, to: number, kept: string[]][] = (() => {
+/** Parts of the last batch that read as NUL bytes, and the records that stay whole. */
+const NUL_RANGES: [from: number, to: number, kept: string[]][] = (() => {
   const batch = `\n${ANN}\n${BOB}\n${EVE}\n`;
   const [toAnn, toBob, toEve] = [ANN, BOB, EVE].map((record) => batch.indexOf(record));
   assert.ok(toAnn !== undefined && toBob !== undefined && toEve !== undefined);
@@ -174,10 +174,10 @@ const HOLES: [from: number, to: number, kept: string[]][] = (() => {
   ];
 })();
 
-test('whole records around a missing page are kept, but only in the last batch', async () => {
+test('whole records around NUL bytes are kept, but only in the last batch', async () => {
   const last = [ANN, BOB, EVE].join('\n');
   for (const before of [fileOf(), fileOf(JOE), written(JOE)]) {
-    for (const [from, to, kept] of HOLES) {
+    for (const [from, to, kept] of NUL_RANGES) {
       const bytes = Buffer.from(`${before}\n${last}\n`);
       bytes.fill(0, before.length + from, before.length + to);
       const path = fileWith(bytes);
@@ -186,11 +186,12 @@ test('whole records around a missing page are kept, but only in the last batch',
         assert.equal(read(path), fileOf(...all), `${from} ${to}`);
         const saved = fs.readFileSync(store.discardedPath ?? '');
         assert.equal(saved.length, store.discardedBytes);
-        assert.ok(saved.filter((byte) => byte === 0).length === to - from, 'the hole is saved too');
+        const nulBytes = saved.filter((byte) => byte === 0).length;
+        assert.ok(nulBytes === to - from, 'the NUL bytes are saved too');
         const text = kept.reduce((rest, record) => rest.replace(record, ''), `${last}\n`);
         assert.ok(saved.length <= text.length + 1);
       });
-      // The same hole in an acknowledged batch.
+      // The same NUL bytes in an acknowledged batch.
       const line = bytes
         .subarray(0, before.length + from)
         .toString()
@@ -198,7 +199,7 @@ test('whole records around a missing page are kept, but only in the last batch',
       for (const below of ['\n', `\n${NEW_JOE}\n`]) {
         const damaged = Buffer.concat([bytes, Buffer.from(below)]);
         const damagedPath = fileWith(damaged);
-        // A hole over the line feed before the empty line may turn two batches into one.
+        // NUL bytes over the line feed before the empty line may turn two batches into one.
         if (to === last.length + 2) continue;
         await assert.rejects(
           open(damagedPath),
@@ -213,7 +214,7 @@ test('whole records around a missing page are kept, but only in the last batch',
   }
 });
 
-test('a missing page of any length is found, also at the end of a chunk', async () => {
+test('NUL bytes are found in any number, also at the end of a chunk', async () => {
   const start = written(JOE);
   const many = Array.from({ length: 20_000 }, (_, index) => line('insert', userNamed(`${index}`)));
   for (const [tail, kept] of [
@@ -255,7 +256,7 @@ test('a file of another kind without a line feed is refused and not emptied', as
   }
 });
 
-test('a file cut at any byte gives every complete record back, or is refused; what is cut off is saved', async () => {
+test('a file cut at any byte keeps every complete record, or is refused', async () => {
   const compacted = fileOf(JOE, ANN, BOB);
   for (const [content, isRefusable] of [
     [GOOD, false],

@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { isObject } from '../../src/values.ts';
+import { encodeRecord } from '../../src/journal/lines.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
+import { isObject } from '../../src/values.ts';
 import { fileWith, folderOf, newPath, refusal } from '../support/user-files.ts';
 
 interface Sessions {
@@ -81,6 +82,10 @@ test('a journal of another kind has its own records, ops and header', async () =
   });
 });
 
+test('the line of a record begins with its op, wherever the store puts that', () => {
+  assert.equal(encodeRecord({ user: 'joe', op: 'remove' }), '{"op":"remove","user":"joe"}\n');
+});
+
 test('a compaction writes one record for each entry of any kind', async () => {
   const versions = Array.from({ length: 1002 }, (_, index) => lineOf('joe', index + 1));
   const path = fileWith(`${[HEADER, ...versions, lineOf('ann', 5)].join('\n')}\n\n`);
@@ -97,7 +102,7 @@ test('damage to a record of any kind is refused with the number of its line', as
   const good = [HEADER, '', lineOf('joe', 1), lineOf('joe', 2), ''];
   for (const [number, bad, reason] of [
     [1, '{"format":"latchkey-users","version":1}', 'does not name the format "test-sessions"'],
-    [1, '{"format":"test-sessions","version":8}', 'names another version of the format than 7'],
+    [1, '{"format":"test-sessions","version":8}', 'does not name version 7 of the format (got 8)'],
     [3, '{"op":"insert","user":"joe"}', 'is not a record of sessions'],
     [4, '{"op":"remove","user":"ann"}', 'removes what does not exist'],
     [4, lineOf('joe', 2).slice(0, -1), 'is not JSON'],
@@ -129,7 +134,7 @@ test('a record with numbers and objects in it may be torn at any byte', async ()
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 5 is not JSON'));
 });
 
-test('a record that is too long, or cannot be made, is refused and leaves nothing', async () => {
+test('a record that is too long or cannot be created leaves nothing behind', async () => {
   const path = newPath();
   await withJournal(path, async (journal) => {
     const long = { version: 1, sessions: [{ agent: 'x'.repeat(1 << 20) }] };

@@ -1,6 +1,6 @@
 /**
- * New files in the place of old ones: compaction, the copy of a file that was not closed, and the
- * bytes that are cut off.
+ * Files that replace an old one, by compaction or because the old one was not closed, and the bytes
+ * that are cut off.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -9,7 +9,14 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { AuthError } from '../../src/errors.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
-import { fileWith, folderOf, refusal, userNamed, withStore } from '../support/user-files.ts';
+import {
+  fileWith,
+  folderOf,
+  openJournal,
+  refusal,
+  userNamed,
+  withStore,
+} from '../support/user-files.ts';
 import {
   BOB,
   closed,
@@ -72,12 +79,22 @@ test('a file with 1000 superseded lines, and more of them than users, is compact
   }
 });
 
+test('an opening removes drafts, and no file whose name only begins like theirs', async () => {
+  const path = fileWith(GOOD);
+  for (const ending of ['.compact', '.compact-unlocked', '.compacted-backup', '.compact.bak']) {
+    fs.writeFileSync(`${path}${ending}`, '');
+  }
+  await withStore(path, () => undefined);
+  const kept = ['users.jsonl', 'users.jsonl.compact.bak', 'users.jsonl.compacted-backup'];
+  assert.deepEqual(folderOf(path), kept);
+});
+
 test('empty lines are not superseded lines', async () => {
   const path = fileWith(worn(1, 999).replaceAll('\n', '\n\n'));
   await withStore(path, () => assert.equal(read(path).split('\n').length, 2002));
 });
 
-test('a failed compaction leaves the file as it was, and no other file beside it', async (t) => {
+test('a failed compaction leaves the file unchanged, and no other file beside it', async (t) => {
   for (const method of ['writeFile', 'datasync'] as const) {
     const path = fileWith(`${worn(1, 1000)}\n`);
     const { mock } = t.mock.method(handles, method, fault('ENOSPC'), { times: 1 });
@@ -95,7 +112,7 @@ test('a failed compaction leaves the file as it was, and no other file beside it
   }
 });
 
-test('a file that was not closed is copied, or refused and left as it was', async (t) => {
+test('a file that was not closed is copied, or is refused and does not change', async (t) => {
   for (const content of [written(JOE, NEW_JOE), `${closed(JOE, NEW_JOE)}{"op":`]) {
     for (const method of ['writeFile', 'datasync'] as const) {
       const path = fileWith(content);
@@ -116,9 +133,19 @@ test('a file that was not closed is copied, or refused and left as it was', asyn
   }
 });
 
-test('neither a compaction, nor a failed one, nor a copy leaves another file open', async (t) => {
+test('a closed file is copied after a takeover, and the error names the reason', async (t) => {
+  const path = fileWith(GOOD);
+  t.mock.method(handles, 'writeFile', fault('EIO'), { times: 1 });
+  const lock = { id: 'next', isTakenOver: true, confirm: async () => undefined };
+  await assert.rejects(openJournal(path, undefined, lock), /^Error: its lock was taken over .*EIO/);
+  const journal = await openJournal(path, undefined, lock);
+  assert.equal(journal.entries.size, 3);
+  await journal.close();
+});
+
+test('a compaction, a failed compaction and a copy leak no file descriptor', async (t) => {
   const folder = '/proc/self/fd';
-  if (!fs.existsSync(folder)) return t.skip('the system does not tell');
+  if (!fs.existsSync(folder)) return t.skip('the system has no /proc/self/fd');
   for (const [content, fails] of [
     [`${worn(1, 1000)}\n`, true],
     [`${worn(1, 1000)}\n`, false],
@@ -136,7 +163,7 @@ test('neither a compaction, nor a failed one, nor a copy leaves another file ope
   }
 });
 
-test('a compaction behind a link keeps the link, and syncs the folder of the file', async (t) => {
+test('a compaction keeps a symbolic link and syncs the folder of the file', async (t) => {
   const path = fileWith(worn(1, 1000));
   const link = join(dirname(fileWith('')), 'link.jsonl');
   fs.symlinkSync(path, link);
@@ -148,7 +175,7 @@ test('a compaction behind a link keeps the link, and syncs the folder of the fil
   );
 });
 
-test('bytes that are cut off never overwrite those that were cut off before', async () => {
+test('each opening saves the bytes that it cuts off in a new file', async () => {
   const path = fileWith(GOOD);
   const torn = ['{"op":"one', '{"op":"two', '{"op":"three'];
   for (const [index, tail] of torn.entries()) {
@@ -162,7 +189,7 @@ test('bytes that are cut off never overwrite those that were cut off before', as
   assert.deepEqual(await usersIn(path), USERS);
 });
 
-test('nothing is cut off unless it can be saved', async (t) => {
+test('an opening that cannot save the damaged bytes is refused and cuts nothing off', async (t) => {
   const content = `${GOOD}{"op":`;
   const path = fileWith(content);
   const { writeFile } = handles;

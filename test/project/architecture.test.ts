@@ -62,7 +62,16 @@ const ENTRY_POINTS = ['index.ts', 'jwt.ts', 'password.ts', 'store-contract.ts'];
  * `type <room>` allows only types.
  */
 const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
-  'cli': ['app.ts', 'accounts', 'users', 'crypto', 'http', 'journal/disk.ts', ...GROUND],
+  'cli': [
+    'app.ts',
+    'accounts',
+    'users',
+    'crypto',
+    'http',
+    'journal/disk.ts',
+    'journal/system-errors.ts',
+    ...GROUND,
+  ],
   'app.ts': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
   'auth': ['crypto', 'type accounts', ...GROUND],
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],

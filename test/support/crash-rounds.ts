@@ -1,4 +1,4 @@
-/** Kills processes that write users, and looks each time for every acknowledged write. */
+/** Kills processes that write users. After each kill, every acknowledged write must exist. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -7,16 +7,15 @@ import { fileWith, newPath, outputOf, start, userNamed, withStore } from './user
 
 /** The result of ten rounds. */
 interface CrashReport {
-  /** Acknowledged writes. */
-  readonly answers: number;
-  /** Rounds whose process died while it compacted the file. */
+  readonly acknowledgedWrites: number;
+  /** Rounds whose process was killed while it compacted the file. */
   readonly compactions: number;
 }
 
-/** Ten processes, one after the other on one file, each killed with 32 writes in flight. */
+/** Runs ten processes on one file, one after the other, and kills each with 32 writes in flight. */
 export async function tenRounds(random: () => number): Promise<CrashReport> {
   const path = newPath();
-  // Enough superseded lines that the first process compacts the file, however slow the disk.
+  // With this many superseded lines the first process compacts the file, however slow the disk.
   await withStore(path, async (store) => {
     const users = Array.from({ length: 20 }, (_, index) => userNamed(`joe${index}`));
     await Promise.all(users.map((user) => store.insert(user)));
@@ -25,7 +24,7 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
       await Promise.all(users.map((user) => store.update(user)));
   });
   const versions = new Map<string, number>();
-  let answers = 0;
+  let acknowledgedWrites = 0;
   let compactions = 0;
   const compactedAt = () => {
     const draft = readdirSync(dirname(path)).find((name) =>
@@ -33,7 +32,7 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
     );
     return draft && statSync(join(dirname(path), draft), { throwIfNoEntry: false })?.mtimeMs;
   };
-  // All start at once, because a process takes longer to start than it lives.
+  // All start together, because a process takes longer to start than it then runs.
   const children = await Promise.all(
     Array.from({ length: 10 }, (_, round) => start('crash', path, `${round}`)),
   );
@@ -42,7 +41,7 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
     // An earlier process may have left a draft too. A new draft may have the same inode.
     const left = compactedAt();
     const isCompacting = () => ![undefined, left].includes(compactedAt());
-    // Every second process dies during its compaction, if it has one.
+    // Every second process is killed during its compaction, if it has one.
     const isDue = () => round % 2 === 0 && isCompacting();
     child.send('go');
     const end = performance.now() + (round % 2 === 0 ? 100 : random() * 100);
@@ -52,21 +51,21 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
     for (const answer of (await output).split('\n').slice(0, -1)) {
       const [id = '', version] = answer.split(' ');
       versions.set(id, Number(version));
-      answers += 1;
+      acknowledgedWrites += 1;
     }
     if (isCompacting()) compactions += 1;
-    // A process that could not open the file after the one before has ended by itself.
+    // A process that cannot open the file after the last kill ends by itself.
     assert.equal(child.signalCode, 'SIGKILL');
-    // Opens a copy, so that the next process finds the lock, torn lines and drafts of the dead one.
+    // Opens a copy, so that the next process finds the lock, torn lines and drafts of this one.
     const bytes = readFileSync(path);
     const inserted = bytes.toString().match(/(?<="op":"insert","id":)"[^"]*"(?=.*\n)/g) ?? [];
     assert.equal(new Set(inserted).size, inserted.length);
     await withStore(fileWith(bytes), (store) => {
-      // A write that was not acknowledged yet may be there too.
+      // A write that was not acknowledged yet may exist too.
       const isMissing = ([id, version]: [string, number]) =>
         !(Number(store.find(id)?.passwordHash) >= version);
       assert.deepEqual([...versions].filter(isMissing), []);
     });
   }
-  return { answers, compactions };
+  return { acknowledgedWrites, compactions };
 }

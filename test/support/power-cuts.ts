@@ -1,4 +1,4 @@
-/** Work on a disk whose power is cut or whose operations fail, and checks of what is left. */
+/** Work on a disk whose power is cut or whose operations fail, and checks of its content. */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import type { Journal } from '../../src/journal/journal.ts';
@@ -69,7 +69,7 @@ export const threeBatches: Work = async (journal, history) => {
 
 export const oneMore: Work = (journal, history) => history.write(journal, 'late');
 
-/** What is on a disk, and what was acknowledged. */
+/** The content of a disk, and the writes that were acknowledged. */
 export interface Left {
   readonly image: Image;
   readonly history: History;
@@ -105,11 +105,11 @@ function wornFile(end: string): Left {
 }
 
 export const closed: Left = await closedFile();
-/** A file to compact that was not closed, and one that was. */
+/** Files that are due for compaction: one was not closed, the other was. */
 export const worn: Left = wornFile('');
 export const wornAndClosed: Left = wornFile(EMPTY_LINE);
 
-/** What is on the disk at first, and what the process does. */
+/** The content of the disk at the start, and the work of the process. */
 export const LIVES: readonly [Left, Work][] = [
   [nothing, threeBatches],
   [closed, oneMore],
@@ -128,7 +128,10 @@ function digestOf(bytes: Buffer): string {
   return digest;
 }
 
-/** Does the work on an opened file, and cuts the power at every step. @returns what is left */
+/**
+ * Does the work on an opened file, and cuts the power at every step.
+ * @returns every possible content of the disk
+ */
 export async function cutAnywhere(
   disk: PowerDisk,
   before: History,
@@ -166,7 +169,7 @@ export async function cutAfterOpen(disk: PowerDisk, history: History): Promise<L
 
 export interface Life {
   readonly journal: Journal<User> | undefined;
-  /** The work had ended before the step that was to fail. */
+  /** The work ended before it reached the step that should fail. */
   readonly isPast: boolean;
 }
 
@@ -191,7 +194,7 @@ export async function live(
   return { journal, isPast: step < first };
 }
 
-/** Lets each step of the work fail in turn, with some after it, and inspects the outcome. */
+/** Lets each step of the work fail in turn, with some steps after it, and inspects the outcome. */
 export async function failAnywhere(
   { image, history: before }: Left,
   work: Work,

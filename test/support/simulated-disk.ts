@@ -1,43 +1,44 @@
 /**
- * A disk in memory whose power can be cut. It keeps all that was synced. Of the rest it keeps any
- * beginning, or all but one sector. Contents are synced by file, names by folder (fsync(2) promises
- * no more).
+ * A disk in memory whose power can be cut. After a cut it has everything that was synced. Of the
+ * rest it may have any beginning, or all but one sector. A sync of a file covers its content, and a
+ * sync of a folder covers the names in it (fsync(2) promises no more).
  *
- * A sync that fails drops the dirty pages, as Linux does: reads show them while the power is on, a
- * later sync succeeds without writing them, and after a power cut they are gone. Before it failed,
- * the sync may have written none of them, all, or all but a hole.
+ * A sync that fails drops the dirty pages, as Linux does. Reads show them while the power is on, a
+ * later sync succeeds without writing them, and after a power cut they are lost. Before it failed,
+ * the sync may have written none of the pages, all of them, or only the length of the file: the
+ * pages then read as NUL bytes.
  */
 import { dirname } from 'node:path';
 import type { Disk, DiskFile } from '../../src/journal/disk.ts';
 
-/** In bytes. Those of real disks are larger; these are small so that a line has several. */
+/** In bytes. Sectors of real disks are larger. These are small, so that a line spans several. */
 const SECTOR = 32;
 
-/** What a disk holds: the contents of files by their paths. */
+/** The content of a disk: the bytes of each file by its path. */
 export type Image = ReadonlyMap<string, Buffer>;
 
 /** The places where a write of this many bytes may be torn. */
 export type Cuts = (length: number) => Iterable<number>;
 
-/** What a disk may hold: what was synced, and each state since then. */
+/** The synced state of something on a disk, and each state since then. */
 type States<T> = [synced: T, ...unsynced: T[]];
 
 interface Inode {
   readonly ino: number;
-  /** What reads show. */
+  /** The bytes that reads show. */
   cache: Buffer;
-  /** One element for each way in which failed syncs may have ended. */
+  /** One element for each possible outcome of failed syncs. */
   onDisk: States<Buffer>[];
 }
 
 type Names = ReadonlyMap<string, Inode>;
 
 export class PowerDisk implements Disk {
-  /** Called before each operation, which fails with the error that this throws. */
+  /** Called before each operation. If it throws, the operation fails with that error. */
   before: () => void = () => undefined;
   /** The names that a process finds. */
   #names: Names;
-  /** One element for each way in which failed syncs may have ended. */
+  /** One element for each possible outcome of failed syncs. */
   #namesOnDisk: States<Names>[];
   #inodes = 0;
 
@@ -46,11 +47,11 @@ export class PowerDisk implements Disk {
     this.#namesOnDisk = [[this.#names]];
   }
 
-  /** @returns what may be on the disk if the power fails now */
+  /** @returns every possible content of the disk if the power fails now */
   *images(cuts: Cuts): Generator<Image> {
     for (const states of this.#namesOnDisk) {
       for (const names of states) yield* product([...names], cuts);
-      // Later changes reached the disk, this new name did not.
+      // Later changes reached the disk, but this new name did not.
       const [synced] = states;
       const names = [...last(states)];
       for (const [missing] of names.filter(([path]) => !synced.has(path))) {
@@ -160,7 +161,7 @@ export class PowerDisk implements Disk {
   }
 }
 
-/** An append writes whole sectors, so a sector that was lost in part comes back. */
+/** An append writes whole sectors, and so repairs the last sector if a part of it was lost. */
 function append(inode: Inode, bytes: Uint8Array): void {
   const start = inode.cache.length - (inode.cache.length % SECTOR);
   inode.cache = Buffer.concat([inode.cache, bytes]);
@@ -169,7 +170,7 @@ function append(inode: Inode, bytes: Uint8Array): void {
   }
 }
 
-/** A truncation to the length that the file has makes nothing dirty. */
+/** A truncation to the current length makes nothing dirty. */
 function truncate(inode: Inode, length: number): void {
   if (length === inode.cache.length) return;
   inode.cache = resized(inode.cache, length);
@@ -185,7 +186,7 @@ function afterFailedSync(states: States<Buffer>): Buffer[] {
   return [synced, resized(synced, Math.max(synced.length, written.length)), written];
 }
 
-/** @returns each content once, as what is on disk for good */
+/** @returns each content once, as a synced state */
 function distinct(contents: readonly Buffer[]): States<Buffer>[] {
   const byContent = new Map(contents.map((bytes) => [bytes.toString('latin1'), bytes]));
   return [...byContent.values()].map((bytes) => [bytes]);
@@ -211,10 +212,10 @@ function* contentsAfter(states: States<Buffer>, cuts: Cuts): Generator<Buffer> {
     for (const cut of state.length > length ? cuts(state.length - length) : []) {
       const torn = state.subarray(0, length + cut);
       yield torn;
-      // The length reached the disk, the last page did not.
+      // The length reached the disk, but the last page did not.
       yield Buffer.concat([torn, Buffer.alloc(state.length - torn.length)]);
     }
-    // Later sectors reached the disk, this one did not.
+    // Later sectors reached the disk, but this one did not.
     for (let start = length, end; start < state.length; start = end) {
       end = Math.min(start - (start % SECTOR) + SECTOR, state.length);
       yield Buffer.from(state).fill(0, start, end);

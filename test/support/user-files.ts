@@ -1,5 +1,5 @@
 /**
- * What the tests of stores share: files in folders of their own, users, and other processes.
+ * For tests of stores: files in new folders, users, and other processes.
  */
 import { fork, spawnSync, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,7 +29,7 @@ process.on('exit', () => rmSync(root, { recursive: true, force: true }));
 let count = 0;
 const children = new Set<ChildProcess>();
 
-/** Ends the processes that a failed test has left running. */
+/** Kills the processes that a failed test has left running. */
 export function killChildren(): void {
   for (const child of children) child.kill('SIGKILL');
 }
@@ -40,7 +40,7 @@ export function newPath(): string {
   return join(root, String(count), 'users.jsonl');
 }
 
-/** Makes a file with this content, and its folder. */
+/** Creates a file with this content, and its folder. */
 export function fileWith(content: string | Uint8Array, path: string = newPath()): string {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
@@ -50,7 +50,7 @@ export function fileWith(content: string | Uint8Array, path: string = newPath())
 /** The names in the folder of a file. */
 export const folderOf = (path: string): string[] => readdirSync(dirname(path)).sort();
 
-/** Runs a check for each value, eight at a time: a disk answers eight about as fast as one. */
+/** Runs a check for each value, eight at a time, which takes a disk about as long as one. */
 export async function eightAtATime<T>(
   values: IterableIterator<T>,
   check: (value: T) => Promise<void>,
@@ -73,14 +73,14 @@ export async function withStore<T>(
   }
 }
 
-/** The journal of users alone, without its lock. */
+/** Opens the journal of users alone, by default without a lock. */
 export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Promise<Journal<User>> {
   return Journal.open(path, USER_RECORDS, { ...(disk && { disk }), ...(lock && { lock }) });
 }
 
 export const HEADER_LINE: string = headerLine(USER_RECORDS);
 
-/** The line that a store writes. */
+/** The line that a store writes for a user. */
 export const userLine = (op: 'insert' | 'update', user: User): string =>
   encodeRecord(userRecord(op, user));
 
@@ -88,7 +88,7 @@ export function userNamed(id: string, passwordHash = 'a hash'): User {
   return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
 }
 
-/** For assert.rejects: an AuthError with this code that says all parts, itself or in its cause. */
+/** For assert.rejects: an AuthError with this code, and with all parts in its message or cause. */
 export function refusal(code: AuthErrorCode, ...parts: string[]): (error: unknown) => boolean {
   return (error) => {
     if (!(error instanceof AuthError) || error.code !== code) return false;
@@ -96,12 +96,12 @@ export function refusal(code: AuthErrorCode, ...parts: string[]): (error: unknow
   };
 }
 
-/** Starts a program of the folder `children`, and waits until it says that it can begin. */
+/** Starts a program of the folder `children`, and waits until it is ready to begin. */
 export function start(name: string, ...values: string[]): Promise<ChildProcess> {
   return startWith({ execArgv: [] }, name, values);
 }
 
-/** As start, but through a command that sets the stage, such as unshare(1). */
+/** Like `start`, but through a command that prepares a stage for it, such as unshare(1). */
 export function startBehind(
   command: readonly string[],
   name: string,
@@ -128,7 +128,7 @@ async function startWith(
 
 const HIDE_PROC = 'mount -t tmpfs none /proc && exec "$@"';
 
-/** Commands that set a stage where a process cannot see whether others are alive. */
+/** Commands that run a program where it cannot see whether other processes are alive. */
 const STAGES = {
   'another PID namespace': ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
   'another time namespace': [

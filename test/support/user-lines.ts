@@ -1,6 +1,6 @@
 /**
- * The format of `users.jsonl`, written here without the code under test so that it cannot change
- * unnoticed. And faults that no disk makes when asked to.
+ * The format of `users.jsonl`, written without the code under test so that it cannot change
+ * unnoticed, and faults of a disk.
  */
 import fs from 'node:fs';
 import { open as openFile, type FileHandle } from 'node:fs/promises';
@@ -22,7 +22,7 @@ export const fileOf = (...lines: string[]): string => [HEADER, ...lines, ''].joi
 export const written = (...batches: string[]): string =>
   fileOf(...batches.flatMap((batch) => ['', batch]));
 
-/** A file as the store leaves it: an empty line at the end says that all of it is on disk. */
+/** A file after a clean stop: the empty line at the end proves that all of it is on disk. */
 export const closed = (...batches: string[]): string => `${written(...batches)}\n`;
 
 export const joe: User = userNamed('joe');
@@ -41,7 +41,9 @@ export const USERS: Readonly<Record<string, string>> = { joe: 'new', ann: 'a has
 /** Users in three batches, after a clean stop. */
 export const GOOD: string = fileOf('', JOE, '', ANN, BOB, '', NEW_JOE, '');
 
-/** The prototype of every FileHandle: to count syncs, and to make operations fail. */
+/**
+ * The prototype of every FileHandle. Tests mock its methods to count syncs or to make them fail.
+ */
 export const handles: FileHandle = await (async () => {
   const probe = await openFile(import.meta.filename, 'r');
   await probe.close();
@@ -52,7 +54,7 @@ export async function fails(): Promise<never> {
   throw Object.assign(new Error('EIO: made by the test'), { code: 'EIO' });
 }
 
-/** @returns an operation that writes a share of the bytes and fails */
+/** @returns an operation that writes this share of its bytes, and then fails with this code */
 export function fault(
   code: string,
   share = 0,

@@ -1,5 +1,6 @@
 /**
- * The store of users in a file: what it writes, when it shows a user, and what callers can change.
+ * The store of users in a file: the lines that it writes, the moment from which it finds a user,
+ * and its own copies of users.
  */
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
@@ -60,7 +61,7 @@ test('until an insert is synced its user is not found, and its id is taken', asy
   });
 });
 
-test('concurrent writes keep their order and share a sync; one of an id succeeds', async (t) => {
+test('inserts keep their order and share a sync, and one insert of an id wins', async (t) => {
   const path = newPath();
   const users = Array.from({ length: 64 }, (_, index) => userNamed(`${index}`));
   await withStore(path, async (store) => {
@@ -82,7 +83,7 @@ test('concurrent writes keep their order and share a sync; one of an id succeeds
   });
 });
 
-test('a caller that changes its own or a found object does not change the store', async () => {
+test('changes of an object that a caller passed or found do not reach the store', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     const own = { ...joe };

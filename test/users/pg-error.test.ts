@@ -1,6 +1,7 @@
 /**
- * The store tells the reason of an error of the PostgreSQL client, and none of the values that were
- * sent. Here the client says more than a real one; test/users/postgres.test.ts has a real database.
+ * An error of the store holds the reason that the PostgreSQL client gave, and none of the values
+ * that were sent. The client here reveals more than a real one does. The tests with a real database
+ * are in test/users/postgres.test.ts.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -63,14 +64,14 @@ test('an error of the client keeps its name, code and message, and nothing else'
   assert.deepEqual([odd.name, odd.message, Reflect.has(odd, 'code')], ['Error', 'a reason', false]);
 });
 
-/** What a database says, and what remains of it. */
+/** Messages of a database, and what remains of them. */
 const MESSAGES: Readonly<Record<string, string>> = {
   [`invalid input syntax for type integer: "${HASH}"`]:
     'invalid input syntax for type integer: "..."',
   'invalid input syntax for type integer: "joe"': 'invalid input syntax for type integer: "..."',
   'invalid input syntax for type date: "Joe", "2026-01-02T03:04:05.678Z"':
     'invalid input syntax for type date: "...", "..."',
-  // A stored value that was not sent, as a trigger may tell it.
+  // A stored value that was not sent, as in the message of a trigger.
   [`was $scrypt$ln=1,r=8,p=1$${MARKER}`]: 'was ...',
   [`(joe,Joe,"scrypt:32768:8:1$${MARKER}$${MARKER}")`]: '(...,...,"...")',
   [`hash${HASH}`]: 'hash...',
@@ -81,9 +82,9 @@ const MESSAGES: Readonly<Record<string, string>> = {
   '': '',
 };
 
-test('a message tells neither a value that was sent nor a hash that was stored', async () => {
-  for (const [message, told] of Object.entries(MESSAGES)) {
-    assert.equal((await causeOf(errorOf(message))).message, told);
+test('a message holds neither a value that was sent nor a hash that was stored', async () => {
+  for (const [message, redacted] of Object.entries(MESSAGES)) {
+    assert.equal((await causeOf(errorOf(message))).message, redacted);
   }
 });
 
@@ -103,8 +104,9 @@ test('no value leaves a part of another one behind', async () => {
   for (const id of names) {
     for (const odd of [HASH, `${HASH}'(${MARKER}`, `$2b$10$${MARKER}`, MARKER]) {
       const message = `invalid "${id}": "${odd}", was "${HASH}"`;
-      const { message: told } = await causeOf(errorOf(message), { ...joe, id, passwordHash: odd });
-      assert.match(told, id === '"' ? /^invalid .*was/ : /^invalid ".*was "\.\.\."$/);
+      const user = { ...joe, id, passwordHash: odd };
+      const { message: redacted } = await causeOf(errorOf(message), user);
+      assert.match(redacted, id === '"' ? /^invalid .*was/ : /^invalid ".*was "\.\.\."$/);
     }
   }
   const short = await causeOf(errorOf('permission denied: "e"'), {
@@ -115,7 +117,7 @@ test('no value leaves a part of another one behind', async () => {
   assert.equal(short.message, 'permission denied: "..."');
 });
 
-test('the reasons of several addresses are joined; other thrown values are not told', async () => {
+test('messages for several addresses are joined, and thrown values are dropped', async () => {
   const refused = ['::1', '127.0.0.1'].map(
     (host) => new Error(`connect ECONNREFUSED ${host}:5432`),
   );
@@ -123,6 +125,6 @@ test('the reasons of several addresses are joined; other thrown values are not t
   assert.equal(all.message, 'connect ECONNREFUSED ::1:5432, connect ECONNREFUSED 127.0.0.1:5432');
   assert.deepEqual([all.name, Reflect.get(all, 'code')], ['AggregateError', 'ECONNREFUSED']);
   for (const thrown of [undefined, null, HASH, 7, [HASH], { hash: HASH }, { message: { HASH } }]) {
-    assert.equal((await causeOf(thrown)).message, 'the client threw what is not an Error');
+    assert.equal((await causeOf(thrown)).message, 'the client threw a value that is not an Error');
   }
 });

@@ -1,9 +1,10 @@
 /**
  * Users in a real PostgreSQL: the store, and servers that share it while it is up, down or hangs.
- * Skipped unless TEST_POSTGRES_URL names a server whose user may make databases:
+ * Skipped unless TEST_POSTGRES_URL names a server whose user may create databases:
  * `.ci/with-postgres npm test` starts one.
  *
- * One file, because the tests of servers stop and freeze the database under all others.
+ * All in one file, because the tests of servers stop and suspend the database, and files run at the
+ * same time.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -42,7 +43,7 @@ const skip =
   url === undefined && 'TEST_POSTGRES_URL names no database; .ci/with-postgres starts one';
 
 /**
- * Makes a database for a suite, and removes it afterwards.
+ * Creates a database for a suite, and removes it afterwards.
  * @returns its name and URL, and a pool of the server's own database
  */
 function ownDatabase(): { name: string; database: URL; admin: Pool } {
@@ -112,7 +113,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     reopen: () => openStore(`users_${tables}`),
   });
 
-  it('lets one of 50 inserts of one id through, though two stores over two pools ask', async () => {
+  it('lets one of 50 inserts of the same id through, over two pools', async () => {
     const other = poolAt(database.href);
     const table = newTable();
     const stores = [await openStore(table), await openStore(table, other)];
@@ -126,7 +127,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('makes its table once, though 20 stores ask at the same time, also in a schema', async () => {
+  it('creates its table once if 20 stores ask at the same time, also in a schema', async () => {
     await pool.query('CREATE SCHEMA auth', []);
     for (const table of [newTable(), 'auth.users', 'select', 'Users']) {
       const stores = await Promise.all(Array.from({ length: 20 }, () => openStore(table)));
@@ -135,7 +136,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('works for a role that may not make the table, unless the table is missing', async () => {
+  it('works for a role that may not create the table, unless the table is missing', async () => {
     const role = `${name}_role`;
     const table = newTable();
     await (await openStore(table)).insert(userNamed('joe'));
@@ -160,6 +161,15 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
         );
         await pool.query(`GRANT ${right} ON ${table} TO ${role}`, []);
       }
+      await pool.query(`REVOKE UPDATE ON ${table} FROM ${role}`, []);
+      for (const columns of ['username, password_hash', 'username, created_at']) {
+        await pool.query(`GRANT UPDATE (${columns}) ON ${table} TO ${role}`, []);
+        await assert.rejects(
+          openStore(table, other),
+          refusal('ERR_STORE', `permission denied for table ${table}`),
+        );
+        await pool.query(`REVOKE UPDATE (${columns}) ON ${table} FROM ${role}`, []);
+      }
     } finally {
       await other.end();
       await pool.query(`DROP OWNED BY ${role}`, []);
@@ -167,7 +177,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('refuses a table with other columns, or whose ids need not be unique', async () => {
+  it('refuses a table with other columns or without a unique index on the ids', async () => {
     const others = {
       'id integer PRIMARY KEY': /column "username" .*does not exist/,
       'id text, username text, password_hash text, created_at text':
@@ -184,7 +194,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('accepts no row but that of exactly this user', async () => {
+  it('refuses a row whose id is not exactly the id that was asked for', async () => {
     for (const [type, id] of [
       ['char(9)', 'joe'],
       ['name', 'x'.repeat(70)],
@@ -209,7 +219,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('lets one of 50 updates that expect one hash through, over two pools', async () => {
+  it('lets one of 50 updates through that expect the same hash, over two pools', async () => {
     const other = poolAt(database.href);
     const table = newTable();
     const stores = [await openStore(table), await openStore(table, other)];
@@ -225,7 +235,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     await other.end();
   });
 
-  it('matches no hash that it cannot hold, and compares as text whatever the type', async () => {
+  it('compares hashes as text, and matches no hash that it cannot store', async () => {
     await pool.query('CREATE EXTENSION citext', []);
     for (const type of ['text', 'citext', 'varchar(99)']) {
       const table = newTable();
@@ -242,7 +252,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('tells no hash in an error of the database, whatever its tables say', async () => {
+  it('leaves no hash in an error that a table or a trigger reports', async () => {
     const hash = `$scrypt$ln=17,r=8,p=1$${MARKER}$${MARKER}`;
     const marked = { ...userNamed('joe', hash), username: `name ${MARKER}` };
     const texts = {
@@ -277,7 +287,7 @@ describe('PostgresUserStore', { skip, timeout: 120_000 }, () => {
       await assertSilent(() => store.insert(marked), reason);
     }
 
-    // A trigger may say anything, also about the stored user.
+    // The message of a trigger may hold anything, also the stored user.
     const table = newTable();
     const store = await openStore(table);
     await store.insert(marked);
@@ -344,7 +354,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     send(`${server}/hello`, 'GET', undefined, { Authorization: `JWT ${token}` });
   const tokenOf = ({ body }: { body: unknown }) => String(Object(body).access_token);
 
-  it('is what the README shows', async () => {
+  it('runs the program of src/users/README.md', async () => {
     const { cwd } = where;
     const [, code = ''] =
       /^```js\n([^]*?)^```$/m.exec(readFileSync(join(ROOT, 'src/users/README.md'), 'utf8')) ?? [];
@@ -363,7 +373,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     assertRefused(await run(`serve --users ${database}`, { cwd, command: copy }), 1, [remedy]);
   });
 
-  it('tells what else keeps pg from loading', async () => {
+  it('prints the reason if pg is installed but cannot be loaded', async () => {
     const cwd = await emptyFolder();
     cpSync(join(ROOT, 'src'), join(cwd, 'src'), { recursive: true });
     cpSync(join(ROOT, 'package.json'), join(cwd, 'package.json'));
@@ -380,7 +390,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     assertRefused(ended, 1, [/another Node/]);
   });
 
-  it('refuses to start without its database, names that, and tells no password', async () => {
+  it('refuses to start without its database, and prints its name but no password', async () => {
     const nowhere = new URL(database);
     nowhere.pathname = '/nowhere';
     const closed = new URL(database);

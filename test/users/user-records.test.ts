@@ -36,7 +36,7 @@ test('any text in a record comes back as it was, also across the chunks of a rea
   );
 });
 
-test('a user that could not be read again is refused and not written', async () => {
+test('a user that the reader would refuse is refused and not written', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);

@@ -11,7 +11,7 @@ import { JsonFileUserStore } from '../../../src/users/json-file.ts';
 const [job = '', path = '', ...others] = process.argv.slice(2);
 
 const jobs: Record<string, () => Promise<void>> = {
-  /** Keeps the file open until it is told to let go. */
+  /** Keeps the file open until a message. */
   async hold() {
     const store = await JsonFileUserStore.open(path);
     process.send?.('open');
@@ -31,7 +31,7 @@ const jobs: Record<string, () => Promise<void>> = {
     await store.close();
   },
 
-  /** Takes only the lock, at the given pace, until it is told to let go. Prints why it cannot. */
+  /** Holds only the lock, with the given timing, until a message. Prints why it cannot. */
   async lock() {
     const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch(String);
     if (typeof lock === 'string') return console.log(lock);
@@ -47,7 +47,7 @@ const jobs: Record<string, () => Promise<void>> = {
     await lock.release();
   },
 
-  /** As race, with only the lock, at the given pace. */
+  /** Like `race`, with only the lock and the given timing. */
   async raceForLock() {
     const lock = await lockFile(path, JSON.parse(others[0] ?? '')).catch((error: unknown) => {
       if (!(error instanceof AuthError) || error.code !== 'ERR_STORE_LOCKED') throw error;

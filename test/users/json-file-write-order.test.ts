@@ -93,7 +93,7 @@ test('after a failed insert waiting updates find no user, and the id is free', a
   assert.deepEqual(hashesIn(path), ['second']);
 });
 
-test('close finishes the writes that wait for their turn, and refuses later ones', async () => {
+test('close finishes the writes that wait for earlier ones, and refuses later ones', async () => {
   const path = newPath();
   const store = await JsonFileUserStore.open(path);
   await store.insert(joe);

@@ -1,0 +1,68 @@
+/**
+ * Claims: the lock files of processes that hold or want the lock on a file. The name of a claim is
+ * `<file>.lock.<pid>.<startId>.<scope>.<random>`, and its modification time is the last heartbeat.
+ */
+import { randomBytes } from 'node:crypto';
+import { open, readdir, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Identity } from './liveness.ts';
+import { ignore, NO_FILE_CODES } from './system-errors.ts';
+
+export interface Claim {
+  readonly path: string;
+  readonly pid: number;
+  readonly startId: string;
+  /** undefined in a claim of version 0.1 */
+  readonly scope: string | undefined;
+}
+
+/** A PID, a start id and, since version 0.2, a scope and a random part. */
+const CLAIM_SUFFIX = /^([1-9]\d{0,8})\.([^.]+)(?:\.([^.]+)\.[0-9a-f]{12})?$/;
+
+export function newClaimPath(path: string, { pid, startId, scope }: Identity): string {
+  const random = randomBytes(6).toString('hex');
+  return `${path}.lock.${pid}.${startId}.${scope}.${random}`;
+}
+
+export async function createClaim(path: string): Promise<void> {
+  const claim = await open(path, 'wx', 0o600);
+  try {
+    await claim.chmod(0o600); // open applies the umask
+  } finally {
+    await claim.close();
+  }
+}
+
+export async function removeClaim(path: string): Promise<void> {
+  await unlink(path).catch(ignore(...NO_FILE_CODES));
+}
+
+/** @returns the claims of all processes on this file */
+export async function claimsBeside(path: string): Promise<Claim[]> {
+  const names = await readdir(dirname(path));
+  return names.flatMap((name) => parseClaim(path, name) ?? []);
+}
+
+/** @returns undefined if this is not the name of a claim on the file */
+function parseClaim(path: string, name: string): Claim | undefined {
+  const prefix = `${basename(path)}.lock.`;
+  const match = name.startsWith(prefix) ? CLAIM_SUFFIX.exec(name.slice(prefix.length)) : null;
+  if (match === null) return undefined;
+  const [, pid, startId = '', scope] = match;
+  return { path: join(dirname(path), name), pid: Number(pid), startId, scope };
+}
+
+/**
+ * @returns the modification time by the clock of the holder, to be compared only with an earlier
+ *   one of the same claim; undefined if the claim is gone
+ */
+export async function lastHeartbeatOf(claim: string): Promise<bigint | undefined> {
+  // A network file system asks its server when a file is opened. A stat may be answered from a
+  // cache.
+  const file = await open(claim, 'r').catch(ignore(...NO_FILE_CODES));
+  try {
+    return (await file?.stat({ bigint: true }))?.mtimeNs;
+  } finally {
+    await file?.close();
+  }
+}
