@@ -84,6 +84,7 @@ async function assertLogsIn(url: string): Promise<void> {
     'Host: x',
     'Content-Type: application/json',
     'Content-Length: 99999999',
+    'Connection: close',
     '',
     '',
   ];
