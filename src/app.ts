@@ -61,7 +61,8 @@ function success(result: string): object {
 /**
  * @returns the parsed body of a signup
  * @throws AuthError ERR_SIGNUP_BODY in place of any other 400. The reply then has the members
- *   `Status` and `result`, which the tutorial's clients read from every refused signup.
+ *   `Status` and `result`, which the tutorial's clients read. Refusals with another status, such as
+ *   413 or 415, keep the shape of Flask-JWT.
  */
 async function readSignup(request: HttpRequest): Promise<unknown> {
   try {

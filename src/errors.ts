@@ -1,7 +1,8 @@
 /**
- * The two families of errors. Bad input from outside is an AuthError with a stable code. A mistake
- * of the calling program is a TypeError (the wrong kind of value) or a RangeError (the right kind,
- * out of bounds), in the grammar of `options.ts`.
+ * The two families of errors. A refusal is an AuthError with a stable code: because of input from
+ * outside, of load, or of a store that fails. A mistake of the calling program is a TypeError (the
+ * wrong kind of value) or a RangeError (the right kind, out of bounds), in the grammar of
+ * `options.ts`.
  * Promise: a message that latchkey writes repeats no string, since it could be a token, a password
  * or a key. Names of options and claims are the only exception. A program may give an AuthError
  * another description.
@@ -99,14 +100,17 @@ const REQUEST_ERRORS = {
   ERR_STORE_DAMAGED: [503, 'Service Unavailable', 'The user file is corrupt'],
 } as const;
 
-/** Every code, with the HTTP status, the title and the description of its reply. A closed list. */
+/**
+ * Every code, with the HTTP status, the title and the description of its reply. No other code
+ * occurs. A new version may add codes, and never renames one.
+ */
 export const ERRORS: typeof ACCESS_ERRORS & typeof SIGNUP_ERRORS & typeof REQUEST_ERRORS = {
   ...ACCESS_ERRORS,
   ...SIGNUP_ERRORS,
   ...REQUEST_ERRORS,
 };
 
-/** One of the codes in {@link ERRORS}. Codes are added, never renamed. */
+/** One of the codes in {@link ERRORS}. */
 export type AuthErrorCode = keyof typeof ERRORS;
 
 /** A Map, because a plain object would also find inherited names such as `constructor`. */
@@ -134,9 +138,9 @@ export interface AuthErrorOptions {
 const errorStatus = integerBetween(400, 599);
 
 /**
- * A refusal: the only error that latchkey throws for bad input from outside. It has no stack trace:
- * it is about the input and not about the program, and making a trace takes longer than the check
- * that failed.
+ * A refusal: of input from outside, or because the server or its store cannot serve now. It has no
+ * stack trace. It becomes a reply, an error behind it is in `cause`, and making a trace takes
+ * longer than the check that failed.
  */
 export class AuthError extends Error {
   /** Stable, so that programs can branch on it. */
@@ -185,7 +189,7 @@ export class AuthError extends Error {
     return this.message;
   }
 
-  /** The body of the reply: for a signup in the shape of the tutorial, else that of Flask-JWT. */
+  /** The body of the reply: for a code of SIGNUP_ERRORS as in the tutorial, else of Flask-JWT. */
   get body(): unknown {
     if (this.#body !== undefined) return this.#body;
     if (SIGNUP_CODES.has(this.code)) return { Status: 'Error', result: this.message };
@@ -225,9 +229,10 @@ export function rethrowRefusalAsTypeError(name: string, check: () => void): void
 
 /**
  * @returns the message of an error. For an AggregateError these are the messages of its errors,
- *   such as one for each address that could not be reached.
+ *   such as one for each address that could not be reached. A thrown value that is not an error may
+ *   be a secret, so only its kind is returned.
  */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message : describe(error);
 }

@@ -9,7 +9,7 @@ import type { AuthError } from './errors.ts';
 
 type EventName = 'signup' | 'login' | 'refusal' | 'throttle' | 'overload';
 
-/** In each message `address` is the address of the client, or undefined if it is unknown. */
+/** An `address` is the address of the client, or undefined if it is unknown. */
 export const EVENTS: Readonly<Record<EventName, Channel>> = {
   /** `{ id, address }`: an account was created. */
   signup: channel('latchkey:signup'),
@@ -19,7 +19,7 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   refusal: channel('latchkey:refusal'),
   /** `{ kind: 'login' | 'signup', retryAfterSeconds, address }`: a rate limit was reached. */
   throttle: channel('latchkey:throttle'),
-  /** `{ running, waiting }`: a password was not hashed, because the queue was full. */
+  /** `{ running, waiting }`: the hashing queue was full, so a job was refused. */
   overload: channel('latchkey:overload'),
 };
 

@@ -1,7 +1,8 @@
 /**
- * Hooks, handlers and stores may return a value or a promise of it. A plain value is used
- * synchronously: awaiting it would cost every request extra turns of the microtask queue, and more
- * where AsyncLocalStorage follows promises.
+ * Hooks, handlers and stores may return a value or a promise of it. The guard and the router use a
+ * plain value synchronously: awaiting it would cost every request extra turns of the microtask
+ * queue, and more where AsyncLocalStorage follows promises. Signups and logins await it, because a
+ * hash takes far longer.
  */
 
 /** A value, or any promise of it. */
@@ -9,7 +10,8 @@ export type MaybePromise<T> = T | PromiseLike<T>;
 
 /**
  * Calls `next` with the value: synchronously for a plain value, later for a promise.
- * @returns what `next` returns, with any promise, also one of another library, as a native Promise
+ * @returns what `next` returns; a native Promise of it if `value` or that result is a promise of
+ *   any library
  * @throws what `next` throws for a plain value; for a promise the result rejects instead
  */
 export function andThen<T, Result>(

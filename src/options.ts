@@ -27,7 +27,7 @@ export function readOptions<T extends object>(
   checks: Checks<T>,
   required: (keyof T & string)[] = [],
 ): T {
-  // Without the tag, a Map or a promise would pass for an object without options.
+  // Without the check of the tag, a Map or a promise would pass for an object without options.
   if (!isObject(options) || Object.prototype.toString.call(options) !== '[object Object]') {
     throw new TypeError(`"options" expected an object, got ${describe(options)}`);
   }

@@ -53,8 +53,8 @@ export function describe(value: unknown): string {
 /**
  * Copies a plain object or array, one level deep. Each member is read once, so a caller that checks
  * the copy checks the values that it will use.
- * @returns the copy, whose members are not checked; for any other value its kind, as `describe`
- *   returns it
+ * @returns the copy, whose members are not checked; otherwise what the value is, as a text for a
+ *   message
  */
 export function copyMembers(value: unknown): Record<string, unknown> | string {
   try {
@@ -78,8 +78,8 @@ export function copyMembers(value: unknown): Record<string, unknown> | string {
 }
 
 /**
- * Reads a member of a value from outside, such as a parsed body. Inherited members do not count: a
- * body may carry a `__proto__`.
+ * Reads a member of a value from outside, such as a parsed body. Inherited members do not count, so
+ * that a polluted prototype supplies none.
  */
 export function ownMember(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;

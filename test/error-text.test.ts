@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { textOfError } from '../src/error-text.ts';
 import { AuthError, MemoryUserStore, Router } from '../src/index.ts';
 import { emptyFolder, ROOT, serve } from './support/run-command.ts';
 import { SECRET } from './support/tokens.ts';
@@ -187,3 +188,10 @@ for (const log of ['none', 'json']) {
     }
   });
 }
+
+test('a member of an AggregateError that is not an error is not shown: it may be a secret', () => {
+  const error = new AggregateError(['the marker 4711', new Error('refused')], 'outer');
+  const text = textOfError(error);
+  assert.match(text, /a string, refused$/);
+  assert.doesNotMatch(text, /4711/);
+});

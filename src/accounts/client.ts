@@ -8,7 +8,10 @@ export interface Client {
    * Without this member it would match, because newer versions of @types/node declare a `signal`.
    */
   readonly socket?: never;
-  /** An IPv4 or IPv6 address. Without one, the limits by network do not apply. */
+  /**
+   * An IPv4 or IPv6 address. For each account, all clients without one count as one network. There
+   * is no other limit by network for them.
+   */
   readonly address?: string | undefined;
   /** Aborted when the client disconnects. A password that still waits is then not hashed. */
   readonly signal?: AbortSignal | undefined;

@@ -1,11 +1,11 @@
 /**
  * Replaces a weak password hash during a login. A new hash needs the password, which the store does
  * not have.
- * Promise: a renewal undoes no other change, because it is a compare-and-set on the hash that was
- * verified. A changed password stays changed, and a removed user stays removed. A new user of the
- * same name keeps the new password.
- * Accepted: a store written for version 0.1 ignores the expected hash. If its `find` returns a
- * promise, it may lose a change that is made between its `find` and its `update`.
+ * Promise: a renewal undoes no change of a password and no removal, because it is a compare-and-set
+ * on the hash that was verified. A new user of the same name keeps the new password.
+ * Accepted: if `find` of the store returns a promise, a change of `username` or `createdAt` between
+ * `find` and `update` is lost. A store written for version 0.1, which ignores the expected hash,
+ * can also lose a change of the password there.
  */
 import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
@@ -23,7 +23,7 @@ export interface StoreAndHasher {
  * @param user the record whose hash was verified
  * @param password the right password of this user
  * @param address of the client, for the queue of the hasher
- * @throws any error that is not an AuthError, because it is a bug of the store or the hasher
+ * @throws any error that is not an AuthError, such as a bug of the store, or no memory for scrypt
  */
 export async function renewHash(
   user: User,

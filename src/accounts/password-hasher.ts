@@ -23,7 +23,7 @@ export interface PasswordHasherOptions {
   readonly logN?: number;
   /** scrypt's block size; 1 to 32, default 8. */
   readonly r?: number;
-  /** scrypt's parallelisation; 1 to 16, default 1. 128·N·r·p may be up to 1 GiB. */
+  /** scrypt's parallelisation; 1 to 16, default 1. N·r·p may be up to 2^23. */
   readonly p?: number;
   /**
    * Runs of scrypt at once; 1 to 1024. Default: min(cores, threads of libuv's pool - 1), and at
@@ -92,7 +92,8 @@ export class PasswordHasher {
    * @param address as for `hash`
    * @returns whether the password is right; the keys are compared in constant time
    * @throws as `hash`
-   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
+   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed, or above a bound that the options
+   *   have: N 2^20, r 32, p 16, N·r·p 2^23
    */
   verify(
     password: string,
@@ -107,7 +108,8 @@ export class PasswordHasher {
   /**
    * @returns whether the next login must renew the hash: it is Werkzeug's, or takes less work
    *   (N·r·p) than a new one, or the same work with a shorter salt or key
-   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs more than 1 GiB
+   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed, or above a bound that the options
+   *   have: N 2^20, r 32, p 16, N·r·p 2^23
    */
   needsRehash(stored: string): boolean {
     return needsRehash(stored, this.#cost);

@@ -50,11 +50,11 @@ export function checkPasswordText(
 }
 
 /**
- * Asks the list of common passwords, or the hook that replaces it.
+ * Asks the list of common passwords, or the function `isForbidden` that replaces it.
  * @param password in NFC, so that a forbidden password is recognised in every Unicode spelling
  * @param username as the client sent it
  * @throws AuthError ERR_PASSWORD_FORBIDDEN
- * @throws TypeError if the hook returns neither true nor false
+ * @throws TypeError if `isForbidden` returns neither true nor false
  */
 export async function refuseForbidden(
   password: string,
@@ -62,7 +62,7 @@ export async function refuseForbidden(
   isForbidden: IsForbidden,
 ): Promise<void> {
   const isRefused = await isForbidden(password, username);
-  // A hook with a forgotten `return` must not let every password through.
+  // A function with a forgotten `return` must not let every password through.
   resultCheck('isForbidden', isRefused);
   if (isRefused) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
 }

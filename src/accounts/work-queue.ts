@@ -4,8 +4,8 @@
  * Promise: fair queueing, so that one client cannot keep the others out. Jobs start in round robin
  * among the waiting clients. When the queue is full, a new job displaces the newest waiting job of
  * the client with the most places, if that client has at least two more than the client of the new
- * job. Otherwise kinds of jobs are compared in the same way. If no kind has two more either, the
- * new job gets ERR_BUSY.
+ * job. Otherwise kinds of jobs are compared, among clients with enough places. If no job can be
+ * displaced, the new job gets ERR_BUSY.
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
  */
 import { availableParallelism } from 'node:os';
@@ -15,7 +15,8 @@ import { EVENTS } from '../events.ts';
 
 /**
  * Threads of libuv's pool. Node has no API that tells this number, so it is read from the variable
- * that libuv itself reads when Node starts. A later change of the variable has no effect.
+ * that libuv reads when its pool is first used. Set it before Node starts: a program that changes
+ * it later may reach only one of the two.
  */
 const POOL_THREADS = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
 
@@ -76,8 +77,8 @@ export class WorkQueue {
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     // A copy, because the set `#running` needs a new object for each job.
     const place: Place = { ...owner };
-    // A new client counts as if it had started just before the latest start. It comes before the
-    // client of that start, and after the clients that have waited longer.
+    // A new client is ranked as if it had the last start but one. Its turn comes before that of the
+    // client that started last, and after those of all clients whose latest start is longer ago.
     if (!this.#latestStarts.has(place.client)) {
       this.#latestStarts.set(place.client, this.#starts - 1);
     }
@@ -136,8 +137,7 @@ export class WorkQueue {
 
   /**
    * Displaces a waiting job in favour of a new one.
-   * @throws AuthError ERR_BUSY if no client, and no kind of job, has at least two more places than
-   *   that of the new job
+   * @throws AuthError ERR_BUSY if no job can be displaced
    */
   #makeRoom(newcomer: Place): void {
     if (EVENTS.overload.hasSubscribers) {
@@ -159,9 +159,9 @@ export class WorkQueue {
   }
 
   /**
-   * Does the same for kinds of jobs, but a client must not displace one with fewer places. So a
-   * waiting job is a candidate only if its client is that of `newcomer`, or has at least as many
-   * places as the client of `newcomer` will have.
+   * Does the same for kinds of jobs. A client must not take a place from a client that has fewer
+   * places than it would then have itself. So a waiting job is a candidate only if its client is
+   * that of `newcomer`, or has at least as many places as that client would have.
    */
   #newestOfLargestKind(newcomer: Place): WaitingJob | undefined {
     const counts = this.#countPlacesBy('client');

@@ -37,7 +37,7 @@ export class JwtAuth<Identity> {
    * The handler of `POST /auth`: exchanges a username and a password for a token. It is bound, so
    * that `auth.login` can be passed to a router.
    * @param request an HttpRequest, a Request of the Web standard, or any other object with a method
-   *   `json`. An `address` is optional: without one, the limits by network do not apply.
+   *   `json`, and an `address` if it is known
    * @returns the reply to send: `{ access_token }`, or the result of `loginReply`
    * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
@@ -49,8 +49,9 @@ export class JwtAuth<Identity> {
   /**
    * Guards a handler, so that it runs only for a request with a valid token of an existing user.
    * @param options a `realm` for this route alone
-   * @returns the guarded handler. It is synchronous if `handler` and all hooks are. It rejects any
-   *   other request with AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
+   * @returns the guarded handler. For a valid token it returns what `handler` returns,
+   *   synchronously if all hooks are synchronous. Otherwise it returns a promise that rejects with
+   *   AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
    */
   required<Request extends HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,

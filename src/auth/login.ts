@@ -62,8 +62,8 @@ function isFilled(value: unknown): value is string {
 
 /**
  * @returns whether `PasswordHasher` refused a password that no user can have: too long, with a NUL
- *   or with a lone surrogate. At a login it counts as a wrong password. A hook that uses these
- *   codes for another reason sets a status other than 400.
+ *   or with a lone surrogate. Such a login is refused as with a wrong password. A hook that uses
+ *   these codes for another reason sets a status other than 400.
  */
 export function isImpossiblePasswordError(error: unknown): boolean {
   if (!(error instanceof AuthError) || error.status !== 400) return false;

@@ -77,7 +77,7 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
  */
 function asError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
-  return new Error('a hook threw a value that is not an Error', { cause: thrown });
+  return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
 }
 
 /**

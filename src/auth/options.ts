@@ -28,8 +28,8 @@ export type LookupResult<Identity> = MaybePromise<Identity | undefined | null | 
 export interface JwtAuthOptions<Identity> extends JwtOptions {
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
-   * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the
-   * password counts as wrong. To refuse with these codes, set another status.
+   * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
+   * is refused as with a wrong password. To refuse with these codes, set another status.
    */
   readonly authenticate: (
     username: string,
@@ -141,6 +141,7 @@ export function settingsOf<Identity>(
 
 /**
  * @returns the `id` of an object, or an identity of another type itself
+ * An id that is an object is passed on to sign, which checks it.
  * @throws TypeError if the id is not a string, a finite number or an object
  */
 function idOf(identity: unknown): unknown {

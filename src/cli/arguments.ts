@@ -118,7 +118,8 @@ export function parseArguments(
     if (flag === undefined) throw unknownFlag(rawName);
     const isNextFlag = !inlineValue && LIKE_A_FLAG.test(value ?? '');
     if (value === undefined || isNextFlag) {
-      throw new UsageError(`${rawName} expected ${flag.kind.expected}, got no value`);
+      const hint = isNextFlag ? ` (a value that begins with a hyphen follows ${rawName}=)` : '';
+      throw new UsageError(`${rawName} expected ${flag.kind.expected}, got no value${hint}`);
     }
     texts.set(rawName, value);
   }
@@ -194,7 +195,7 @@ const LEFT_COLUMN = ' '.repeat(29);
 
 /**
  * @param label the flag with its placeholder; a long one gets a line of its own
- * @param note follows the phrase in parentheses, or stands below it if the line would be too long
+ * @param note stands in parentheses behind the phrase, or below it if the line would be too long
  * @returns a row of the help in two columns, as one or more lines
  */
 export function helpRow(label: string, phrase: string, note = ''): string {

@@ -1,7 +1,9 @@
 /**
  * Checks whether other system users have access to a file. It reads the owners and modes of the
- * file, of the folders above it and of the symbolic links on the way, as ssh does for private keys.
- * Accepted: root is trusted, and access control lists are not read.
+ * file, of the folders above it and of the symbolic links on the way, much as sshd does for a file
+ * of authorized keys.
+ * Accepted: root is trusted. Access control lists are not read. The group of a folder further up is
+ * not looked at.
  */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve, sep } from 'node:path';
@@ -35,7 +37,7 @@ type Status = Awaited<ReturnType<typeof lstat>>;
 interface Step {
   readonly path: string;
   readonly status: Status;
-  /** True for the file, its folder and the links to them. False for the folders further up. */
+  /** True for the file, for a link in its place, and for the folders of both. */
   readonly isNear: boolean;
 }
 

@@ -103,7 +103,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   tlsCert: {
     name: '--tls-cert',
     group: 'Listening',
-    help: 'certificate chain in PEM; HTTPS, with --tls-key',
+    help: 'serve HTTPS with this certificate chain (PEM)',
     kind: pemFile,
   },
   tlsKey: {
@@ -233,8 +233,9 @@ function checkTlsPair({ tlsCert, tlsKey }: ServeConfig): void {
 const BYTE_ORDER_MARK = /^\ufeff/;
 
 /**
- * Sets the variables of the file that the environment does not have. `process.loadEnvFile` does not
- * do: it fails at a byte order mark, and reports every unreadable file as missing.
+ * Sets the variables of the file that the environment does not have. `process.loadEnvFile` is not
+ * used: it loses the first variable behind a byte order mark, and reports a file that it may not
+ * read as missing.
  */
 async function loadEnvFile(path: string): Promise<void> {
   const text = (await readFile(path, 'utf8')).replace(BYTE_ORDER_MARK, '');

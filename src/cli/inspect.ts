@@ -102,7 +102,7 @@ export function describeToken(token: string): string {
   return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
 }
 
-/** @returns the value as JSON, with escapes for invisible characters: a token may hold any text */
+/** @returns JSON with `\\u{...}` for invisible characters, which a token may hold, for people */
 function printable(value: object): string {
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;

@@ -14,8 +14,13 @@ export type Log = (event: LogEvent, detail: string) => void;
 
 const LINE_BREAK = /\s*[\r\n]\s*/g;
 
+/** @returns the text with its line breaks replaced by ` | ` */
+export function oneLine(text: string): string {
+  return text.replace(LINE_BREAK, ' | ');
+}
+
 export const textLog: Log = (_event, detail) => {
-  writeLine(`latchkey: ${detail.replace(LINE_BREAK, ' | ')}`);
+  writeLine(`latchkey: ${oneLine(detail)}`);
 };
 
 /**

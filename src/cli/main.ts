@@ -12,6 +12,7 @@ import { parseArguments, type Positionals } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
 import { inspect, INSPECT_HELP } from './inspect.ts';
+import { oneLine } from './log.ts';
 import { serve } from './serve.ts';
 
 const HELP = `latchkey: sign-up and login with JSON Web Tokens
@@ -83,7 +84,7 @@ async function printSecret(given: readonly string[]): Promise<void> {
 function fail(error: unknown): void {
   const isUsage = error instanceof UsageError;
   const help = command === undefined ? 'latchkey --help' : `latchkey ${name} --help`;
-  console.error(`latchkey: ${reasonOf(error)}${isUsage ? ` (see: ${help})` : ''}`);
+  console.error(`latchkey: ${oneLine(reasonOf(error))}${isUsage ? ` (see: ${help})` : ''}`);
   process.exitCode = isUsage ? 2 : 1;
 }
 

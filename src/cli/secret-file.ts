@@ -103,8 +103,8 @@ function checkedSecrets(text: string): readonly string[] {
   if (secrets.some(isMistake)) {
     throw new TypeError('"secret" expected no comment, and no space at the ends of a line');
   }
-  // Throws for a weak secret. The whole text is checked as well, because a key file in PEM has
-  // several lines.
+  // Throws for a weak secret or a key file. A PEM file is recognised only as a whole, so the whole
+  // text is passed as one more secret.
   keysOf([text.trim(), ...secrets]);
   return secrets;
 }

@@ -39,12 +39,12 @@ function openMemory(): OpenedUserStore {
   };
 }
 
-/** The log explains a start that takes longer: it waits for the lock of the user file. */
+/** The log explains an opening that takes longer. */
 const SLOW_OPEN_MS = 3_000;
 
 async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   const explainWait = () => {
-    log('warning', `${path}: another process may have the file open: waiting for its lock`);
+    log('warning', `${path}: still opening: it is large, or another process may have it open`);
   };
   const timer = setTimeout(explainWait, SLOW_OPEN_MS);
   const users = await JsonFileUserStore.open(path).finally(() => clearTimeout(timer));

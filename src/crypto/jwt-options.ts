@@ -20,8 +20,8 @@ export interface JwtOptions {
    */
   readonly audience?: string | readonly string[];
   /**
-   * The `typ` header parameter; default `JWT`. If given, verify requires it (RFC 8725 §3.11). If
-   * not, a token may lack it.
+   * The `typ` header parameter; default `JWT`. If this option is set, a token must have it
+   * (RFC 8725 §3.11). If not, a token may lack `typ`, but one that it has must be `JWT`.
    */
   readonly type?: string;
   /** Claims that a token must have, for sign and for verify. Default `exp`, `iat` and `nbf`. */
@@ -47,7 +47,7 @@ export interface SignOptions {
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The checks of {@link JwtOptions}. JwtAuth accepts these options too, so it exports them. */
+/** The checks of {@link JwtOptions}. Exported, because JwtAuth accepts these options too. */
 export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {
   // keysOf checks the secret, and refuses a missing one.
   secret: () => undefined,

@@ -123,8 +123,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
       timingSafeEqual(signature, Buffer.from(mac(key, signingInput), 'utf8'));
     if (!this.#keys.some(isSignedWith)) throw new AuthError('ERR_JWT_SIGNATURE');
 
-    // 3. The header, which must agree with the configuration. The header that sign writes is
-    //    a constant and needs no parsing.
+    // 3. The header, which must agree with the configuration. The header that sign writes by
+    //    default is a constant and needs no parsing.
     const header = token.slice(0, firstDot);
     if (header !== this.#headerSegment) this.#checkHeader(parseObject(header, 'ERR_JWT_HEADER'));
 
@@ -134,7 +134,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     return deepFreeze(claims);
   }
 
-  /** Checks any header but the constant one. `kid`, `jwk`, `jku` and the like are ignored. */
+  /** `kid`, `jwk`, `jku` and the like are ignored. The constructor checks the default header. */
   #checkHeader(header: JsonObject): void {
     // A copy without a prototype has no inherited parameters (prototype pollution).
     const { alg, typ, crit, b64 }: JsonObject = Object.setPrototypeOf({ ...header }, null);

@@ -17,7 +17,7 @@ type Hash = Recipe & { readonly key: Buffer };
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 
-/** The cap on N·r·p. With p = 1 a run needs 128·N·r bytes: at most 1 GiB, and about 5 seconds. */
+/** The cap on N·r·p. With p = 1 a run needs 128·N·r bytes: at most 1 GiB, and about 4 seconds. */
 const MAX_WORK = 2 ** 30 / 128;
 
 /** In UTF-16 code units. Normalisation takes quadratic time at worst: here a few milliseconds. */

@@ -46,7 +46,7 @@ function bytesOf(secret: unknown): Buffer {
   // Copies the real bytes, whatever an overridden `length` says.
   if (isBytes(secret)) return Buffer.copyBytesFrom(secret);
   if (secret instanceof KeyObject && secret.type === 'secret') return secret.export();
-  const got = secret === undefined || secret === null ? secret : `another ${typeof secret}`;
+  const got = secret === undefined || secret === null ? secret : `a ${typeof secret}`;
   throw new TypeError(`"secret" expected ${EXPECTED}, got ${got}`);
 }
 
@@ -68,7 +68,7 @@ const SSH_IN_BASE64 = /AAAA[A-I](?:3Nz|2Vj|nNr)/;
 /** `{"kt` or `{"ke` in base64: the start of a JWK or of a set of them. */
 const JWK_IN_BASE64 = /eyJr(?:dH|ZX)/;
 
-/** In DER in base64: the identifiers of RSA and EC at each offset, of Ed25519 at its only one. */
+/** Base64 of a key in DER: identifiers of RSA and EC at three offsets each, of Ed25519 at one. */
 const DER_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
 
 const IN_BASE64 = [PEM_IN_BASE64, SSH_IN_BASE64, JWK_IN_BASE64, DER_IN_BASE64];

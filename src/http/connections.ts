@@ -22,7 +22,7 @@ interface Connection {
 /** The open connections of one server. */
 export class Connections {
   readonly #connections = new Map<Socket, Connection>();
-  /** Replies that wait for an earlier reply of their connection, over all connections. */
+  /** Replies that began behind another one of their connection, until they close. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
 
@@ -88,8 +88,8 @@ export class Connections {
     }
     if (isEnding(connection)) return;
     const responses = [...connection.inFlight];
-    // The bytes belong to the body of a request that is not complete. If the reply to that request
-    // has begun, a refusal would be a second reply.
+    // If a request is not complete, the bytes that failed are its body. Once its reply has begun, a
+    // refusal would be a second reply.
     const hasReplyBegun = [...responses, connection.latest].some((response) => {
       return response?.headersSent === true && !response.req.complete;
     });

@@ -1,7 +1,8 @@
 /**
- * A server of node:http or node:https. Promise: the size of each request and the time of its
- * arrival are bounded, a request that could be read in two ways is refused (HTTP request
- * smuggling), and a graceful shutdown gives requests in flight 10 seconds to end. A handler may
+ * A server of node:http or node:https.
+ * Promise: the size of the header and the time in which a request arrives are bounded
+ * (`HttpRequest.json` bounds a body). A request that could be read in two ways is refused (HTTP
+ * request smuggling). A graceful shutdown gives requests in flight 10 seconds to end. A handler may
  * take any time.
  */
 import {
@@ -226,7 +227,7 @@ async function closeGracefully(server: NodeServer, connections: Connections): Pr
 }
 
 /**
- * RFC 9112 §3.2: characters that a host cannot have. The comma also finds a second Host, because
+ * RFC 9112 §3.2: characters that no host needs. The comma also finds a second Host, because
  * headerOf joins several headers by commas.
  */
 const NOT_IN_HOST = /[\s,/@?#]/;

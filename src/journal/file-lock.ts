@@ -98,8 +98,8 @@ export async function lockFile(path: string, timing: LockTiming = LOCK_TIMING): 
 export class FileLock {
   /**
    * Whether this process waited for a claim of another scope. That claim went stale, and its holder
-   * may only be suspended; or it was released meanwhile, which counts as the same. Either way the
-   * file must be copied before it is trusted.
+   * may not be dead but suspended; or the holder released it meanwhile, which counts as the same.
+   * Either way the file must be copied before it is trusted.
    */
   readonly isTakenOver: boolean;
   /** The random part of the claim. No other process has it, so it can make a file name unique. */

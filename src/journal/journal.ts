@@ -1,8 +1,8 @@
 /**
  * An append-only log of records with group commit. A record format defines the records.
  * Promise: an acknowledged record is on disk (fdatasync), and acknowledged bytes are never
- * rewritten in place. A refused record leaves nothing behind, unless its rollback failed too: the
- * error then says so.
+ * rewritten in place. A record whose `append` fails leaves nothing behind, unless the rollback of
+ * the write failed too: the error then says so.
  *
  * After an fdatasync that failed, Linux marks the dirty pages as clean. Reads still show them and a
  * later fdatasync succeeds, but they are not on disk. So a journal that was not closed is not
@@ -143,8 +143,8 @@ export class Journal<Entry> {
     });
     await this.#pendingBatch;
     const problem = this.#format.apply(record, this.#entries);
-    // Only a store whose own format refuses its record gets here. The record is on disk by now, and
-    // the next opening will refuse the file.
+    // A mistake of the store: its own `apply` does not take its record. The record is on disk by
+    // now, and the next opening will refuse the file.
     if (problem !== undefined) throw new Error(`a record was written that ${problem}`);
   }
 
@@ -254,8 +254,9 @@ async function openClosed<Entry>(
   const { recordsEnd, fileBytes } = contents;
   if ((await file.stat()).size !== fileBytes) throw fileChangedError('modified');
   await lock.confirm();
-  // The empty line at the end is removed before anything is written. A file restored from a backup
-  // may never have been synced: if this sync fails, the next opening must not trust the file.
+  // Without the empty line at its end, the next opening does not trust the file. So the line is
+  // removed first: if this sync fails, perhaps of a file restored from a backup, the next opening
+  // copies it.
   await file.truncate(recordsEnd);
   await file.datasync();
   return { file, size: recordsEnd, discardedPath: undefined };
@@ -277,7 +278,7 @@ async function replaceUntrusted<Entry>(
     const isNew = contents.fileBytes === 0;
     if (isNew || error instanceof FileLostError) throw error;
     const doubt = contents.isClosed
-      ? 'its lock was taken over from a process that may still write to it'
+      ? 'another process may still write to it'
       : 'it was not closed cleanly';
     const isFull = hasCode(error, 'ENOSPC', 'EDQUOT');
     const remedy = isFull ? `: free disk space for a copy beside ${old.path}` : '';

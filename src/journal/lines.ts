@@ -22,6 +22,7 @@ export function headerLine({ name, version }: FormatVersion): string {
 }
 
 /**
+ * @param record no name of a member may be a whole number: JSON would write it before `op`
  * @returns the line of a record, with `op` as its first member
  * @throws RangeError if the line would be over 1 MiB, which the reader refuses
  */
@@ -102,7 +103,7 @@ export function isTornRecord(bytes: Buffer): boolean {
 }
 
 /**
- * @param bytes the beginning of the file, at least one byte more than the header if there are any
+ * @param bytes one byte more than the header has, or the whole file if it is shorter
  * @returns whether the file is empty, or the write of its header was interrupted: it then holds a
  *   part of the header, in which pages that did not reach the disk read as NUL bytes
  */

@@ -92,8 +92,9 @@ export class LockedJournal<Entry> {
    * be replaced. Writes of different keys share a sync.
    * @param change called with the entry on disk, once all earlier writes of the key have ended
    * @returns true once the record is on disk; false if `change` returned undefined
-   * @throws AuthError ERR_STORE if the record could not be written, or not be rolled back. `cause`
-   *   names the file and the reason, and has the `code` of the system's error.
+   * @throws AuthError ERR_STORE if the write failed. If its rollback failed too, the record may be
+   *   there after a restart. `cause` names the file and the reason, and has the `code` of the
+   *   system's error.
    * @throws RangeError if the line would be over 1 MiB
    * @throws Error that `change` throws
    */

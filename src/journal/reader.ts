@@ -31,8 +31,8 @@ export interface Contents<Entry> {
   readonly supersededLines: number;
   readonly fileBytes: number;
   /**
-   * The offset where the empty lines at the end of a closed file begin; 0 if the file has no header
-   * yet.
+   * The offset behind the last record; 0 if the file has no header yet. In a closed file the empty
+   * lines at its end begin there.
    */
   readonly recordsEnd: number;
   /** The file ends in an empty line: all of it was on disk when that line was written. */
@@ -149,7 +149,7 @@ class Reader<Entry> {
     // The empty line that begins the torn batch may have been lost in a page of NUL bytes.
     const isInBatch = this.#hasSeenBatch || this.#lineWithNul !== undefined;
     if (!isInBatch) {
-      const doubt = 'no empty line above it shows that a write was interrupted';
+      const doubt = 'no empty line above it begins an interrupted write';
       throw this.#damaged(lineNumber, `is incomplete, and ${doubt}`);
     }
     this.discard(bytes.length);
@@ -233,7 +233,7 @@ class Reader<Entry> {
     for (const piece of bytes.toString('latin1').split(/(\0+)/)) this.#takePiece(piece, lineNumber);
   }
 
-  /** @param piece bytes in Latin 1: only NUL bytes, or none */
+  /** @param piece bytes in Latin 1, either NUL bytes only or no NUL byte */
   #takePiece(piece: string, lineNumber: number): void {
     const record = wholeRecordIn(piece);
     if (record === undefined) {

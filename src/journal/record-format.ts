@@ -23,7 +23,8 @@ export interface RecordFormat<Entry> {
    */
   apply(record: RawRecord, entries: Map<string, Entry>): string | undefined;
   /**
-   * Compaction writes this record for each entry. `JSON.stringify` must keep each member as it is.
+   * A compaction, and a copy of a file that is not trusted, write this record for each entry.
+   * `JSON.stringify` must keep each member as it is.
    * @returns the record that creates the entry in an empty journal
    */
   recordOf(entry: Entry, key: string): JournalRecord;

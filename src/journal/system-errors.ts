@@ -19,7 +19,7 @@ export function ignore(...codes: readonly string[]): (error: unknown) => undefin
   };
 }
 
-/** A handler for `catch` in a cleanup, whose own failure must not hide the first error. */
+/** A handler for `catch` where a failure does not matter, or is reported elsewhere. */
 export function ignoreFailure(): undefined {
   return undefined;
 }

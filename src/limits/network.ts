@@ -1,8 +1,8 @@
 /**
  * The network of a client. All requests from one network count as one client: those from one IPv4
  * address, or from one IPv6 /64.
- * Promise: a network is a short string. It keeps no longer string in memory, such as the header
- * from which the address was cut.
+ * Promise: a network is a short string. It does not keep in memory the header from which the
+ * address was cut.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 

@@ -11,23 +11,24 @@
  * 4. Guesses from other networks do not lock an owner out of the three networks where the account
  *    logged in last: the last 30 of the 100 tries are reserved for them.
  * 5. From one network, at most 50 signups are tried in any hour.
- * 6. A limit refuses a try before the store, the hook or the hasher is called.
- * 7. What is kept for a key has the same size whatever the client sent.
+ * 6. A limit refuses a try before the store, `isForbidden` or the hasher is called.
+ * 7. What is kept for a key has a bounded size, whatever the client sent.
  *
  * Which tries count:
  *
  * - A login counts while it is in flight. If the password is wrong, it counts for one window more.
- * - A right password, a full queue and an unavailable store do not count.
+ *   A login with the right password, or one that ends with an error, such as a full queue or an
+ *   unavailable store, does not count any more.
  * - A success does not clear the wrong passwords before it. Otherwise an attacker could guess
  *   without end at an account whose owner logs in every few minutes.
- * - A signup counts whatever its outcome, unless the store is unavailable. A signup that fails has
- *   called the hook already. Its time can reveal whether the name was free, even to a client that
- *   disconnects early.
+ * - A signup that reaches the limit counts whatever its outcome, unless the store is unavailable.
+ *   The time that it took can reveal whether the name was free, even to a client that disconnects
+ *   early: the hasher is not called for a name that is taken.
  *
  * Accepted: attackers on seven networks can lock an owner out of all unknown networks for as long
- * as they guess. An attacker on the owner's own network can do so there. NIST SP 800-63B-4 §3.2.2
- * would disable the account after 100 failures in a row, so an attacker could lock the owner out
- * for good.
+ * as they guess. An attacker on the owner's own network can do so there. That is milder than NIST
+ * SP 800-63B-4 §3.2.2, which disables the account after 100 failures in a row: there an attacker
+ * could lock the owner out for good.
  * Accepted: `MemoryCounts` forgets counts and known networks at a restart. When it is full, it
  * evicts those that were written longest ago.
  */
@@ -41,8 +42,8 @@ import type { ClientSource } from './network.ts';
 /** Tries that count in a window. More are refused until the oldest one leaves the window. */
 export interface LimitOptions {
   /**
-   * Wrong passwords per account and network in any hour; 1 to 10, default 10. From all networks
-   * together, ten times as many are checked for an account.
+   * Wrong passwords per account and network in any hour; 1 to 10, default 10. An account has ten
+   * times as many from all networks together: 100.
    */
   readonly triesPerAccount?: number;
   /**
@@ -55,7 +56,7 @@ export interface LimitOptions {
 }
 
 const OPTION_CHECKS: Checks<LimitOptions> = {
-  // With ten networks per account, 10 is the limit of 100 failures of NIST SP 800-63B-4 §3.2.2.
+  // At most 10: an account has the tries of ten networks, and NIST SP 800-63B-4 §3.2.2 allows 100.
   triesPerAccount: integerBetween(1, 10),
   triesPerAddress: integerBetween(1, 1_000_000),
   signupsPerAddress: integerBetween(1, 1_000_000),
@@ -71,8 +72,8 @@ const HOUR_SECONDS = 3600;
 const TWENTY_MINUTES_SECONDS = 1200;
 
 /**
- * For how many networks an account has tries: by default 10 times 10. The tries of the known
- * networks are reserved, which leaves 70 for all unknown networks.
+ * An account has the tries of ten networks: 100 by default. The tries of its three known networks
+ * are reserved, so all unknown networks together have 70.
  */
 const NETWORKS_PER_ACCOUNT = 10;
 const UNKNOWN_NETWORKS_PER_ACCOUNT = NETWORKS_PER_ACCOUNT - KNOWN_NETWORKS_PER_ACCOUNT;

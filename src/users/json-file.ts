@@ -56,13 +56,15 @@ export class JsonFileUserStore implements UserStore {
   /**
    * @returns true after fdatasync; false if the id is taken, perhaps by an insert that is still
    *   being written
-   * @throws AuthError ERR_STORE if the user could not be written, or not be rolled back. `cause`
-   *   names the file and the reason, and has the `code` of the system's error, such as ENOSPC.
+   * @throws AuthError ERR_STORE if the write failed. If its rollback failed too, the user may be
+   *   there after a restart. `cause` names the file and the reason, and has the `code` of the
+   *   system's error, such as ENOSPC.
    * @throws TypeError if a member is not a string
    * @throws RangeError if the line would be over 1 MiB
    */
   async insert(user: User): Promise<boolean> {
     const own = copyOf(user);
+    // Answered at once, without waiting for an insert of this id that is being written.
     if (this.find(own.id) !== undefined || this.#insertingIds.has(own.id)) return false;
     this.#insertingIds.add(own.id);
     try {

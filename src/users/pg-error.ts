@@ -2,18 +2,18 @@
  * Removes secrets from the errors of a database client. A client adds all that it knows to an
  * error: the failing row with the password hash (`detail` of pg), the statement, its parameters.
  * Promise: the message of the new error holds no scrypt hash, no sent value of 8 characters or
- * more, and no shorter sent value as a whole word. Its name and code are copied only if they are
- * words of letters, digits and underscores, up to 64 characters long.
+ * more, and no shorter sent value that was a word of the original message. Its name and code are
+ * copied only if they are words of letters, digits and underscores, up to 64 characters long.
  */
 import { propertyOf } from '../values.ts';
 
-/** A PHC string or a Werkzeug hash, up to the next space or quotation mark. */
+/** A scrypt hash, in PHC form or of Werkzeug, up to the next space or quotation mark. */
 const STORED_HASHES = /(?:\$scrypt\$|scrypt:)[^\s"']*/gi;
 
 /** The form of a class name or an error code. */
 const IDENTIFIER = /^\w{1,64}$/;
 
-/** A letter or digit of any script, or an underscore. */
+/** A letter or digit of the Basic Multilingual Plane, or an underscore. */
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
 
 /**
@@ -32,7 +32,7 @@ interface Span {
  * @param thrown what the client threw, which may be anything
  * @param values the parameters of the statement
  * @returns an error with the name, the code and the message of `thrown`, and with a new stack. In
- *   the message `...` stands for each value and each hash.
+ *   the message `...` stands for each hash, and for each value that the promise names.
  */
 export function withoutValues(thrown: unknown, values: readonly string[]): Error {
   const message = messageOf(thrown);

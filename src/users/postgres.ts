@@ -63,7 +63,8 @@ export class PostgresUserStore implements UserStore {
   /**
    * Creates the table unless it exists. Several servers may do so at the same time.
    * @throws AuthError ERR_STORE if the table does not exist afterwards, this role may not use it,
-   *   it lacks a column or has one of another type, or it does not keep ids unique
+   *   it lacks a column or has one that text cannot be assigned to, or it does not keep ids unique.
+   *   `find` refuses what columns of other types return.
    */
   async createTable(): Promise<void> {
     let creationError: unknown;
@@ -116,7 +117,8 @@ export class PostgresUserStore implements UserStore {
     const values = valuesOf(user);
     let condition = 'id = $1';
     if (expectedHash !== undefined) {
-      // No stored hash is such a text, but the driver would change it, perhaps into a stored one.
+      // A text with NUL or a lone surrogate is never a stored hash. The driver would turn it into
+      // another text, which might be one.
       if (!isStorable(expectedHash)) return false;
       // Compared as text, because another type may compare differently: citext ignores case.
       condition += ' AND CAST(password_hash AS text) = $5';

@@ -110,8 +110,10 @@ test('the name of an unknown flag is repeated only if it looks like a flag', () 
 
 test('a flag without a value is refused, also if another flag follows', () => {
   const message = '--size expected a whole number from 1 to 100, got no value';
-  for (const args of [['--size'], ['--size', '--file', 'x'], ['--size', '-1']]) {
-    assert.throws(() => parseArguments(args, FLAGS, NONE), { message });
+  assert.throws(() => parseArguments(['--size'], FLAGS, NONE), { message });
+  const withHint = `${message} (a value that begins with a hyphen follows --size=)`;
+  for (const args of [['--size', '--file', 'x'], ['--size', '-1']]) {
+    assert.throws(() => parseArguments(args, FLAGS, NONE), { message: withHint });
   }
   assert.equal(parseArguments(['--file=-1'], FLAGS, NONE).texts.get('--file'), '-1');
   assert.equal(parseArguments(['--file', '-'], FLAGS, NONE).texts.get('--file'), '-');

@@ -98,4 +98,10 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     const toFullDisk = ['sh', '-c', '"$@" > /dev/full', 'sh', ...command(), 'secret'];
     assertRefused(await run('', { command: toFullDisk }), 1, [/ENOSPC/]);
   });
+
+  it('says on one line what failed, also if the name of a file has a line break', async () => {
+    const words = ['inspect', 'a.b.c', '--secret-file', 'one\ntwo'];
+    const ended = await run('', { command: [...command(), ...words] });
+    assertRefused(ended, 1, [/^latchkey: /]);
+  });
 });

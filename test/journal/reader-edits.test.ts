@@ -116,7 +116,7 @@ test('an edit that breaks a line is refused with its number and stays as it is',
   await assertRefused(
     compacted.slice(0, -9),
     4,
-    'is incomplete, and no empty line above it shows that a write was interrupted',
+    'is incomplete, and no empty line above it begins an interrupted write',
   );
   // NUL bytes above the last batch, and in a file without batches.
   await assertRefused(GOOD.replace(ANN, ANN.replace('ann', '\0\0\0')), 5, 'holds NUL');
