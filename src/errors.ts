@@ -236,3 +236,13 @@ export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
   return error instanceof Error ? error.message : describe(error);
 }
+
+/**
+ * @returns whether `PasswordHasher` refused a password that no user can have: too long, with a NUL
+ *   or with a lone surrogate. A login with it is refused as with a wrong password. A hook that uses
+ *   these codes for another reason sets a status other than 400.
+ */
+export function isImpossiblePasswordError(error: unknown): boolean {
+  if (!(error instanceof AuthError) || error.status !== 400) return false;
+  return error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG';
+}

@@ -7,7 +7,7 @@
  * exists. A login renews a weaker hash, but not a stronger one.
  */
 import { isPossiblePassword } from '../crypto/password.ts';
-import { AuthError } from '../errors.ts';
+import { AuthError, isImpossiblePasswordError } from '../errors.ts';
 import {
   aFunction,
   expecting,
@@ -195,7 +195,8 @@ export class Accounts {
       return isRight ? found : undefined;
     };
     const throttle = this.#throttle;
-    const user = throttle === undefined ? await check() : await throttle.login(id, source, check);
+    const login = throttle === undefined ? check() : throttle.login(id, source, check);
+    const user = await login.catch(ignoreImpossiblePassword);
     if (user === undefined) return undefined;
     if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: source.address });
     await renewHash(user, password, source.address, this.#options);
@@ -249,6 +250,11 @@ export class Accounts {
       throw error;
     }
   }
+}
+
+/** A hasher of the application may refuse more passwords than ours. Such a login is wrong. */
+function ignoreImpossiblePassword(error: unknown): undefined {
+  if (!isImpossiblePasswordError(error)) throw error;
 }
 
 /** @returns seconds since 1970, from a monotonic clock */

@@ -42,7 +42,7 @@ export function runAs<Result>(identity: unknown, run: () => Result): Result {
  * two guards run in a row, the identity of the second one counts.
  */
 export function bindListeners(identity: unknown, carrier: IdentityCarrier): void {
-  const isBound = IDENTITY in carrier;
+  const isBound = Object.hasOwn(carrier, IDENTITY);
   carrier[IDENTITY] = identity;
   if (isBound) return;
   // Most requests never get a listener, so `emit` is replaced only when the first one is added.

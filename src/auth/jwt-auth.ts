@@ -5,13 +5,13 @@
  * a success by returning normally. Whether a request passes depends on `authenticate`, `tokenFrom`,
  * `decode` and `identity`.
  */
-import { AuthError } from '../errors.ts';
+import { AuthError, isImpossiblePasswordError } from '../errors.ts';
 import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
 import { describe, ownMember } from '../values.ts';
 import { challenges, headerSourceOf, realmCheck, type HeaderSource } from './authorization.ts';
 import { bindListeners, runAs } from './current-identity.ts';
-import { isImpossiblePasswordError, readCredentials, type AuthRequest } from './login.ts';
+import { readCredentials, type AuthRequest } from './login.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
   hookResultError,

@@ -59,13 +59,3 @@ async function readBody(request: AuthRequest): Promise<object> {
 function isFilled(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
-
-/**
- * @returns whether `PasswordHasher` refused a password that no user can have: too long, with a NUL
- *   or with a lone surrogate. Such a login is refused as with a wrong password. A hook that uses
- *   these codes for another reason sets a status other than 400.
- */
-export function isImpossiblePasswordError(error: unknown): boolean {
-  if (!(error instanceof AuthError) || error.status !== 400) return false;
-  return error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG';
-}

@@ -93,7 +93,7 @@ function fail(error: unknown): void {
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   const isReaderGone = error.code === 'EPIPE';
-  if (name === 'serve' || isReaderGone) return;
+  if (first === 'serve' || isReaderGone) return;
   fail(new Error(`cannot write to stdout: ${error.message}`));
 });
 // Node itself would print every property of the error and of its causes.

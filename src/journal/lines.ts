@@ -31,7 +31,7 @@ export function encodeRecord(record: JournalRecord): string {
   const line = `${JSON.stringify({ op, ...others })}\n`;
   const bytes = Buffer.byteLength(line);
   if (bytes <= MAX_LINE_BYTES) return line;
-  throw new RangeError(`a record expected a line of at most ${MAX_LINE_BYTES} bytes, got ${bytes}`);
+  throw new RangeError(`"record" expected a line of at most ${MAX_LINE_BYTES} bytes, got ${bytes}`);
 }
 
 /** @returns the lines of a block; a line that is not UTF-8 is undefined */
@@ -80,19 +80,30 @@ export function headerProblem(
 /** A JSON string, or the beginning of one that the end of the text cuts off. */
 const STRING_OR_ITS_BEGINNING = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)/gs;
 
+/** The beginning of an object of strings, without the strings. */
+const STRINGS_ONLY = /^\{[:,]*$/;
+
 /**
  * A JSON object without its strings. Besides punctuation it has only the characters of numbers, and
  * the letters of `true`, `false` and `null`.
  */
-const OBJECT_WITHOUT_STRINGS = /^\{[-+.\dEaeflnrstu:,[\]{}]*$/;
+const ANY_VALUES = /^\{[-+.\dEaeflnrstu:,[\]{}]*$/;
+
+/** Where a record begins. A JSON string cannot hold these characters, since it escapes quotes. */
+const RECORD_START = '{"op":';
 
 /**
- * @returns whether the bytes can be the beginning of a line that `encodeRecord` wrote: a JSON
+ * @returns whether the bytes can be the beginning of one line that `encodeRecord` wrote: a JSON
  *   object without its end. Neither a comment nor two lines that an editor has joined can be that.
  */
-export function isTornRecord(bytes: Buffer): boolean {
+export function isTornRecord(
+  bytes: Buffer,
+  { hasOnlyStrings }: Pick<RecordFormat<unknown>, 'hasOnlyStrings'>,
+): boolean {
+  // A second record begins here. It may be whole, and a whole record is never cut off.
+  if (bytes.indexOf(RECORD_START, 1) !== -1) return false;
   const withoutStrings = bytes.toString('latin1').replaceAll(STRING_OR_ITS_BEGINNING, '');
-  if (!OBJECT_WITHOUT_STRINGS.test(withoutStrings)) return false;
+  if (!(hasOnlyStrings ? STRINGS_ONLY : ANY_VALUES).test(withoutStrings)) return false;
   let depth = 0;
   for (const [bracket] of withoutStrings.matchAll(/[[\]{}]/g)) {
     depth += bracket === '{' || bracket === '[' ? 1 : -1;

@@ -41,7 +41,7 @@ async function identityFromProc(): Promise<Identity | undefined> {
   const pidNamespace = await readlink('/proc/self/ns/pid');
   // Linux has time namespaces since 5.6. They shift the start times in /proc.
   const timeNamespace = await readlink('/proc/self/ns/time').catch(ignore('ENOENT'));
-  const names = `${boot} ${pidNamespace} ${timeNamespace ?? 'none'}`;
+  const names = `${boot} ${pidNamespace} ${timeNamespace}`;
   return {
     pid: ownPid,
     startId,

@@ -145,7 +145,7 @@ class Reader<Entry> {
       this.#position += bytes.length;
       return;
     }
-    if (!isTornRecord(bytes)) throw this.#damaged(lineNumber, problem);
+    if (!isTornRecord(bytes, this.#format)) throw this.#damaged(lineNumber, problem);
     // The empty line that begins the torn batch may have been lost in a page of NUL bytes.
     const isInBatch = this.#hasSeenBatch || this.#lineWithNul !== undefined;
     if (!isInBatch) {

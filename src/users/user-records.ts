@@ -15,6 +15,7 @@ const HAS_OTHER_MEMBERS = 'does not have exactly the members of a user';
 export const USER_RECORDS: RecordFormat<User> = {
   name: 'latchkey-users',
   version: 1,
+  hasOnlyStrings: true,
 
   apply(record, users) {
     const { op } = record;

@@ -330,3 +330,15 @@ test('the handlers call an overridden `identity`', () => {
   assert.equal(identity({ identity: 'joe' }), undefined);
   assert.deepEqual(identity({ identity: 'ann' }), { id: 'ann', username: 'ann', createdAt: '' });
 });
+
+test('a password that the hasher of the application refuses is a wrong one', async () => {
+  const codes = ['ERR_PASSWORD_TOO_LONG', 'ERR_PASSWORD_INVALID'] as const;
+  for (const code of codes) {
+    const passwords = new PasswordHasher({ logN: 1 });
+    passwords.verify = async () => Promise.reject(new AuthError(code));
+    const accounts = new Accounts({ users: new MemoryUserStore(), passwords });
+    assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined, code);
+    passwords.verify = async () => Promise.reject(new AuthError(code, { status: 403 }));
+    await assert.rejects(accounts.authenticate('joe', 'correct horse'), { code, status: 403 });
+  }
+});

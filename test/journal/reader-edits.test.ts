@@ -95,6 +95,14 @@ test('an edit that breaks a line is refused with its number and stays as it is',
   await assertRefused(GOOD.replace(`${ANN}\n`, ANN), 5, 'is not JSON');
   await assertRefused(fileOf('', JOE, '', `${ANN}${BOB}`).trimEnd(), 5, 'is not JSON');
   await assertRefused(fileOf('', JOE, '', `${ANN}${BOB.slice(0, 30)}`).trimEnd(), 5, 'is not JSON');
+  // A part of a line joined with a whole one, wherever that part ends.
+  for (let length = 1; length < ANN.length; length += 1) {
+    const joined = fileOf('', JOE, '', `${ANN.slice(0, length)}${BOB}`).trimEnd();
+    await assertRefused(joined, 5, 'is not JSON');
+  }
+  // A part of a line with a value that is not a string.
+  for (const end of ['12', 'tru', '{', '['])
+    await assertRefused(fileOf('', JOE, '', `{"op":"insert","id":${end}`).trimEnd(), 5, 'is not JSON');
   // Cut at the front and in the middle.
   await assertRefused(GOOD.slice(HEADER.length + 1), 1);
   await assertRefused(GOOD.slice(20), 1);

@@ -23,6 +23,7 @@ const putOf = (user: string, { version, sessions }: Sessions): JournalRecord => 
 const FORMAT: RecordFormat<Sessions> = {
   name: 'test-sessions',
   version: 7,
+  hasOnlyStrings: false,
   apply({ op, user, version, sessions }, entries) {
     if (typeof user !== 'string') return 'names no user';
     if (op === 'remove') return entries.delete(user) ? undefined : 'removes what does not exist';
@@ -132,6 +133,12 @@ test('a record with numbers and objects in it may be torn at any byte', async ()
   // Two lines that an editor has joined are not torn.
   appendFileSync(path, record + record.slice(0, 30));
   await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 5 is not JSON'));
+  // The second of them is whole, wherever the first one ends.
+  for (let length = 1; length < record.length; length += 1) {
+    writeFileSync(path, before);
+    appendFileSync(path, record.slice(0, length) + record.trimEnd());
+    await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 5 is not JSON'));
+  }
 });
 
 test('a record that is too long or cannot be created leaves nothing behind', async () => {
