@@ -1,6 +1,6 @@
 /**
- * The two families of errors. A refusal is an AuthError with a stable code: because of input from
- * outside, of load, or of a store that fails. A mistake of the calling program is a TypeError (the
+ * The two families of errors. A refusal is an AuthError with a stable code. Its reason is input
+ * from outside, load, or a store that fails. A mistake of the calling program is a TypeError (the
  * wrong kind of value) or a RangeError (the right kind, out of bounds), in the grammar of
  * `options.ts`.
  * Promise: a message that latchkey writes repeats no string, since it could be a token, a password
@@ -189,7 +189,7 @@ export class AuthError extends Error {
     return this.message;
   }
 
-  /** The body of the reply: for a code of SIGNUP_ERRORS as in the tutorial, else of Flask-JWT. */
+  /** The body of the reply: by default the tutorial's for SIGNUP_ERRORS, else Flask-JWT's. */
   get body(): unknown {
     if (this.#body !== undefined) return this.#body;
     if (SIGNUP_CODES.has(this.code)) return { Status: 'Error', result: this.message };
@@ -213,8 +213,8 @@ function limitStackTraces(limit: number): void {
 }
 
 /**
- * Runs a check of input from outside on a value of the calling program. The refusal is then a
- * mistake of the program.
+ * Runs a check that was written for input from outside, on a value of the calling program. A
+ * refusal then shows a mistake of the program, so it is thrown as a TypeError.
  * @param name the argument that holds the value
  * @throws TypeError with the refusal as its `cause`
  */

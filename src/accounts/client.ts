@@ -4,13 +4,14 @@
  */
 export interface Client {
   /**
-   * Always absent. The type rejects a message of node:http, which has a socket but no `address`.
-   * Without this member it would match, because newer versions of @types/node declare a `signal`.
+   * Always absent. It makes the type reject a message of node:http, which has a socket but no
+   * `address`. Such a message would otherwise fit, as newer @types/node give it a `signal`.
    */
   readonly socket?: never;
   /**
-   * An IPv4 or IPv6 address. For each account, all clients without one count as one network. There
-   * is no other limit by network for them.
+   * An IPv4 or IPv6 address. All clients without an address share one count per account, as if they
+   * were one network. The limits of one network for all accounts, and for signups, do not apply to
+   * them.
    */
   readonly address?: string | undefined;
   /** Aborted when the client disconnects. A password that still waits is then not hashed. */

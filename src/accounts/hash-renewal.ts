@@ -4,8 +4,8 @@
  * Promise: a renewal undoes no change of a password and no removal, because it is a compare-and-set
  * on the hash that was verified. A new user of the same name keeps the new password.
  * Accepted: if `find` of the store returns a promise, a change of `username` or `createdAt` between
- * `find` and `update` is lost. A store written for version 0.1, which ignores the expected hash,
- * can also lose a change of the password there.
+ * `find` and `update` is lost. So may be a change of the password in that time, if the store was
+ * written for version 0.1: its `update` ignores the hash that it should compare with.
  */
 import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';

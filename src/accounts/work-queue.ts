@@ -4,8 +4,9 @@
  * Promise: fair queueing, so that one client cannot keep the others out. Jobs start in round robin
  * among the waiting clients. When the queue is full, a new job displaces the newest waiting job of
  * the client with the most places, if that client has at least two more than the client of the new
- * job. Otherwise kinds of jobs are compared, among clients with enough places. If no job can be
- * displaced, the new job gets ERR_BUSY.
+ * job. Otherwise the same rule is tried with the kinds of jobs in place of the clients. It then
+ * spares each other client that has fewer places than the client of the new job would have. If no
+ * job can be displaced, the new job gets ERR_BUSY.
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
  */
 import { availableParallelism } from 'node:os';
@@ -15,8 +16,8 @@ import { EVENTS } from '../events.ts';
 
 /**
  * Threads of libuv's pool. Node has no API that tells this number, so it is read from the variable
- * that libuv reads when its pool is first used. Set it before Node starts: a program that changes
- * it later may reach only one of the two.
+ * that libuv reads when its pool is first used. Set it before Node starts: if a program changes it
+ * later, libuv and this constant may differ.
  */
 const POOL_THREADS = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
 
@@ -39,12 +40,15 @@ export interface Place {
 /** By what the places are compared. */
 type Group = keyof Place;
 
-/** How long a refused client waits. By default the jobs that wait now have started by then. */
+/**
+ * When a refused client should try again. With the default `maxQueued`, the jobs that are waiting
+ * now will have started by then.
+ */
 const RETRY_AFTER_SECONDS = 5;
 
 interface WaitingJob {
   readonly place: Place;
-  /** Starts the job, or refuses it. */
+  /** Lets the job start, or refuses it. */
   readonly endWaiting: (refusal?: AuthError) => void;
 }
 
@@ -83,7 +87,7 @@ export class WorkQueue {
       this.#latestStarts.set(place.client, this.#starts - 1);
     }
     try {
-      if (this.#running.size < this.#maxConcurrent) this.#start(place);
+      if (this.#running.size < this.#maxConcurrent) this.#markRunning(place);
       else await this.#wait(place, signal);
     } catch (error) {
       this.#forgetIfGone(place.client);
@@ -99,7 +103,7 @@ export class WorkQueue {
   }
 
   /** Must be called synchronously when a run becomes possible, before another job can start. */
-  #start(place: Place): void {
+  #markRunning(place: Place): void {
     this.#running.add(place);
     this.#starts += 1;
     this.#latestStarts.set(place.client, this.#starts);
@@ -116,7 +120,7 @@ export class WorkQueue {
       oldest,
     );
     this.#removeWaiting(next);
-    this.#start(next.place);
+    this.#markRunning(next.place);
     next.endWaiting();
   }
 
@@ -159,9 +163,9 @@ export class WorkQueue {
   }
 
   /**
-   * Does the same for kinds of jobs. A client must not take a place from a client that has fewer
-   * places than it would then have itself. So a waiting job is a candidate only if its client is
-   * that of `newcomer`, or has at least as many places as that client would have.
+   * Does the same for kinds of jobs. But `newcomer` must not displace a job of another client that
+   * has fewer places than the client of `newcomer` would then have. So a waiting job is a candidate
+   * only if both have the same client, or if its client has at least that many places.
    */
   #newestOfLargestKind(newcomer: Place): WaitingJob | undefined {
     const counts = this.#countPlacesBy('client');

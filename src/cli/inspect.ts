@@ -102,7 +102,7 @@ export function describeToken(token: string): string {
   return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
 }
 
-/** @returns JSON with `\\u{...}` for invisible characters, which a token may hold, for people */
+/** @returns JSON for people to read, with `\\u{...}` in place of each invisible character */
 function printable(value: object): string {
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;

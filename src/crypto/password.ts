@@ -101,7 +101,7 @@ export function needsRehash(stored: string, cost: ScryptCost): boolean {
   return hash.isWerkzeug === true || missingWork > 0 || (missingWork === 0 && isShorter);
 }
 
-/** What the time of a run grows with, and for p = 1 its memory. */
+/** N·r·p. The time of a run is proportional to it; with p = 1 its memory is too. */
 const workOf = ({ logN, r, p }: ScryptCost): number => 2 ** logN * r * p;
 
 /** RFC 7914 §2: N is a power of two, above 1 and below 2^(128·r/8). The other caps are ours. */

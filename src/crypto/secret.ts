@@ -2,9 +2,9 @@
  * Turns the secrets of a caller into keys for HMAC-SHA256 (RFC 7518 §3.2).
  * Promise: a secret has at least 32 bytes, whatever its form. A text that looks like a PEM, SSH or
  * JWK key is refused, also in base64.
- * Accepted: recognising key files is a safety net and not a proof. DER bytes, hex and the like
- * pass. No check can tell whether bytes are random. Zeros at the end count as bytes, although HMAC
- * pads with zeros (RFC 2104 §2).
+ * Accepted: recognising key files is a safety net and not a proof. DER as raw bytes, hex and the
+ * like pass. No check can tell whether bytes are random. Zeros at the end count as bytes, although
+ * HMAC pads with zeros (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 
@@ -73,7 +73,7 @@ const DER_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
 
 const IN_BASE64 = [PEM_IN_BASE64, SSH_IN_BASE64, JWK_IN_BASE64, DER_IN_BASE64];
 
-/** Recognises key files: one may hold a public key, and a key that others know must not sign. */
+/** Recognises key files. A file may hold a public key, which others know, so it must not sign. */
 function isKeyFile(bytes: Buffer): boolean {
   const text = visibleIn(bytes);
   if (KEY_TEXT.test(text) || KEY_TEXT.test(visibleIn(Buffer.from(text, 'base64')))) return true;

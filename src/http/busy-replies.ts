@@ -1,7 +1,7 @@
 /**
  * Clients that retry a 429 or 503 immediately could monopolise the event loop, so a leaky bucket
- * delays such replies. At a steady rate above that of the leak the bucket fills up, and then every
- * further one is delayed until enough has leaked. src/http/limits.ts has the numbers.
+ * delays such replies. If they come faster than the bucket leaks, it fills up. While it is full,
+ * each further reply is delayed by a fixed time. src/http/limits.ts has the numbers.
  */
 import { BUSY_REPLIES_BURST, BUSY_REPLIES_PER_SECOND, BUSY_REPLY_DELAY_MS } from './limits.ts';
 

@@ -22,7 +22,7 @@ interface Connection {
 /** The open connections of one server. */
 export class Connections {
   readonly #connections = new Map<Socket, Connection>();
-  /** Replies that began behind another one of their connection, until they close. */
+  /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
 
@@ -104,8 +104,8 @@ export class Connections {
   }
 
   /**
-   * Announces on each connection that its last reply in flight is the last one, so that the client
-   * sends no more requests. A reply whose headers are sent already cannot announce it.
+   * Sets `Connection: close` on the last reply in flight of each connection, so that the client
+   * sends no more requests. It cannot be set on a reply whose headers are sent already.
    */
   endAfterReplies(): void {
     for (const { inFlight } of this.#connections.values()) {

@@ -64,7 +64,7 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   const text = `${json}\n`;
   const headers: OutgoingHttpHeaders = defaultHeaders();
   for (const [name, value] of Object.entries(reply.headers)) {
-    // Checked here, because writeHead sets the headers before an invalid one and then throws.
+    // Checked here, because writeHead throws at an invalid header after it set those before it.
     validateHeaderName(name);
     const values = Array.isArray(value) ? value : [value];
     for (const single of values) validateHeaderValue(name, single);

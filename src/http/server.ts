@@ -99,7 +99,7 @@ const SERVER_SETTINGS = {
   maxHeaderSize: MAX_HEADER_BYTES,
   // A lenient parser permits request smuggling.
   insecureHTTPParser: false,
-  // Node's own refusal of a request without Host has no body. faultOf refuses it, with one.
+  // Node would refuse a request without Host, but with no body. So faultOf refuses it instead.
   requireHostHeader: false,
 };
 

@@ -190,7 +190,7 @@ async function acquire(path: string, timing: LockTiming): Promise<FileLock> {
   }
 }
 
-/** @returns undefined once this process holds the lock; else its rivals, after it let go */
+/** @returns undefined if this process now holds the lock; else its rivals, without its claim */
 async function tryClaim(path: string, claim: string, scope: string): Promise<Rivals | undefined> {
   let isHeld = false;
   try {

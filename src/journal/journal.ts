@@ -201,9 +201,9 @@ export class Journal<Entry> {
   }
 
   /**
-   * Truncates the file to `#syncedBytes`. This is safe even if the sync before it failed and
-   * dropped pages. Those beyond `#syncedBytes` are cut off. The page that contains the new end was
-   * on disk up to that end, and the sync here writes it again.
+   * Truncates the file to `#syncedBytes`. This is safe even if a failed sync dropped pages. Pages
+   * beyond `#syncedBytes` are cut off. The page in which the file now ends was on disk already up
+   * to there, and the sync here writes it again.
    */
   async #rollBack(): Promise<void> {
     const { file, lock } = this.#openFile;
@@ -254,9 +254,9 @@ async function openClosed<Entry>(
   const { recordsEnd, fileBytes } = contents;
   if ((await file.stat()).size !== fileBytes) throw fileChangedError('modified');
   await lock.confirm();
-  // Without the empty line at its end, the next opening does not trust the file. So the line is
-  // removed first: if this sync fails, perhaps of a file restored from a backup, the next opening
-  // copies it.
+  // The empty line is removed before anything else is written. The sync here may fail, for example
+  // because a file restored from a backup was never synced. The next opening then finds no empty
+  // line, does not trust the file and copies it.
   await file.truncate(recordsEnd);
   await file.datasync();
   return { file, size: recordsEnd, discardedPath: undefined };

@@ -52,7 +52,7 @@ export async function readJournal<Entry>(
 ): Promise<Contents<Entry>> {
   const reader = new Reader(path, format);
   const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
-  // One byte more than the header tells whether the file goes on.
+  // Reads one byte beyond the length of the header, to see whether anything follows the header.
   const headBytes = Buffer.byteLength(headerLine(format)) + 1;
   const { bytesRead: fileHeadBytes } = await file.read(chunk, 0, headBytes, 0);
   if (isEmptyOrTornHeader(chunk.subarray(0, fileHeadBytes), format)) {
@@ -124,8 +124,8 @@ class Reader<Entry> {
     if (lastNul === -1) throw this.#damaged(lineNumber, 'is too long');
     const bytesAfterNul = rest.length - lastNul - 1;
     if (bytesAfterNul > MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
-    // Any number of pages may read as NUL bytes. The last NUL byte stays in the rest, and marks it
-    // as a part of a line with NUL bytes.
+    // Any number of pages may read as NUL bytes. The rest begins with the last NUL byte, so that
+    // the next call still treats the rest as a part of a line with NUL bytes.
     if (lastNul > 0) this.#takeLineWithNul(rest.subarray(0, lastNul), lineNumber);
     return rest.subarray(lastNul);
   }

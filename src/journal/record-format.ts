@@ -14,7 +14,7 @@ export interface RecordFormat<Entry> {
   /** The first line of a file holds the name and the version of its format. */
   readonly name: string;
   readonly version: number;
-  /** Whether all values of a record are strings. Then nothing else can be left of a torn one. */
+  /** Whether all values of a record are strings. If so, a torn record holds no other values. */
   readonly hasOnlyStrings: boolean;
   /**
    * Applies a record to the entries. The record was read from a file or has just been written. The

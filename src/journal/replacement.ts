@@ -68,7 +68,7 @@ export async function replaceFile<Entry>(
 
 /** @throws FileLostError if the old file, or what is at its path, has changed since it was read */
 async function assertUnchanged(old: OpenFile, fileBytes: number): Promise<void> {
-  // The draft lacks a line that another program has added.
+  // If another program has added a line since the file was read, the draft lacks it.
   if ((await old.file.stat()).size !== fileBytes) throw fileChangedError('modified');
   await old.lock.confirm();
   await sizeAtPath(old);

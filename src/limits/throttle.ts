@@ -39,7 +39,7 @@ import { EVENTS } from '../events.ts';
 import { KNOWN_NETWORKS_PER_ACCOUNT, type Counts, type Limit, type LimitKind } from './counts.ts';
 import type { ClientSource } from './network.ts';
 
-/** Tries that count in a window. More are refused until the oldest one leaves the window. */
+/** How many tries may count in one window. More are refused until the oldest one leaves it. */
 export interface LimitOptions {
   /**
    * Wrong passwords per account and network in any hour; 1 to 10, default 10. An account has ten

@@ -64,7 +64,7 @@ export class PostgresUserStore implements UserStore {
    * Creates the table unless it exists. Several servers may do so at the same time.
    * @throws AuthError ERR_STORE if the table does not exist afterwards, this role may not use it,
    *   it lacks a column or has one that text cannot be assigned to, or it does not keep ids unique.
-   *   `find` refuses what columns of other types return.
+   *   Columns of types other than text can pass this check; `find` then refuses their values.
    */
   async createTable(): Promise<void> {
     let creationError: unknown;
