@@ -129,7 +129,7 @@ export interface AuthErrorOptions {
   readonly description?: string;
   /** HTTP headers of the reply. A 503 without a `Retry-After` gets `Retry-After: 5`. */
   readonly headers?: Headers;
-  /** The whole body of the reply: any JSON value, in place of the usual members. */
+  /** The whole body of the reply, a JSON value, in place of the usual members. */
   readonly body?: unknown;
   /** The error behind the refusal. It is reported to `onError` and never sent to a client. */
   readonly cause?: unknown;

@@ -5,8 +5,7 @@
  * fill the cache. The cache does not look at the clock; verify does so every time.
  *
  * Accepted: a Map look-up does not take constant time. Its time tells at most whether a text is
- * cached, and only to a client that already holds the whole text. V8 seeds its string hashes at
- * random for each process.
+ * cached, and only to a client that already holds the whole text.
  */
 export class TokenCache<Claims extends object> {
   readonly #entries = new Map<string, Entry<Claims>>();
@@ -23,9 +22,8 @@ export class TokenCache<Claims extends object> {
   }
 
   /**
-   * Adds a token. A full cache first evicts by CLOCK (second chance). It visits entries from the
-   * front of the queue: a used one goes to the back of the queue and is marked as unused, an unused
-   * one is evicted.
+   * Adds a token. A full cache first evicts by CLOCK (second chance), from the front of the queue:
+   * a used entry goes to the back and is marked as unused, an unused one is evicted.
    */
   set(token: string, claims: Claims): void {
     // V8 hashes a longer string by its length alone, so a look-up would compare it with every other
