@@ -5,7 +5,7 @@
  * fill the cache. The cache does not look at the clock; verify does so every time.
  *
  * Accepted: a Map look-up does not take constant time. Its time tells at most whether a text is
- * cached, and only to a client that already holds the whole text.
+ * cached, and only to a client that holds the whole text. V8 seeds its string hashes at random.
  */
 export class TokenCache<Claims extends object> {
   readonly #entries = new Map<string, Entry<Claims>>();
