@@ -71,7 +71,6 @@ export function expecting(
 const isNonEmptyString = (value: unknown) => typeof value === 'string' && value !== '';
 const isNonNegative = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
 
-
 export const nonEmptyString: Check = expecting('a string that is not empty', isNonEmptyString);
 
 export const aFunction: Check = expecting('a function', (value) => typeof value === 'function');
@@ -97,7 +96,7 @@ export const timeInSeconds: Check = (name, value) => {
 };
 
 /** A time that a clock returned: as {@link timeInSeconds} has it, and at least 0. */
-export const clockTime: Check = (name, value) => {
+const clockTime: Check = (name, value) => {
   nonNegativeNumber(name, value);
   timeInSeconds(name, value);
 };

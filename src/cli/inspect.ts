@@ -92,7 +92,7 @@ const MAX_DATE_SECONDS = 8.64e12;
  * @returns the header, the claims and the times of a token that is not verified, on several lines
  * @throws AuthError if the text is not a token, as `decodeUnverified` does
  */
-export function describeToken(token: string): string {
+function describeToken(token: string): string {
   const { header, claims } = decodeUnverified(token);
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);

@@ -106,7 +106,7 @@ async function start(
 }
 
 /** @returns four commands to paste into a shell, with a password that the server accepts */
-export function curlLines(url: string, minPasswordLength: number): string {
+function curlLines(url: string, minPasswordLength: number): string {
   const json = "-H 'Content-Type: application/json'";
   const body = `-d '{"username":"joe","password":"${examplePassword(minPasswordLength)}"}'`;
   return `  curl ${url}/signup ${json} ${body}
