@@ -28,7 +28,7 @@ test('the tutorial application takes every switch of the original at once', asyn
     errorReply: ({ code }) => code,
   };
   await withApp(options, async ({ url }) => {
-    await send(`${url}/signup`, 'POST', { username: 'joe', password: 'correct horse' });
+    await send(`${url}/signup`, 'POST', body);
     const login = await send(`${url}/login`, 'POST', body);
     const { token } = login.body as { token: string };
     const times = { iat: NOW, nbf: NOW + 20, exp: NOW + 60 };
