@@ -6,6 +6,7 @@ import {
   createApp,
   decodeUnverified,
   MemoryUserStore,
+  PasswordHasher,
   type AppOptions,
 } from '../src/index.ts';
 import { send, withApp } from './support/app.ts';
@@ -156,4 +157,22 @@ test('an option that reaches both doors: the clock of an app dates its tokens an
     assert.equal(createdAt, new Date((NOW + 0.25) * 1000).toISOString());
     assert.equal(Math.floor(Date.parse(createdAt) / 1000), Math.floor(iat));
   });
+});
+
+test('a limit meant for strangers that meets the owner: without limits a suite of tests makes any number of users', async () => {
+  const statusesOf = async (options: Partial<AppOptions>) => {
+    const passwords = new PasswordHasher({ logN: 1, maxQueued: 100_000 });
+    return withApp({ passwords, ...options }, async ({ url }) => {
+      const names = Array.from({ length: 60 }, (_, index) => `user${index}`);
+      const post = async (path: string, body: object) => (await send(url + path, 'POST', body)).status;
+      const signups = await Promise.all(names.map((username) => post('/signup', { ...JOE, username })));
+      const wrong = { username: 'user0', password: 'wrong' };
+      const logins = await Promise.all(names.map(() => post('/auth', wrong)));
+      return { signups: new Set(signups), logins: new Set(logins) };
+    });
+  };
+  const limited = await statusesOf({});
+  assert.deepEqual(limited, { signups: new Set([200, 429]), logins: new Set([401, 429]) });
+  const free = await statusesOf({ limits: false });
+  assert.deepEqual(free, { signups: new Set([200]), logins: new Set([401]) });
 });
