@@ -7,20 +7,24 @@ import type { HttpRequest } from './http/request.ts';
 import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
 import { pickOptions, readOptions, type Checks } from './options.ts';
 import type { PublicUser } from './users/store.ts';
+import { ownMember } from './values.ts';
 
 /** The options of JwtAuth without its two lookup hooks, which createApp gets from Accounts. */
 type AuthOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;
 // Takes the two hooks out of the checks, so that createApp refuses them as unknown options.
 const { authenticate, identity, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
-/** The options of Accounts, of the Router, and of JwtAuth without `authenticate` and `identity`. */
+/**
+ * The options of Accounts, of the Router, and of JwtAuth without `authenticate` and `identity`.
+ * `usernameField`, `passwordField` and `errorReply` apply to the signup as well as to the login.
+ */
 export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
   /**
-   * The clock of the tokens and of the rate limits, in seconds since 1970. Default: the system's
-   * clock for tokens, and for the limits a monotonic one, which a change of the system's time does
-   * not move.
+   * The clock of the tokens, of `createdAt` and of the rate limits, in seconds since 1970. Default:
+   * the system's clock, and for the limits a monotonic one, which a change of the system's time
+   * does not move.
    */
   readonly now?: () => number;
 }
@@ -38,14 +42,19 @@ const APP_OPTION_CHECKS: Checks<AppOptions> = {
  */
 export function createApp(options: AppOptions): Router {
   const given = readOptions(options, APP_OPTION_CHECKS, ['users']);
-  const { authPath = '/auth' } = given;
+  const { authPath = '/auth', usernameField = 'username', passwordField = 'password' } = given;
   const accounts = new Accounts(pickOptions(given, ACCOUNTS_OPTION_CHECKS));
   const authOptions = pickOptions<AuthOptions>(given, AUTH_OPTION_CHECKS);
   const auth = new JwtAuth<PublicUser>({ ...authOptions, ...accounts.handlers });
   const router = new Router(pickOptions(given, ROUTER_OPTION_CHECKS));
 
   router.post('/signup', async (request) => {
-    await accounts.signup(await readSignup(request), request);
+    try {
+      const input = await readSignup(request, usernameField, passwordField);
+      await accounts.signup(input, request);
+    } catch (error) {
+      throw await refusalOf(error, given.errorReply);
+    }
     return success('User created');
   });
   router.post(authPath, auth.login);
@@ -59,16 +68,41 @@ function success(result: string): object {
 }
 
 /**
- * @returns the parsed body of a signup
- * @throws AuthError ERR_SIGNUP_BODY in place of any other 400. The reply then has the members
+ * @returns the input of `Accounts.signup`
+ * @throws AuthError ERR_SIGNUP_BODY, also in place of any other 400. The reply then has the members
  *   `Status` and `result`, which the tutorial's clients read. Refusals with another status, such as
  *   413 or 415, keep the shape of Flask-JWT.
  */
-async function readSignup(request: HttpRequest): Promise<unknown> {
+async function readSignup(
+  request: HttpRequest,
+  usernameField: string,
+  passwordField: string,
+): Promise<{ readonly username: string; readonly password: string }> {
+  const body = await readBody(request);
+  const username = ownMember(body, usernameField);
+  const password = ownMember(body, passwordField);
+  if (typeof username === 'string' && typeof password === 'string') return { username, password };
+  const members = `the strings "${usernameField}" and "${passwordField}"`;
+  throw new AuthError('ERR_SIGNUP_BODY', { description: `Expected a JSON object with ${members}` });
+}
+
+async function readBody(request: HttpRequest): Promise<unknown> {
   try {
     return await request.json();
   } catch (error) {
     if (!(error instanceof AuthError) || error.status !== 400) throw error;
     throw new AuthError('ERR_SIGNUP_BODY', { description: error.description });
   }
+}
+
+/**
+ * Makes the body of a refused signup with the hook `errorReply`, as JwtAuth does for its refusals.
+ * @returns the error to throw
+ * @throws any error that the hook throws. An AuthError is then sent with its own body.
+ */
+async function refusalOf(thrown: unknown, errorReply: AppOptions['errorReply']): Promise<unknown> {
+  if (errorReply === undefined || !(thrown instanceof AuthError)) return thrown;
+  const body = await errorReply(thrown);
+  const { code, status, error, description, headers, cause } = thrown;
+  return new AuthError(code, { status, error, description, headers, body, cause });
 }

@@ -92,7 +92,7 @@ const REQUEST_ERRORS = {
   ERR_PASSWORD_HASH: [
     500,
     'Internal Server Error',
-    'A stored password hash is malformed or costs too much',
+    'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much',
   ],
   ERR_BUSY: [503, 'Service Unavailable', 'Too many passwords are being checked, try again soon'],
   ERR_STORE: [503, 'Service Unavailable', 'The user store is unavailable'],

@@ -3,13 +3,15 @@
  * Promise: no user enumeration by timing. A login with an unknown username gets the same answer as
  * one with a wrong password, after the same work: it verifies a decoy hash of the current cost.
  * There is one account for each canonical form of a username.
- * Accepted: a stored hash of another cost takes a different time, which shows that the account
- * exists. A login renews a weaker hash, but not a stronger one.
+ * Accepted: a stored hash of another cost takes a different time and another amount of memory, so
+ * time, or a refusal for want of memory, can show that the account exists. A login renews a weaker
+ * hash, but not a stronger one.
  */
 import { isPossiblePassword } from '../crypto/password.ts';
 import { AuthError, isImpossiblePasswordError } from '../errors.ts';
 import {
   aFunction,
+  checkedClock,
   expecting,
   integerBetween,
   objectWith,
@@ -29,7 +31,7 @@ import { renewHash } from './hash-renewal.ts';
 import { PasswordHasher } from './password-hasher.ts';
 import { checkPasswordText, refuseForbidden, type IsForbidden } from './password-rules.ts';
 import { publicUserOf } from './public-user.ts';
-import { canonicalUsername } from './username.ts';
+import { canonicalUsername, trimUsername, usernameRefusal } from './username.ts';
 
 /** The store and the hasher of {@link Accounts}, the rules for new passwords, the rate limits. */
 export interface AccountsOptions {
@@ -58,8 +60,9 @@ export interface AccountsOptions {
   /** Rate limits for logins and signups. Default: those of `LimitOptions`. `false` means none. */
   readonly limits?: LimitOptions | false;
   /**
-   * The clock of the limits, in seconds since 1970. Default: a monotonic clock, set to the system's
-   * time when the process starts. Later changes of the system's time have no effect.
+   * The clock of the limits and of `createdAt`, in seconds since 1970. Default: for `createdAt` the
+   * system's clock. For the limits a monotonic clock, set to the system's time when the process
+   * starts: later changes of the system's time have no effect.
    */
   readonly now?: () => number;
 }
@@ -83,6 +86,8 @@ export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
 export class Accounts {
   readonly #options: Required<Omit<AccountsOptions, 'limits' | 'now'>>;
   readonly #throttle: Throttle | undefined;
+  /** When an account is created: now. */
+  readonly #creationTime: () => Date;
 
   /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
   readonly handlers: Pick<Accounts, 'authenticate' | 'identity'> = {
@@ -95,14 +100,17 @@ export class Accounts {
     const given = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
     // `given` has no prototype, so prototype pollution cannot supply an option.
     const passwords = given.passwords ?? new PasswordHasher();
-    const { limits = {}, now = steadyNow, ...others } = given;
+    const { limits = {}, now, ...others } = given;
     const defaults = {
       minPasswordLength: 8,
       maxPasswordLength: 256,
       isForbidden: isCommonPassword,
     };
     this.#options = { ...defaults, ...others, passwords };
-    this.#throttle = limits === false ? undefined : new Throttle(limits, new MemoryCounts(now));
+    const counts = new MemoryCounts(now ?? steadyNow);
+    this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
+    const clock = now && checkedClock(now);
+    this.#creationTime = () => (clock === undefined ? new Date() : new Date(clock() * 1000));
     const { minPasswordLength, maxPasswordLength } = this.#options;
     // The message names an option that the caller has set. The other one may be a default.
     if (given.maxPasswordLength === undefined) {
@@ -115,7 +123,7 @@ export class Accounts {
   /**
    * Creates an account.
    * @param input any value, such as a parsed body. Only its own members `username` and `password`
-   *   are read.
+   *   are read. ASCII white space at the ends of the username is removed.
    * @param client such as the `HttpRequest`
    * @returns the new user, once the store has it
    * @throws AuthError because of the input: ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS,
@@ -126,13 +134,14 @@ export class Accounts {
    */
   async signup(input: unknown, client: Client = {}): Promise<PublicUser> {
     const { users, passwords, isForbidden } = this.#options;
-    const username = ownMember(input, 'username');
+    const givenName = ownMember(input, 'username');
     const password = ownMember(input, 'password');
-    if (typeof username !== 'string' || typeof password !== 'string') {
+    if (typeof givenName !== 'string' || typeof password !== 'string') {
       throw new AuthError('ERR_SIGNUP_BODY');
     }
-    const id = canonicalUsername(username);
-    if (id === undefined) throw new AuthError('ERR_USERNAME');
+    const id = canonicalUsername(givenName);
+    if (id === undefined) throw usernameRefusal(givenName);
+    const username = trimUsername(givenName);
     const normalized = checkPasswordText(password, id, this.#options);
     const { signal } = client;
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
@@ -155,18 +164,19 @@ export class Accounts {
   /**
    * Creates an account with a password hash that another system has made, such as a Flask
    * application.
-   * @param username its canonical form becomes the id
+   * @param username its canonical form becomes the id; trimmed as by `signup`
    * @param passwordHash a PHC scrypt string, or a hash of Werkzeug, which the first login replaces
    * @returns the new user, once the store has it
    * @throws AuthError ERR_USERNAME, ERR_USER_EXISTS, ERR_STORE; ERR_PASSWORD_HASH if the hash is
    *   malformed or costs too much
    */
   async importUser(username: string, passwordHash: string): Promise<PublicUser> {
-    const id = typeof username === 'string' ? canonicalUsername(username) : undefined;
-    if (id === undefined) throw new AuthError('ERR_USERNAME');
+    if (typeof username !== 'string') throw new AuthError('ERR_USERNAME');
+    const id = canonicalUsername(username);
+    if (id === undefined) throw usernameRefusal(username);
     // Called because it throws if the hash cannot be read. Its result does not matter here.
     this.#options.passwords.needsRehash(passwordHash);
-    return this.#insert(id, username, passwordHash);
+    return this.#insert(id, trimUsername(username), passwordHash);
   }
 
   /**
@@ -222,7 +232,7 @@ export class Accounts {
       id,
       username,
       passwordHash,
-      createdAt: new Date().toISOString(),
+      createdAt: this.#creationTime().toISOString(),
     };
     if (await this.#options.users.insert(user)) return publicUserOf(user);
     throw new AuthError('ERR_USER_EXISTS');

@@ -7,11 +7,14 @@ import {
   hashPassword,
   isAffordable,
   needsRehash,
+  parse as parseHash,
   verifyPassword,
   type ScryptCost,
 } from '../crypto/password.ts';
+import { AuthError } from '../errors.ts';
 import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { networkOf } from '../limits/network.ts';
+import { propertyOf } from '../values.ts';
 import { defaultConcurrency, WorkQueue } from './work-queue.ts';
 
 /** The cost of new hashes and the bounds of the queue. */
@@ -77,10 +80,12 @@ export class PasswordHasher {
    * @returns a PHC string: `$scrypt$ln=17,r=8,p=1$salt$key`
    * @throws TypeError if the password is not a string
    * @throws AuthError ERR_PASSWORD_INVALID for a lone surrogate or NUL; ERR_PASSWORD_TOO_LONG,
-   *   ERR_BUSY, ERR_ABORTED
+   *   ERR_ABORTED; ERR_BUSY if the queue is full, or, with a `cause`, if there is no memory for
+   *   scrypt
    */
   hash(password: string, signal?: AbortSignal, address = ''): Promise<string> {
-    const job = () => hashPassword(password, this.#cost);
+    const job = () =>
+      hashPassword(password, this.#cost).catch((error) => refuseWithoutMemory(error, this.#cost));
     return this.#queue.run({ kind: 'hash', client: networkOf(address) }, job, signal);
   }
 
@@ -101,7 +106,10 @@ export class PasswordHasher {
     signal?: AbortSignal,
     address = '',
   ): Promise<boolean> {
-    const job = () => verifyPassword(password, stored, this.#cost);
+    const job = () =>
+      verifyPassword(password, stored, this.#cost).catch((error) => {
+        return refuseWithoutMemory(error, stored === undefined ? this.#cost : parseHash(stored));
+      });
     return this.#queue.run({ kind: 'verify', client: networkOf(address) }, job, signal);
   }
 
@@ -120,4 +128,27 @@ export class PasswordHasher {
 function runsInFourSeconds({ logN, r, p }: ScryptCost): number {
   const runs = Math.floor(WORK_IN_FOUR_SECONDS / (2 ** logN * r * p));
   return Math.min(Math.max(1, runs), 1000);
+}
+
+/**
+ * What Node says if malloc fails in OpenSSL's scrypt. The text differs between the releases of
+ * Node, and Node 22 gives no reason. The password and the cost have been checked before.
+ */
+const NO_MEMORY = /malloc.failure|^Deriving bits failed$/im;
+
+/**
+ * A run of scrypt without memory is a run too many, and not a bug: a later one may succeed.
+ * @param cost of the run
+ * @throws AuthError ERR_BUSY if memory was missing. Its cause tells the operator how much, and the
+ *   error of Node is the cause of that one.
+ * @throws any other `error` unchanged
+ */
+function refuseWithoutMemory(error: unknown, { logN, r }: ScryptCost): never {
+  const lines = `${String(propertyOf(error, 'code'))}\n${String(propertyOf(error, 'message'))}`;
+  if (error instanceof AuthError || !NO_MEMORY.test(lines)) throw error;
+  const mebibytes = Math.ceil((128 * 2 ** logN * r) / 2 ** 20);
+  const text = `${mebibytes} MiB of memory for scrypt were not available: give the process more ` +
+    'memory, or lower the cost of new hashes (logN, --scrypt-cost) or the number of runs at once ' +
+    '(maxConcurrent, UV_THREADPOOL_SIZE)';
+  throw new AuthError('ERR_BUSY', { cause: new Error(text, { cause: error }) });
 }

@@ -16,7 +16,7 @@ export interface PasswordLengths {
 
 /**
  * @param password a new password in NFC
- * @param username as the client sent it
+ * @param username as the client sent it, without white space at its ends
  * @returns whether the password is refused
  */
 export type IsForbidden = (password: string, username: string) => boolean | Promise<boolean>;
@@ -52,7 +52,7 @@ export function checkPasswordText(
 /**
  * Asks the list of common passwords, or the function `isForbidden` that replaces it.
  * @param password in NFC, so that a forbidden password is recognised in every Unicode spelling
- * @param username as the client sent it
+ * @param username as the client sent it, without white space at its ends
  * @throws AuthError ERR_PASSWORD_FORBIDDEN
  * @throws TypeError if `isForbidden` returns neither true nor false
  */

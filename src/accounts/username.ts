@@ -1,8 +1,9 @@
 /**
  * Which usernames are valid, and which of them mean the same account. The rules follow the idea of
  * RFC 8265 UsernameCaseMapped and RFC 8264 IdentifierClass, with differences.
- * Promise: usernames that differ only by letter case, by width or by the Unicode spelling of their
- * accents have the same canonical username, which is the id of the account.
+ * Promise: usernames that differ only by letter case, by width, by the Unicode spelling of their
+ * accents or by ASCII white space at their ends have the same canonical username, which is the id
+ * of the account.
  *
  * Accepted: in some names a small letter and its capital make two accounts:
  *
@@ -14,6 +15,10 @@
  * If these were folded, Weiß and Weiss would be the same account, and the ids of existing users
  * would change. Letters of different scripts that look alike also make two accounts.
  */
+import { AuthError } from '../errors.ts';
+
+/** Keyboards of phones add a space after a word. No username can contain any white space. */
+const OUTER_WHITE_SPACE = /^[\t\n\v\f\r ]+|[\t\n\v\f\r ]+$/g;
 
 /** Letters, marks, digits and printable ASCII without the space; 1 to 80 code points. */
 const ID_PATTERN = /^[\p{L}\p{M}\p{Nd}\x21-\x7e]{1,80}$/u;
@@ -21,7 +26,7 @@ const ID_PATTERN = /^[\p{L}\p{M}\p{Nd}\x21-\x7e]{1,80}$/u;
 /**
  * Invisible letters and marks, with which two names can look the same (RFC 8264 §9.13). Among them
  * are the joiners U+200C and U+200D, which Persian and Indic names use. They have an effect only
- * between certain letters (RFC 5892 appendix A). JavaScript cannot tell which letters these are.
+ * between certain letters (RFC 5892 A.1 and A.2). JavaScript cannot tell which letters these are.
  */
 const IGNORABLE_CHARACTER = /\p{Default_Ignorable_Code_Point}/u;
 
@@ -52,24 +57,51 @@ const STRAY_STACKER = new RegExp(`(?<!\\p{Lo}\\p{M}*)${STACKER_CLASS}|${STACKER_
 const SECOND_SMALL_LETTER = /[\u03c2\u1c80-\u1c88]/g;
 
 /**
- * Maximum length of a username in UTF-16 code units, before NFKC. It bounds the work of
- * normalisation. Usernames of 80 code points need far fewer.
+ * Maximum length of a username in UTF-16 code units, before it is trimmed and put into NFKC. It
+ * bounds the work of both. Usernames of 80 code points need far fewer.
  */
 const MAX_CODE_UNITS = 1024;
 
 /**
- * @returns the canonical username: NFKC, lower case, one small letter for each capital, NFKC again;
- *   undefined if `username` is not valid
+ * @returns the canonical username: without ASCII white space at its ends, NFKC, lower case, one
+ *   small letter for each capital, NFKC again; undefined if `username` is not valid
  */
 export function canonicalUsername(username: string): string | undefined {
   if (username.length > MAX_CODE_UNITS) return undefined;
-  const id = username
+  const id = foldedUsername(username);
+  return ID_PATTERN.test(id) && !hasInvisible(id) ? id : undefined;
+}
+
+/**
+ * @param username of which `canonicalUsername` has found that it is valid
+ * @returns the username without ASCII white space at its ends
+ */
+export function trimUsername(username: string): string {
+  return username.replace(OUTER_WHITE_SPACE, '');
+}
+
+/**
+ * @param username one that `canonicalUsername` refuses
+ * @returns AuthError ERR_USERNAME. The user cannot see an invisible character, so the refusal says
+ *   that there is one.
+ */
+export function usernameRefusal(username: string): AuthError {
+  const isShort = username.length <= MAX_CODE_UNITS;
+  if (!isShort || !hasInvisible(foldedUsername(username))) return new AuthError('ERR_USERNAME');
+  const description = 'Username must not have invisible characters, such as zero-width joiners';
+  return new AuthError('ERR_USERNAME', { description });
+}
+
+/** @returns the canonical form, whether or not the username is valid */
+function foldedUsername(username: string): string {
+  return trimUsername(username)
     .normalize('NFKC')
     .toLowerCase()
     // Before NFKC, which could join the second small letter to the accent that follows it.
     .replace(SECOND_SMALL_LETTER, (letter) => letter.toUpperCase().toLowerCase())
     .normalize('NFKC');
-  const hasInvisible =
-    IGNORABLE_CHARACTER.test(id) || BLANK_CHARACTER.test(id) || STRAY_STACKER.test(id);
-  return ID_PATTERN.test(id) && !hasInvisible ? id : undefined;
+}
+
+function hasInvisible(id: string): boolean {
+  return IGNORABLE_CHARACTER.test(id) || BLANK_CHARACTER.test(id) || STRAY_STACKER.test(id);
 }

@@ -129,7 +129,7 @@ async function derive(password: string, recipe: Recipe, keyBytes: number): Promi
 }
 
 /** @throws AuthError ERR_PASSWORD_HASH */
-function parse(stored: string): Hash {
+export function parse(stored: string): Hash {
   const hash = typeof stored === 'string' ? (parsePhc(stored) ?? parseWerkzeug(stored)) : undefined;
   if (hash !== undefined && isAffordable(hash)) return hash;
   throw new AuthError('ERR_PASSWORD_HASH');

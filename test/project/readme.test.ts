@@ -163,11 +163,11 @@ test('users of a Flask application are imported, and each refused line is report
     `"quoted",${hash}`,
   ];
   const refused = {
-    1: 'A stored password hash is malformed or costs too much',
+    1: 'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much',
     4: 'User already exists',
     5: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
     6: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
-    7: 'A stored password hash is malformed or costs too much',
+    7: 'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much',
     8: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
     10: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
   };

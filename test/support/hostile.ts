@@ -110,12 +110,15 @@ export const INHERITED_NAMES: readonly string[] = [
 export const NOT_USERNAMES: readonly string[] = [
   '',
   ' ',
-  ' joe',
-  'joe ',
+  ' \t\n\v\f\r ',
   'jo e',
   'joe\0',
-  'joe\n',
-  'joe\t',
+  'jo\ne',
+  'jo\te',
+  '\u00a0joe', // only white space of ASCII is trimmed
+  'joe\u3000',
+  'joe\u2003',
+  'joe\u0085',
   'jo\u00a0e', // no-break space
   'jo\u3000e', // ideographic space, which NFKC makes a plain one
   'jo\u200be', // zero-width space
