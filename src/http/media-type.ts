@@ -1,7 +1,7 @@
 /**
  * Reads the value of a Content-Type header (RFC 9110 §8.3.1).
- * Promise: the grammar is that of the RFC, no wider and no narrower. The time is linear in the
- * length of the value, because the alternatives of each pattern begin with different characters.
+ * Promise: the grammar is exactly that of the RFC, with spaces and tabs around it. The time is
+ * linear in the length of the value, because alternatives begin with different characters.
  */
 
 /** A media type, in lower case except for the values of its parameters. */

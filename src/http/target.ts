@@ -29,8 +29,8 @@ export function isHost(value: string): boolean {
 }
 
 /**
- * @returns false for a target that begins with `http://` or `https://` without a valid host behind
- *   that. RFC 9110 §4.2.1: an empty host is not valid. §4.2.4: neither is a username before the host.
+ * @returns false for a target that begins with `http://` or `https://` and goes on without a valid
+ *   host. RFC 9110 §4.2.1: an empty host is not valid. §4.2.4: a username before it is not either.
  */
 export function isTarget(target: string): boolean {
   const [, authority] = ORIGIN.exec(target) ?? [];

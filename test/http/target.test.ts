@@ -74,9 +74,10 @@ const TARGETS: readonly (readonly [target: string, path?: string])[] = [
   ['ftp://x/hello', 'ftp://x/hello'],
 ];
 
-test('grammars as wide as their RFC: an absolute target needs a host, and no path', async () => {
+test('grammars as wide as their RFC: an absolute target needs a host, and no path', async (t) => {
   const router = new Router().get('/hello', ({ path }) => path).get('/', ({ path }) => path);
   const plain = createServer(router.handle).listen(0, '127.0.0.1');
+  t.after(() => plain.close());
   await once(plain, 'listening');
   const { port: plainPort } = plain.address() as AddressInfo;
   await withServer(router, async ({ port }) => {
@@ -94,5 +95,4 @@ test('grammars as wide as their RFC: an absolute target needs a host, and no pat
       assert.match(plainAnswer, new RegExp(`^HTTP/1\\.1 ${isRoute ? 200 : 404} `), target);
     }
   });
-  plain.close();
 });
