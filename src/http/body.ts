@@ -12,7 +12,7 @@ import { parseMediaType } from './media-type.ts';
 const JSON_TYPE = /^application\/(?:[a-z\d][\w!#$&^.+-]*\+)?json$/;
 
 /** Names of UTF-8, and of US-ASCII, which is a part of it. */
-const UTF8_CHARSET = /^(?:utf-?8|us-ascii)$/;
+const UTF8_CHARSET = /^(?:utf-8|us-ascii)$/;
 
 /** RFC 9110 §8.4: a list of content codings, all of them `identity`. An element may be empty. */
 const NO_CODING = /^(?:[ \t]*(?:identity[ \t]*)?,)*[ \t]*(?:identity[ \t]*)?$/i;

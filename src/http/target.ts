@@ -39,8 +39,8 @@ export function isTarget(target: string): boolean {
 
 /**
  * @returns the path of a target in origin-form or absolute-form, without its query. RFC 9110
- *   §4.2.3: an empty path is `/`. An absolute target that is not valid has no path, so it is
- *   returned as it came, and no route has it.
+ *   §4.2.3: an empty path is `/`. An absolute target that is not valid has no path: the result then
+ *   begins with its scheme, and no route has that.
  */
 export function pathOf(target: string): string {
   const [origin = ''] = isTarget(target) ? (ORIGIN.exec(target) ?? []) : [];
