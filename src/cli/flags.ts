@@ -45,7 +45,11 @@ export interface ServeConfig {
   readonly envFile: string | undefined;
 }
 
-const POSTGRES_URL = /^postgres(?:ql)?:\/\//;
+const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
+
+/** A URL without a host. Captures the scheme, the username, the password, the port and the rest. */
+const EMPTY_HOST = /^(\w+:\/\/)(?:([^:@/?#]*)(?::([^@/?#]*))?@)?(?::(\d*))?((?:[/?#].*)?)$/s;
+
 const URL_FORM = 'postgres://user@host/database';
 const URL_ESCAPES = 'in a password, write / ? # @ as %2F %3F %23 %40';
 
@@ -58,12 +62,30 @@ const usersKind: Kind<UserStoreChoice> = {
 
 function parseUsersFlag(text: string): UserStoreChoice | undefined {
   if (text === 'memory' || text === 'file') return text;
-  if (!POSTGRES_URL.test(text) || !URL.canParse(text)) return undefined;
-  const url = new URL(text);
+  const url = POSTGRES_URL.test(text) ? parseUrl(text) : undefined;
+  if (url === undefined) return undefined;
   // At an unescaped / ? or # in a password the rest of the password becomes the path, the query or
   // the fragment of the URL, with an @ in it. Messages show the path.
   const isPasswordCut = `${url.pathname}${url.search}${url.hash}`.includes('@');
   return isPasswordCut ? undefined : url;
+}
+
+/**
+ * RFC 3986 §3.2 lets the host be empty behind a username, as in
+ * `postgres://user@/database?host=/run/postgresql`, and so does PostgreSQL. The class URL does not.
+ * Username, password and port then move into the query, where pg reads them too.
+ */
+function parseUrl(text: string): URL | undefined {
+  const [, scheme, user, password, port, rest] = EMPTY_HOST.exec(text) ?? [];
+  const urlText = scheme === undefined ? text : `${scheme}${rest}`;
+  if (!URL.canParse(urlText)) return undefined;
+  const url = new URL(urlText);
+  const moved = Object.entries({ user, password, port }).flatMap(([name, value = '']) => {
+    // In a query + stands for a space, and & begins the next parameter.
+    return value === '' ? [] : [`${name}=${value.replace(/[+&]/g, encodeURIComponent)}`];
+  });
+  if (moved.length > 0) url.search = moved.concat(url.search.slice(1) || []).join('&');
+  return url;
 }
 
 const HOST_IN_BRACKETS = /^\[(.*)\]$/;

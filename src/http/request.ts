@@ -4,15 +4,13 @@ import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { integerBetween, type Check } from '../options.ts';
 import { readJson } from './body.ts';
+import { pathOf } from './target.ts';
 
 /** One controller for each connection. All requests of a connection share it. */
 const CONTROLLERS = new WeakMap<Socket, AbortController>();
 
 /** The check of a number of trusted proxies. */
 export const trustProxyCheck: Check = integerBetween(0, 100);
-
-/** RFC 9112 §3.2.2: the scheme and the authority of an absolute target. */
-const ORIGIN = /^https?:\/\/[^/?#]*/i;
 
 /** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */
 const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
@@ -21,7 +19,9 @@ const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
 export class HttpRequest {
   /** The wrapped message of node:http. */
   readonly message: IncomingMessage;
-  /** The path of the request target as received: not decoded, not normalised. */
+  /**
+   * The path of the request target as received: not decoded, not normalised. An empty path is `/`.
+   */
   readonly path: string;
   /**
    * Bound to the request, so the function can be passed on alone.
@@ -95,7 +95,7 @@ export class HttpRequest {
  * drops any others.
  * @returns as {@link HttpRequest.header}
  */
-export function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
   const wanted = name.toLowerCase();
   let joined: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -106,11 +106,4 @@ export function headerOf({ rawHeaders }: IncomingMessage, name: string): string 
     joined = joined === undefined ? value : `${joined}, ${value}`;
   }
   return joined;
-}
-
-/** The path of a target in origin-form or absolute-form (RFC 9112 §3.2), without its query. */
-function pathOf(target: string): string {
-  const start = target.startsWith('/') ? 0 : (ORIGIN.exec(target)?.[0].length ?? 0);
-  const end = target.indexOf('?', start);
-  return target.slice(start, end === -1 ? undefined : end);
 }

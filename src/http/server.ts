@@ -37,8 +37,8 @@ import {
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
 import { Reply, sendReply } from './reply.ts';
-import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
+import { isHost, isTarget } from './target.ts';
 import {
   checkedTls,
   rotateTicketKeys,
@@ -226,25 +226,27 @@ async function closeGracefully(server: NodeServer, connections: Connections): Pr
   server.close();
 }
 
-/**
- * RFC 9112 §3.2: characters that no host needs. The comma also finds a second Host, because
- * headerOf joins several headers by commas.
- */
-const NOT_IN_HOST = /[\s,/@?#]/;
-
 /** @returns the refusal of a request that proxies and servers could read in different ways */
 function faultOf(message: IncomingMessage): AuthError | undefined {
+  const { headers, httpVersion, rawHeaders, url = '' } = message;
   // Node drops any further headers, and a second Host or Authorization could be among them.
-  if (message.rawHeaders.length > 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
-  const isHttp10 = message.httpVersion === '1.0';
+  if (rawHeaders.length > 2 * MAX_HEADERS) return new AuthError('ERR_HEADERS_TOO_LARGE');
+  const isHttp10 = httpVersion === '1.0';
   // RFC 9112 §2.3: this syntax has no other versions.
-  const isVersionValid = isHttp10 || message.httpVersion === '1.1';
-  const host = headerOf(message, 'host');
-  // HTTP/1.0 does not require Host.
-  const isHostValid = host === undefined ? isHttp10 : !NOT_IN_HOST.test(host);
-  const coding = message.headers['transfer-encoding']?.toLowerCase();
+  const isVersionValid = isHttp10 || httpVersion === '1.1';
+  // RFC 9112 §3.2: two Host headers are refused, even if they agree. They are counted in the raw
+  // headers, because `headers` holds the first one alone. HTTP/1.0 does not require Host.
+  const hostCount = rawHeaders.filter(isNameOfHost).length;
+  const isHostValid = hostCount === 1 ? isHost(headers.host ?? '') : hostCount === 0 && isHttp10;
+  const coding = headers['transfer-encoding']?.toLowerCase();
   // RFC 9112 §6.1: chunked is the only coding that the server reads, and HTTP/1.0 has none.
   const isCodingValid = coding === undefined || (coding === 'chunked' && !isHttp10);
-  if (isVersionValid && isHostValid && isCodingValid) return undefined;
+  if (isVersionValid && isHostValid && isCodingValid && isTarget(url)) return undefined;
   return new AuthError('ERR_BAD_REQUEST');
+}
+
+/** @param index even for a name and odd for a value */
+function isNameOfHost(text: string, index: number): boolean {
+  // Most names differ in length, and comparing that is cheaper than lower-casing them.
+  return index % 2 === 0 && text.length === 4 && text.toLowerCase() === 'host';
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { SERVE_FLAGS } from '../../src/cli/flags.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { JOE, login, signup } from '../support/command-client.ts';
 import { assertRefused, emptyFolder, run, serve } from '../support/run-command.ts';
@@ -97,4 +98,39 @@ describe('a usage error', { concurrency: 4, timeout: 120_000 }, () => {
       assert.deepEqual(await readdir(cwd), []);
     });
   }
+});
+
+/** URLs of PostgreSQL, as libpq takes them, and the URL that pg gets; none for a refused one. */
+const POSTGRES_URLS: readonly (readonly [text: string, url?: string])[] = [
+  ['postgres://joe:pass@host:5432/db'],
+  ['postgresql://'],
+  ['postgres:///db'],
+  ['postgres://host'],
+  ['postgres:///db?host=/var/run/postgresql'],
+  ['postgres://%2Fvar%2Frun%2Fpostgresql/db'],
+  ['postgres://joe:a%2Fb%40c@[2001:db8::1]:5432/db?sslmode=require'],
+  ['POSTGRES://host/db', 'postgres://host/db'],
+  ['postgres://joe@/db', 'postgres:///db?user=joe'],
+  ['postgres://joe@', 'postgres://?user=joe'],
+  ['postgres://@/db', 'postgres:///db'],
+  ['postgres://:5433/db', 'postgres:///db?port=5433'],
+  ['postgres://joe:@:5433?host=/tmp', 'postgres://?user=joe&port=5433&host=/tmp'],
+  [
+    'postgres://joe:p+w%2F%26&=%40@/db?host=/cloudsql/a:b:c',
+    'postgres:///db?user=joe&password=p%2Bw%2F%26%26=%40&host=/cloudsql/a:b:c',
+  ],
+];
+
+/** The last ones would show a part of a password as a path or a host. */
+const NOT_POSTGRES_URLS = [
+  'postgres:/db', 'postgres:db', 'postgress://host/db', ' postgres://host/db', 'http://host/db',
+  'postgres://host:x/db', 'postgres://joe@:x/db', 'postgres://[::1/db', 'postgres://joe@[/db',
+  'postgres://joe:a@b@/db', 'postgres://joe:a@/b@host/db', 'postgres://joe:a@?b@host/db',
+  'postgres://joe:a/b@/db', 'postgres:///joe:a@host/db',
+];
+
+it('grammars as wide as their RFC: any part of the URL of --users may be missing', () => {
+  const { parse } = SERVE_FLAGS.users.kind;
+  for (const [text, url = text] of POSTGRES_URLS) assert.equal(String(parse(text)), url, text);
+  for (const text of NOT_POSTGRES_URLS) assert.equal(parse(text), undefined, text);
 });

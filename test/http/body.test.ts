@@ -81,3 +81,23 @@ test(
     });
   },
 );
+
+test('grammars as wide as their RFC: one byte order mark before JSON is ignored', async () => {
+  const router = new Router().post('/', (request) => request.json());
+  await withServer(router, async ({ url }) => {
+    // RFC 8259 §8.1.
+    const accepted: readonly [body: string, value: unknown][] = [
+      ['{"a":1}', { a: 1 }],
+      ['\ufeff{"a":1}', { a: 1 }],
+      ['\ufeff \n{"a":1}', { a: 1 }],
+      ['\ufeff"\ufeff"', '\ufeff'],
+    ];
+    for (const [body, value] of accepted) {
+      const answer = await send(url, 'POST', body);
+      assert.deepEqual([answer.status, answer.body], [200, value], JSON.stringify(body));
+    }
+    for (const body of ['\ufeff', '\ufeff\ufeff{"a":1}', ' \ufeff{"a":1}', '{"a":1}\ufeff']) {
+      assert.equal((await send(url, 'POST', body)).status, 400, JSON.stringify(body));
+    }
+  });
+});

@@ -20,6 +20,14 @@ interface RawAnswer {
 const BODIES: ReadonlySet<string> = new Set([
   '{"Status":"Success","result":"Hello joe"}\n',
   '{"Status":"Error","result":"Password must have 4 to 256 characters"}\n',
+  ...[
+    'The Content-Type header is malformed or repeated',
+    'The charset of the body must be UTF-8',
+    'The body must have no content coding, such as gzip',
+  ].map((description) => {
+    const [status, error] = ERRORS.ERR_CONTENT_TYPE;
+    return `${JSON.stringify({ status_code: status, error, description })}\n`;
+  }),
   ...Object.values(ERRORS).flatMap(([status, error, description]) => {
     const usual = { status_code: status, error, description };
     return [usual, { Status: 'Error', result: description }].map(
@@ -59,6 +67,7 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
 
 function assertProper({ status, headers, body }: RawAnswer, name: string, isHead: boolean): void {
   const own = status === 401 ? ['www-authenticate'] : status === 405 ? ['allow'] : [];
+  if (body.includes('content coding')) own.push('accept-encoding');
   const others = [...headers.keys()]
     .filter((name) => name !== 'connection' && name !== 'keep-alive')
     .sort();

@@ -7,7 +7,8 @@ export function bodies(): RawRow[] {
     open.repeat(count) + close.repeat(count);
   const invalidJson = [
     '', ' ', '{', '}', '{}}', '{"a":1', "{'a':1}", '{a:1}', '{"a":1,}', '[', 'undefined', 'NaN',
-    '01', '"\n"', '"\\x"', '\0', '{}\0', '\xef\xbb\xbf{}', '\xfe\xff{}', '\xff\xfe{\0}\0',
+    '01', '"\n"', '"\\x"', '\0', '{}\0', '\xef\xbb\xbf', '\xef\xbb\xbf\xef\xbb\xbf{}',
+    '{}\xef\xbb\xbf', '\xfe\xff{}', '\xff\xfe{\0}\0',
     '{"username":"\xff"}', '"\xc0\xaf"', '"\xed\xa0\x80"', '"\xf4\x90\x80\x80"',
     '\x1f\x8b\x08\0\0\0\0\0', `username=${MARK}&password=x`, '<?xml version="1.0"?>', '//x\n{}',
     '[['.repeat(5000), '{"a":'.repeat(3000), `"${MARK}`,
@@ -24,7 +25,8 @@ export function bodies(): RawRow[] {
     deep('[', ']', 8000),
   ];
   const invalidCredentials = [
-    '{}', '{"username":1,"password":2}', '{"__proto__":{"username":"joe","password":"pass"}}',
+    '{}', '\xef\xbb\xbf{}', '{"username":1,"password":2}',
+    '{"__proto__":{"username":"joe","password":"pass"}}',
     '{"username":"joe"}', '{"username":null,"password":null}',
     '{"username":["joe"],"password":["pass"]}', '{"username":{"$ne":""},"password":{}}',
     `{"username":"${MARK}","password":"\\u0000"}`, `{"username":"${MARK}","password":"\\ud800"}`,
@@ -36,11 +38,11 @@ export function bodies(): RawRow[] {
   const types = [
     'text/plain', 'application/jsonp', 'application/x-www-form-urlencoded',
     'multipart/form-data; boundary=x', '', '*/*', 'application/json; charset=latin1',
-    'application/json; charset=utf-7', 'application/json; charset=utf-8; x=y',
-    'application/json, text/plain', 'application/json;', 'text/json', 'application/\xff',
+    'application/json; charset=utf-7', 'application/json; charset=utf-8; x',
+    'application/json, text/plain', 'application/json,', 'text/json', 'application/\xff',
     `application/${MARK}`,
   ];
-  const withType = (type: string) => whole(LOGIN, '', '/signup').replace(TYPE, type);
+  const withType = (type: string, path = '/signup') => whole(LOGIN, '', path).replace(TYPE, type);
   return [
     ...['/auth', '/signup'].flatMap((path) => [
       ...[...invalidJson, ...otherJson].map((body) =>
@@ -59,7 +61,19 @@ export function bodies(): RawRow[] {
     closes('no Content-Type', withType(''), 415),
     closes('two Content-Types', withType(`${TYPE}Content-Type: text/plain\r\n`), 415),
     closes('the same Content-Type twice', withType(TYPE + TYPE.toLowerCase()), 415),
-    ...['gzip', 'identity', 'deflate, gzip', 'x', ''].map((encoding) => {
+    closes(
+      'two Content-Types that look like one',
+      withType('Content-Type: application/json; x="\r\nContent-Type: "\r\n'),
+      415,
+    ),
+    ...['application/json;', 'application/json; charset=utf-8; x=y'].map((type) =>
+      stays(`Content-Type: ${type}`, withType(`Content-Type: ${type}\r\n`, '/auth'), 401),
+    ),
+    ...['identity', ''].map((encoding) => {
+      const lines = `${TYPE}Content-Encoding: ${encoding}\r\n`;
+      return stays(`Content-Encoding: ${encoding}`, withType(lines, '/auth'), 401);
+    }),
+    ...['gzip', 'deflate, gzip', 'identity, gzip', 'x'].map((encoding) => {
       return closes(
         `Content-Encoding: ${encoding}`,
         withType(`${TYPE}Content-Encoding: ${encoding}\r\n`),

@@ -63,7 +63,7 @@ export function expectations(): RawRow[] {
     ),
     closes(
       'an expected body with two hosts in Host',
-      whole(LOGIN, expect).replace('Host: x', 'Host: a,b'),
+      whole(LOGIN, expect).replace('Host: x', 'Host: a, b'),
       400,
     ),
     closes(

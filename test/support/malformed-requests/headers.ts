@@ -20,8 +20,17 @@ const INVALID_HEADERS = [
 
 /** Values of Host that are not one host (§3.2). */
 const INVALID_HOSTS = [
-  'joe@x', 'joe:pass@x', 'x, y', 'x,y', 'x y', 'x\ty', 'http://x', 'x/hello', 'x?y', 'x#y', 'x/',
-  '/', ',', '@', '?', '#',
+  'joe@x', 'joe:pass@x', 'x, y', 'x y', 'x\ty', 'http://x', 'x/hello', 'x?y', 'x#y', 'x/', '/', '@',
+  '?', '#', '"x"', 'x\\y', '<x>', 'x|', 'x^', '{x}', '`', '%', '%4', '%4g', 'x:80a', 'x:-1',
+  'x:8:0', '::1', '[', ']', '[]', '[::1', '::1]', '[::1]x', '[::1]:x', '[:::]', '[1.2.3.4]', '[x]',
+  '[v1]', '[v.x]', '[fe80::1%lo]', '[fe80::1%25lo]', '\xff', '\xc3\xa9',
+];
+
+/** One host each, with or without a port (RFC 3986 §3.2.2). */
+const HOSTS = [
+  '', ' ', 'x', 'x:80', 'x:', ':80', 'x:99999', MARK, 'x'.repeat(5000), 'x.', 'X_y-z~', 'x,y', ',',
+  "!$&'()*+,;=", '%41', '%c3%A9', '192.0.2.1:80', '[::1]', '[::1]:80', '[::FFFF:192.0.2.1]:',
+  '[v1.x:y]',
 ];
 
 export function headers(authorization: string): RawRow[] {
@@ -107,14 +116,13 @@ export function headers(authorization: string): RawRow[] {
     ...INVALID_HOSTS.map((host) =>
       closes(`Host: ${show(host)}`, hello(`Host: ${host}\r\n${authorization}`), 400),
     ),
-    ...['', ' ', 'x', 'x:80', '[::1]:80', 'x:', MARK, 'x'.repeat(5000), '\xff', 'x.'].map(
-      (host) => {
-        return stays(`Host: ${show(host)}`, hello(`Host: ${host}\r\n`), 401);
-      },
-    ),
+    ...HOSTS.map((host) => stays(`Host: ${show(host)}`, hello(`Host: ${host}\r\n`), 401)),
     closes('no Host', hello(authorization), 400),
     closes('no Host in a POST', whole(LOGIN).replace('Host: x\r\n', ''), 400),
     closes('Host in another name', hello(`X-Host: x\r\n${authorization}`), 400),
+    closes('two Hosts that look like one', hello(`Host: [v1.x\r\nHost: y]\r\n`), 400),
+    closes('two empty Hosts', hello(`Host:\r\nHost:\r\n${authorization}`), 400),
+    closes('two Hosts in HTTP/1.0', hello('Host: x\r\nHost: x\r\n').replace('1.1', '1.0'), 400),
     closes('two Hosts', hello(`Host: x\r\nHost: y\r\n${authorization}`), 400),
     closes('the same Host twice', hello(`Host: x\r\nhost: x\r\n${authorization}`), 400),
     closes('an empty Host and another', hello(`Host:\r\nHost: x\r\n${authorization}`), 400),

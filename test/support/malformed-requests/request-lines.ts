@@ -107,8 +107,6 @@ const OTHER_FORMS = [
   'ftp://x/hello',
   'ws://x/hello',
   'javascript://x/y',
-  'http://',
-  'http:///',
   '*/hello',
   '**',
 ];
@@ -118,6 +116,16 @@ const INVALID_TARGETS = [
   'hello', '.', '..', '?', '?/hello', '#', '\\hello', '\\\\x\\hello', '@x', 'x:80', '[::1]',
   '%2fhello', '-', '~', 'http://x y/', 'http', 'http:', 'http:/', 'http:/hello', 'http:hello',
   'http://x#/hello', '://x/hello', '//\0', '/\x01', '/\x1f', '/\x7f',
+];
+
+/** Absolute targets without a valid host (RFC 9110 §4.2.1, §4.2.4), though Node accepts them. */
+const INVALID_AUTHORITIES = [
+  'http://', 'http:///', 'http:///hello', 'https:///hello', 'HTTP:///hello', 'http://?/hello',
+  'http://:/hello', 'http://:80/hello', 'http://joe@x/hello', 'http://joe:pass@x/hello',
+  'http://@x/hello', 'http://@/hello', 'http://x@/hello', 'http://x:y/hello',
+  'http://x:80:80/hello',
+  'http://[::1/hello', 'http://[]/hello', 'http://[::1%25lo]/hello', 'http://::1/hello',
+  'http://%4/hello',
 ];
 
 /** Targets with bytes beyond ASCII, which RFC 3986 does not allow. */
@@ -130,8 +138,9 @@ const NON_ASCII_TARGETS = [
 const HELLOS = [
   '/hello?', '/hello?x', '/hello?/../x', '/hello??', '/hello?%00', '/hello?a=b&a=c',
   '/hello?__proto__=x', '/hello?#x', 'http://x/hello', 'https://x/hello', 'HTTP://X/hello',
-  'http://other.example/hello', 'http://x:99999/hello', 'http://joe:pass@x/hello',
-  'http://@x/hello', 'http://x/hello?y', 'http://[::1]/hello',
+  'http://other.example/hello', 'http://x:99999/hello', 'http://x:/hello', 'http://x,y/hello',
+  'http://x/hello?y', 'http://x/hello?joe:pass@y', 'http://[::1]/hello', 'http://[::1]:80/hello',
+  'http://%41/hello',
 ];
 
 export function targets(authorization: string): RawRow[] {
@@ -144,6 +153,9 @@ export function targets(authorization: string): RawRow[] {
       stays(`target ${show(target)}`, get(authorization, target), 404),
     ),
     ...INVALID_TARGETS.map((target) =>
+      closes(`target ${show(target)}`, get(authorization, target), 400),
+    ),
+    ...INVALID_AUTHORITIES.map((target) =>
       closes(`target ${show(target)}`, get(authorization, target), 400),
     ),
     ...NON_ASCII_TARGETS.map((target) => closes(`target ${show(target)}`, get('', target), 400)),
