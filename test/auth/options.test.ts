@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { decodeUnverified, JwtAuth, Router } from '../../src/index.ts';
+import {
+  createApp,
+  decodeUnverified,
+  JwtAuth,
+  MemoryUserStore,
+  Router,
+} from '../../src/index.ts';
 import { send, withServer } from '../support/app.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import {
@@ -40,6 +46,26 @@ test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name',
     leewaySeconds: 0,
     cacheSize: 0,
   });
+});
+
+test('a message that names the culprit: a JwtAuth without a secret says how to make one', () => {
+  const message =
+    '"secret" expected text that "npx latchkey secret" prints (is its environment variable set?), '
+    + 'got undefined';
+  const { secret: _secret, ...withoutSecret } = BASE;
+  for (const options of [{ ...BASE, secret: undefined }, withoutSecret]) {
+    assert.throws(() => new JwtAuth(options as never), { name: 'TypeError', message });
+  }
+  assert.throws(() => createApp({ users: new MemoryUserStore(), secret: undefined }), { message });
+});
+
+test('a message that names the culprit: a scheme with a space or a colon hears what a scheme is', () => {
+  const expected = 'a list of authentication schemes, such as Bearer, without spaces';
+  for (const [schemes, got] of [[['Bearer '], 'an array'], ['Bearer', 'a string']] as const) {
+    const message = `"schemes" expected ${expected}, got ${got}`;
+    assert.throws(() => authWith({ schemes: schemes as never }), { name: 'TypeError', message });
+  }
+  authWith({ schemes: ['Bearer'] });
 });
 
 test('options are read once, and a secret is not kept as it was given', async () => {
