@@ -59,7 +59,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const signingInput = `${this.#encodeHeader(own?.header)}.${payloadSegment}`;
     const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;
     if (token.length <= this.#rules.maxTokenLength) return token;
-    throw new RangeError(`"claims" expected to fit "maxTokenLength" characters, got ${token.length}`);
+    throw new RangeError(`"claims" expected up to maxTokenLength characters, got ${token.length}`);
   }
 
   #encodeClaims(given: Claims, lifetimeSeconds = this.#rules.lifetimeSeconds): string {

@@ -129,7 +129,7 @@ test('a message that names the culprit: a token that is too long names maxTokenL
   const judge = jwtWith({ maxTokenLength: 200 });
   assert.throws(() => judge.sign({ ...CLAIMS, x: 'x'.repeat(200) }), {
     name: 'RangeError',
-    message: /^"claims" expected to fit "maxTokenLength" characters, got \d{3}$/,
+    message: /^"claims" expected up to maxTokenLength characters, got \d{3}$/,
   });
   judge.sign(CLAIMS);
 });
