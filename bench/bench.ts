@@ -18,6 +18,7 @@ import { storeContests } from './store-contests.ts';
 const GOALS: readonly Goal[] = [
   { contest: TOKENS.sign, way: 'latchkey', other: 'bare', atMost: 1.1 },
   { contest: TOKENS.verify, way: 'latchkey', other: 'bare', atMost: 1.25 },
+  { contest: TOKENS.foreign, way: 'latchkey', other: 'bare', atMost: 1.35 },
   { contest: TOKENS.forged, way: 'latchkey', other: 'latchkey, valid token', atMost: 1 },
   { contest: TOKENS.garbage, way: 'latchkey', other: 'latchkey, valid token', atMost: 0.1 },
   { contest: PASSWORDS.login, way: 'latchkey', other: 'bare', atMost: 1.03 },

@@ -16,7 +16,8 @@ export interface TokenPeer {
 
 const LIFETIME = 300;
 const KEY = createSecretKey(SECRET, 'utf8');
-const HEADER = Buffer.from('{"typ":"JWT","alg":"HS256"}').toString('base64url');
+const encode = (text: string) => Buffer.from(text).toString('base64url');
+const HEADER = encode('{"typ":"JWT","alg":"HS256"}');
 
 const macOf = (signingInput: string) =>
   createHmac('sha256', KEY).update(signingInput).digest('base64url');
@@ -25,7 +26,15 @@ const macOf = (signingInput: string) =>
 function bareSign(claims: object): string {
   const iat = Math.floor(Date.now() / 1000);
   const payload = JSON.stringify({ iat, nbf: iat, exp: iat + LIFETIME, ...claims });
-  const signingInput = `${HEADER}.${Buffer.from(payload).toString('base64url')}`;
+  const signingInput = `${HEADER}.${encode(payload)}`;
+  return `${signingInput}.${macOf(signingInput)}`;
+}
+
+/** The token that jsonwebtoken makes: another header, and no nbf. */
+function tokenOfJsonwebtoken(identity: string): string {
+  const iat = Math.floor(Date.now() / 1000);
+  const payload = JSON.stringify({ identity, iat, exp: iat + LIFETIME });
+  const signingInput = `${encode('{"alg":"HS256","typ":"JWT"}')}.${encode(payload)}`;
   return `${signingInput}.${macOf(signingInput)}`;
 }
 
@@ -53,11 +62,16 @@ function bareCached(token: string): unknown {
 
 const jwt = new Jwt<{ identity: string }>({ secret: SECRET, cacheSize: 0 });
 /** Some of the other libraries write no nbf. */
-const lenient = new Jwt<{ identity: string }>({ secret: SECRET, requiredClaims: ['iat', 'exp'] });
+const lenient = new Jwt<{ identity: string }>({
+  secret: SECRET,
+  requiredClaims: ['iat', 'exp'],
+  cacheSize: 0,
+});
 const cachedJwt = new Jwt<{ identity: string }>({ secret: SECRET });
 
 const USERS = Array.from({ length: 100 }, (_, n) => `user${n}`);
 const TOKENS = USERS.map((identity) => bareSign({ identity }));
+const FOREIGN_TOKENS = USERS.map(tokenOfJsonwebtoken);
 const [GOOD = ''] = TOKENS;
 const REFUSED = new Set(['refused']);
 const TURN = 400;
@@ -103,6 +117,7 @@ const sameClaims = (answers: readonly unknown[]) => {
 export const NAMES = {
   sign: 'sign',
   verify: 'verify',
+  foreign: 'verify, a token of jsonwebtoken',
   cached: 'verify, cached',
   forged: 'refuse a wrong MAC',
   garbage: 'refuse garbage',
@@ -133,6 +148,12 @@ export function tokenContests(
     agree: sameClaims,
     ways: { bare: bareVerify, latchkey: (token) => jwt.verify(token), ...waysOf(peers, 'verify') },
   };
+  const foreign: Contest = {
+    ...verify,
+    name: NAMES.foreign,
+    inputs: () => freshOf(FOREIGN_TOKENS),
+    ways: { ...verify.ways, latchkey: (token) => lenient.verify(token) },
+  };
   const cached: Contest = {
     name: NAMES.cached,
     rounds,
@@ -160,6 +181,7 @@ export function tokenContests(
   return [
     sign,
     verify,
+    foreign,
     cached,
     refusing(NAMES.forged, TOKENS.map(forged)),
     refusing(NAMES.garbage, GARBAGE),

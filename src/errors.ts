@@ -8,7 +8,7 @@
  * another description.
  */
 import { integerBetween } from './options.ts';
-import { describe } from './values.ts';
+import { describe, propertyOf } from './values.ts';
 
 /**
  * Refusals of tokens, of the Authorization header and of logins. The titles and descriptions of
@@ -212,17 +212,27 @@ function limitStackTraces(limit: number): void {
   }
 }
 
+/** The option of `Jwt` that causes a refusal. The others are caused by the type of a claim. */
+const DECIDING_OPTIONS: ReadonlyMap<unknown, string> = new Map([
+  ['ERR_JWT_AUDIENCE', 'audience'],
+  ['ERR_JWT_ISSUER', 'issuer'],
+  ['ERR_JWT_TYPE', 'type'],
+  ['ERR_JWT_CLAIM_MISSING', 'requiredClaims'],
+]);
+
 /**
  * Runs a check that was written for input from outside, on a value of the calling program. A
  * refusal then shows a mistake of the program, so it is thrown as a TypeError.
  * @param name the argument that holds the value
- * @throws TypeError with the refusal as its `cause`
+ * @throws TypeError that names the option that decides, with the refusal as its `cause`
  */
 export function rethrowRefusalAsTypeError(name: string, check: () => void): void {
   try {
     check();
   } catch (error) {
-    const text = `"${name}" expected what verify accepts, got a refusal: ${reasonOf(error)}`;
+    const option = DECIDING_OPTIONS.get(propertyOf(error, 'code'));
+    const refusal = option === undefined ? 'a refusal' : `a refusal by the option "${option}"`;
+    const text = `"${name}" expected what verify accepts, got ${refusal}: ${reasonOf(error)}`;
     throw new TypeError(text, { cause: error });
   }
 }

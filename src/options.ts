@@ -84,21 +84,36 @@ export const nonNegativeNumber: Check = expecting(
 /** 9999-12-31T23:59:59Z. A later time is a mistake, most often in milliseconds. */
 const MAX_TIME_SECONDS = 253_402_300_799;
 
-/** A time that the program writes into a token or reads from its clock. */
-export const timeInSeconds: Check = (name, value) => {
+/** What sign adds to the time now, for a claim that the program does not pass. */
+const OPTION_OF_TIME: ReadonlyMap<string, string> = new Map([
+  ['nbf', 'notBeforeSeconds'],
+  ['exp', 'lifetimeSeconds'],
+]);
+
+/**
+ * Checks a time that sign writes into a token.
+ * @param claims those that the program passed. A time that is not among them comes from an option,
+ *   which the message then names.
+ */
+export function timeOfToken(name: string, value: unknown, claims: object): void {
+  const option = Object.hasOwn(claims, name) ? undefined : OPTION_OF_TIME.get(name);
+  timeInSeconds(name, value, option === undefined ? '' : `, which is now plus "${option}"`);
+}
+
+function timeInSeconds(name: string, value: unknown, origin: string): void {
   const isNumber = typeof value === 'number';
   if (isNumber && value <= MAX_TIME_SECONDS) return;
   const looksLikeMilliseconds = isNumber && value / 1000 <= MAX_TIME_SECONDS;
   const hint = looksLikeMilliseconds ? ', which looks like milliseconds' : '';
   const expected = `seconds since 1970, up to ${MAX_TIME_SECONDS} (the year 9999)`;
-  const text = `"${name}" expected ${expected}, got ${describe(value)}${hint}`;
+  const text = `"${name}" expected ${expected}, got ${describe(value)}${origin || hint}`;
   throw isNumber ? new RangeError(text) : new TypeError(text);
-};
+}
 
-/** A time that a clock returned: as {@link timeInSeconds} has it, and at least 0. */
+/** A time that a clock returned: seconds since 1970, at least 0, up to the year 9999. */
 const clockTime: Check = (name, value) => {
   nonNegativeNumber(name, value);
-  timeInSeconds(name, value);
+  timeInSeconds(name, value, '');
 };
 
 /**
@@ -116,29 +131,32 @@ export function checkedClock(now: () => number): () => number {
   };
 }
 
-export function integerBetween(min: number, max: number): Check {
+/** @param meaning what the number is, for a name that does not say it */
+export function integerBetween(min: number, max: number, meaning = ''): Check {
   const isWithin = (value: unknown) =>
     Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
-  return expecting(`a whole number from ${min} to ${max}`, isWithin, 'number');
+  return expecting(`a whole number from ${min} to ${max}${meaning}`, isWithin, 'number');
 }
 
 export function matching(expected: string, pattern: RegExp): Check {
   return expecting(expected, (value) => typeof value === 'string' && pattern.test(value));
 }
 
-/** A list of at least `min` strings, none of them empty. */
-export function listOfStrings(min: number): Check {
-  // The copy has undefined where the list has a hole, which `every` would skip.
-  const isList = (value: unknown) =>
-    Array.isArray(value) && value.length >= min && [...value].every(isNonEmptyString);
-  return expecting('a list of strings that are not empty', isList);
-}
+// The copy has undefined where the list has a hole, which `every` would skip.
+const isListOfStrings = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && [...value].every(isNonEmptyString);
+
+/** A list, which may be empty, of strings that are not empty. */
+export const listOfStrings: Check = expecting(
+  'a list of strings that are not empty',
+  isListOfStrings,
+);
 
 /** A string, or a list of at least one string; none of them empty. */
-export const stringOrList: Check = (name, value) => {
-  const check = Array.isArray(value) ? listOfStrings(1) : nonEmptyString;
-  check(name, value);
-};
+export const stringOrList: Check = expecting(
+  'a string or a list of strings, none of them empty',
+  (value) => isNonEmptyString(value) || (isListOfStrings(value) && value.length > 0),
+);
 
 /** An object with these methods, which may be inherited. */
 export function objectWith(...methods: readonly string[]): Check {

@@ -40,7 +40,7 @@ export interface PasswordHasherOptions {
 }
 
 const OPTION_CHECKS: Checks<PasswordHasherOptions> = {
-  logN: integerBetween(1, 20),
+  logN: integerBetween(1, 20, ' (log2 of N)'),
   r: integerBetween(1, 32),
   p: integerBetween(1, 16),
   maxConcurrent: integerBetween(1, 1024),

@@ -83,7 +83,7 @@ export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]
 const SCHEME_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const isScheme = (value: unknown) => typeof value === 'string' && SCHEME_NAME.test(value);
 export const schemesCheck: Check = expecting(
-  'a list of authentication schemes',
+  'a list of authentication schemes, such as Bearer, without spaces',
   // A copy, because `every` skips the holes of an array.
   (value) => Array.isArray(value) && value.length > 0 && [...value].every(isScheme),
 );

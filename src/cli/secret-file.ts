@@ -67,8 +67,8 @@ const NOT_TEXT = /[\ufffd\0]/;
 /** Without a space after the `#` the line may be a secret. */
 const COMMENT = /^#.* /;
 const USER_FILE_START = '{"format":';
-/** The subject in the messages of `keysOf`. */
-const SUBJECT = /^"secret"/;
+/** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
+const SUBJECT = /^"secret" expected (?:text that .+ prints, or )?/;
 
 /**
  * @param text one secret per line: the first signs and all verify, so that a secret can be rotated.
@@ -81,7 +81,7 @@ export function secretsIn(text: string, source: string): readonly string[] {
   try {
     return checkedSecrets(text);
   } catch (error) {
-    const reason = reasonOf(error).replace(SUBJECT, source);
+    const reason = reasonOf(error).replace(SUBJECT, `${source} expected `);
     throw new CommandError(`${reason}. "latchkey secret" prints a new secret.`, { cause: error });
   }
 }
@@ -104,8 +104,9 @@ function checkedSecrets(text: string): readonly string[] {
     throw new TypeError('"secret" expected no comment, and no space at the ends of a line');
   }
   // Throws for a weak secret or a key file. A PEM file is recognised only as a whole, so the whole
-  // text is passed as one more secret.
-  keysOf([text.trim(), ...secrets]);
+  // text is checked as one more secret.
+  keysOf(text.trim());
+  keysOf(secrets);
   return secrets;
 }
 

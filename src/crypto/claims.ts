@@ -58,17 +58,15 @@ export function checkContent(claims: RawClaims, rules: ClaimRules): asserts clai
   if (!isStringOrAbsent(claims['jti'])) refuseOwnMember(claims, 'jti', 'JWT ID', 'a string');
   // RFC 7519 §4.1.3: a recipient that is not named in `aud` refuses the token. Without a configured
   // audience no name is ours. Names must be equal; a part of a name does not count.
+  if (rules.audience.length > 0 && !Object.hasOwn(claims, 'aud')) throw missing('aud');
   if (Object.hasOwn(claims, 'aud')) {
     const audience: unknown[] = Array.isArray(claims['aud']) ? claims['aud'] : [claims['aud']];
     const isMeantForUs = audience.some((name) => rules.audience.some((ours) => ours === name));
     if (!isMeantForUs || !audience.every(isStringOrAbsent)) throw new AuthError('ERR_JWT_AUDIENCE');
-  } else if (rules.audience.length > 0) {
-    throw missing('aud');
   }
-  if (rules.issuer !== undefined) {
-    if (!Object.hasOwn(claims, 'iss')) throw missing('iss');
-    if (claims['iss'] !== rules.issuer) throw new AuthError('ERR_JWT_ISSUER');
-  }
+  const { issuer } = rules;
+  if (issuer !== undefined && !Object.hasOwn(claims, 'iss')) throw missing('iss');
+  if (issuer !== undefined && claims['iss'] !== issuer) throw new AuthError('ERR_JWT_ISSUER');
   if (rules.maxAgeSeconds !== undefined && !Object.hasOwn(claims, 'iat')) throw missing('iat');
 }
 

@@ -47,17 +47,19 @@ export interface SignOptions {
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
 
+const NEW_SECRET = 'text that "npx latchkey secret" prints (is its environment variable set?)';
+
 /** The checks of {@link JwtOptions}. Exported, because JwtAuth accepts these options too. */
 export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {
-  // keysOf checks the secret, and refuses a missing one.
-  secret: () => undefined,
+  // keysOf checks the rest.
+  secret: check.expecting(NEW_SECRET, (value) => value !== undefined && value !== null),
   lifetimeSeconds: check.nonNegativeNumber,
   notBeforeSeconds: check.nonNegativeNumber,
   leewaySeconds: check.nonNegativeNumber,
   issuer: check.nonEmptyString,
   audience: check.stringOrList,
   type: check.nonEmptyString,
-  requiredClaims: check.listOfStrings(0),
+  requiredClaims: check.listOfStrings,
   maxAgeSeconds: check.nonNegativeNumber,
   maxTokenLength: check.integerBetween(64, 1_048_576),
   cacheSize: check.integerBetween(0, 1_000_000),

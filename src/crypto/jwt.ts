@@ -6,7 +6,7 @@
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { AuthError, rethrowRefusalAsTypeError } from '../errors.ts';
-import { checkedClock, readOptions, timeInSeconds } from '../options.ts';
+import { checkedClock, readOptions, timeOfToken } from '../options.ts';
 import { isObject } from '../values.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type JwtClaims, type RegisteredClaims } from './claims.ts';
@@ -25,11 +25,12 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   readonly #keys: readonly [KeyObject, ...KeyObject[]];
   readonly #rules: ReturnType<typeof rulesOf>;
   readonly #headerSegment: string;
+  #foreignHeaderSegment: string | undefined;
   readonly #cache: TokenCache<JwtClaims>;
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: JwtOptions) {
-    const own = readOptions(options, JWT_OPTION_CHECKS);
+    const own = readOptions(options, JWT_OPTION_CHECKS, ['secret']);
     this.#keys = keysOf(own.secret);
     this.#rules = rulesOf(own);
     this.#headerSegment = this.#encodeHeader({});
@@ -55,12 +56,10 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   sign(claims: Claims, options?: SignOptions): string {
     const own = options === undefined ? undefined : readOptions(options, SIGN_OPTION_CHECKS);
     const payloadSegment = this.#encodeClaims(claims, own?.lifetimeSeconds);
-    const headerSegment = this.#encodeHeader(own?.header);
-    const signingInput = `${headerSegment}.${payloadSegment}`;
+    const signingInput = `${this.#encodeHeader(own?.header)}.${payloadSegment}`;
     const token = `${signingInput}.${mac(this.#keys[0], signingInput)}`;
     if (token.length <= this.#rules.maxTokenLength) return token;
-    const expected = `a token of at most ${this.#rules.maxTokenLength} characters`;
-    throw new RangeError(`"claims" expected ${expected}, got ${token.length}`);
+    throw new RangeError(`"claims" expected up to maxTokenLength characters, got ${token.length}`);
   }
 
   #encodeClaims(given: Claims, lifetimeSeconds = this.#rules.lifetimeSeconds): string {
@@ -69,15 +68,14 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const nbf = iat + this.#rules.notBeforeSeconds;
     const exp = iat + lifetimeSeconds;
     const claims: JsonObject = { iat, nbf, exp, ...this.#rules.issuerAndAudience, ...copy };
-    for (const name of ['iat', 'nbf', 'exp']) timeInSeconds(name, claims[name]);
+    for (const name of ['iat', 'nbf', 'exp']) timeOfToken(name, claims[name], copy);
     rethrowRefusalAsTypeError('claims', () => checkContent(claims, this.#rules));
     return encodeText(jsonOf(claims));
   }
 
   #encodeHeader(given: object | undefined): string {
     if (given === undefined) return this.#headerSegment;
-    const typ = this.#rules.type ?? 'JWT';
-    const header = { typ, ...copyObject('header', given), alg: 'HS256' };
+    const header = { typ: this.#rules.type ?? 'JWT', ...copyObject('header', given), alg: 'HS256' };
     rethrowRefusalAsTypeError('header', () => this.#checkHeader(header));
     return encodeText(jsonOf(header));
   }
@@ -123,10 +121,15 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
       timingSafeEqual(signature, Buffer.from(mac(key, signingInput), 'utf8'));
     if (!this.#keys.some(isSignedWith)) throw new AuthError('ERR_JWT_SIGNATURE');
 
-    // 3. The header, which must agree with the configuration. The header that sign writes by
-    //    default is a constant and needs no parsing.
+    // 3. The header, which must agree with the configuration. It is not parsed if it is the one
+    //    that sign writes by default, or the last other one that passed. A header passes by its
+    //    text and the options alone, so the same text passes again.
     const header = token.slice(0, firstDot);
-    if (header !== this.#headerSegment) this.#checkHeader(parseObject(header, 'ERR_JWT_HEADER'));
+    if (header !== this.#headerSegment && header !== this.#foreignHeaderSegment) {
+      this.#checkHeader(parseObject(header, 'ERR_JWT_HEADER'));
+      // A copy, because a slice would keep the whole token in memory.
+      this.#foreignHeaderSegment = Buffer.from(header, 'utf8').toString('utf8');
+    }
 
     // 4. The claims.
     const claims = parseObject(token.slice(firstDot + 1, secondDot), 'ERR_JWT_PAYLOAD');
@@ -157,25 +160,23 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
  */
 export function decodeUnverified(token: string): { header: object; claims: object } {
   // The limit of 4 shows a segment too many, and keeps a megabyte of dots from making a long list.
-  const segments = typeof token === 'string' ? token.split('.', 4) : [];
-  if (segments.length !== 3) throw new AuthError('ERR_JWT_MALFORMED');
+  const [first = '', second = '', ...others] = typeof token === 'string' ? token.split('.', 4) : [];
+  if (others.length !== 1) throw new AuthError('ERR_JWT_MALFORMED');
   if (token.length > 1_048_576) throw new AuthError('ERR_JWT_TOO_LONG');
-  const [first = '', second = ''] = segments;
   const header = parseObject(first, 'ERR_JWT_HEADER');
   return { header, claims: parseObject(second, 'ERR_JWT_PAYLOAD') };
 }
 
 /** Every rule is an own member, so that none is found on a polluted prototype. */
 function rulesOf(own: JwtOptions) {
-  const audienceList = own.audience === undefined ? [] : [own.audience].flat();
-  // sign writes a list as a list and a string as a string.
-  const aud = Array.isArray(own.audience) ? audienceList : own.audience;
+  // A copy. sign writes a list as a list and a string as a string.
+  const aud = typeof own.audience === 'object' ? [...own.audience] : own.audience;
   return {
     lifetimeSeconds: own.lifetimeSeconds ?? 300,
     notBeforeSeconds: own.notBeforeSeconds ?? 0,
     leewaySeconds: own.leewaySeconds ?? 10,
     issuer: own.issuer,
-    audience: audienceList,
+    audience: [aud ?? []].flat(),
     issuerAndAudience: { ...(own.issuer && { iss: own.issuer }), ...(aud && { aud }) },
     type: own.type,
     requiredClaims: [...(own.requiredClaims ?? ['exp', 'iat', 'nbf'])],

@@ -7,6 +7,7 @@
  * HMAC pads with zeros (RFC 2104 §2).
  */
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
+import { describe } from '../values.ts';
 
 /**
  * At least 32 bytes (RFC 7518 §3.2). A string counts as its UTF-8 bytes. A KeyObject must be of
@@ -22,33 +23,39 @@ export function generateSecret(): string {
 /**
  * @param secret one secret or a list of them
  * @returns at least one key. The bytes are copied, so the caller may overwrite the secret.
- * @throws TypeError, or RangeError for a secret under 32 bytes; no message repeats the value
+ * @throws TypeError, or RangeError for a secret under 32 bytes. The message names the place of the
+ *   secret in a list. It does not repeat the secret.
  */
 export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
-  const [first, ...others]: unknown[] = Array.isArray(secret) ? secret : [secret];
-  return [keyOf(first), ...others.map(keyOf)];
+  const list: unknown[] = Array.isArray(secret) ? [...secret] : [];
+  // An empty list is refused as a whole, like a value that is not a secret.
+  const [first = keyOf(secret), ...others] = list.map((one, at) => keyOf(one, ` at index ${at}`));
+  return [first, ...others];
 }
 
-function keyOf(secret: unknown): KeyObject {
-  const copy = bytesOf(secret);
-  const { length } = copy;
-  if (length < 32) throw new RangeError(`"secret" expected at least 32 bytes, got ${length}`);
-  if (isKeyFile(copy)) throw new TypeError('"secret" expected random bytes, got a PEM/SSH/JWK key');
+/** @param place where in a list the secret is, for messages */
+function keyOf(secret: unknown, place = ''): KeyObject {
+  const copy = bytesOf(secret, place);
+  if (copy.length < 32) throw new RangeError(refusal('at least 32 bytes', copy.length, place));
+  if (isKeyFile(copy)) throw new TypeError(refusal('random bytes', 'a PEM/SSH/JWK key', place));
   const key = createSecretKey(copy);
   copy.fill(0);
   return key;
 }
 
-const EXPECTED = 'a well-formed string, a Uint8Array, a secret KeyObject or a list of them';
+const KINDS = 'a well-formed string, a Uint8Array, a secret KeyObject or a list of them';
 
-function bytesOf(secret: unknown): Buffer {
+function bytesOf(secret: unknown, place: string): Buffer {
   if (typeof secret === 'string' && secret.isWellFormed()) return Buffer.from(secret, 'utf8');
   // Copies the real bytes, whatever an overridden `length` says.
   if (isBytes(secret)) return Buffer.copyBytesFrom(secret);
   if (secret instanceof KeyObject && secret.type === 'secret') return secret.export();
-  const got = secret === undefined || secret === null ? secret : `a ${typeof secret}`;
-  throw new TypeError(`"secret" expected ${EXPECTED}, got ${got}`);
+  const got = typeof secret === 'number' ? 'a number' : describe(secret);
+  throw new TypeError(refusal(KINDS, got, place));
 }
+
+const refusal = (expected: string, got: string | number, place: string) =>
+  `"secret" expected text that "npx latchkey secret" prints, or ${expected}, got ${got}${place}`;
 
 /**
  * Calls the built-in getter. It works for arrays of every realm (Jest has its own), no subclass or
@@ -71,13 +78,11 @@ const JWK_IN_BASE64 = /eyJr(?:dH|ZX)/;
 /** Base64 of a key in DER: identifiers of RSA and EC at three offsets each, of Ed25519 at one. */
 const DER_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
 
-const IN_BASE64 = [PEM_IN_BASE64, SSH_IN_BASE64, JWK_IN_BASE64, DER_IN_BASE64];
-
 /** Recognises key files. A file may hold a public key, which others know, so it must not sign. */
 function isKeyFile(bytes: Buffer): boolean {
   const text = visibleIn(bytes);
   if (KEY_TEXT.test(text) || KEY_TEXT.test(visibleIn(Buffer.from(text, 'base64')))) return true;
-  return IN_BASE64.some((pattern) => pattern.test(text));
+  return [PEM_IN_BASE64, SSH_IN_BASE64, JWK_IN_BASE64, DER_IN_BASE64].some((one) => one.test(text));
 }
 
 /**

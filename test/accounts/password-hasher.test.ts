@@ -18,6 +18,14 @@ test('a member that every object inherits is not an option of a PasswordHasher',
   for (const stored of hashes) assert.match(stored, /^\$scrypt\$ln=1,r=8,p=1\$/);
 });
 
+test('a message that names the culprit: N in place of its log2 hears that logN is a log2', () => {
+  assert.throws(() => new PasswordHasher({ logN: 16_384 }), {
+    name: 'RangeError',
+    message: '"logN" expected a whole number from 1 to 20 (log2 of N), got 16384',
+  });
+  new PasswordHasher({ logN: Math.log2(16_384) });
+});
+
 test('an option of the wrong kind, out of bounds or of an unknown name is refused; one at its bound is taken', () => {
   const bounds: Record<keyof PasswordHasherOptions, [min: number, max: number]> = {
     logN: [1, 20],

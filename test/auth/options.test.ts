@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { decodeUnverified, JwtAuth, Router } from '../../src/index.ts';
+import {
+  AuthError,
+  createApp,
+  decodeUnverified,
+  Jwt,
+  JwtAuth,
+  MemoryUserStore,
+  Router,
+} from '../../src/index.ts';
 import { send, withServer } from '../support/app.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import {
@@ -12,11 +20,14 @@ import {
   challengesOf,
   JOE,
   LOGIN,
+  refusal,
+  request,
   TOKEN,
   tokenOf,
   type Options,
 } from '../support/guard.ts';
 import { INHERITED_NAMES, NOT_FUNCTIONS, NOT_JSON } from '../support/hostile.ts';
+import { FORGER, OWN_HEADER, SECRET, tokenOf as sealed } from '../support/tokens.ts';
 import {
   assertNamed,
   assertRefusesOptions,
@@ -40,6 +51,26 @@ test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name',
     leewaySeconds: 0,
     cacheSize: 0,
   });
+});
+
+test('a message that names the culprit: a JwtAuth without a secret says how to make one', () => {
+  const message =
+    '"secret" expected text that "npx latchkey secret" prints (is its environment variable set?), '
+    + 'got undefined';
+  const { secret: _secret, ...withoutSecret } = BASE;
+  for (const options of [{ ...BASE, secret: undefined }, withoutSecret]) {
+    assert.throws(() => new JwtAuth(options as never), { name: 'TypeError', message });
+  }
+  assert.throws(() => createApp({ users: new MemoryUserStore(), secret: undefined }), { message });
+});
+
+test('a message that names the culprit: a scheme with a space or a colon hears what a scheme is', () => {
+  const expected = 'a list of authentication schemes, such as Bearer, without spaces';
+  for (const [schemes, got] of [[['Bearer '], 'an array'], ['Bearer', 'a string']] as const) {
+    const message = `"schemes" expected ${expected}, got ${got}`;
+    assert.throws(() => authWith({ schemes: schemes as never }), { name: 'TypeError', message });
+  }
+  authWith({ schemes: ['Bearer'] });
 });
 
 test('options are read once, and a secret is not kept as it was given', async () => {
@@ -137,4 +168,47 @@ test('claims, an id or a header that is not JSON is a 500 that tells nothing', a
     });
   }
   assert.ok(await tokenOf(authWith({ authenticate: () => ({ id: String(new Date(0)) }) })));
+});
+
+test('coming from Flask: with the scheme JWT alone, the challenge is exactly that of Flask-JWT', async () => {
+  const auth = authWith({ schemes: ['JWT'] });
+  const challenge = 'JWT realm="Login Required"';
+  assert.deepEqual(await challengesOf(auth.authorize(undefined)), [challenge]);
+  assert.equal(await auth.authorize(`JWT ${TOKEN}`), JOE);
+  await assert.rejects(auth.authorize(`Bearer ${TOKEN}`), refusal('ERR_AUTHORIZATION_SCHEME'));
+  const both = [challenge, 'Bearer realm="Login Required"'];
+  assert.deepEqual(await challengesOf(authWith().authorize(undefined)), both);
+});
+
+test('coming from Flask: a further member of a login body is ignored', async () => {
+  const auth = authWith();
+  const reply = await auth.login(request({}, { ...LOGIN, remember: true, role: ['admin'] }));
+  assert.deepEqual(Object.keys(reply as object), ['access_token']);
+  const wrong = auth.login(request({}, { ...LOGIN, password: 'wrong', role: ['admin'] }));
+  await assert.rejects(wrong, refusal('ERR_CREDENTIALS'));
+});
+
+test('one secret for each tenant: an unverified iss chooses only among fixed keys', async () => {
+  const secrets = { red: SECRET, blue: FORGER };
+  const tenants = new Map<unknown, Jwt>(
+    Object.entries(secrets).map(([issuer, secret]) => [issuer, new Jwt({ secret, issuer })]),
+  );
+  const decode = (token: string) => {
+    const tenant = tenants.get(Reflect.get(decodeUnverified(token).claims, 'iss'));
+    if (tenant === undefined) throw new AuthError('ERR_JWT_ISSUER');
+    return tenant.verify(token);
+  };
+  const auth = authWith({ decode, identity: ({ iss, identity }) => `${identity} of ${iss}` });
+  const verdictOn = (secret: string, iss?: unknown) => {
+    const now = Math.floor(Date.now() / 1000);
+    const token = sealed({ identity: 'joe', iss, iat: now, nbf: now, exp: now + 60 }, OWN_HEADER, secret);
+    return auth.authorize(`JWT ${token}`);
+  };
+  assert.equal(await verdictOn(SECRET, 'red'), 'joe of red');
+  assert.equal(await verdictOn(FORGER, 'blue'), 'joe of blue');
+  // Forged across tenants: the holder of one secret names another tenant.
+  await assert.rejects(verdictOn(FORGER, 'red'), refusal('ERR_JWT_SIGNATURE'));
+  for (const iss of ['green', 'constructor', '__proto__', ['red'], undefined, null, {}]) {
+    await assert.rejects(verdictOn(SECRET, iss), refusal('ERR_JWT_ISSUER'));
+  }
 });
