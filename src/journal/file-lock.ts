@@ -24,6 +24,7 @@
  */
 import { utimes } from 'node:fs/promises';
 import { pid as ownPid } from 'node:process';
+import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import {
