@@ -1,7 +1,7 @@
 /**
- * A suite as a user of Jest or Vitest writes it. The test copies it into the folder of a user. The
- * package `two` there brings a second copy of latchkey. jsdom has no `fetch`, so requests go out
- * through node:http.
+ * A suite as a user of Jest or Vitest writes it, for `realms.interop.ts`, which copies it into the
+ * folder of a user. The package `two` there exports a second copy of latchkey. jsdom has no
+ * `fetch`, so requests go out through node:http.
  */
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
@@ -62,7 +62,7 @@ for (const [name, kind] of Object.entries({ latchkey, two })) {
     const { createApp, MemoryUserStore, PasswordHasher } = kind;
     const users = new MemoryUserStore();
     const passwords = new PasswordHasher({ logN: 1 });
-    const app = createApp({ secret: SECRET, users, passwords, onError: (error) => { throw error; } });
+    const app = createApp({ secret: SECRET, users, passwords });
     await serving(latchkey, app, async (url) => {
       expect((await send(`${url}/signup`, 'POST', JOE)).status).toBe(200);
       expect((await send(`${url}/signup`, 'POST', JOE)).status).toBe(400);
@@ -115,7 +115,7 @@ test('an error handler knows the AuthError of both copies by instanceof', async 
 test('the guard refuses on a server of node:http, and a hook may throw any error', async () => {
   const cases = [
     [() => undefined, 401],
-    [() => { throw new two.AuthError('ERR_IDENTITY_UNKNOWN', { status: 403 }); }, 403],
+    [async () => Promise.reject(new two.AuthError('ERR_CREDENTIALS', { status: 403 })), 403],
     [() => readFileSync(join(folder, 'none')), 'ENOENT'],
   ];
   for (const [tokenFrom, expected] of cases) {
@@ -172,6 +172,12 @@ test('a file store explains an error of the system', async () => {
   writeFileSync(file, 'x');
   const error = await thrownBy(() => latchkey.JsonFileUserStore.open(join(file, 'users.jsonl')));
   expect([error.code, error.cause?.code]).toEqual(['ERR_STORE', 'ENOTDIR']);
+});
+
+// The runner prints the warning.
+test('an error of Node that a handler throws is a 500, and a warning shows its message', async () => {
+  const router = new latchkey.Router().get('/', () => readFileSync(join(folder, 'none')));
+  await serving(latchkey, router, async (url) => expect((await send(url)).status).toBe(500));
 });
 
 test('a server with TLS takes a certificate as bytes', async () => {
