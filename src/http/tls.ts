@@ -4,7 +4,7 @@
  * change the defaults of node:tls. A renewal with a certificate alone would restore those defaults.
  */
 import { constants, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { clearInterval, setInterval } from 'node:timers';
+import timers from 'node:timers';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
 import { types } from 'node:util';
 import { expecting, readOptions, type Check } from '../options.ts';
@@ -117,8 +117,9 @@ export function secureSettings({ cert, key }: TlsOptions): SecureContextOptions 
  */
 export function rotateTicketKeys(server: Server): () => void {
   const rotate = () => server.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
-  const timer = setInterval(rotate, TICKET_KEY_MS).unref();
-  return () => clearInterval(timer);
+  // jsdom has timers of its own, without `unref`.
+  const timer = timers.setInterval(rotate, TICKET_KEY_MS).unref();
+  return () => timers.clearInterval(timer);
 }
 
 /** @returns whether this OpenSSL supports all of these groups */

@@ -129,7 +129,8 @@ describe('a server with the option tls', { concurrency: true }, () => {
     const app = { handle: () => undefined };
     for (const wrong of [foreignBytes('no PEM'), new DataView(new ArrayBuffer(9)), [45, 45]]) {
       const tls = { ...FIRST, key: wrong } as TlsOptions;
-      await assert.rejects(listen(app, { port: 0, tls }), /^TypeError: "key" expected text in PEM, /);
+      const refused = /^TypeError: "key" expected text in PEM, /;
+      await assert.rejects(listen(app, { port: 0, tls }), refused);
     }
   });
 

@@ -43,7 +43,9 @@ let folder = '';
 before(async () => {
   folder = await makeUserFolder(() => false);
   const installed = readdirSync(PACKAGES).filter((name) => !name.startsWith('.'));
-  for (const name of installed) symlinkSync(join(PACKAGES, name), join(folder, 'node_modules', name));
+  for (const name of installed) {
+    symlinkSync(join(PACKAGES, name), join(folder, 'node_modules', name));
+  }
   const two = join(folder, 'node_modules/two');
   const copy = join(two, 'node_modules/latchkey');
   mkdirSync(copy, { recursive: true });
@@ -63,7 +65,7 @@ before(async () => {
 
 after(() => removeUserFolder(folder));
 
-/** Runs a test runner. @returns the titles of the tests by their outcome, and all that it printed */
+/** Runs a test runner. @returns the titles of tests by their outcome, and all that it printed */
 async function outcomesOf(args: readonly string[], nodeOptions = '') {
   const { NODE_TEST_CONTEXT: _, ...outer } = process.env;
   const env = {
