@@ -2,7 +2,7 @@
 import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './accounts/accounts.ts';
 import { JwtAuth } from './auth/jwt-auth.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from './auth/options.ts';
-import { AuthError } from './errors.ts';
+import { AuthError, isAuthError } from './errors.ts';
 import type { HttpRequest } from './http/request.ts';
 import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
 import { pickOptions, readOptions, type Checks } from './options.ts';
@@ -90,7 +90,7 @@ async function readBody(request: HttpRequest): Promise<unknown> {
   try {
     return await request.json();
   } catch (error) {
-    if (!(error instanceof AuthError) || error.status !== 400) throw error;
+    if (!isAuthError(error) || error.status !== 400) throw error;
     throw new AuthError('ERR_SIGNUP_BODY', { description: error.description });
   }
 }

@@ -4,8 +4,8 @@
  * for an AggregateError also the messages of its errors. Databases put the row that they refused
  * into a property, and a cause may hold a request with its password.
  */
-import { AuthError, reasonOf } from './errors.ts';
-import { describe } from './values.ts';
+import { isAuthError, reasonOf } from './errors.ts';
+import { describe, isError, isErrorOf } from './values.ts';
 
 /**
  * Never throws, whatever `error` is.
@@ -13,12 +13,12 @@ import { describe } from './values.ts';
  */
 export function textOfError(error: unknown): string {
   try {
-    const reason = error instanceof AuthError && error.cause !== undefined ? error.cause : error;
+    const reason = isAuthError(error) && error.cause !== undefined ? error.cause : error;
     // A thrown value that is not an error may be a secret, so only its kind is shown.
-    if (!(reason instanceof Error)) return `${describe(reason)} was thrown in place of an error`;
+    if (!isError(reason)) return `${describe(reason)} was thrown in place of an error`;
     const { stack, name, message } = reason;
     const text = typeof stack === 'string' && stack !== '' ? stack : `${name}: ${message}`;
-    return reason instanceof AggregateError ? `${text}\n${reasonOf(reason)}` : text;
+    return isErrorOf('AggregateError', reason) ? `${text}\n${reasonOf(reason)}` : text;
   } catch {
     return 'an error was thrown that cannot be read';
   }

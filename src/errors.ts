@@ -8,7 +8,7 @@
  * another description.
  */
 import { integerBetween } from './options.ts';
-import { describe, propertyOf } from './values.ts';
+import { describe, isError, isErrorOf, isObject, propertyOf } from './values.ts';
 
 /**
  * Refusals of tokens, of the Authorization header and of logins. The titles and descriptions of
@@ -158,6 +158,14 @@ export class AuthError extends Error {
   }
 
   /**
+   * Makes `instanceof AuthError` true for an AuthError of another copy of this package too, as
+   * {@link isAuthError} is. For a subclass `instanceof` works as usual.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === AuthError ? isAuthError(value) : isInstance(this, value);
+  }
+
+  /**
    * @param code decides the status, the title and the description, as {@link ERRORS} lists them
    * @param options what replaces them, and what is added
    * @throws TypeError for an unknown code
@@ -195,6 +203,37 @@ export class AuthError extends Error {
     if (SIGNUP_CODES.has(this.code)) return { Status: 'Error', result: this.message };
     return { status_code: this.status, error: this.error, description: this.message };
   }
+}
+
+/**
+ * Recognises a refusal that another copy of this package made. An application has two copies if two
+ * of its packages have one each, after a hot reload, and in Jest. It never throws.
+ * @returns whether a value is an AuthError of this copy, or an error of a class of that name whose
+ *   code, status, description and headers a reply can be made of
+ */
+export function isAuthError(value: unknown): value is AuthError {
+  try {
+    if (isInstance(AuthError, value)) return true;
+    return isErrorOf('AuthError', value) && hasMembersOfRefusal(value);
+  } catch {
+    // A Proxy or a getter may throw.
+    return false;
+  }
+}
+
+/** `instanceof`, without the method that AuthError has for it. */
+function isInstance(constructor: typeof AuthError, value: unknown): boolean {
+  return Function.prototype[Symbol.hasInstance].call(constructor, value);
+}
+
+/** Other packages have classes of the same name. Their errors have no code of our table. */
+function hasMembersOfRefusal(error: Error): boolean {
+  const [code, status, description, headers] = ['code', 'status', 'description', 'headers'].map(
+    (name) => propertyOf(error, name),
+  );
+  const isOurs = typeof code === 'string' && ROWS.has(code);
+  const isFailure = Number.isInteger(status) && Number(status) >= 400 && Number(status) <= 599;
+  return isOurs && isFailure && typeof description === 'string' && isObject(headers);
 }
 
 /** Tells the client of a 503 when to try again, in seconds (RFC 9110 §10.2.3). */
@@ -243,8 +282,9 @@ export function rethrowRefusalAsTypeError(name: string, check: () => void): void
  *   be a secret, so only its kind is returned.
  */
 export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
-  return error instanceof Error ? error.message : describe(error);
+  const errors = isErrorOf('AggregateError', error) ? propertyOf(error, 'errors') : undefined;
+  if (Array.isArray(errors)) return errors.map(reasonOf).join(', ');
+  return isError(error) ? error.message : describe(error);
 }
 
 /**
@@ -253,6 +293,6 @@ export function reasonOf(error: unknown): string {
  *   these codes for another reason sets a status other than 400.
  */
 export function isImpossiblePasswordError(error: unknown): boolean {
-  if (!(error instanceof AuthError) || error.status !== 400) return false;
+  if (!isAuthError(error) || error.status !== 400) return false;
   return error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG';
 }

@@ -23,6 +23,14 @@ export function andThen<T, Result>(
   return isPromiseLike(result) ? afterwards(result, (settled) => settled) : result;
 }
 
+/**
+ * @returns whether a value that `andThen` or an async function returned is a promise. The global
+ *   `Promise` may be another class than theirs, such as that of a polyfill.
+ */
+export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return isPromiseLike(value);
+}
+
 function isPromiseLike<T>(value: MaybePromise<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -1,7 +1,9 @@
 /**
  * What kind of value a program or a client passed, and which members it has.
- * Promise: a description never repeats a string, bytes or members, since they could be secret.
+ * Promise: a description never repeats a string, bytes or members, since they could be secret. The
+ * kind of a value does not depend on the realm that made it, such as `node:vm`, Jest or a worker.
  */
+import { types } from 'node:util';
 
 /** @returns whether a value is an object in the sense of JSON, so not an array */
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -22,6 +24,35 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 function isPlainArray(value: unknown): value is unknown[] {
   // Array.prototype is an array too, in every realm. The prototype of a subclass is not.
   return Array.isArray(value) && Array.isArray(Object.getPrototypeOf(value));
+}
+
+/** @returns whether a value is an error of any realm. It never throws. */
+export function isError(value: unknown): value is Error {
+  try {
+    if (types.isNativeError(value) || value instanceof Error) return true;
+    // Of another realm, a DOMException such as an AbortError is neither.
+    return Object.prototype.toString.call(value) === '[object DOMException]';
+  } catch {
+    // A Proxy may throw.
+    return false;
+  }
+}
+
+/**
+ * Finds the class of an error by its name, because `instanceof` knows the classes of one realm and
+ * of one copy of a package. It never throws.
+ * @returns whether a value is an error of a class with this name, or of a subclass
+ */
+export function isErrorOf(className: string, value: unknown): value is Error {
+  if (!isError(value)) return false;
+  try {
+    for (let link: unknown = value; isObject(link); link = Object.getPrototypeOf(link)) {
+      if (Object.hasOwn(link, 'name') && link['name'] === className) return true;
+    }
+  } catch {
+    // A getter or a Proxy may throw.
+  }
+  return false;
 }
 
 /** Built-in types. A program may give its objects any other tag, so no other tag is repeated. */

@@ -12,6 +12,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { textOfError } from '../src/error-text.ts';
 import { AuthError, MemoryUserStore, Router } from '../src/index.ts';
+import { fromOtherRealm, OtherAuthError } from './support/copies.ts';
 import { emptyFolder, ROOT, serve } from './support/run-command.ts';
 import { SECRET } from './support/tokens.ts';
 import { send, withApp, withServer } from './support/app.ts';
@@ -194,4 +195,17 @@ test('a member of an AggregateError that is not an error is not shown: it may be
   const text = textOfError(error);
   assert.match(text, /a string, refused$/);
   assert.doesNotMatch(text, /4711/);
+});
+
+test('what another realm or another copy made: an error and the cause of a refusal are shown', () => {
+  const foreign = fromOtherRealm<Error>('new TypeError("it broke")');
+  assert.match(textOfError(foreign), /^TypeError: it broke\n +at /);
+  const refusal = new OtherAuthError('ERR_STORE', { cause: foreign });
+  assert.match(textOfError(refusal), /^TypeError: it broke\n/);
+  const aggregate = fromOtherRealm('new AggregateError([new Error("refused")], "outer")');
+  assert.match(textOfError(aggregate), /^AggregateError: outer[^]*\nrefused$/);
+  assert.equal(
+    textOfError(fromOtherRealm('{ message: "the marker 4711" }')),
+    'an object was thrown in place of an error',
+  );
 });

@@ -4,9 +4,10 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { ERRORS } from '../src/errors.ts';
+import { ERRORS, isAuthError, isImpossiblePasswordError, reasonOf } from '../src/errors.ts';
 import { AuthError, JwtAuth, Router, type AuthErrorCode } from '../src/index.ts';
-import { INHERITED_NAMES } from './support/hostile.ts';
+import { fromOtherRealm, OtherAuthError } from './support/copies.ts';
+import { INHERITED_NAMES, NOT_STRINGS, UNREADABLE } from './support/hostile.ts';
 import { send, withApp, withServer } from './support/app.ts';
 import { SECRET } from './support/tokens.ts';
 
@@ -135,4 +136,71 @@ test('Retry-After of a 503 is sent by the router, by the application and by auth
   } finally {
     server.close();
   }
+});
+
+/** The members that an AuthError of a later or earlier version has. */
+const MEMBERS = { code: 'ERR_BUSY', status: 503, error: 'x', description: 'y', headers: {} };
+
+test('what another copy made: its AuthError is one, by isAuthError and by instanceof', () => {
+  class Own extends AuthError {
+    override readonly name = 'Teapot';
+  }
+  class Other extends OtherAuthError {
+    override readonly name = 'Teapot';
+  }
+  const ofOtherRealm = Object.assign(fromOtherRealm<Error>('new Error()'), MEMBERS);
+  const refusals = [
+    ...[AuthError, OtherAuthError, Own, Other].map((Kind) => new Kind('ERR_BUSY')),
+    Object.assign(ofOtherRealm, { name: 'AuthError' }),
+  ];
+  for (const refusal of refusals) {
+    assert.ok(isAuthError(refusal) && refusal instanceof AuthError);
+    assert.ok(refusal instanceof OtherAuthError);
+  }
+  assert.deepEqual(refusals.map((refusal) => refusal instanceof Own), [
+    false,
+    false,
+    true,
+    false,
+    false,
+  ]);
+  assert.ok(isImpossiblePasswordError(new OtherAuthError('ERR_PASSWORD_TOO_LONG')));
+});
+
+test('what another copy made: another error, of whatever name and members, is not an AuthError', () => {
+  const named = (members: object, name = 'AuthError') =>
+    Object.assign(new Error('x'), MEMBERS, { name }, members);
+  assert.ok(isAuthError(named({})));
+  const others = [
+    named({}, 'Error'),
+    named({}, 'autherror'),
+    // The class of that name of Supabase.
+    named({ code: 'invalid_credentials', status: 400 }),
+    ...[undefined, 'busy', 'err_busy', ...INHERITED_NAMES, ['ERR_BUSY']].map((code) => {
+      return named({ code });
+    }),
+    // A refusal must not look like a success.
+    ...[undefined, 0, 200, 204, 302, 399, 400.5, 600, NaN, '503', [503], null].map((status) => {
+      return named({ status });
+    }),
+    ...NOT_STRINGS.map((description) => named({ description })),
+    ...[undefined, null, 'x', []].map((headers) => named({ headers })),
+  ];
+  const notErrors = [{ ...MEMBERS, name: 'AuthError' }, ...NOT_STRINGS, 'AuthError', ...UNREADABLE];
+  const throwing = Object.defineProperty(named({}), 'status', {
+    get: () => {
+      throw new Error('a getter');
+    },
+  });
+  for (const value of [...others, ...notErrors, throwing]) {
+    assert.equal(isAuthError(value), false);
+    assert.equal(value instanceof (AuthError as Function), false);
+  }
+});
+
+test('what another realm made: the reason is its message, and of an AggregateError those of its errors', () => {
+  assert.equal(reasonOf(fromOtherRealm('new RangeError("too far")')), 'too far');
+  const aggregate = 'new AggregateError([new Error("one"), "a secret", new TypeError("two")])';
+  assert.equal(reasonOf(fromOtherRealm(aggregate)), 'one, a string, two');
+  assert.equal(reasonOf({ message: 'a secret' }), 'an object');
 });

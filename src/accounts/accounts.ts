@@ -8,7 +8,7 @@
  * hash, but not a stronger one.
  */
 import { isPossiblePassword } from '../crypto/password.ts';
-import { AuthError, isImpossiblePasswordError } from '../errors.ts';
+import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
 import {
   aFunction,
   checkedClock,
@@ -254,7 +254,7 @@ export class Accounts {
     try {
       return await passwords.verify(password, stored, signal, address);
     } catch (error) {
-      const isAboutHash = error instanceof AuthError && error.code === 'ERR_PASSWORD_HASH';
+      const isAboutHash = isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
       const isUnreadable = isAboutHash && stored !== undefined;
       if (isUnreadable) return passwords.verify(password, undefined, signal, address);
       throw error;

@@ -7,7 +7,7 @@
  * `find` and `update` is lost. So may be a change of the password in that time, if the store was
  * written for version 0.1: its `update` ignores the hash that it should compare with.
  */
-import { AuthError } from '../errors.ts';
+import { isAuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
 import type { PasswordHasher } from './password-hasher.ts';
@@ -44,6 +44,6 @@ export async function renewHash(
       return users.update({ ...latest, passwordHash }, user.passwordHash);
     });
   } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
+    if (!isAuthError(error)) throw error;
   }
 }

@@ -5,8 +5,8 @@
  * a success by returning normally. Whether a request passes depends on `authenticate`, `tokenFrom`,
  * `decode` and `identity`.
  */
-import { AuthError, isImpossiblePasswordError } from '../errors.ts';
-import { andThen, type MaybePromise } from '../maybe-promise.ts';
+import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
+import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
 import { describe, ownMember } from '../values.ts';
 import { challenges, headerSourceOf, realmCheck, type HeaderSource } from './authorization.ts';
@@ -184,8 +184,7 @@ export class JwtAuth<Identity> {
   ): Result | Promise<Result> {
     try {
       const result = run();
-      // `instanceof` is enough: `andThen` and `async` return no promises but native ones.
-      if (!(result instanceof Promise)) return result;
+      if (!isPromise(result)) return result;
       return result.catch((error) => this.#refuse(realm, error));
     } catch (error) {
       return this.#refuse(realm, error);
@@ -198,13 +197,13 @@ export class JwtAuth<Identity> {
    * @throws AuthError the complete refusal, or any other error unchanged
    */
   async #refuse(realm: string, thrown: unknown): Promise<never> {
-    if (!(thrown instanceof AuthError)) throw thrown;
+    if (!isAuthError(thrown)) throw thrown;
     let refusal = thrown;
     let body: unknown;
     try {
       body = await this.#settings.errorReply(thrown);
     } catch (error) {
-      if (!(error instanceof AuthError)) throw error;
+      if (!isAuthError(error)) throw error;
       refusal = error;
       body = error.body;
     }

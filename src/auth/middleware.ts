@@ -2,7 +2,8 @@
  * The guard as a middleware for Express, Connect, Polka and any other server whose middleware gets
  * the messages of node:http. Unlike the other files of this folder, this one writes HTTP responses.
  */
-import { AuthError } from '../errors.ts';
+import { isAuthError } from '../errors.ts';
+import { isError } from '../values.ts';
 import type { HeaderSource } from './authorization.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
 
@@ -55,7 +56,7 @@ export function middlewareOf<Identity>(
 
 /** Sends an AuthError as the response. Any other error, or a failure to send, goes to `next`. */
 function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => void): void {
-  if (!(error instanceof AuthError)) return next(asError(error));
+  if (!isAuthError(error)) return next(asError(error));
   try {
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
@@ -76,7 +77,7 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
  *   success, and in Express `next('route')` skips the remaining handlers of the route.
  */
 function asError(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown;
+  if (isError(thrown)) return thrown;
   return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
 }
 

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { decodeUnverified, Jwt } from '../crypto/jwt.ts';
-import { AuthError } from '../errors.ts';
+import { isAuthError, type AuthError } from '../errors.ts';
 import { ownMember } from '../values.ts';
 import {
   helpOf,
@@ -119,7 +119,7 @@ export function refusalOf(token: string, secrets: readonly string[]): AuthError 
     jwt.verify(token);
     return undefined;
   } catch (error) {
-    if (error instanceof AuthError) return error;
+    if (isAuthError(error)) return error;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** Opens the user store that --users names, and warns if other system users can reach its file. */
 import { textOfError } from '../error-text.ts';
-import { AuthError } from '../errors.ts';
+import { isAuthError, type AuthError } from '../errors.ts';
 import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';
@@ -83,7 +83,7 @@ async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
       await users.createTable();
     } catch (error) {
       // The cause of an ERR_STORE is the error of the database, without values.
-      throw error instanceof AuthError ? error.cause : error;
+      throw isAuthError(error) ? error.cause : error;
     }
   };
   await attempt(`users ${location}`, 'Mend this, or use another --users.', createTable);

@@ -25,6 +25,9 @@ export function defaultHeaders(): Record<string, string> {
 /** RFC 9112 §6: the body decides these headers. A reply that sets one is sent without it. */
 const FRAMING_HEADER = /^(?:content-length|transfer-encoding)$/i;
 
+/** Marks the replies of every copy of this package. JSON from outside cannot have a symbol. */
+const REPLY = Symbol.for('latchkey.Reply');
+
 /** A reply with a chosen status and headers. Any other result of a handler is sent with 200. */
 export class Reply {
   /** 200 to 599. */
@@ -36,6 +39,10 @@ export class Reply {
    * Content-Length and Transfer-Encoding are ignored.
    */
   readonly headers: Readonly<Record<string, string | string[]>>;
+
+  static {
+    Object.defineProperty(this.prototype, REPLY, { value: true });
+  }
 
   /**
    * @param status 200 to 599
@@ -49,6 +56,11 @@ export class Reply {
     this.body = body;
     this.headers = headers;
   }
+}
+
+/** @returns whether a value is a Reply, also one of another copy of this package */
+export function isReply(value: unknown): value is Reply {
+  return typeof value === 'object' && value !== null && Reflect.get(value, REPLY) === true;
 }
 
 /**

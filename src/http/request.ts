@@ -73,7 +73,11 @@ export class HttpRequest {
     const controller = new AbortController();
     CONTROLLERS.set(socket, controller);
     // Any number of pipelined requests may listen to it, so Node must not warn of a leak.
-    setMaxListeners(0, controller.signal);
+    try {
+      setMaxListeners(0, controller.signal);
+    } catch {
+      // jsdom has an AbortSignal of its own. Node does not accept it, and never warns of it.
+    }
     if (socket.destroyed) controller.abort();
     else socket.once('close', () => controller.abort());
     return controller.signal;

@@ -2,14 +2,14 @@
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import { aFunction, matching, readOptions, type Check, type Checks } from '../options.ts';
 import { publishRefusal } from '../events.ts';
-import { andThen } from '../maybe-promise.ts';
+import { andThen, isPromise } from '../maybe-promise.ts';
 import { textOfError } from '../error-text.ts';
 import { BusyReplies } from './busy-replies.ts';
 import { MAX_TARGET_LENGTH } from './limits.ts';
-import { Reply, sendReply } from './reply.ts';
+import { isReply, Reply, sendReply } from './reply.ts';
 import { HttpRequest, trustProxyCheck } from './request.ts';
 
 /**
@@ -90,9 +90,9 @@ export class Router {
     try {
       const handler = this.#handlerOf(request);
       const sent = andThen(handler(request), (result) => {
-        sendReply(message, response, result instanceof Reply ? result : new Reply(200, result));
+        sendReply(message, response, isReply(result) ? result : new Reply(200, result));
       });
-      if (sent instanceof Promise) {
+      if (isPromise(sent)) {
         void sent.catch((error) => this.#refuse(request, response, error));
       }
     } catch (error) {
@@ -132,7 +132,7 @@ export class Router {
   async #refuse(request: HttpRequest, response: ServerResponse, error: unknown): Promise<void> {
     const { message } = request;
     try {
-      const refusal = error instanceof AuthError ? error : new AuthError('ERR_INTERNAL');
+      const refusal = isAuthError(error) ? error : new AuthError('ERR_INTERNAL');
       // The delay comes first, because publishing and reporting also take time of the event loop.
       const delayMs = this.#busyReplies.add(refusal.status);
       if (delayMs > 0) await delay(delayMs);

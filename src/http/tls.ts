@@ -4,7 +4,9 @@
  * change the defaults of node:tls. A renewal with a certificate alone would restore those defaults.
  */
 import { constants, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import timers from 'node:timers';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
+import { types } from 'node:util';
 import { expecting, readOptions, type Check } from '../options.ts';
 
 /** A certificate and its private key, as PEM (RFC 7468). */
@@ -68,26 +70,32 @@ const TICKET_KEY_BYTES = 48;
  */
 export const STRICT_TRANSPORT_SECURITY = 'max-age=15552000';
 
+// A Buffer that comes from a worker is a plain Uint8Array.
 const textCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
-  return typeof value === 'string' || Buffer.isBuffer(value);
+  return typeof value === 'string' || types.isUint8Array(value);
 });
+
+function textOf(pem: string | Uint8Array): string {
+  return typeof pem === 'string' ? pem : Buffer.from(pem).toString();
+}
 
 const pemCheck: Check = (name, value) => {
   textCheck(name, value);
-  const isPem = String(value).includes('-----BEGIN ');
+  const isPem = textOf(value as string | Uint8Array).includes('-----BEGIN ');
   if (!isPem) throw new TypeError(`"${name}" expected text in PEM, got text without "-----BEGIN"`);
 };
 
 /**
  * Checks a certificate and its key.
- * @returns a copy of the options
+ * @returns a copy of the options, as texts
  * @throws TypeError if an option is missing, unknown or not in PEM, or if the key belongs to
  *   another certificate
  * @throws what node:crypto and node:tls throw, if they cannot read the certificate or the key, or
  *   if one of them is too weak
  */
 export function checkedTls(options: TlsOptions): TlsOptions {
-  const tls = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
+  const given = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
+  const tls = { cert: textOf(given.cert), key: textOf(given.key) };
   // node:tls accepts a key of another type than the certificate's, and then fails each handshake.
   if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) {
     throw new TypeError('"key" expected the private key of the certificate, got another');
@@ -109,8 +117,9 @@ export function secureSettings({ cert, key }: TlsOptions): SecureContextOptions 
  */
 export function rotateTicketKeys(server: Server): () => void {
   const rotate = () => server.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
-  const timer = setInterval(rotate, TICKET_KEY_MS).unref();
-  return () => clearInterval(timer);
+  // jsdom has timers of its own, without `unref`.
+  const timer = timers.setInterval(rotate, TICKET_KEY_MS).unref();
+  return () => timers.clearInterval(timer);
 }
 
 /** @returns whether this OpenSSL supports all of these groups */

@@ -24,6 +24,7 @@
  */
 import { utimes } from 'node:fs/promises';
 import { pid as ownPid } from 'node:process';
+import timers from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import {
@@ -119,7 +120,8 @@ export class FileLock {
     this.#claim = claim;
     this.id = claim.slice(claim.lastIndexOf('.') + 1);
     this.isTakenOver = isTakenOver;
-    this.#timer = setInterval(() => this.#beat(), heartbeatMs).unref();
+    // jsdom has timers of its own, without `unref`.
+    this.#timer = timers.setInterval(() => this.#beat(), heartbeatMs).unref();
   }
 
   /**
@@ -151,7 +153,7 @@ export class FileLock {
   }
 
   async release(): Promise<void> {
-    clearInterval(this.#timer);
+    timers.clearInterval(this.#timer);
     this.#isReleased = true;
     try {
       await removeClaim(this.#claim);

@@ -4,8 +4,9 @@
  */
 import { open, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { AuthError, reasonOf } from '../errors.ts';
+import { AuthError, isAuthError, reasonOf } from '../errors.ts';
 import { nonEmptyString } from '../options.ts';
+import { isError } from '../values.ts';
 import { makeFolder } from './disk.ts';
 import { lockFile, type FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
@@ -64,7 +65,7 @@ export class LockedJournal<Entry> {
       return new LockedJournal(path, await Journal.open(realPath, format, { lock }), lock);
     } catch (error) {
       await lock?.release().catch(ignoreFailure);
-      if (error instanceof AuthError || !(error instanceof Error)) throw error;
+      if (isAuthError(error) || !isError(error)) throw error;
       const remedy = isUnexplained(error) ? ': fix that, or use another folder' : '';
       const description = `${path} cannot be opened: ${error.message}${remedy}`;
       throw new AuthError('ERR_STORE', { description, cause: error });

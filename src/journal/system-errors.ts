@@ -1,12 +1,12 @@
 /** Errors of the file system: which one it is, and how to explain it to an operator. */
-import { propertyOf } from '../values.ts';
+import { isError, propertyOf } from '../values.ts';
 
 /** The path has no file: ENOTDIR if a file took the place of its folder, ESTALE on NFS. */
 export const NO_FILE_CODES: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESTALE'];
 
 /** @returns whether a thrown value is an error of the system with one of these codes */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+  return isError(error) && 'code' in error && codes.includes(String(error.code));
 }
 
 /**

@@ -33,7 +33,7 @@
  * evicts those that were written longest ago.
  */
 import { hash } from 'node:crypto';
-import { AuthError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { EVENTS } from '../events.ts';
 import { KNOWN_NETWORKS_PER_ACCOUNT, type Counts, type Limit, type LimitKind } from './counts.ts';
@@ -142,7 +142,7 @@ export class Throttle {
     try {
       return await job();
     } catch (error) {
-      isStoreAvailable = !(error instanceof AuthError && error.code === 'ERR_STORE');
+      isStoreAvailable = !(isAuthError(error) && error.code === 'ERR_STORE');
       throw error;
     } finally {
       await this.#counts.end([limit], isStoreAvailable);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AuthError } from '../../src/index.ts';
 import { authWith, JOE, LOGIN, refusal, request, TOKEN } from '../support/guard.ts';
+import { fromOtherRealm, OtherAuthError } from '../support/copies.ts';
 import { INHERITED_NAMES, NOT_STRINGS } from '../support/hostile.ts';
 
 test('a login reads two own strings of the body, once, by the configured names', async () => {
@@ -69,4 +70,24 @@ test('a password that no user can have is a wrong one, unless a hook says otherw
     await assert.rejects(login(), refusal('ERR_CREDENTIALS'));
     await assert.rejects(login({ status: 403 }), { ...refusal(code), status: 403 });
   }
+});
+
+test('what another realm made: its SyntaxError refuses the body, and another error is passed on', async () => {
+  const login = (error: unknown) => authWith().login({ json: () => Promise.reject(error) });
+  class BadBody extends SyntaxError {}
+  const expression = 'new SyntaxError("Unexpected token in the marker 4711")';
+  for (const error of [fromOtherRealm(expression), new BadBody('the marker 4711')]) {
+    await assert.rejects(login(error), { ...refusal('ERR_BODY'), status: 400 });
+  }
+  for (const error of [fromOtherRealm<Error>('new TypeError("read already")'), new Error('x')]) {
+    await assert.rejects(login(error), (thrown) => thrown === error);
+  }
+});
+
+test('what another copy made: its AuthError refuses a login as our own does', async () => {
+  const reject = (error: Error) => authWith({ authenticate: () => Promise.reject(error) });
+  const busy = reject(new OtherAuthError('ERR_BUSY', { headers: { 'X-Reason': 'full' } }));
+  await assert.rejects(busy.login(request()), { ...refusal('ERR_BUSY'), status: 503 });
+  const impossible = reject(new OtherAuthError('ERR_PASSWORD_TOO_LONG'));
+  await assert.rejects(impossible.login(request()), refusal('ERR_CREDENTIALS'));
 });

@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, currentIdentity } from '../../src/index.ts';
 import { send, sendRaw } from '../support/app.ts';
+import { fromOtherRealm, OtherAuthError } from '../support/copies.ts';
+import { UNREADABLE } from '../support/hostile.ts';
 import {
   authOfAnyone,
   CHALLENGES,
@@ -116,4 +118,28 @@ test('a middleware that is passed on without its parentheses throws at the first
   const message = '"middleware" expected to be called as auth.middleware(), got 3 arguments';
   assert.throws(() => uncalled({}, {}, () => assert.fail()), { name: 'TypeError', message });
   assert.throws(() => uncalled({}), { message: message.replace('3 arguments', '1 argument') });
+});
+
+/** @returns the status of the refusal, or what the middleware passed to `next` */
+const outcomeOf = (thrown: unknown) =>
+  new Promise((resolve) => {
+    const guard = authOfAnyone({ tokenFrom: () => Promise.reject(thrown) }).middleware();
+    const res = { writeHead: resolve, end: () => undefined };
+    guard({ headers: {} }, res, resolve);
+  });
+
+test('what another copy made: its AuthError is a refusal', async () => {
+  assert.equal(await outcomeOf(new OtherAuthError('ERR_BUSY')), 503);
+  assert.equal(await outcomeOf(new AuthError('ERR_BUSY')), 503);
+});
+
+test('what another realm made: its error goes to `next` as it is, and another value does not', async () => {
+  for (const error of [new Error('x'), fromOtherRealm('new RangeError("x")')]) {
+    assert.equal(await outcomeOf(error), error);
+  }
+  for (const value of [undefined, 'route', fromOtherRealm('{ message: "x" }'), ...UNREADABLE]) {
+    const passed = await outcomeOf(value);
+    assert.ok(passed instanceof TypeError && passed !== value);
+    assert.match(passed.message, /^a hook threw a value that is not an Error$/);
+  }
 });

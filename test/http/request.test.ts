@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, request, type IncomingMessage } from 'node:http';
+import { createServer, IncomingMessage, request } from 'node:http';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createApp, HttpRequest, MemoryUserStore } from '../../src/index.ts';
 import { cheapPasswords } from '../support/app.ts';
+import { withGlobal } from '../support/copies.ts';
 import { SECRET } from '../support/tokens.ts';
 
 test('trustProxy is a whole number from 0 to 100', () => {
@@ -45,4 +47,21 @@ test('clients without an address, as through a Unix socket, share one rate limit
     server.close();
     await rm(folder, { recursive: true });
   }
+});
+
+test('what another realm made: an AbortSignal that Node does not know, such as that of jsdom', async () => {
+  class OtherController {
+    readonly signal = { aborted: false };
+    abort(): void {
+      this.signal.aborted = true;
+    }
+  }
+  await withGlobal('AbortController', OtherController, async () => {
+    const socket = new Socket();
+    const { signal } = new HttpRequest(new IncomingMessage(socket));
+    assert.equal(signal.aborted, false);
+    socket.destroy();
+    await once(socket, 'close');
+    assert.equal(signal.aborted, true);
+  });
 });

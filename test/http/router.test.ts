@@ -6,7 +6,9 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MemoryUserStore, Reply, Router } from '../../src/index.ts';
+import { AuthError, MemoryUserStore, Reply, Router } from '../../src/index.ts';
+import { fromOtherRealm, OtherAuthError, OtherReply, withGlobal } from '../support/copies.ts';
+import { isReply } from '../../src/http/reply.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import { send, withApp, withServer } from '../support/app.ts';
 
@@ -182,5 +184,83 @@ test('a failure after a disconnect, or during a reply, harms no other client', a
     await assert.rejects(fetch(`${url}/dies`));
     assert.equal((await send(`${url}/quick`, 'GET')).body, 'quick');
     assert.deepEqual(reports, [left, left]);
+  });
+});
+
+test('what another copy made: its Reply and its AuthError are sent with their own status', async () => {
+  const reported: unknown[] = [];
+  const router = new Router({ onError: (error) => reported.push(error) });
+  class Created extends OtherReply {
+    constructor() {
+      super(201, 'created', { 'X-Kind': 'reply' });
+    }
+  }
+  const replies = {
+    '/own': new Reply(403, { no: 1 }, { 'X-Kind': 'reply' }),
+    '/other': new OtherReply(403, { no: 1 }, { 'X-Kind': 'reply' }),
+    '/sub': new Created(),
+  };
+  for (const [path, reply] of Object.entries(replies)) {
+    router.get(path, () => reply).get(`${path}/later`, async () => reply);
+  }
+  const refusals = { '/own/no': AuthError, '/other/no': OtherAuthError };
+  for (const [path, Kind] of Object.entries(refusals)) {
+    router.get(path, () => {
+      throw new Kind('ERR_USER_EXISTS', { status: 409 });
+    });
+  }
+  await withServer(router, async ({ url }) => {
+    for (const path of Object.keys(replies).flatMap((name) => [name, `${name}/later`])) {
+      const { status, headers, body } = await send(`${url}${path}`, 'GET');
+      const expected = path.startsWith('/sub') ? [201, 'created'] : [403, { no: 1 }];
+      assert.deepEqual([status, body, headers.get('x-kind')], [...expected, 'reply'], path);
+    }
+    for (const path of Object.keys(refusals)) {
+      assert.equal((await send(`${url}${path}`, 'GET')).status, 409, path);
+    }
+  });
+  assert.deepEqual(reported, []);
+});
+
+test('what looks like a Reply, and is a value that a client may have sent, is sent with 200', async () => {
+  const like = { status: 401, body: 'x', headers: { 'X-Kind': 'reply' } };
+  const proxy = new Proxy(like, { get: (_target, name) => Reflect.get(like, name) ?? (() => 1) });
+  const values = [like, JSON.parse(JSON.stringify(new Reply(401, 'x', like.headers))), [like]];
+  for (const value of [...values, null, 'x', 7, Object.assign(Object.create(null), like)]) {
+    await withServer(new Router().get('/', () => value), async ({ url }) => {
+      const { status, headers, body } = await send(url, 'GET');
+      assert.deepEqual([status, headers.get('x-kind')], [200, null]);
+      assert.deepEqual(body, JSON.parse(JSON.stringify(value)));
+    });
+  }
+  assert.equal(isReply(proxy), false);
+});
+
+test('what another realm made: its promises, errors and values are those of a handler', async () => {
+  const reported: unknown[] = [];
+  const error = fromOtherRealm<Error>('new TypeError("the marker 4711")');
+  const router = new Router({ onError: (thrown) => reported.push(thrown) })
+    .get('/value', () => fromOtherRealm('{ list: [1, new Date(0)] }'))
+    .get('/promise', () => fromOtherRealm('Promise.resolve({ list: [1] })'))
+    .get('/error', () => Promise.reject(error));
+  await withServer(router, async ({ url }) => {
+    const value = await send(`${url}/value`, 'GET');
+    assert.deepEqual(value.body, { list: [1, '1970-01-01T00:00:00.000Z'] });
+    assert.deepEqual((await send(`${url}/promise`, 'GET')).body, { list: [1] });
+    assert.equal((await send(`${url}/error`, 'GET')).status, 500);
+  });
+  assert.ok(reported.length === 1 && reported[0] === error);
+});
+
+test('another global Promise, as of a polyfill: a rejected handler is answered all the same', async () => {
+  const router = new Router()
+    .get('/no', async () => Promise.reject(new AuthError('ERR_USER_EXISTS')))
+    .get('/yes', async () => 'yes');
+  class Polyfill extends Promise<unknown> {}
+  await withServer(router, async ({ url }) => {
+    const answers = await withGlobal('Promise', Polyfill, () =>
+      Promise.all([send(`${url}/no`, 'GET'), send(`${url}/yes`, 'GET')]),
+    );
+    assert.deepEqual((answers as { status: number }[]).map(({ status }) => status), [400, 200]);
   });
 });

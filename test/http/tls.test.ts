@@ -13,6 +13,7 @@ import {
   type Server,
   type TlsOptions,
 } from '../../src/index.ts';
+import { fromOtherRealm } from '../support/copies.ts';
 import { FIRST, SECOND } from '../support/certificates.ts';
 import { cheapPasswords, sendRaw, withServer } from '../support/app.ts';
 import { SECRET } from '../support/tokens.ts';
@@ -20,6 +21,9 @@ import { SECRET } from '../support/tokens.ts';
 /** A key of another type than those of the certificates. */
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const RSA_KEY = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+
+const foreignBytes = (text: string) =>
+  fromOtherRealm<Uint8Array>(`new Uint8Array([${Buffer.from(text).join()}])`);
 
 function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
   const app = createApp({
@@ -108,6 +112,26 @@ describe('a server with the option tls', { concurrency: true }, () => {
       await once(socket.resume(), 'close');
       assert.ok(performance.now() - start < 9_000);
     });
+  });
+
+  it('what another realm made: takes bytes of any realm as a certificate and its key', async () => {
+    const { cert, key } = FIRST;
+    const pairs = [
+      { cert: Buffer.from(cert), key: new Uint8Array(Buffer.from(key)) },
+      structuredClone({ cert: Buffer.from(cert), key: Buffer.from(key) }),
+      { cert: foreignBytes(String(cert)), key: foreignBytes(String(key)) },
+    ];
+    for (const tls of pairs) {
+      await withTls(tls as TlsOptions, async (server) => {
+        assert.equal((await hello(server)).name, 'latchkey-test-1');
+      });
+    }
+    const app = { handle: () => undefined };
+    for (const wrong of [foreignBytes('no PEM'), new DataView(new ArrayBuffer(9)), [45, 45]]) {
+      const tls = { ...FIRST, key: wrong } as TlsOptions;
+      const refused = /^TypeError: "key" expected text in PEM, /;
+      await assert.rejects(listen(app, { port: 0, tls }), refused);
+    }
   });
 
   it('needs a certificate and its key, and a plain server cannot get them later', async () => {

@@ -11,6 +11,7 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { AuthError } from '../../src/errors.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { fromOtherRealm } from '../support/copies.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import {
   fileWith,
@@ -229,4 +230,31 @@ test("an error of the store has the system's error code in its cause", async (t)
       return true;
     });
   });
+});
+
+/** An error of node:fs as a program under Jest gets it: of the realm of Node, not of its own. */
+const foreignError = (code: string): Error =>
+  Object.assign(fromOtherRealm<Error>(`new Error('${code}: made by the test')`), { code });
+
+test('what another realm made: an error of the system is known by its code', async (t) => {
+  const path = join(newPath(), 'users.jsonl');
+  const { stat, mkdir } = fsPromises;
+  // The folder is missing, and the error says so.
+  t.mock.method(fsPromises, 'stat', (...args: Parameters<typeof stat>) =>
+    stat(...args).catch(() => Promise.reject(foreignError('ENOENT'))),
+  );
+  await withStore(path, (users) => users.insert(userNamed('joe')));
+  const refused = (code: string) =>
+    t.mock.method(fsPromises, 'mkdir', async (...args: Parameters<typeof mkdir>) => {
+      await mkdir(...args);
+      throw foreignError(code);
+    });
+  const eexist = refused('EEXIST');
+  await withStore(join(newPath(), 'users.jsonl'), () => undefined);
+  eexist.mock.restore();
+  refused('EACCES');
+  const error: unknown = await open(join(newPath(), 'below/users.jsonl')).catch((thrown) => thrown);
+  assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
+  assert.match(error.message, /cannot be opened: EACCES: made by the test: fix that, /);
+  assert.equal(Object(error.cause).code, 'EACCES');
 });

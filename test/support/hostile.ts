@@ -146,3 +146,16 @@ export const ONE_USERNAME: readonly string[] = [
   'E\u0301milie',
   '\u00e9\uff4dilie', // a full-width m
 ];
+
+const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+revoke();
+const fail = (): never => {
+  throw new Error('a trap');
+};
+
+/** Proxies that throw when they are used. */
+export const UNREADABLE: readonly object[] = [
+  revoked,
+  new Proxy({}, { get: fail, has: fail, getPrototypeOf: fail, getOwnPropertyDescriptor: fail }),
+  new Proxy(new Error(), { getPrototypeOf: fail }),
+];
