@@ -101,7 +101,7 @@ async function readBody(request: HttpRequest): Promise<unknown> {
  * @throws any error that the hook throws. An AuthError is then sent with its own body.
  */
 async function refusalOf(thrown: unknown, errorReply: AppOptions['errorReply']): Promise<unknown> {
-  if (errorReply === undefined || !(thrown instanceof AuthError)) return thrown;
+  if (errorReply === undefined || !isAuthError(thrown)) return thrown;
   const body = await errorReply(thrown);
   const { code, status, error, description, headers, cause } = thrown;
   return new AuthError(code, { status, error, description, headers, body, cause });

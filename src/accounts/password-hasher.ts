@@ -11,7 +11,7 @@ import {
   verifyPassword,
   type ScryptCost,
 } from '../crypto/password.ts';
-import { AuthError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import { integerBetween, readOptions, type Checks } from '../options.ts';
 import { networkOf } from '../limits/network.ts';
 import { propertyOf } from '../values.ts';
@@ -145,7 +145,7 @@ const NO_MEMORY = /malloc.failure|^Deriving bits failed$/im;
  */
 function refuseWithoutMemory(error: unknown, { logN, r }: ScryptCost): never {
   const lines = `${String(propertyOf(error, 'code'))}\n${String(propertyOf(error, 'message'))}`;
-  if (error instanceof AuthError || !NO_MEMORY.test(lines)) throw error;
+  if (isAuthError(error) || !NO_MEMORY.test(lines)) throw error;
   const mebibytes = Math.ceil((128 * 2 ** logN * r) / 2 ** 20);
   const text = `${mebibytes} MiB of memory for scrypt were not available: give the process more ` +
     'memory, or lower the cost of new hashes (logN, --scrypt-cost) or the number of runs at once ' +

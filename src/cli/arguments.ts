@@ -8,6 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { UsageError } from './command-errors.ts';
+import { mostSimilar } from './similar-name.ts';
 
 /** The values that a flag accepts. */
 export interface Kind<T> {
@@ -24,6 +25,8 @@ export interface Kind<T> {
 export interface Flag<T> {
   /** With its hyphens, such as `--port`. */
   readonly name: string;
+  /** A second name that still works. The help does not show it. */
+  readonly formerName?: string;
   /** The heading above the flag in the help. */
   readonly group: string;
   /** A phrase. The help adds the default and the variable to it. */
@@ -78,10 +81,20 @@ export interface Positionals {
   readonly expected: string;
 }
 
+/** A value as text, with the place where the operator can change it. */
+export interface Given {
+  /** Such as `--port`, `environment variable PORT` or `default of --port`, for messages. */
+  readonly source: string;
+  readonly text: string;
+}
+
 /** Arguments as they were typed. */
 export interface Arguments {
-  /** The text of each flag that was given, by its name. Of a repeated flag the last one counts. */
-  readonly texts: ReadonlyMap<string, string>;
+  /**
+   * The flags that were given, by the names in the table. Of a repeated flag the last one counts,
+   * so that an operator can override the flags of a script, such as those of `npm start`.
+   */
+  readonly given: ReadonlyMap<string, Given>;
   readonly positionals: readonly string[];
 }
 
@@ -100,7 +113,7 @@ export function parseArguments(
   flags: AnyFlags,
   { count, expected }: Positionals,
 ): Arguments {
-  const known = new Map(Object.values(flags).map((flag) => [flag.name, flag]));
+  const known = namesOf(flags);
   const names = [...known.keys()].map((name) => name.slice('--'.length));
   const { tokens, positionals } = parseArgs({
     args: [...args],
@@ -110,30 +123,54 @@ export function parseArguments(
     strict: false,
     tokens: true,
   });
-  const texts = new Map<string, string>();
+  const given = new Map<string, Given>();
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
     const { rawName, value, inlineValue } = token;
     const flag = known.get(rawName);
-    if (flag === undefined) throw unknownFlag(rawName);
+    if (flag === undefined) throw unknownFlag(rawName, args[token.index] ?? '', known);
     const isNextFlag = !inlineValue && LIKE_A_FLAG.test(value ?? '');
     if (value === undefined || isNextFlag) {
       const hint = isNextFlag ? ` (a value that begins with a hyphen follows ${rawName}=)` : '';
       throw new UsageError(`${rawName} expected ${flag.kind.expected}, got no value${hint}`);
     }
-    texts.set(rawName, value);
+    given.set(flag.name, { source: rawName, text: value });
   }
   if (positionals.length !== count) {
     throw new UsageError(`expected ${expected}, got ${positionals.length}`);
   }
-  return { texts, positionals };
+  return { given, positionals };
 }
 
-function unknownFlag(name: string): UsageError {
-  return new UsageError(HARMLESS_NAME.test(name) ? `unknown flag ${name}` : 'unknown flag');
+/** @returns each flag by its name and by its former name */
+function namesOf(flags: AnyFlags): ReadonlyMap<string, Flag<unknown>> {
+  const entries = Object.values(flags).flatMap((flag) => {
+    const names = [flag.name, ...(flag.formerName === undefined ? [] : [flag.formerName])];
+    return names.map((name) => [name, flag] as const);
+  });
+  return new Map(entries);
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/**
+ * @param name as parseArgs reads it: of `-port` it is `-p`
+ * @param arg the whole argument, which may hold a secret
+ */
+function unknownFlag(
+  name: string,
+  arg: string,
+  known: ReadonlyMap<string, Flag<unknown>>,
+): UsageError {
+  const meant = known.get(mostSimilar(arg.split('=', 1).join(), [...known.keys()]) ?? '');
+  const hint = meant === undefined ? '' : `: did you mean ${meant.name}?`;
+  return new UsageError(`unknown flag${HARMLESS_NAME.test(name) ? ` ${name}` : ''}${hint}`);
+}
+
+/** The variables that a flag falls back on. */
+export interface Environment {
+  readonly values: Readonly<Record<string, string | undefined>>;
+  /** The file that set a variable, by its name. The process got all others when it started. */
+  readonly files?: ReadonlyMap<string, string>;
+}
 
 /**
  * @returns the value of each flag: the one that was given, else that of its variable, else its
@@ -142,36 +179,42 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function readFlags<Config extends object>(
   flags: Flags<Config>,
-  { texts }: Arguments,
+  args: Arguments,
   env: Environment,
 ): Config {
   const values = Object.entries<Flag<unknown>>(flags).map(([member, flag]) => {
-    return [member, valueOfFlag(flag, texts.get(flag.name), env)];
+    return [member, valueOfFlag(flag, args, env)];
   });
   return Object.fromEntries(values) as Config;
 }
 
-/**
- * @param text the value as it was typed, or undefined if the flag is absent
- * @throws UsageError if the value is not of its kind
- */
-export function valueOfFlag<T>(
-  flag: Flag<T>,
-  text: string | undefined,
-  env: Environment,
-): T | undefined {
-  const { name, kind, variable, defaultText } = flag;
-  if (text !== undefined) return parsed(name, text, kind);
-  const variableText = variable === undefined ? '' : env[variable] ?? '';
-  if (variableText !== '') return parsed(`environment variable ${variable}`, variableText, kind);
-  return defaultText === undefined ? undefined : parsed(name, defaultText, kind);
+/** @throws UsageError if the value is not of its kind */
+export function valueOfFlag<T>(flag: Flag<T>, args: Arguments, env: Environment): T | undefined {
+  const given = givenTo(flag, args, env);
+  if (given === undefined) return undefined;
+  const { parse, expected, isSecret } = flag.kind;
+  const value = parse(given.text);
+  if (value !== undefined) return value;
+  const got = isSecret === true ? '' : `, got ${JSON.stringify(given.text)}`;
+  throw new UsageError(`${given.source} expected ${expected}${got}`);
 }
 
-function parsed<T>(name: string, text: string, { parse, expected, isSecret }: Kind<T>): T {
-  const value = parse(text);
-  if (value !== undefined) return value;
-  const got = isSecret === true ? '' : `, got ${JSON.stringify(text)}`;
-  throw new UsageError(`${name} expected ${expected}${got}`);
+/** @returns the text that decides the value of a flag, and where it comes from */
+export function givenTo(
+  { name, variable, defaultText }: Flag<unknown>,
+  { given }: Arguments,
+  env: Environment,
+): Given | undefined {
+  const typed = given.get(name);
+  if (typed !== undefined) return typed;
+  const text = variable === undefined ? undefined : env.values[variable];
+  if (variable !== undefined && text !== undefined && text !== '') {
+    const file = env.files?.get(variable);
+    if (file !== undefined) return { source: `${variable} in ${file}`, text };
+    return { source: `environment variable ${variable}`, text };
+  }
+  if (defaultText === undefined) return undefined;
+  return { source: `default of ${name}`, text: defaultText };
 }
 
 /** @returns the rows of all flags for a help text, below the headings of their groups */

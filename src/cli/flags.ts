@@ -1,7 +1,6 @@
 /** The flags of `latchkey serve`: for each its help, its default and the values that it accepts. */
-import { readFile } from 'node:fs/promises';
-import { parseEnv } from 'node:util';
 import {
+  givenTo,
   helpOf,
   helpRow,
   oneOf,
@@ -10,11 +9,15 @@ import {
   someText,
   valueOfFlag,
   wholeNumber,
+  type Arguments,
+  type Environment,
+  type Flag,
   type Flags,
   type Kind,
   type Positionals,
 } from './arguments.ts';
-import { attempt, UsageError } from './command-errors.ts';
+import { UsageError } from './command-errors.ts';
+import { loadEnvironmentFile } from './environment-file.ts';
 
 /** The store of the accounts. A URL names a PostgreSQL database. */
 export type UserStoreChoice = 'file' | 'memory' | URL;
@@ -34,6 +37,7 @@ export interface ServeConfig {
   readonly data: string;
   readonly users: UserStoreChoice;
   readonly lifetimeSeconds: number;
+  readonly leewaySeconds: number;
   /** In code points. */
   readonly minPasswordLength: number;
   readonly commonPasswords: 'refuse' | 'allow';
@@ -42,7 +46,13 @@ export interface ServeConfig {
   readonly throttle: 'on' | 'off';
   readonly maxConnections: number;
   readonly log: 'none' | 'json';
-  readonly envFile: string | undefined;
+  readonly environment: string | undefined;
+}
+
+/** Also names the flag, the variable or the default that decides where to listen. */
+export interface SourcedServeConfig extends ServeConfig {
+  readonly hostSource: string;
+  readonly portSource: string;
 }
 
 const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
@@ -97,6 +107,20 @@ const hostKind: Kind<string> = {
 };
 
 const pemFile: Kind<string> = someText('<file>', 'a file in PEM');
+
+/** A clock that is wrong by more than a day needs mending, and no leeway. */
+const MAX_LEEWAY_SECONDS = 86_400;
+
+/** @returns the flag for the leeway of clocks, which several commands have */
+export function leewayFlag(group: string): Flag<number> & { readonly defaultText: string } {
+  return {
+    name: '--leeway',
+    group,
+    help: 'seconds by which clocks may differ',
+    kind: wholeNumber('<seconds>', 0, MAX_LEEWAY_SECONDS),
+    defaultText: '10',
+  };
+}
 
 export const SERVE_FLAGS: Flags<ServeConfig> = {
   host: {
@@ -155,6 +179,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     kind: wholeNumber('<seconds>', 1, 1_000_000_000),
     defaultText: '3000',
   },
+  leewaySeconds: leewayFlag('Tokens'),
   minPasswordLength: {
     name: '--min-password-length',
     group: 'Passwords',
@@ -197,8 +222,10 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     kind: oneOf('none', 'json'),
     defaultText: 'none',
   },
-  envFile: {
-    name: '--env-file',
+  environment: {
+    name: '--environment',
+    // Node 20 takes a flag of this name for itself, also behind the script.
+    formerName: '--env-file',
     group: 'Environment',
     help: 'read environment variables from this file',
     kind: someText('<file>', 'a file'),
@@ -226,21 +253,30 @@ const NO_POSITIONALS: Positionals = {
 };
 
 /**
- * Reads the arguments of `latchkey serve`. If `--env-file` is given, first adds the variables of
+ * Reads the arguments of `latchkey serve`. If `--environment` is given, first adds the variables of
  * that file to `process.env`.
  * @throws UsageError if an argument or a variable is wrong
- * @throws CommandError if the file cannot be read
+ * @throws CommandError if the file cannot be read, or a line of it is wrong
  */
-export async function readServeConfig(args: readonly string[]): Promise<ServeConfig> {
-  const given = parseArguments(args, SERVE_FLAGS, NO_POSITIONALS);
-  const { envFile } = SERVE_FLAGS;
-  const path = valueOfFlag(envFile, given.texts.get(envFile.name), {});
-  if (path !== undefined) {
-    await attempt(envFile.name, 'Name a file that the server can read.', () => loadEnvFile(path));
-  }
-  const config = readFlags(SERVE_FLAGS, given, process.env);
+export async function readServeConfig(args: readonly string[]): Promise<SourcedServeConfig> {
+  const parsed = parseArguments(args, SERVE_FLAGS, NO_POSITIONALS);
+  const environment = await environmentOf(parsed);
+  const config = readFlags(SERVE_FLAGS, parsed, environment);
   checkTlsPair(config);
-  return config;
+  const hostSource = givenTo(SERVE_FLAGS.host, parsed, environment)?.source ?? '';
+  const portSource = givenTo(SERVE_FLAGS.port, parsed, environment)?.source ?? '';
+  return { ...config, hostSource, portSource };
+}
+
+/** Loads the file of `--environment`, if it is given. */
+async function environmentOf(args: Arguments): Promise<Environment> {
+  const flag = SERVE_FLAGS.environment;
+  const path = valueOfFlag(flag, args, { values: {} });
+  if (path === undefined) return { values: process.env };
+  // The name that was typed, which may be the former one.
+  const { source = flag.name } = args.given.get(flag.name) ?? {};
+  const names = await loadEnvironmentFile(source, path);
+  return { values: process.env, files: new Map(names.map((name) => [name, path])) };
 }
 
 function checkTlsPair({ tlsCert, tlsKey }: ServeConfig): void {
@@ -250,16 +286,4 @@ function checkTlsPair({ tlsCert, tlsKey }: ServeConfig): void {
   if (tlsCert !== undefined && tlsKey === undefined) {
     throw new UsageError('--tls-cert needs --tls-key as well');
   }
-}
-
-const BYTE_ORDER_MARK = /^\ufeff/;
-
-/**
- * Sets the variables of the file that the environment does not have. `process.loadEnvFile` is not
- * used: it loses the first variable behind a byte order mark, and reports a file that it may not
- * read as missing.
- */
-async function loadEnvFile(path: string): Promise<void> {
-  const text = (await readFile(path, 'utf8')).replace(BYTE_ORDER_MARK, '');
-  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
 }

@@ -1,8 +1,7 @@
 /** `latchkey inspect`: decodes a token, and verifies it if there is a file with secrets. */
 import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
-import { decodeUnverified, Jwt } from '../crypto/jwt.ts';
-import { isAuthError, type AuthError } from '../errors.ts';
+import { decodeUnverified } from '../crypto/jwt.ts';
 import { ownMember } from '../values.ts';
 import {
   helpOf,
@@ -12,11 +11,14 @@ import {
   type Flags,
   type Positionals,
 } from './arguments.ts';
-import { attempt } from './command-errors.ts';
+import { attempt, CommandError } from './command-errors.ts';
+import { leewayFlag } from './flags.ts';
+import { findToken, refusalOf, signatureNote, surroundingsNotes } from './inspect-notes.ts';
 import { secretsIn } from './secret-file.ts';
 
 interface InspectConfig {
   readonly secretFile: string | undefined;
+  readonly leewaySeconds: number;
 }
 
 const INSPECT_FLAGS: Flags<InspectConfig> = {
@@ -26,9 +28,10 @@ const INSPECT_FLAGS: Flags<InspectConfig> = {
     help: 'also verify the token, with the secrets in the file',
     kind: someText('<file>', 'a file'),
   },
+  leewaySeconds: leewayFlag('Options'),
 };
 
-export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [--secret-file <file>]
+export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [options]
 
 Decode a token: print its header, its claims and its times. With --secret-file,
 also verify it. Without, the signature is not checked: the token may be forged.
@@ -40,33 +43,54 @@ The exit code is 1 if the text is not a token, or the token is not valid.`;
 const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 
-/** The scheme before a token in an Authorization header. */
-const SCHEME = /^\w+ +/;
-
 /**
  * Prints the contents of a token. Sets exit code 1 if the token is not valid.
  * @throws UsageError, or CommandError if the text is not a token or the secrets cannot be read
  */
 export async function inspect(args: readonly string[]): Promise<void> {
-  const given = parseArguments(args, INSPECT_FLAGS, ONE_TOKEN);
-  const [argument = ''] = given.positionals;
-  const token = argument.trim().replace(SCHEME, '');
-  const { secretFile } = readFlags(INSPECT_FLAGS, given, {});
-  const description = await attempt('not a token', TOKEN_FORM, () => describeToken(token));
+  const parsed = parseArguments(args, INSPECT_FLAGS, ONE_TOKEN);
+  const [argument = ''] = parsed.positionals;
+  const { secretFile, leewaySeconds } = readFlags(INSPECT_FLAGS, parsed, { values: {} });
+  const found = findToken(argument);
+  const { token } = found;
+  const parts = await attempt('not a token', TOKEN_FORM, () => partsOf(token));
+  const notes = surroundingsNotes(found);
   if (secretFile === undefined) {
-    console.log(description);
-    console.log('Not verified: the token may be forged. With --secret-file it is verified.');
+    const verdict = 'Not verified: the token may be forged. With --secret-file it is verified.';
+    console.log([describeToken(parts), ...notes, verdict].join('\n'));
     return;
   }
   const secrets = await secretsOfFile(secretFile);
-  const refusal = refusalOf(token, secrets);
-  console.log(description);
+  const refusal = refusalOf(token, secrets, leewaySeconds);
+  if (refusal?.code === 'ERR_JWT_SIGNATURE') {
+    notes.push(signatureNote(token, ownMember(parts.header, 'alg'), secrets));
+  }
+  console.log([describeToken(parts), ...notes].join('\n'));
   if (refusal === undefined) {
     console.log(colored('green', 'Valid: the signature and the times are right.'));
   } else {
     console.log(colored('red', `Not valid: ${refusal.message} (${refusal.code})`));
     process.exitCode = 1;
   }
+}
+
+interface Parts {
+  readonly header: object;
+  readonly claims: object;
+}
+
+/**
+ * @throws CommandError if the text does not have three segments
+ * @throws AuthError if they are not those of a token, as `decodeUnverified` does
+ */
+function partsOf(token: string): Parts {
+  const { length } = token.split('.');
+  if (length !== 3) {
+    const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';
+    const counted = `it has ${length} ${length === 1 ? 'segment' : 'segments'}${kind}`;
+    throw new CommandError(`not a token: ${counted}. ${TOKEN_FORM}`);
+  }
+  return decodeUnverified(token);
 }
 
 function secretsOfFile(path: string): Promise<readonly string[]> {
@@ -88,12 +112,8 @@ const INVISIBLE = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
 /** A Date holds at most so many seconds before or after 1970. */
 const MAX_DATE_SECONDS = 8.64e12;
 
-/**
- * @returns the header, the claims and the times of a token that is not verified, on several lines
- * @throws AuthError if the text is not a token, as `decodeUnverified` does
- */
-function describeToken(token: string): string {
-  const { header, claims } = decodeUnverified(token);
+/** @returns the header, the claims and the times of a token, on several lines */
+function describeToken({ header, claims }: Parts): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);
     const isTime = typeof seconds === 'number' && Math.abs(seconds) <= MAX_DATE_SECONDS;
@@ -102,24 +122,24 @@ function describeToken(token: string): string {
   return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
 }
 
+/** `Jwt` signs no deeper claims. The stack would overflow at some thousand levels. */
+const MAX_DEPTH = 100;
+
 /** @returns JSON for people to read, with `\\u{...}` in place of each invisible character */
 function printable(value: object): string {
+  if (isDeeper(value, MAX_DEPTH)) return `(more than ${MAX_DEPTH} levels deep, not printed)`;
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;
   });
 }
 
-/**
- * @returns the reason why the token is not valid now with these secrets, or undefined if it is.
- *   `latchkey serve` also refuses a valid token of a user that does not exist.
- */
-export function refusalOf(token: string, secrets: readonly string[]): AuthError | undefined {
-  const jwt = new Jwt({ secret: secrets });
-  try {
-    jwt.verify(token);
-    return undefined;
-  } catch (error) {
-    if (isAuthError(error)) return error;
-    throw error;
+/** @returns whether JSON nests deeper than so many levels. There is no recursion. */
+function isDeeper(value: object, levels: number): boolean {
+  let level: object[] = [value];
+  for (let depth = 1; depth <= levels; depth += 1) {
+    const members: unknown[] = level.flatMap((parent) => Object.values(parent));
+    level = members.filter((member) => typeof member === 'object' && member !== null);
+    if (level.length === 0) return false;
   }
+  return true;
 }

@@ -1,108 +1,32 @@
 #!/usr/bin/env -S node --
 /**
- * The command line: its commands, its exit codes and the errors that end it. With `--` in the first
- * line, Node reads none of the arguments itself, such as --env-file.
- * Exit codes: 0 done, 1 failed, 2 usage error.
+ * The file that Node runs: checks the version of Node, and then loads the command. With `--` in the
+ * first line, Node reads none of the arguments itself, such as --env-file.
+ * Promise: an old Node, from 12.20 on, can parse this file. So it prints which Node is needed, and
+ * not an error about the syntax or the imports of another file.
  */
-import { readFile } from 'node:fs/promises';
-import { generateSecret } from '../crypto/secret.ts';
-import { textOfError } from '../error-text.ts';
-import { reasonOf } from '../errors.ts';
-import { parseArguments, type Positionals } from './arguments.ts';
-import { UsageError } from './command-errors.ts';
-import { readServeConfig, SERVE_HELP } from './flags.ts';
-import { inspect, INSPECT_HELP } from './inspect.ts';
-import { oneLine } from './log.ts';
-import { serve } from './serve.ts';
-
-const HELP = `latchkey: sign-up and login with JSON Web Tokens
-
-Usage: latchkey <command> [options]
-
-Commands:
-  serve              run the server: POST /signup, POST /auth and GET /hello
-  secret             print a new secret for signing tokens
-  inspect <token>    decode a token; with --secret-file, also verify it
-
-Options:
-  -h, --help         show this help
-  --version          show the version
-
-"latchkey <command> --help" shows the options of a command.
-"latchkey serve" works without options: it listens on 127.0.0.1, port 3000, and
-prints curl commands to try.`;
-
-const SECRET_HELP = `Usage: latchkey secret
-
-Print a new secret: 32 random bytes in base64url, on one line.
-
-"latchkey serve" creates a secret file on the first start. Use this command for
-LATCHKEY_SECRET, or for a new first line of the secret file to rotate secrets.`;
-
-interface Command {
-  readonly help: string;
-  readonly run: (args: readonly string[]) => Promise<void>;
-}
-
-const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ['serve', { help: SERVE_HELP, run: async (given) => serve(await readServeConfig(given)) }],
-  ['secret', { help: SECRET_HELP, run: printSecret }],
-  ['inspect', { help: INSPECT_HELP, run: inspect }],
-]);
+import { readFileSync } from 'node:fs';
 
 const MANIFEST = new URL('../../package.json', import.meta.url);
 
-const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
-
-const [first = '', ...args] = process.argv.slice(2);
-// `latchkey help serve` is `latchkey serve --help`.
-const name = first === 'help' ? args[0] ?? '' : first;
-const command = COMMANDS.get(name);
-
-async function main(): Promise<void> {
-  const isHelp = HELP_WORDS.includes(first) || args.includes('--help') || args.includes('-h');
-  if (isHelp) console.log(command?.help ?? HELP);
-  else if (name === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
-  else if (command !== undefined) await command.run(args);
-  else throw unknownCommand();
+/** @returns the major and the minor number, such as those in `>=20.19` */
+function numbersIn(version: string): number[] {
+  return (version.match(/\d+/g) || []).slice(0, 2).map(Number);
 }
 
-/** An unknown command is not repeated, because it may be a token. */
-function unknownCommand(): UsageError {
-  const problem = name === '' ? 'a command is missing' : 'unknown command';
-  return new UsageError(`${problem}: expected ${[...COMMANDS.keys()].join(', ')}`);
+function isOlder(version: string, needed: string): boolean {
+  const [major = 0, minor = 0] = numbersIn(version);
+  const [neededMajor = 0, neededMinor = 0] = numbersIn(needed);
+  return major < neededMajor || (major === neededMajor && minor < neededMinor);
 }
 
-const NO_POSITIONALS: Positionals = { count: 0, expected: 'no argument' };
-
-async function printSecret(given: readonly string[]): Promise<void> {
-  parseArguments(given, {}, NO_POSITIONALS);
-  console.log(generateSecret());
+const needed: string = JSON.parse(readFileSync(MANIFEST, 'utf8')).engines.node;
+if (isOlder(process.versions.node, needed)) {
+  const [major, minor] = numbersIn(needed);
+  const found = `this is Node ${process.versions.node}`;
+  console.error(`latchkey needs Node ${major}.${minor} or later, ${found}`);
+  process.exitCode = 1;
+} else {
+  // Not awaited here, because Node 12 does not parse that.
+  void import('./command.ts');
 }
-
-/** Prints the message of an error on one line, and sets the exit code. */
-function fail(error: unknown): void {
-  const isUsage = error instanceof UsageError;
-  const help = command === undefined ? 'latchkey --help' : `latchkey ${name} --help`;
-  console.error(`latchkey: ${oneLine(reasonOf(error))}${isUsage ? ` (see: ${help})` : ''}`);
-  process.exitCode = isUsage ? 2 : 1;
-}
-
-// The process that reads the output, such as a pager or a log collector, may end before this one.
-// The server goes on without it.
-process.stderr.on('error', () => undefined);
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  const isReaderGone = error.code === 'EPIPE';
-  if (first === 'serve' || isReaderGone) return;
-  fail(new Error(`cannot write to stdout: ${error.message}`));
-});
-// Node itself would print every property of the error and of its causes.
-process.on('uncaughtException', (error) => {
-  console.error(`latchkey: ${textOfError(error)}`);
-  process.exit(1);
-});
-await main().catch((error: unknown) => {
-  fail(error);
-  // Does not wait for work in progress, such as a connection to a database that does not answer.
-  process.exit();
-});

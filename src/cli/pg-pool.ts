@@ -1,9 +1,12 @@
 /** Opens a pool of connections to PostgreSQL, with the package pg. The operator installs pg. */
 import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { cwd } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { reasonOf } from '../errors.ts';
 import type { PgClient } from '../users/postgres.ts';
+import { propertyOf } from '../values.ts';
 import { CommandError } from './command-errors.ts';
-
-const require = createRequire(import.meta.url);
 
 /**
  * In milliseconds. The first two keep clients from waiting for a database that does not answer. The
@@ -24,24 +27,59 @@ interface PgPool extends PgClient {
 /**
  * Loads pg, and opens a pool that connects at its first query.
  * @param onError called when an idle connection breaks; the next query opens another one
- * @throws CommandError if pg is not installed
- * @throws the error of pg if it cannot be loaded
+ * @throws CommandError if pg is not installed or cannot be loaded
  */
 export function openPool(url: URL, onError: (error: unknown) => void): PgPool {
-  const { Pool } = loadPg();
+  const Pool = loadPool();
   // Idle connections must not keep the process alive.
   const pool = new Pool({ allowExitOnIdle: true, ...LIMITS, connectionString: url.href });
   pool.on('error', onError);
   return pool;
 }
 
-/** Node finds pg in the `node_modules` that holds latchkey, or in the folders above. */
-function loadPg(): { readonly Pool: new (options: object) => PgPool } {
+type PoolConstructor = new (options: object) => PgPool;
+
+function loadPool(): PoolConstructor {
+  const folder = folderWithPg();
   try {
-    require.resolve('pg');
-  } catch {
-    const problem = 'PostgreSQL needs the package pg, which is not installed';
-    throw new CommandError(`--users: ${problem}: npm install pg`);
+    const Pool: unknown = requireFrom(folder)('pg').Pool;
+    if (typeof Pool !== 'function') throw new TypeError('it has no Pool');
+    return Pool as PoolConstructor;
+  } catch (error) {
+    // Node lists the modules that required a missing one, on further lines.
+    const [reason = ''] = reasonOf(error).split('\n');
+    const problem = `the package pg, found from ${folder}, cannot be loaded: ${reason}`;
+    throw new CommandError(`--users: ${problem}. Install it again: npm install pg`);
   }
-  return require('pg');
+}
+
+const OWN_FOLDER = resolve(fileURLToPath(new URL('../..', import.meta.url)));
+
+/**
+ * If latchkey is installed globally or linked, pg is not beside it but in the project, which is the
+ * working directory.
+ * @returns the folder from which Node finds pg: in its `node_modules`, or in one further up
+ * @throws CommandError if there is none
+ */
+function folderWithPg(): string {
+  const folders = [OWN_FOLDER, cwd()];
+  const found = folders.find(hasPg);
+  if (found !== undefined) return found;
+  const problem = 'PostgreSQL needs the package pg, which is not installed';
+  const places = `It was looked for from ${folders.join(' and from ')} upwards.`;
+  throw new CommandError(`--users: ${problem}: npm install pg. ${places}`);
+}
+
+function requireFrom(folder: string): NodeJS.Require {
+  return createRequire(join(folder, 'package.json'));
+}
+
+function hasPg(folder: string): boolean {
+  try {
+    requireFrom(folder).resolve('pg');
+    return true;
+  } catch (error) {
+    // A package that is broken exists. Its error is told when it is loaded.
+    return propertyOf(error, 'code') !== 'MODULE_NOT_FOUND';
+  }
 }

@@ -8,17 +8,14 @@ import type { Router } from '../http/router.ts';
 import { listen, type Server } from '../http/server.ts';
 import type { TlsOptions } from '../http/tls.ts';
 import { CommandError } from './command-errors.ts';
-import type { ServeConfig } from './flags.ts';
+import type { ServeConfig, SourcedServeConfig } from './flags.ts';
+import { listenProblem } from './listen-errors.ts';
 import { startJsonLog, textLog, type Log } from './log.ts';
 import { readSecrets } from './secret-file.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
 import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
 import { openUserStore, type OpenedUserStore } from './user-store.ts';
-
-/** N = 2^17 is OWASP's first choice for scrypt. */
-const SAFE_SCRYPT_COST = 17;
-
-const LOOPBACK_URL = /^http:\/\/(127\.|\[::1\])/;
+import { warningsOf } from './warnings.ts';
 
 /** A terminal that closes sends SIGHUP. With TLS, SIGHUP reloads the certificate instead. */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -28,15 +25,11 @@ const STOP_SIGNALS_WITH_TLS = ['SIGINT', 'SIGTERM'] as const;
  * Starts the server. It runs until a signal or the loss of its user file stops it.
  * @throws Error if it cannot start
  */
-export async function serve(config: ServeConfig): Promise<void> {
-  const { data, scryptCost } = config;
+export async function serve(config: SourcedServeConfig): Promise<void> {
+  const { data } = config;
   const log = config.log === 'json' ? startJsonLog() : textLog;
   const tlsPaths = tlsPathsOf(config);
-  const certificate = tlsPaths && await readTls(tlsPaths);
-  if (scryptCost < SAFE_SCRYPT_COST) {
-    const problem = `--scrypt-cost ${scryptCost} makes stolen hashes easy to guess`;
-    log('warning', `${problem}: use ${SAFE_SCRYPT_COST} or more`);
-  }
+  const certificate = tlsPaths && await readTls(tlsPaths, log);
   const secrets = await readSecrets(join(data, 'secret'), process.env['LATCHKEY_SECRET'], log);
   const store = await openUserStore(config.users, join(data, 'users.jsonl'), log);
   try {
@@ -47,12 +40,8 @@ export async function serve(config: ServeConfig): Promise<void> {
     }, log);
     stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
     void store.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
-    if (tlsPaths !== undefined) {
-      reloadTlsOnSignal(server, tlsPaths, log);
-    } else if (!LOOPBACK_URL.test(server.url)) {
-      const remedy = 'use --tls-cert and --tls-key, or a TLS proxy in front';
-      log('warning', `plain HTTP shows passwords to the network: ${remedy}`);
-    }
+    if (tlsPaths !== undefined) reloadTlsOnSignal(server, tlsPaths, log);
+    for (const warning of warningsOf(config, server.url)) log('warning', warning);
     console.log(
       `latchkey listens on ${server.url}, users ${store.location}, ${secrets.summary}. Try it:\n`,
     );
@@ -73,12 +62,13 @@ function appOf(
   { users }: OpenedUserStore,
   log: Log,
 ): Router {
-  const { lifetimeSeconds, minPasswordLength, trustProxy } = config;
+  const { lifetimeSeconds, leewaySeconds, minPasswordLength, trustProxy } = config;
   return createApp({
     secret: secrets,
     users,
     passwords: new PasswordHasher({ logN: config.scryptCost }),
     lifetimeSeconds,
+    leewaySeconds,
     minPasswordLength,
     trustProxy,
     limits: config.throttle === 'on' ? {} : false,
@@ -87,21 +77,17 @@ function appOf(
   });
 }
 
-/** The name of the system call, at the start of a message of Node. */
-const SYSTEM_CALL = /^listen /;
-
 /** @throws CommandError if the server cannot listen */
 async function start(
   app: Router,
-  { host, port, maxConnections }: ServeConfig,
+  config: SourcedServeConfig,
   tls: TlsOptions | undefined,
 ): Promise<Server> {
+  const { host, port, maxConnections } = config;
   try {
     return await listen(app, { host, port, maxConnections, ...(tls && { tls }) });
   } catch (error) {
-    const reason = reasonOf(error).replace(SYSTEM_CALL, '');
-    const message = `cannot listen: ${reason}. Use another --port or --host.`;
-    throw new CommandError(message, { cause: error });
+    throw new CommandError(listenProblem(error, config), { cause: error });
   }
 }
 

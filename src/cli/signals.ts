@@ -11,12 +11,22 @@ const ONE_SIGNAL_MS = 250;
 /** A process that is still alive so long after everything was closed is ended. */
 const MAX_LINGER_MS = 1_000;
 
-/** Calls `stop` at the first of these signals. A later one ends the process at once, with 1. */
+/**
+ * 128 and the number of the signal, as in a shell. SIGHUP was not meant to stop a service, so
+ * systemd must see a failure, and start the service again (`Restart=on-failure`).
+ */
+const EXIT_CODE_OF_SIGHUP = 129;
+
+/**
+ * Calls `stop` at the first of these signals. After SIGHUP the exit code is then 129, unless the
+ * process has failed. A later signal ends the process at once, with 1.
+ */
 export function stopOnSignal(signals: readonly NodeJS.Signals[], stop: () => void): void {
   let stoppedAt: number | undefined;
-  const onSignal = () => {
+  const onSignal = (signal: NodeJS.Signals) => {
     const now = performance.now();
     if (stoppedAt !== undefined && now - stoppedAt > ONE_SIGNAL_MS) process.exit(1);
+    if (stoppedAt === undefined && signal === 'SIGHUP') process.exitCode ??= EXIT_CODE_OF_SIGHUP;
     stoppedAt ??= now;
     stop();
   };

@@ -1,9 +1,10 @@
 /** Reads the certificate and its private key from files, at the start and at each SIGHUP. */
-import { readFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import { reasonOf } from '../errors.ts';
 import type { Server } from '../http/server.ts';
 import { checkedTls, type TlsOptions } from '../http/tls.ts';
-import { attempt } from './command-errors.ts';
+import { attempt, CommandError } from './command-errors.ts';
 import type { Log } from './log.ts';
 
 export interface TlsPaths {
@@ -11,17 +12,50 @@ export interface TlsPaths {
   readonly key: string;
 }
 
-/** @throws CommandError if a file cannot be read, or the key does not belong to the certificate */
-export async function readTls(paths: TlsPaths): Promise<TlsOptions> {
-  const read = (flag: string, path: string) => {
-    return attempt(flag, 'Name a file in PEM that the server can read.', () => readFile(path));
-  };
+/** The option at the start of a message of `checkedTls`. The flag for it is `--tls-<option>`. */
+const OPTION = /^"(cert|key)"/;
+
+/**
+ * Warns of a certificate that is not valid now.
+ * @throws CommandError if a file cannot be read, or the server cannot use the certificate and the
+ *   key
+ */
+export async function readTls(paths: TlsPaths, log: Log): Promise<TlsOptions> {
   const pair = {
-    cert: await read('--tls-cert', paths.cert),
-    key: await read('--tls-key', paths.key),
+    cert: await readPem('--tls-cert', paths.cert),
+    key: await readPem('--tls-key', paths.key),
   };
-  const remedy = 'Name a certificate and its private key, in PEM.';
-  return attempt('--tls-cert, --tls-key', remedy, () => checkedTls(pair));
+  try {
+    const tls = checkedTls(pair);
+    warnOfTimes(tls, paths.cert, log);
+    return tls;
+  } catch (error) {
+    const reason = reasonOf(error).replace(OPTION, '--tls-$1');
+    const remedy = 'Name a certificate and its private key, in PEM.';
+    throw new CommandError(`${reason}. ${remedy}`, { cause: error });
+  }
+}
+
+function readPem(flag: string, path: string): Promise<Buffer> {
+  return attempt(flag, 'Name a file in PEM that the server can read.', async () => {
+    // A pipe might never end, and could not be read again at SIGHUP.
+    if (!(await stat(path)).isFile()) throw new Error(`${path} is not a regular file`);
+    return readFile(path);
+  });
+}
+
+/** Clients refuse such a certificate, but a clock may be wrong, and a test may need it. */
+function warnOfTimes({ cert }: TlsOptions, path: string, log: Log): void {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  const now = Date.now();
+  const [from, to] = [new Date(validFrom), new Date(validTo)];
+  const remedy = 'clients will refuse it, unless the clock of this machine is wrong';
+  if (to.getTime() < now) {
+    log('warning', `--tls-cert: ${path} expired on ${to.toISOString()}: ${remedy}`);
+  }
+  if (from.getTime() > now) {
+    log('warning', `--tls-cert: ${path} is not valid before ${from.toISOString()}: ${remedy}`);
+  }
 }
 
 /**
@@ -31,7 +65,7 @@ export async function readTls(paths: TlsPaths): Promise<TlsOptions> {
 export function reloadTlsOnSignal(server: Server, paths: TlsPaths, log: Log): void {
   process.on('SIGHUP', async () => {
     try {
-      server.renewTls(await readTls(paths));
+      server.renewTls(await readTls(paths, log));
       log('tls', 'the certificate was reloaded');
     } catch (error) {
       log('error', `the old certificate stays in use: ${reasonOf(error)}`);

@@ -3,11 +3,19 @@
  * forward secrecy and AEAD, also after a renewal. Every setting is given, because NODE_OPTIONS can
  * change the defaults of node:tls. A renewal with a certificate alone would restore those defaults.
  */
-import { constants, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { constants, randomBytes } from 'node:crypto';
 import timers from 'node:timers';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
-import { types } from 'node:util';
-import { expecting, readOptions, type Check } from '../options.ts';
+import { readOptions } from '../options.ts';
+import { propertyOf } from '../values.ts';
+import {
+  certificateCheck,
+  isLaterCertificateOf,
+  privateKeyCheck,
+  readCertificate,
+  readPrivateKey,
+  textOf,
+} from './pem.ts';
 
 /** A certificate and its private key, as PEM (RFC 7468). */
 export interface TlsOptions {
@@ -70,39 +78,57 @@ const TICKET_KEY_BYTES = 48;
  */
 export const STRICT_TRANSPORT_SECURITY = 'max-age=15552000';
 
-// A Buffer that comes from a worker is a plain Uint8Array.
-const textCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
-  return typeof value === 'string' || types.isUint8Array(value);
-});
-
-function textOf(pem: string | Uint8Array): string {
-  return typeof pem === 'string' ? pem : Buffer.from(pem).toString();
-}
-
-const pemCheck: Check = (name, value) => {
-  textCheck(name, value);
-  const isPem = textOf(value as string | Uint8Array).includes('-----BEGIN ');
-  if (!isPem) throw new TypeError(`"${name}" expected text in PEM, got text without "-----BEGIN"`);
-};
+/** With a key of another kind, such as DSA, or on another curve each handshake would fail. */
+const KEY_TYPES: readonly unknown[] = ['rsa', 'rsa-pss', 'ec', 'ed25519', 'ed448'];
+const CURVES: readonly unknown[] = [undefined, 'prime256v1', 'secp384r1', 'secp521r1'];
+const KEY_KINDS = 'a key of RSA, EdDSA, or ECDSA with P-256, P-384 or P-521';
 
 /**
  * Checks a certificate and its key.
  * @returns a copy of the options, as texts
- * @throws TypeError if an option is missing, unknown or not in PEM, or if the key belongs to
- *   another certificate
- * @throws what node:crypto and node:tls throw, if they cannot read the certificate or the key, or
- *   if one of them is too weak
+ * @throws TypeError if an option is missing or unknown, is not a certificate or an unencrypted
+ *   private key in PEM, or cannot be read; if the key belongs to another certificate; or if a key
+ *   or a signature is too weak. An error of OpenSSL is its `cause`, and gives it its `code`.
+ * @throws what node:tls throws for any other reason
  */
 export function checkedTls(options: TlsOptions): TlsOptions {
-  const given = readOptions(options, { cert: pemCheck, key: pemCheck }, ['cert', 'key']);
+  const checks = { cert: certificateCheck, key: privateKeyCheck };
+  const given = readOptions(options, checks, ['cert', 'key']);
   const tls = { cert: textOf(given.cert), key: textOf(given.key) };
+  const key = readPrivateKey('key', tls.key);
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (!KEY_TYPES.includes(key.asymmetricKeyType) || !CURVES.includes(curve)) {
+    throw new TypeError(`"key" expected ${KEY_KINDS}, got another kind`);
+  }
   // node:tls accepts a key of another type than the certificate's, and then fails each handshake.
-  if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) {
+  if (!readCertificate('cert', tls.cert).checkPrivateKey(key)) {
+    if (isLaterCertificateOf(key, tls.cert)) {
+      throw new TypeError('"cert" expected the certificate of the key before its intermediates');
+    }
     throw new TypeError('"key" expected the private key of the certificate, got another');
   }
-  // Only for its errors: it throws if OpenSSL refuses the certificate or the key.
-  createSecureContext(secureSettings(tls));
+  try {
+    // Only for its errors: it throws if OpenSSL refuses the certificate or the key.
+    createSecureContext(secureSettings(tls));
+  } catch (error) {
+    throw refusalOf(error);
+  }
   return tls;
+}
+
+/** What OpenSSL refuses in a pair whose first certificate and key could be read. */
+const REFUSALS: readonly (readonly [code: RegExp, text: string])[] = [
+  [/^ERR_SSL_EE_KEY_TOO_SMALL$/, 'a key of 2048 bits or more for RSA, got a weaker one'],
+  [/^ERR_SSL_CA_KEY_TOO_SMALL$/, 'intermediates with keys of 2048 bits or more, got a weaker one'],
+  [/^ERR_SSL_CA_MD_TOO_WEAK$/, 'a signature with SHA-256 or stronger, got a weaker one'],
+  [/^ERR_OSSL_(?:PEM|ASN1)_/, 'intermediates in PEM, got one that cannot be read'],
+];
+
+function refusalOf(error: unknown): unknown {
+  const code = String(propertyOf(error, 'code'));
+  const refusal = REFUSALS.find(([pattern]) => pattern.test(code));
+  if (refusal === undefined) return error;
+  return Object.assign(new TypeError(`"cert" expected ${refusal[1]}`, { cause: error }), { code });
 }
 
 /** @returns all TLS settings with a certificate and its key, for the start and each renewal */

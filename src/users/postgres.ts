@@ -4,17 +4,26 @@
  * two writes is first. The caller brings the client.
  */
 import { AuthError } from '../errors.ts';
-import { matching, objectWith, readOptions } from '../options.ts';
-import { describe, propertyOf } from '../values.ts';
+import { expecting, matching, readOptions } from '../options.ts';
+import { describe, isObject, propertyOf } from '../values.ts';
 import { withoutValues } from './pg-error.ts';
 import { USER_FIELDS, type User, type UserStore } from './store.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** The part of a client that the store uses. A `Pool` of the package pg has it. */
+/**
+ * The part of a client that the store uses. A `Pool` of pg has it, and so have a database of
+ * pg-promise and the HTTP driver of Neon.
+ */
 export interface PgClient {
-  /** Runs one statement; `values` are its parameters $1, $2 and so on. */
-  query(text: string, values: string[]): Promise<{ readonly rows: readonly Row[] }>;
+  /**
+   * Runs one statement; `values` are its parameters $1, $2 and so on. Each row is an object with a
+   * member for each column, under the name of the column.
+   */
+  query(
+    text: string,
+    values: string[],
+  ): PromiseLike<{ readonly rows: readonly Row[] } | readonly Row[]>;
 }
 
 /** Where the users are in the database. */
@@ -25,6 +34,11 @@ export interface PostgresUserStoreOptions {
    */
   readonly table?: string;
 }
+
+/** The driver of Neon is a function with the method. */
+const clientCheck = expecting('a client with the method query', (client) => {
+  return Object(client) === client && typeof propertyOf(client, 'query') === 'function';
+});
 
 const tableCheck = matching(
   'a table name such as latchkey_users or auth.users',
@@ -51,10 +65,10 @@ export class PostgresUserStore implements UserStore {
   /**
    * @param client the store never ends it; that is up to the caller
    * @throws TypeError if the client has no `query`, an option is unknown or `table` is not a table
-   *   name
+   *   name. Every method throws a TypeError if `query` resolves to anything but rows.
    */
   constructor(client: PgClient, options: PostgresUserStoreOptions = {}) {
-    objectWith('query')('client', client);
+    clientCheck('client', client);
     const { table = 'latchkey_users' } = readOptions(options, { table: tableCheck });
     this.#client = client;
     this.#table = table.split('.').map((name) => `"${name}"`).join('.');
@@ -143,12 +157,33 @@ export class PostgresUserStore implements UserStore {
   }
 
   async #query(text: string, values: string[] = []): Promise<readonly Row[]> {
+    let result: unknown;
     try {
-      return (await this.#client.query(text, values)).rows;
+      result = await this.#client.query(text, values);
     } catch (error) {
       throw new AuthError('ERR_STORE', { cause: withoutValues(error, values) });
     }
+    return rowsOf(result);
   }
+}
+
+/**
+ * @param result what the client resolved to: `{ rows }`, or the rows themselves
+ * @throws TypeError for another result or another form of rows: the client is of another kind, or
+ *   its settings change the rows
+ */
+function rowsOf(result: unknown): readonly Row[] {
+  const rows: unknown = Array.isArray(result) ? result : propertyOf(result, 'rows');
+  if (!Array.isArray(rows)) {
+    const expected = 'a query that resolves to { rows } or to an array of rows';
+    throw new TypeError(`"client" expected ${expected}, got ${describe(result)}`);
+  }
+  const wrong = rows.findIndex((row) => !isObject(row));
+  if (wrong !== -1) {
+    const expected = 'rows that are objects with a member for each column';
+    throw new TypeError(`"client" expected ${expected}, got ${describe(rows[wrong])}`);
+  }
+  return rows;
 }
 
 /**
@@ -174,6 +209,10 @@ function valuesOf(user: User): string[] {
 function userOf(row: Row, id: string): User {
   const { username, password_hash: passwordHash, created_at: createdAt } = row;
   const isSameId = row['id'] === id;
+  if ([row['id'], username, passwordHash, createdAt].includes(undefined)) {
+    // Some clients rename columns, such as password_hash to passwordHash.
+    throw new TypeError(`"client" expected rows with the members ${COLUMNS}, got other names`);
+  }
   if (isSameId && isStorable(username) && isStorable(passwordHash) && isStorable(createdAt)) {
     return { id, username, passwordHash, createdAt };
   }

@@ -40,6 +40,7 @@ const FLAGS: Flags<Config> = {
   },
   file: {
     name: '--file',
+    formerName: '--path',
     group: 'Files',
     help: 'file to read',
     kind: someText('<file>', 'a file'),
@@ -49,8 +50,8 @@ const FLAGS: Flags<Config> = {
 const NONE: Positionals = { count: 0, expected: 'no argument' };
 const ONE: Positionals = { count: 1, expected: 'one argument, the file' };
 
-const read = (args: readonly string[], env: Record<string, string> = {}): Config => {
-  return readFlags(FLAGS, parseArguments(args, FLAGS, NONE), env);
+const read = (args: readonly string[], values: Record<string, string> = {}): Config => {
+  return readFlags(FLAGS, parseArguments(args, FLAGS, NONE), { values });
 };
 
 test('a flag wins over its variable, which wins over the default', () => {
@@ -58,7 +59,6 @@ test('a flag wins over its variable, which wins over the default', () => {
   assert.equal(read([], { SIZE: '20' }).size, 20);
   assert.equal(read([], { SIZE: '' }).size, 10, 'an empty variable is not set');
   assert.equal(read(['--size', '30'], { SIZE: '20' }).size, 30);
-  assert.equal(read(['--size', '30', '--size=40']).size, 40, 'the last one counts');
 });
 
 test('a value that is not of its kind is refused by the name under which it was given', () => {
@@ -85,7 +85,7 @@ test('a kind that may hold a secret is refused without its text', () => {
   const secret = { ...someText('<url>', 'a URL'), parse: () => undefined, isSecret: true };
   const flags = { ...FLAGS, file: { ...FLAGS.file, kind: secret } };
   const given = parseArguments(['--file=hidden'], flags, NONE);
-  assert.throws(() => readFlags(flags, given, {}), /^Error: --file expected a URL$/);
+  assert.throws(() => readFlags(flags, given, { values: {} }), /^Error: --file expected a URL$/);
 });
 
 test('positionals are counted and not repeated', () => {
@@ -98,6 +98,12 @@ test('positionals are counted and not repeated', () => {
 test('the name of an unknown flag is repeated only if it looks like a flag', () => {
   const MESSAGES: Readonly<Record<string, string>> = {
     '--prot=hidden': 'unknown flag --prot',
+    '--siez=hidden': 'unknown flag --siez: did you mean --size?',
+    '-size=hidden': 'unknown flag -s: did you mean --size?',
+    '--SIZE=hidden': 'unknown flag: did you mean --size?',
+    '--mode': `unknown flag --mode: did you mean ${MODE}?`,
+    '--fil': 'unknown flag --fil: did you mean --file?',
+    '--paht=hidden': 'unknown flag --paht: did you mean --file?',
     '-p': 'unknown flag -p',
     '--hunter2hunter2': 'unknown flag',
     [`--${'a'.repeat(25)}`]: 'unknown flag',
@@ -108,6 +114,25 @@ test('the name of an unknown flag is repeated only if it looks like a flag', () 
   }
 });
 
+test('of a flag that is given twice the last one counts, also by its former name', () => {
+  assert.deepEqual(
+    read(['--size', '30', '--file=b', '--size=40', '--path', 'c']),
+    { size: 40, mode: 'safe', file: 'c' },
+  );
+});
+
+test('a former name of a flag still works, and is named if it was typed', () => {
+  assert.equal(read(['--path', 'a']).file, 'a');
+  assert.throws(() => read(['--path=']), { message: '--path expected a file, got ""' });
+  assert.doesNotMatch(helpOf(FLAGS), /--path/);
+});
+
+test('errors that name the right culprit: the file that has set a variable', () => {
+  const env = { values: { SIZE: 'many' }, files: new Map([['SIZE', 'old.env']]) };
+  const message = 'SIZE in old.env expected a whole number from 1 to 100, got "many"';
+  assert.throws(() => readFlags(FLAGS, parseArguments([], FLAGS, NONE), env), { message });
+});
+
 test('a flag without a value is refused, also if another flag follows', () => {
   const message = '--size expected a whole number from 1 to 100, got no value';
   assert.throws(() => parseArguments(['--size'], FLAGS, NONE), { message });
@@ -115,8 +140,8 @@ test('a flag without a value is refused, also if another flag follows', () => {
   for (const args of [['--size', '--file', 'x'], ['--size', '-1']]) {
     assert.throws(() => parseArguments(args, FLAGS, NONE), { message: withHint });
   }
-  assert.equal(parseArguments(['--file=-1'], FLAGS, NONE).texts.get('--file'), '-1');
-  assert.equal(parseArguments(['--file', '-'], FLAGS, NONE).texts.get('--file'), '-');
+  assert.equal(read(['--file=-1']).file, '-1');
+  assert.equal(read(['--file', '-']).file, '-');
 });
 
 test('the help has a heading for each group, and the default at the end of each row', () => {

@@ -115,12 +115,12 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
       words: [/--tls-cert/, /PEM/],
     },
     'a missing env file': {
-      flags: '--env-file none.env',
-      words: [/--env-file/, /none\.env/],
+      flags: '--environment none.env',
+      words: [/--environment/, /none\.env/],
     },
     'a folder for an env file': {
-      flags: '--env-file data',
-      words: [/--env-file: EISDIR.*[^.]\. Name a file that /],
+      flags: '--environment data',
+      words: [/--environment: EISDIR.*[^.]\. Name a file that /],
     },
   };
   for (const [what, failure] of Object.entries(FAILURES)) {

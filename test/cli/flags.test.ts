@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { SERVE_FLAGS } from '../../src/cli/flags.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { JOE, login, signup } from '../support/command-client.ts';
-import { assertRefused, emptyFolder, run, serve } from '../support/run-command.ts';
+import { assertRefused, command, emptyFolder, run, serve } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 /** No machine has this address (RFC 5737). To listen there fails, after all else was accepted. */
@@ -17,7 +17,7 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
     const cwd = await emptyFolder();
     await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`);
     const env = { PORT: 'abc', HOST: '127.0.0.1', LATCHKEY_SECRET: SECRET };
-    const server = await serve('serve --port 0 --env-file .env --scrypt-cost 16', { cwd, env });
+    const server = await serve('serve --port 0 --environment .env --scrypt-cost 16', { cwd, env });
     assert.match(server.output.stderr, /^latchkey: .*--scrypt-cost 16.* 17 .*\n$/);
     assert.equal(await signup(server.url, JOE), 200);
     new Jwt({ secret: SECRET }).verify(await login(server.url, JOE));
@@ -26,11 +26,11 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
     assert.ok(!files.includes('secret'), 'no secret is made that is not used');
   });
 
-  it('the env file sets port and secret, and the last of repeated flags wins', async () => {
+  it('the env file sets port and secret', async () => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
-    const passwords = '--scrypt-cost 1 --min-password-length 4 --min-password-length 5';
-    const flags = `--env-file .env --host 127.0.0.1 --users memory --lifetime 60 ${passwords}`;
+    const passwords = '--scrypt-cost 1 --min-password-length 5';
+    const flags = `--environment .env --host 127.0.0.1 --users memory --lifetime 60 ${passwords}`;
     const server = await serve(`serve ${flags}`, { cwd, env: { HOST: NOWHERE } });
     assert.notEqual(server.port, 3000);
     assert.equal(await signup(server.url, { ...JOE, password: 'four' }), 400);
@@ -41,9 +41,24 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
     assert.deepEqual(await readdir(cwd), ['.env'], '--users memory leaves nothing on disk');
   });
 
+  it('flags and signals: --env-file still names the file, if Node leaves it', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=${SECRET}\n`);
+    // The file of an installed package begins with `node --`.
+    const ended = await run('serve --env-file .env --users memory', { cwd });
+    const problem = /the address 192\.0\.2\.1 .*: correct or remove HOST in \.env, or use/;
+    assertRefused(ended, 1, [problem]);
+  });
+
+  it('flags and signals: Node leaves --environment to the command behind the script', async () => {
+    const [node = '', , script = ''] = command();
+    const ended = await run('serve --environment none', { command: [node, script] });
+    assertRefused(ended, 1, [/^latchkey: --environment: ENOENT/]);
+  });
+
   it('the largest numbers are accepted, and an address of another machine is named', async () => {
     const passwords = '--min-password-length 256 --scrypt-cost 20';
-    const flags = `--port 65535 --lifetime 1000000000 ${passwords} --users memory`;
+    const flags = `--port 65535 --lifetime 1000000000 --leeway 86400 ${passwords} --users memory`;
     const env = { HOST: NOWHERE, LATCHKEY_SECRET: SECRET };
     assertRefused(await run(`serve ${flags}`, { env }), 1, [/192\.0\.2\.1/, /--host/]);
   });
@@ -53,7 +68,11 @@ describe('a usage error', { concurrency: 4, timeout: 120_000 }, () => {
   const USAGE: readonly [line: string, word: RegExp, env?: Record<string, string>][] = [
     ['', /a command is missing: expected serve/],
     ['sreve', /unknown command: expected serve/],
-    ['serve --prot 3000', /--prot/],
+    ['--port 3000', /a command is missing: expected serve/],
+    ['serve --prot 3000', /unknown flag --prot: did you mean --port\?/],
+    ['serve -port 3000', /unknown flag -p: did you mean --port\?/],
+    ['serve --ENV-FILES .env', /unknown flag: did you mean --environment\?/],
+    ['inspect --secretfile a b.c.d', /unknown flag --secretfile: did you mean --secret-file\?/],
     ['serve another.token', /expected no argument but flags .*, got 1/],
     ['inspect --another.token.that.is.one', /unknown flag/],
     ['serve --port', /--port/],
@@ -62,6 +81,7 @@ describe('a usage error', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve --port=', /--port.*""/],
     ['serve --port 65536', /--port.*\b65535\b.*"65536"/],
     ['serve --lifetime 1.5', /--lifetime.*"1.5"/],
+    ['serve --leeway 86401', /--leeway.*\b86400\b.*"86401"/],
     ['serve --lifetime 1e3', /--lifetime.*"1e3"/],
     ['serve --lifetime 0', /--lifetime.*"0"/],
     ['serve --min-password-length 257', /--min-password-length.*\b256\b.*"257"/],

@@ -75,12 +75,52 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     assertRefused(await inspect('secrets'), 1, [/--secret-file.*32 bytes, got 5/]);
   });
 
+  it('errors that name the right culprit: how many segments a text has', async () => {
+    assertRefused(await run('inspect a.b.c.d.e'), 1, [/5 segments, as encrypted tokens \(JWE\) /]);
+    assertRefused(await run('inspect ab'), 1, [/not a token: it has 1 segment\./]);
+    assertRefused(await run('inspect a.b.c'), 1, [/not a token: Invalid header\./]);
+  });
+
+  it('errors that name the right culprit: claims that nest too deeply for the stack', async () => {
+    const nested = (levels: number) => {
+      const claims = `{"exp":0,"deep":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+      return `e30.${base64url(claims)}.`;
+    };
+    for (const levels of [100, 40_000]) {
+      const { code, stdout, stderr } = await run(`inspect ${nested(levels)}`);
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+      assert.match(stdout, /claims \(more than 100 levels deep, not printed\)\nexp is 1970/);
+    }
+    const { stdout } = await run(`inspect ${nested(99)}`);
+    assert.equal(stdout.match(/\[/g)?.length, 99);
+  });
+
+  it('options that the command lacks: --leeway decides which times are valid', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), SECRET);
+    const now = Date.now() / 1000;
+    const token = new Jwt({ secret: SECRET, now: () => now + 60 }).sign({});
+    const verdict = async (flags: string) => {
+      const line = `inspect ${token} --secret-file secrets ${flags}`;
+      const { code, stdout } = await run(line, { cwd });
+      return [code, stdout.split('\n').at(-2)];
+    };
+    const FUTURE = 'Issued At claim (iat) cannot be in the future. (ERR_JWT_ISSUED_IN_FUTURE)';
+    assert.deepEqual(await verdict(''), [1, `Not valid: ${FUTURE}`]);
+    assert.deepEqual(await verdict('--leeway 30'), [1, `Not valid: ${FUTURE}`]);
+    assert.equal((await verdict('--leeway 70'))[0], 0);
+  });
+
   it('accepts a token with its scheme, as it stands in a header', async () => {
     const token = new Jwt({ secret: SECRET }).sign({ identity: 'joe' });
     const bare = await run(`inspect ${token}`);
     assert.equal(bare.code, 0);
     const fromHeader = [...command(), 'inspect', ` JWT ${token} `];
-    assert.deepEqual(await run('', { command: fromHeader }), bare);
+    const { code, stdout, stderr } = await run('', { command: fromHeader });
+    const around = 'white space and a scheme around it';
+    const note = `Not part of the token, and refused by verify: ${around}.\n`;
+    assert.deepEqual({ code, stdout: stdout.replace(note, ''), stderr }, bare);
+    assert.ok(stdout.includes(note));
   });
 
   it('colours the verdict on a terminal, unless NO_COLOR is set', async () => {

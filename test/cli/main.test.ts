@@ -1,12 +1,14 @@
 /** The commands in child processes: their help, their exit codes and their streams. */
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { SERVE_FLAGS } from '../../src/cli/flags.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { send } from '../support/app.ts';
 import { ANN, JOE, login, signup } from '../support/command-client.ts';
+import { commandPath } from '../support/compiled.ts';
 import {
   assertRefused,
   command,
@@ -62,7 +64,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
   ];
   for (const [line, words, maxLines] of HELP) {
     it(`the help names every flag in 80 columns: latchkey ${line}`, async () => {
-      assert.ok(FLAGS.includes('--env-file') && FLAGS.includes('--port'), 'the table has flags');
+      assert.ok(FLAGS.includes('--environment') && FLAGS.includes('--port'), 'the table has flags');
       const { code, stdout, stderr } = await run(line);
       assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
       const lines = stdout.trimEnd().split('\n');
@@ -70,6 +72,41 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
       for (const word of words) assert.ok(stdout.includes(word), word);
     });
   }
+
+  /** Runs the command in a process that says that it is an older Node. */
+  const runAs = (version: string) => {
+    const versions = `{ ...process.versions, node: '${version}' }`;
+    const pretend = `Object.defineProperty(process, 'versions', { value: ${versions} });`;
+    const [node = '', ...rest] = command();
+    const first = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`];
+    return run('--version', { command: [node, ...first, ...rest] });
+  };
+
+  it('errors that name the right culprit: a Node that is too old, with exit code 1', async () => {
+    const told = (version: string) => {
+      return `latchkey needs Node 20.19 or later, this is Node ${version}\n`;
+    };
+    for (const version of ['18.20.4', '20.18.3', '9.99.0']) {
+      const expected = { code: 1, stdout: '', stderr: told(version) };
+      assert.deepEqual(await runAs(version), expected);
+    }
+    for (const version of ['20.19.0', '22.0.0', '100.1.0']) {
+      assert.equal((await runAs(version)).code, 0, version);
+    }
+  });
+
+  it('errors that name the right culprit: an old Node can parse the file it runs', async () => {
+    const main = await readFile(commandPath(), 'utf8');
+    const [, ...imports] = main.split(/^import /m);
+    assert.deepEqual(imports.map((line) => line.split('\n')[0]), [
+      "{ readFileSync } from 'node:fs';",
+    ]);
+    // esbuild rewrites, or refuses, syntax that its target does not have.
+    const requireFromTsx = createRequire(import.meta.resolve('tsx'));
+    const { transformSync } = requireFromTsx('esbuild') as typeof import('esbuild');
+    const forNode = (version: string) => transformSync(main, { target: `node${version}` }).code;
+    assert.equal(forNode('12.20'), forNode('100'));
+  });
 
   it('survives the end of the process that reads its output', async () => {
     const help = start('--help');

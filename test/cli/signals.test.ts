@@ -131,6 +131,21 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     });
   });
 
+  const EXIT_CODES = { SIGHUP: 129, SIGINT: 0, SIGTERM: 0 } as const;
+  for (const [signal, exitCode] of Object.entries(EXIT_CODES)) {
+    it(`flags and signals: ${signal} ends with ${exitCode}, and cuts no login off`, async () => {
+      const env = { LATCHKEY_SECRET: SECRET };
+      const { child, url, port, ended } = await serve('serve --port 0 --users memory', { env });
+      assert.equal(await signup(url, JOE), 200);
+      const { finish } = await beginLogin(url, JOE);
+      child.kill(signal as keyof typeof EXIT_CODES);
+      await untilRefused(port);
+      assert.match(await finish(), /access_token/);
+      const { code, stderr } = await ended;
+      assert.deepEqual({ code, stderr }, { code: exitCode, stderr: '' });
+    });
+  }
+
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`at ${signal} under load cuts no request, and loses no answered signup`, async () => {
       const cwd = await emptyFolder();

@@ -1,5 +1,7 @@
 /** HTTPS by --tls-cert and --tls-key, and the warning about plain HTTP. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
@@ -10,9 +12,9 @@ import type { TLSSocket } from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TlsOptions } from '../../src/index.ts';
 import { send } from '../support/app.ts';
-import { FIRST, SECOND } from '../support/certificates.ts';
+import { EARLY, EXPIRED, FIRST, SECOND } from '../support/certificates.ts';
 import { JOE } from '../support/command-client.ts';
-import { emptyFolder, logLines, serve, stop } from '../support/run-command.ts';
+import { assertRefused, emptyFolder, logLines, run, serve, stop } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
@@ -75,6 +77,42 @@ describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => 
       return Math.abs(Date.parse(String(time)) - Date.now()) < 60_000;
     };
     assert.ok(logLines(stderr).every(isRecent));
+  });
+
+  const PATHS = '--tls-cert cert.pem --tls-key key.pem';
+  const start = async (pair: Partial<TlsOptions>, paths = PATHS) => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'cert.pem'), pair.cert ?? FIRST.cert);
+    await writeFile(join(cwd, 'key.pem'), pair.key ?? FIRST.key);
+    execFileSync('mkfifo', [join(cwd, 'pipe')]);
+    return run(`serve --port 0 --host 192.0.2.1 --users memory ${paths}`, { cwd, env });
+  };
+
+  it('errors that name the right culprit: an encrypted key, a swapped pair, DER', async () => {
+    const passphrase = { cipher: 'aes-256-cbc', passphrase: 'marker' };
+    const key = createPrivateKey(FIRST.key).export({ type: 'pkcs8', format: 'pem', ...passphrase });
+    const encrypted = /--tls-key expected .*, got an encrypted one \("openssl pkey .*decrypts it/;
+    assertRefused(await start({ key }), 1, [encrypted]);
+    const swapped = await start({}, '--tls-cert key.pem --tls-key cert.pem');
+    assertRefused(swapped, 1, [/--tls-cert expected a certificate in PEM, got a private key\./]);
+    const der = await start({ cert: new X509Certificate(FIRST.cert).raw });
+    assertRefused(der, 1, [/--tls-cert expected text in PEM, got DER or PKCS #12/]);
+    // The pair itself is accepted: no machine has the address.
+    assertRefused(await start({}), 1, [/cannot listen: EADDRNOTAVAIL/]);
+  });
+
+  it('errors that name the right culprit: a pipe, which could block the start', async () => {
+    const ofCert = await start({}, '--tls-cert pipe --tls-key key.pem');
+    assertRefused(ofCert, 1, [/--tls-cert: pipe is not a regular file\. Name a file in PEM/]);
+    const ofKey = await start({}, '--tls-cert cert.pem --tls-key .');
+    assertRefused(ofKey, 1, [/--tls-key: \. is not a regular file\. Name a file in PEM/]);
+  });
+
+  it('errors that name the right culprit: a certificate that is not valid now', async () => {
+    const told = async (pair: TlsOptions) => (await start(pair)).stderr.split('\n')[0] ?? '';
+    assert.match(await told(EXPIRED), /^latchkey: --tls-cert: cert\.pem expired on 2021-01-01T/);
+    assert.match(await told(EARLY), /^latchkey: --tls-cert: cert\.pem is not valid before 2100-01/);
+    assert.match(await told(FIRST), /^latchkey: cannot listen/);
   });
 
   /** How many warnings there are for an address. */

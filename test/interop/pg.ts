@@ -1,8 +1,17 @@
-/** A test by compiling: by its types, PostgresUserStore takes a pool and a client of pg. */
+/** A test by compiling: by its types, PostgresUserStore takes these clients. */
 import pg from 'pg';
+import pgPromise from 'pg-promise';
 import { PostgresUserStore } from '../../src/index.ts';
+
+/** The driver of Neon for HTTP, as version 1 declares it. */
+declare const neon: {
+  (strings: TemplateStringsArray, ...values: unknown[]): Promise<Record<string, unknown>[]>;
+  query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+};
 
 export const stores = (): PostgresUserStore[] => [
   new PostgresUserStore(new pg.Pool()),
   new PostgresUserStore(new pg.Client(), { table: 'auth.users' }),
+  new PostgresUserStore(pgPromise()('')),
+  new PostgresUserStore(neon),
 ];

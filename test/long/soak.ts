@@ -54,8 +54,8 @@ async function check(requests: number, seed: number): Promise<void> {
     await soak(url, requests, randomFrom(seed), () => rssOf(child.pid));
     assert.match(
       logged,
-      /^latchkey: --scrypt-cost 1 .*\n$/,
-      'the log holds only the warning at the start',
+      /^latchkey: --scrypt-cost 1 .*\nlatchkey: --throttle off .*\n$/,
+      'the log holds only the warnings at the start',
     );
     assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
   } finally {

@@ -28,6 +28,7 @@ import { send } from '../support/app.ts';
 
 /** The part of the package pg that is used. It is installed for test/interop. */
 interface Pool extends PgClient {
+  query(text: string, values: string[]): Promise<{ rows: readonly Record<string, unknown>[] }>;
   on(event: 'error', listener: () => void): void;
   end(): Promise<void>;
 }

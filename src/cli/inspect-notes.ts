@@ -1,0 +1,131 @@
+/**
+ * What `latchkey inspect` adds to a verdict: what was around the token, and why its signature
+ * probably does not fit. `Jwt.verify` has one message for all of this, because it decodes nothing
+ * that it has not verified.
+ * Promise: no note repeats a secret.
+ */
+import { Jwt } from '../crypto/jwt.ts';
+import { isAuthError, type AuthError } from '../errors.ts';
+
+/** A token as it was found in an argument. */
+export interface FoundToken {
+  readonly token: string;
+  /** What was around it, such as `a scheme`. */
+  readonly removed: ReadonlySet<string>;
+}
+
+/** What people copy together with a token. The first group of each is what stays. */
+const AROUND: readonly (readonly [what: string, pattern: RegExp])[] = [
+  ['white space', /^\s+(.*)$/s],
+  ['white space', /^(.*\S)\s+$/s],
+  ['quotation marks', /^["'`](.+)$/s],
+  ['quotation marks', /^(.+)["'`]$/s],
+  ['the name of the header', /^authorization:(.*)$/is],
+  ['a scheme', /^[a-z]+\s+(.*)$/is],
+];
+
+/** Removes what is around a token, such as the scheme `Bearer`. */
+export function findToken(argument: string): FoundToken {
+  const removed = new Set<string>();
+  let token = argument;
+  for (;;) {
+    const found = AROUND.find(([, pattern]) => pattern.test(token));
+    if (found === undefined) return { token, removed };
+    const [what, pattern] = found;
+    removed.add(what);
+    token = token.replace(pattern, '$1');
+  }
+}
+
+/** @returns a note if anything was around a token */
+export function surroundingsNotes({ removed }: FoundToken): string[] {
+  if (removed.size === 0) return [];
+  const list = [...removed].join(' and ');
+  return [`Not part of the token, and refused by verify: ${list} around it.`];
+}
+
+const NAME_OF_ALGORITHM = /^[\w-]{1,20}$/;
+
+/**
+ * @param alg the member of the header, which may be anything
+ * @param secrets none of them signed the token
+ * @returns what the reason probably is
+ */
+export function signatureNote(token: string, alg: unknown, secrets: readonly string[]): string {
+  if (alg !== 'HS256') {
+    const isName = typeof alg === 'string' && NAME_OF_ALGORITHM.test(alg);
+    return `Its alg is ${isName ? alg : 'not HS256'}; latchkey verifies HS256 only.`;
+  }
+  const used = secrets.flatMap(variantsOf).find(({ key }) => isSignedWith(token, key));
+  if (used !== undefined) return `The token was signed with ${used.explanation}.`;
+  return 'The token was signed with another secret, or was changed later.';
+}
+
+/** What the other side may have used in place of a secret. */
+interface Variant {
+  readonly key: Buffer;
+  /** Completes "signed with". */
+  readonly explanation: string;
+}
+
+const ENCODINGS: readonly (readonly [encoding: BufferEncoding, form: RegExp])[] = [
+  ['hex', /^(?:[0-9a-f]{2})+$/i],
+  ['base64', /^[a-z0-9+/]+={0,2}$/i],
+  ['base64url', /^[\w-]+={0,2}$/],
+];
+
+/** What comes before and after a secret that was not read out of its file with care. */
+const ADDITIONS: readonly (readonly [before: string, after: string, what: string])[] = [
+  ['', '\n', 'a line break after it'],
+  ['', '\r\n', 'a line break after it'],
+  ['"', '"', 'quotation marks around it'],
+  ["'", "'", 'quotation marks around it'],
+];
+
+function variantsOf(secret: string): readonly Variant[] {
+  const encodings = ENCODINGS.filter(([, form]) => form.test(secret));
+  const decoded = encodings.map(([encoding]) => {
+    const key = Buffer.from(secret, encoding);
+    const remedy = `pass Buffer.from(secret, '${encoding}') to Jwt`;
+    return { key, explanation: `the bytes that this ${encoding} text encodes: ${remedy}` };
+  });
+  const longer = ADDITIONS.map(([before, after, what]) => {
+    const key = Buffer.from(`${before}${secret}${after}`);
+    return { key, explanation: `the secret and ${what}: the other side has to leave that out` };
+  });
+  return [...decoded, ...longer];
+}
+
+/** The block of SHA-256. HMAC fills a shorter key up with zeros (RFC 2104 §2). */
+const BLOCK_BYTES = 64;
+
+function isSignedWith(token: string, key: Buffer): boolean {
+  // A key that is shorter than Jwt accepts may have signed the token all the same.
+  const padding = Buffer.alloc(Math.max(0, BLOCK_BYTES - key.length));
+  try {
+    return refusalOf(token, [Buffer.concat([key, padding])])?.code !== 'ERR_JWT_SIGNATURE';
+  } catch {
+    // Jwt refuses this key, such as a PEM.
+    return false;
+  }
+}
+
+/**
+ * @returns the reason why the token is not valid now with these secrets, or undefined if it is.
+ *   `latchkey serve` also refuses a valid token of a user that does not exist.
+ * @throws TypeError or RangeError for a secret that Jwt refuses
+ */
+export function refusalOf(
+  token: string,
+  secret: readonly (string | Uint8Array)[],
+  leewaySeconds = 0,
+): AuthError | undefined {
+  const jwt = new Jwt({ secret: [...secret], leewaySeconds });
+  try {
+    jwt.verify(token);
+    return undefined;
+  } catch (error) {
+    if (isAuthError(error)) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+import type { SourcedServeConfig } from './flags.ts';
+
+/** N = 2^17 is OWASP's first choice for scrypt. */
+const SAFE_SCRYPT_COST = 17;
+
+/** 30 days. */
+const LONG_LIFETIME_SECONDS = 2_592_000;
+
+/** RFC 7519 §4.1.4: usually no more than a few minutes. */
+const LONG_LEEWAY_SECONDS = 300;
+
+const LOOPBACK_URL = /^http:\/\/(127\.|\[::1\])/;
+
+/**
+ * Settings that are legal and dangerous. `latchkey serve` logs a warning for each once it listens.
+ * @param url where the server listens
+ * @returns what the danger is, and what to do
+ */
+export function warningsOf(config: SourcedServeConfig, url: string): readonly string[] {
+  const { scryptCost, lifetimeSeconds, leewaySeconds, throttle, hostSource } = config;
+  const warnings: string[] = [];
+  if (scryptCost < SAFE_SCRYPT_COST) {
+    const problem = `--scrypt-cost ${scryptCost} makes stolen hashes easy to guess`;
+    warnings.push(`${problem}: use ${SAFE_SCRYPT_COST} or more`);
+  }
+  if (lifetimeSeconds > LONG_LIFETIME_SECONDS) {
+    const days = Math.floor(lifetimeSeconds / 86_400);
+    const problem = `--lifetime ${lifetimeSeconds} lets a stolen token work for ${days} days`;
+    warnings.push(`${problem}: only a new secret ends tokens earlier, and then all of them`);
+  }
+  if (leewaySeconds > LONG_LEEWAY_SECONDS) {
+    const problem = `--leeway ${leewaySeconds} accepts tokens long after they expire`;
+    warnings.push(`${problem}: set the clocks, and use ${LONG_LEEWAY_SECONDS} or less`);
+  }
+  if (throttle === 'off') {
+    const problem = '--throttle off lets clients guess passwords without a limit';
+    warnings.push(`${problem}: limit logins elsewhere, such as in the proxy`);
+  }
+  if (url.startsWith('http:') && !LOOPBACK_URL.test(url)) {
+    const chosen = hostSource === '--host' ? '' : `, at the address of ${hostSource}`;
+    const problem = `plain HTTP shows passwords to the network${chosen}`;
+    warnings.push(`${problem}: use --tls-cert and --tls-key, or a TLS proxy in front`);
+  }
+  return warnings;
+}

@@ -1,0 +1,73 @@
+/** Why the server cannot listen: the setting that is wrong, its source, and a remedy that fits. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, it, test } from 'node:test';
+import { listenProblem, type ListenPlace } from '../../src/cli/listen-errors.ts';
+import { assertRefused, run } from '../support/run-command.ts';
+import { SECRET } from '../support/tokens.ts';
+
+const KIND = 'errors that name the right culprit:';
+
+const PLACE: ListenPlace = {
+  host: 'example.org',
+  port: 80,
+  hostSource: 'environment variable HOST',
+  portSource: '--port',
+};
+
+const EXPLAINED: readonly [code: string, place: Partial<ListenPlace>, words: RegExp][] = [
+  ['EADDRINUSE', { host: '::1' }, /on \[::1\]:80\. Stop it, or use another --port\.$/],
+  ['EADDRINUSE', { portSource: 'PORT in .env' }, /correct or remove PORT in \.env, or use --port/],
+  ['EADDRINUSE', { portSource: 'default of --port' }, /use another --port/],
+  ['EACCES', {}, /port 80, which is below 1024\. .*CAP_NET_BIND_SERVICE; .*use another --port/],
+  ['EACCES', { port: 1023 }, /CAP_NET_BIND_SERVICE/],
+  ['EACCES', { port: 1024 }, /does not allow port 1024: change its rules/],
+  ['EADDRNOTAVAIL', {}, /example\.org is not one of this machine: .* variable HOST, or use --host/],
+  ['EAFNOSUPPORT', { host: '::1' }, /does not support addresses such as ::1, as without IPv6/],
+  ['EINVAL', { host: 'fe80::1' }, /needs its interface, as in fe80::1%eth0/],
+  ['EINVAL', {}, /the host name example\.org has no address/],
+  ['ENOTFOUND', {}, /no address: correct or remove environment variable HOST, or use --host\.$/],
+  ['ENOTFOUND', { hostSource: '--host' }, /no address: use another --host\.$/],
+  ['EAI_AGAIN', {}, /cannot be looked up now.*: try again, or .*HOST, or use --host with/],
+];
+for (const [code, place, words] of EXPLAINED) {
+  test(`${KIND} ${code} with ${JSON.stringify(place)}`, () => {
+    const error = Object.assign(new Error('text'), { code });
+    const message = listenProblem(error, { ...PLACE, ...place });
+    assert.ok(message.startsWith(`cannot listen: ${code}: `), message);
+    assert.match(message, words);
+    const isOfPort = ['EADDRINUSE', 'EACCES'].includes(code);
+    assert.doesNotMatch(message, isOfPort ? /--host/ : /--port/, 'the other setting is right');
+  });
+}
+
+test(`${KIND} a lack of file descriptors is not blamed on the host or the port`, () => {
+  const error = Object.assign(new Error('listen EMFILE: too many open files'), { code: 'EMFILE' });
+  assert.equal(listenProblem(error, PLACE), 'cannot listen: listen EMFILE: too many open files');
+});
+
+describe('latchkey serve', { concurrency: 4, timeout: 60_000 }, () => {
+  const start = (flags: string, env: Record<string, string> = {}) => {
+    return run(`serve --users memory ${flags}`, { env: { LATCHKEY_SECRET: SECRET, ...env } });
+  };
+
+  it(`${KIND} a HOST that the operator has not set for latchkey`, async () => {
+    const ended = await start('--port 0', { HOST: 'x86_64-conda-linux-gnu.invalid' });
+    // EAI_AGAIN on a machine without DNS.
+    const problem = /cannot listen: (?:ENOTFOUND|EAI_AGAIN): the host name x86_64-conda-linux-gnu/;
+    assertRefused(ended, 1, [problem, /remove environment variable HOST, or use --host/]);
+    assert.doesNotMatch(ended.stderr, /--port/);
+  });
+
+  it(`${KIND} a PORT that another process has`, async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const ended = await start('', { PORT: String(port) });
+    other.close();
+    const place = `127\\.0\\.0\\.1:${port}`;
+    assertRefused(ended, 1, [RegExp(`${place}\\. Stop it, or correct or remove .* PORT, or use`)]);
+    assert.doesNotMatch(ended.stderr, /--host/);
+  });
+});

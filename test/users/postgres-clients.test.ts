@@ -1,0 +1,93 @@
+/** Clients of several shapes under PostgresUserStore, without a database. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AuthError, PostgresUserStore, type PgClient } from '../../src/index.ts';
+import { userNamed } from '../support/user-files.ts';
+
+const KIND = 'a duck type of which only the name was checked:';
+
+const JOE = userNamed('joe');
+const ROW = {
+  id: JOE.id,
+  username: JOE.username,
+  password_hash: JOE.passwordHash,
+  created_at: JOE.createdAt,
+};
+
+class Rows extends Array<object> {}
+
+const driver = (result: unknown): PgClient['query'] => {
+  return () => Promise.resolve(result as { rows: [] });
+};
+
+const ACCEPTED: Readonly<Record<string, (rows: object[]) => PgClient>> = {
+  'an object with rows, as pg': (rows) => ({ query: driver({ rows, rowCount: rows.length }) }),
+  'the rows themselves, as pg-promise': (rows) => ({ query: driver(rows) }),
+  'rows in a subclass of Array': (rows) => ({ query: driver(Rows.from(rows)) }),
+  'a function with the method, as Neon': (rows) => {
+    return Object.assign(() => assert.fail(), { query: driver(rows) });
+  },
+  'an inherited method': (rows) => Object.create({ query: driver({ rows }) }),
+};
+for (const [what, clientOf] of Object.entries(ACCEPTED)) {
+  test(`${KIND} a client is accepted whose query resolves to ${what}`, async () => {
+    const full = new PostgresUserStore(clientOf([ROW]));
+    assert.deepEqual(await full.find('joe'), JOE);
+    assert.deepEqual([await full.insert(JOE), await full.update(JOE)], [true, true]);
+    const empty = new PostgresUserStore(clientOf([]));
+    assert.equal(await empty.find('joe'), undefined);
+    assert.deepEqual([await empty.insert(JOE), await empty.update(JOE)], [false, false]);
+    await empty.createTable();
+  });
+}
+
+const ROWS = 'a query that resolves to { rows } or to an array of rows';
+const MEMBERS = 'rows that are objects with a member for each column';
+
+const REFUSED: readonly [result: unknown, expected: string, got: string][] = [
+  [undefined, ROWS, 'undefined'],
+  [null, ROWS, 'null'],
+  [1, ROWS, '1'],
+  ['marker', ROWS, 'a string'],
+  [{}, ROWS, 'an object'],
+  [{ rows: undefined }, ROWS, 'an object'],
+  [{ rows: { 0: ROW, length: 1 } }, ROWS, 'an object'],
+  [new Map([['rows', [ROW]]]), ROWS, 'an object of type Map'],
+  [[Object.values(ROW)], MEMBERS, 'an array'],
+  [{ rows: [Object.values(ROW)] }, MEMBERS, 'an array'],
+  [['marker'], MEMBERS, 'a string'],
+  [[undefined], MEMBERS, 'undefined'],
+];
+for (const [result, expected, got] of REFUSED) {
+  const shown = JSON.stringify(result) ?? 'undefined';
+  test(`${KIND} a query that resolves to ${shown} is a mistake of the program`, async () => {
+    const store = new PostgresUserStore({ query: driver(result) });
+    const message = `"client" expected ${expected}, got ${got}`;
+    const calls = [
+      () => store.find('joe'),
+      () => store.insert(JOE),
+      () => store.update(JOE),
+      () => store.createTable(),
+    ];
+    for (const call of calls) await assert.rejects(call, { name: 'TypeError', message });
+  });
+}
+
+test(`${KIND} a client that renames columns is told, and not the table`, async () => {
+  const { password_hash: passwordHash, ...others } = ROW;
+  const store = new PostgresUserStore({ query: driver([{ ...others, passwordHash }]) });
+  const members = 'id, username, password_hash, created_at';
+  const message = `"client" expected rows with the members ${members}, got other names`;
+  await assert.rejects(store.find('joe'), { name: 'TypeError', message });
+  const withNull = new PostgresUserStore({ query: driver([{ ...ROW, password_hash: null }]) });
+  await assert.rejects(withNull.find('joe'), { code: 'ERR_STORE' });
+});
+
+test('an error of the client stays an ERR_STORE', async () => {
+  const store = new PostgresUserStore({ query: () => Promise.reject(new TypeError('closed')) });
+  await assert.rejects(store.find('joe'), (error) => {
+    assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
+    assert.equal(Object(error.cause).message, 'closed');
+    return true;
+  });
+});
