@@ -11,7 +11,7 @@ export interface OpenFile {
   readonly path: string;
   readonly file: DiskFile;
   /** The inode number, which another file at the same path does not have. */
-  readonly ino: number;
+  readonly ino: bigint;
   readonly disk: Disk;
   readonly lock: JournalLock;
 }
@@ -20,9 +20,13 @@ export interface OpenFile {
  * @returns the size of the file
  * @throws FileLostError if the path now has no file, or another file
  */
-export async function sizeAtPath({ path, ino, disk }: OpenFile): Promise<number> {
-  const found = await disk.stat(path).catch(ignore(...NO_FILE_CODES));
+export async function sizeAtPath({ path, file, ino, disk }: OpenFile): Promise<number> {
+  const found = await disk.stat(path, { bigint: true }).catch(ignore(...NO_FILE_CODES));
   if (found === undefined) throw fileChangedError('removed');
-  if (found.ino !== ino) throw fileChangedError('replaced');
-  return found.size;
+  if (found.ino !== ino) {
+    // Some file systems of FUSE give an open file another inode number after it was renamed.
+    const { ino: currentIno } = await file.stat({ bigint: true });
+    if (found.ino !== currentIno) throw fileChangedError('replaced');
+  }
+  return Number(found.size);
 }
