@@ -249,12 +249,12 @@ async function waitUntilGoneOrStale(
 
 /** Two stores of one process, as after a hot reload, or by two copies of this module. */
 const OPEN_ONCE =
-  'close its first store before you open the next one, or keep one store on globalThis if a hot ' +
+  'close the first store before you open the next one, or keep one store on globalThis if a hot ' +
   'reload evaluates the module again';
 
 function lockedError(path: string, pid: number): AuthError {
   const remedy = pid === ownPid
-    ? `that is this process itself: ${OPEN_ONCE}`
+    ? `this process itself has it open, so ${OPEN_ONCE}`
     : 'stop that process first';
   return lockedErrorWith(path, `${pid}: ${remedy}`);
 }

@@ -57,7 +57,7 @@ export function wrapError(
 
 /** What an operator can do where the file is. */
 const REMEDIES: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'let the user of this process read and write it and its folder'],
+  ['EACCES', 'let the user of this process read and write this file and its folder'],
   ['EPERM', 'make sure that no attribute (lsattr) and no sandbox protects it'],
   ['EROFS', 'mount its file system for writing'],
   ['ENOSPC', 'free disk space or inodes'],
@@ -66,7 +66,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['ENOTDIR', 'rename the file that has the name of its folder'],
   ['EISDIR', 'rename the folder that has its name'],
   ['ENXIO', 'rename the socket or the device that has its name'],
-  ['ENOENT', 'create the missing folder, or mend the symbolic link to it'],
+  ['ENOENT', 'create the missing folder or file, or mend the symbolic link to it'],
   ['ELOOP', 'mend the symbolic links on its path, which lead in a circle'],
   ['ENAMETOOLONG', 'shorten its name (the lock file beside it has a longer one)'],
   ['EBUSY', 'stop the program that has it open'],
@@ -81,14 +81,12 @@ const LIMIT_REMEDIES: ReadonlyMap<string, string> = new Map([
   ['ENOMEM', 'free memory'],
 ]);
 
-const oneOf = new Intl.ListFormat('en', { type: 'disjunction' });
-
 /**
- * @param elsewhere other ways out, such as "use another folder", for an error that has to do with
+ * @param elsewhere another way out, such as "use another folder", for an error that has to do with
  *   the place of the file
- * @returns what an operator can do about an error: phrases that complete "<message>: "
+ * @returns what an operator can do about an error: a phrase that completes "<message>: "
  */
-export function remedyOf(error: unknown, ...elsewhere: readonly string[]): string {
+export function remedyOf(error: unknown, elsewhere: string): string {
   const limitRemedy = limitRemedyOf(error);
   if (limitRemedy !== undefined) return limitRemedy;
   if (hasCode(error, ...NO_CALL_CODES)) {
@@ -96,10 +94,10 @@ export function remedyOf(error: unknown, ...elsewhere: readonly string[]): strin
     const lack = isSync
       ? 'this file system cannot sync a file, so a power cut could undo any write'
       : 'this file system lacks this call, or does not accept the name';
-    return `${lack}: ${oneOf.format(elsewhere)}`;
+    return `${lack}: ${elsewhere}`;
   }
   const remedy = REMEDIES.get(String(propertyOf(error, 'code'))) ?? 'fix that';
-  return oneOf.format([remedy, ...elsewhere]);
+  return `${remedy}, or ${elsewhere}`;
 }
 
 /** @returns what an operator can do about a limit; undefined if the error has another reason */
