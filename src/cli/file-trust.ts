@@ -80,7 +80,8 @@ export async function sharedWarning(path: string, elsewhere: string): Promise<st
 export async function mountRemedy(path: string, elsewhere: string): Promise<string | undefined> {
   if (await keepsOwnersAndModes(dirname(path))) return undefined;
   const options = `uid=${processUser()?.uid}, umask=0077, or file_mode=0600 and dir_mode=0700`;
-  return `its mount sets owners and modes: mount it with other options (${options}), or ${elsewhere}`;
+  const remedy = `mount it with other options (${options})`;
+  return `its mount sets owners and modes: ${remedy}, or ${elsewhere}`;
 }
 
 /**
@@ -162,7 +163,8 @@ async function stepsTo(path: string): Promise<Step[]> {
     if (status.isSymbolicLink()) {
       links += 1;
       if (links > MAX_LINKS) {
-        throw new Error(`${path} leads through more than ${MAX_LINKS} symbolic links`);
+        const problem = `${path} leads through more than ${MAX_LINKS} symbolic links`;
+        throw Object.assign(new Error(problem), { code: 'ELOOP' });
       }
       const target = await readlink(next);
       if (isAbsolute(target)) folder = sep;

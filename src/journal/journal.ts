@@ -102,8 +102,7 @@ export class Journal<Entry> {
     try {
       if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
       const contents = await readJournal(file, path, format);
-      const { ino: oldIno } = await file.stat({ bigint: true });
-      const old: OpenFile = { path, file, ino: oldIno, disk, lock };
+      const old: OpenFile = { path, file, disk, lock };
       // After a takeover the last holder may be suspended inside a write to this file.
       const isTrusted = contents.isClosed && !lock.isTakenOver;
       const opened = isTrusted
@@ -113,8 +112,7 @@ export class Journal<Entry> {
       // The name must be durable before a record is acknowledged. If this sync fails, the next
       // opening finds no empty line at the end, and replaces the file and its name again.
       await syncName(path, file, disk);
-      const { ino } = await file.stat({ bigint: true });
-      return new Journal(format, contents, { ...old, file, ino }, opened);
+      return new Journal(format, contents, { ...old, file }, opened);
     } catch (error) {
       await file.close().catch(ignoreFailure);
       throw error;

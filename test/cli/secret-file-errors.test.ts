@@ -24,10 +24,14 @@ const VARIABLE = { LATCHKEY_SECRET: SECRET };
 
 /** Runs the command in a mount namespace of its own, which ends with it. */
 function behind(script: string, cwd: string): Where {
-  return { cwd, command: ['unshare', '--mount', 'sh', '-c', `${script} && exec "$@"`, 'sh', ...command()] };
+  const shell = ['sh', '-c', `${script} && exec "$@"`, 'sh'];
+  return { cwd, command: ['unshare', '--mount', ...shell, ...command()] };
 }
 
-const works = (script: string): boolean => spawnSync('unshare', ['--mount', 'sh', '-c', script]).status === 0;
+/** Whether a script succeeds in such a namespace. */
+const works = (script: string): boolean => {
+  return spawnSync('unshare', ['--mount', 'sh', '-c', script]).status === 0;
+};
 
 const isRefusingMounts = !works('mount -t tmpfs none /mnt');
 const onTmpfs = { skip: isRefusingMounts && 'the system refuses a mount namespace' };
@@ -64,13 +68,14 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
   });
 
   it(`${KIND} a path that does not lead to a file tells where to look`, async () => {
+    const dangle = async (cwd: string) => {
+      await mkdir(join(cwd, 'data'));
+      await symlink('none', join(cwd, 'data/secret'));
+    };
     const OBSTACLES = [
       ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /Rename the file that has /],
-      ['ELOOP', (cwd: string) => symlink('data', join(cwd, 'data')), /in a circle, or/],
-      ['ENOENT', async (cwd: string) => {
-        await mkdir(join(cwd, 'data'));
-        await symlink('none', join(cwd, 'data/secret'));
-      }, /mend the symbolic link/],
+      ['data', (cwd: string) => symlink('data', join(cwd, 'data')), /in a circle, or/],
+      ['ENOENT', dangle, /mend the symbolic link/],
     ] as const;
     for (const [code, obstruct, remedy] of OBSTACLES) {
       const cwd = await emptyFolder();
@@ -97,7 +102,8 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
   });
 });
 
-const hasExfat = works('command -v mkfs.exfat && command -v mount.exfat-fuse && command -v losetup');
+const EXFAT_TOOLS = ['mkfs.exfat', 'mount.exfat-fuse', 'losetup'];
+const hasExfat = works(EXFAT_TOOLS.map((tool) => `command -v ${tool}`).join(' && '));
 const onExfat = {
   skip: !hasExfat && 'needs root, exfat-fuse and exfatprogs',
   concurrency: false,
@@ -133,9 +139,9 @@ describe('a data folder on exFAT', onExfat, () => {
     const server = await serve(FLAGS, await exfatIn(cwd, 'umask=0022'));
     const { stderr } = await stop(server);
     const [secret = '', users = '', ...more] = stderr.trimEnd().split('\n');
-    const words = /its mount sets owners and modes: mount it .*umask=0077.*, or use another --data/;
-    assert.match(secret, RegExp(`^latchkey: data/secret is accessible .*${words.source}, or set LA`));
-    assert.match(users, RegExp(`^latchkey: data/users.jsonl is accessible .*${words.source}$`));
+    const words = 'its mount sets owners and modes: mount it .*umask=0077.*, or use another --data';
+    assert.match(secret, RegExp(`^latchkey: data/secret is accessible .*${words}, or set LATCH`));
+    assert.match(users, RegExp(`^latchkey: data/users.jsonl is accessible .*${words}$`));
     assert.deepEqual(more, []);
     assert.doesNotMatch(stderr, /chmod/);
   });

@@ -31,7 +31,7 @@ const isOther = (error: unknown): boolean => {
     !/itself|globalThis/.test(String(error));
 };
 
-test(`${KIND} a store that is open in this process says so, and one of another does not`, async () => {
+test(`${KIND} a store that is open in this process says so`, async () => {
   const path = newPath();
   await withStore(path, async () => {
     const isOwn = refusal('ERR_STORE_LOCKED', `is in use by process ${pid}: ${OWN}`, GLOBAL);
@@ -46,7 +46,7 @@ test(`${KIND} a store that is open in this process says so, and one of another d
   await once(child, 'exit');
 });
 
-test(`${KIND} a second copy of the module, as after a hot reload, is this process too`, async () => {
+test(`${KIND} a second copy of the module is this process too`, async () => {
   const path = fileWith('');
   const url = new URL('../../src/journal/file-lock.ts?copy', import.meta.url).href;
   const copy: { lockFile: typeof lockFile } = await import(url);

@@ -4,6 +4,7 @@
  */
 import fs, { type FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import { systemError } from '../system-errors.ts';
 
 const probe = await fs.open(import.meta.filename, 'r');
@@ -45,12 +46,15 @@ const removals: Record<string, (code: string) => void> = {
       await sync.call(this);
     };
   },
-  /** Each write takes a while, so that other processes see a file that is not complete. */
+  /** A write takes a while, so that other processes see a file without bytes, and half of one. */
   fastWrite: () => {
-    handles.writeFile = async function (this: FileHandle, ...values) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      await writeFile.apply(this, values);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    handles.writeFile = async function (this: FileHandle, data) {
+      const bytes = Buffer.from(String(data));
+      for (const half of [bytes.subarray(0, 22), bytes.subarray(22)]) {
+        await delay(100);
+        await writeFile.call(this, half);
+      }
+      await delay(100);
     };
   },
 };
