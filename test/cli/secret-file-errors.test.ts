@@ -155,5 +155,11 @@ describe('a data folder on exFAT', onExfat, () => {
       assertRefused(refused, 1, words);
       assert.doesNotMatch(refused.stderr, /chmod/);
     }
+    // A secret that was left would be used under other options.
+    const [before, after] = [where.command?.join('\n'), 'umask=0077'];
+    const command = before?.replace('umask=0000', after).split('\n') ?? [];
+    const server = await serve(FLAGS, { cwd, command });
+    assert.match(server.output.stdout, /data\/secret \(new, /);
+    await stop(server);
   });
 });
