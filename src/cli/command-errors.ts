@@ -1,5 +1,6 @@
 /** Errors that end the command, each on one line: what happened, and what the operator can do. */
 import { reasonOf } from '../errors.ts';
+import { limitRemedyOf } from '../journal/system-errors.ts';
 
 /** An error whose message is complete: it says what happened and what to do. */
 export class CommandError extends Error {}
@@ -12,7 +13,8 @@ const LAST_PERIOD = /\.$/;
 /**
  * Runs a job, and explains its failure.
  * @param subject the path or the flag that the job is about
- * @param remedy a sentence: what the operator can do if the job fails
+ * @param remedy a sentence: what the operator can do if the job fails, unless it meets a limit of
+ *   the system, such as the number of open files
  * @throws CommandError `<subject>: <reason>. <remedy>`, or the CommandError that the job throws
  */
 export async function attempt<T>(
@@ -25,6 +27,13 @@ export async function attempt<T>(
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const reason = reasonOf(error).replace(LAST_PERIOD, '');
-    throw new CommandError(`${subject}: ${reason}. ${remedy}`, { cause: error });
+    const limitRemedy = limitRemedyOf(error);
+    const advice = limitRemedy === undefined ? remedy : sentenceOf(limitRemedy);
+    throw new CommandError(`${subject}: ${reason}. ${advice}`, { cause: error });
   }
+}
+
+/** @param phrase one that begins with a small letter and has no period */
+export function sentenceOf(phrase: string): string {
+  return `${phrase.charAt(0).toUpperCase()}${phrase.slice(1)}.`;
 }

@@ -5,10 +5,11 @@
  * Accepted: root is trusted. Access control lists are not read. The group of a folder further up is
  * not looked at.
  */
-import { lstat, readlink, stat } from 'node:fs/promises';
-import { isAbsolute, join, resolve, sep } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { lstat, open, readlink, rm, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
-import { ignore } from '../journal/system-errors.ts';
+import { hasCode, ignore, NOT_SETTABLE_CODES } from '../journal/system-errors.ts';
 
 /** The system user and the groups of a process. */
 export interface ProcessUser {
@@ -58,13 +59,51 @@ export function processUser(): ProcessUser | undefined {
 
 /** @returns whether the mode gives the group or all users any access to the file */
 export async function isShared(path: string): Promise<boolean> {
+  if (processUser() === undefined) return false;
   const { mode } = await stat(path);
   return (mode & ANY_ACCESS_BY_OTHERS) !== 0;
 }
 
-/** @returns the warning about a file for which `isShared` is true */
-export function sharedWarning(path: string): string {
-  return `${path} is accessible to other users: chmod 600 ${path}`;
+/**
+ * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @returns the warning about a file for which `isShared` is true
+ */
+export async function sharedWarning(path: string, elsewhere: string): Promise<string> {
+  const remedy = (await mountRemedy(path, elsewhere)) ?? `chmod 600 ${path}`;
+  return `${path} is accessible to other users: ${remedy}`;
+}
+
+/**
+ * @param elsewhere what helps as well
+ * @returns what an operator can do where `chown` and `chmod` do not help; undefined if they help
+ */
+export async function mountRemedy(path: string, elsewhere: string): Promise<string | undefined> {
+  if (await keepsOwnersAndModes(dirname(path))) return undefined;
+  const options = `uid=${processUser()?.uid}, umask=0077, or file_mode=0600 and dir_mode=0700`;
+  const remedy = `mount it with other options (${options})`;
+  return `its mount sets owners and modes: ${remedy}, or ${elsewhere}`;
+}
+
+/**
+ * Makes a file, looks at it and removes it. On FAT and on many shares and container mounts every
+ * file has an owner and a mode that the mount sets, and `chmod` fails there or changes nothing.
+ */
+async function keepsOwnersAndModes(folder: string): Promise<boolean> {
+  const path = join(folder, `.latchkey-${randomUUID()}`);
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
+      const { mode, uid } = await file.stat();
+      return (mode & ANY_ACCESS_BY_OTHERS) === 0 && uid === processUser()?.uid;
+    } finally {
+      await file.close();
+      await rm(path, { force: true });
+    }
+  } catch (error) {
+    // Without a right to write here, nothing is known, and `chmod` is the usual remedy.
+    return !hasCode(error, 'EROFS');
+  }
 }
 
 /**
@@ -124,7 +163,8 @@ async function stepsTo(path: string): Promise<Step[]> {
     if (status.isSymbolicLink()) {
       links += 1;
       if (links > MAX_LINKS) {
-        throw new Error(`${path} leads through more than ${MAX_LINKS} symbolic links`);
+        const problem = `${path} leads through more than ${MAX_LINKS} symbolic links`;
+        throw Object.assign(new Error(problem), { code: 'ELOOP' });
       }
       const target = await readlink(next);
       if (isAbsolute(target)) folder = sep;

@@ -7,15 +7,22 @@
  * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
 import { randomUUID } from 'node:crypto';
-import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { link, open, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { generateSecret, keysOf } from '../crypto/secret.ts';
 import { reasonOf } from '../errors.ts';
 import { makeFolder, syncFolder } from '../journal/disk.ts';
-import { ignore } from '../journal/system-errors.ts';
-import { attempt, CommandError } from './command-errors.ts';
+import {
+  hasCode,
+  ignore,
+  NOT_SETTABLE_CODES,
+  remedyOf,
+} from '../journal/system-errors.ts';
+import { CommandError, sentenceOf } from './command-errors.ts';
 import {
   isShared,
+  mountRemedy,
   ownerProblems,
   processUser,
   sharedWarning,
@@ -32,7 +39,8 @@ export interface Secrets {
   readonly summary: string;
 }
 
-const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET.';
+const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
+const NEW_SECRET = '"latchkey secret" prints a new secret.';
 
 /**
  * Reads the secrets from the variable if it is set, else from the file. Creates a missing file.
@@ -49,13 +57,24 @@ export async function readSecrets(
     const texts = secretsIn(variable, 'LATCHKEY_SECRET');
     return { texts, summary: summaryOf(texts, 'LATCHKEY_SECRET') };
   }
-  const remedy = `Mend this, ${OTHER_SECRET}`;
-  const file = await attempt(path, remedy, () => readSecretFile(path, processUser()));
-  const texts = secretsIn(file.text, path);
-  if (file.isShared) log('warning', sharedWarning(path));
+  const file = await openSecretFile(path);
+  const remedy = isIncomplete(file.text) ? DELETE_REMEDY : NEW_SECRET;
+  const texts = secretsIn(file.text, path, remedy);
+  if (file.isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
   for (const warning of file.warnings) log('warning', `${path}: ${warning}`);
   const summary = summaryOf(texts, path);
-  return { texts, summary: file.isNew ? `${summary} (new, mode 0600)` : summary };
+  return { texts, summary: file.isNew ? `${summary} (new, mode ${file.mode})` : summary };
+}
+
+/** @throws CommandError with a remedy, if the file cannot be read or created */
+async function openSecretFile(path: string): Promise<SecretFile> {
+  try {
+    return await readSecretFile(path, processUser());
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    const remedy = sentenceOf(remedyOf(error, OTHER_SECRET));
+    throw new CommandError(`${path}: ${reasonOf(error)}. ${remedy}`, { cause: error });
+  }
 }
 
 function summaryOf({ length }: readonly string[], source: string): string {
@@ -74,15 +93,20 @@ const SUBJECT = /^"secret" expected (?:text that .+ prints, or )?/;
  * @param text one secret per line: the first signs and all verify, so that a secret can be rotated.
  *   Empty lines are skipped.
  * @param source the variable, the file or the flag that the text comes from, for messages
+ * @param remedy a sentence for the message of the error
  * @throws CommandError for a mistake in the text, such as a comment, and for a secret that `Jwt`
  *   refuses
  */
-export function secretsIn(text: string, source: string): readonly string[] {
+export function secretsIn(
+  text: string,
+  source: string,
+  remedy: string = NEW_SECRET,
+): readonly string[] {
   try {
     return checkedSecrets(text);
   } catch (error) {
     const reason = reasonOf(error).replace(SUBJECT, `${source} expected `);
-    throw new CommandError(`${reason}. "latchkey secret" prints a new secret.`, { cause: error });
+    throw new CommandError(`${reason}. ${remedy}`, { cause: error });
   }
 }
 
@@ -118,6 +142,8 @@ export interface SecretFile {
   readonly text: string;
   /** Whether the file was missing, so that this call created it. */
   readonly isNew: boolean;
+  /** Its permissions, such as 0600. */
+  readonly mode: string;
   /** Whether its mode gives other system users access to it. */
   readonly isShared: boolean;
   /** Problems with owners and modes that are accepted with a warning. */
@@ -132,30 +158,61 @@ export interface SecretFile {
  */
 export async function readSecretFile(path: string, user?: ProcessUser): Promise<SecretFile> {
   // Checked before a secret is created, so that a refusal leaves no file behind.
-  refuseForeign(await ownerProblems(path, user));
+  await refuseForeign(path, await ownerProblems(path, user));
   const isNew = await createSecretFile(path);
   const problems = await ownerProblems(path, user);
-  refuseForeign(problems);
+  await refuseForeign(path, problems).catch(async (error: unknown) => {
+    if (isNew) await rm(path, { force: true });
+    throw error;
+  });
   const warnings = problems.map(({ text }) => text);
   const status = await stat(path);
   // A pipe might never end, and a large file might fill the memory.
   if (!status.isFile()) throw new Error('expected a regular file');
   if (status.size > MAX_SECRET_BYTES) throw new Error(`expected at most ${MAX_SECRET_BYTES} bytes`);
   return {
-    text: await readFile(path, 'utf8'),
+    text: await readWhole(path),
     isNew,
+    mode: `0${(status.mode & 0o777).toString(8)}`,
     isShared: await isShared(path),
     warnings,
   };
 }
 
 /** @throws CommandError if another system user can change the file or a link on the way to it */
-function refuseForeign(problems: readonly Problem[]): void {
+async function refuseForeign(path: string, problems: readonly Problem[]): Promise<void> {
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
-    const remedy = `chown and chmod it, ${OTHER_SECRET}`;
-    throw new CommandError(`${refused.text}. Other users could forge tokens: ${remedy}`);
+    const remedy = (await mountRemedy(path, OTHER_SECRET)) ?? `chown and chmod it, ${OTHER_SECRET}`;
+    throw new CommandError(`${refused.text}. Other users could forge tokens: ${remedy}.`);
   }
+}
+
+/** Stands in the place of the first byte until the rest of a file is on disk. */
+const UNFINISHED = '\0';
+
+const POLL_MS = 100;
+/** Two seconds, for a start that writes 44 bytes and syncs them twice. */
+const MAX_POLLS = 20;
+
+const DELETE_REMEDY =
+  'A first start that was interrupted leaves such a file: delete it, and start again.';
+
+function isIncomplete(text: string): boolean {
+  return text === '' || text.startsWith(UNFINISHED);
+}
+
+/**
+ * Reads the file. While another process is still writing it, waits.
+ * @returns a text for which `isIncomplete` is true if that process does not finish it
+ */
+async function readWhole(path: string): Promise<string> {
+  let text = await readFile(path, 'utf8');
+  for (let poll = 0; poll < MAX_POLLS && isIncomplete(text); poll += 1) {
+    await delay(POLL_MS);
+    text = await readFile(path, 'utf8');
+  }
+  return text;
 }
 
 /**
@@ -166,22 +223,54 @@ function refuseForeign(problems: readonly Problem[]): void {
 async function createSecretFile(path: string): Promise<boolean> {
   if (await stat(path).catch(ignore('ENOENT'))) return false;
   await makeFolder(dirname(path));
+  const text = `${generateSecret()}\n`;
   const draft = `${path}.${randomUUID()}`;
+  let isFirst: boolean;
   try {
-    const file = await open(draft, 'wx', 0o600);
-    try {
-      // `open` applies the umask to the mode.
-      await file.chmod(0o600);
-      await file.writeFile(`${generateSecret()}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    const isFirst = await link(draft, path).then(() => true, ignore('EEXIST'));
-    if (!isFirst) return false;
+    await writeNewFile(draft, (file) => file.writeFile(text));
+    isFirst = await link(draft, path).then(() => true, async (error: unknown) => {
+      return !hasCode(error, 'EEXIST') && (await createInPlace(path, text));
+    });
   } finally {
     await rm(draft, { force: true });
   }
-  await syncFolder(dirname(path));
-  return true;
+  if (isFirst) await syncFolder(dirname(path));
+  return isFirst;
+}
+
+/**
+ * Creates the file under its own name, for file systems without hard links, such as FAT and SMB
+ * shares. The flag `wx` lets one process win. The file begins with a NUL byte, which no secret may
+ * hold, until the rest of it is on disk. So no process uses a part of the secret.
+ * @returns whether this process created it
+ */
+async function createInPlace(path: string, text: string): Promise<boolean> {
+  const write = async (file: FileHandle) => {
+    await file.writeFile(`${UNFINISHED}${text.slice(1)}`);
+    await file.sync();
+    await file.write(text.slice(0, 1), 0);
+  };
+  return writeNewFile(path, write).then(() => true, (error: unknown) => {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    return false;
+  });
+}
+
+/** Creates a file with mode 0600, writes it and syncs it. If that fails, the file is removed. */
+async function writeNewFile(
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    // `open` applies the umask to the mode.
+    await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
+    await write(file);
+    await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
 }

@@ -1,6 +1,8 @@
 /** Opens the user store that --users names, and warns if other system users can reach its file. */
+import { dirname } from 'node:path';
 import { textOfError } from '../error-text.ts';
 import { isAuthError, type AuthError } from '../errors.ts';
+import { realPathOf, syncFolder } from '../journal/disk.ts';
 import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';
@@ -54,6 +56,7 @@ async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
     log('warning', `${path}: ${action} and saved them in ${discardedPath}`);
   }
   try {
+    await warnOfUnsyncedNames(path, log);
     await warnOfSystemUsers(path, log);
   } catch (error) {
     await users.close();
@@ -62,12 +65,26 @@ async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   return { users, location: `in ${path}`, close: () => users.close(), lost: users.lost };
 }
 
+const OTHER_PLACE = 'use another --data';
+
+/**
+ * Without a sync of folders the file system alone decides when a rename is durable. On Windows that
+ * is always so, and NTFS makes a name durable together with the file.
+ */
+async function warnOfUnsyncedNames(path: string, log: Log): Promise<void> {
+  const folder = dirname(await realPathOf(path));
+  if (process.platform === 'win32' || (await syncFolder(folder))) return;
+  const risk = 'after a power cut the file may be missing, or lack what was added since this start';
+  const remedy = `${OTHER_PLACE}, or --users with a database`;
+  log('warning', `${path}: its file system cannot sync a folder: ${risk}: ${remedy}`);
+}
+
 /**
  * A system user who can read the password hashes can guess passwords. One who can write the file
  * can add accounts.
  */
 async function warnOfSystemUsers(path: string, log: Log): Promise<void> {
-  if (await isShared(path)) log('warning', sharedWarning(path));
+  if (await isShared(path)) log('warning', await sharedWarning(path, OTHER_PLACE));
   for (const { text, isGrave } of await ownerProblems(path, processUser())) {
     if (isGrave) log('warning', `${path}: ${text}. Other users could add accounts.`);
   }

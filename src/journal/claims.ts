@@ -3,10 +3,10 @@
  * `<file>.lock.<pid>.<startId>.<scope>.<random>`, and its modification time is the last heartbeat.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readdir, unlink } from 'node:fs/promises';
+import { open, readdir, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Identity } from './liveness.ts';
-import { ignore, NO_FILE_CODES } from './system-errors.ts';
+import { hasCode, ignore, NO_FILE_CODES, NOT_SETTABLE_CODES } from './system-errors.ts';
 
 export interface Claim {
   readonly path: string;
@@ -27,9 +27,32 @@ export function newClaimPath(path: string, { pid, startId, scope }: Identity): s
 export async function createClaim(path: string): Promise<void> {
   const claim = await open(path, 'wx', 0o600);
   try {
-    await claim.chmod(0o600); // open applies the umask
+    // `open` applies the umask. A claim holds no secret, so any mode will do.
+    await claim.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
   } finally {
     await claim.close();
+  }
+}
+
+/**
+ * Sets the modification time of a claim. On a network share this asks the server, whereas a stat
+ * may be answered from a cache.
+ * @throws Error of the file system, with one of NO_FILE_CODES if the claim is gone
+ */
+export async function touchClaim(path: string): Promise<void> {
+  const now = new Date();
+  try {
+    await utimes(path, now, now);
+  } catch (error) {
+    if (!hasCode(error, ...NOT_SETTABLE_CODES)) throw error;
+    // Some mounts let no process set times. A write sets the time as well. The flag `r+` does not
+    // create the file, so it fails too if the claim is gone.
+    const claim = await open(path, 'r+');
+    try {
+      await claim.write('\n', 0);
+    } finally {
+      await claim.close();
+    }
   }
 }
 

@@ -1,7 +1,18 @@
-/** The file system as a journal uses it, and folders that survive a power cut. */
+/**
+ * The file system as a journal uses it, and names that survive a power cut.
+ *
+ * Accepted: some file systems cannot sync a folder, such as SMB shares and some of FUSE. There a
+ * name is left to the file system, and a power cut may undo the last rename: the path then has the
+ * file that it had before. The content of a file is synced there too, so a file that keeps its name
+ * loses nothing. To keep the name as well, the file is synced once more when it has its name. NTFS,
+ * and most file systems behind an SMB share, write both to one journal, and a sync writes that
+ * journal. No interface promises this.
+ */
+import { realpath } from 'node:fs';
 import fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { ignore } from './system-errors.ts';
+import { promisify } from 'node:util';
+import { ignore, NOT_SETTABLE_CODES, NO_FOLDER_SYNC_CODES } from './system-errors.ts';
 
 /**
  * The part of `node:fs/promises` that a journal uses. Tests replace it with a simulated disk, whose
@@ -11,7 +22,12 @@ export interface Disk {
   open(path: string, flags: string, mode?: number): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
   rm(path: string, options: { force: true }): Promise<void>;
-  stat(path: string): Promise<{ readonly ino: number; readonly size: number }>;
+  stat(path: string, options: { bigint: true }): Promise<FileIdentity & { readonly size: bigint }>;
+}
+
+/** Inode numbers of NTFS and of network shares have more than the 53 bits of a number. */
+interface FileIdentity {
+  readonly ino: bigint;
 }
 
 /** The part of a FileHandle that a journal uses. */
@@ -27,13 +43,13 @@ export interface DiskFile {
   datasync(): Promise<void>;
   sync(): Promise<void>;
   stat(): Promise<DiskFileStatus>;
+  stat(options: { bigint: true }): Promise<FileIdentity>;
   chmod(mode: number): Promise<void>;
   chown(uid: number, gid: number): Promise<void>;
   close(): Promise<void>;
 }
 
 interface DiskFileStatus {
-  readonly ino: number;
   readonly size: number;
   readonly mode: number;
   readonly uid: number;
@@ -50,23 +66,41 @@ export async function makeFolder(folder: string): Promise<void> {
   if (await fs.stat(folder).catch(ignore('ENOENT'))) {
     // The process that created the folder may have been killed before it synced the parent. With
     // EACCES this process may not open the parent, so it cannot sync it either.
-    return syncFolder(parent).catch(ignore('EACCES'));
+    await syncFolder(parent).catch(ignore('EACCES'));
+    return;
   }
   await makeFolder(parent);
   const isCreated = await fs.mkdir(folder, 0o700).then(() => true, ignore('EEXIST'));
-  if (isCreated) await fs.chmod(folder, 0o700); // mkdir applies the umask
+  // mkdir applies the umask. If the mode cannot be set, the folder has at most this mode, or one of
+  // its mount.
+  if (isCreated) await fs.chmod(folder, 0o700).catch(ignore(...NOT_SETTABLE_CODES));
   await syncFolder(parent);
 }
 
 /**
- * Makes the names in a folder durable. On Windows this is best effort: Windows refuses to open a
- * folder, with EPERM or EISDIR, and the names stay unsynced.
+ * Makes the names in a folder durable.
+ * @returns false if the file system cannot sync a folder
  */
-export async function syncFolder(folder: string, disk: Disk = fs): Promise<void> {
-  const handle = await disk.open(folder, 'r').catch(ignore('EPERM', 'EISDIR'));
+export async function syncFolder(folder: string, disk: Disk = fs): Promise<boolean> {
+  const handle = await disk.open(folder, 'r').catch(ignore(...NO_FOLDER_SYNC_CODES));
+  if (handle === undefined) return false;
   try {
-    await handle?.sync();
+    return await handle.sync().then(() => true, ignore(...NO_FOLDER_SYNC_CODES)) ?? false;
   } finally {
-    await handle?.close();
+    await handle.close();
   }
+}
+
+/** Makes the name of an open file durable, as far as the file system can do that. */
+export async function syncName(path: string, file: DiskFile, disk: Disk = fs): Promise<void> {
+  if (!(await syncFolder(dirname(path), disk))) await file.sync();
+}
+
+const realPathByNode = promisify(realpath);
+
+/** @returns the path without symbolic links */
+export async function realPathOf(path: string): Promise<string> {
+  // The realpath of the system fails on some RAM disks and drives of Windows, and on systems with
+  // musl that do not have /proc. Node has one of its own, which follows the links one by one.
+  return fs.realpath(path).catch(() => realPathByNode(path));
 }

@@ -22,7 +22,6 @@
  * Accepted: a claim of version 0.1 has neither a scope nor a heartbeat. It is judged as version 0.1
  * judged it, by its PID in the scope of the opener.
  */
-import { utimes } from 'node:fs/promises';
 import { pid as ownPid } from 'node:process';
 import timers from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,6 +32,7 @@ import {
   lastHeartbeatOf,
   newClaimPath,
   removeClaim,
+  touchClaim,
   type Claim,
 } from './claims.ts';
 import { isAlive, ownIdentity, UNKNOWN } from './liveness.ts';
@@ -133,16 +133,14 @@ export class FileLock {
   }
 
   /**
-   * Makes sure that the claim still exists by touching it, which is a heartbeat too. On a network
-   * share this asks the server, whereas a stat may be answered from a cache.
+   * Makes sure that the claim still exists by touching it, which is a heartbeat too.
    * @throws FileLostError if the claim is gone, also at every later call
    * @throws Error of the file system
    */
   async confirm(): Promise<void> {
     if (this.#lostError !== undefined) throw this.#lostError;
-    const now = new Date();
     try {
-      await utimes(this.#claim, now, now);
+      await touchClaim(this.#claim);
     } catch (error) {
       if (!hasCode(error, ...NO_FILE_CODES)) throw error;
       const reason = 'it was removed, or another process took over while this one was suspended';
@@ -245,17 +243,34 @@ async function waitUntilGoneOrStale(
     for (const [claim, firstHeartbeat] of watched) {
       const heartbeat = await lastHeartbeatOf(claim.path);
       if (heartbeat === undefined) watched.delete(claim);
-      else if (heartbeat !== firstHeartbeat) throw lockedElsewhereError(path, claim.pid);
+      else if (heartbeat !== firstHeartbeat) throw lockedElsewhereError(path, claim);
     }
   }
   for (const claim of watched.keys()) await removeClaim(claim.path);
 }
 
-function lockedElsewhereError(path: string, pid: number): AuthError {
-  return lockedError(path, pid, ', maybe of another container or machine');
+/** Two stores of one process, as after a hot reload, or by two copies of this module. */
+const OPEN_ONCE =
+  'close the first store before you open the next one, or keep one store on globalThis if a hot ' +
+  'reload evaluates the module again';
+
+function lockedError(path: string, pid: number): AuthError {
+  const remedy = pid === ownPid
+    ? `this process itself has it open, so ${OPEN_ONCE}`
+    : 'stop that process first';
+  return lockedErrorWith(path, `${pid}: ${remedy}`);
 }
 
-function lockedError(path: string, pid: number, where = ''): AuthError {
-  const description = `${path} is in use by process ${pid}${where}: stop that process first`;
-  return new AuthError('ERR_STORE_LOCKED', { description });
+/** @param claim one of another scope, or of an unknown one, which may be that of this process */
+function lockedElsewhereError(path: string, { pid, scope }: Claim): AuthError {
+  const mayBeOwn = pid === ownPid && scope === UNKNOWN;
+  const remedy = mayBeOwn ? `. If it is this process itself, ${OPEN_ONCE}` : '';
+  const where = 'maybe of another container or machine';
+  return lockedErrorWith(path, `${pid}, ${where}: stop that process first${remedy}`);
+}
+
+function lockedErrorWith(path: string, holder: string): AuthError {
+  return new AuthError('ERR_STORE_LOCKED', {
+    description: `${path} is in use by process ${holder}`,
+  });
 }

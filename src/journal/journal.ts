@@ -10,16 +10,15 @@
  * an empty line at the end of the file, the mark of a closed file.
  */
 import fs from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { reasonOf } from '../errors.ts';
-import { syncFolder, type Disk } from './disk.ts';
+import { syncName, type Disk } from './disk.ts';
 import { EMPTY_LINE, encodeRecord } from './lines.ts';
 import { fileChangedError, FileLostError } from './lost.ts';
 import { sizeAtPath, type JournalLock, type OpenFile } from './open-file.ts';
 import { readJournal, type Contents } from './reader.ts';
 import type { JournalRecord, RecordFormat } from './record-format.ts';
 import { replaceFile, type Replacement } from './replacement.ts';
-import { hasCode, ignoreFailure, wrapError } from './system-errors.ts';
+import { hasCode, ignoreFailure, remedyOf, wrapError } from './system-errors.ts';
 
 /**
  * The opening compacts a file that has at least this many superseded lines, and more of them than
@@ -101,10 +100,9 @@ export class Journal<Entry> {
     const { disk = fs, lock = NO_LOCK } = options;
     let file = await disk.open(path, 'a+', 0o600);
     try {
-      const status = await file.stat();
-      if (!status.isFile()) throw new Error('it is not a regular file');
+      if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
       const contents = await readJournal(file, path, format);
-      const old: OpenFile = { path, file, ino: status.ino, disk, lock };
+      const old: OpenFile = { path, file, disk, lock };
       // After a takeover the last holder may be suspended inside a write to this file.
       const isTrusted = contents.isClosed && !lock.isTakenOver;
       const opened = isTrusted
@@ -113,9 +111,8 @@ export class Journal<Entry> {
       file = opened.file;
       // The name must be durable before a record is acknowledged. If this sync fails, the next
       // opening finds no empty line at the end, and replaces the file and its name again.
-      await syncFolder(dirname(path), disk);
-      const { ino } = await file.stat();
-      return new Journal(format, contents, { ...old, file, ino }, opened);
+      await syncName(path, file, disk);
+      return new Journal(format, contents, { ...old, file }, opened);
     } catch (error) {
       await file.close().catch(ignoreFailure);
       throw error;
@@ -281,10 +278,12 @@ async function replaceUntrusted<Entry>(
       ? 'another process may still write to it'
       : 'it was not closed cleanly';
     const isFull = hasCode(error, 'ENOSPC', 'EDQUOT');
-    const remedy = isFull ? `: free disk space for a copy beside ${old.path}` : '';
+    const remedy = isFull
+      ? `free disk space for a copy beside ${old.path}`
+      : remedyOf(error, 'move the file to another folder');
     const message =
       `${doubt}, so it has to be copied before it can be trusted. ` +
-      `The copy failed (${reasonOf(error)}) and the file is unchanged${remedy}`;
+      `The copy failed (${reasonOf(error)}) and the file is unchanged: ${remedy}`;
     throw wrapError(message, error);
   }
 }

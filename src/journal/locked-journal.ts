@@ -2,18 +2,18 @@
  * A journal that one process at a time has open. A store in a file consists of a locked journal, a
  * record format and the rules for its own writes.
  */
-import { open, realpath } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { AuthError, isAuthError, reasonOf } from '../errors.ts';
 import { nonEmptyString } from '../options.ts';
 import { isError } from '../values.ts';
-import { makeFolder } from './disk.ts';
+import { makeFolder, realPathOf } from './disk.ts';
 import { lockFile, type FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { FileLostError } from './lost.ts';
 import type { JournalRecord, RecordFormat } from './record-format.ts';
 import { removeDrafts } from './replacement.ts';
-import { ignoreFailure, isUnexplained, wrapError } from './system-errors.ts';
+import { ignoreFailure, isUnexplained, remedyOf, wrapError } from './system-errors.ts';
 
 export class LockedJournal<Entry> {
   /**
@@ -59,14 +59,14 @@ export class LockedJournal<Entry> {
       await createIfMissing(path);
       // All symbolic links to a file lead to one lock, and compaction replaces the file instead of
       // the link. Hard links are not detected.
-      const realPath = await realpath(path);
+      const realPath = await realPathOf(path);
       lock = await lockFile(realPath);
       await removeDrafts(realPath);
       return new LockedJournal(path, await Journal.open(realPath, format, { lock }), lock);
     } catch (error) {
       await lock?.release().catch(ignoreFailure);
       if (isAuthError(error) || !isError(error)) throw error;
-      const remedy = isUnexplained(error) ? ': fix that, or use another folder' : '';
+      const remedy = isUnexplained(error) ? `: ${remedyOf(error, 'use another folder')}` : '';
       const description = `${path} cannot be opened: ${error.message}${remedy}`;
       throw new AuthError('ERR_STORE', { description, cause: error });
     }

@@ -10,8 +10,6 @@ export type JournalLock = Pick<FileLock, 'confirm' | 'id' | 'isTakenOver'>;
 export interface OpenFile {
   readonly path: string;
   readonly file: DiskFile;
-  /** The inode number, which another file at the same path does not have. */
-  readonly ino: number;
   readonly disk: Disk;
   readonly lock: JournalLock;
 }
@@ -20,9 +18,15 @@ export interface OpenFile {
  * @returns the size of the file
  * @throws FileLostError if the path now has no file, or another file
  */
-export async function sizeAtPath({ path, ino, disk }: OpenFile): Promise<number> {
-  const found = await disk.stat(path).catch(ignore(...NO_FILE_CODES));
+export async function sizeAtPath({ path, file, disk }: OpenFile): Promise<number> {
+  const bigint = true;
+  // Another file at the path has another inode number. The number of the open file is not kept,
+  // because some file systems of FUSE give a file another one after it was renamed.
+  const [{ ino }, found] = await Promise.all([
+    file.stat({ bigint }),
+    disk.stat(path, { bigint }).catch(ignore(...NO_FILE_CODES)),
+  ]);
   if (found === undefined) throw fileChangedError('removed');
   if (found.ino !== ino) throw fileChangedError('replaced');
-  return found.size;
+  return Number(found.size);
 }

@@ -6,13 +6,13 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { syncFolder, type DiskFile } from './disk.ts';
+import { syncName, type DiskFile } from './disk.ts';
 import { encodeRecord, headerLine } from './lines.ts';
 import { fileChangedError } from './lost.ts';
 import { sizeAtPath, type OpenFile } from './open-file.ts';
 import type { ByteRange, Contents } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
-import { ignore, ignoreFailure } from './system-errors.ts';
+import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';
 
 const LINES_PER_WRITE = 1000;
 const BYTES_PER_COPY = 1 << 20;
@@ -98,11 +98,12 @@ async function copyOwnerAndMode(
   hasHeader: boolean,
 ): Promise<void> {
   const { mode, uid, gid } = await old.stat();
-  const isOwnerCopied = await draft.chown(uid, gid).then(() => true, ignore('EPERM'));
+  const isOwnerCopied = await draft.chown(uid, gid).then(() => true, ignore(...NOT_SETTABLE_CODES));
   // If this process may not change the owner, the draft has its own group, which the old mode was
   // not meant for.
   const safeMode = isOwnerCopied ? mode : mode & 0o700;
-  await draft.chmod(hasHeader ? safeMode : 0o600);
+  // If the mode cannot be set, the draft keeps 0600 at most, or the mode that the mount sets.
+  await draft.chmod(hasHeader ? safeMode : 0o600).catch(ignore(...NOT_SETTABLE_CODES));
 }
 
 /** @returns the number of bytes written */
@@ -139,10 +140,10 @@ async function saveDamage(old: OpenFile, damage: readonly ByteRange[]): Promise<
     const file = await disk.open(cutPath, 'ax', 0o600).catch(ignore('EEXIST'));
     if (file === undefined) continue;
     try {
-      await file.chmod(0o600);
+      await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
       for (const range of damage) await copyBytes(old.file, file, range);
       await file.datasync();
-      await syncFolder(dirname(path), disk);
+      await syncName(cutPath, file, disk);
     } catch (error) {
       await disk.rm(cutPath, { force: true }).catch(ignoreFailure);
       throw error;

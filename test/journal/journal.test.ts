@@ -211,7 +211,7 @@ test('a check accepts pending, running and failed writes of its journal', async 
   const disk = {
     ...fsPromises,
     async stat(file: string) {
-      const status = await fsPromises.stat(file);
+      const status = await fsPromises.stat(file, { bigint: true });
       await delay(delays.shift());
       return status;
     },

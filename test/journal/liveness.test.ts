@@ -220,7 +220,7 @@ describe('where liveness cannot be seen', { concurrency: 3, timeout: 60_000 }, (
     child.send('go');
     assert.match(
       await outputOf(child),
-      RegExp(`is in use by process ${child.pid}: stop that process first`),
+      RegExp(`is in use by process ${child.pid}: this process itself has it open`),
     );
   });
 

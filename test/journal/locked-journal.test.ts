@@ -126,8 +126,9 @@ test('without permission the error names the file and a remedy, and nothing chan
   const refusals = (await outputOf(child)).trimEnd().split('\n');
   for (const [index, path] of [readOnly, closed, full, hidden].entries()) {
     const reason = `EACCES: permission denied, open '${path}'`;
+    const remedy = 'let the user of this process read and write this file and its folder';
     const pattern = new RegExp(
-      `^AuthError: ${path} cannot be opened: ${reason}: fix that, or use another folder$`,
+      `^AuthError: ${path} cannot be opened: ${reason}: ${remedy}, or use another folder$`,
     );
     assert.match(refusals[index] ?? '', pattern);
   }

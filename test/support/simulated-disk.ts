@@ -10,6 +10,7 @@
  */
 import { dirname } from 'node:path';
 import type { Disk, DiskFile } from '../../src/journal/disk.ts';
+import { systemError } from './system-errors.ts';
 
 /** In bytes. Sectors of real disks are larger. These are small, so that a line spans several. */
 const SECTOR = 32;
@@ -24,7 +25,7 @@ export type Cuts = (length: number) => Iterable<number>;
 type States<T> = [synced: T, ...unsynced: T[]];
 
 interface Inode {
-  readonly ino: number;
+  readonly ino: bigint;
   /** The bytes that reads show. */
   cache: Buffer;
   /** One element for each possible outcome of failed syncs. */
@@ -36,11 +37,15 @@ type Names = ReadonlyMap<string, Inode>;
 export class PowerDisk implements Disk {
   /** Called before each operation. If it throws, the operation fails with that error. */
   before: () => void = () => undefined;
+  /** Whether a sync of a folder makes its names durable; else it fails with EINVAL. */
+  hasFolderSync = true;
+  /** Whether a sync of a file makes its name durable too, as on disks with one journal for both. */
+  hasNameInFileSync = false;
   /** The names that a process finds. */
   #names: Names;
   /** One element for each possible outcome of failed syncs. */
   #namesOnDisk: States<Names>[];
-  #inodes = 0;
+  #inodes = 0n;
 
   constructor(image: Image = new Map()) {
     this.#names = new Map([...image].map(([path, bytes]) => [path, this.#inode(bytes)]));
@@ -66,9 +71,9 @@ export class PowerDisk implements Disk {
   async open(path: string, flags: string): Promise<DiskFile> {
     this.before();
     const found = this.#names.get(path);
-    if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)));
+    if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)), true);
     if (found !== undefined && flags.includes('x'))
-      throw Object.assign(new Error('EEXIST'), { code: 'EEXIST' });
+      throw systemError('EEXIST', 'open');
     const inode = found ?? this.#inode(Buffer.alloc(0));
     if (found === undefined) this.#rename((names) => names.set(path, inode));
     return this.#handle(path, inode);
@@ -85,14 +90,23 @@ export class PowerDisk implements Disk {
     if (this.#names.has(path)) this.#rename((names) => names.delete(path));
   }
 
-  async stat(path: string): Promise<{ ino: number; size: number }> {
+  async stat(path: string): Promise<{ ino: bigint; size: bigint }> {
     this.before();
     const { ino, cache } = this.#existing(path);
-    return { ino, size: cache.length };
+    return { ino, size: BigInt(cache.length) };
   }
 
-  #handle(path: string, inode: Inode): DiskFile {
-    const status = { ino: inode.ino, mode: 0o100600, uid: 0, gid: 0, isFile: () => true };
+  #handle(path: string, inode: Inode, isFolder = false): DiskFile {
+    const status = { mode: 0o100600, uid: 0, gid: 0, isFile: () => true };
+    const datasync = async () => {
+      try {
+        this.before();
+      } catch (error) {
+        inode.onDisk = distinct(inode.onDisk.flatMap(afterFailedSync));
+        throw error;
+      }
+      inode.onDisk = distinct(inode.onDisk.map(last));
+    };
     return {
       read: async (buffer, offset, length, position) => ({
         bytesRead: inode.cache.copy(buffer, offset, position, position + length),
@@ -111,17 +125,17 @@ export class PowerDisk implements Disk {
         this.before();
         truncate(inode, length);
       },
-      datasync: async () => {
-        try {
-          this.before();
-        } catch (error) {
-          inode.onDisk = distinct(inode.onDisk.flatMap(afterFailedSync));
-          throw error;
-        }
-        inode.onDisk = distinct(inode.onDisk.map(last));
-      },
-      // The journal calls this only for folders.
+      datasync,
       sync: async () => {
+        if (!isFolder) {
+          await datasync();
+          if (this.hasNameInFileSync) this.#syncNames();
+          return;
+        }
+        if (!this.hasFolderSync) {
+          this.before();
+          throw systemError('EINVAL', 'fsync');
+        }
         for (const name of this.#names.keys()) {
           if (dirname(name) !== path) throw new Error(`${path} is not its folder`);
         }
@@ -131,9 +145,9 @@ export class PowerDisk implements Disk {
           this.#namesOnDisk = this.#namesOnDisk.flatMap((states) => [[states[0]], [last(states)]]);
           throw error;
         }
-        this.#namesOnDisk = this.#namesOnDisk.map((states) => [last(states)]);
+        this.#syncNames();
       },
-      stat: async () => ({ ...status, size: inode.cache.length }),
+      stat: async () => ({ ...status, ino: inode.ino, size: inode.cache.length }),
       chmod: async () => this.before(),
       chown: async () => this.before(),
       close: async () => undefined,
@@ -142,8 +156,12 @@ export class PowerDisk implements Disk {
 
   #existing(path: string): Inode {
     const inode = this.#names.get(path);
-    if (inode === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+    if (inode === undefined) throw systemError('ENOENT', 'stat');
     return inode;
+  }
+
+  #syncNames(): void {
+    this.#namesOnDisk = this.#namesOnDisk.map((states) => [last(states)]);
   }
 
   #rename(change: (names: Map<string, Inode>) => unknown): void {
@@ -157,7 +175,7 @@ export class PowerDisk implements Disk {
   }
 
   #inode(bytes: Buffer): Inode {
-    return { ino: (this.#inodes += 1), cache: bytes, onDisk: [[bytes]] };
+    return { ino: (this.#inodes += 1n), cache: bytes, onDisk: [[bytes]] };
   }
 }
 

@@ -19,6 +19,13 @@ const jobs: Record<string, () => Promise<void>> = {
     await store.close();
   },
 
+  /** Prints why the file cannot be opened, or that it was opened. */
+  async openOnce() {
+    const store = await JsonFileUserStore.open(path).catch(String);
+    console.log(typeof store === 'string' ? store : 'opened');
+    if (typeof store !== 'string') await store.close();
+  },
+
   /** Opens the file as soon as it can, and marks beside the file when it opens and closes it. */
   async race() {
     const store = await JsonFileUserStore.open(path).catch((error: unknown) => {

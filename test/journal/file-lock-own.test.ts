@@ -1,0 +1,102 @@
+/** Two openings by one process, as after a hot reload: the message says whose lock it is. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { utimesSync } from 'node:fs';
+import { pid } from 'node:process';
+import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { lockFile } from '../../src/journal/file-lock.ts';
+import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { claimOn, PATIENT } from '../support/claims.ts';
+import { childPath } from '../support/compiled.ts';
+import {
+  fileWith,
+  killChildren,
+  newPath,
+  outputOf,
+  refusal,
+  start,
+  withStore,
+} from '../support/user-files.ts';
+
+const KIND = 'errors that name the right culprit:';
+const OWN = 'this process itself has it open, so close the first store';
+const GLOBAL = 'keep one store on globalThis if a hot reload evaluates the module again';
+
+after(killChildren);
+
+/** For assert.rejects: a refusal whose message does not blame this process. */
+const isOther = (error: unknown): boolean => {
+  return refusal('ERR_STORE_LOCKED', 'stop that process first')(error) &&
+    !/itself|globalThis/.test(String(error));
+};
+
+test(`${KIND} a store that is open in this process says so`, async () => {
+  const path = newPath();
+  await withStore(path, async () => {
+    const isOwn = refusal('ERR_STORE_LOCKED', `is in use by process ${pid}: ${OWN}`, GLOBAL);
+    await assert.rejects(JsonFileUserStore.open(path), isOwn);
+  });
+  await withStore(path, () => undefined);
+  const child = await start('store', 'hold', path);
+  child.send('go');
+  await once(child, 'message');
+  await assert.rejects(JsonFileUserStore.open(path), isOther);
+  child.send('let go');
+  await once(child, 'exit');
+});
+
+test(`${KIND} a second copy of the module is this process too`, async () => {
+  const path = fileWith('');
+  const url = new URL('../../src/journal/file-lock.ts?copy', import.meta.url).href;
+  const copy: { lockFile: typeof lockFile } = await import(url);
+  assert.notEqual(copy.lockFile, lockFile);
+  const lock = await copy.lockFile(path);
+  await assert.rejects(lockFile(path), refusal('ERR_STORE_LOCKED', `${pid}: ${OWN}`, GLOBAL));
+  await lock.release();
+  await (await lockFile(path)).release();
+});
+
+test(`${KIND} a worker thread is this process too`, async () => {
+  const path = newPath();
+  await withStore(path, async () => {
+    const worker = new Worker(childPath('store'), { argv: ['openOnce', path], stdout: true });
+    let output = '';
+    worker.stdout.setEncoding('utf8').on('data', (text) => (output += text));
+    await once(worker, 'exit');
+    assert.match(output, RegExp(`process ${pid}: ${OWN}`));
+  });
+});
+
+for (const [what, scope, isMaybeOwn] of [
+  ['may be this process', 'unknown', true],
+  ['is not this process', '0123456789ab', false],
+] as const) {
+  test(`${KIND} a holder with the PID of this process ${what} in scope ${scope}`, async () => {
+    const path = fileWith('');
+    const claim = fileWith('', claimOn(path, `${pid}.unknown.${scope}.0123456789ab`));
+    let seconds = 1;
+    const heartbeat = setInterval(() => utimesSync(claim, 0, (seconds += 1)), 20);
+    try {
+      await assert.rejects(lockFile(path, PATIENT), (error) => {
+        const where = 'maybe of another container or machine: stop that process first';
+        assert.ok(refusal('ERR_STORE_LOCKED', where)(error));
+        assert.equal(String(error).includes('If it is this process itself, close'), isMaybeOwn);
+        return true;
+      });
+    } finally {
+      clearInterval(heartbeat);
+    }
+  });
+}
+
+test(`${KIND} a copy of this process that was started with the same file is another`, async () => {
+  const path = newPath();
+  await withStore(path, async () => {
+    const child = await start('store', 'openOnce', path);
+    child.send('go');
+    const output = await outputOf(child);
+    assert.match(output, RegExp(`is in use by process ${pid}: stop that process first`));
+    assert.doesNotMatch(output, /itself/);
+  });
+});
