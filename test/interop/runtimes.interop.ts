@@ -91,7 +91,7 @@ for (const runtime of RUNTIMES) {
       await tutorial(join(root, 'test/interop/runtime-tutorial.ts'));
     });
 
-    it('latchkey serve keeps a user through kill -9, holds its lock and stops at SIGTERM', async () => {
+    it('latchkey serve keeps a user through kill -9, and stops at SIGTERM', async () => {
       const cwd = await emptyFolder();
       const main = join(folder, 'node_modules/latchkey/dist/cli/main.js');
       const command = [file, ...argsFor(cwd), main];
@@ -109,7 +109,7 @@ for (const runtime of RUNTIMES) {
       assert.equal((await stop(second)).code, 0);
     });
 
-    it('of a rejection that nothing handles, the command prints only message and stack', async () => {
+    it('of an unhandled rejection the command prints only message and stack', async () => {
       const cwd = await emptyFolder();
       const main = join(folder, 'node_modules/latchkey/dist/cli/main.js');
       const program = join(cwd, 'rejects.mjs');

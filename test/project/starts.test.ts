@@ -18,7 +18,14 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { root } from '../support/documents.ts';
 import { JOE, login, signup } from '../support/command-client.ts';
-import { assertRefused, emptyFolder, run, serve, signalGroup, stop } from '../support/run-command.ts';
+import {
+  assertRefused,
+  emptyFolder,
+  run,
+  serve,
+  signalGroup,
+  stop,
+} from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 import { makeUserFolder, output, removeUserFolder } from '../support/user-folder.ts';
 
@@ -141,7 +148,8 @@ const PRINTED = 'AuthError: Signature verification failed ' +
 describe('a way of bundling', () => {
   for (const format of ['esm', 'cjs'] as const) {
     for (const minify of [false, true]) {
-      it(`esbuild, ${format}${minify ? ', minified' : ''}: in one file, errors keep their names`, async () => {
+      const title = `esbuild, ${format}${minify ? ', minified' : ''}`;
+      it(`${title}: in one file, errors keep their names`, async () => {
         const requireFromTsx = createRequire(import.meta.resolve('tsx'));
         const { buildSync } = requireFromTsx('esbuild') as typeof import('esbuild');
         writeFileSync(join(folder, 'bundled.mjs'), BUNDLED);
@@ -178,7 +186,7 @@ describe('a way of installing that runs prepare alone', () => {
   };
   const built = () => join(clone, 'dist/cli/main.js');
 
-  it('with the compiler it builds a command that can be run, and npm pack builds once', async () => {
+  it('with the compiler it builds a command that can run, and npm pack builds once', async () => {
     await copy(CLONED);
     symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
     // From an earlier version.
