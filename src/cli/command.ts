@@ -87,6 +87,12 @@ function fail(error: unknown): void {
   process.exitCode = isUsage ? 2 : 1;
 }
 
+/** Ends the process because of an error that nothing caught. */
+function endByError(error: unknown): void {
+  console.error(`latchkey: ${textOfError(error)}`);
+  process.exit(1);
+}
+
 // The process that reads the output, such as a pager or a log collector, may end before this one.
 // The server goes on without it.
 process.stderr.on('error', () => undefined);
@@ -96,10 +102,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   fail(new Error(`cannot write to stdout: ${error.message}`));
 });
 // Node itself would print every property of the error and of its causes.
-process.on('uncaughtException', (error) => {
-  console.error(`latchkey: ${textOfError(error)}`);
-  process.exit(1);
-});
+process.on('uncaughtException', endByError);
+// In Bun a rejection that nothing handles is not an uncaughtException.
+process.on('unhandledRejection', endByError);
 await main().catch((error: unknown) => {
   fail(error);
   // Does not wait for work in progress, such as a connection to a database that does not answer.

@@ -122,8 +122,8 @@ async function derive(password: string, recipe: Recipe, keyBytes: number): Promi
   const maxmem = 128 * r * (N + p + 2);
   return new Promise((resolve, reject) => {
     scrypt(text, salt, keyBytes, { N, r, p, maxmem }, (error, key) => {
-      if (error === null) resolve(key);
-      else reject(error);
+      if (error) reject(error); // on success null in Node, and undefined in Bun
+      else resolve(key);
     });
   });
 }

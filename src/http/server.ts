@@ -212,10 +212,10 @@ function serve(
 
 /** Stops accepting. Resolves once all connections are closed. */
 async function closeGracefully(server: NodeServer, connections: Connections): Promise<void> {
-  // http.Server.close would cut off idle connections, and a request may be on its way on one.
-  const closed = new Promise<void>((resolve) => {
-    TcpServer.prototype.close.call(server, () => resolve());
-  });
+  // http.Server.close would cut off idle connections, and a request may be on its way on one. In
+  // Bun an http.Server is not a net.Server and has only its own close.
+  const { close } = server instanceof TcpServer ? TcpServer.prototype : server;
+  const closed = new Promise<void>((resolve) => close.call(server, () => resolve()));
   connections.endAfterReplies();
   const idleTimer = setTimeout(() => server.closeIdleConnections(), CLOSE_IDLE_AFTER_MS);
   const allTimer = setTimeout(() => server.closeAllConnections(), CLOSE_ALL_AFTER_MS);

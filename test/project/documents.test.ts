@@ -104,6 +104,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'npm ci && npm start': '.ci/run, by its part in package.json',
   'npm ci && npm test': '.ci/run',
   'npm run bench': '.ci/run',
+  'deno run': 'runtimes.interop.ts',
   'npm ci && npm pack': 'makeUserFolder, without the network',
   'npm install ../latchkey': 'makeUserFolder, without the network',
   'JSON=': 'readme.test.ts',
