@@ -16,6 +16,7 @@ import { makeFolder, syncFolder } from '../journal/disk.ts';
 import {
   hasCode,
   ignore,
+  ignoreFailure,
   NOT_SETTABLE_CODES,
   remedyOf,
 } from '../journal/system-errors.ts';
@@ -162,7 +163,7 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
   const isNew = await createSecretFile(path);
   const problems = await ownerProblems(path, user);
   await refuseForeign(path, problems).catch(async (error: unknown) => {
-    if (isNew) await rm(path, { force: true });
+    if (isNew) await rm(path, { force: true }).catch(ignoreFailure);
     throw error;
   });
   const warnings = problems.map(({ text }) => text);

@@ -1,6 +1,6 @@
 /** Starts whose data folder cannot be used: what the operator is told fits the reason. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -24,8 +24,8 @@ const VARIABLE = { LATCHKEY_SECRET: SECRET };
 
 /** Runs the command in a mount namespace of its own, which ends with it. */
 function behind(script: string, cwd: string): Where {
-  const shell = ['sh', '-c', `${script} && exec "$@"`, 'sh'];
-  return { cwd, command: ['unshare', '--mount', ...shell, ...command()] };
+  const words = ['sh', '-c', `${script} && exec "$@"`, 'sh'];
+  return { cwd, command: ['unshare', '--mount', ...words, ...command()] };
 }
 
 /** Whether a script succeeds in such a namespace. */
@@ -103,63 +103,66 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
 });
 
 const EXFAT_TOOLS = ['mkfs.exfat', 'mount.exfat-fuse', 'losetup'];
-const hasExfat = works(EXFAT_TOOLS.map((tool) => `command -v ${tool}`).join(' && '));
+const findTools = EXFAT_TOOLS.map((tool) => `command -v ${tool}`);
+const hasExfat = works([...findTools, 'losetup -f', 'test -c /dev/fuse'].join(' && '));
 const onExfat = {
   skip: !hasExfat && 'needs root, exfat-fuse and exfatprogs',
-  concurrency: false,
   timeout: 120_000,
 };
 
-/** Mounts a new exFAT, which has no hard links, owners or modes, as the folder `data`. */
-async function exfatIn(cwd: string, options: string): Promise<Where> {
-  await mkdir(join(cwd, 'data'), { recursive: true, mode: 0o700 });
-  const script = [
-    // The mount of the last command ends a moment after the command.
-    'while losetup -j image 2>&3 | grep -q .; do sleep 0.05; done',
-    'test -e image || { truncate -s 8M image && mkfs.exfat image >&3; }',
-    'loop=$(losetup -f --show image)',
-    `mount.exfat-fuse -o ${options} $loop data >&3 2>&3`,
-    // The system frees it with the mount.
-    'losetup -d $loop',
-  ];
-  return behind(`exec 3>/dev/null; ${script.join(' && ')}; exec 3>&-; true`, cwd);
+const shell = (script: string, cwd: string): Buffer => {
+  return execFileSync('sh', ['-ec', script], { cwd, stdio: 'pipe' });
+};
+
+/** Runs a job while the folder `data` is an exFAT, which has no hard links, owners or modes. */
+async function onMounted(cwd: string, options: string, job: () => Promise<void>): Promise<void> {
+  shell(`loop=$(losetup -f --show image); mount.exfat-fuse -o ${options} $loop data`, cwd);
+  try {
+    await job();
+  } finally {
+    shell('loop=$(losetup -j image | cut -d: -f1); umount data; losetup -d $loop', cwd);
+  }
+}
+
+async function folderWithExfat(): Promise<string> {
+  const cwd = await emptyFolder();
+  shell('mkdir data; truncate -s 8M image; mkfs.exfat image', cwd);
+  return cwd;
 }
 
 describe('a data folder on exFAT', onExfat, () => {
   it(`${CALLS} is used if its mount keeps other users out`, async () => {
-    const cwd = await emptyFolder();
-    const where = await exfatIn(cwd, 'umask=0077');
+    const cwd = await folderWithExfat();
     for (const summary of [/data\/secret \(new, mode 0700\)\./, /data\/secret\./]) {
-      const server = await serve(FLAGS, where);
-      assert.match(server.output.stdout, summary);
-      assert.equal((await stop(server)).stderr, '');
+      await onMounted(cwd, 'umask=0077', async () => {
+        const server = await serve(FLAGS, { cwd });
+        assert.match(server.output.stdout, summary);
+        assert.equal((await stop(server)).stderr, '');
+      });
     }
   });
 
   it(`${KIND} the mount is to be changed if others can read the files`, async () => {
-    const cwd = await emptyFolder();
-    const server = await serve(FLAGS, await exfatIn(cwd, 'umask=0022'));
-    const { stderr } = await stop(server);
-    const [secret = '', users = '', ...more] = stderr.trimEnd().split('\n');
-    const words = 'its mount sets owners and modes: mount it .*umask=0077.*, or use another --data';
-    assert.match(secret, RegExp(`^latchkey: data/secret is accessible .*${words}, or set LATCH`));
-    assert.match(users, RegExp(`^latchkey: data/users.jsonl is accessible .*${words}$`));
-    assert.deepEqual(more, []);
-    assert.doesNotMatch(stderr, /chmod/);
+    const cwd = await folderWithExfat();
+    await onMounted(cwd, 'umask=0022', async () => {
+      const { stderr } = await stop(await serve(FLAGS, { cwd }));
+      const [secret = '', users = '', ...more] = stderr.trimEnd().split('\n');
+      const mount = 'its mount sets owners .*: mount it .*umask=0077.*, or use another --data';
+      assert.match(secret, RegExp(`^latchkey: data/secret is accessible .*${mount}, or set LATCH`));
+      assert.match(users, RegExp(`^latchkey: data/users.jsonl is accessible .*${mount}$`));
+      assert.deepEqual(more, []);
+      assert.doesNotMatch(stderr, /chmod/);
+    });
   });
 
   it(`${KIND} a secret that others can write is refused, and none is left`, async () => {
-    const cwd = await emptyFolder();
-    const where = await exfatIn(cwd, 'umask=0000');
-    for (const _ of ['first', 'second']) {
-      const refused = await run(FLAGS, where);
+    const cwd = await folderWithExfat();
+    await onMounted(cwd, 'umask=0000', async () => {
+      const refused = await run(FLAGS, { cwd });
       const words = [/data\/secret can be written by every user/, /its mount sets/, /LATCHKEY_SE/];
       assertRefused(refused, 1, words);
       assert.doesNotMatch(refused.stderr, /chmod/);
-    }
-    // A secret that was left would be used under other options.
-    const server = await serve(FLAGS, await exfatIn(cwd, 'umask=0077'));
-    assert.match(server.output.stdout, /data\/secret \(new, /);
-    await stop(server);
+      assert.deepEqual(await readdir(join(cwd, 'data')), []);
+    });
   });
 });
