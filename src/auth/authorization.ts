@@ -4,13 +4,28 @@
  * backslashes in them are escaped or replaced, so no text can end its string or add a challenge.
  */
 import { AuthError } from '../errors.ts';
-import { expecting, matching, objectWith, type Check } from '../options.ts';
+import { expecting, matching, type Check } from '../options.ts';
+import { hasHeaders, headerOf, headerText, type MessageHeaders } from '../request-headers.ts';
+import { isObject } from '../values.ts';
 import type { IdentityCarrier } from './current-identity.ts';
 
-/** The parts of a request that the guard reads. */
+/** A message of node:http, or what a framework or an adapter has in its place. */
+export interface RequestMessage extends IdentityCarrier {
+  /**
+   * The target of the request, with its query. A router of Express that is mounted at a path leaves
+   * that path out. For a Request of the Web standard it is the whole URL.
+   */
+  readonly url?: string | undefined;
+  /** The headers by name. A Request of the Web standard has `Headers` here: use `header`. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Names and values in turn, as node:http received them. `headers` hides a second Authorization. */
+  readonly rawHeaders?: readonly string[];
+}
+
+/** The parts of a request that the guard and the hook `tokenFrom` read. */
 export interface HeaderSource {
-  /** The node:http message of this request, if the server is one of node:http. */
-  readonly message?: IdentityCarrier;
+  /** The message of the request, unless the guard got the value of a header alone. */
+  readonly message?: RequestMessage | undefined;
   /**
    * @param name ignoring letter case
    * @returns the value of the header, or undefined if it is missing
@@ -59,23 +74,44 @@ export function challenges(schemes: readonly string[], realm: string, error: Aut
   });
 }
 
-const sourceCheck = objectWith('header');
+/** What a guard accepts as a request: an object with `headers`, or with a method `header`. */
+export type GuardableRequest = HeaderSource | MessageHeaders;
+
+const sourceCheck = expecting(
+  'a string, or an object with "headers" or a method "header"',
+  (value) => typeof value === 'string' || value === undefined || value === null,
+);
 
 /**
- * @param authorization the value of the Authorization header, or an object that has headers
+ * Makes the same source of every request, so that the hook `tokenFrom` need not know which guard
+ * calls it.
+ * @param name the name of the argument, for the TypeError
+ * @param given the value of the Authorization header, or a request
  * @returns a source for the hook `tokenFrom`. Its `header` is bound, so the hook may write
  *   `({ header }) => header('authorization')`.
+ * @throws TypeError if `given` is neither
  */
 export function headerSourceOf(
-  authorization: string | HeaderSource | null | undefined,
+  name: string,
+  given: string | GuardableRequest | null | undefined,
 ): HeaderSource {
-  if (typeof authorization === 'object' && authorization !== null) {
-    sourceCheck('authorization', authorization);
-    return { header: (name) => authorization.header(name) };
+  const request: unknown = given;
+  if (isObject(request)) {
+    // An HttpRequest wraps its message as `message`, Fastify and Hono as `raw`, Koa as `req`. Only
+    // the message of node:http has the `rawHeaders` that show a second Authorization header.
+    const { message: wrapped, raw, req, header } = request;
+    const message = [wrapped, raw, req, request].find(isMessage);
+    if (typeof header === 'function' && !isMessage(request)) {
+      return { header: (key) => headerText(header.call(request, key)), message };
+    }
+    if (message !== undefined) return { header: (key) => headerOf(message, key), message };
   }
-  const value = authorization ?? undefined;
-  return { header: (name) => (name.toLowerCase() === 'authorization' ? value : undefined) };
+  sourceCheck(name, request);
+  const value = typeof request === 'string' ? request : undefined;
+  return { header: (key) => (key.toLowerCase() === 'authorization' ? value : undefined) };
 }
+
+const isMessage = (value: unknown): value is RequestMessage => hasHeaders(value);
 
 export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 

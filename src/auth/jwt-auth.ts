@@ -9,7 +9,13 @@ import { AuthError, isImpossiblePasswordError } from '../errors.ts';
 import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
 import { describe, ownMember } from '../values.ts';
-import { challenges, headerSourceOf, realmCheck, type HeaderSource } from './authorization.ts';
+import {
+  challenges,
+  headerSourceOf,
+  realmCheck,
+  type GuardableRequest,
+  type HeaderSource,
+} from './authorization.ts';
 import { bindListeners, runAs } from './current-identity.ts';
 import { readCredentials, type AuthRequest } from './login.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
@@ -53,38 +59,39 @@ export class JwtAuth<Identity> {
    *   synchronously if all hooks are synchronous. Otherwise it returns a promise that rejects with
    *   AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
    */
-  required<Request extends HeaderSource>(
+  required<Request extends GuardableRequest = HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
     options: { readonly realm?: string } = {},
   ): (request: Request) => unknown {
     const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
     aFunction('handler', handler);
-    return this.#guard(realm, (request) => this.#requireIdentity(request), handler);
+    return this.#guard(realm, (source) => this.#requireIdentity(source), handler);
   }
 
   /**
    * As `required`, but without a token the handler gets `undefined`. A bad token is refused. The
    * realm is always that of the JwtAuth.
    */
-  optional<Request extends HeaderSource>(
+  optional<Request extends GuardableRequest = HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
   ): (request: Request) => unknown {
     aFunction('handler', handler);
     const { realm } = this.#settings;
-    return this.#guard(realm, (request) => this.#findIdentity(request), handler);
+    return this.#guard(realm, (source) => this.#findIdentity(source), handler);
   }
 
   /**
    * The guard alone, for any framework. It does not set `currentIdentity()`.
-   * @param authorization the value of the Authorization header, or an object with a method
+   * @param authorization the value of the Authorization header, or the request: an object with
+   *   `headers`, such as a message of node:http or a Request of the Web standard, or with a method
    *   `header`, such as an HttpRequest or a request of Hono. The method must join the values of a
    *   repeated header.
    * @returns the identity
    * @throws AuthError as `required`; its `status`, `headers` and `body` are the reply to send
    */
-  async authorize(authorization: string | HeaderSource | null | undefined): Promise<Identity> {
+  async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
     return this.#completingRefusals(this.#settings.realm, () =>
-      this.#requireIdentity(headerSourceOf(authorization)),
+      this.#requireIdentity(headerSourceOf('authorization', authorization)),
     );
   }
 
@@ -103,15 +110,21 @@ export class JwtAuth<Identity> {
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
-  #guard<Request extends HeaderSource, Found>(
+  #guard<Request extends GuardableRequest, Found>(
     realm: string,
-    findIdentity: (request: Request) => MaybePromise<Found>,
+    findIdentity: (source: HeaderSource) => MaybePromise<Found>,
     handler: (request: Request, identity: Found) => unknown,
   ): (request: Request) => unknown {
     return (request) =>
-      this.#completingRefusals(realm, () =>
-        andThen(findIdentity(request), (identity) => handleAs(identity, handler, request)),
-      );
+      this.#completingRefusals(realm, () => {
+        const source = headerSourceOf('request', request);
+        return andThen(findIdentity(source), (identity) => {
+          if (source.message !== undefined) bindListeners(identity, source.message);
+          // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside
+          // `runAs`, so that they too see this identity.
+          return runAs(identity, () => andThen(handler(request, identity), (result) => result));
+        });
+      });
   }
 
   async #replyToLogin(request: AuthRequest): Promise<unknown> {
@@ -216,18 +229,6 @@ export class JwtAuth<Identity> {
     // A copy, because a hook may throw one AuthError for many requests.
     throw new AuthError(code, { status, error, description, headers, body, cause });
   }
-}
-
-/** Calls a handler so that `currentIdentity()` returns the identity of its request. */
-function handleAs<Request extends HeaderSource, Identity>(
-  identity: Identity,
-  handler: (request: Request, identity: Identity) => unknown,
-  request: Request,
-): unknown {
-  if (request.message !== undefined) bindListeners(identity, request.message);
-  // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside `runAs`, so
-  // that they too see this identity.
-  return runAs(identity, () => andThen(handler(request, identity), (result) => result));
 }
 
 /** @returns the claims for the hook `identity`, with the claim `identityClaim` as `identity` */

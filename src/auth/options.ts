@@ -64,7 +64,10 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   readonly encode?: (identity: Identity) => MaybePromise<string>;
   /** Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. */
   readonly decode?: (token: string) => MaybePromise<object>;
-  /** Returns the token of a request, if there is one; default: from the Authorization header. */
+  /**
+   * Returns the token of a request, if there is one; default: from the Authorization header. Every
+   * guard passes the same `header` and `message`.
+   */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /** Returns the reply to a login; default `{ access_token }`. */
   readonly loginReply?: (token: string, identity: Identity) => unknown;

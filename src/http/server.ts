@@ -22,6 +22,7 @@ import {
   readOptions,
   type Checks,
 } from '../options.ts';
+import { headerOf } from '../request-headers.ts';
 import { Connections } from './connections.ts';
 import {
   CLOSE_ALL_AFTER_MS,
@@ -37,7 +38,6 @@ import {
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
 import { Reply, sendReply } from './reply.ts';
-import { headerOf } from './request.ts';
 import type { Router } from './router.ts';
 import {
   checkedTls,
