@@ -19,7 +19,7 @@ export interface MessageHeaders {
 
 /** @returns whether a value has headers, in `headers` or in `rawHeaders` */
 export function hasHeaders(value: unknown): value is MessageHeaders {
-  return isObject(value) && (isObject(value['headers']) || Array.isArray(value['rawHeaders']));
+  return isObject(value) && (Array.isArray(value['rawHeaders']) || isObject(value['headers']));
 }
 
 /**
@@ -33,28 +33,23 @@ export function hasHeaders(value: unknown): value is MessageHeaders {
  */
 export function headerOf(message: Partial<MessageHeaders>, name: string): string | undefined {
   const wanted = name.toLowerCase();
-  const separator = wanted === 'cookie' ? '; ' : ', ';
   const rawHeaders = message.rawHeaders ?? [];
-  let received: string | undefined;
-  let isRepeated = false;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (!isSameName(rawHeaders[index], wanted)) continue;
-    const value = rawHeaders[index + 1];
-    isRepeated = received !== undefined;
-    received = isRepeated ? `${received}${separator}${value}` : value;
-  }
-  if (isRepeated) return received;
   const { headers }: { readonly headers?: unknown } = message;
-  if (!isObject(headers)) return received;
-  // node:http writes names in lower case, so most look-ups end here.
-  if (rawHeaders.length > 0 && Object.hasOwn(headers, wanted)) {
-    return headerText(headers[wanted], separator);
+  const index = indexOfName(rawHeaders, wanted, 0);
+  if (index === -1) return valueIn(headers, wanted);
+  if (indexOfName(rawHeaders, wanted, index + 2) !== -1) return rawValues(rawHeaders, wanted);
+  const received = rawHeaders[index + 1];
+  // Most look-ups end here: node:http writes names in lower case, and few headers are changed.
+  if (isObject(headers) && headers[wanted] === received) return received;
+  return Object.keys(Object(headers)).length === 0 ? received : valueIn(headers, wanted);
+}
+
+/** @returns the index of the next name that is `wanted`, or -1 */
+function indexOfName(rawHeaders: readonly string[], wanted: string, start: number): number {
+  for (let index = start; index < rawHeaders.length; index += 2) {
+    if (isSameName(rawHeaders[index], wanted)) return index;
   }
-  if (typeof headers['get'] === 'function') return headerText(headers['get'](wanted), separator);
-  const names = Object.keys(headers);
-  if (names.length === 0) return received;
-  const values = names.filter((key) => isSameName(key, wanted)).map((key) => headers[key]);
-  return headerText(values, separator);
+  return -1;
 }
 
 function isSameName(name: string | undefined, wanted: string): boolean {
@@ -62,14 +57,28 @@ function isSameName(name: string | undefined, wanted: string): boolean {
   return name?.length === wanted.length && name.toLowerCase() === wanted;
 }
 
+function rawValues(rawHeaders: readonly string[], wanted: string): string | undefined {
+  const isValue = (index: number) => index % 2 === 1 && isSameName(rawHeaders[index - 1], wanted);
+  return headerText(rawHeaders.filter((_text, index) => isValue(index)), wanted);
+}
+
+/** @param headers in which two names may differ in letter case alone */
+function valueIn(headers: unknown, wanted: string): string | undefined {
+  if (!isObject(headers)) return undefined;
+  if (typeof headers['get'] === 'function') return headerText(headers['get'](wanted), wanted);
+  const names = Object.keys(headers).filter((name) => isSameName(name, wanted));
+  return headerText(names.map((name) => headers[name]), wanted);
+}
+
 /**
  * @param value a header in any form: a string, a number such as a Content-Length, or a list
+ * @param name the name of the header, ignoring letter case
  * @returns its text, or undefined if it has none
  */
-export function headerText(value: unknown, separator = ', '): string | undefined {
+export function headerText(value: unknown, name: string): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value === 'number') return String(value);
   if (!Array.isArray(value)) return undefined;
-  const texts = value.flatMap((single) => headerText(single, separator) ?? []);
-  return texts.length === 0 ? undefined : texts.join(separator);
+  const texts = value.flatMap((single) => headerText(single, name) ?? []);
+  return texts.length === 0 ? undefined : texts.join(name.toLowerCase() === 'cookie' ? '; ' : ', ');
 }

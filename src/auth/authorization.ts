@@ -74,44 +74,55 @@ export function challenges(schemes: readonly string[], realm: string, error: Aut
   });
 }
 
-/** What a guard accepts as a request: an object with `headers`, or with a method `header`. */
+/**
+ * What a guard accepts: an object with `headers`, such as a message of node:http or a Request of
+ * the Web standard, or an object with a method `header`, such as an HttpRequest.
+ */
 export type GuardableRequest = HeaderSource | MessageHeaders;
 
-const sourceCheck = expecting(
-  'a string, or an object with "headers" or a method "header"',
+/** A {@link GuardableRequest}, or the value of its Authorization header. */
+export type Authorization = string | GuardableRequest | null | undefined;
+
+const isMessage = (value: unknown): value is RequestMessage => hasHeaders(value);
+
+/**
+ * @returns the message that a request wraps, or the request itself if it has headers. An
+ *   HttpRequest wraps its message as `message`, Fastify and Hono as `raw`, Koa as `req`. Only the
+ *   message of node:http has the `rawHeaders` that show a second Authorization header.
+ */
+export function messageOf(request: unknown): RequestMessage | undefined {
+  if (!isObject(request)) return undefined;
+  const { message } = request;
+  return isMessage(message) ? message : [request['raw'], request['req'], request].find(isMessage);
+}
+
+const requestCheck = expecting(
+  'an object with "headers" or a method "header", or the value of Authorization',
   (value) => typeof value === 'string' || value === undefined || value === null,
 );
 
-/**
- * Makes the same source of every request, so that the hook `tokenFrom` need not know which guard
- * calls it.
- * @param name the name of the argument, for the TypeError
- * @param given the value of the Authorization header, or a request
- * @returns a source for the hook `tokenFrom`. Its `header` is bound, so the hook may write
- *   `({ header }) => header('authorization')`.
- * @throws TypeError if `given` is neither
- */
-export function headerSourceOf(
-  name: string,
-  given: string | GuardableRequest | null | undefined,
-): HeaderSource {
-  const request: unknown = given;
+/** @throws TypeError if `request` is not an {@link Authorization} */
+export function headerIn(request: unknown, name: string): string | undefined {
   if (isObject(request)) {
-    // An HttpRequest wraps its message as `message`, Fastify and Hono as `raw`, Koa as `req`. Only
-    // the message of node:http has the `rawHeaders` that show a second Authorization header.
-    const { message: wrapped, raw, req, header } = request;
-    const message = [wrapped, raw, req, request].find(isMessage);
-    if (typeof header === 'function' && !isMessage(request)) {
-      return { header: (key) => headerText(header.call(request, key)), message };
-    }
-    if (message !== undefined) return { header: (key) => headerOf(message, key), message };
+    const message = messageOf(request);
+    const { header } = request;
+    // The method of an object that itself has headers, such as a request of Express, may hide some.
+    const isSource = typeof header === 'function' && !Object.is(message, request);
+    if (isSource) return headerText(header.call(request, name), name);
+    if (message !== undefined) return headerOf(message, name);
   }
-  sourceCheck(name, request);
-  const value = typeof request === 'string' ? request : undefined;
-  return { header: (key) => (key.toLowerCase() === 'authorization' ? value : undefined) };
+  requestCheck('request', request);
+  const isAuthorization = typeof request === 'string' && name.toLowerCase() === 'authorization';
+  return isAuthorization ? request : undefined;
 }
 
-const isMessage = (value: unknown): value is RequestMessage => hasHeaders(value);
+/**
+ * @returns the request as the hook `tokenFrom` gets it, whichever guard calls the hook. Its
+ *   `header` is bound, so the hook may write `({ header }) => header('authorization')`.
+ */
+export function headerSourceOf(request: Authorization): HeaderSource {
+  return { header: (name) => headerIn(request, name), message: messageOf(request) };
+}
 
 export const realmCheck: Check = matching('a string of printable ASCII', /^[ -~]+$/);
 

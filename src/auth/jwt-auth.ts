@@ -11,8 +11,9 @@ import { aFunction, readOptions } from '../options.ts';
 import { describe, ownMember } from '../values.ts';
 import {
   challenges,
-  headerSourceOf,
+  messageOf,
   realmCheck,
+  type Authorization,
   type GuardableRequest,
   type HeaderSource,
 } from './authorization.ts';
@@ -65,7 +66,7 @@ export class JwtAuth<Identity> {
   ): (request: Request) => unknown {
     const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
     aFunction('handler', handler);
-    return this.#guard(realm, (source) => this.#requireIdentity(source), handler);
+    return this.#guard(realm, (request) => this.#requireIdentity(request), handler);
   }
 
   /**
@@ -77,7 +78,7 @@ export class JwtAuth<Identity> {
   ): (request: Request) => unknown {
     aFunction('handler', handler);
     const { realm } = this.#settings;
-    return this.#guard(realm, (source) => this.#findIdentity(source), handler);
+    return this.#guard(realm, (request) => this.#findIdentity(request), handler);
   }
 
   /**
@@ -89,9 +90,9 @@ export class JwtAuth<Identity> {
    * @returns the identity
    * @throws AuthError as `required`; its `status`, `headers` and `body` are the reply to send
    */
-  async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
+  async authorize(authorization: Authorization): Promise<Identity> {
     return this.#completingRefusals(this.#settings.realm, () =>
-      this.#requireIdentity(headerSourceOf('authorization', authorization)),
+      this.#requireIdentity(authorization),
     );
   }
 
@@ -112,19 +113,13 @@ export class JwtAuth<Identity> {
   /** @returns the guarded handler, for `required` and `optional` */
   #guard<Request extends GuardableRequest, Found>(
     realm: string,
-    findIdentity: (source: HeaderSource) => MaybePromise<Found>,
+    findIdentity: (request: Request) => MaybePromise<Found>,
     handler: (request: Request, identity: Found) => unknown,
   ): (request: Request) => unknown {
     return (request) =>
-      this.#completingRefusals(realm, () => {
-        const source = headerSourceOf('request', request);
-        return andThen(findIdentity(source), (identity) => {
-          if (source.message !== undefined) bindListeners(identity, source.message);
-          // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside
-          // `runAs`, so that they too see this identity.
-          return runAs(identity, () => andThen(handler(request, identity), (result) => result));
-        });
-      });
+      this.#completingRefusals(realm, () =>
+        andThen(findIdentity(request), (identity) => handleAs(identity, handler, request)),
+      );
   }
 
   async #replyToLogin(request: AuthRequest): Promise<unknown> {
@@ -159,7 +154,7 @@ export class JwtAuth<Identity> {
    * @returns the identity
    * @throws AuthError as `#findIdentity`; ERR_AUTHORIZATION_MISSING if the request has no token
    */
-  #requireIdentity(request: HeaderSource): Identity | Promise<Identity> {
+  #requireIdentity(request: Authorization): Identity | Promise<Identity> {
     return andThen(this.#findIdentity(request), (identity) => {
       if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
       return identity;
@@ -172,7 +167,7 @@ export class JwtAuth<Identity> {
    * @returns the identity, or undefined if the request has no token
    * @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN
    */
-  #findIdentity(request: HeaderSource): Identity | undefined | Promise<Identity | undefined> {
+  #findIdentity(request: Authorization): Identity | undefined | Promise<Identity | undefined> {
     // The hook `identity` finds a user. Its new name keeps the hook apart from its result.
     const { tokenFrom, decode, identity: findUser, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
@@ -229,6 +224,19 @@ export class JwtAuth<Identity> {
     // A copy, because a hook may throw one AuthError for many requests.
     throw new AuthError(code, { status, error, description, headers, body, cause });
   }
+}
+
+/** Calls a handler so that `currentIdentity()` returns the identity of its request. */
+function handleAs<Request, Identity>(
+  identity: Identity,
+  handler: (request: Request, identity: Identity) => unknown,
+  request: Request,
+): unknown {
+  const message = messageOf(request);
+  if (message !== undefined) bindListeners(identity, message);
+  // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside `runAs`, so
+  // that they too see this identity.
+  return runAs(identity, () => andThen(handler(request, identity), (result) => result));
 }
 
 /** @returns the claims for the hook `identity`, with the claim `identityClaim` as `identity` */

@@ -48,9 +48,9 @@ export class HttpRequest {
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
    */
   constructor(message: IncomingMessage, trustProxy = 0) {
-    // The default is valid. Without its check, most requests are handled faster.
+    // Most arguments are valid. Without these checks, they are handled faster.
+    if (!isObject(message)) messageCheck('message', message);
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
-    messageCheck('message', message);
     this.message = message;
     this.#trustProxy = trustProxy;
     this.path = pathOf(message.url ?? '');
