@@ -95,6 +95,8 @@ function isMessage(value: unknown): value is RequestMessage {
  */
 export function messageOf(request: unknown): RequestMessage | undefined {
   if (!isObject(request)) return undefined;
+  // A middleware may add any members to a message, so its own headers come first.
+  if (Array.isArray(request['rawHeaders']) && isMessage(request)) return request;
   const { message } = request;
   return isMessage(message) ? message : [request['raw'], request['req'], request].find(isMessage);
 }

@@ -90,7 +90,7 @@ export class JwtAuth<Identity> {
    * @returns the identity
    * @throws AuthError as `required`; its `status`, `headers` and `body` are the reply to send
    */
-  async authorize(authorization: Authorization): Promise<Identity> {
+  async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
     return this.#completingRefusals(this.#settings.realm, () =>
       this.#requireIdentity(authorization),
     );

@@ -40,6 +40,10 @@ const MAKERS: Readonly<Record<string, (headers: [string, string][], url: string)
   'an HttpRequest': (headers, url) => new HttpRequest(nodeMessage(headers, url)),
   'an HttpRequest over headers alone': (headers, url) =>
     new HttpRequest({ headers: Object.fromEntries(headers), url } as unknown as IncomingMessage),
+  'a message with members that a middleware added': (headers, url) => {
+    const other = { url: '/other', headers: { 'authorization': 'JWT a', 'x-token': 'a' } };
+    return Object.assign(nodeMessage(headers, url), { message: other, raw: other, req: other });
+  },
   'a message without rawHeaders': (headers, url) => ({ headers: Object.fromEntries(headers), url }),
   'a message with empty rawHeaders': (headers, url) =>
     ({ rawHeaders: [], headers: Object.fromEntries(headers), url }),
@@ -191,7 +195,7 @@ test('a value that is not a request is a TypeError of each guard', async () => {
   }
 });
 
-test('a Request of the Web standard and a frozen request are guarded handlers too', async () => {
+test('a guarded handler takes a Request of the Web standard, or a frozen request', async () => {
   const headers = { Authorization: `JWT ${TOKEN}` };
   const greet = authWith().required((request: Request) => [request.url, currentIdentity()]);
   assert.deepEqual(await greet(new Request('http://x/a', { headers })), ['http://x/a', JOE]);
