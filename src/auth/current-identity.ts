@@ -42,11 +42,13 @@ export function runAs<Result>(identity: unknown, run: () => Result): Result {
  * two guards run in a row, the identity of the second one counts.
  */
 export function bindListeners(identity: unknown, carrier: IdentityCarrier): void {
+  // A Request of the Web standard, or an object of a test, has no listeners.
+  if (typeof carrier.once !== 'function') return;
   const isBound = Object.hasOwn(carrier, IDENTITY);
   carrier[IDENTITY] = identity;
   if (isBound) return;
   // Most requests never get a listener, so `emit` is replaced only when the first one is added.
-  carrier.once?.('newListener', () => {
+  carrier.once('newListener', () => {
     const { emit } = carrier;
     if (emit === undefined) return;
     carrier.emit = (...event) => runAs(carrier[IDENTITY], () => emit.apply(carrier, event));

@@ -9,7 +9,14 @@ import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts'
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
 import { describe, ownMember } from '../values.ts';
-import { challenges, headerSourceOf, realmCheck, type HeaderSource } from './authorization.ts';
+import {
+  challenges,
+  messageOf,
+  realmCheck,
+  type Authorization,
+  type GuardableRequest,
+  type HeaderSource,
+} from './authorization.ts';
 import { bindListeners, runAs } from './current-identity.ts';
 import { readCredentials, type AuthRequest } from './login.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
@@ -53,7 +60,7 @@ export class JwtAuth<Identity> {
    *   synchronously if all hooks are synchronous. Otherwise it returns a promise that rejects with
    *   AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
    */
-  required<Request extends HeaderSource>(
+  required<Request extends GuardableRequest = HeaderSource>(
     handler: (request: Request, identity: Identity) => unknown,
     options: { readonly realm?: string } = {},
   ): (request: Request) => unknown {
@@ -66,7 +73,7 @@ export class JwtAuth<Identity> {
    * As `required`, but without a token the handler gets `undefined`. A bad token is refused. The
    * realm is always that of the JwtAuth.
    */
-  optional<Request extends HeaderSource>(
+  optional<Request extends GuardableRequest = HeaderSource>(
     handler: (request: Request, identity: Identity | undefined) => unknown,
   ): (request: Request) => unknown {
     aFunction('handler', handler);
@@ -76,15 +83,16 @@ export class JwtAuth<Identity> {
 
   /**
    * The guard alone, for any framework. It does not set `currentIdentity()`.
-   * @param authorization the value of the Authorization header, or an object with a method
+   * @param authorization the value of the Authorization header, or the request: an object with
+   *   `headers`, such as a message of node:http or a Request of the Web standard, or with a method
    *   `header`, such as an HttpRequest or a request of Hono. The method must join the values of a
    *   repeated header.
    * @returns the identity
    * @throws AuthError as `required`; its `status`, `headers` and `body` are the reply to send
    */
-  async authorize(authorization: string | HeaderSource | null | undefined): Promise<Identity> {
+  async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
     return this.#completingRefusals(this.#settings.realm, () =>
-      this.#requireIdentity(headerSourceOf(authorization)),
+      this.#requireIdentity(authorization),
     );
   }
 
@@ -103,7 +111,7 @@ export class JwtAuth<Identity> {
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
-  #guard<Request extends HeaderSource, Found>(
+  #guard<Request extends GuardableRequest, Found>(
     realm: string,
     findIdentity: (request: Request) => MaybePromise<Found>,
     handler: (request: Request, identity: Found) => unknown,
@@ -146,7 +154,7 @@ export class JwtAuth<Identity> {
    * @returns the identity
    * @throws AuthError as `#findIdentity`; ERR_AUTHORIZATION_MISSING if the request has no token
    */
-  #requireIdentity(request: HeaderSource): Identity | Promise<Identity> {
+  #requireIdentity(request: Authorization): Identity | Promise<Identity> {
     return andThen(this.#findIdentity(request), (identity) => {
       if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
       return identity;
@@ -159,7 +167,7 @@ export class JwtAuth<Identity> {
    * @returns the identity, or undefined if the request has no token
    * @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN
    */
-  #findIdentity(request: HeaderSource): Identity | undefined | Promise<Identity | undefined> {
+  #findIdentity(request: Authorization): Identity | undefined | Promise<Identity | undefined> {
     // The hook `identity` finds a user. Its new name keeps the hook apart from its result.
     const { tokenFrom, decode, identity: findUser, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
@@ -218,12 +226,13 @@ export class JwtAuth<Identity> {
 }
 
 /** Calls a handler so that `currentIdentity()` returns the identity of its request. */
-function handleAs<Request extends HeaderSource, Identity>(
+function handleAs<Request, Identity>(
   identity: Identity,
   handler: (request: Request, identity: Identity) => unknown,
   request: Request,
 ): unknown {
-  if (request.message !== undefined) bindListeners(identity, request.message);
+  const message = messageOf(request);
+  if (message !== undefined) bindListeners(identity, message);
   // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside `runAs`, so
   // that they too see this identity.
   return runAs(identity, () => andThen(handler(request, identity), (result) => result));

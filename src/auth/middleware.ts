@@ -4,18 +4,11 @@
  */
 import { isAuthError } from '../errors.ts';
 import { isError } from '../values.ts';
-import type { HeaderSource } from './authorization.ts';
+import type { RequestMessage } from './authorization.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
 
 /** A request of node:http. The guard sets its `identity`. */
-export interface GuardedRequest<Identity> extends IdentityCarrier {
-  /** The headers by name, in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /**
-   * The headers by name, each with all its values. For a repeated Authorization header, `headers`
-   * has the first value only.
-   */
-  readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;
+export interface GuardedRequest<Identity> extends RequestMessage {
   /** The user that the hook `identity` of the JwtAuth returned. */
   identity?: Identity;
 }
@@ -37,12 +30,12 @@ export type Middleware<Identity = unknown> = (
 
 /** @param authorize returns a promise of the identity, which rejects if the request is refused */
 export function middlewareOf<Identity>(
-  authorize: (request: HeaderSource) => Promise<Identity>,
+  authorize: (request: RequestMessage) => Promise<Identity>,
 ): Middleware<Identity> {
   return async (req, res, next) => {
     let identity: Identity;
     try {
-      identity = await authorize({ header: (name) => joinedHeader(req, name.toLowerCase()) });
+      identity = await authorize(req);
       bindListeners(identity, req);
       bindListeners(identity, res);
       req.identity = identity;
@@ -79,18 +72,4 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
 function asError(thrown: unknown): Error {
   if (isError(thrown)) return thrown;
   return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
-}
-
-/**
- * @param name in lower case
- * @returns the values of the header, joined by commas (RFC 9110 §5.3); undefined if it is missing
- */
-function joinedHeader(
-  { headers, headersDistinct }: GuardedRequest<unknown>,
-  name: string,
-): string | undefined {
-  const values = headersDistinct?.[name] ?? [];
-  // A single value is read from `headers`, into which an earlier middleware may have written.
-  const value = values.length > 1 ? values : headers[name];
-  return Array.isArray(value) ? value.join(', ') : value;
 }

@@ -14,7 +14,15 @@ import {
   type Checks,
 } from '../options.ts';
 import { describe } from '../values.ts';
-import { realmCheck, schemesCheck, tokenIn, type HeaderSource } from './authorization.ts';
+import {
+  headerIn,
+  headerSourceOf,
+  realmCheck,
+  schemesCheck,
+  tokenIn,
+  type Authorization,
+  type HeaderSource,
+} from './authorization.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
@@ -64,7 +72,10 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   readonly encode?: (identity: Identity) => MaybePromise<string>;
   /** Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. */
   readonly decode?: (token: string) => MaybePromise<object>;
-  /** Returns the token of a request, if there is one; default: from the Authorization header. */
+  /**
+   * Returns the token of a request, if there is one; default: from the Authorization header. Every
+   * guard passes the same `header` and `message`.
+   */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /** Returns the reply to a login; default `{ access_token }`. */
   readonly loginReply?: (token: string, identity: Identity) => unknown;
@@ -100,9 +111,12 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
 };
 
 /** The options with all defaults. The options of the Jwt are in `encode` and `decode`. */
-export type JwtAuthSettings<Identity> = Required<
-  Omit<JwtAuthOptions<Identity>, keyof JwtOptions>
->;
+export interface JwtAuthSettings<Identity> extends Required<
+  Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom'>
+> {
+  /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
+  readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
+}
 
 /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
 export function settingsOf<Identity>(
@@ -114,7 +128,7 @@ export function settingsOf<Identity>(
   ]);
   const jwt = new Jwt(pickOptions(given, JWT_OPTION_CHECKS));
   // The Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
-  const { secret, schemes: givenSchemes = ['JWT', 'Bearer'], ...others } = given;
+  const { secret, tokenFrom, schemes: givenSchemes = ['JWT', 'Bearer'], ...others } = given;
   // A copy, because the caller may change the list later.
   const schemes = [...givenSchemes];
   const settings: JwtAuthSettings<Identity> = {
@@ -131,7 +145,11 @@ export function settingsOf<Identity>(
       return jwt.sign(claims as Record<string, unknown>, { header });
     },
     decode: (token) => jwt.verify(token),
-    tokenFrom: (request) => tokenIn(request.header('authorization'), schemes),
+    // A source would cost every request time, so without a hook none is made.
+    tokenFrom: (request) =>
+      (tokenFrom === undefined
+        ? tokenIn(headerIn(request, 'authorization'), schemes)
+        : tokenFrom(headerSourceOf(request))),
     loginReply: (token) => ({ access_token: token }),
     errorReply: (error) => error.body,
     ...others,

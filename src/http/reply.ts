@@ -85,9 +85,10 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
   if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(text);
   // If a request is refused before its body has arrived, the reply ends the connection, so that
-  // the server need not read the rest of the body.
+  // the server need not read the rest of the body. A message without `complete` has no connection.
   const isGet = message.method === 'GET' || message.method === 'HEAD';
-  if (status >= 400 && !isGet && !message.complete) response.setHeader('Connection', 'close');
+  const isArriving = message.complete === false;
+  if (status >= 400 && !isGet && isArriving) response.setHeader('Connection', 'close');
   response.writeHead(status, headers);
   // A string goes out in one packet with the header.
   response.end(text);

@@ -1,13 +1,23 @@
-/** A request of node:http, as handlers see it. */
+/**
+ * A request of node:http, as handlers see it. A serverless adapter, a test or another runtime may
+ * have an object in its place that lacks some members.
+ */
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { isIP, type Socket } from 'node:net';
-import { integerBetween, type Check } from '../options.ts';
+import { isIP } from 'node:net';
+import { expecting, integerBetween, type Check } from '../options.ts';
+import { headerOf } from '../request-headers.ts';
+import { isObject } from '../values.ts';
 import { readJson } from './body.ts';
 import { pathOf } from './target.ts';
 
-/** One controller for each connection. All requests of a connection share it. */
-const CONTROLLERS = new WeakMap<Socket, AbortController>();
+/**
+ * One controller for each connection. All requests of a connection share it. A message without a
+ * socket has its own.
+ */
+const CONTROLLERS = new WeakMap<object, AbortController>();
+
+const messageCheck: Check = expecting('a request of node:http', isObject);
 
 /** The check of a number of trusted proxies. */
 export const trustProxyCheck: Check = integerBetween(0, 100);
@@ -34,10 +44,12 @@ export class HttpRequest {
 
   /**
    * @param trustProxy number of proxies to trust, 0 to 100
+   * @throws TypeError if `message` is not an object
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
    */
   constructor(message: IncomingMessage, trustProxy = 0) {
-    // The default is valid. Without its check, most requests are handled faster.
+    // Most arguments are valid. Without these checks, they are handled faster.
+    if (!isObject(message)) messageCheck('message', message);
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
@@ -52,11 +64,12 @@ export class HttpRequest {
    * the header has fewer addresses, the leftmost counts: the request did not come through all the
    * proxies, and the client may have forged it. If that is not an IP address, the peer's counts.
    *
-   * `unknown` stands for a peer that has disconnected, or that came through a Unix socket. Rate
-   * limits count all of those as one address.
+   * `unknown` stands for a peer that has disconnected, or that came through a Unix socket, and for
+   * a message without a socket. Rate limits count all of those as one address.
    */
   get address(): string {
-    const { remoteAddress = 'unknown' } = this.message.socket;
+    const { socket }: Partial<IncomingMessage> = this.message;
+    const remoteAddress = socket?.remoteAddress ?? 'unknown';
     if (this.#trustProxy === 0) return remoteAddress;
     const hops = this.header('x-forwarded-for')?.split(',') ?? [];
     const hop = hops.at(-Math.min(this.#trustProxy, hops.length))?.trim() ?? '';
@@ -65,49 +78,37 @@ export class HttpRequest {
     return isIP(address) === 0 ? remoteAddress : address;
   }
 
-  /** Aborted once the connection is closed, because the client no longer waits for the reply. */
+  /**
+   * Aborted once the connection is closed, because the client no longer waits for the reply. Never
+   * aborted for a message without a socket, or with one that has no events.
+   */
   get signal(): AbortSignal {
-    const { socket } = this.message;
-    const known = CONTROLLERS.get(socket);
+    const { socket }: Partial<IncomingMessage> = this.message;
+    const connection = socket ?? this.message;
+    const known = CONTROLLERS.get(connection);
     if (known !== undefined) return known.signal;
     const controller = new AbortController();
-    CONTROLLERS.set(socket, controller);
+    CONTROLLERS.set(connection, controller);
     // Any number of pipelined requests may listen to it, so Node must not warn of a leak.
     try {
       setMaxListeners(0, controller.signal);
     } catch {
       // jsdom has an AbortSignal of its own. Node does not accept it, and never warns of it.
     }
-    if (socket.destroyed) controller.abort();
-    else socket.once('close', () => controller.abort());
+    if (socket?.destroyed === true) controller.abort();
+    else if (typeof socket?.once === 'function') socket.once('close', () => controller.abort());
     return controller.signal;
   }
 
   /**
-   * Reads the body. It can be called once.
-   * @returns the body, parsed from JSON in UTF-8 of at most 16 KiB
+   * Reads the body. It can be called once. If a body parser, such as `express.json()`, has read it
+   * before, the body is in `message.body`.
+   * @returns the body, parsed from JSON in UTF-8 of at most 16 KiB; or `message.body` itself, if it
+   *   is neither a string nor bytes
    * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE, ERR_BODY, ERR_BAD_REQUEST, ERR_ABORTED
-   * @throws TypeError if the body was read already
+   * @throws TypeError if the body was read already and `message.body` does not hold it
    */
   json(): Promise<unknown> {
-    return readJson(this.message, this.header('content-type') ?? '');
+    return readJson(this.message);
   }
-}
-
-/**
- * Reads raw headers, because `message.headers` keeps the first Authorization or Host and silently
- * drops any others.
- * @returns as {@link HttpRequest.header}
- */
-function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
-  const wanted = name.toLowerCase();
-  let joined: string | undefined;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const key = rawHeaders[index];
-    // Most names differ in length, and comparing that is cheaper than lower-casing them.
-    if (key?.length !== wanted.length || key.toLowerCase() !== wanted) continue;
-    const value = rawHeaders[index + 1];
-    joined = joined === undefined ? value : `${joined}, ${value}`;
-  }
-  return joined;
 }

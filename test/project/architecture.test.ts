@@ -49,6 +49,7 @@ const GROUND = [
   'events.ts',
   'maybe-promise.ts',
   'error-text.ts',
+  'request-headers.ts',
 ];
 
 /**
@@ -86,6 +87,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'error-text.ts': ['errors.ts', 'values.ts'],
   'events.ts': ['type errors.ts'],
   'maybe-promise.ts': [],
+  'request-headers.ts': ['values.ts'],
   'index.ts': ['app.ts', 'accounts', 'auth', 'limits', 'crypto', 'http', 'users', ...GROUND],
   'jwt.ts': ['crypto', 'errors.ts'],
   'password.ts': ['accounts/password-hasher.ts', 'errors.ts'],

@@ -1,0 +1,73 @@
+/** The headers that describe a JSON body: its framing, type, charset, coding and length. */
+import { AuthError } from '../errors.ts';
+import { headerOf, type MessageHeaders } from '../request-headers.ts';
+import { ownMember } from '../values.ts';
+import { MAX_BODY_BYTES } from './limits.ts';
+import { parseMediaType } from './media-type.ts';
+
+/**
+ * JSON, and JSON of a registered format such as `application/vnd.api+json` (RFC 6839 §3.1). The
+ * characters are those of RFC 6838 §4.2.
+ */
+const JSON_TYPE = /^application\/(?:[a-z\d][\w!#$&^.+-]*\+)?json$/;
+
+/** Names of UTF-8, and of US-ASCII, which is a part of it. */
+const UTF8_CHARSET = /^(?:utf-8|us-ascii)$/;
+
+/** RFC 9110 §8.4: a list of content codings, all of them `identity`. An element may be empty. */
+const NO_CODING = /^(?:[ \t]*(?:identity[ \t]*)?,)*[ \t]*(?:identity[ \t]*)?$/i;
+
+/**
+ * @throws AuthError ERR_BAD_REQUEST for a transfer coding other than chunked, ERR_CONTENT_TYPE,
+ *   ERR_BODY_TOO_LARGE if Content-Length is over 16 KiB
+ */
+export function checkBodyHeaders(message: Partial<MessageHeaders>): void {
+  const coding = headerOf(message, 'transfer-encoding')?.toLowerCase() ?? 'chunked';
+  if (coding !== 'chunked') throw new AuthError('ERR_BAD_REQUEST');
+  checkType(message);
+  if (!NO_CODING.test(headerOf(message, 'content-encoding') ?? '')) throw codedBody();
+  const length = Number(headerOf(message, 'content-length'));
+  if (length > MAX_BODY_BYTES) throw new AuthError('ERR_BODY_TOO_LARGE');
+}
+
+/**
+ * RFC 8259 §11: JSON has no parameters, so unknown ones have no effect. Stricter: a charset other
+ * than UTF-8 is refused, because the client may have encoded its password in it.
+ * @throws AuthError ERR_CONTENT_TYPE
+ */
+function checkType(message: Partial<MessageHeaders>): void {
+  const value = headerOf(message, 'content-type') ?? '';
+  const type = parseMediaType(value);
+  const isMalformed = value !== '' && type === undefined;
+  if (isMalformed || isRepeated(message, value)) throw malformedType();
+  if (type === undefined || !JSON_TYPE.test(type.name)) throw new AuthError('ERR_CONTENT_TYPE');
+  const charsets = type.parameters
+    .filter(([name]) => name === 'charset')
+    .map(([, charset]) => charset.toLowerCase().replace('utf8', 'utf-8'));
+  // RFC 6838 §4.3: a parameter must not be repeated. Repetitions that agree do no harm.
+  const hasOneReading = new Set(charsets).size <= 1;
+  if (hasOneReading && charsets.every((charset) => UTF8_CHARSET.test(charset))) return;
+  const description = 'The charset of the body must be UTF-8';
+  throw new AuthError('ERR_CONTENT_TYPE', { description });
+}
+
+/**
+ * Several headers could read as one when they are joined, because a quoted string may begin in the
+ * first and end in the second. Node keeps the first of them in `headers`.
+ */
+function isRepeated({ headers }: Partial<MessageHeaders>, joined: string): boolean {
+  const first = ownMember(headers, 'content-type');
+  return typeof first === 'string' && first !== joined;
+}
+
+function malformedType(): AuthError {
+  const description = 'The Content-Type header is malformed or repeated';
+  return new AuthError('ERR_CONTENT_TYPE', { description });
+}
+
+/** RFC 9110 §15.5.16: a refusal of a content coding names those that are accepted (§12.5.3). */
+function codedBody(): AuthError {
+  const description = 'The body must have no content coding, such as gzip';
+  const headers = { 'Accept-Encoding': 'identity' };
+  return new AuthError('ERR_CONTENT_TYPE', { description, headers });
+}
