@@ -42,8 +42,9 @@ export function runAs<Result>(identity: unknown, run: () => Result): Result {
  * two guards run in a row, the identity of the second one counts.
  */
 export function bindListeners(identity: unknown, carrier: IdentityCarrier): void {
-  // A Request of the Web standard, or an object of a test, has no listeners.
-  if (typeof carrier.once !== 'function') return;
+  // A Request of the Web standard, or an object of a test, has no listeners. A frozen one cannot
+  // carry an identity.
+  if (typeof carrier.once !== 'function' || !Object.isExtensible(carrier)) return;
   const isBound = Object.hasOwn(carrier, IDENTITY);
   carrier[IDENTITY] = identity;
   if (isBound) return;

@@ -15,6 +15,7 @@ export interface GuardedRequest<Identity> extends RequestMessage {
 
 /** The parts of a response of node:http that a refusal needs. */
 export interface RefusalResponse extends IdentityCarrier {
+  statusCode?: number;
   /** Works as `writeHead` of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
   /** Works as `end` of node:http. */
@@ -32,7 +33,7 @@ export type Middleware<Identity = unknown> = (
 export function middlewareOf<Identity>(
   authorize: (request: RequestMessage) => Promise<Identity>,
 ): Middleware<Identity> {
-  return async (req, res, next) => {
+  const guard: Middleware<Identity> = async (req, res, next) => {
     let identity: Identity;
     try {
       identity = await authorize(req);
@@ -45,6 +46,8 @@ export function middlewareOf<Identity>(
     // Not in the `try`: an error that a later handler throws must not call `next` a second time.
     runAs(identity, () => next());
   };
+  // Restify refuses an async function that takes `next`.
+  return (req, res, next) => guard(req, res, next);
 }
 
 /** Sends an AuthError as the response. Any other error, or a failure to send, goes to `next`. */
@@ -53,6 +56,8 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
   try {
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
+    // Adapters of serverless platforms may read the status here.
+    res.statusCode = status;
     res.writeHead(status, {
       ...headers,
       'Content-Type': 'application/json',

@@ -85,10 +85,13 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
   if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(text);
   // If a request is refused before its body has arrived, the reply ends the connection, so that
-  // the server need not read the rest of the body. A message without `complete` has no connection.
+  // the server need not read the rest of the body. A message without `complete` has no connection,
+  // and HTTP/2 has no such header (RFC 9113 §8.2.2).
   const isGet = message.method === 'GET' || message.method === 'HEAD';
-  const isArriving = message.complete === false;
+  const isArriving = message.complete === false && message.httpVersionMajor !== 2;
   if (status >= 400 && !isGet && isArriving) response.setHeader('Connection', 'close');
+  // Adapters of serverless platforms may read the status here.
+  response.statusCode = status;
   response.writeHead(status, headers);
   // A string goes out in one packet with the header.
   response.end(text);

@@ -80,10 +80,12 @@ export class Router {
   readonly delete: AddRoute = (path, handler) => this.#add('DELETE', path, handler);
 
   /**
-   * Answers one request. It never throws. An AuthError that a handler throws is sent with its own
-   * status, and any other error becomes a reply with status 500.
+   * Answers one request. An AuthError that a handler throws is sent with its own status, and any
+   * other error becomes a reply with status 500.
+   * @returns undefined if the reply has been sent already, else a promise that resolves once it is.
+   *   Some frameworks go on to the next handler unless they get such a promise. It never rejects.
    */
-  readonly handle = (message: IncomingMessage, response: ServerResponse): void => {
+  readonly handle = (message: IncomingMessage, response: ServerResponse): void | Promise<void> => {
     const request = new HttpRequest(message, this.#options.trustProxy);
     // andThen sends a plain result at once and returns a promise only for a promise. So an error
     // comes in two ways: thrown at once, or as the rejection of that promise.
@@ -92,12 +94,11 @@ export class Router {
       const sent = andThen(handler(request), (result) => {
         sendReply(message, response, isReply(result) ? result : new Reply(200, result));
       });
-      if (isPromise(sent)) {
-        void sent.catch((error) => this.#refuse(request, response, error));
-      }
+      if (isPromise(sent)) return sent.catch((error) => this.#refuse(request, response, error));
     } catch (error) {
-      void this.#refuse(request, response, error);
+      return this.#refuse(request, response, error);
     }
+    return undefined;
   };
 
   #add(method: string, path: string, handler: Handler): Router {
@@ -143,9 +144,18 @@ export class Router {
     } catch (secondError) {
       // onError threw, or the body or a header of the refusal cannot be sent.
       warn(secondError);
-      const { status, body } = new AuthError('ERR_INTERNAL');
-      if (!response.headersSent) sendReply(message, response, new Reply(status, body));
+      if (!response.headersSent) sendInternalError(message, response);
     }
+  }
+}
+
+/** The response of an adapter may lack a method. Then no reply can be sent at all. */
+function sendInternalError(message: IncomingMessage, response: ServerResponse): void {
+  const { status, body } = new AuthError('ERR_INTERNAL');
+  try {
+    sendReply(message, response, new Reply(status, body));
+  } catch (error) {
+    warn(error);
   }
 }
 

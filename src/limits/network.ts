@@ -5,6 +5,7 @@
  * address was cut.
  */
 import { isIPv4, isIPv6 } from 'node:net';
+import { expecting } from '../options.ts';
 
 /** Maximum length of a network whose address is neither IPv4 nor IPv6. */
 const MAX_OTHER_CHARACTERS = 64;
@@ -17,12 +18,16 @@ export interface ClientSource {
   readonly network: string | undefined;
 }
 
-/** @param address of the client, or undefined if it is not known */
-export function sourceOf(address: string | undefined): ClientSource {
-  return {
-    address,
-    network: address === undefined ? undefined : networkOf(address),
-  };
+const addressCheck = expecting('an address as a string', (value) => typeof value === 'string');
+
+/**
+ * @param address of the client; undefined, or null from a header that is missing, if not known
+ * @throws TypeError if it is another kind of value
+ */
+export function sourceOf(address: string | null | undefined): ClientSource {
+  if (address === undefined || address === null) return { address: undefined, network: undefined };
+  addressCheck('client.address', address);
+  return { address, network: networkOf(address) };
 }
 
 /**

@@ -143,3 +143,11 @@ test('what another realm made: its error goes to `next` as it is, and another va
     assert.match(passed.message, /^a hook threw a value that is not an Error$/);
   }
 });
+
+test("a request object that is not Node's own: the guard is no async function, for Restify", async () => {
+  const guard = authOfAnyone().middleware();
+  assert.equal(guard.constructor.name, 'Function');
+  const response = { statusCode: 0, writeHead: () => undefined, end: () => undefined };
+  await Reflect.apply(guard, undefined, [{ headers: {} }, response, assert.fail]);
+  assert.equal(response.statusCode, 401);
+});

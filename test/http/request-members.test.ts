@@ -106,3 +106,36 @@ test(`${KIND}: a router serves HTTP/2, also after the client has gone`, async ()
     server.close();
   }
 });
+
+test(`${KIND}: a response that cannot be written ends no process`, async () => {
+  const router = new Router({ onError: () => undefined })
+    .get('/', () => 'home')
+    .post('/', async () => 'posted');
+  const setHeader = () => undefined;
+  const writeHead = () => {
+    throw new RangeError('Invalid status code: 0');
+  };
+  for (const method of ['GET', 'POST', 'PUT']) {
+    for (const response of [{ setHeader, writeHead }, { writeHead }, {}]) {
+      await Reflect.apply(router.handle, undefined, [{ method, url: '/', headers: {} }, response]);
+    }
+  }
+});
+
+test(`${KIND}: a framework can wait for the reply, and reads its status`, async () => {
+  const router = new Router().get('/', () => 'home').post('/', async () => 'posted');
+  const answerOf = (method: string) => {
+    const response = { statusCode: 0, writeHead: () => undefined, end: () => undefined };
+    const sent: unknown = Reflect.apply(router.handle, undefined, [{ method, url: '/' }, response]);
+    return { response, sent };
+  };
+  const direct = answerOf('GET');
+  assert.deepEqual([direct.sent, direct.response.statusCode], [undefined, 200]);
+  const later = answerOf('POST');
+  assert.equal(later.response.statusCode, 0);
+  assert.equal(await later.sent, undefined);
+  assert.equal(later.response.statusCode, 200);
+  const refused = answerOf('PUT');
+  await refused.sent;
+  assert.equal(refused.response.statusCode, 405);
+});

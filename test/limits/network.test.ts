@@ -1,7 +1,7 @@
 /** Which addresses count as one network, and which address a proxy header stands for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { networkOf } from '../../src/limits/network.ts';
+import { networkOf, sourceOf } from '../../src/limits/network.ts';
 import { send, withApp } from '../support/app.ts';
 import { Simulation } from '../support/attack-simulation.ts';
 import { inTurn } from '../support/limits.ts';
@@ -83,5 +83,18 @@ test('X-Forwarded-For is trusted for `trustProxy` hops, counted from the right',
       const expected = [401, isSame ? 429 : 401];
       assert.deepEqual(statuses, expected, `${trustProxy}: ${headers.join(' and ')}`);
     });
+  }
+});
+
+test('a client without an address has none, and an address of another kind is a mistake', () => {
+  for (const address of [undefined, null]) {
+    assert.deepEqual(sourceOf(address), { address: undefined, network: undefined });
+  }
+  assert.deepEqual(sourceOf('192.0.2.1'), { address: '192.0.2.1', network: '192.0.2.1' });
+  for (const address of [['192.0.2.1'], { address: '192.0.2.1' }, 5]) {
+    assert.throws(
+      () => Reflect.apply(sourceOf, undefined, [address]),
+      { name: 'TypeError', message: /^"client.address" expected an address as a string, got / },
+    );
   }
 });
