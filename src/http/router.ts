@@ -46,10 +46,10 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
   trustProxy: trustProxyCheck,
 };
 
-/** The check of the path of a route. */
+/** The check of the path of a route. A request target has no other characters (RFC 3986 §3.3). */
 export const pathCheck: Check = matching(
-  'a path that begins with "/" and has no query',
-  /^\/[^?#\s]*$/,
+  'a path that begins with "/", has no query, and is ASCII as encodeURI returns it',
+  /^\/[!"$->@-~]*$/,
 );
 
 /**
@@ -69,15 +69,15 @@ export class Router {
   }
 
   /** Adds a handler for GET and HEAD. */
-  readonly get: AddRoute = (path, handler) => this.#add('GET', path, handler);
+  readonly get: AddRoute = (...route) => this.#add('GET', ...route);
   /** Adds a handler for POST. */
-  readonly post: AddRoute = (path, handler) => this.#add('POST', path, handler);
+  readonly post: AddRoute = (...route) => this.#add('POST', ...route);
   /** Adds a handler for PUT. */
-  readonly put: AddRoute = (path, handler) => this.#add('PUT', path, handler);
+  readonly put: AddRoute = (...route) => this.#add('PUT', ...route);
   /** Adds a handler for PATCH. */
-  readonly patch: AddRoute = (path, handler) => this.#add('PATCH', path, handler);
+  readonly patch: AddRoute = (...route) => this.#add('PATCH', ...route);
   /** Adds a handler for DELETE. */
-  readonly delete: AddRoute = (path, handler) => this.#add('DELETE', path, handler);
+  readonly delete: AddRoute = (...route) => this.#add('DELETE', ...route);
 
   /**
    * Answers one request. An AuthError that a handler throws is sent with its own status, and any
@@ -101,9 +101,14 @@ export class Router {
     return undefined;
   };
 
-  #add(method: string, path: string, handler: Handler): Router {
+  #add(method: string, path: string, handler: Handler, ...others: never[]): Router {
     pathCheck('path', path);
     aFunction('handler', handler);
+    if (others.length > 0) {
+      // In Express further handlers may follow. Here one that is left out could be the guard.
+      const expected = 'one function, such as auth.required(handler)';
+      throw new TypeError(`"handler" expected ${expected}, got ${1 + others.length} arguments`);
+    }
     const methods = this.#routes.get(path) ?? new Map<string, Handler>();
     if (methods.has(method)) {
       throw new TypeError(`"path" expected a new route, got one that already answers ${method}`);

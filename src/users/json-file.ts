@@ -11,6 +11,9 @@ export class JsonFileUserStore implements UserStore {
   readonly #insertingIds = new Set<string>();
 
   private constructor(journal: LockedJournal<User>) {
+    if (!(journal instanceof LockedJournal)) {
+      throw new TypeError('"JsonFileUserStore" expected JsonFileUserStore.open(path), got new');
+    }
     this.#journal = journal;
   }
 

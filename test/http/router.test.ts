@@ -24,7 +24,8 @@ function revoked(): object {
 test('a route needs a valid path, a function, and a method that the path does not have yet', () => {
   const router = new Router();
   const handler = () => 1;
-  for (const path of ['', 'hello', 'http://x/hello', '/a?b', '/a#b', '/a b', ...NOT_STRINGS]) {
+  const paths = ['', 'hello', 'http://x/hello', '/a?b', '/a#b', '/a b', '/\u00fc', ...NOT_STRINGS];
+  for (const path of paths) {
     assert.throws(() => router.get(path as string, handler), {
       name: 'TypeError',
       message: /^"path" expected /,
@@ -34,7 +35,12 @@ test('a route needs a valid path, a function, and a method that the path does no
     name: 'TypeError',
     message: /^"handler" expected /,
   });
-  router.get('/a', handler).post('/a', handler);
+  // Express has routes with several handlers. Here the second one could be a guard that never runs.
+  assert.throws(() => Reflect.apply(router.get, undefined, ['/guarded', handler, handler]), {
+    name: 'TypeError',
+    message: /^"handler" expected one function, such as auth.required\(handler\), got 2 arguments$/,
+  });
+  router.get('/a', handler).post('/a', handler).get(encodeURI('/\u00fc~!"$>@'), handler);
   assert.throws(() => router.get('/a', handler), {
     name: 'TypeError',
     message: /^"path" expected /,

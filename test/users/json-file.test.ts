@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { FileHandle } from 'node:fs/promises';
+import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
 import { folderOf, newPath, userNamed, withStore } from '../support/user-files.ts';
 import {
@@ -113,4 +114,11 @@ test('changes of an object that a caller passed or found do not reach the store'
   await withStore(path, (store) =>
     assert.throws(() => Object.assign(store.find('joe') ?? {}, { id: '' }), TypeError),
   );
+});
+
+test('errors that name the right culprit: the store is opened, and not made with new', () => {
+  assert.throws(() => Reflect.construct(JsonFileUserStore, ['users.jsonl']), {
+    name: 'TypeError',
+    message: '"JsonFileUserStore" expected JsonFileUserStore.open(path), got new',
+  });
 });
