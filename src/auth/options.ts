@@ -158,8 +158,8 @@ export function settingsOf<Identity>(
 }
 
 /**
- * @returns the `id` of an object, or an identity of another type itself
- * An id that is an object is passed on to sign, which checks it.
+ * @returns the `id` of an object, or an identity of another type itself. An id that is an object is
+ *   passed on to sign, which checks it.
  * @throws TypeError if the id is not a string, a finite number or an object
  */
 function idOf(identity: unknown): unknown {
