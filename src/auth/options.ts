@@ -14,15 +14,8 @@ import {
   type Checks,
 } from '../options.ts';
 import { describe } from '../values.ts';
-import {
-  headerIn,
-  headerSourceOf,
-  realmCheck,
-  schemesCheck,
-  tokenIn,
-  type Authorization,
-  type HeaderSource,
-} from './authorization.ts';
+import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
+import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
