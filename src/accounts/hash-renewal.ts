@@ -12,7 +12,7 @@ import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
-export interface StoreAndHasher {
+interface StoreAndHasher {
   readonly users: UserStore;
   readonly passwords: Pick<PasswordHasher, 'hash' | 'needsRehash'>;
 }

@@ -17,7 +17,7 @@ export interface AuthRequest extends Client {
   json(): unknown;
 }
 
-export interface Credentials {
+interface Credentials {
   readonly username: string;
   readonly password: string;
 }

@@ -23,7 +23,7 @@ export type IdentityClaims = Readonly<
 >;
 
 /** `undefined`, `null` and `false` mean "no such user". Any other value is a user, even 0 or ''. */
-export type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
+type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
 
 /** The options of {@link JwtOptions}, two hooks that find users, and hooks that shape replies. */
 export interface JwtAuthOptions<Identity> extends JwtOptions {
