@@ -1,5 +1,6 @@
 /** The tutorial application: POST /signup, POST /auth, GET /hello. */
 import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './accounts/accounts.ts';
+import { withErrorReply } from './auth/error-reply.ts';
 import { JwtAuth } from './auth/jwt-auth.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from './auth/options.ts';
 import { AuthError, isAuthError } from './errors.ts';
@@ -53,7 +54,9 @@ export function createApp(options: AppOptions): Router {
       const input = await readSignup(request, usernameField, passwordField);
       await accounts.signup(input, request);
     } catch (error) {
-      throw await refusalOf(error, given.errorReply);
+      const { errorReply } = given;
+      if (errorReply === undefined || !isAuthError(error)) throw error;
+      throw await withErrorReply(error, errorReply);
     }
     return success('User created');
   });
@@ -93,16 +96,4 @@ async function readBody(request: HttpRequest): Promise<unknown> {
     if (!isAuthError(error) || error.status !== 400) throw error;
     throw new AuthError('ERR_SIGNUP_BODY', { description: error.description });
   }
-}
-
-/**
- * Makes the body of a refused signup with the hook `errorReply`, as JwtAuth does for its refusals.
- * @returns the error to throw
- * @throws any error that the hook throws. An AuthError is then sent with its own body.
- */
-async function refusalOf(thrown: unknown, errorReply: AppOptions['errorReply']): Promise<unknown> {
-  if (errorReply === undefined || !isAuthError(thrown)) return thrown;
-  const body = await errorReply(thrown);
-  const { code, status, error, description, headers, cause } = thrown;
-  return new AuthError(code, { status, error, description, headers, body, cause });
 }

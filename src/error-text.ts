@@ -5,7 +5,7 @@
  * into a property, and a cause may hold a request with its password.
  */
 import { isAuthError, reasonOf } from './errors.ts';
-import { describe, isError, isErrorOf } from './values.ts';
+import { describe, isError, isErrorNamed } from './values.ts';
 
 /**
  * Never throws, whatever `error` is.
@@ -18,7 +18,7 @@ export function textOfError(error: unknown): string {
     if (!isError(reason)) return `${describe(reason)} was thrown in place of an error`;
     const { stack, name, message } = reason;
     const text = typeof stack === 'string' && stack !== '' ? stack : `${name}: ${message}`;
-    return isErrorOf('AggregateError', reason) ? `${text}\n${reasonOf(reason)}` : text;
+    return isErrorNamed(reason, 'AggregateError') ? `${text}\n${reasonOf(reason)}` : text;
   } catch {
     return 'an error was thrown that cannot be read';
   }

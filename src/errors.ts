@@ -4,11 +4,11 @@
  * wrong kind of value) or a RangeError (the right kind, out of bounds), in the grammar of
  * `options.ts`.
  * Promise: a message that latchkey writes repeats no string, since it could be a token, a password
- * or a key. Names of options and claims are the only exception. A program may give an AuthError
- * another description.
+ * or a key. Exceptions: names of options, claims and fields, and paths of files. A program may give
+ * an AuthError another description.
  */
 import { integerBetween } from './options.ts';
-import { describe, isError, isErrorOf, isObject, propertyOf } from './values.ts';
+import { describe, isError, isErrorNamed, isObject, propertyOf } from './values.ts';
 
 /**
  * Refusals of tokens, of the Authorization header and of logins. The titles and descriptions of
@@ -214,7 +214,7 @@ export class AuthError extends Error {
 export function isAuthError(value: unknown): value is AuthError {
   try {
     if (isInstance(AuthError, value)) return true;
-    return isErrorOf('AuthError', value) && hasMembersOfRefusal(value);
+    return isErrorNamed(value, 'AuthError') && hasMembersOfRefusal(value);
   } catch {
     // A Proxy or a getter may throw.
     return false;
@@ -251,7 +251,7 @@ function limitStackTraces(limit: number): void {
   }
 }
 
-/** The option of `Jwt` that causes a refusal. The others are caused by the type of a claim. */
+/** The option of `Jwt` that decides about a refusal. The others are about the type of a claim. */
 const DECIDING_OPTIONS: ReadonlyMap<unknown, string> = new Map([
   ['ERR_JWT_AUDIENCE', 'audience'],
   ['ERR_JWT_ISSUER', 'issuer'],
@@ -263,15 +263,16 @@ const DECIDING_OPTIONS: ReadonlyMap<unknown, string> = new Map([
  * Runs a check that was written for input from outside, on a value of the calling program. A
  * refusal then shows a mistake of the program, so it is thrown as a TypeError.
  * @param name the argument that holds the value
- * @throws TypeError that names the option that decides, with the refusal as its `cause`
+ * @throws TypeError with the refusal as its `cause`; it names the option that decides, if one does
  */
 export function rethrowRefusalAsTypeError(name: string, check: () => void): void {
   try {
     check();
   } catch (error) {
     const option = DECIDING_OPTIONS.get(propertyOf(error, 'code'));
-    const refusal = option === undefined ? 'a refusal' : `a refusal by the option "${option}"`;
-    const text = `"${name}" expected what verify accepts, got ${refusal}: ${reasonOf(error)}`;
+    const hint = option === undefined ? '' : ` (see the option "${option}")`;
+    const got = `a refusal: ${reasonOf(error)}${hint}`;
+    const text = `"${name}" expected a value that verify accepts, got ${got}`;
     throw new TypeError(text, { cause: error });
   }
 }
@@ -282,7 +283,7 @@ export function rethrowRefusalAsTypeError(name: string, check: () => void): void
  *   be a secret, so only its kind is returned.
  */
 export function reasonOf(error: unknown): string {
-  const errors = isErrorOf('AggregateError', error) ? propertyOf(error, 'errors') : undefined;
+  const errors = isErrorNamed(error, 'AggregateError') ? propertyOf(error, 'errors') : undefined;
   if (Array.isArray(errors)) return errors.map(reasonOf).join(', ');
   return isError(error) ? error.message : describe(error);
 }

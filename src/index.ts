@@ -7,7 +7,7 @@ export type { Client } from './accounts/client.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 
-export type { GuardableRequest, HeaderSource } from './auth/authorization.ts';
+export type { GuardableRequest, HeaderSource } from './auth/requests.ts';
 export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth } from './auth/jwt-auth.ts';
 export type { AuthRequest } from './auth/login.ts';

@@ -2,8 +2,8 @@
  * Reading and checking options and other arguments of the calling program. A mistake of the program
  * is a TypeError (the wrong kind of value) or a RangeError (the right kind, out of bounds), in one
  * grammar: `"leewaySeconds" expected a finite number of at least 0, got NaN`.
- * Promise: no message repeats a string, since it could be a token, a password or a key. Names of
- * options and claims are the only exception.
+ * Promise: no message repeats a string, since it could be a token, a password or a key. Exceptions:
+ * names of options, claims and fields, and paths of files.
  */
 import { describe, isObject } from './values.ts';
 
@@ -95,25 +95,26 @@ const OPTION_OF_TIME: ReadonlyMap<string, string> = new Map([
  * @param claims those that the program passed. A time that is not among them comes from an option,
  *   which the message then names.
  */
-export function timeOfToken(name: string, value: unknown, claims: object): void {
+export function checkTimeClaim(name: string, value: unknown, claims: object): void {
   const option = Object.hasOwn(claims, name) ? undefined : OPTION_OF_TIME.get(name);
-  timeInSeconds(name, value, option === undefined ? '' : `, which is now plus "${option}"`);
+  checkTime(name, value, option === undefined ? undefined : `, which is now plus "${option}"`);
 }
 
-function timeInSeconds(name: string, value: unknown, origin: string): void {
+/** @param note the end of the message, in place of the hint at milliseconds */
+function checkTime(name: string, value: unknown, note?: string): void {
   const isNumber = typeof value === 'number';
   if (isNumber && value <= MAX_TIME_SECONDS) return;
   const looksLikeMilliseconds = isNumber && value / 1000 <= MAX_TIME_SECONDS;
   const hint = looksLikeMilliseconds ? ', which looks like milliseconds' : '';
   const expected = `seconds since 1970, up to ${MAX_TIME_SECONDS} (the year 9999)`;
-  const text = `"${name}" expected ${expected}, got ${describe(value)}${origin || hint}`;
+  const text = `"${name}" expected ${expected}, got ${describe(value)}${note ?? hint}`;
   throw isNumber ? new RangeError(text) : new TypeError(text);
 }
 
 /** A time that a clock returned: seconds since 1970, at least 0, up to the year 9999. */
 const clockTime: Check = (name, value) => {
   nonNegativeNumber(name, value);
-  timeInSeconds(name, value, '');
+  checkTime(name, value);
 };
 
 /**

@@ -44,6 +44,18 @@ export function headerOf(message: Partial<MessageHeaders>, name: string): string
   return Object.keys(Object(headers)).length === 0 ? received : valueIn(headers, wanted);
 }
 
+/**
+ * @param wanted a name in lower case
+ * @returns how many headers of this name were received
+ */
+export function countOf(rawHeaders: readonly string[], wanted: string): number {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (isSameName(rawHeaders[index], wanted)) count += 1;
+  }
+  return count;
+}
+
 /** @returns the index of the next name that is `wanted`, or -1 */
 function indexOfName(rawHeaders: readonly string[], wanted: string, start: number): number {
   for (let index = start; index < rawHeaders.length; index += 2) {

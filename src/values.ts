@@ -43,7 +43,7 @@ export function isError(value: unknown): value is Error {
  * of one copy of a package. It never throws.
  * @returns whether a value is an error of a class with this name, or of a subclass
  */
-export function isErrorOf(className: string, value: unknown): value is Error {
+export function isErrorNamed(value: unknown, className: string): value is Error {
   if (!isError(value)) return false;
   try {
     for (let link: unknown = value; isObject(link); link = Object.getPrototypeOf(link)) {

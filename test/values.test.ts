@@ -5,7 +5,7 @@ import {
   copyMembers,
   describe,
   isError,
-  isErrorOf,
+  isErrorNamed,
   isObject,
   ownMember,
 } from '../src/values.ts';
@@ -70,7 +70,7 @@ test('what another realm made: an error is one, and so is a DOMException', () =>
 });
 
 test('what another realm made: the class of an error is found by its name', () => {
-  const isSyntaxError = (value: unknown) => isErrorOf('SyntaxError', value);
+  const isSyntaxError = (value: unknown) => isErrorNamed(value, 'SyntaxError');
   class Own extends SyntaxError {
     override readonly name = 'BadBody';
   }

@@ -134,14 +134,14 @@ export class Accounts {
    */
   async signup(input: unknown, client: Client = {}): Promise<PublicUser> {
     const { users, passwords, isForbidden } = this.#options;
-    const givenName = ownMember(input, 'username');
+    const sentUsername = ownMember(input, 'username');
     const password = ownMember(input, 'password');
-    if (typeof givenName !== 'string' || typeof password !== 'string') {
+    if (typeof sentUsername !== 'string' || typeof password !== 'string') {
       throw new AuthError('ERR_SIGNUP_BODY');
     }
-    const id = canonicalUsername(givenName);
-    if (id === undefined) throw usernameRefusal(givenName);
-    const username = trimUsername(givenName);
+    const id = canonicalUsername(sentUsername);
+    if (id === undefined) throw usernameRefusal(sentUsername);
+    const username = trimUsername(sentUsername);
     const normalized = checkPasswordText(password, id, this.#options);
     const { signal } = client;
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');

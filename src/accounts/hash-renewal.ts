@@ -12,15 +12,15 @@ import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
-export interface StoreAndHasher {
+interface StoreAndHasher {
   readonly users: UserStore;
   readonly passwords: Pick<PasswordHasher, 'hash' | 'needsRehash'>;
 }
 
 /**
  * Stores a new hash if the old one is weaker than new ones. The login has already succeeded, so an
- * AuthError of the hasher or of the store is ignored, also ERR_BUSY without memory. The old hash
- * then stays until the next login.
+ * AuthError of the hasher or of the store is ignored, also ERR_BUSY because memory is missing. The
+ * old hash then stays until the next login.
  * @param user the record whose hash was verified
  * @param password the right password of this user
  * @param address of the client, for the queue of the hasher

@@ -85,7 +85,7 @@ export class PasswordHasher {
    */
   hash(password: string, signal?: AbortSignal, address = ''): Promise<string> {
     const job = () =>
-      hashPassword(password, this.#cost).catch((error) => refuseWithoutMemory(error, this.#cost));
+      hashPassword(password, this.#cost).catch((error) => explainMemoryError(error, this.#cost));
     return this.#queue.run({ kind: 'hash', client: networkOf(address) }, job, signal);
   }
 
@@ -108,7 +108,7 @@ export class PasswordHasher {
   ): Promise<boolean> {
     const job = () =>
       verifyPassword(password, stored, this.#cost).catch((error) => {
-        return refuseWithoutMemory(error, stored === undefined ? this.#cost : parseHash(stored));
+        return explainMemoryError(error, stored === undefined ? this.#cost : parseHash(stored));
       });
     return this.#queue.run({ kind: 'verify', client: networkOf(address) }, job, signal);
   }
@@ -116,8 +116,7 @@ export class PasswordHasher {
   /**
    * @returns whether the next login must renew the hash: it is Werkzeug's, or takes less work
    *   (N·r·p) than a new one, or the same work with a shorter salt or key
-   * @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed, or above a bound that the options
-   *   have: N 2^20, r 32, p 16, N·r·p 2^23
+   * @throws AuthError ERR_PASSWORD_HASH as `verify`
    */
   needsRehash(stored: string): boolean {
     return needsRehash(stored, this.#cost);
@@ -137,13 +136,14 @@ function runsInFourSeconds({ logN, r, p }: ScryptCost): number {
 const NO_MEMORY = /malloc.failure|^Deriving bits failed$/im;
 
 /**
- * A run of scrypt without memory is a run too many, and not a bug: a later one may succeed.
+ * Throws an error of scrypt again, with an explanation if memory was missing. A run without memory
+ * is a run too many, and not a bug: a later one may succeed.
  * @param cost of the run
  * @throws AuthError ERR_BUSY if memory was missing. Its cause tells the operator how much, and the
  *   error of Node is the cause of that one.
  * @throws any other `error` unchanged
  */
-function refuseWithoutMemory(error: unknown, { logN, r }: ScryptCost): never {
+function explainMemoryError(error: unknown, { logN, r }: ScryptCost): never {
   const lines = `${String(propertyOf(error, 'code'))}\n${String(propertyOf(error, 'message'))}`;
   if (isAuthError(error) || !NO_MEMORY.test(lines)) throw error;
   const mebibytes = Math.ceil((128 * 2 ** logN * r) / 2 ** 20);

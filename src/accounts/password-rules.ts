@@ -9,7 +9,7 @@ import { expecting } from '../options.ts';
 import { canonicalUsername } from './username.ts';
 
 /** Bounds on the length of a new password, in code points after NFC. */
-export interface PasswordLengths {
+interface PasswordLengths {
   readonly minPasswordLength: number;
   readonly maxPasswordLength: number;
 }

@@ -73,7 +73,7 @@ export function canonicalUsername(username: string): string | undefined {
 }
 
 /**
- * @param username of which `canonicalUsername` has found that it is valid
+ * @param username of at most 1024 code units
  * @returns the username without ASCII white space at its ends
  */
 export function trimUsername(username: string): string {

@@ -30,7 +30,7 @@ export function defaultConcurrency(): number {
  * A place in the queue. A job holds it while it waits or runs. Places are shared among clients
  * first, and then among kinds of jobs.
  */
-export interface Place {
+interface Place {
   /** The client of the job, such as the network of a request. */
   readonly client: string;
   /** `hash` or `verify`. With shares by kind, logins cannot keep signups out, nor the reverse. */

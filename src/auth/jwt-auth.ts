@@ -9,15 +9,9 @@ import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts'
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
 import { describe, ownMember } from '../values.ts';
-import {
-  challenges,
-  messageOf,
-  realmCheck,
-  type Authorization,
-  type GuardableRequest,
-  type HeaderSource,
-} from './authorization.ts';
+import { challenges, realmCheck } from './authorization.ts';
 import { bindListeners, runAs } from './current-identity.ts';
+import { withErrorReply } from './error-reply.ts';
 import { readCredentials, type AuthRequest } from './login.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
@@ -27,6 +21,12 @@ import {
   type JwtAuthOptions,
   type JwtAuthSettings,
 } from './options.ts';
+import {
+  messageOf,
+  type Authorization,
+  type GuardableRequest,
+  type HeaderSource,
+} from './requests.ts';
 
 /**
  * A login and a guard with one set of options.
@@ -91,6 +91,7 @@ export class JwtAuth<Identity> {
    * @throws AuthError as `required`; its `status`, `headers` and `body` are the reply to send
    */
   async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
+    // The type is spelled out for the reference page: the package does not export `Authorization`.
     return this.#completingRefusals(this.#settings.realm, () =>
       this.#requireIdentity(authorization),
     );
@@ -206,22 +207,11 @@ export class JwtAuth<Identity> {
    */
   async #refuse(realm: string, thrown: unknown): Promise<never> {
     if (!isAuthError(thrown)) throw thrown;
-    let refusal = thrown;
-    let body: unknown;
-    try {
-      body = await this.#settings.errorReply(thrown);
-    } catch (error) {
-      if (!isAuthError(error)) throw error;
-      refusal = error;
-      body = error.body;
-    }
-    const { code, status, error, description, cause } = refusal;
-    const { schemes } = this.#settings;
-    const challengeHeaders =
-      status === 401 ? { 'WWW-Authenticate': challenges(schemes, realm, refusal) } : {};
-    const headers = { ...challengeHeaders, ...refusal.headers };
-    // A copy, because a hook may throw one AuthError for many requests.
-    throw new AuthError(code, { status, error, description, headers, body, cause });
+    const { schemes, errorReply } = this.#settings;
+    throw await withErrorReply(thrown, errorReply, (refusal) => {
+      if (refusal.status !== 401) return refusal.headers;
+      return { 'WWW-Authenticate': challenges(schemes, realm, refusal), ...refusal.headers };
+    });
   }
 }
 

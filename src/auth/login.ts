@@ -5,7 +5,7 @@
  */
 import { AuthError } from '../errors.ts';
 import { objectWith } from '../options.ts';
-import { isErrorOf, isObject, ownMember } from '../values.ts';
+import { isErrorNamed, isObject, ownMember } from '../values.ts';
 import type { Client } from '../accounts/client.ts';
 
 /** The parts of a request that a login reads. */
@@ -17,7 +17,7 @@ export interface AuthRequest extends Client {
   json(): unknown;
 }
 
-export interface Credentials {
+interface Credentials {
   readonly username: string;
   readonly password: string;
 }
@@ -50,7 +50,7 @@ async function readBody(request: AuthRequest): Promise<object> {
     body = await request.json();
   } catch (error) {
     // The message of a SyntaxError quotes the body.
-    throw isErrorOf('SyntaxError', error) ? new AuthError('ERR_BODY') : error;
+    throw isErrorNamed(error, 'SyntaxError') ? new AuthError('ERR_BODY') : error;
   }
   if (!isObject(body)) throw new AuthError('ERR_LOGIN_BODY');
   return body;

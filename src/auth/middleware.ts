@@ -4,11 +4,13 @@
  */
 import { isAuthError } from '../errors.ts';
 import { isError } from '../values.ts';
-import type { RequestMessage } from './authorization.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
+import type { RequestMessage } from './requests.ts';
 
 /** A request of node:http. The guard sets its `identity`. */
 export interface GuardedRequest<Identity> extends RequestMessage {
+  /** The headers by name. */
+  readonly headers: NonNullable<RequestMessage['headers']>;
   /** The user that the hook `identity` of the JwtAuth returned. */
   identity?: Identity;
 }
@@ -31,7 +33,7 @@ export type Middleware<Identity = unknown> = (
 
 /** @param authorize returns a promise of the identity, which rejects if the request is refused */
 export function middlewareOf<Identity>(
-  authorize: (request: RequestMessage) => Promise<Identity>,
+  authorize: (request: GuardedRequest<Identity>) => Promise<Identity>,
 ): Middleware<Identity> {
   const guard: Middleware<Identity> = async (req, res, next) => {
     let identity: Identity;

@@ -14,15 +14,8 @@ import {
   type Checks,
 } from '../options.ts';
 import { describe } from '../values.ts';
-import {
-  headerIn,
-  headerSourceOf,
-  realmCheck,
-  schemesCheck,
-  tokenIn,
-  type Authorization,
-  type HeaderSource,
-} from './authorization.ts';
+import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
+import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
@@ -30,7 +23,7 @@ export type IdentityClaims = Readonly<
 >;
 
 /** `undefined`, `null` and `false` mean "no such user". Any other value is a user, even 0 or ''. */
-export type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
+type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
 
 /** The options of {@link JwtOptions}, two hooks that find users, and hooks that shape replies. */
 export interface JwtAuthOptions<Identity> extends JwtOptions {
@@ -158,8 +151,8 @@ export function settingsOf<Identity>(
 }
 
 /**
- * @returns the `id` of an object, or an identity of another type itself
- * An id that is an object is passed on to sign, which checks it.
+ * @returns the `id` of an object, or an identity of another type itself. An id that is an object is
+ *   passed on to sign, which checks it.
  * @throws TypeError if the id is not a string, a finite number or an object
  */
 function idOf(identity: unknown): unknown {

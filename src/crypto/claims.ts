@@ -25,13 +25,13 @@ export interface RegisteredClaims {
 }
 
 /** Claims as JSON.parse returns them: an object with any members. */
-export type RawClaims = Readonly<Record<string, unknown>>;
+type RawClaims = Readonly<Record<string, unknown>>;
 
 /** Claims that passed {@link checkContent}. */
 export type JwtClaims = RawClaims & RegisteredClaims;
 
 /** The rules that claims must meet, named as in JwtOptions. */
-export interface ClaimRules {
+interface ClaimRules {
   readonly requiredClaims: readonly string[];
   readonly leewaySeconds: number;
   readonly audience: readonly string[];

@@ -31,8 +31,7 @@ function copyOf(path: string, value: unknown, depth: number): JsonObject {
   const copy = copyMembers(value);
   const expected = depth === 1 ? 'a plain object' : 'a JSON value';
   if (typeof copy === 'string') throw new TypeError(messageAt(path, `${expected}, got ${copy}`));
-  for (const name of Object.keys(copy)) {
-    const member = copy[name];
+  for (const [name, member] of Object.entries(copy)) {
     if (typeof member === 'string' || Number.isFinite(member)) continue;
     if (typeof member === 'boolean' || member === null) continue;
     const step = Array.isArray(copy) ? `[${name}]` : `.${name}`;

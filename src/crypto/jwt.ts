@@ -6,7 +6,7 @@
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { AuthError, rethrowRefusalAsTypeError } from '../errors.ts';
-import { checkedClock, readOptions, timeOfToken } from '../options.ts';
+import { checkedClock, checkTimeClaim, readOptions } from '../options.ts';
 import { isObject } from '../values.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type JwtClaims, type RegisteredClaims } from './claims.ts';
@@ -25,6 +25,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   readonly #keys: readonly [KeyObject, ...KeyObject[]];
   readonly #rules: ReturnType<typeof rulesOf>;
   readonly #headerSegment: string;
+  /** The last header that verify accepted and sign does not write. */
   #foreignHeaderSegment: string | undefined;
   readonly #cache: TokenCache<JwtClaims>;
 
@@ -68,7 +69,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     const nbf = iat + this.#rules.notBeforeSeconds;
     const exp = iat + lifetimeSeconds;
     const claims: JsonObject = { iat, nbf, exp, ...this.#rules.issuerAndAudience, ...copy };
-    for (const name of ['iat', 'nbf', 'exp']) timeOfToken(name, claims[name], copy);
+    for (const name of ['iat', 'nbf', 'exp']) checkTimeClaim(name, claims[name], copy);
     rethrowRefusalAsTypeError('claims', () => checkContent(claims, this.#rules));
     return encodeText(jsonOf(claims));
   }

@@ -36,8 +36,9 @@ export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
 /** @param place where in a list the secret is, for messages */
 function keyOf(secret: unknown, place = ''): KeyObject {
   const copy = bytesOf(secret, place);
-  if (copy.length < 32) throw new RangeError(refusal('at least 32 bytes', copy.length, place));
-  if (isKeyFile(copy)) throw new TypeError(refusal('random bytes', 'a PEM/SSH/JWK key', place));
+  const size = `${copy.length} bytes`;
+  if (copy.length < 32) throw new RangeError(messageOf('at least 32 bytes', size, place));
+  if (isKeyFile(copy)) throw new TypeError(messageOf('random bytes', 'a PEM/SSH/JWK key', place));
   const key = createSecretKey(copy);
   copy.fill(0);
   return key;
@@ -51,10 +52,10 @@ function bytesOf(secret: unknown, place: string): Buffer {
   if (isBytes(secret)) return Buffer.copyBytesFrom(secret);
   if (secret instanceof KeyObject && secret.type === 'secret') return secret.export();
   const got = typeof secret === 'number' ? 'a number' : describe(secret);
-  throw new TypeError(refusal(KINDS, got, place));
+  throw new TypeError(messageOf(KINDS, got, place));
 }
 
-const refusal = (expected: string, got: string | number, place: string) =>
+const messageOf = (expected: string, got: string, place: string) =>
   `"secret" expected text that "npx latchkey secret" prints, or ${expected}, got ${got}${place}`;
 
 /**

@@ -1,4 +1,7 @@
-/** Reads a JSON body of bounded size (RFC 8259). */
+/**
+ * Reads a JSON body (RFC 8259) of bounded size.
+ * Accepted: a body that another parser has parsed is returned as it is.
+ */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { types } from 'node:util';
@@ -21,7 +24,7 @@ const BYTE_ORDER_MARK = /^\ufeff/;
 export async function readJson(message: IncomingMessage): Promise<unknown> {
   checkBodyHeaders(message);
   const body = isReadable(message) ? await readBody(message) : parsedBody(message);
-  const bytes = bytesOf(body);
+  const bytes = bodyBytesOf(body);
   if (bytes === undefined) return body;
   if (bytes.length > MAX_BODY_BYTES) throw new AuthError('ERR_BODY_TOO_LARGE');
   if (!isUtf8(bytes)) throw new AuthError('ERR_BODY');
@@ -44,9 +47,13 @@ interface MessageWithBody extends Partial<IncomingMessage> {
  */
 function isReadable({ readable, complete, socket, body }: MessageWithBody): boolean {
   if (readable !== true) return false;
-  // A test may make a message over a socket that is not connected. No bytes will ever arrive there.
-  const isConnected = typeof socket?.once === 'function' && socket.pending !== true;
-  return complete === true || isConnected || body === undefined;
+  // All bytes have arrived.
+  if (complete === true) return true;
+  // Bytes can arrive over a connected socket. Over one without a connection, as a test may make it,
+  // none will ever arrive.
+  if (typeof socket?.once === 'function' && socket.pending !== true) return true;
+  // No parser has left a body, so a stream without a socket is the only source.
+  return body === undefined;
 }
 
 /** @returns the member `body` of a message whose bytes cannot be read */
@@ -56,18 +63,25 @@ function parsedBody({ body, destroyed, readableEnded }: MessageWithBody): unknow
   const isStream = typeof getReader === 'function' || typeof pipe === 'function';
   if (body !== undefined && !isStream) return body;
   if (destroyed === true && readableEnded !== true) throw new AuthError('ERR_ABORTED');
-  const remedy = 'pass an object with the method json, which returns the parsed body';
+  const remedy =
+    'pass { json: () => parsedBody } to login in place of the request, or parsedBody to signup';
   if (readableEnded === true) {
-    throw new TypeError(`the body has been read already, such as by another middleware: ${remedy}`);
+    throw new TypeError(`the body was read before latchkey got the request: ${remedy}`);
   }
   const expected = '"message" expected a stream that can be read, or a parsed "body"';
   throw new TypeError(`${expected}, got ${describe(body)} as "body": ${remedy}`);
 }
 
-/** @returns the bytes of a string, a Buffer or another Uint8Array of any realm */
-function bytesOf(data: unknown): Buffer | undefined {
-  // A lone surrogate cannot be encoded. The byte 0xFF stands for it, which is not UTF-8.
-  if (typeof data === 'string') return data.isWellFormed() ? Buffer.from(data) : Buffer.of(0xff);
+/**
+ * @returns the bytes of a string, a Buffer or another Uint8Array of any realm; undefined for any
+ *   other value
+ * @throws AuthError ERR_BODY for a string with a lone surrogate, which UTF-8 cannot encode
+ */
+function bodyBytesOf(data: unknown): Buffer | undefined {
+  if (typeof data === 'string') {
+    if (!data.isWellFormed()) throw new AuthError('ERR_BODY');
+    return Buffer.from(data);
+  }
   if (!types.isUint8Array(data)) return undefined;
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
@@ -82,24 +96,27 @@ function readBody(message: IncomingMessage): Promise<Buffer> {
     // Chunks are copied into one buffer: 16 KiB in chunks of one byte would take megabytes.
     let body = Buffer.alloc(0);
     let length = 0;
-    message.on('data', (chunk: unknown) => {
+    const append = (chunk: unknown) => {
       // Behind `setEncoding`, and in streams of tests, a chunk is a string.
-      const bytes = bytesOf(chunk);
+      const bytes = bodyBytesOf(chunk);
       if (bytes === undefined) {
-        reject(new TypeError(`"message" expected a stream of bytes, got ${describe(chunk)}`));
-        return;
+        throw new TypeError(`"message" expected a stream of bytes, got ${describe(chunk)}`);
       }
       const end = length + bytes.length;
-      if (end > MAX_BODY_BYTES) {
-        reject(new AuthError('ERR_BODY_TOO_LARGE'));
-        return;
-      }
+      if (end > MAX_BODY_BYTES) throw new AuthError('ERR_BODY_TOO_LARGE');
       if (end > body.length) {
         // Buffer.concat copies the old bytes and fills the rest with zeros.
         body = Buffer.concat([body], Math.min(2 * end, MAX_BODY_BYTES));
       }
       bytes.copy(body, length);
       length = end;
+    };
+    message.on('data', (chunk: unknown) => {
+      try {
+        append(chunk);
+      } catch (error) {
+        reject(error);
+      }
     });
     message.on('end', () => resolve(body.subarray(0, length)));
     // If the client disconnects before 'end', the handler must not wait forever. 'close' also comes

@@ -5,7 +5,7 @@
  */
 
 /** A media type, in lower case except for the values of its parameters. */
-export interface MediaType {
+interface MediaType {
   /** Type and subtype, such as `application/json`. */
   readonly name: string;
   /** Names and values in their order. Quotes and backslashes are removed from quoted values. */

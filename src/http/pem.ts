@@ -1,6 +1,6 @@
 /**
- * Certificates and private keys in PEM (RFC 7468): what a text holds that the caller passed as one
- * of them. OpenSSL reports only where its parser stopped.
+ * Reads certificates and private keys in PEM (RFC 7468). If the caller passed another text, the
+ * message says what the text holds. An error of OpenSSL says only where its parser stopped.
  * Promise: no message repeats any part of the text.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
@@ -19,51 +19,65 @@ export function textOf(pem: unknown): string {
 
 /** Checks that a text has a certificate in PEM. */
 export const certificateCheck: Check = (name, value) => {
-  const kinds = labelsIn(name, value).map(kindOf);
-  if (kinds.includes(CERTIFICATE)) return;
-  throw new TypeError(`"${name}" expected a certificate in PEM, got ${kinds[0]}`);
+  const blocks = blocksIn(name, value);
+  if (blocks.some(({ kind }) => kind === 'certificate')) return;
+  throw new TypeError(`"${name}" expected a certificate in PEM, got ${blocks[0].text}`);
 };
 
 /** Checks that a text has a private key in PEM, and that its first one is not encrypted. */
 export const privateKeyCheck: Check = (name, value) => {
-  const kinds = labelsIn(name, value).map(kindOf);
-  const key = kinds.find((kind) => kind === KEY || kind === ENCRYPTED_KEY);
+  const blocks = blocksIn(name, value);
+  const key = blocks.find(({ kind }) => kind === 'key' || kind === 'encrypted key');
   if (key === undefined) {
-    throw new TypeError(`"${name}" expected a private key in PEM, got ${kinds[0]}`);
+    throw new TypeError(`"${name}" expected a private key in PEM, got ${blocks[0].text}`);
   }
-  if (key === ENCRYPTED_KEY || textOf(value).includes('Proc-Type: 4,ENCRYPTED')) {
+  if (key.kind === 'encrypted key' || textOf(value).includes('Proc-Type: 4,ENCRYPTED')) {
     const remedy = '"openssl pkey -in encrypted.pem -out key.pem" decrypts it';
     const expected = 'a private key without a passphrase';
     throw new TypeError(`"${name}" expected ${expected}, got an encrypted one (${remedy})`);
   }
 };
 
-/** @returns the labels of a text in PEM, such as `RSA PRIVATE KEY` */
-function labelsIn(name: string, value: unknown): readonly string[] {
+/** A block of PEM. */
+interface Block {
+  readonly kind: 'certificate' | 'key' | 'encrypted key' | 'other';
+  /** What the block holds, for a message. */
+  readonly text: string;
+}
+
+/**
+ * @returns at least one block
+ * @throws TypeError if the value is not text in PEM
+ */
+function blocksIn(name: string, value: unknown): readonly [Block, ...Block[]] {
   textCheck(name, value);
-  const labels = Array.from(textOf(value).matchAll(BEGINNING), ([, label = '']) => label);
-  if (labels.length > 0) return labels;
+  const labels = textOf(value).matchAll(BEGINNING);
+  const [first, ...others] = Array.from(labels, ([, label = '']) => blockOf(label));
+  if (first !== undefined) return [first, ...others];
   throw new TypeError(`"${name}" expected text in PEM, got ${otherText(value)}`);
 }
 
+/** Captures the label, such as `RSA PRIVATE KEY`. */
 const BEGINNING = /-----BEGIN ([A-Z0-9 ]+)-----/g;
 
-const CERTIFICATE = 'a certificate';
-const KEY = 'a private key';
-const ENCRYPTED_KEY = 'an encrypted private key';
-
-const KINDS: readonly (readonly [label: RegExp, kind: string])[] = [
-  [/^(?:X509 |TRUSTED )?CERTIFICATE$/, CERTIFICATE],
-  [/CERTIFICATE REQUEST$/, 'a certificate request, which a certificate authority has to sign'],
-  [/^ENCRYPTED PRIVATE KEY$/, ENCRYPTED_KEY],
-  [/^OPENSSH PRIVATE KEY$/, 'a private key in the format of OpenSSH'],
-  [/PRIVATE KEY$/, KEY],
-  [/PUBLIC KEY$/, 'a public key'],
-  [/^(?:PKCS7|CMS)$/, 'a bundle of PKCS #7'],
+const BLOCKS: readonly (readonly [label: RegExp, kind: Block['kind'], text: string])[] = [
+  [/^(?:X509 |TRUSTED )?CERTIFICATE$/, 'certificate', 'a certificate'],
+  [
+    /CERTIFICATE REQUEST$/,
+    'other',
+    'a certificate request, which a certificate authority has to sign',
+  ],
+  [/^ENCRYPTED PRIVATE KEY$/, 'encrypted key', 'an encrypted private key'],
+  [/^OPENSSH PRIVATE KEY$/, 'other', 'a private key in the format of OpenSSH'],
+  [/PRIVATE KEY$/, 'key', 'a private key'],
+  [/PUBLIC KEY$/, 'other', 'a public key'],
+  [/^(?:PKCS7|CMS)$/, 'other', 'a bundle of PKCS #7'],
 ];
 
-function kindOf(label: string): string {
-  return KINDS.find(([pattern]) => pattern.test(label))?.[1] ?? 'PEM of another kind';
+function blockOf(label: string): Block {
+  const row = BLOCKS.find(([pattern]) => pattern.test(label));
+  const [, kind = 'other', text = 'PEM of another kind'] = row ?? [];
+  return { kind, text };
 }
 
 /** The first byte of DER, and so of PKCS #12. */
@@ -92,12 +106,7 @@ const UNREADABLE = 'one that cannot be read: it may be incomplete, or lack its l
  * @throws TypeError with the error of OpenSSL as its `cause`
  */
 export function readCertificate(name: string, text: string): X509Certificate {
-  try {
-    return new X509Certificate(text);
-  } catch (cause) {
-    const message = `"${name}" expected a certificate in PEM, got ${UNREADABLE}`;
-    throw new TypeError(message, { cause });
-  }
+  return readPem(name, 'a certificate', () => new X509Certificate(text));
 }
 
 /**
@@ -105,11 +114,14 @@ export function readCertificate(name: string, text: string): X509Certificate {
  * @throws TypeError with the error of OpenSSL as its `cause`
  */
 export function readPrivateKey(name: string, text: string): KeyObject {
+  return readPem(name, 'a private key', () => createPrivateKey(text));
+}
+
+function readPem<Result>(name: string, what: string, read: () => Result): Result {
   try {
-    return createPrivateKey(text);
+    return read();
   } catch (cause) {
-    const message = `"${name}" expected a private key in PEM, got ${UNREADABLE}`;
-    throw new TypeError(message, { cause });
+    throw new TypeError(`"${name}" expected ${what} in PEM, got ${UNREADABLE}`, { cause });
   }
 }
 

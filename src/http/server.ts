@@ -22,6 +22,7 @@ import {
   readOptions,
   type Checks,
 } from '../options.ts';
+import { countOf } from '../request-headers.ts';
 import { Connections } from './connections.ts';
 import {
   CLOSE_ALL_AFTER_MS,
@@ -38,7 +39,7 @@ import {
 } from './limits.ts';
 import { Reply, sendReply } from './reply.ts';
 import type { Router } from './router.ts';
-import { isHost, isTarget } from './target.ts';
+import { hasValidAuthority, isHost } from './target.ts';
 import {
   checkedTls,
   rotateTicketKeys,
@@ -214,8 +215,11 @@ function serve(
 async function closeGracefully(server: NodeServer, connections: Connections): Promise<void> {
   // http.Server.close would cut off idle connections, and a request may be on its way on one. In
   // Bun an http.Server is not a net.Server and has only its own close.
-  const { close } = server instanceof TcpServer ? TcpServer.prototype : server;
-  const closed = new Promise<void>((resolve) => close.call(server, () => resolve()));
+  const isTcpServer: boolean = server instanceof TcpServer;
+  const closed = new Promise<void>((resolve) => {
+    if (isTcpServer) TcpServer.prototype.close.call(server, () => resolve());
+    else server.close(() => resolve());
+  });
   connections.endAfterReplies();
   const idleTimer = setTimeout(() => server.closeIdleConnections(), CLOSE_IDLE_AFTER_MS);
   const allTimer = setTimeout(() => server.closeAllConnections(), CLOSE_ALL_AFTER_MS);
@@ -236,17 +240,11 @@ function faultOf(message: IncomingMessage): AuthError | undefined {
   const isVersionValid = isHttp10 || httpVersion === '1.1';
   // RFC 9112 §3.2: two Host headers are refused, even if they agree. They are counted in the raw
   // headers, because `headers` holds the first one alone. HTTP/1.0 does not require Host.
-  const hostCount = rawHeaders.filter(isNameOfHost).length;
+  const hostCount = countOf(rawHeaders, 'host');
   const isHostValid = hostCount === 1 ? isHost(headers.host ?? '') : hostCount === 0 && isHttp10;
   const coding = headers['transfer-encoding']?.toLowerCase();
   // RFC 9112 §6.1: chunked is the only coding that the server reads, and HTTP/1.0 has none.
   const isCodingValid = coding === undefined || (coding === 'chunked' && !isHttp10);
-  if (isVersionValid && isHostValid && isCodingValid && isTarget(url)) return undefined;
-  return new AuthError('ERR_BAD_REQUEST');
-}
-
-/** @param index even for a name and odd for a value */
-function isNameOfHost(text: string, index: number): boolean {
-  // Most names differ in length, and comparing that is cheaper than lower-casing them.
-  return index % 2 === 0 && text.length === 4 && text.toLowerCase() === 'host';
+  const isValid = isVersionValid && isHostValid && isCodingValid && hasValidAuthority(url);
+  return isValid ? undefined : new AuthError('ERR_BAD_REQUEST');
 }

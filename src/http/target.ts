@@ -16,7 +16,7 @@ const HOST_AND_PORT = new RegExp(
   'i',
 );
 
-/** §3.2.2: the scheme and the authority of an absolute target. Captures the authority. */
+/** RFC 9112 §3.2.2: scheme and authority of an absolute target. Captures the authority. */
 const ORIGIN = /^https?:\/\/([^/?#]*)/i;
 
 const EMPTY_HOST = /^(?::|$)/;
@@ -28,22 +28,28 @@ export function isHost(value: string): boolean {
   return match !== null && (ipv6 === undefined || isIPv6(ipv6));
 }
 
+/** RFC 9110 §4.2.1: an empty host is not valid. RFC 9110 §4.2.4: nor is a username before it. */
+function isAuthority(authority: string): boolean {
+  return !EMPTY_HOST.test(authority) && isHost(authority);
+}
+
 /**
- * @returns false for a target that begins with `http://` or `https://` and goes on without a valid
- *   host. RFC 9110 §4.2.1: an empty host is not valid. §4.2.4: a username before it is not either.
+ * @returns whether a target that begins with `http://` or `https://` goes on with a valid host and
+ *   port; true for any other target, which has no authority
  */
-export function isTarget(target: string): boolean {
+export function hasValidAuthority(target: string): boolean {
   const [, authority] = ORIGIN.exec(target) ?? [];
-  return authority === undefined || (!EMPTY_HOST.test(authority) && isHost(authority));
+  return authority === undefined || isAuthority(authority);
 }
 
 /**
  * @returns the path of a target in origin-form or absolute-form, without its query. RFC 9110
- *   §4.2.3: an empty path is `/`. An absolute target that is not valid has no path: the result then
- *   begins with its scheme, and no route has that.
+ *   §4.2.3: an empty path is `/`. An absolute target whose authority is not valid has no path: the
+ *   result then begins with its scheme, and no route has that.
  */
 export function pathOf(target: string): string {
-  const [origin = ''] = isTarget(target) ? (ORIGIN.exec(target) ?? []) : [];
-  const end = target.indexOf('?', origin.length);
-  return target.slice(origin.length, end === -1 ? undefined : end) || '/';
+  const [origin = '', authority] = ORIGIN.exec(target) ?? [];
+  const start = authority !== undefined && isAuthority(authority) ? origin.length : 0;
+  const end = target.indexOf('?', start);
+  return target.slice(start, end === -1 ? undefined : end) || '/';
 }

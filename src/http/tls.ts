@@ -103,7 +103,8 @@ export function checkedTls(options: TlsOptions): TlsOptions {
   // node:tls accepts a key of another type than the certificate's, and then fails each handshake.
   if (!readCertificate('cert', tls.cert).checkPrivateKey(key)) {
     if (isLaterCertificateOf(key, tls.cert)) {
-      throw new TypeError('"cert" expected the certificate of the key before its intermediates');
+      const expected = 'the certificate of the key before its intermediates';
+      throw new TypeError(`"cert" expected ${expected}, got it after them`);
     }
     throw new TypeError('"key" expected the private key of the certificate, got another');
   }
@@ -111,24 +112,25 @@ export function checkedTls(options: TlsOptions): TlsOptions {
     // Only for its errors: it throws if OpenSSL refuses the certificate or the key.
     createSecureContext(secureSettings(tls));
   } catch (error) {
-    throw refusalOf(error);
+    throw explainedError(error);
   }
   return tls;
 }
 
 /** What OpenSSL refuses in a pair whose first certificate and key could be read. */
-const REFUSALS: readonly (readonly [code: RegExp, text: string])[] = [
+const EXPLANATIONS: readonly (readonly [code: RegExp, text: string])[] = [
   [/^ERR_SSL_EE_KEY_TOO_SMALL$/, 'a key of 2048 bits or more for RSA, got a weaker one'],
   [/^ERR_SSL_CA_KEY_TOO_SMALL$/, 'intermediates with keys of 2048 bits or more, got a weaker one'],
   [/^ERR_SSL_CA_MD_TOO_WEAK$/, 'a signature with SHA-256 or stronger, got a weaker one'],
   [/^ERR_OSSL_(?:PEM|ASN1)_/, 'intermediates in PEM, got one that cannot be read'],
 ];
 
-function refusalOf(error: unknown): unknown {
+/** @returns a TypeError for an error of OpenSSL that the table explains; any other error itself */
+function explainedError(error: unknown): unknown {
   const code = String(propertyOf(error, 'code'));
-  const refusal = REFUSALS.find(([pattern]) => pattern.test(code));
-  if (refusal === undefined) return error;
-  return Object.assign(new TypeError(`"cert" expected ${refusal[1]}`, { cause: error }), { code });
+  const [, text] = EXPLANATIONS.find(([pattern]) => pattern.test(code)) ?? [];
+  if (text === undefined) return error;
+  return Object.assign(new TypeError(`"cert" expected ${text}`, { cause: error }), { code });
 }
 
 /** @returns all TLS settings with a certificate and its key, for the start and each renewal */

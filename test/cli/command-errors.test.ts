@@ -83,7 +83,7 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
     'a short LATCHKEY_SECRET': badVariable(SHORT, /32 bytes, got 31/),
     'a short second secret': badVariable(
       `${SECRET}\n${SHORT}`,
-      /LATCHKEY_SECRET expected at least 32 bytes, got 31 at index 1\. "latchkey secret" prints/,
+      /LATCHKEY_SECRET expected at least 32 bytes, got 31 bytes at index 1\. "latchkey secret" prints/,
     ),
     'an empty LATCHKEY_SECRET': badVariable(''),
     'a PEM in LATCHKEY_SECRET': badVariable(PEM, /PEM/),

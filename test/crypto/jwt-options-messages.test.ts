@@ -29,7 +29,7 @@ test('a message that names the culprit: a missing secret says how to make one an
 test('a message that names the culprit: a short secret says how to make a longer one', () => {
   // `SECRET=$(latchkey secret)` is empty if the command is not found.
   for (const [secret, bytes] of [['', 0], ['changeme', 8], [new Uint8Array(31), 31]] as const) {
-    const message = `${PRINTED}, or at least 32 bytes, got ${bytes}`;
+    const message = `${PRINTED}, or at least 32 bytes, got ${bytes} bytes`;
     assert.throws(() => jwtWith({ secret }), { name: 'RangeError', message });
   }
   jwtWith({ secret: new Uint8Array(32) });
@@ -54,7 +54,7 @@ test('a message that names the culprit: a wrong secret of a list is named by its
   const rows: [secret: readonly unknown[], expected: string, got: string][] = [
     [[SECRET, undefined], KINDS, 'undefined at index 1'],
     [[undefined, SECRET], KINDS, 'undefined at index 0'],
-    [[SECRET, SECRET, 'x'], 'or at least 32 bytes', '1 at index 2'],
+    [[SECRET, SECRET, 'x'], 'or at least 32 bytes', '1 bytes at index 2'],
     [[SECRET, [SECRET]], KINDS, 'an array at index 1'],
     [[SECRET, `-----BEGIN ${MARKER}`], 'or random bytes', 'a PEM/SSH/JWK key at index 1'],
   ];
@@ -70,26 +70,29 @@ test('a message that names the culprit: sign names the option that refuses a cla
   const rows: [use: () => unknown, message: string][] = [
     [
       () => judge.sign({ ...signed, aud: 'x' }),
-      '"claims" expected what verify accepts, got a refusal by the option "audience": Invalid audience',
+      '"claims" expected a value that verify accepts, got a refusal: Invalid audience '
+        + '(see the option "audience")',
     ],
     [
       () => judge.sign({ ...signed, iss: 'them' }),
-      '"claims" expected what verify accepts, got a refusal by the option "issuer": Invalid issuer',
+      '"claims" expected a value that verify accepts, got a refusal: Invalid issuer '
+        + '(see the option "issuer")',
     ],
     [
       () => judge.sign({}),
-      '"claims" expected what verify accepts, got a refusal by the option "requiredClaims": '
-        + 'Token is missing the "role" claim',
+      '"claims" expected a value that verify accepts, got a refusal: '
+        + 'Token is missing the "role" claim (see the option "requiredClaims")',
     ],
     [
       () => judge.sign(signed, { header: { typ: 'at+jwt' } }),
-      '"header" expected what verify accepts, got a refusal by the option "type": '
-        + 'Invalid token type',
+      '"header" expected a value that verify accepts, got a refusal: Invalid token type '
+        + '(see the option "type")',
     ],
     // No option decides about the type of a claim, which the refusal names.
     [
       () => judge.sign({ ...signed, sub: 7 }),
-      '"claims" expected what verify accepts, got a refusal: Subject claim (sub) must be a string.',
+      '"claims" expected a value that verify accepts, got a refusal: '
+        + 'Subject claim (sub) must be a string.',
     ],
   ];
   for (const [use, message] of rows) assert.throws(use, { name: 'TypeError', message });

@@ -85,7 +85,8 @@ test(`${KIND}: the headers of a parsed body are checked`, async () => {
 });
 
 test(`${KIND}: without a stream and a body it is a TypeError`, { timeout: 10_000 }, async () => {
-  const remedy = 'pass an object with the method json, which returns the parsed body';
+  const remedy =
+    'pass { json: () => parsedBody } to login in place of the request, or parsedBody to signup';
   const wholly = '"message" expected a stream that can be read, or a parsed "body"';
   for (const [members, got] of [
     [{}, 'undefined'],
@@ -98,7 +99,7 @@ test(`${KIND}: without a stream and a body it is a TypeError`, { timeout: 10_000
     const refused = read(Object.assign(members, { headers: HEADERS }));
     await assert.rejects(refused, new TypeError(message));
   }
-  const before = 'the body has been read already, such as by another middleware';
+  const before = 'the body was read before latchkey got the request';
   await assert.rejects(readEnded(), new TypeError(`${before}: ${remedy}`));
   const aborted = Object.assign(Readable.from([TEXT]).destroy(), { headers: HEADERS });
   const request = new HttpRequest(aborted as unknown as IncomingMessage);

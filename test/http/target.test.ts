@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Router } from '../../src/index.ts';
-import { isHost, isTarget, pathOf } from '../../src/http/target.ts';
+import { hasValidAuthority, isHost, pathOf } from '../../src/http/target.ts';
 import { sendRaw, withServer } from '../support/app.ts';
 
 /** Pairs that differ in little: accepted, refused. RFC 3986 §3.2.2, RFC 9112 §3.2. */
@@ -82,7 +82,7 @@ test('grammars as wide as their RFC: an absolute target needs a host, and no pat
   const { port: plainPort } = plain.address() as AddressInfo;
   await withServer(router, async ({ port }) => {
     for (const [target, path] of TARGETS) {
-      assert.equal(isTarget(target), path !== undefined, target);
+      assert.equal(hasValidAuthority(target), path !== undefined, target);
       const isRoute = path === '/hello' || path === '/';
       const head = `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
       const answer = await sendRaw(port, head);

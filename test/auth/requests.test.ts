@@ -205,3 +205,15 @@ test('a guarded handler takes a Request of the Web standard, or a frozen request
   const identityOf = authWith().required((_request: typeof frozen, user) => user);
   assert.equal(await identityOf(frozen), JOE);
 });
+
+test(`${KIND}: the hook tokenFrom must check whether a message has headers`, async () => {
+  const auth = authWith({
+    tokenFrom: ({ message }) => {
+      // @ts-expect-error: a message may have `rawHeaders` alone.
+      assert.throws(() => message?.headers['x-token'], TypeError);
+      return message?.headers?.['x-token'] as string | undefined ?? TOKEN;
+    },
+  });
+  const headerless = { rawHeaders: ['X-Token', TOKEN] };
+  assert.equal(await auth.authorize(headerless as never), JOE);
+});
