@@ -1,47 +1,81 @@
 /**
- * Reads a header of a request (RFC 9110 §5): of a message of node:http, of an object that a
- * serverless adapter, a test or another runtime has in its place, or of a Request of the Web.
- * Promise: several values of one header are all in the result, so two tokens never look like one.
+ * Reads a header of a request (RFC 9110 §5): of a message of node:http, of a request that wraps
+ * one, of what an adapter, a test or another runtime has in its place, or of a Request of the Web.
+ * Promise: if a request shows that a header was received several times, all values are in the
+ * result, so that two tokens never look like one.
  */
-import { isObject } from './values.ts';
-
-/** Headers by name, or an object like `Headers` of the Web standard. */
-type HeadersByName =
-  | Readonly<Record<string, string | readonly string[] | undefined>>
-  | { get(name: string): string | null };
+import { IncomingMessage } from 'node:http';
+import { types } from 'node:util';
+import { describe, isObject } from './values.ts';
 
 /** An object with the headers of a request. */
 export interface MessageHeaders {
-  readonly headers: HeadersByName;
+  /** Headers by name, or `Headers` of the Web standard. */
+  readonly headers: object;
   /** Names and values in turn, as node:http received them. */
   readonly rawHeaders?: readonly string[];
 }
 
-/** @returns whether a value has headers, in `headers` or in `rawHeaders` */
+/** The members in which requests have their headers, or the message that they wrap. */
+interface RequestMembers {
+  readonly rawHeaders?: readonly string[];
+  readonly headers?: unknown;
+  /** All values by name, in an event of Amazon API Gateway. Its `headers` have only the last. */
+  readonly multiValueHeaders?: unknown;
+  readonly raw?: unknown;
+  readonly req?: unknown;
+}
+
+/** @returns whether a value has headers of its own */
 export function hasHeaders(value: unknown): value is MessageHeaders {
-  return isObject(value) && (Array.isArray(value['rawHeaders']) || isObject(value['headers']));
+  if (!isObject(value)) return false;
+  const { headers, multiValueHeaders }: RequestMembers = value;
+  return hasRawHeaders(value) || isObject(headers) || isObject(multiValueHeaders);
+}
+
+/** @returns whether a value has a list of raw headers, which may be empty */
+export function hasRawHeaders(value: unknown): value is { readonly rawHeaders: readonly string[] } {
+  return isObject(value) && Array.isArray(value['rawHeaders']);
+}
+
+/**
+ * @param request an object with headers
+ * @returns the message of node:http that it wraps, as Fastify does in `raw`, Koa in `req` and hapi
+ *   in `raw.req`: only this one shows that a header was received twice. Otherwise the request.
+ */
+export function messageWithin(request: object): object {
+  const { headers, raw, req }: RequestMembers = request;
+  // A middleware may add any members to a request, so its own headers come first.
+  if (hasRawHeaders(request) || hasMethodGet(headers)) return request;
+  const nested = isObject(raw) ? raw['req'] : undefined;
+  return [raw, req, nested].find(hasRawHeaders) ?? request;
 }
 
 /**
  * A header that was received several times is read from `rawHeaders`, because node:http drops all
- * but the first Authorization or Host from `headers`. Any other is read from `headers`, into which
- * an earlier middleware may have written. If one of the two is missing or empty, the other counts.
- * @param message an object; it need not have headers
+ * but the first Authorization or Host from `headers`. Any other is read from `headers`, which an
+ * earlier middleware may have changed.
+ * @param request an object; it need not have headers. One of `headers` and `rawHeaders` may be
+ *   missing or empty: then the other counts. In a message of node:http `headers` are never missing,
+ *   so an empty object there means that they were removed.
  * @param name ignoring letter case
  * @returns the value, or undefined if there is none. Several values are joined by commas (RFC 9110
  *   §5.3), those of Cookie by semicolons (RFC 9113 §8.2.3).
  */
-export function headerOf(message: Partial<MessageHeaders>, name: string): string | undefined {
+export function headerOf(request: object, name: string): string | undefined {
   const wanted = name.toLowerCase();
+  const message: RequestMembers = messageWithin(request);
   const rawHeaders = message.rawHeaders ?? [];
-  const { headers }: { readonly headers?: unknown } = message;
+  const { multiValueHeaders } = message;
+  const headers = isObject(multiValueHeaders) ? multiValueHeaders : message.headers;
   const index = indexOfName(rawHeaders, wanted, 0);
   if (index === -1) return valueIn(headers, wanted);
   if (indexOfName(rawHeaders, wanted, index + 2) !== -1) return rawValues(rawHeaders, wanted);
   const received = rawHeaders[index + 1];
   // Most look-ups end here: node:http writes names in lower case, and few headers are changed.
   if (isObject(headers) && headers[wanted] === received) return received;
-  return Object.keys(Object(headers)).length === 0 ? received : valueIn(headers, wanted);
+  const isEmpty = Object.keys(Object(headers)).length === 0;
+  return isEmpty && !(message instanceof IncomingMessage) ? received : valueIn(headers, wanted);
 }
 
 /**
@@ -74,10 +108,23 @@ function rawValues(rawHeaders: readonly string[], wanted: string): string | unde
   return headerText(rawHeaders.filter((_text, index) => isValue(index)), wanted);
 }
 
-/** @param headers in which two names may differ in letter case alone */
+function hasMethodGet(
+  headers: unknown,
+): headers is { get(name: string): unknown } & Readonly<Record<string, unknown>> {
+  return isObject(headers) && typeof headers['get'] === 'function';
+}
+
+/**
+ * @param headers in which two names may differ in letter case alone
+ * @throws TypeError for a promise of headers, as Next.js has them
+ */
 function valueIn(headers: unknown, wanted: string): string | undefined {
   if (!isObject(headers)) return undefined;
-  if (typeof headers['get'] === 'function') return headerText(headers['get'](wanted), wanted);
+  if (typeof headers['then'] === 'function') {
+    throw new TypeError(`"headers" expected an object, got ${describe(headers)}`);
+  }
+  if (types.isMap(headers)) return valueIn(Object.fromEntries(headers), wanted);
+  if (hasMethodGet(headers)) return headerText(headers.get(wanted), wanted);
   const names = Object.keys(headers).filter((name) => isSameName(name, wanted));
   return headerText(names.map((name) => headers[name]), wanted);
 }

@@ -4,7 +4,14 @@
  * Promise: if a request shows that a header was received twice, the guard sees both values.
  */
 import { expecting } from '../options.ts';
-import { hasHeaders, headerOf, headerText, type MessageHeaders } from '../request-headers.ts';
+import {
+  hasHeaders,
+  hasRawHeaders,
+  headerOf,
+  headerText,
+  messageWithin,
+  type MessageHeaders,
+} from '../request-headers.ts';
 import { isObject } from '../values.ts';
 import type { IdentityCarrier } from './current-identity.ts';
 
@@ -47,21 +54,20 @@ export type GuardableRequest = HeaderSource | MessageHeaders;
 /** A {@link GuardableRequest}, or the value of its Authorization header. */
 export type Authorization = string | GuardableRequest | null | undefined;
 
+/**
+ * @returns the message of node:http that a request wraps, or the request itself if it has headers.
+ *   An HttpRequest has its message as `message`, and a request of Hono as `raw`.
+ */
+export function messageOf(request: unknown): RequestMessage | undefined {
+  if (hasHeaders(request)) return messageWithin(request);
+  if (!isObject(request)) return undefined;
+  // Such a request has no headers of its own, which a member could displace.
+  return [request['message'], request['raw'], request['req'], request].find(isMessage);
+}
+
 /** A message of an adapter or a test may lack its headers. */
 function isMessage(value: unknown): value is RequestMessage {
   return hasHeaders(value) || (isObject(value) && typeof value['url'] === 'string');
-}
-
-/**
- * @returns the message that a request wraps, or the request itself if it is a message. An
- *   HttpRequest wraps its message as `message`, Fastify and Hono as `raw`, Koa as `req`. Only the
- *   message of node:http has the `rawHeaders` that show a second Authorization header.
- */
-export function messageOf(request: unknown): RequestMessage | undefined {
-  if (!isObject(request)) return undefined;
-  // A middleware may add any members to a message, so its own headers come first.
-  if (Array.isArray(request['rawHeaders']) && isMessage(request)) return request;
-  return [request['message'], request['raw'], request['req'], request].find(isMessage);
 }
 
 const requestCheck = expecting(
@@ -71,17 +77,29 @@ const requestCheck = expecting(
 
 /** @throws TypeError if `request` is not an {@link Authorization} */
 export function headerIn(request: unknown, name: string): string | undefined {
+  if (hasHeaders(request)) return headerOfBoth(request, name);
   if (isObject(request)) {
     const { header } = request;
-    // Where there are headers, they count: the method of a request of Express hides a second one.
-    const isSource = typeof header === 'function' && !hasHeaders(request);
-    if (isSource) return headerText(header.call(request, name), name);
+    if (typeof header === 'function') return headerText(header.call(request, name), name);
     const message = messageOf(request);
     if (message !== undefined) return headerOf(message, name);
   }
   requestCheck('request', request);
   const isAuthorization = typeof request === 'string' && name.toLowerCase() === 'authorization';
   return isAuthorization ? request : undefined;
+}
+
+/**
+ * Without raw headers, a method `header` may know of a repeated header that `headers` hide, or the
+ * other way round. If they differ, both values are in the result, so that a token is refused.
+ */
+function headerOfBoth(request: MessageHeaders, name: string): string | undefined {
+  const value = headerOf(request, name);
+  const header: unknown = Reflect.get(request, 'header');
+  if (typeof header !== 'function' || hasRawHeaders(messageWithin(request))) return value;
+  const other = headerText(header.call(request, name), name);
+  if (value === undefined || other === undefined || other === value) return value ?? other;
+  return `${value}, ${other}`;
 }
 
 /**

@@ -53,7 +53,8 @@ export class HttpRequest {
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     this.message = message;
     this.#trustProxy = trustProxy;
-    this.path = pathOf(message.url ?? '');
+    // Some frameworks have an object of the class URL here.
+    this.path = pathOf(String(message.url ?? ''));
   }
 
   /**
