@@ -13,7 +13,7 @@ async function warnings(flags: string, url = LOCAL): Promise<readonly string[]> 
 }
 
 const DANGEROUS: readonly [harmless: string, dangerous: string, warning: RegExp][] = [
-  ['--lifetime=2592000', '--lifetime=2592001', /^--lifetime 2592001 .* 30 days: use 2592000 or less/],
+  ['--lifetime=2592000', '--lifetime=2592001', /^--lifetime 2592001 .* 30 days: use 2592000 or /],
   ['--leeway=300', '--leeway=301', /^--leeway 301 accepts tokens long after they expire: /],
   ['--throttle=on', '--throttle=off', /^--throttle off lets clients guess passwords /],
   ['--scrypt-cost=17', '--scrypt-cost=16', /^--scrypt-cost 16 .*: use 17 or more$/],
