@@ -156,7 +156,7 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
     for (const [make, problem] of [
       [
         (path: string) => execFileSync('mkfifo', ['-m', '600', path]),
-        /secret: expected a regular file, got a pipe\. Remove it, use another --data, or set LATCHK/,
+        /secret: expected a regular file, got a pipe\. Remove it, use another --data, or set LATCH/,
       ],
       [(path: string) => mkdir(path, { mode: 0o700 }), /file, got a folder\. Remove it, use/],
       [

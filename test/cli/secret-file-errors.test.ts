@@ -73,7 +73,7 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
       await symlink('none', join(cwd, 'data/secret'));
     };
     const OBSTACLES = [
-      ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /Rename the file that stands /],
+      ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /Rename the file that /],
       ['data', (cwd: string) => symlink('data', join(cwd, 'data')), /in a circle, or/],
       ['ENOENT', dangle, /fix the symbolic link/],
     ] as const;
