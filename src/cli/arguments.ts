@@ -81,20 +81,26 @@ export interface Positionals {
   readonly expected: string;
 }
 
-/** A value as text, with the place where the operator can change it. */
-export interface Given {
+/** The place where the operator can change a value. */
+export interface Source {
+  readonly kind: 'flag' | 'variable' | 'default';
   /** Such as `--port`, `environment variable PORT` or `default of --port`, for messages. */
-  readonly source: string;
+  readonly name: string;
+}
+
+/** A value as text, and where it comes from. */
+export interface SourcedText {
   readonly text: string;
+  readonly source: Source;
 }
 
 /** Arguments as they were typed. */
 export interface Arguments {
   /**
-   * The flags that were given, by the names in the table. Of a repeated flag the last one counts,
+   * The flags that were typed, by the names in the table. Of a repeated flag the last one counts,
    * so that an operator can override the flags of a script, such as those of `npm start`.
    */
-  readonly given: ReadonlyMap<string, Given>;
+  readonly typed: ReadonlyMap<string, SourcedText>;
   readonly positionals: readonly string[];
 }
 
@@ -123,7 +129,7 @@ export function parseArguments(
     strict: false,
     tokens: true,
   });
-  const given = new Map<string, Given>();
+  const typed = new Map<string, SourcedText>();
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
     const { rawName, value, inlineValue } = token;
@@ -134,12 +140,12 @@ export function parseArguments(
       const hint = isNextFlag ? ` (a value that begins with a hyphen follows ${rawName}=)` : '';
       throw new UsageError(`${rawName} expected ${flag.kind.expected}, got no value${hint}`);
     }
-    given.set(flag.name, { source: rawName, text: value });
+    typed.set(flag.name, { text: value, source: { kind: 'flag', name: rawName } });
   }
   if (positionals.length !== count) {
     throw new UsageError(`expected ${expected}, got ${positionals.length}`);
   }
-  return { given, positionals };
+  return { typed, positionals };
 }
 
 /** @returns each flag by its name and by its former name */
@@ -168,12 +174,17 @@ function unknownFlag(
 /** The variables that a flag falls back on. */
 export interface Environment {
   readonly values: Readonly<Record<string, string | undefined>>;
-  /** The file that set a variable, by its name. The process got all others when it started. */
-  readonly files?: ReadonlyMap<string, string>;
+  /** The variables that a file has set. The process got all others when it started. */
+  readonly loaded?: LoadedVariables;
+}
+
+interface LoadedVariables {
+  readonly file: string;
+  readonly names: readonly string[];
 }
 
 /**
- * @returns the value of each flag: the one that was given, else that of its variable, else its
+ * @returns the value of each flag: the one that was typed, else that of its variable, else its
  *   default
  * @throws UsageError if a value is not of its kind
  */
@@ -183,38 +194,50 @@ export function readFlags<Config extends object>(
   env: Environment,
 ): Config {
   const values = Object.entries<Flag<unknown>>(flags).map(([member, flag]) => {
-    return [member, valueOfFlag(flag, args, env)];
+    const sourced = textOfFlag(flag, args, env);
+    return [member, sourced && parseText(flag, sourced)];
   });
   return Object.fromEntries(values) as Config;
 }
 
-/** @throws UsageError if the value is not of its kind */
-export function valueOfFlag<T>(flag: Flag<T>, args: Arguments, env: Environment): T | undefined {
-  const given = givenTo(flag, args, env);
-  if (given === undefined) return undefined;
-  const { parse, expected, isSecret } = flag.kind;
-  const value = parse(given.text);
+/** @throws UsageError if the text is not of the kind of its flag */
+export function parseText<T>({ kind }: Flag<T>, { text, source }: SourcedText): T {
+  const { parse, expected, isSecret } = kind;
+  const value = parse(text);
   if (value !== undefined) return value;
-  const got = isSecret === true ? '' : `, got ${JSON.stringify(given.text)}`;
-  throw new UsageError(`${given.source} expected ${expected}${got}`);
+  const got = isSecret === true ? '' : `, got ${JSON.stringify(text)}`;
+  throw new UsageError(`${source.name} expected ${expected}${got}`);
 }
 
-/** @returns the text that decides the value of a flag, and where it comes from */
-export function givenTo(
-  { name, variable, defaultText }: Flag<unknown>,
-  { given }: Arguments,
+export function textOfFlag(
+  flag: Flag<unknown> & WithDefault,
+  args: Arguments,
   env: Environment,
-): Given | undefined {
-  const typed = given.get(name);
-  if (typed !== undefined) return typed;
+): SourcedText;
+export function textOfFlag(
+  flag: Flag<unknown>,
+  args: Arguments,
+  env: Environment,
+): SourcedText | undefined;
+/** @returns the text that decides the value of a flag; undefined if there is none */
+export function textOfFlag(
+  { name, variable, defaultText }: Flag<unknown>,
+  { typed }: Arguments,
+  env: Environment,
+): SourcedText | undefined {
+  const typedText = typed.get(name);
+  if (typedText !== undefined) return typedText;
   const text = variable === undefined ? undefined : env.values[variable];
   if (variable !== undefined && text !== undefined && text !== '') {
-    const file = env.files?.get(variable);
-    if (file !== undefined) return { source: `${variable} in ${file}`, text };
-    return { source: `environment variable ${variable}`, text };
+    return { text, source: { kind: 'variable', name: placeOf(variable, env) } };
   }
   if (defaultText === undefined) return undefined;
-  return { source: `default of ${name}`, text: defaultText };
+  return { text: defaultText, source: { kind: 'default', name: `default of ${name}` } };
+}
+
+function placeOf(variable: string, { loaded }: Environment): string {
+  if (loaded?.names.includes(variable)) return `${variable} in ${loaded.file}`;
+  return `environment variable ${variable}`;
 }
 
 /** @returns the rows of all flags for a help text, below the headings of their groups */

@@ -9,9 +9,8 @@ import { reasonOf } from '../errors.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
-import { inspect, INSPECT_HELP } from './inspect.ts';
+import { INSPECT_HELP } from './inspect-flags.ts';
 import { oneLine } from './log.ts';
-import { serve } from './serve.ts';
 
 const HELP = `latchkey: sign-up and login with JSON Web Tokens
 
@@ -43,25 +42,25 @@ interface Command {
 }
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ['serve', { help: SERVE_HELP, run: async (given) => serve(await readServeConfig(given)) }],
+  ['serve', { help: SERVE_HELP, run: runServe }],
   ['secret', { help: SECRET_HELP, run: printSecret }],
-  ['inspect', { help: INSPECT_HELP, run: inspect }],
+  ['inspect', { help: INSPECT_HELP, run: runInspect }],
 ]);
 
 const MANIFEST = new URL('../../package.json', import.meta.url);
 
 const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
 
-const [first = '', ...args] = process.argv.slice(2);
+const [first = '', ...rest] = process.argv.slice(2);
 // `latchkey help serve` is `latchkey serve --help`.
-const name = first === 'help' ? args[0] ?? '' : first;
+const name = first === 'help' ? rest[0] ?? '' : first;
 const command = COMMANDS.get(name);
 
 async function main(): Promise<void> {
-  const isHelp = HELP_WORDS.includes(first) || args.includes('--help') || args.includes('-h');
+  const isHelp = HELP_WORDS.includes(first) || rest.includes('--help') || rest.includes('-h');
   if (isHelp) console.log(command?.help ?? HELP);
   else if (name === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
-  else if (command !== undefined) await command.run(args);
+  else if (command !== undefined) await command.run(rest);
   else throw unknownCommand();
 }
 
@@ -72,10 +71,21 @@ function unknownCommand(): UsageError {
   return new UsageError(`${problem}: expected ${[...COMMANDS.keys()].join(', ')}`);
 }
 
+/** Loads the server only here, because the other commands do not need its many files. */
+async function runServe(args: readonly string[]): Promise<void> {
+  const [config, { serve }] = await Promise.all([readServeConfig(args), import('./serve.ts')]);
+  await serve(config);
+}
+
+async function runInspect(args: readonly string[]): Promise<void> {
+  const { inspect } = await import('./inspect.ts');
+  await inspect(args);
+}
+
 const NO_POSITIONALS: Positionals = { count: 0, expected: 'no argument' };
 
-async function printSecret(given: readonly string[]): Promise<void> {
-  parseArguments(given, {}, NO_POSITIONALS);
+async function printSecret(args: readonly string[]): Promise<void> {
+  parseArguments(args, {}, NO_POSITIONALS);
   console.log(generateSecret());
 }
 

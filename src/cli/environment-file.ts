@@ -62,5 +62,6 @@ function assignmentsIn(text: string): Assignments {
 function linesOfQuotedValue(text: string): number {
   const [quote] = QUOTE.exec(text) ?? [];
   const end = quote === undefined ? -1 : text.indexOf(quote, 1);
-  return text.slice(0, end + 1).split('\n').length;
+  if (end === -1) return 1;
+  return text.slice(0, end).split('\n').length;
 }

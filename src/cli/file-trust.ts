@@ -6,10 +6,11 @@
  * not looked at.
  */
 import { randomUUID } from 'node:crypto';
-import { lstat, open, readlink, rm, stat } from 'node:fs/promises';
+import { lstat, readlink, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
-import { hasCode, ignore, NOT_SETTABLE_CODES } from '../journal/system-errors.ts';
+import { createPrivateFile } from '../journal/disk.ts';
+import { hasCode, ignore } from '../journal/system-errors.ts';
 
 /** The system user and the groups of a process. */
 export interface ProcessUser {
@@ -21,8 +22,8 @@ export interface ProcessUser {
 export interface Problem {
   readonly text: string;
   /**
-   * False if only the members of a group of this process can do so, or the owner of a folder
-   * further up.
+   * True if every user can write here, or a group that this process is not in, or if another user
+   * owns the file, a link, or the folder of either.
    */
   readonly isGrave: boolean;
   /**
@@ -91,9 +92,8 @@ export async function mountRemedy(path: string, elsewhere: string): Promise<stri
 async function keepsOwnersAndModes(folder: string): Promise<boolean> {
   const path = join(folder, `.latchkey-${randomUUID()}`);
   try {
-    const file = await open(path, 'wx', 0o600);
+    const file = await createPrivateFile(path);
     try {
-      await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
       const { mode, uid } = await file.stat();
       return (mode & ANY_ACCESS_BY_OTHERS) === 0 && uid === processUser()?.uid;
     } finally {
@@ -151,7 +151,7 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser):
 async function stepsTo(path: string): Promise<Step[]> {
   const near = new Set<string>();
   const found = new Map<string, Status>([[sep, await lstat(sep)]]);
-  const rest = partsOf(resolve(path));
+  const rest = namesIn(resolve(path));
   let folder: string = sep;
   let links = 0;
   for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
@@ -168,7 +168,7 @@ async function stepsTo(path: string): Promise<Step[]> {
       }
       const target = await readlink(next);
       if (isAbsolute(target)) folder = sep;
-      rest.unshift(...partsOf(target));
+      rest.unshift(...namesIn(target));
     } else {
       folder = next;
     }
@@ -176,6 +176,6 @@ async function stepsTo(path: string): Promise<Step[]> {
   return [...found].map(([step, status]) => ({ path: step, status, isNear: near.has(step) }));
 }
 
-function partsOf(path: string): string[] {
+function namesIn(path: string): string[] {
   return path.split(sep).filter((name) => name !== '' && name !== '.');
 }

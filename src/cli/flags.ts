@@ -1,13 +1,13 @@
 /** The flags of `latchkey serve`: for each its help, its default and the values that it accepts. */
 import {
-  givenTo,
   helpOf,
   helpRow,
   oneOf,
   parseArguments,
+  parseText,
   readFlags,
   someText,
-  valueOfFlag,
+  textOfFlag,
   wholeNumber,
   type Arguments,
   type Environment,
@@ -15,6 +15,7 @@ import {
   type Flags,
   type Kind,
   type Positionals,
+  type Source,
 } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
@@ -46,19 +47,20 @@ export interface ServeConfig {
   readonly throttle: 'on' | 'off';
   readonly maxConnections: number;
   readonly log: 'none' | 'json';
-  readonly environment: string | undefined;
+  /** The path of a file with lines `NAME=value`. */
+  readonly environmentFile: string | undefined;
 }
 
 /** Also names the flag, the variable or the default that decides where to listen. */
 export interface SourcedServeConfig extends ServeConfig {
-  readonly hostSource: string;
-  readonly portSource: string;
+  readonly hostSource: Source;
+  readonly portSource: Source;
 }
 
 const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
 
 /** A URL without a host. Captures the scheme, the username, the password, the port and the rest. */
-const EMPTY_HOST = /^(\w+:\/\/)(?:([^:@/?#]*)(?::([^@/?#]*))?@)?(?::(\d*))?((?:[/?#].*)?)$/s;
+const URL_WITHOUT_HOST = /^(\w+:\/\/)(?:([^:@/?#]*)(?::([^@/?#]*))?@)?(?::(\d*))?((?:[/?#].*)?)$/s;
 
 const URL_FORM = 'postgres://user@host/database';
 const URL_ESCAPES = 'in a password, write / ? # @ as %2F %3F %23 %40';
@@ -72,7 +74,7 @@ const usersKind: Kind<UserStoreChoice> = {
 
 function parseUsersFlag(text: string): UserStoreChoice | undefined {
   if (text === 'memory' || text === 'file') return text;
-  const url = POSTGRES_URL.test(text) ? parseUrl(text) : undefined;
+  const url = POSTGRES_URL.test(text) ? parsePostgresUrl(text) : undefined;
   if (url === undefined) return undefined;
   // At an unescaped / ? or # in a password the rest of the password becomes the path, the query or
   // the fragment of the URL, with an @ in it. Messages show the path.
@@ -85,16 +87,16 @@ function parseUsersFlag(text: string): UserStoreChoice | undefined {
  * `postgres://user@/database?host=/run/postgresql`, and so does PostgreSQL. The class URL does not.
  * Username, password and port then move into the query, where pg reads them too.
  */
-function parseUrl(text: string): URL | undefined {
-  const [, scheme, user, password, port, rest] = EMPTY_HOST.exec(text) ?? [];
+function parsePostgresUrl(text: string): URL | undefined {
+  const [, scheme, user, password, port, rest] = URL_WITHOUT_HOST.exec(text) ?? [];
   const urlText = scheme === undefined ? text : `${scheme}${rest}`;
   if (!URL.canParse(urlText)) return undefined;
   const url = new URL(urlText);
-  const moved = Object.entries({ user, password, port }).flatMap(([name, value = '']) => {
+  const moved = Object.entries({ user, password, port }).map(([name, value = '']) => {
     // In a query + stands for a space, and & begins the next parameter.
-    return value === '' ? [] : [`${name}=${value.replace(/[+&]/g, encodeURIComponent)}`];
+    return value === '' ? '' : `${name}=${value.replace(/[+&]/g, encodeURIComponent)}`;
   });
-  if (moved.length > 0) url.search = moved.concat(url.search.slice(1) || []).join('&');
+  url.search = [...moved, url.search.slice(1)].filter((parameter) => parameter !== '').join('&');
   return url;
 }
 
@@ -108,15 +110,18 @@ const hostKind: Kind<string> = {
 
 const pemFile: Kind<string> = someText('<file>', 'a file in PEM');
 
-/** A clock that is wrong by more than a day needs mending, and no leeway. */
+/** A clock that is wrong by more than a day must be set, and leeway does not help. */
 const MAX_LEEWAY_SECONDS = 86_400;
 
 /** @returns the flag for the leeway of clocks, which several commands have */
-export function leewayFlag(group: string): Flag<number> & { readonly defaultText: string } {
+export function leewayFlag(
+  group: string,
+  help: string,
+): Flag<number> & { readonly defaultText: string } {
   return {
     name: '--leeway',
     group,
-    help: 'seconds by which clocks may differ',
+    help,
     kind: wholeNumber('<seconds>', 0, MAX_LEEWAY_SECONDS),
     defaultText: '10',
   };
@@ -142,7 +147,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   trustProxy: {
     name: '--trust-proxy',
     group: 'Listening',
-    help: 'number of reverse proxies in front',
+    help: 'reverse proxies whose X-Forwarded-For is trusted',
     kind: wholeNumber('<n>', 0, 100),
     defaultText: '0',
   },
@@ -155,7 +160,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   tlsKey: {
     name: '--tls-key',
     group: 'Listening',
-    help: 'its private key in PEM; SIGHUP reloads both files',
+    help: 'key of the certificate (PEM); SIGHUP reloads both',
     kind: pemFile,
   },
   data: {
@@ -179,7 +184,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     kind: wholeNumber('<seconds>', 1, 1_000_000_000),
     defaultText: '3000',
   },
-  leewaySeconds: leewayFlag('Tokens'),
+  leewaySeconds: leewayFlag('Tokens', 'seconds by which clocks may differ'),
   minPasswordLength: {
     name: '--min-password-length',
     group: 'Passwords',
@@ -218,16 +223,16 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   log: {
     name: '--log',
     group: 'Logging',
-    help: 'json: log all events to stderr, as JSON lines',
+    help: 'json: log all events to stderr as JSON lines',
     kind: oneOf('none', 'json'),
     defaultText: 'none',
   },
-  environment: {
+  environmentFile: {
     name: '--environment',
     // Node 20 takes a flag of this name for itself, also behind the script.
     formerName: '--env-file',
     group: 'Environment',
-    help: 'read environment variables from this file',
+    help: 'NAME=value lines; the environment overrides them',
     kind: someText('<file>', 'a file'),
   },
 };
@@ -263,20 +268,20 @@ export async function readServeConfig(args: readonly string[]): Promise<SourcedS
   const environment = await environmentOf(parsed);
   const config = readFlags(SERVE_FLAGS, parsed, environment);
   checkTlsPair(config);
-  const hostSource = givenTo(SERVE_FLAGS.host, parsed, environment)?.source ?? '';
-  const portSource = givenTo(SERVE_FLAGS.port, parsed, environment)?.source ?? '';
+  const { source: hostSource } = textOfFlag(SERVE_FLAGS.host, parsed, environment);
+  const { source: portSource } = textOfFlag(SERVE_FLAGS.port, parsed, environment);
   return { ...config, hostSource, portSource };
 }
 
-/** Loads the file of `--environment`, if it is given. */
-async function environmentOf(args: Arguments): Promise<Environment> {
-  const flag = SERVE_FLAGS.environment;
-  const path = valueOfFlag(flag, args, { values: {} });
-  if (path === undefined) return { values: process.env };
-  // The name that was typed, which may be the former one.
-  const { source = flag.name } = args.given.get(flag.name) ?? {};
-  const names = await loadEnvironmentFile(source, path);
-  return { values: process.env, files: new Map(names.map((name) => [name, path])) };
+/** Loads the file of `--environment`, if the flag was typed. */
+async function environmentOf({ typed }: Arguments): Promise<Environment> {
+  const flag = SERVE_FLAGS.environmentFile;
+  const sourced = typed.get(flag.name);
+  if (sourced === undefined) return { values: process.env };
+  const file = parseText(flag, sourced);
+  // The name that was typed may be the former one.
+  const names = await loadEnvironmentFile(sourced.source.name, file);
+  return { values: process.env, loaded: { file, names } };
 }
 
 function checkTlsPair({ tlsCert, tlsKey }: ServeConfig): void {

@@ -1,7 +1,7 @@
 /**
- * What `latchkey inspect` adds to a verdict: what was around the token, and why its signature
- * probably does not fit. `Jwt.verify` has one message for all of this, because it decodes nothing
- * that it has not verified.
+ * What `latchkey inspect` adds to a verdict: what was around the token, whether its signature is
+ * right, and why probably not. `Jwt.verify` has one message for every wrong signature, because it
+ * decodes nothing that it has not verified.
  * Promise: no note repeats a secret.
  */
 import { Jwt } from '../crypto/jwt.ts';
@@ -20,7 +20,7 @@ const AROUND: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['white space', /^(.*\S)\s+$/s],
   ['quotation marks', /^["'`](.+)$/s],
   ['quotation marks', /^(.+)["'`]$/s],
-  ['the name of the header', /^authorization:(.*)$/is],
+  ['the header name', /^authorization:(.*)$/is],
   ['a scheme', /^[a-z]+\s+(.*)$/is],
 ];
 
@@ -40,8 +40,43 @@ export function findToken(argument: string): FoundToken {
 /** @returns a note if anything was around a token */
 export function surroundingsNotes({ removed }: FoundToken): string[] {
   if (removed.size === 0) return [];
-  const list = [...removed].join(' and ');
-  return [`Not part of the token, and refused by verify: ${list} around it.`];
+  const list = [...removed].join(', ');
+  return [`Ignored around the token: ${list}. Jwt.verify accepts only the token itself.`];
+}
+
+/** The refusals of `Jwt.verify` that come before the signature is known to be right. */
+const UNVERIFIED_CODES: readonly string[] = [
+  'ERR_JWT_MALFORMED',
+  'ERR_JWT_TOO_LONG',
+  'ERR_JWT_SIGNATURE',
+];
+
+/** What a program can set so that it accepts a token that `inspect` refuses. */
+const OPTION_HINTS: ReadonlyMap<string, string> = new Map([
+  ['ERR_JWT_AUDIENCE', 'inspect knows no audience: a Jwt needs the option "audience"'],
+  ['ERR_JWT_TYPE', 'inspect expects the typ JWT: a Jwt needs the option "type"'],
+  [
+    'ERR_JWT_CLAIM_MISSING',
+    'inspect expects exp, iat and nbf: a Jwt needs the option "requiredClaims"',
+  ],
+]);
+
+/**
+ * @param alg the member of the header, which may be anything
+ * @param secrets those that the token was verified with
+ * @returns notes about the signature
+ */
+export function refusalNotes(
+  { code }: AuthError,
+  token: string,
+  alg: unknown,
+  secrets: readonly string[],
+): string[] {
+  if (code === 'ERR_JWT_SIGNATURE') return [signatureNote(token, alg, secrets)];
+  if (UNVERIFIED_CODES.includes(code)) return [];
+  const hint = OPTION_HINTS.get(code);
+  const advice = hint === undefined ? '' : ` But ${hint} to accept the token.`;
+  return [`The signature is right.${advice}`];
 }
 
 const NAME_OF_ALGORITHM = /^[\w-]{1,20}$/;
@@ -74,7 +109,7 @@ const ENCODINGS: readonly (readonly [encoding: BufferEncoding, form: RegExp])[] 
   ['base64url', /^[\w-]+={0,2}$/],
 ];
 
-/** What comes before and after a secret that was not read out of its file with care. */
+/** What stays around a secret that a program did not trim. */
 const ADDITIONS: readonly (readonly [before: string, after: string, what: string])[] = [
   ['', '\n', 'a line break after it'],
   ['', '\r\n', 'a line break after it'],
@@ -86,8 +121,10 @@ function variantsOf(secret: string): readonly Variant[] {
   const encodings = ENCODINGS.filter(([, form]) => form.test(secret));
   const decoded = encodings.map(([encoding]) => {
     const key = Buffer.from(secret, encoding);
-    const remedy = `pass Buffer.from(secret, '${encoding}') to Jwt`;
-    return { key, explanation: `the bytes that this ${encoding} text encodes: ${remedy}` };
+    const ofProgram = `In a program use Buffer.from(secret, '${encoding}')`;
+    const ofServer = 'For latchkey serve, the other side must use the text itself';
+    const explanation = `the decoded bytes of the secret (${encoding}). ${ofProgram}. ${ofServer}`;
+    return { key, explanation };
   });
   const longer = ADDITIONS.map(([before, after, what]) => {
     const key = Buffer.from(`${before}${secret}${after}`);

@@ -3,42 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { decodeUnverified } from '../crypto/jwt.ts';
 import { ownMember } from '../values.ts';
-import {
-  helpOf,
-  parseArguments,
-  readFlags,
-  someText,
-  type Flags,
-  type Positionals,
-} from './arguments.ts';
+import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
-import { leewayFlag } from './flags.ts';
-import { findToken, refusalOf, signatureNote, surroundingsNotes } from './inspect-notes.ts';
+import { INSPECT_FLAGS } from './inspect-flags.ts';
+import { findToken, refusalNotes, refusalOf, surroundingsNotes } from './inspect-notes.ts';
 import { secretsIn } from './secret-file.ts';
-
-interface InspectConfig {
-  readonly secretFile: string | undefined;
-  readonly leewaySeconds: number;
-}
-
-const INSPECT_FLAGS: Flags<InspectConfig> = {
-  secretFile: {
-    name: '--secret-file',
-    group: 'Options',
-    help: 'also verify the token, with the secrets in the file',
-    kind: someText('<file>', 'a file'),
-  },
-  leewaySeconds: leewayFlag('Options'),
-};
-
-export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [options]
-
-Decode a token: print its header, its claims and its times. With --secret-file,
-also verify it. Without, the signature is not checked: the token may be forged.
-
-${helpOf(INSPECT_FLAGS)}
-
-The exit code is 1 if the text is not a token, or the token is not valid.`;
 
 const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
@@ -53,7 +22,7 @@ export async function inspect(args: readonly string[]): Promise<void> {
   const { secretFile, leewaySeconds } = readFlags(INSPECT_FLAGS, parsed, { values: {} });
   const found = findToken(argument);
   const { token } = found;
-  const parts = await attempt('not a token', TOKEN_FORM, () => partsOf(token));
+  const parts = await attempt('not a token', TOKEN_FORM, () => decodeParts(token));
   const notes = surroundingsNotes(found);
   if (secretFile === undefined) {
     const verdict = 'Not verified: the token may be forged. With --secret-file it is verified.';
@@ -62,8 +31,8 @@ export async function inspect(args: readonly string[]): Promise<void> {
   }
   const secrets = await secretsOfFile(secretFile);
   const refusal = refusalOf(token, secrets, leewaySeconds);
-  if (refusal?.code === 'ERR_JWT_SIGNATURE') {
-    notes.push(signatureNote(token, ownMember(parts.header, 'alg'), secrets));
+  if (refusal !== undefined) {
+    notes.push(...refusalNotes(refusal, token, ownMember(parts.header, 'alg'), secrets));
   }
   console.log([describeToken(parts), ...notes].join('\n'));
   if (refusal === undefined) {
@@ -83,7 +52,7 @@ interface Parts {
  * @throws CommandError if the text does not have three segments
  * @throws AuthError if they are not those of a token, as `decodeUnverified` does
  */
-function partsOf(token: string): Parts {
+function decodeParts(token: string): Parts {
   const { length } = token.split('.');
   if (length !== 3) {
     const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';

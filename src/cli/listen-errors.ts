@@ -5,6 +5,7 @@
 import { isIPv6 } from 'node:net';
 import { reasonOf } from '../errors.ts';
 import { propertyOf } from '../values.ts';
+import type { Source } from './arguments.ts';
 import type { SourcedServeConfig } from './flags.ts';
 
 /** Where the server was told to listen, and which settings say so. */
@@ -23,64 +24,72 @@ export function listenProblem(error: unknown, place: ListenPlace): string {
 }
 
 const EXPLANATIONS: ReadonlyMap<string, (place: ListenPlace) => string> = new Map([
-  ['EADDRINUSE', inUse],
-  ['EACCES', forbidden],
-  ['EADDRNOTAVAIL', notOwn],
-  ['EAFNOSUPPORT', unsupported],
-  ['EINVAL', refused],
-  ['ENOTFOUND', unknownName],
-  ['EAI_AGAIN', unansweredName],
+  ['EADDRINUSE', explainPortInUse],
+  ['EACCES', explainForbiddenPort],
+  ['EADDRNOTAVAIL', explainForeignAddress],
+  ['EAFNOSUPPORT', explainUnsupportedAddress],
+  ['EINVAL', explainRefusedAddress],
+  ['ENOTFOUND', explainUnknownName],
+  ['EAI_AGAIN', explainUnansweredName],
 ]);
 
-function inUse({ host, port, portSource }: ListenPlace): string {
+function explainPortInUse({ host, port, portSource }: ListenPlace): string {
   const address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
   return `another process listens on ${address}. Stop it, or ${otherPort(portSource)}`;
 }
 
 /** Below it, Linux lets only privileged processes listen. */
-const FIRST_FREE_PORT = 1024;
+const FIRST_UNPRIVILEGED_PORT = 1024;
 
-function forbidden({ port, portSource }: ListenPlace): string {
-  if (port >= FIRST_FREE_PORT) {
+function explainForbiddenPort({ port, portSource }: ListenPlace): string {
+  if (port >= FIRST_UNPRIVILEGED_PORT) {
     const remedy = `change its rules, such as those of SELinux, or ${otherPort(portSource)}`;
     return `the system does not allow port ${port}: ${remedy}`;
   }
-  const problem = `this user may not listen on port ${port}, which is below ${FIRST_FREE_PORT}`;
+  const limit = `which is below ${FIRST_UNPRIVILEGED_PORT}`;
+  const problem = `this user may not listen on port ${port}, ${limit}`;
   const proxy = `put a reverse proxy in front, and ${otherPort(portSource)}`;
   return `${problem}. Give the process the capability CAP_NET_BIND_SERVICE; or ${proxy}`;
 }
 
-function notOwn({ host, hostSource }: ListenPlace): string {
-  const remedy = 'This machine has 127.0.0.1, and 0.0.0.0 stands for all its addresses';
-  return `the address ${host} is not one of this machine: ${otherHost(hostSource)}. ${remedy}`;
+const OWN_HOSTS = '--host 127.0.0.1 (this machine only) or --host 0.0.0.0 (all addresses)';
+
+function explainForeignAddress({ host, hostSource }: ListenPlace): string {
+  const remedy = `${correctionOf(hostSource)}use ${OWN_HOSTS}`;
+  return `the address ${host} is not one of this machine: ${remedy}`;
 }
 
-function unsupported({ host, hostSource }: ListenPlace): string {
-  const problem = `this system does not support addresses such as ${host}, as without IPv6`;
-  return `${problem}: ${otherHost(hostSource)}`;
+function explainUnsupportedAddress({ host, hostSource }: ListenPlace): string {
+  const reason = isIPv6(host) ? ', for example because IPv6 is off' : '';
+  return `this system does not support the address ${host}${reason}: ${otherHost(hostSource)}`;
 }
 
-function refused(place: ListenPlace): string {
+function explainRefusedAddress(place: ListenPlace): string {
   const { host, hostSource } = place;
-  if (!isIPv6(host)) return unknownName(place);
-  const remedy = 'A link-local address needs its interface, as in fe80::1%eth0';
-  return `the system refuses the address ${host}: ${otherHost(hostSource)}. ${remedy}`;
+  if (!isIPv6(host)) return explainUnknownName(place);
+  const remedy = 'name the interface of a link-local address, as in fe80::1%eth0';
+  return `the system refuses the address ${host}: ${remedy}, or ${otherHost(hostSource)}`;
 }
 
-function unknownName({ host, hostSource }: ListenPlace): string {
+function explainUnknownName({ host, hostSource }: ListenPlace): string {
   return `the host name ${host} has no address: ${otherHost(hostSource)}`;
 }
 
-function unansweredName({ host, hostSource }: ListenPlace): string {
-  const problem = `the host name ${host} cannot be looked up now, as without a network`;
+function explainUnansweredName({ host, hostSource }: ListenPlace): string {
+  const problem = `the host name ${host} cannot be looked up now, for example without a network`;
   return `${problem}: try again, or ${otherHost(hostSource)} with an address`;
 }
 
-const otherPort = (source: string) => otherValue('--port', source);
-const otherHost = (source: string) => otherValue('--host', source);
+const otherPort = (source: Source) => otherValue('--port', source);
+const otherHost = (source: Source) => otherValue('--host', source);
 
 /** @returns what the operator can do about a value: it depends on where it comes from */
-function otherValue(flag: string, source: string): string {
-  const isOfFlag = source.endsWith(flag);
-  return isOfFlag ? `use another ${flag}` : `correct or remove ${source}, or use ${flag}`;
+function otherValue(flag: string, source: Source): string {
+  const correction = correctionOf(source);
+  return correction === '' ? `use another ${flag}` : `${correction}use ${flag}`;
+}
+
+/** A flag overrides a variable, but the variable would still be wrong for the next start. */
+function correctionOf({ kind, name }: Source): string {
+  return kind === 'variable' ? `correct or remove ${name}, or ` : '';
 }

@@ -7,17 +7,17 @@
  * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
 import { randomUUID } from 'node:crypto';
-import { link, open, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { link, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { generateSecret, keysOf } from '../crypto/secret.ts';
 import { reasonOf } from '../errors.ts';
-import { makeFolder, syncFolder } from '../journal/disk.ts';
+import { createPrivateFile, makeFolder, syncFolder } from '../journal/disk.ts';
 import {
   hasCode,
   ignore,
   ignoreFailure,
-  NOT_SETTABLE_CODES,
   remedyOf,
 } from '../journal/system-errors.ts';
 import { CommandError, sentenceOf } from './command-errors.ts';
@@ -58,7 +58,7 @@ export async function readSecrets(
     const texts = secretsIn(variable, 'LATCHKEY_SECRET');
     return { texts, summary: summaryOf(texts, 'LATCHKEY_SECRET') };
   }
-  const file = await openSecretFile(path);
+  const file = await readWithRemedy(path);
   const remedy = isIncomplete(file.text) ? DELETE_REMEDY : NEW_SECRET;
   const texts = secretsIn(file.text, path, remedy);
   if (file.isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
@@ -68,7 +68,7 @@ export async function readSecrets(
 }
 
 /** @throws CommandError with a remedy, if the file cannot be read or created */
-async function openSecretFile(path: string): Promise<SecretFile> {
+async function readWithRemedy(path: string): Promise<SecretFile> {
   try {
     return await readSecretFile(path, processUser());
   } catch (error) {
@@ -154,8 +154,9 @@ export interface SecretFile {
 /**
  * Reads the secret file, or creates it with a new secret.
  * @param user the system user of this process; if undefined, owners are not checked
- * @throws CommandError if another system user owns the file or can write it
- * @throws Error if the file cannot be read, is not a regular file or is too large
+ * @throws CommandError if another system user owns the file or can write it, or the file is not a
+ *   regular file or is too large
+ * @throws Error if the file cannot be read or created
  */
 export async function readSecretFile(path: string, user?: ProcessUser): Promise<SecretFile> {
   // Checked before a secret is created, so that a refusal leaves no file behind.
@@ -169,8 +170,14 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
   const warnings = problems.map(({ text }) => text);
   const status = await stat(path);
   // A pipe might never end, and a large file might fill the memory.
-  if (!status.isFile()) throw new Error('expected a regular file');
-  if (status.size > MAX_SECRET_BYTES) throw new Error(`expected at most ${MAX_SECRET_BYTES} bytes`);
+  if (!status.isFile()) {
+    const problem = `expected a regular file, got ${kindOf(status)}`;
+    throw new CommandError(`${path}: ${problem}. Remove it, ${OTHER_SECRET}.`);
+  }
+  if (status.size > MAX_SECRET_BYTES) {
+    const problem = `expected at most ${MAX_SECRET_BYTES} bytes, got ${status.size}`;
+    throw new CommandError(`${path}: ${problem}. Shorten it, ${OTHER_SECRET}.`);
+  }
   return {
     text: await readWhole(path),
     isNew,
@@ -178,6 +185,11 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
     isShared: await isShared(path),
     warnings,
   };
+}
+
+function kindOf(status: Stats): string {
+  if (status.isDirectory()) return 'a folder';
+  return status.isFIFO() ? 'a pipe' : 'a socket or a device';
 }
 
 /** @throws CommandError if another system user can change the file or a link on the way to it */
@@ -229,14 +241,25 @@ async function createSecretFile(path: string): Promise<boolean> {
   let isFirst: boolean;
   try {
     await writeNewFile(draft, (file) => file.writeFile(text));
-    isFirst = await link(draft, path).then(() => true, async (error: unknown) => {
-      return !hasCode(error, 'EEXIST') && (await createInPlace(path, text));
-    });
+    isFirst = await nameDraft(draft, path, text);
   } finally {
     await rm(draft, { force: true });
   }
   if (isFirst) await syncFolder(dirname(path));
   return isFirst;
+}
+
+/** @returns whether this process created the file, and not another one */
+async function nameDraft(draft: string, path: string, text: string): Promise<boolean> {
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    // After any other error the file is created without a link. If that fails too, its error is
+    // reported.
+    return createInPlace(path, text);
+  }
 }
 
 /**
@@ -262,10 +285,8 @@ async function writeNewFile(
   path: string,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
+  const file = await createPrivateFile(path);
   try {
-    // `open` applies the umask to the mode.
-    await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
     await write(file);
     await file.sync();
   } catch (error) {

@@ -3,27 +3,36 @@
 /** One letter added, left out or changed is one edit; two neighbours exchanged are one as well. */
 const MAX_EDITS = 2;
 
+/** The hyphens and two letters must be right, because any two short names differ by few edits. */
+const MIN_RIGHT_CHARACTERS = '--ab'.length;
+
+/**
+ * Far longer than any flag. The work of a comparison grows with the product of both lengths, and an
+ * argument may be very long.
+ */
+const MAX_CHARACTERS = 40;
+
 /** A shorter beginning, such as `--t`, would say little about the name that was meant. */
 const MIN_BEGINNING = '--min'.length;
 
 /**
  * Letter case, underscores and the number of hyphens at the start do not count.
  * @returns the known name that differs by the fewest edits, at most two; else the only known name
- *   that begins with the given one; else undefined
+ *   that begins with this one; else undefined
  */
 export function mostSimilar(name: string, known: readonly string[]): string | undefined {
-  const given = `--${name.toLowerCase().replace(/^-*/, '').replaceAll('_', '-')}`;
-  // The distance grows with the product of both lengths, and an argument may be very long.
-  if (given.length > 40) return undefined;
+  const typed = `--${name.toLowerCase().replace(/^-*/, '').replaceAll('_', '-')}`;
+  if (typed.length > MAX_CHARACTERS) return undefined;
+  const maxEdits = Math.min(MAX_EDITS, typed.length - MIN_RIGHT_CHARACTERS);
   const distances = known.map((candidate) => {
-    return { candidate, edits: editsBetween(given, candidate) };
+    return { candidate, edits: editsBetween(typed, candidate) };
   });
   const [nearest] = distances.sort((one, other) => one.edits - other.edits);
-  if (nearest !== undefined && nearest.edits <= Math.min(MAX_EDITS, given.length - 4)) {
+  if (nearest !== undefined && nearest.edits <= maxEdits) {
     return nearest.candidate;
   }
-  const longer = known.filter((candidate) => candidate.startsWith(given));
-  return given.length >= MIN_BEGINNING && longer.length === 1 ? longer[0] : undefined;
+  const longer = known.filter((candidate) => candidate.startsWith(typed));
+  return typed.length >= MIN_BEGINNING && longer.length === 1 ? longer[0] : undefined;
 }
 
 /** The distance of Damerau and Levenshtein, in the form that edits no part twice. */

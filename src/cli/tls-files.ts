@@ -12,8 +12,8 @@ export interface TlsPaths {
   readonly key: string;
 }
 
-/** The option at the start of a message of `checkedTls`. The flag for it is `--tls-<option>`. */
-const OPTION = /^"(cert|key)"/;
+/** The option at the start of a message of `checkedTls`. */
+const OPTION = /^"(cert|key)" /;
 
 /**
  * Warns of a certificate that is not valid now.
@@ -30,10 +30,18 @@ export async function readTls(paths: TlsPaths, log: Log): Promise<TlsOptions> {
     warnOfTimes(tls, paths.cert, log);
     return tls;
   } catch (error) {
-    const reason = reasonOf(error).replace(OPTION, '--tls-$1');
-    const remedy = 'Name a certificate and its private key, in PEM.';
-    throw new CommandError(`${reason}. ${remedy}`, { cause: error });
+    throw new CommandError(problemOf(error, paths), { cause: error });
   }
+}
+
+/** @returns the message of `checkedTls`, with the flag and the path of the file in question */
+function problemOf(error: unknown, { cert, key }: TlsPaths): string {
+  const ofCert = `--tls-cert: ${cert}`;
+  const ofKey = `--tls-key: ${key}`;
+  const reason = reasonOf(error);
+  const [start = '', option] = OPTION.exec(reason) ?? [];
+  if (option === undefined) return `${ofCert}, ${ofKey}: ${reason}`;
+  return `${option === 'cert' ? ofCert : ofKey}: ${reason.slice(start.length)}`;
 }
 
 function readPem(flag: string, path: string): Promise<Buffer> {

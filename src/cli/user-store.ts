@@ -68,8 +68,8 @@ async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
 const OTHER_PLACE = 'use another --data';
 
 /**
- * Without a sync of folders the file system alone decides when a rename is durable. On Windows that
- * is always so, and NTFS makes a name durable together with the file.
+ * Without a sync of folders the file system alone decides when a rename is durable. On Windows no
+ * folder can be synced, so the warning would appear at every start. See `journal/disk.ts`.
  */
 async function warnOfUnsyncedNames(path: string, log: Log): Promise<void> {
   const folder = dirname(await realPathOf(path));
@@ -103,6 +103,6 @@ async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
       throw isAuthError(error) ? error.cause : error;
     }
   };
-  await attempt(`users ${location}`, 'Mend this, or use another --users.', createTable);
+  await attempt(`users ${location}`, 'Fix this, or use another --users.', createTable);
   return { users, location, close: () => pool.end() };
 }

@@ -1,3 +1,6 @@
+/** Warns of settings that the server accepts although they weaken it. */
+
+import type { Source } from './arguments.ts';
 import type { SourcedServeConfig } from './flags.ts';
 
 /** N = 2^17 is OWASP's first choice for scrypt. */
@@ -17,7 +20,7 @@ const LOOPBACK_URL = /^http:\/\/(127\.|\[::1\])/;
  * @returns what the danger is, and what to do
  */
 export function warningsOf(config: SourcedServeConfig, url: string): readonly string[] {
-  const { scryptCost, lifetimeSeconds, leewaySeconds, throttle, hostSource } = config;
+  const { scryptCost, lifetimeSeconds, leewaySeconds, throttle, host, hostSource } = config;
   const warnings: string[] = [];
   if (scryptCost < SAFE_SCRYPT_COST) {
     const problem = `--scrypt-cost ${scryptCost} makes stolen hashes easy to guess`;
@@ -26,7 +29,9 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
   if (lifetimeSeconds > LONG_LIFETIME_SECONDS) {
     const days = Math.floor(lifetimeSeconds / 86_400);
     const problem = `--lifetime ${lifetimeSeconds} lets a stolen token work for ${days} days`;
-    warnings.push(`${problem}: only a new secret ends tokens earlier, and then all of them`);
+    const reason = 'because only a new secret ends a token earlier';
+    const remedy = `use ${LONG_LIFETIME_SECONDS} or less, ${reason}`;
+    warnings.push(`${problem}: ${remedy}`);
   }
   if (leewaySeconds > LONG_LEEWAY_SECONDS) {
     const problem = `--leeway ${leewaySeconds} accepts tokens long after they expire`;
@@ -37,9 +42,17 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
     warnings.push(`${problem}: limit logins elsewhere, such as in the proxy`);
   }
   if (url.startsWith('http:') && !LOOPBACK_URL.test(url)) {
-    const chosen = hostSource === '--host' ? '' : `, at the address of ${hostSource}`;
-    const problem = `plain HTTP shows passwords to the network${chosen}`;
-    warnings.push(`${problem}: use --tls-cert and --tls-key, or a TLS proxy in front`);
+    warnings.push(plainHttpWarning(host, hostSource));
   }
   return warnings;
+}
+
+function plainHttpWarning(host: string, { kind, name }: Source): string {
+  const problem = 'plain HTTP shows passwords to the network';
+  if (kind !== 'variable') {
+    return `${problem}: use --tls-cert and --tls-key, or a TLS proxy in front`;
+  }
+  const cause = `${name} makes the server listen on ${host}`;
+  const remedy = 'unset it, use --host 127.0.0.1, or serve TLS with --tls-cert and --tls-key';
+  return `${cause}, where ${problem}: ${remedy}`;
 }

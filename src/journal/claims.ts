@@ -1,10 +1,13 @@
 /**
  * Claims: the lock files of processes that hold or want the lock on a file. The name of a claim is
  * `<file>.lock.<pid>.<startId>.<scope>.<random>`, and its modification time is the last heartbeat.
+ * A network file system may answer a stat from a cache. It asks its server when a time is set or a
+ * file is opened.
  */
 import { randomBytes } from 'node:crypto';
 import { open, readdir, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { createPrivateFile } from './disk.ts';
 import type { Identity } from './liveness.ts';
 import { hasCode, ignore, NO_FILE_CODES, NOT_SETTABLE_CODES } from './system-errors.ts';
 
@@ -25,18 +28,13 @@ export function newClaimPath(path: string, { pid, startId, scope }: Identity): s
 }
 
 export async function createClaim(path: string): Promise<void> {
-  const claim = await open(path, 'wx', 0o600);
-  try {
-    // `open` applies the umask. A claim holds no secret, so any mode will do.
-    await claim.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
-  } finally {
-    await claim.close();
-  }
+  // If the mode cannot be set, any mode will do: a claim holds no secret.
+  const claim = await createPrivateFile(path);
+  await claim.close();
 }
 
 /**
- * Sets the modification time of a claim. On a network share this asks the server, whereas a stat
- * may be answered from a cache.
+ * Sets the modification time of a claim.
  * @throws Error of the file system, with one of NO_FILE_CODES if the claim is gone
  */
 export async function touchClaim(path: string): Promise<void> {
@@ -80,8 +78,7 @@ function parseClaim(path: string, name: string): Claim | undefined {
  *   one of the same claim; undefined if the claim is gone
  */
 export async function lastHeartbeatOf(claim: string): Promise<bigint | undefined> {
-  // A network file system asks its server when a file is opened. A stat may be answered from a
-  // cache.
+  // Opened, so that the server of a share is asked.
   const file = await open(claim, 'r').catch(ignore(...NO_FILE_CODES));
   try {
     return (await file?.stat({ bigint: true }))?.mtimeNs;

@@ -5,11 +5,11 @@
  * name is left to the file system, and a power cut may undo the last rename: the path then has the
  * file that it had before. The content of a file is synced there too, so a file that keeps its name
  * loses nothing. To keep the name as well, the file is synced once more when it has its name. NTFS,
- * and most file systems behind an SMB share, write both to one journal, and a sync writes that
- * journal. No interface promises this.
+ * and most file systems behind SMB, log the rename and the content together, so syncing the file
+ * usually makes the name durable too. No interface promises this.
  */
 import { realpath } from 'node:fs';
-import fs from 'node:fs/promises';
+import fs, { type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { ignore, NOT_SETTABLE_CODES, NO_FOLDER_SYNC_CODES } from './system-errors.ts';
@@ -75,6 +75,24 @@ export async function makeFolder(folder: string): Promise<void> {
   // its mount.
   if (isCreated) await fs.chmod(folder, 0o700).catch(ignore(...NOT_SETTABLE_CODES));
   await syncFolder(parent);
+}
+
+/**
+ * Creates a file with mode 0600, and opens it for writing. If the mode cannot be set, the file has
+ * at most this mode, or one of its mount.
+ * @throws Error of the file system, with the code EEXIST if the path has a file
+ */
+export async function createPrivateFile(path: string): Promise<FileHandle> {
+  const file = await fs.open(path, 'wx', 0o600);
+  try {
+    // `open` applies the umask, which could take away this process's own rights.
+    await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
+    return file;
+  } catch (error) {
+    await file.close();
+    await fs.rm(path, { force: true });
+    throw error;
+  }
 }
 
 /**

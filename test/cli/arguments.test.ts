@@ -128,7 +128,7 @@ test('a former name of a flag still works, and is named if it was typed', () => 
 });
 
 test('errors that name the right culprit: the file that has set a variable', () => {
-  const env = { values: { SIZE: 'many' }, files: new Map([['SIZE', 'old.env']]) };
+  const env = { values: { SIZE: 'many' }, loaded: { file: 'old.env', names: ['SIZE'] } };
   const message = 'SIZE in old.env expected a whole number from 1 to 100, got "many"';
   assert.throws(() => readFlags(FLAGS, parseArguments([], FLAGS, NONE), env), { message });
 });

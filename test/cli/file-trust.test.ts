@@ -152,15 +152,21 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
     assertRefused(await run(FLAGS, { cwd }), 1, [/got a user file/]);
   });
 
-  it('is refused if it is a pipe, which might never end, or very large', async () => {
-    for (const make of [
-      (path: string) => execFileSync('mkfifo', ['-m', '600', path]),
-      (path: string) => writeFile(path, 'x'.repeat(100_000), { mode: 0o600 }),
-    ]) {
+  it('is refused if it is a pipe, which might never end, a folder, or very large', async () => {
+    for (const [make, problem] of [
+      [
+        (path: string) => execFileSync('mkfifo', ['-m', '600', path]),
+        /secret: expected a regular file, got a pipe\. Remove it, use another --data, or set LATCH/,
+      ],
+      [(path: string) => mkdir(path, { mode: 0o700 }), /file, got a folder\. Remove it, use/],
+      [
+        (path: string) => writeFile(path, 'x'.repeat(100_000), { mode: 0o600 }),
+        /secret: expected at most 65536 bytes, got 100000\. Shorten it, use another --data, or/,
+      ],
+    ] as const) {
       const { secret } = await dataWith(0o700, 0o600);
       await rm(secret);
       await make(secret);
-      const problem = /expected a regular file|expected at most 65536 bytes/;
       await assert.rejects(readSecretFile(secret, SELF), problem);
     }
   });

@@ -31,10 +31,10 @@ const NOTES: readonly [secret: string, token: string, note: RegExp][] = [
   [SECRET, signed(SECRET, 'HS512', 'sha512'), /^Its alg is HS512; latchkey verifies HS256 only\.$/],
   [SECRET, signed(SECRET, 'RS256', 'sha512'), /^Its alg is RS256; /],
   [SECRET, signed(SECRET, 'marker marker', 'sha512'), /^Its alg is not HS256; /],
-  [HEX, signed(Buffer.from(HEX, 'hex')), /this hex text .*: pass Buffer\.from\(secret, 'hex'\)/],
-  [BASE64, signed(Buffer.from(BASE64, 'base64')), /this base64 text .*\(secret, 'base64'\)/],
-  [BASE64URL, signed(Buffer.from(BASE64URL, 'base64')), /this base64url text .*, 'base64url'\)/],
-  [OF_24_BYTES, signed(Buffer.from(OF_24_BYTES, 'base64')), /this base64 text/],
+  [HEX, signed(Buffer.from(HEX, 'hex')), /secret \(hex\)\. .*\(secret, 'hex'\)\. For latchkey /],
+  [BASE64, signed(Buffer.from(BASE64, 'base64')), /the secret \(base64\)\. .*\(secret, 'base64'\)/],
+  [BASE64URL, signed(Buffer.from(BASE64URL, 'base64')), /secret \(base64url\)\. .*'base64url'\)/],
+  [OF_24_BYTES, signed(Buffer.from(OF_24_BYTES, 'base64')), /decoded bytes .* \(base64\)/],
   [SECRET, signed(`${SECRET}\n`), /the secret and a line break after it: the other side has to /],
   [SECRET, signed(`${SECRET}\r\n`), /the secret and a line break after it: /],
   [SECRET, signed(`"${SECRET}"`), /the secret and quotation marks around it: /],
@@ -62,13 +62,13 @@ test(`${KIND} what is around a token is found, and the bare token stays`, () => 
     [`"${token}"`, 'quotation marks'],
     [`${token}'`, 'quotation marks'],
     [` ${token}\n`, 'white space'],
-    [`"Bearer ${token}"`, 'quotation marks and a scheme'],
-    [`Authorization: Bearer ${token}`, 'the name of the header and white space and a scheme'],
+    [`"Bearer ${token}"`, 'quotation marks, a scheme'],
+    [`Authorization: Bearer ${token}`, 'the header name, white space, a scheme'],
   ];
   for (const [argument, what] of AROUND) {
     const found = findToken(argument);
     assert.equal(found.token, token, argument);
-    const note = `Not part of the token, and refused by verify: ${what} around it.`;
+    const note = `Ignored around the token: ${what}. Jwt.verify accepts only the token itself.`;
     assert.deepEqual(surroundingsNotes(found), [note]);
     assert.throws(() => new Jwt({ secret: SECRET }).verify(argument), { name: 'AuthError' });
   }

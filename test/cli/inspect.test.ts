@@ -1,5 +1,6 @@
 /** What `latchkey inspect` prints about a token, and whether the token verifies. */
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -75,6 +76,34 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     assertRefused(await inspect('secrets'), 1, [/--secret-file.*32 bytes, got 5/]);
   });
 
+  it('errors that name the right culprit: a right signature is not blamed', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), SECRET);
+    const signed = (options: object, claims = {}) => {
+      return new Jwt({ secret: SECRET, ...options }).sign(claims);
+    };
+    const byHand = (claims: string) => {
+      const input = `${base64url('{"alg":"HS256"}')}.${base64url(claims)}`;
+      return `${input}.${createHmac('sha256', SECRET).update(input).digest('base64url')}`;
+    };
+    const RIGHT = 'The signature is right.';
+    const needs = (problem: string, option: string) => {
+      return `${RIGHT} But ${problem}: a Jwt needs the option "${option}" to accept the token.`;
+    };
+    const NOTES: readonly [token: string, note: string | undefined][] = [
+      [signed({ audience: 'api' }), needs('inspect knows no audience', 'audience')],
+      [signed({ type: 'at+jwt' }), needs('inspect expects the typ JWT', 'type')],
+      [byHand('{}'), needs('inspect expects exp, iat and nbf', 'requiredClaims')],
+      [signed({ now: () => 1_000_000_000 }), RIGHT],
+      [signed({ maxTokenLength: 20_000 }, { text: 'x'.repeat(10_000) }), undefined],
+      [signed({}), undefined],
+    ];
+    for (const [token, note] of NOTES) {
+      const { stdout } = await run(`inspect ${token} --secret-file secrets`, { cwd });
+      assert.equal(stdout.split('\n').find((line) => line.startsWith(RIGHT)), note);
+    }
+  });
+
   it('errors that name the right culprit: how many segments a text has', async () => {
     assertRefused(await run('inspect a.b.c.d.e'), 1, [/5 segments, as encrypted tokens \(JWE\) /]);
     assertRefused(await run('inspect ab'), 1, [/not a token: it has 1 segment\./]);
@@ -117,8 +146,8 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     assert.equal(bare.code, 0);
     const fromHeader = [...command(), 'inspect', ` JWT ${token} `];
     const { code, stdout, stderr } = await run('', { command: fromHeader });
-    const around = 'white space and a scheme around it';
-    const note = `Not part of the token, and refused by verify: ${around}.\n`;
+    const around = 'white space, a scheme';
+    const note = `Ignored around the token: ${around}. Jwt.verify accepts only the token itself.\n`;
     assert.deepEqual({ code, stdout: stdout.replace(note, ''), stderr }, bare);
     assert.ok(stdout.includes(note));
   });

@@ -3,32 +3,39 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, it, test } from 'node:test';
+import type { Source } from '../../src/cli/arguments.ts';
 import { listenProblem, type ListenPlace } from '../../src/cli/listen-errors.ts';
 import { assertRefused, run } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const KIND = 'errors that name the right culprit:';
 
+const OF_FLAG: Source = { kind: 'flag', name: '--port' };
+const HOST_OF_FLAG: Source = { kind: 'flag', name: '--host' };
+const OF_FILE: Source = { kind: 'variable', name: 'PORT in .env' };
+const OF_DEFAULT: Source = { kind: 'default', name: 'default of --port' };
+
 const PLACE: ListenPlace = {
   host: 'example.org',
   port: 80,
-  hostSource: 'environment variable HOST',
-  portSource: '--port',
+  hostSource: { kind: 'variable', name: 'environment variable HOST' },
+  portSource: OF_FLAG,
 };
 
 const EXPLAINED: readonly [code: string, place: Partial<ListenPlace>, words: RegExp][] = [
   ['EADDRINUSE', { host: '::1' }, /on \[::1\]:80\. Stop it, or use another --port\.$/],
-  ['EADDRINUSE', { portSource: 'PORT in .env' }, /correct or remove PORT in \.env, or use --port/],
-  ['EADDRINUSE', { portSource: 'default of --port' }, /use another --port/],
+  ['EADDRINUSE', { portSource: OF_FILE }, /correct or remove PORT in \.env, or use --port/],
+  ['EADDRINUSE', { portSource: OF_DEFAULT }, /use another --port/],
   ['EACCES', {}, /port 80, which is below 1024\. .*CAP_NET_BIND_SERVICE; .*use another --port/],
   ['EACCES', { port: 1023 }, /CAP_NET_BIND_SERVICE/],
   ['EACCES', { port: 1024 }, /does not allow port 1024: change its rules/],
-  ['EADDRNOTAVAIL', {}, /example\.org is not one of this machine: .* variable HOST, or use --host/],
-  ['EAFNOSUPPORT', { host: '::1' }, /does not support addresses such as ::1, as without IPv6/],
-  ['EINVAL', { host: 'fe80::1' }, /needs its interface, as in fe80::1%eth0/],
+  ['EADDRNOTAVAIL', {}, /is not one of this machine: .* HOST, or use --host 127\.0\.0\.1 \(/],
+  ['EAFNOSUPPORT', { host: '::1' }, /does not support the address ::1, for example because IPv6/],
+  ['EAFNOSUPPORT', {}, /does not support the address example\.org: correct or remove .* HOST/],
+  ['EINVAL', { host: 'fe80::1' }, /: name the interface .*, as in fe80::1%eth0, or correct or /],
   ['EINVAL', {}, /the host name example\.org has no address/],
   ['ENOTFOUND', {}, /no address: correct or remove environment variable HOST, or use --host\.$/],
-  ['ENOTFOUND', { hostSource: '--host' }, /no address: use another --host\.$/],
+  ['ENOTFOUND', { hostSource: HOST_OF_FLAG }, /no address: use another --host\.$/],
   ['EAI_AGAIN', {}, /cannot be looked up now.*: try again, or .*HOST, or use --host with/],
 ];
 for (const [code, place, words] of EXPLAINED) {

@@ -62,7 +62,7 @@ describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => 
       return (await post(`${local}/auth`, JOE, new Agent())).certificate;
     };
     await put({ ...FIRST, cert: SECOND.cert });
-    await reload(/"error".*the old certificate stays in use.*PEM/);
+    await reload(/"error".*the old certificate stays in use: --tls-key: key\.pem: expected /);
     assert.equal(await certificateOfNew(), 'latchkey-test-1');
     await put(SECOND);
     await reload(/"tls".*the certificate was reloaded/);
@@ -91,12 +91,12 @@ describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => 
   it('errors that name the right culprit: an encrypted key, a swapped pair, DER', async () => {
     const passphrase = { cipher: 'aes-256-cbc', passphrase: 'marker' };
     const key = createPrivateKey(FIRST.key).export({ type: 'pkcs8', format: 'pem', ...passphrase });
-    const encrypted = /--tls-key expected .*, got an encrypted one \("openssl pkey .*decrypts it/;
+    const encrypted = /--tls-key: key\.pem: expected .*, got an encrypted one .* decrypts it\)\n$/;
     assertRefused(await start({ key }), 1, [encrypted]);
     const swapped = await start({}, '--tls-cert key.pem --tls-key cert.pem');
-    assertRefused(swapped, 1, [/--tls-cert expected a certificate in PEM, got a private key\./]);
+    assertRefused(swapped, 1, [/--tls-cert: key\.pem: expected .* PEM, got a private key\n$/]);
     const der = await start({ cert: new X509Certificate(FIRST.cert).raw });
-    assertRefused(der, 1, [/--tls-cert expected text in PEM, got DER or PKCS #12/]);
+    assertRefused(der, 1, [/--tls-cert: cert\.pem: expected text in PEM, got DER or PKCS #12/]);
     // The pair itself is accepted: no machine has the address.
     assertRefused(await start({}), 1, [/cannot listen: EADDRNOTAVAIL/]);
   });

@@ -13,7 +13,7 @@ async function warnings(flags: string, url = LOCAL): Promise<readonly string[]> 
 }
 
 const DANGEROUS: readonly [harmless: string, dangerous: string, warning: RegExp][] = [
-  ['--lifetime=2592000', '--lifetime=2592001', /^--lifetime 2592001 .* for 30 days: /],
+  ['--lifetime=2592000', '--lifetime=2592001', /^--lifetime 2592001 .* 30 days: use 2592000 or /],
   ['--leeway=300', '--leeway=301', /^--leeway 301 accepts tokens long after they expire: /],
   ['--throttle=on', '--throttle=off', /^--throttle off lets clients guess passwords /],
   ['--scrypt-cost=17', '--scrypt-cost=16', /^--scrypt-cost 16 .*: use 17 or more$/],
@@ -34,7 +34,9 @@ test('errors that name the right culprit: plain HTTP on an address that HOST nam
   process.env['HOST'] = '192.0.2.1';
   const [ofVariable = ''] = await warnings('--port=0', url);
   delete process.env['HOST'];
-  assert.match(ofVariable, /^plain HTTP .* at the address of environment variable HOST: use /);
+  const cause = /^environment variable HOST makes the server listen on 192\.0\.2\.1, where plain /;
+  assert.match(ofVariable, cause);
+  assert.match(ofVariable, /: unset it, use --host 127\.0\.0\.1, or serve TLS with --tls-cert/);
   assert.deepEqual(await warnings('--host=192.0.2.1', url.replace('http:', 'https:')), []);
 });
 

@@ -411,7 +411,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
       assertRefused(ended, 1, [
         /users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /,
         reason,
-        /Mend this, or use another/,
+        /Fix this, or use another/,
       ]);
       assert.doesNotMatch(ended.stderr, /a.password|hidden/);
       assert.ok(

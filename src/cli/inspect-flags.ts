@@ -1,0 +1,28 @@
+/** The flags of `latchkey inspect`, and its help, which does not load the rest of the command. */
+import { helpOf, someText, type Flags } from './arguments.ts';
+import { leewayFlag } from './flags.ts';
+
+export interface InspectConfig {
+  readonly secretFile: string | undefined;
+  readonly leewaySeconds: number;
+}
+
+export const INSPECT_FLAGS: Flags<InspectConfig> = {
+  secretFile: {
+    name: '--secret-file',
+    group: 'Options',
+    help: 'also verify the token, with the secrets in the file',
+    kind: someText('<file>', 'a file'),
+  },
+  leewaySeconds: leewayFlag('Options', 'with --secret-file: seconds clocks may differ by'),
+};
+
+export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [options]
+
+Decode a token: print its header, its claims and its times. With --secret-file,
+also verify it. Without it, the signature is not checked: the token may be
+forged.
+
+${helpOf(INSPECT_FLAGS)}
+
+The exit code is 1 if the text is not a token, or the token is not valid.`;
