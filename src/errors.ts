@@ -8,7 +8,7 @@
  * an AuthError another description.
  */
 import { integerBetween } from './options.ts';
-import { describe, isError, isErrorNamed, isObject, propertyOf } from './values.ts';
+import { describe, isError, isErrorNamed, propertyOf } from './values.ts';
 
 /**
  * Refusals of tokens, of the Authorization header and of logins. The titles and descriptions of
@@ -138,6 +138,12 @@ export interface AuthErrorOptions {
 const errorStatus = integerBetween(400, 599);
 
 /**
+ * Marks the refusals of every copy of this package. Going by members would let an error that was
+ * made of JSON from another service choose the status and the headers of a reply.
+ */
+const REFUSAL = Symbol.for('latchkey.AuthError');
+
+/**
  * A refusal: of input from outside, or because the server or its store cannot serve now. It has no
  * stack trace. It becomes a reply, an error behind it is in `cause`, and making a trace takes
  * longer than the check that failed.
@@ -155,6 +161,7 @@ export class AuthError extends Error {
 
   static {
     this.prototype.name = 'AuthError';
+    Object.defineProperty(this.prototype, REFUSAL, { value: true });
   }
 
   /**
@@ -208,15 +215,13 @@ export class AuthError extends Error {
 /**
  * Recognises a refusal that another copy of this package made. An application has two copies if two
  * of its packages have one each, after a hot reload, and in Jest. It never throws.
- * @returns whether a value is an AuthError of this copy, or an error of a class of that name whose
- *   code, status, description and headers a reply can be made of
+ * @returns whether a value is an AuthError of this copy or of another one
  */
 export function isAuthError(value: unknown): value is AuthError {
   try {
-    if (isInstance(AuthError, value)) return true;
-    return isErrorNamed(value, 'AuthError') && hasMembersOfRefusal(value);
+    return isInstance(AuthError, value) || (isError(value) && Reflect.get(value, REFUSAL) === true);
   } catch {
-    // A Proxy or a getter may throw.
+    // A Proxy may throw.
     return false;
   }
 }
@@ -224,16 +229,6 @@ export function isAuthError(value: unknown): value is AuthError {
 /** `instanceof`, without the method that AuthError has for it. */
 function isInstance(constructor: typeof AuthError, value: unknown): boolean {
   return Function.prototype[Symbol.hasInstance].call(constructor, value);
-}
-
-/** Other packages have classes of the same name. Their errors have no code of our table. */
-function hasMembersOfRefusal(error: Error): boolean {
-  const [code, status, description, headers] = ['code', 'status', 'description', 'headers'].map(
-    (name) => propertyOf(error, name),
-  );
-  const isOurs = typeof code === 'string' && ROWS.has(code);
-  const isFailure = Number.isInteger(status) && Number(status) >= 400 && Number(status) <= 599;
-  return isOurs && isFailure && typeof description === 'string' && isObject(headers);
 }
 
 /** Tells the client of a 503 when to try again, in seconds (RFC 9110 §10.2.3). */

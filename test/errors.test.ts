@@ -138,9 +138,6 @@ test('Retry-After of a 503 is sent by the router, by the application and by auth
   }
 });
 
-/** The members that an AuthError of a later or earlier version has. */
-const MEMBERS = { code: 'ERR_BUSY', status: 503, error: 'x', description: 'y', headers: {} };
-
 test('what another copy made: its AuthError is one, by isAuthError and by instanceof', () => {
   class Own extends AuthError {
     override readonly name = 'Teapot';
@@ -148,51 +145,31 @@ test('what another copy made: its AuthError is one, by isAuthError and by instan
   class Other extends OtherAuthError {
     override readonly name = 'Teapot';
   }
-  const ofOtherRealm = Object.assign(fromOtherRealm<Error>('new Error()'), MEMBERS);
-  const refusals = [
-    ...[AuthError, OtherAuthError, Own, Other].map((Kind) => new Kind('ERR_BUSY')),
-    Object.assign(ofOtherRealm, { name: 'AuthError' }),
-  ];
+  const refusals = [AuthError, OtherAuthError, Own, Other].map((Kind) => new Kind('ERR_BUSY'));
   for (const refusal of refusals) {
     assert.ok(isAuthError(refusal) && refusal instanceof AuthError);
     assert.ok(refusal instanceof OtherAuthError);
   }
-  assert.deepEqual(refusals.map((refusal) => refusal instanceof Own), [
-    false,
-    false,
-    true,
-    false,
-    false,
-  ]);
+  const ofSubclass = refusals.map((refusal) => refusal instanceof Own);
+  assert.deepEqual(ofSubclass, [false, false, true, false]);
   assert.ok(isImpossiblePasswordError(new OtherAuthError('ERR_PASSWORD_TOO_LONG')));
 });
 
-test('what another copy made: another error, of whatever name and members, is not an AuthError', () => {
-  const named = (members: object, name = 'AuthError') =>
-    Object.assign(new Error('x'), MEMBERS, { name }, members);
-  assert.ok(isAuthError(named({})));
+test('what another copy made: an error with the members of an AuthError is not one', () => {
+  const refusal = new OtherAuthError('ERR_BUSY');
+  const { message, code, status, error, description, headers } = refusal;
+  // As an error is made of the JSON of another service, which must not choose status and headers.
+  const members = { name: 'AuthError', message, code, status, error, description, headers };
   const others = [
-    named({}, 'Error'),
-    named({}, 'autherror'),
-    // The class of that name of Supabase.
-    named({ code: 'invalid_credentials', status: 400 }),
-    ...[undefined, 'busy', 'err_busy', ...INHERITED_NAMES, ['ERR_BUSY']].map((code) => {
-      return named({ code });
-    }),
-    // A refusal must not look like a success.
-    ...[undefined, 0, 200, 204, 302, 399, 400.5, 600, NaN, '503', [503], null].map((status) => {
-      return named({ status });
-    }),
-    ...NOT_STRINGS.map((description) => named({ description })),
-    ...[undefined, null, 'x', []].map((headers) => named({ headers })),
+    Object.assign(new Error('x'), members),
+    Object.assign(fromOtherRealm<Error>('new Error()'), members),
+    structuredClone(refusal),
+    members,
+    ...NOT_STRINGS,
+    'AuthError',
+    ...UNREADABLE,
   ];
-  const notErrors = [{ ...MEMBERS, name: 'AuthError' }, ...NOT_STRINGS, 'AuthError', ...UNREADABLE];
-  const throwing = Object.defineProperty(named({}), 'status', {
-    get: () => {
-      throw new Error('a getter');
-    },
-  });
-  for (const value of [...others, ...notErrors, throwing]) {
+  for (const value of others) {
     assert.equal(isAuthError(value), false);
     assert.equal(value instanceof (AuthError as Function), false);
   }

@@ -1,5 +1,7 @@
 /** The reader of headers: of node:http, of adapters and mocks, and of the Web standard. */
 import assert from 'node:assert/strict';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { hasHeaders, headerOf } from '../src/request-headers.ts';
 
@@ -31,6 +33,8 @@ const SINGLE: Readonly<Record<string, object>> = {
   'an object with get alone': {
     headers: { get: (name: string) => (name === 'authorization' ? VALUE : null) },
   },
+  'a Map': { headers: new Map([['Authorization', VALUE]]) },
+  'lists of an event of API Gateway': { multiValueHeaders: { Authorization: [VALUE] } },
   'headers without a prototype': {
     headers: Object.assign(Object.create(null), { authorization: VALUE }),
   },
@@ -60,6 +64,18 @@ const REPEATED: Readonly<Record<string, object>> = {
   'Headers of the Web standard': {
     headers: new Headers([['authorization', VALUE], ['authorization', 'JWT b']]),
   },
+  'an event of API Gateway': {
+    headers: { Authorization: 'JWT b' },
+    multiValueHeaders: { Authorization: [VALUE, 'JWT b'] },
+  },
+  ...Object.fromEntries(['raw', 'req'].map((member) => [`the message in ${member}`, {
+    headers: { authorization: VALUE },
+    [member]: { rawHeaders: ['authorization', VALUE, 'authorization', 'JWT b'] },
+  }])),
+  'the message in raw.req': {
+    headers: { authorization: VALUE },
+    raw: { req: { rawHeaders: ['authorization', VALUE, 'authorization', 'JWT b'] } },
+  },
 };
 
 test(`${KIND}: values of a repeated header are joined, wherever they are`, () => {
@@ -83,6 +99,32 @@ test('what an earlier middleware wrote into headers counts, unless a header was 
   assert.equal(headerOf({ rawHeaders, headers: { host } }, 'authorization'), undefined);
   const twice = { rawHeaders: [...rawHeaders, 'Authorization', 'JWT b'], headers: changed.headers };
   assert.equal(headerOf(twice, 'authorization'), `${VALUE}, JWT b`);
+  // HTTP/1.0 needs no Host, so this was the only header.
+  const message = new IncomingMessage(new Socket());
+  message.rawHeaders = ['Authorization', VALUE];
+  message.headers.authorization = VALUE;
+  assert.equal(headerOf(message, 'authorization'), VALUE);
+  delete message.headers.authorization;
+  assert.equal(headerOf(message, 'authorization'), undefined);
+});
+
+test(`${KIND}: its own headers count, whatever other members it has`, () => {
+  const other = { headers: { authorization: 'JWT b' }, rawHeaders: ['Authorization', 'JWT b'] };
+  const members = { message: other, raw: other, req: other };
+  const own = { headers: { authorization: VALUE } };
+  const request = new Request('http://x/', own);
+  for (const message of [{ ...own, message: other }, { ...own, ...members, rawHeaders: [] }]) {
+    assert.equal(headerOf(message, 'authorization'), VALUE);
+  }
+  assert.equal(headerOf(Object.assign(request, members), 'authorization'), VALUE);
+  request.headers.delete('Authorization');
+  assert.equal(headerOf(request, 'authorization'), undefined);
+});
+
+test(`${KIND}: headers that were not awaited are a mistake`, () => {
+  const expected = '"headers" expected an object, got a promise: is an "await" missing?';
+  const headers = Promise.resolve(new Headers());
+  assert.throws(() => headerOf({ headers }, 'authorization'), new TypeError(expected));
 });
 
 test(`${KIND}: a value that is not text is text or absent`, () => {

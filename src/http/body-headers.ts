@@ -1,7 +1,6 @@
 /** The headers that describe a JSON body: its framing, type, charset, coding and length. */
 import { AuthError } from '../errors.ts';
-import { headerOf, type MessageHeaders } from '../request-headers.ts';
-import { ownMember } from '../values.ts';
+import { countOf, hasRawHeaders, headerOf } from '../request-headers.ts';
 import { MAX_BODY_BYTES } from './limits.ts';
 import { parseMediaType } from './media-type.ts';
 
@@ -25,16 +24,16 @@ const CHARSETS: ReadonlyMap<string, string> = new Map([
 const NO_CODING = /^[ \t]*(?:identity[ \t]*)?$/i;
 
 /**
- * @throws AuthError ERR_BAD_REQUEST for a transfer coding other than chunked, ERR_CONTENT_TYPE,
- *   ERR_BODY_TOO_LARGE if Content-Length is over 16 KiB
+ * Checks the headers that matter only if the bytes of the body are still to be read.
+ * @throws AuthError ERR_BAD_REQUEST for a transfer coding other than chunked, ERR_CONTENT_TYPE for
+ *   a content coding, ERR_BODY_TOO_LARGE if Content-Length is over 16 KiB
  */
-export function checkBodyHeaders(message: Partial<MessageHeaders>): void {
+export function checkEncodingAndLength(message: object): void {
   // The server of `listen` refuses this too. A request of another server gets here.
   const transferCoding = headerOf(message, 'transfer-encoding')?.toLowerCase();
   if (transferCoding !== undefined && transferCoding !== 'chunked') {
     throw new AuthError('ERR_BAD_REQUEST');
   }
-  checkType(message);
   const contentCodings = headerOf(message, 'content-encoding')?.split(',') ?? [];
   if (!contentCodings.every((coding) => NO_CODING.test(coding))) throw codedBody();
   const length = Number(headerOf(message, 'content-length'));
@@ -46,11 +45,11 @@ export function checkBodyHeaders(message: Partial<MessageHeaders>): void {
  * than UTF-8 is refused, because the client may have encoded its password in it.
  * @throws AuthError ERR_CONTENT_TYPE
  */
-function checkType(message: Partial<MessageHeaders>): void {
+export function checkType(message: object): void {
   const value = headerOf(message, 'content-type') ?? '';
   const type = parseMediaType(value);
   const isMalformed = value !== '' && type === undefined;
-  if (isMalformed || isRepeated(message, value)) throw malformedType();
+  if (isMalformed || isRepeated(message)) throw malformedType();
   if (type === undefined || !JSON_TYPE.test(type.name)) throw new AuthError('ERR_CONTENT_TYPE');
   const charsets = type.parameters
     .filter(([name]) => name === 'charset')
@@ -64,11 +63,10 @@ function checkType(message: Partial<MessageHeaders>): void {
 
 /**
  * Several headers could read as one when they are joined, because a quoted string may begin in the
- * first and end in the second. Node keeps the first of them in `headers`.
+ * first and end in the second.
  */
-function isRepeated({ headers }: Partial<MessageHeaders>, joined: string): boolean {
-  const first = ownMember(headers, 'content-type');
-  return typeof first === 'string' && first !== joined;
+function isRepeated(message: object): boolean {
+  return hasRawHeaders(message) && countOf(message.rawHeaders, 'content-type') > 1;
 }
 
 function malformedType(): AuthError {

@@ -6,8 +6,8 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { types } from 'node:util';
 import { AuthError } from '../errors.ts';
-import { describe } from '../values.ts';
-import { checkBodyHeaders } from './body-headers.ts';
+import { describe, propertyOf } from '../values.ts';
+import { checkEncodingAndLength, checkType } from './body-headers.ts';
 import { MAX_BODY_BYTES } from './limits.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -22,7 +22,7 @@ const BYTE_ORDER_MARK = /^\ufeff/;
  * @throws TypeError if the body was read already, and `message.body` does not hold it
  */
 export async function readJson(message: IncomingMessage): Promise<unknown> {
-  checkBodyHeaders(message);
+  checkType(message);
   const body = isReadable(message) ? await readBody(message) : parsedBody(message);
   const bytes = bodyBytesOf(body);
   if (bytes === undefined) return body;
@@ -36,16 +36,9 @@ export async function readJson(message: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** A request whose body another program may have read. Node's own messages have no `body`. */
-interface MessageWithBody extends Partial<IncomingMessage> {
-  readonly body?: unknown;
-}
-
-/**
- * @returns whether the bytes of the body can still be read. They count more than `body`, which
- *   Express 4 sets to `{}` for a body that its parser has not read.
- */
-function isReadable({ readable, complete, socket, body }: MessageWithBody): boolean {
+/** @returns whether the bytes of the body can still be read. They count more than `body`. */
+function isReadable(message: IncomingMessage): boolean {
+  const { readable, complete, socket }: Partial<IncomingMessage> = message;
   if (readable !== true) return false;
   // All bytes have arrived.
   if (complete === true) return true;
@@ -53,28 +46,54 @@ function isReadable({ readable, complete, socket, body }: MessageWithBody): bool
   // none will ever arrive.
   if (typeof socket?.once === 'function' && socket.pending !== true) return true;
   // No parser has left a body, so a stream without a socket is the only source.
-  return body === undefined;
+  return bodyMemberOf(message) === undefined;
 }
 
-/** @returns the member `body` of a message whose bytes cannot be read */
-function parsedBody({ body, destroyed, readableEnded }: MessageWithBody): unknown {
-  // The stream of a Request of the Web standard, or a file, is not a parsed body.
-  const { getReader, pipe } = Object(body);
-  const isStream = typeof getReader === 'function' || typeof pipe === 'function';
-  if (body !== undefined && !isStream) return body;
+/**
+ * @returns the member `body`, in which a body parser leaves the parsed body. Express 4 sets it to
+ *   `{}` for a body that its parser has not read.
+ * @throws AuthError ERR_BODY if it is a getter that refuses malformed JSON, as in a function of
+ *   Vercel
+ */
+function bodyMemberOf(message: object): unknown {
+  try {
+    return Reflect.get(message, 'body');
+  } catch (error) {
+    const status = propertyOf(error, 'statusCode') ?? propertyOf(error, 'status');
+    // Its message may quote the body, so it is not the cause.
+    throw status === 400 ? new AuthError('ERR_BODY') : error;
+  }
+}
+
+/**
+ * @returns the member `body` of a message whose bytes cannot be read
+ * @throws TypeError if it is missing, or is not what a parser of JSON or text returns
+ */
+function parsedBody(message: IncomingMessage): unknown {
+  const { destroyed, readableEnded }: Partial<IncomingMessage> = message;
+  const body = bodyMemberOf(message);
+  if (body !== undefined && isParsed(body)) return body;
   if (destroyed === true && readableEnded !== true) throw new AuthError('ERR_ABORTED');
   const remedy =
     'pass { json: () => parsedBody } to login in place of the request, or parsedBody to signup';
-  if (readableEnded === true) {
+  if (readableEnded === true && body === undefined) {
     throw new TypeError(`the body was read before latchkey got the request: ${remedy}`);
   }
   const expected = '"message" expected a stream that can be read, or a parsed "body"';
   throw new TypeError(`${expected}, got ${describe(body)} as "body": ${remedy}`);
 }
 
+/** @returns whether a parser of JSON or text may have made the value. A stream or a form is none. */
+function isParsed(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return true;
+  if (types.isUint8Array(body) || types.isAnyArrayBuffer(body)) return true;
+  const isStream = 'pipe' in body && typeof body.pipe === 'function';
+  return !isStream && Object.prototype.toString.call(body) === '[object Object]';
+}
+
 /**
- * @returns the bytes of a string, a Buffer or another Uint8Array of any realm; undefined for any
- *   other value
+ * @returns the bytes of a string, an ArrayBuffer, a Buffer or another Uint8Array of any realm;
+ *   undefined for any other value
  * @throws AuthError ERR_BODY for a string with a lone surrogate, which UTF-8 cannot encode
  */
 function bodyBytesOf(data: unknown): Buffer | undefined {
@@ -82,6 +101,7 @@ function bodyBytesOf(data: unknown): Buffer | undefined {
     if (!data.isWellFormed()) throw new AuthError('ERR_BODY');
     return Buffer.from(data);
   }
+  if (types.isAnyArrayBuffer(data)) return Buffer.from(data);
   if (!types.isUint8Array(data)) return undefined;
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
@@ -92,6 +112,7 @@ function bodyBytesOf(data: unknown): Buffer | undefined {
  * only after 10 seconds.
  */
 function readBody(message: IncomingMessage): Promise<Buffer> {
+  checkEncodingAndLength(message);
   return new Promise((resolve, reject) => {
     // Chunks are copied into one buffer: 16 KiB in chunks of one byte would take megabytes.
     let body = Buffer.alloc(0);

@@ -184,6 +184,20 @@ test('a method header of any object is called on it, and may return a list', asy
   await assert.rejects(auth.authorize(foreign), refusal('ERR_JWT_SIGNATURE'));
 });
 
+test('two values of Authorization are refused if a method header and headers differ', async () => {
+  const Authorization = `JWT ${TOKEN}`;
+  const passed = (header: string | undefined, headers: object) =>
+    authWith().authorize({ headers, header: () => header } as never);
+  const headers = { Authorization };
+  assert.equal(await passed(Authorization, headers), JOE);
+  assert.equal(await passed(undefined, headers), JOE);
+  assert.equal(await passed(Authorization, {}), JOE);
+  await assert.rejects(passed(`${Authorization}, JWT b`, headers), {
+    description: 'Token contains spaces',
+  });
+  await assert.rejects(passed('JWT b', headers), { description: 'Token contains spaces' });
+});
+
 test('a value that is not a request is a TypeError of each guard', async () => {
   const expected = '"request" expected an object with "headers" or a method "header"';
   const message = new RegExp(`^${expected}, or the value of Authorization, got `);
