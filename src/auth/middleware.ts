@@ -17,6 +17,7 @@ export interface GuardedRequest<Identity> extends RequestMessage {
 
 /** The parts of a response of node:http that a refusal needs. */
 export interface RefusalResponse extends IdentityCarrier {
+  /** Some adapters read the status here. */
   statusCode?: number;
   /** Works as `writeHead` of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;

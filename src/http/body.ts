@@ -83,7 +83,7 @@ function parsedBody(message: IncomingMessage): unknown {
   throw new TypeError(`${expected}, got ${describe(body)} as "body": ${remedy}`);
 }
 
-/** @returns whether a parser of JSON or text may have made the value. A stream or a form is none. */
+/** @returns whether a parser of JSON, text or bytes may have made the value; not of a form */
 function isParsed(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return true;
   if (types.isUint8Array(body) || types.isAnyArrayBuffer(body)) return true;
