@@ -122,9 +122,8 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
       timingSafeEqual(signature, Buffer.from(mac(key, signingInput), 'utf8'));
     if (!this.#keys.some(isSignedWith)) throw new AuthError('ERR_JWT_SIGNATURE');
 
-    // 3. The header, which must agree with the configuration. It is not parsed if it is the one
-    //    that sign writes by default, or the last other one that passed. A header passes by its
-    //    text and the options alone, so the same text passes again.
+    // 3. The header, which must agree with the configuration. The text that sign writes by default,
+    //    and the last other one that passed, would pass again and are not parsed.
     const header = token.slice(0, firstDot);
     if (header !== this.#headerSegment && header !== this.#foreignHeaderSegment) {
       this.#checkHeader(parseObject(header, 'ERR_JWT_HEADER'));

@@ -9,10 +9,7 @@
 import { createSecretKey, KeyObject, randomBytes } from 'node:crypto';
 import { describe } from '../values.ts';
 
-/**
- * At least 32 bytes (RFC 7518 §3.2). A string counts as its UTF-8 bytes. A KeyObject must be of
- * type `secret`.
- */
+/** At least 32 bytes (RFC 7518 §3.2): of text in UTF-8, or of a KeyObject of type `secret`. */
 export type Secret = string | Uint8Array | KeyObject;
 
 /** @returns 32 random bytes as 43 characters of base64url, to be used as text */
@@ -36,7 +33,7 @@ export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
 /** @param place where in a list the secret is, for messages */
 function keyOf(secret: unknown, place = ''): KeyObject {
   const copy = bytesOf(secret, place);
-  const size = `${copy.length} bytes`;
+  const size = copy.length > 0 ? `${copy.length} bytes` : '0 bytes (is its variable set?)';
   if (copy.length < 32) throw new RangeError(messageOf('at least 32 bytes', size, place));
   if (isKeyFile(copy)) throw new TypeError(messageOf('random bytes', 'a PEM/SSH/JWK key', place));
   const key = createSecretKey(copy);
@@ -55,8 +52,8 @@ function bytesOf(secret: unknown, place: string): Buffer {
   throw new TypeError(messageOf(KINDS, got, place));
 }
 
-const messageOf = (expected: string, got: string, place: string) =>
-  `"secret" expected text that "npx latchkey secret" prints, or ${expected}, got ${got}${place}`;
+const messageOf = (kind: string, got: string, place: string) =>
+  `"secret" expected text that "npx --no latchkey secret" prints, or ${kind}, got ${got}${place}`;
 
 /**
  * Calls the built-in getter. It works for arrays of every realm (Jest has its own), no subclass or
@@ -69,13 +66,10 @@ const KEY_TEXT = /----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\
 
 /** `--BEGIN` in base64, at each of the three offsets that it can have. */
 const PEM_IN_BASE64 = /LS1CRUdJ|LS0tQkV|LUJFR0/;
-
 /** The start of an SSH key in base64: the length of the name of its type, and that name. */
 const SSH_IN_BASE64 = /AAAA[A-I](?:3Nz|2Vj|nNr)/;
-
 /** `{"kt` or `{"ke` in base64: the start of a JWK or of a set of them. */
 const JWK_IN_BASE64 = /eyJr(?:dH|ZX)/;
-
 /** Base64 of a key in DER: identifiers of RSA and EC at three offsets each, of Ed25519 at one. */
 const DER_IN_BASE64 = /hkiG9w0B|KoZI(?:zj0|hvc)|qGS(?:M49A|Ib3D)|BQYDK2Vw/;
 

@@ -55,7 +55,7 @@ test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name',
 
 test('a message that names the culprit: a JwtAuth without a secret says how to make one', () => {
   const message =
-    '"secret" expected text that "npx latchkey secret" prints (is its environment variable set?), '
+    '"secret" expected text that "npx --no latchkey secret" prints (is its variable set?), '
     + 'got undefined';
   const { secret: _secret, ...withoutSecret } = BASE;
   for (const options of [{ ...BASE, secret: undefined }, withoutSecret]) {

@@ -11,11 +11,11 @@ import { CLAIMS, MARKER, NOW, SECRET } from '../support/tokens.ts';
 const jwtWith = (options: object = {}) =>
   new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 
-const PRINTED = '"secret" expected text that "npx latchkey secret" prints';
+const PRINTED = '"secret" expected text that "npx --no latchkey secret" prints';
 const KINDS = 'or a well-formed string, a Uint8Array, a secret KeyObject or a list of them';
 
 test('a message that names the culprit: a missing secret says how to make one and why it is missing', () => {
-  const message = (got: string) => `${PRINTED} (is its environment variable set?), got ${got}`;
+  const message = (got: string) => `${PRINTED} (is its variable set?), got ${got}`;
   for (const options of [{}, { secret: undefined }]) {
     assert.throws(() => new Jwt(options as JwtOptions), {
       name: 'TypeError',
@@ -29,7 +29,8 @@ test('a message that names the culprit: a missing secret says how to make one an
 test('a message that names the culprit: a short secret says how to make a longer one', () => {
   // `SECRET=$(latchkey secret)` is empty if the command is not found.
   for (const [secret, bytes] of [['', 0], ['changeme', 8], [new Uint8Array(31), 31]] as const) {
-    const message = `${PRINTED}, or at least 32 bytes, got ${bytes} bytes`;
+    const got = bytes === 0 ? '0 bytes (is its variable set?)' : `${bytes} bytes`;
+    const message = `${PRINTED}, or at least 32 bytes, got ${got}`;
     assert.throws(() => jwtWith({ secret }), { name: 'RangeError', message });
   }
   jwtWith({ secret: new Uint8Array(32) });
