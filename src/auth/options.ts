@@ -147,6 +147,10 @@ export function settingsOf<Identity>(
     errorReply: (error) => error.body,
     ...others,
   };
+  if (settings.usernameField === settings.passwordField) {
+    const expected = 'another name than that of "usernameField"';
+    throw new TypeError(`"passwordField" expected ${expected}, got the same`);
+  }
   return settings;
 }
 

@@ -18,6 +18,7 @@ const CHARSETS: ReadonlyMap<string, string> = new Map([
   ['utf-8', 'UTF-8'],
   ['utf8', 'UTF-8'],
   ['us-ascii', 'US-ASCII'],
+  ['ascii', 'US-ASCII'],
 ]);
 
 /** An element of the list in Content-Encoding that changes nothing. RFC 9110 §5.6.1: or none. */

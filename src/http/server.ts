@@ -90,6 +90,8 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   tls: () => undefined,
 };
 
+const HOST_IN_BRACKETS = /^\[(.*)\]$/;
+
 /** Every limit is set here, because NODE_OPTIONS can change Node's defaults. */
 const SERVER_SETTINGS = {
   headersTimeout: HEADERS_TIMEOUT_MS,
@@ -115,7 +117,9 @@ export async function listen(
 ): Promise<Server> {
   objectWith('handle')('app', app);
   const own = readOptions(options, OPTION_CHECKS);
-  const { port = 3000, host = '127.0.0.1', maxConnections } = own;
+  const { port = 3000, maxConnections } = own;
+  // In a URL an IPv6 address has brackets, and node:net would look them up as a name.
+  const host = (own.host ?? '127.0.0.1').replace(HOST_IN_BRACKETS, '$1');
   const tlsServer =
     own.tls === undefined
       ? undefined

@@ -73,6 +73,14 @@ test('a message that names the culprit: a scheme with a space or a colon hears w
   authWith({ schemes: ['Bearer'] });
 });
 
+test('an option that reaches both doors: username and password need fields of their own', () => {
+  const message = '"passwordField" expected another name than that of "usernameField", got the same';
+  for (const fields of [{ usernameField: 'password' }, { passwordField: 'username' }]) {
+    assert.throws(() => authWith(fields), new TypeError(message));
+  }
+  authWith({ usernameField: 'password', passwordField: 'secret' });
+});
+
 test('options are read once, and a secret is not kept as it was given', async () => {
   const make = () => {
     const secret = new Uint8Array(32).fill(7);

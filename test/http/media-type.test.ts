@@ -79,6 +79,7 @@ const CHARSETS: readonly Row[] = [
   ['application/json;CHARSET=UTF-8'],
   ['application/json; charset=utf8'],
   ['application/json; charset=us-ascii'],
+  ['application/json; charset=ascii'],
   ['application/json; charset=US-ASCII; v=1'],
   ['application/json; charset="UTF-8"'],
   ['application/json; charset="\\u\\t\\f-8"'],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Server as NodeServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { listen, Router, type HttpRequest } from '../../src/index.ts';
@@ -22,6 +23,16 @@ test('listen checks its options, has its actual address, and rejects a port in u
   assert.equal(first.url, `http://127.0.0.1:${first.port}`);
   await assert.rejects(listen(app, { port: first.port }), { code: 'EADDRINUSE' });
   await first.close();
+});
+
+test('listen takes an IPv6 address with the brackets that it has in a URL', async (t) => {
+  const own = Object.values(networkInterfaces()).flat();
+  if (!own.some((each) => each?.address === '::1')) return t.skip('this system has no IPv6');
+  for (const host of ['::1', '[::1]']) {
+    const server = await listen(new Router(), { host, port: 0 });
+    assert.equal(server.url, `http://[::1]:${server.port}`);
+    await server.close();
+  }
 });
 
 test('a connection that cannot be accepted does not end the process', async () => {
