@@ -12,7 +12,7 @@ import { realpath } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { ignore, NOT_SETTABLE_CODES, NO_FOLDER_SYNC_CODES } from './system-errors.ts';
+import { ignore, ignoreFailure, NOT_SETTABLE_CODES, NO_FOLDER_SYNC_CODES } from './system-errors.ts';
 
 /**
  * The part of `node:fs/promises` that a journal uses. Tests replace it with a simulated disk, whose
@@ -89,8 +89,8 @@ export async function createPrivateFile(path: string): Promise<FileHandle> {
     await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
     return file;
   } catch (error) {
-    await file.close();
-    await fs.rm(path, { force: true });
+    await file.close().catch(ignoreFailure);
+    await fs.unlink(path).catch(ignoreFailure);
     throw error;
   }
 }

@@ -73,9 +73,9 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
       await symlink('none', join(cwd, 'data/secret'));
     };
     const OBSTACLES = [
-      ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /Rename the file that /],
+      ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /needs a folder where a/],
       ['data', (cwd: string) => symlink('data', join(cwd, 'data')), /in a circle, or/],
-      ['ENOENT', dangle, /fix the symbolic link/],
+      ['ENOENT', dangle, /Fix or remove the symbolic link/],
     ] as const;
     for (const [code, obstruct, remedy] of OBSTACLES) {
       const cwd = await emptyFolder();
