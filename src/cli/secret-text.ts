@@ -14,6 +14,20 @@ const NOT_TEXT = /[\ufffd\0]/;
 /** Without a space after the `#` the line may be a secret. */
 const COMMENT = /^#.* /;
 const USER_FILE_START = '{"format":';
+const BYTE_ORDER_MARK = /^\ufeff/;
+/** ASCII in UTF-16, with or without a byte order mark, after it was read as UTF-8. */
+const UTF_16 = /^\ufffd\ufffd(?:\0.|.\0)|^[^\0]\0[^\0]\0/s;
+/**
+ * The start of `NAME=value`, `export name=value` and `my-secret: value`. Base64 has `=` only at its
+ * end, so another character must follow. A random password hardly ever begins with four capitals
+ * and `=`.
+ */
+const NAMES_BEFORE_VALUES: readonly RegExp[] = [
+  /^[A-Z][A-Z0-9_]{3,} *= *[^\s=]/,
+  /^export +\w+ *= *[^\s=]/,
+  /^[\w.-]*secret[\w.-]* *[:=] *[^\s=]/i,
+];
+const IN_QUOTATION_MARKS = /^(["'`]).*\1$/;
 /** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
 const SUBJECT = /^"secret" expected (?:text that .+ prints, or )?/;
 
@@ -34,7 +48,9 @@ export function secretsIn(text: string, source: string): readonly string[] {
 }
 
 /** @throws TypeError or RangeError that names "secret" and does not repeat it */
-function checkedSecrets(text: string): readonly string[] {
+function checkedSecrets(withMark: string): readonly string[] {
+  const text = withMark.replace(BYTE_ORDER_MARK, '');
+  if (UTF_16.test(text)) throw new TypeError('"secret" expected UTF-8, got UTF-16: save it as UTF-8');
   // All bytes that are not UTF-8 become U+FFFD, and a power cut can leave NULs: such a key can be
   // guessed.
   if (NOT_TEXT.test(text)) {
@@ -53,6 +69,26 @@ function checkedSecrets(text: string): readonly string[] {
   // Throws for a weak secret or a key file. A PEM file is recognised only as a whole, so the whole
   // text is checked as one more secret.
   keysOf(text.trim());
+  const wrapping = isJson(text) ? 'JSON' : secrets.map(wrappingOf).find((kind) => kind !== undefined);
+  if (wrapping !== undefined) {
+    throw new TypeError(`"secret" expected a line with nothing but the secret, got ${wrapping}`);
+  }
   keysOf(secrets);
   return secrets;
+}
+
+/** @returns what a line has around the secret; undefined if it has nothing */
+function wrappingOf(line: string): string | undefined {
+  if (NAMES_BEFORE_VALUES.some((name) => name.test(line))) return 'a name in front of it';
+  if (IN_QUOTATION_MARKS.test(line)) return 'quotation marks around it';
+  return isJson(line) ? 'JSON' : undefined;
+}
+
+/** A number is not meant: digits may be a secret. */
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    return false;
+  }
 }
