@@ -1,7 +1,7 @@
 /**
  * The secrets in a text: that of the secret file, of LATCHKEY_SECRET, or of a file for `inspect`.
- * Promise: a text that holds more than secrets, such as a comment or a name in front, is refused and
- * not taken as a secret. No message repeats the text.
+ * Promise: a text that holds more than secrets, such as a comment or a name in front, is refused,
+ * and not taken as a secret. No message repeats the text.
  */
 import { keysOf } from '../crypto/secret.ts';
 import { reasonOf } from '../errors.ts';
@@ -50,7 +50,9 @@ export function secretsIn(text: string, source: string): readonly string[] {
 /** @throws TypeError or RangeError that names "secret" and does not repeat it */
 function checkedSecrets(withMark: string): readonly string[] {
   const text = withMark.replace(BYTE_ORDER_MARK, '');
-  if (UTF_16.test(text)) throw new TypeError('"secret" expected UTF-8, got UTF-16: save it as UTF-8');
+  if (UTF_16.test(text)) {
+    throw new TypeError('"secret" expected UTF-8, got UTF-16: save it as UTF-8');
+  }
   // All bytes that are not UTF-8 become U+FFFD, and a power cut can leave NULs: such a key can be
   // guessed.
   if (NOT_TEXT.test(text)) {
@@ -69,7 +71,7 @@ function checkedSecrets(withMark: string): readonly string[] {
   // Throws for a weak secret or a key file. A PEM file is recognised only as a whole, so the whole
   // text is checked as one more secret.
   keysOf(text.trim());
-  const wrapping = isJson(text) ? 'JSON' : secrets.map(wrappingOf).find((kind) => kind !== undefined);
+  const [wrapping] = [text, ...secrets].flatMap((part) => wrappingOf(part) ?? []);
   if (wrapping !== undefined) {
     throw new TypeError(`"secret" expected a line with nothing but the secret, got ${wrapping}`);
   }
@@ -77,11 +79,14 @@ function checkedSecrets(withMark: string): readonly string[] {
   return secrets;
 }
 
-/** @returns what a line has around the secret; undefined if it has nothing */
-function wrappingOf(line: string): string | undefined {
-  if (NAMES_BEFORE_VALUES.some((name) => name.test(line))) return 'a name in front of it';
-  if (IN_QUOTATION_MARKS.test(line)) return 'quotation marks around it';
-  return isJson(line) ? 'JSON' : undefined;
+/**
+ * @param part a line, or the whole text
+ * @returns what it has around the secret; undefined if it has nothing
+ */
+function wrappingOf(part: string): string | undefined {
+  if (NAMES_BEFORE_VALUES.some((name) => name.test(part))) return 'a name in front of it';
+  if (IN_QUOTATION_MARKS.test(part)) return 'quotation marks around it';
+  return isJson(part) ? 'JSON' : undefined;
 }
 
 /** A number is not meant: digits may be a secret. */
