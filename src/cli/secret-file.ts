@@ -6,8 +6,8 @@
  * Accepted: root may do all of this, and a group of the server's own user may write the file. Other
  * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
-import type { Stats } from 'node:fs';
 import { readFile, stat, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../errors.ts';
 import { ignoreFailure, remedyOf } from '../journal/system-errors.ts';
