@@ -6,11 +6,11 @@
  * not looked at.
  */
 import { randomUUID } from 'node:crypto';
-import { lstat, readlink, rm, stat } from 'node:fs/promises';
+import { lstat, readlink, stat, unlink } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
 import { createPrivateFile } from '../journal/disk.ts';
-import { hasCode, ignore } from '../journal/system-errors.ts';
+import { hasCode, ignore, ignoreFailure } from '../journal/system-errors.ts';
 
 /** The system user and the groups of a process. */
 export interface ProcessUser {
@@ -98,7 +98,7 @@ async function keepsOwnersAndModes(folder: string): Promise<boolean> {
       return (mode & ANY_ACCESS_BY_OTHERS) === 0 && uid === processUser()?.uid;
     } finally {
       await file.close();
-      await rm(path, { force: true });
+      await unlink(path).catch(ignoreFailure);
     }
   } catch (error) {
     // Without a right to write here, nothing is known, and `chmod` is the usual remedy.

@@ -7,7 +7,7 @@ import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
 import { findToken, refusalNotes, refusalOf, surroundingsNotes } from './inspect-notes.ts';
-import { secretsIn } from './secret-file.ts';
+import { secretsIn } from './secret-text.ts';
 
 const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';

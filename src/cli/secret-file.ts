@@ -6,20 +6,11 @@
  * Accepted: root may do all of this, and a group of the server's own user may write the file. Other
  * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
-import { randomUUID } from 'node:crypto';
+import { readFile, stat, unlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
-import { link, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { generateSecret, keysOf } from '../crypto/secret.ts';
 import { reasonOf } from '../errors.ts';
-import { createPrivateFile, makeFolder, syncFolder } from '../journal/disk.ts';
-import {
-  hasCode,
-  ignore,
-  ignoreFailure,
-  remedyOf,
-} from '../journal/system-errors.ts';
+import { ignoreFailure, remedyOf } from '../journal/system-errors.ts';
 import { CommandError, sentenceOf } from './command-errors.ts';
 import {
   isShared,
@@ -31,6 +22,8 @@ import {
   type ProcessUser,
 } from './file-trust.ts';
 import type { Log } from './log.ts';
+import { createSecretFile, isIncomplete, removeSecretDrafts } from './secret-creation.ts';
+import { secretsIn } from './secret-text.ts';
 
 /** The secrets of a server. */
 export interface Secrets {
@@ -41,7 +34,6 @@ export interface Secrets {
 }
 
 const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
-const NEW_SECRET = '"latchkey secret" prints a new secret.';
 
 /**
  * Reads the secrets from the variable if it is set, else from the file. Creates a missing file.
@@ -59,8 +51,8 @@ export async function readSecrets(
     return { texts, summary: summaryOf(texts, 'LATCHKEY_SECRET') };
   }
   const file = await readWithRemedy(path);
-  const remedy = isIncomplete(file.text) ? DELETE_REMEDY : NEW_SECRET;
-  const texts = secretsIn(file.text, path, remedy);
+  const texts = secretsIn(file.text, path);
+  await removeSecretDrafts(path);
   if (file.isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
   for (const warning of file.warnings) log('warning', `${path}: ${warning}`);
   const summary = summaryOf(texts, path);
@@ -80,59 +72,6 @@ async function readWithRemedy(path: string): Promise<SecretFile> {
 
 function summaryOf({ length }: readonly string[], source: string): string {
   return length === 1 ? `secret in ${source}` : `${length} secrets in ${source} (the first signs)`;
-}
-
-/** U+FFFD stands for bytes that are not UTF-8. */
-const NOT_TEXT = /[\ufffd\0]/;
-/** Without a space after the `#` the line may be a secret. */
-const COMMENT = /^#.* /;
-const USER_FILE_START = '{"format":';
-/** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
-const SUBJECT = /^"secret" expected (?:text that .+ prints, or )?/;
-
-/**
- * @param text one secret per line: the first signs and all verify, so that a secret can be rotated.
- *   Empty lines are skipped.
- * @param source the variable, the file or the flag that the text comes from, for messages
- * @param remedy a sentence for the message of the error
- * @throws CommandError for a mistake in the text, such as a comment, and for a secret that `Jwt`
- *   refuses
- */
-export function secretsIn(
-  text: string,
-  source: string,
-  remedy: string = NEW_SECRET,
-): readonly string[] {
-  try {
-    return checkedSecrets(text);
-  } catch (error) {
-    const reason = reasonOf(error).replace(SUBJECT, `${source} expected `);
-    throw new CommandError(`${reason}. ${remedy}`, { cause: error });
-  }
-}
-
-/** @throws TypeError or RangeError that names "secret" and does not repeat it */
-function checkedSecrets(text: string): readonly string[] {
-  // All bytes that are not UTF-8 become U+FFFD, and a power cut can leave NULs: such a key can be
-  // guessed.
-  if (NOT_TEXT.test(text)) {
-    throw new TypeError('"secret" expected text in UTF-8 without NUL, got other bytes');
-  }
-  // Another system user who can write the folder can move the user file here. The first line of a
-  // user file is known to everyone.
-  if (text.startsWith(USER_FILE_START)) {
-    throw new TypeError('"secret" expected secrets, got a user file');
-  }
-  const secrets = text.split(/\r?\n/).filter((line) => line !== '');
-  const isMistake = (line: string) => line !== line.trim() || COMMENT.test(line);
-  if (secrets.some(isMistake)) {
-    throw new TypeError('"secret" expected no comment, and no space at the ends of a line');
-  }
-  // Throws for a weak secret or a key file. A PEM file is recognised only as a whole, so the whole
-  // text is checked as one more secret.
-  keysOf(text.trim());
-  keysOf(secrets);
-  return secrets;
 }
 
 /** Enough for hundreds of secrets. */
@@ -155,7 +94,7 @@ export interface SecretFile {
  * Reads the secret file, or creates it with a new secret.
  * @param user the system user of this process; if undefined, owners are not checked
  * @throws CommandError if another system user owns the file or can write it, or the file is not a
- *   regular file or is too large
+ *   regular file, is too large or is not complete
  * @throws Error if the file cannot be read or created
  */
 export async function readSecretFile(path: string, user?: ProcessUser): Promise<SecretFile> {
@@ -164,7 +103,7 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
   const isNew = await createSecretFile(path);
   const problems = await ownerProblems(path, user);
   await refuseForeign(path, problems).catch(async (error: unknown) => {
-    if (isNew) await rm(path, { force: true }).catch(ignoreFailure);
+    if (isNew) await unlink(path).catch(ignoreFailure);
     throw error;
   });
   const warnings = problems.map(({ text }) => text);
@@ -201,23 +140,13 @@ async function refuseForeign(path: string, problems: readonly Problem[]): Promis
   }
 }
 
-/** Stands in the place of the first byte until the rest of a file is on disk. */
-const UNFINISHED = '\0';
-
 const POLL_MS = 100;
 /** Two seconds, for a start that writes 44 bytes and syncs them twice. */
 const MAX_POLLS = 20;
 
-const DELETE_REMEDY =
-  'A first start that was interrupted leaves such a file: delete it, and start again.';
-
-function isIncomplete(text: string): boolean {
-  return text === '' || text.startsWith(UNFINISHED);
-}
-
 /**
  * Reads the file. While another process is still writing it, waits.
- * @returns a text for which `isIncomplete` is true if that process does not finish it
+ * @throws CommandError if that process does not finish it
  */
 async function readWhole(path: string): Promise<string> {
   let text = await readFile(path, 'utf8');
@@ -225,74 +154,8 @@ async function readWhole(path: string): Promise<string> {
     await delay(POLL_MS);
     text = await readFile(path, 'utf8');
   }
-  return text;
-}
-
-/**
- * Creates the file with a new secret, unless it exists. The file gets its name once it is complete
- * and on disk with mode 0600. If two processes create it at the same time, `link` lets one win.
- * @returns whether this process created it
- */
-async function createSecretFile(path: string): Promise<boolean> {
-  if (await stat(path).catch(ignore('ENOENT'))) return false;
-  await makeFolder(dirname(path));
-  const text = `${generateSecret()}\n`;
-  const draft = `${path}.${randomUUID()}`;
-  let isFirst: boolean;
-  try {
-    await writeNewFile(draft, (file) => file.writeFile(text));
-    isFirst = await nameDraft(draft, path, text);
-  } finally {
-    await rm(draft, { force: true });
-  }
-  if (isFirst) await syncFolder(dirname(path));
-  return isFirst;
-}
-
-/** @returns whether this process created the file, and not another one */
-async function nameDraft(draft: string, path: string, text: string): Promise<boolean> {
-  try {
-    await link(draft, path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
-    // After any other error the file is created without a link. If that fails too, its error is
-    // reported.
-    return createInPlace(path, text);
-  }
-}
-
-/**
- * Creates the file under its own name, for file systems without hard links, such as FAT and SMB
- * shares. The flag `wx` lets one process win. The file begins with a NUL byte, which no secret may
- * hold, until the rest of it is on disk. So no process uses a part of the secret.
- * @returns whether this process created it
- */
-async function createInPlace(path: string, text: string): Promise<boolean> {
-  const write = async (file: FileHandle) => {
-    await file.writeFile(`${UNFINISHED}${text.slice(1)}`);
-    await file.sync();
-    await file.write(text.slice(0, 1), 0);
-  };
-  return writeNewFile(path, write).then(() => true, (error: unknown) => {
-    if (!hasCode(error, 'EEXIST')) throw error;
-    return false;
-  });
-}
-
-/** Creates a file with mode 0600, writes it and syncs it. If that fails, the file is removed. */
-async function writeNewFile(
-  path: string,
-  write: (file: FileHandle) => Promise<void>,
-): Promise<void> {
-  const file = await createPrivateFile(path);
-  try {
-    await write(file);
-    await file.sync();
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
+  if (!isIncomplete(text)) return text;
+  const reason = 'A first start that was interrupted leaves such a file';
+  const remedy = 'If no other start is running, delete it and start again';
+  throw new CommandError(`${path} is not complete. ${reason}. ${remedy}.`);
 }

@@ -46,7 +46,9 @@ const SLOW_OPEN_MS = 3_000;
 
 async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   const explainWait = () => {
-    log('warning', `${path}: still opening: it is large, or another process may have it open`);
+    const watching = 'its lock is that of a process that this one cannot see';
+    const reason = `it is large, or ${watching}, which is watched for 10 seconds`;
+    log('warning', `${path}: still opening: ${reason}`);
   };
   const timer = setTimeout(explainWait, SLOW_OPEN_MS);
   const users = await JsonFileUserStore.open(path).finally(() => clearTimeout(timer));

@@ -5,7 +5,7 @@
  * file is opened.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readdir, unlink, utimes } from 'node:fs/promises';
+import { open, readdir, stat, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createPrivateFile } from './disk.ts';
 import type { Identity } from './liveness.ts';
@@ -19,8 +19,8 @@ export interface Claim {
   readonly scope: string | undefined;
 }
 
-/** A PID, a start id and, since version 0.2, a scope and a random part. */
-const CLAIM_SUFFIX = /^([1-9]\d{0,8})\.([^.]+)(?:\.([^.]+)\.[0-9a-f]{12})?$/;
+/** The file, a PID, a start id and, since version 0.2, a scope and a random part. */
+const CLAIM_NAME = /^(.+)\.lock\.([1-9]\d{0,8})\.([^.]+)(?:\.([^.]+)\.[0-9a-f]{12})?$/s;
 
 export function newClaimPath(path: string, { pid, startId, scope }: Identity): string {
   const random = randomBytes(6).toString('hex');
@@ -58,18 +58,38 @@ export async function removeClaim(path: string): Promise<void> {
   await unlink(path).catch(ignore(...NO_FILE_CODES));
 }
 
-/** @returns the claims of all processes on this file */
-export async function claimsBeside(path: string): Promise<Claim[]> {
+/**
+ * @param ownClaim the claim of this process, which must exist
+ * @returns the claims of all other processes on this file
+ */
+export async function claimsBeside(path: string, ownClaim: string): Promise<Claim[]> {
+  const fold = (await ignoresCase(path, ownClaim)) ? foldCase : (name: string) => name;
   const names = await readdir(dirname(path));
-  return names.flatMap((name) => parseClaim(path, name) ?? []);
+  const others = names.filter((name) => fold(name) !== fold(basename(ownClaim)));
+  return others.flatMap((name) => parseClaim(path, name, fold) ?? []);
 }
 
+/**
+ * Two processes may spell the name of one file differently, and name their claims accordingly.
+ * @returns whether the folder finds the claim under a name in other letter case
+ */
+async function ignoresCase(path: string, claim: string): Promise<boolean> {
+  // No other file has this name, because of its random part.
+  const inOtherCase = `${path}${claim.slice(path.length).toUpperCase()}`;
+  return (await stat(inOtherCase).catch(ignore(...NO_FILE_CODES))) !== undefined;
+}
+
+/** File systems that ignore letter case may also take a letter with an accent as two characters. */
+const foldCase = (name: string): string => name.normalize('NFC').toLowerCase();
+
 /** @returns undefined if this is not the name of a claim on the file */
-function parseClaim(path: string, name: string): Claim | undefined {
-  const prefix = `${basename(path)}.lock.`;
-  const match = name.startsWith(prefix) ? CLAIM_SUFFIX.exec(name.slice(prefix.length)) : null;
-  if (match === null) return undefined;
-  const [, pid, startId = '', scope] = match;
+function parseClaim(
+  path: string,
+  name: string,
+  fold: (name: string) => string,
+): Claim | undefined {
+  const [, file = '', pid, startId = '', scope] = CLAIM_NAME.exec(name) ?? [];
+  if (pid === undefined || fold(file) !== fold(basename(path))) return undefined;
   return { path: join(dirname(path), name), pid: Number(pid), startId, scope };
 }
 

@@ -12,7 +12,12 @@ import { realpath } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { ignore, NOT_SETTABLE_CODES, NO_FOLDER_SYNC_CODES } from './system-errors.ts';
+import {
+  ignore,
+  ignoreFailure,
+  NOT_SETTABLE_CODES,
+  NO_FOLDER_SYNC_CODES,
+} from './system-errors.ts';
 
 /**
  * The part of `node:fs/promises` that a journal uses. Tests replace it with a simulated disk, whose
@@ -64,9 +69,8 @@ interface DiskFileStatus {
 export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
   if (await fs.stat(folder).catch(ignore('ENOENT'))) {
-    // The process that created the folder may have been killed before it synced the parent. With
-    // EACCES this process may not open the parent, so it cannot sync it either.
-    await syncFolder(parent).catch(ignore('EACCES'));
+    // The process that created the folder may have been killed before it synced the parent.
+    await syncFolder(parent);
     return;
   }
   await makeFolder(parent);
@@ -89,18 +93,19 @@ export async function createPrivateFile(path: string): Promise<FileHandle> {
     await file.chmod(0o600).catch(ignore(...NOT_SETTABLE_CODES));
     return file;
   } catch (error) {
-    await file.close();
-    await fs.rm(path, { force: true });
+    await file.close().catch(ignoreFailure);
+    await fs.unlink(path).catch(ignoreFailure);
     throw error;
   }
 }
 
 /**
  * Makes the names in a folder durable.
- * @returns false if the file system cannot sync a folder
+ * @returns false if the file system cannot sync a folder, or this process may not read it
  */
 export async function syncFolder(folder: string, disk: Disk = fs): Promise<boolean> {
-  const handle = await disk.open(folder, 'r').catch(ignore(...NO_FOLDER_SYNC_CODES));
+  // A folder that a process may not read can still be one in which it may create names.
+  const handle = await disk.open(folder, 'r').catch(ignore(...NO_FOLDER_SYNC_CODES, 'EACCES'));
   if (handle === undefined) return false;
   try {
     return await handle.sync().then(() => true, ignore(...NO_FOLDER_SYNC_CODES)) ?? false;

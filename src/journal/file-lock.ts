@@ -209,8 +209,7 @@ async function tryClaim(path: string, claim: string, scope: string): Promise<Riv
  */
 async function removeDeadClaims(path: string, ownClaim: string, scope: string): Promise<Rivals> {
   const unseen: Claim[] = [];
-  for (const claim of await claimsBeside(path)) {
-    if (claim.path === ownClaim) continue;
+  for (const claim of await claimsBeside(path, ownClaim)) {
     const isOfVersion01 = claim.scope === undefined;
     const isOfThisScope = claim.scope === scope && scope !== UNKNOWN;
     if (isOfVersion01 || isOfThisScope) {

@@ -100,7 +100,9 @@ export class Journal<Entry> {
     const { disk = fs, lock = NO_LOCK } = options;
     let file = await disk.open(path, 'a+', 0o600);
     try {
-      if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
+      if (!(await file.stat()).isFile()) {
+        throw new Error('it is not a regular file: name another file');
+      }
       const contents = await readJournal(file, path, format);
       const old: OpenFile = { path, file, disk, lock };
       // After a takeover the last holder may be suspended inside a write to this file.

@@ -43,7 +43,7 @@ export class LockedJournal<Entry> {
 
   /**
    * Opens the file, or creates it (mode 0600) and its folder (0700).
-   * @throws TypeError if `path` is not a string or is empty
+   * @throws TypeError if `path` is not a string, is empty or holds a NUL character
    * @throws AuthError ERR_STORE_LOCKED if another process has the file open
    * @throws AuthError ERR_STORE_DAMAGED with the number of the line
    * @throws AuthError ERR_STORE with the error of the system as its cause
@@ -53,6 +53,9 @@ export class LockedJournal<Entry> {
     format: RecordFormat<Entry>,
   ): Promise<LockedJournal<Entry>> {
     nonEmptyString('path', path);
+    if (path.includes('\0')) {
+      throw new TypeError('"path" expected a path without NUL, got one with NUL');
+    }
     let lock: FileLock | undefined;
     try {
       await makeFolder(dirname(resolve(path)));

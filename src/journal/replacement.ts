@@ -4,7 +4,7 @@
  * Promise: the content of the old file is not changed, and its name passes to the draft only once
  * the draft is on disk.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncName, type DiskFile } from './disk.ts';
 import { encodeRecord, headerLine } from './lines.ts';
@@ -12,7 +12,7 @@ import { fileChangedError } from './lost.ts';
 import { sizeAtPath, type OpenFile } from './open-file.ts';
 import type { ByteRange, Contents } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
-import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';
+import { ignore, ignoreFailure, NOT_SETTABLE_CODES, NO_FILE_CODES } from './system-errors.ts';
 
 const LINES_PER_WRITE = 1000;
 const BYTES_PER_COPY = 1 << 20;
@@ -84,7 +84,7 @@ export async function removeDrafts(path: string): Promise<void> {
   const nameOf01 = `${basename(path)}.compact`;
   for (const name of await readdir(folder)) {
     const isDraft = name === nameOf01 || name.startsWith(`${nameOf01}-`);
-    if (isDraft) await rm(join(folder, name), { force: true });
+    if (isDraft) await unlink(join(folder, name)).catch(ignore(...NO_FILE_CODES));
   }
 }
 

@@ -56,21 +56,23 @@ export function wrapError(
 }
 
 /** What an operator can do where the file is. */
-const REMEDIES: ReadonlyMap<string, string> = new Map([
+const REMEDIES: ReadonlyMap<string, string> = new Map<string, string>([
   ['EACCES', 'let the user of this process read and write this file and its folder'],
   ['EPERM', 'make sure that no attribute (lsattr) and no sandbox protects it'],
   ['EROFS', 'mount its file system for writing'],
   ['ENOSPC', 'free disk space or inodes'],
   ['EDQUOT', 'free disk space or raise the disk quota'],
   ['EFBIG', 'raise the limit on file sizes (ulimit -f)'],
-  ['ENOTDIR', 'rename the file that stands where this path needs a folder'],
-  ['EISDIR', 'rename the folder at this path'],
+  ['EISDIR', 'name a file in that folder'],
   ['ENXIO', 'rename the socket or the device at this path'],
-  ['ENOENT', 'create the missing folder or file, or fix the symbolic link to it'],
+  ['ENOENT', 'fix or remove the symbolic link on this path, or create the folder that it names'],
   ['ELOOP', 'fix the symbolic links on this path, which lead in a circle'],
   ['ENAMETOOLONG', 'shorten its name (the lock file beside it has a longer one)'],
   ['EBUSY', 'stop the program that has it open'],
   ['ESTALE', 'mount its network share again'],
+  ...['ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENOTCONN', 'ENODEV', 'EXDEV'].map((code) => {
+    return [code, 'check the mount'] as const;
+  }),
   ['EIO', 'check the disk and the log of the system'],
 ]);
 
@@ -89,6 +91,11 @@ const LIMIT_REMEDIES: ReadonlyMap<string, string> = new Map([
 export function remedyOf(error: unknown, elsewhere: string): string {
   const limitRemedy = limitRemedyOf(error);
   if (limitRemedy !== undefined) return limitRemedy;
+  // The file in the way may be a device such as /dev/null, which must not be renamed.
+  if (hasCode(error, 'ENOTDIR')) return `this path needs a folder where a file is: ${elsewhere}`;
+  if (hasCode(error, 'ENOENT') && propertyOf(error, 'syscall') === 'mkdir') {
+    return `the system lets no process create a folder there: ${elsewhere}`;
+  }
   if (hasCode(error, ...NO_CALL_CODES)) {
     const isSync = ['fsync', 'fdatasync'].includes(String(propertyOf(error, 'syscall')));
     const lack = isSync

@@ -21,7 +21,7 @@ export class JsonFileUserStore implements UserStore {
    * Opens the file, or creates it (mode 0600) and its folder (0700). If the store cannot see
    * whether the holder of the lock is alive, it watches the lock for 10 seconds.
    * @param path the file; `path.lock.*`, `path.compact-*` and `path.cut-*` beside it are used too
-   * @throws TypeError if `path` is not a string or is empty
+   * @throws TypeError if `path` is not a string, is empty or holds a NUL character
    * @throws AuthError ERR_STORE_LOCKED if another process has the file open
    * @throws AuthError ERR_STORE_DAMAGED with the number of the line, if the file is not in the
    *   format; the file stays unchanged

@@ -67,7 +67,7 @@ describe('a first start', { concurrency: 4, timeout: 240_000 }, () => {
       const path = join(cwd, 'secret');
       await writeFile(path, text, { mode: 0o600 });
       const refused = await run('serve --port 0 --data .', { cwd });
-      assertRefused(refused, 1, [/secret expected/, /interrupted/, /delete it, and start again/]);
+      assertRefused(refused, 1, [/secret is not complete/, /interrupted/, /delete it and start/]);
       assert.equal(await readFile(path, 'utf8'), text);
       const reading = readSecretFile(path, processUser());
       await delay(150);

@@ -1,9 +1,9 @@
 /** Starts whose data folder cannot be used: what the operator is told fits the reason. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { folderWithExfat, onExfat, onMounted, works } from '../support/exfat.ts';
 import { without } from '../support/missing-calls.ts';
 import {
   assertRefused,
@@ -27,11 +27,6 @@ function behind(script: string, cwd: string): Where {
   const words = ['sh', '-c', `${script} && exec "$@"`, 'sh'];
   return { cwd, command: ['unshare', '--mount', ...words, ...command()] };
 }
-
-/** Whether a script succeeds in such a namespace. */
-const works = (script: string): boolean => {
-  return spawnSync('unshare', ['--mount', 'sh', '-c', script]).status === 0;
-};
 
 const isRefusingMounts = !works('mount -t tmpfs none /mnt');
 const onTmpfs = { skip: isRefusingMounts && 'the system refuses a mount namespace' };
@@ -73,9 +68,9 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
       await symlink('none', join(cwd, 'data/secret'));
     };
     const OBSTACLES = [
-      ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /Rename the file that /],
+      ['ENOTDIR', (cwd: string) => writeFile(join(cwd, 'data'), ''), /needs a folder where a/],
       ['data', (cwd: string) => symlink('data', join(cwd, 'data')), /in a circle, or/],
-      ['ENOENT', dangle, /fix the symbolic link/],
+      ['ENOENT', dangle, /Fix or remove the symbolic link/],
     ] as const;
     for (const [code, obstruct, remedy] of OBSTACLES) {
       const cwd = await emptyFolder();
@@ -101,34 +96,6 @@ describe('a data folder that cannot be used', { concurrency: 4, timeout: 240_000
     assert.equal((await stop(await serve(FLAGS, behind(script, cwd)))).stderr, '');
   });
 });
-
-const EXFAT_TOOLS = ['mkfs.exfat', 'mount.exfat-fuse', 'losetup'];
-const findTools = EXFAT_TOOLS.map((tool) => `command -v ${tool}`);
-const hasExfat = works([...findTools, 'losetup -f', 'test -c /dev/fuse'].join(' && '));
-const onExfat = {
-  skip: !hasExfat && 'needs root, exfat-fuse and exfatprogs',
-  timeout: 120_000,
-};
-
-const shell = (script: string, cwd: string): Buffer => {
-  return execFileSync('sh', ['-ec', script], { cwd, stdio: 'pipe' });
-};
-
-/** Runs a job while the folder `data` is an exFAT, which has no hard links, owners or modes. */
-async function onMounted(cwd: string, options: string, job: () => Promise<void>): Promise<void> {
-  shell(`loop=$(losetup -f --show image); mount.exfat-fuse -o ${options} $loop data`, cwd);
-  try {
-    await job();
-  } finally {
-    shell('loop=$(losetup -j image | cut -d: -f1); umount data; losetup -d $loop', cwd);
-  }
-}
-
-async function folderWithExfat(): Promise<string> {
-  const cwd = await emptyFolder();
-  shell('mkdir data; truncate -s 8M image; mkfs.exfat image', cwd);
-  return cwd;
-}
 
 describe('a data folder on exFAT', onExfat, () => {
   it(`${CALLS} is used if its mount keeps other users out`, async () => {

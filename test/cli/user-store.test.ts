@@ -1,6 +1,6 @@
 /** The user store that --users names: what is told about its file. */
 import assert from 'node:assert/strict';
-import { appendFile, readFile, realpath } from 'node:fs/promises';
+import { appendFile, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { JsonFileUserStore } from '../../src/index.ts';
@@ -22,4 +22,15 @@ test('an interrupted last write is cut off and saved, with one warning', limit, 
     assert.equal((await stop(server)).stderr, warning);
   }
   assert.equal(await readFile(saved, 'utf8'), '{"op":');
+});
+
+test('a lock of a process that cannot be seen is watched, with one warning', limit, async () => {
+  const cwd = await emptyFolder();
+  await writeFile(join(cwd, 'users.jsonl.lock.7.dead.elsewhere.0123456789ab'), '', { mode: 0o600 });
+  const env = { LATCHKEY_SECRET: SECRET };
+  const watching = 'its lock is that of a process that this one cannot see';
+  const reason = `it is large, or ${watching}, which is watched for 10 seconds`;
+  const server = await serve('serve --port 0 --data .', { cwd, env });
+  assert.equal((await stop(server)).stderr, `latchkey: users.jsonl: still opening: ${reason}\n`);
+  assert.deepEqual(await readdir(cwd), ['users.jsonl']);
 });

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import fsPromises, { type FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { realPathOf, syncFolder, type Disk } from '../../src/journal/disk.ts';
+import { makeFolder, realPathOf, syncFolder, type Disk } from '../../src/journal/disk.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { systemError } from '../support/system-errors.ts';
@@ -115,6 +116,35 @@ test(`${KIND} links are followed where the realpath of the system fails`, async 
     assert.ok(mock.callCount() >= 3);
     t.mock.restoreAll();
   }
+});
+
+/** Runs a job in a folder of its own, as a user who may write in it and may not read it. */
+async function inUnreadableFolder(job: (folder: string) => Promise<void>): Promise<void> {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'latchkey-unreadable-'));
+  const isRoot = process.getuid?.() === 0;
+  fs.chmodSync(folder, 0o333);
+  if (isRoot) process.seteuid?.(65_534);
+  try {
+    await job(folder);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    fs.chmodSync(folder, 0o700);
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+test('a folder that may not be read takes a new data folder, and an old one', async () => {
+  await inUnreadableFolder(async (folder) => {
+    assert.equal(await syncFolder(folder), false);
+    for (const _ of ['new', 'old']) {
+      await withStore(join(folder, 'data/users.jsonl'), async (store) => {
+        await store.insert(joe);
+        assert.deepEqual(store.find('joe'), joe);
+      });
+    }
+    await makeFolder(join(folder, 'other/data'));
+    await assert.rejects(fsPromises.readdir(folder), { code: 'EACCES' });
+  });
 });
 
 /** The disk, with other inode numbers. */

@@ -83,11 +83,11 @@ test('a path where no file can be, or that is not a string, is refused', async (
     join(file, 'a', 'x.jsonl'),
     '/proc/x.jsonl',
     '/dev/null/x',
-    'a\0b',
   ];
   for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
   for (const path of devices) {
-    await assert.rejects(open(path), refusal('ERR_STORE', path, 'it is not a regular file'));
+    const problem = 'it is not a regular file: name another file';
+    await assert.rejects(open(path), refusal('ERR_STORE', path, problem));
     assert.deepEqual(
       folderOf(path).filter((name) => /lock|compact/.test(name)),
       [],
@@ -95,6 +95,8 @@ test('a path where no file can be, or that is not a string, is refused', async (
     );
   }
   for (const path of ['', ...NOT_STRINGS] as string[]) await assert.rejects(open(path), TypeError);
+  const message = '"path" expected a path without NUL, got one with NUL';
+  await assert.rejects(open('a\0b'), { name: 'TypeError', message });
   await withStore(join(folder, 'a', 'x.jsonl'), async (store) =>
     assert.equal(await store.insert(joe), true),
   );

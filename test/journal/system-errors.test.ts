@@ -22,10 +22,10 @@ const REMEDIES: Readonly<Record<string, RegExp>> = {
   ENOSPC: /^free disk space or inodes, or use another folder$/,
   EDQUOT: /quota, or use another folder$/,
   EFBIG: /ulimit -f/,
-  ENOTDIR: /^rename the file that stands where this path needs a folder, or/,
-  EISDIR: /^rename the folder at this path, or/,
+  ENOTDIR: /^this path needs a folder where a file is: use another folder$/,
+  EISDIR: /^name a file in that folder, or/,
   ENXIO: /^rename the socket/,
-  ENOENT: /^create the missing folder or file, or fix the symbolic link to it, or/,
+  ENOENT: /^fix or remove the symbolic link on this path, or create the folder that it names, or/,
   ELOOP: /symbolic links.*circle, or/,
   ENAMETOOLONG: /^shorten its name/,
   EINVAL: /^this file system lacks this call, or does not accept the name: use another folder$/,
@@ -34,6 +34,12 @@ const REMEDIES: Readonly<Record<string, RegExp>> = {
   ENOSYS: /^this file system lacks this call/,
   EIO: /^check the disk/,
   ESTALE: /network share/,
+  ETIMEDOUT: /^check the mount, or use another folder$/,
+  EHOSTDOWN: /^check the mount, or/,
+  EHOSTUNREACH: /^check the mount, or/,
+  ENOTCONN: /^check the mount, or/,
+  ENODEV: /^check the mount, or/,
+  EXDEV: /^check the mount, or/,
   EBUSY: /^stop the program that has it open/,
   EUNKNOWN: /^fix that, or use another folder$/,
 };
@@ -48,6 +54,15 @@ test(`${KIND} each error of the system has a remedy that fits`, () => {
   for (const value of [new Error('made by the test'), undefined, null, 'EACCES', {}]) {
     assert.equal(remedyOf(value, ELSEWHERE), 'fix that, or use another folder');
   }
+});
+
+test(`${KIND} a folder that the system does not let be made is not a missing one`, async () => {
+  const refused = 'lets no process create a folder there: use another folder';
+  assert.match(remedyOf(systemError('ENOENT', 'mkdir'), ELSEWHERE), RegExp(`${refused}$`));
+  if (!fs.existsSync('/proc/self')) return;
+  await assert.rejects(JsonFileUserStore.open('/proc/none/users.jsonl'), ({ message }: Error) => {
+    return message.endsWith(refused);
+  });
 });
 
 test(`${KIND} another folder is no remedy for a limit of the process or the system`, () => {
@@ -99,7 +114,7 @@ for (const [code, obstruct] of Object.entries(OBSTACLES)) {
     await assert.rejects(JsonFileUserStore.open(path), ({ message, cause }: Error) => {
       assert.equal(Object(cause).code, code);
       assert.ok(message.startsWith(`${path} cannot be opened: ${code}: `), message);
-      assert.match(message.split(': ').at(-1) ?? '', REMEDIES[code] ?? /^$/);
+      assert.match(message.split("': ").at(-1) ?? '', REMEDIES[code] ?? /^$/);
       return true;
     });
   });
