@@ -235,7 +235,8 @@ export function textOfFlag(
   return { text: defaultText, source: { kind: 'default', name: `default of ${name}` } };
 }
 
-function placeOf(variable: string, { loaded }: Environment): string {
+/** @returns the variable and the file that sets it, for messages */
+export function placeOf(variable: string, { loaded }: Environment): string {
   if (loaded?.names.includes(variable)) return `${variable} in ${loaded.file}`;
   return `environment variable ${variable}`;
 }

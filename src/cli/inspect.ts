@@ -1,5 +1,4 @@
 /** `latchkey inspect`: decodes a token, and verifies it if there is a file with secrets. */
-import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { decodeUnverified } from '../crypto/jwt.ts';
 import { ownMember } from '../values.ts';
@@ -7,6 +6,7 @@ import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
 import { findToken, refusalNotes, refusalOf, surroundingsNotes } from './inspect-notes.ts';
+import { readNamedFile } from './named-file.ts';
 import { secretsIn } from './secret-file.ts';
 
 const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
@@ -62,9 +62,9 @@ function decodeParts(token: string): Parts {
   return decodeUnverified(token);
 }
 
-function secretsOfFile(path: string): Promise<readonly string[]> {
-  const read = async () => secretsIn(await readFile(path, 'utf8'), '--secret-file');
-  return attempt('--secret-file', 'Name a file that you can read.', read);
+async function secretsOfFile(path: string): Promise<readonly string[]> {
+  const flag = '--secret-file';
+  return secretsIn(await readNamedFile(flag, path, 'Name a file that you can read.'), flag);
 }
 
 function colored(color: 'green' | 'red', text: string): string {

@@ -69,14 +69,25 @@ function warnOfTimes({ cert }: TlsOptions, path: string, log: Log): void {
 /**
  * Reloads the files at each SIGHUP. From then on new connections get the new certificate. If
  * `readTls` refuses the files, the server keeps the old certificate.
+ * @returns a function to call once the server listens. A SIGHUP before that reloads the files then,
+ *   and does not end the process.
  */
-export function reloadTlsOnSignal(server: Server, paths: TlsPaths, log: Log): void {
-  process.on('SIGHUP', async () => {
+export function reloadTlsOnSignal(paths: TlsPaths, log: Log): (server: Server) => void {
+  let listening: Server | undefined;
+  let isWanted = false;
+  const reload = async () => {
+    isWanted = true;
+    if (listening === undefined) return;
     try {
-      server.renewTls(await readTls(paths, log));
+      listening.renewTls(await readTls(paths, log));
       log('tls', 'the certificate was reloaded');
     } catch (error) {
       log('error', `the old certificate stays in use: ${reasonOf(error)}`);
     }
-  });
+  };
+  process.on('SIGHUP', reload);
+  return (server) => {
+    listening = server;
+    if (isWanted) void reload();
+  };
 }
