@@ -9,7 +9,10 @@ import { findToken, refusalNotes, refusalOf, surroundingsNotes } from './inspect
 import { readNamedFile } from './named-file.ts';
 import { secretsIn } from './secret-file.ts';
 
-const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
+const ONE_TOKEN: Positionals = {
+  count: 1,
+  expected: 'one argument, the token (put a text with spaces in quotation marks)',
+};
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 
 /**
@@ -62,9 +65,25 @@ function decodeParts(token: string): Parts {
   return decodeUnverified(token);
 }
 
+const LINE_OF_ENVIRONMENT = /^\s*(?:export\s+)?[A-Z_][A-Z0-9_]*=./m;
+const JSON_START = /^\s*[{[]/;
+const QUOTED = /^\s*(["'`]).*\1\s*$/;
+const WEAK_SECRET = 'latchkey accepts no such secret: the other side has to change it.';
+
+/** Without this check the token would be blamed, because such a text may pass as a secret. */
 async function secretsOfFile(path: string): Promise<readonly string[]> {
   const flag = '--secret-file';
-  return secretsIn(await readNamedFile(flag, path, 'Name a file that you can read.'), flag);
+  const text = await readNamedFile(flag, path, 'Name a file that you can read.');
+  const kinds: readonly (readonly [pattern: RegExp, kind: string])[] = [
+    [LINE_OF_ENVIRONMENT, 'the file has lines NAME=value, like an environment file'],
+    [JSON_START, 'the file holds JSON'],
+    [QUOTED, 'the secret in the file has quotation marks around it'],
+  ];
+  const [, kind] = kinds.find(([pattern]) => pattern.test(text)) ?? [];
+  if (kind !== undefined) {
+    throw new CommandError(`${flag}: ${kind}: give a file with the secret alone`);
+  }
+  return secretsIn(text, flag, WEAK_SECRET);
 }
 
 function colored(color: 'green' | 'red', text: string): string {
@@ -81,12 +100,18 @@ const INVISIBLE = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
 /** A Date holds at most so many seconds before or after 1970. */
 const MAX_DATE_SECONDS = 8.64e12;
 
+/** As seconds, this is the year 5138. */
+const LIKELY_MILLISECONDS = 1e11;
+
 /** @returns the header, the claims and the times of a token, on several lines */
 function describeToken({ header, claims }: Parts): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);
     const isTime = typeof seconds === 'number' && Math.abs(seconds) <= MAX_DATE_SECONDS;
-    return isTime ? [`${name} is ${new Date(seconds * 1000).toISOString()}`] : [];
+    if (!isTime) return [];
+    const isLarge = seconds > LIKELY_MILLISECONDS;
+    const note = isLarge ? ' (it looks like milliseconds: the claim counts seconds)' : '';
+    return [`${name} is ${new Date(seconds * 1000).toISOString()}${note}`];
   });
   return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
 }
