@@ -8,6 +8,7 @@ import { CommandError, UsageError } from './command-errors.ts';
 import { isShared, ownerProblems, processUser, sharedWarning } from './file-trust.ts';
 import type { Log } from './log.ts';
 import { secretsIn, summaryOf, type Secrets } from './secret-file.ts';
+import { mostSimilar } from './similar-name.ts';
 
 const VARIABLE = 'LATCHKEY_SECRET';
 
@@ -21,11 +22,21 @@ export async function readSecretVariable(
   log: Log,
 ): Promise<Secrets | undefined> {
   const text = env.values[VARIABLE];
-  if (text === undefined) return undefined;
+  if (text === undefined) {
+    warnOfSimilarName(env, log);
+    return undefined;
+  }
   const place = placeOf(VARIABLE, env);
   const texts = usableSecrets(text, place);
   if (env.loaded?.names.includes(VARIABLE)) await warnOfSystemUsers(env.loaded.file, log);
   return { texts, summary: summaryOf(texts, place) };
+}
+
+/** Without a warning, the server would sign with another secret than the file has. */
+function warnOfSimilarName({ loaded }: Environment, log: Log): void {
+  const isSimilar = loaded?.names.some((name) => mostSimilar(name, ['--latchkey-secret']));
+  if (loaded === undefined || !isSimilar) return;
+  log('warning', `${loaded.file}: it sets a name similar to ${VARIABLE}, which latchkey ignores`);
 }
 
 function usableSecrets(text: string, place: string): readonly string[] {
