@@ -11,7 +11,7 @@ import { secretsIn } from './secret-file.ts';
 
 const ONE_TOKEN: Positionals = {
   count: 1,
-  expected: 'one argument, the token (put a text with spaces in quotation marks)',
+  expected: 'one argument (in quotation marks if it has spaces), the token',
 };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 

@@ -128,7 +128,8 @@ function readPem<Result>(name: string, what: string, text: string, read: () => R
   try {
     return read();
   } catch (cause) {
-    const got = INDENTED.test(text) ? 'one that cannot be read: its lines are indented' : UNREADABLE;
+    const isIndented = INDENTED.test(text);
+    const got = isIndented ? 'one that cannot be read: its lines are indented' : UNREADABLE;
     throw new TypeError(`"${name}" expected ${what} in PEM, got ${got}`, { cause });
   }
 }

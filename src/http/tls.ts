@@ -132,8 +132,8 @@ const EXPLANATIONS: readonly (readonly [code: RegExp, text: string])[] = [
 function explainedError(error: unknown): unknown {
   const code = String(propertyOf(error, 'code'));
   if ('bun' in process.versions) {
-    const remedy = 'serve behind a TLS proxy, or use Node';
-    return Object.assign(new Error(`TLS does not work in Bun: ${remedy}`, { cause: error }), { code });
+    const text = 'TLS does not work in Bun: serve behind a TLS proxy, or use Node';
+    return Object.assign(new Error(text, { cause: error }), { code });
   }
   const [, text] = EXPLANATIONS.find(([pattern]) => pattern.test(code)) ?? [];
   if (text === undefined) return error;

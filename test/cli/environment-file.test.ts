@@ -44,7 +44,7 @@ const UNCLEAR: readonly [what: string, text: string, line: number, problem: RegE
   ['not closed above a line', "LATCHKEY_A='marker\nLATCHKEY_B=2", 1, /mark is not closed$/],
   ['closed by another one', 'LATCHKEY_A=`marker"\n', 1, /mark is not closed$/],
   ['closed before the end', 'LATCHKEY_A="1"marker\n', 1, /only a comment behind the closing /],
-  ['closed in another line', 'LATCHKEY_A="\n1" marker\n', 1, /only a comment behind the closing /],
+  ['closed in another line', 'LATCHKEY_A="\n1" marker\n', 1, /only a comment behind the /],
 ];
 for (const [what, text, line, problem] of UNCLEAR) {
   test(`a secret that changes without a message: a quotation mark ${what}`, async () => {
@@ -78,7 +78,7 @@ test(PIPE, { timeout: 60_000 }, async () => {
     const [program = '', ...args] = [...command(), ...line.split(' '), pipe];
     const child = spawn(program, args);
     const [told] = await once(child.stderr, 'data');
-    assert.match(String(told), /^latchkey: --\S+: still reading: it may be a pipe that no program /);
+    assert.match(String(told), /^latchkey: --\S+: still reading: it may be a pipe /);
     const exit = once(child, 'exit');
     await writeFile(pipe, 'marker\n');
     assert.equal((await exit)[0], 1);

@@ -15,7 +15,7 @@ const NOWHERE = '192.0.2.1';
 describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
   it('a flag wins over its variable, and a variable over the env file', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`);
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`, { mode: 0o600 });
     const env = { PORT: 'abc', HOST: '127.0.0.1', LATCHKEY_SECRET: SECRET };
     const server = await serve('serve --port 0 --environment .env --scrypt-cost 16', { cwd, env });
     assert.match(server.output.stderr, /^latchkey: .*--scrypt-cost 16.* 17 .*\n$/);
@@ -28,7 +28,7 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
 
   it('the env file sets port and secret', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
+    await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`, { mode: 0o600 });
     const passwords = '--scrypt-cost 1 --min-password-length 5';
     const flags = `--environment .env --host 127.0.0.1 --users memory --lifetime 60 ${passwords}`;
     const server = await serve(`serve ${flags}`, { cwd, env: { HOST: NOWHERE } });
@@ -43,7 +43,7 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
 
   it('flags and signals: --env-file still names the file, if Node leaves it', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=${SECRET}\n`);
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=${SECRET}\n`, { mode: 0o600 });
     // The file of an installed package begins with `node --`.
     const ended = await run('serve --env-file .env --users memory', { cwd });
     const problem = /the address 192\.0\.2\.1 .*: correct or remove HOST in \.env, or use/;

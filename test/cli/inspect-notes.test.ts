@@ -114,12 +114,12 @@ test(`${KIND} a file that does not hold the secret alone`, { timeout: 60_000 }, 
     const line = `inspect ${signed(SECRET)} --secret-file secrets-${index}`;
     assertRefused(await run(line, { cwd }), 1, [problem]);
   }
-  assertRefused(await run('inspect Bearer e30.e30.'), 2, [/in quotation marks\), got 2/]);
+  assertRefused(await run('inspect Bearer e30.e30.'), 2, [/\(in quotation marks if it has spaces\), the token, got 2/]);
 });
 
 test(`${KIND} a time in milliseconds`, { timeout: 60_000 }, async () => {
   const [head] = signed(SECRET).split('.');
   const { stdout } = await run(`inspect ${head}.${base64url('{"iat":1e12,"exp":1e9}')}.`);
-  assert.match(stdout, /iat is .* \(it looks like milliseconds: the claim counts seconds\)\nexp is /);
+  assert.match(stdout, /iat is .* \(it looks like milliseconds: the claim counts /);
   assert.match(stdout, /exp is 2001\S+\n/);
 });
