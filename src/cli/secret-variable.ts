@@ -29,7 +29,7 @@ export async function readSecretVariable(
   const place = placeOf(VARIABLE, env);
   const texts = usableSecrets(text, place);
   if (env.loaded?.names.includes(VARIABLE)) await warnOfSystemUsers(env.loaded.file, log);
-  return { texts, summary: summaryOf(texts, place) };
+  return { texts, summary: summaryOf(texts, VARIABLE) };
 }
 
 /** Without a warning, the server would sign with another secret than the file has. */

@@ -34,13 +34,19 @@ export async function readTls(paths: TlsPaths, log: Log): Promise<TlsOptions> {
   }
 }
 
+const BUN_PROBLEM = 'TLS does not work in Bun: serve behind a TLS proxy, or use Node';
+
 /** @returns the message of `checkedTls`, with the flag and the path of the file in question */
 function problemOf(error: unknown, { cert, key }: TlsPaths): string {
   const ofCert = `--tls-cert: ${cert}`;
   const ofKey = `--tls-key: ${key}`;
   const reason = reasonOf(error);
   const [start = '', option] = OPTION.exec(reason) ?? [];
-  if (option === undefined) return `${ofCert}, ${ofKey}: ${reason}`;
+  if (option === undefined) {
+    // Bun lacks some of the settings of TLS, and its error seems to be about the certificate.
+    if ('bun' in process.versions) return BUN_PROBLEM;
+    return `${ofCert}, ${ofKey}: ${reason}`;
+  }
   return `${option === 'cert' ? ofCert : ofKey}: ${reason.slice(start.length)}`;
 }
 

@@ -125,16 +125,9 @@ const EXPLANATIONS: readonly (readonly [code: RegExp, text: string])[] = [
   [/^ERR_OSSL_(?:PEM|ASN1)_/, 'intermediates in PEM, got one that cannot be read'],
 ];
 
-/**
- * @returns a TypeError for an error of OpenSSL that the table explains, or an Error in Bun, which
- *   does not know these settings; any other error itself
- */
+/** @returns a TypeError for an error of OpenSSL that the table explains; any other error itself */
 function explainedError(error: unknown): unknown {
   const code = String(propertyOf(error, 'code'));
-  if ('bun' in process.versions) {
-    const text = 'TLS does not work in Bun: serve behind a TLS proxy, or use Node';
-    return Object.assign(new Error(text, { cause: error }), { code });
-  }
   const [, text] = EXPLANATIONS.find(([pattern]) => pattern.test(code)) ?? [];
   if (text === undefined) return error;
   return Object.assign(new TypeError(`"cert" expected ${text}`, { cause: error }), { code });
