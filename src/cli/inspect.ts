@@ -65,7 +65,7 @@ function decodeParts(token: string): Parts {
   return decodeUnverified(token);
 }
 
-const LINE_OF_ENVIRONMENT = /^\s*(?:export\s+)?[A-Z_][A-Z0-9_]*=./m;
+const LINE_OF_ENVIRONMENT = /^\s*(?:export\s+)?[A-Z_][A-Z0-9_]*=[^=\s]/m;
 const JSON_START = /^\s*[{[]/;
 const QUOTED = /^\s*(["'`]).*\1\s*$/;
 const WEAK_SECRET = 'latchkey accepts no such secret: the other side has to change it.';
