@@ -166,8 +166,11 @@ function unknownFlag(
   arg: string,
   known: ReadonlyMap<string, Flag<unknown>>,
 ): UsageError {
-  const meant = known.get(mostSimilar(arg.split('=', 1).join(), [...known.keys()]) ?? '');
-  const hint = meant === undefined ? '' : `: did you mean ${meant.name}?`;
+  const similar = mostSimilar(arg.split('=', 1).join(), [...known.keys(), '--help']);
+  const meant = similar && (known.get(similar)?.name ?? similar);
+  // A secret must not be an argument, because other system users can see it.
+  const secretHint = name === '--secret' ? ': set LATCHKEY_SECRET, or use a secret file' : '';
+  const hint = meant === undefined ? secretHint : `: did you mean ${meant}?`;
   return new UsageError(`unknown flag${HARMLESS_NAME.test(name) ? ` ${name}` : ''}${hint}`);
 }
 
@@ -235,7 +238,8 @@ export function textOfFlag(
   return { text: defaultText, source: { kind: 'default', name: `default of ${name}` } };
 }
 
-function placeOf(variable: string, { loaded }: Environment): string {
+/** @returns the variable and the file that sets it, for messages */
+export function placeOf(variable: string, { loaded }: Environment): string {
   if (loaded?.names.includes(variable)) return `${variable} in ${loaded.file}`;
   return `environment variable ${variable}`;
 }

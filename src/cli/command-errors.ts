@@ -1,6 +1,7 @@
 /** Errors that end the command, each on one line: what happened, and what the operator can do. */
 import { reasonOf } from '../errors.ts';
-import { limitRemedyOf } from '../journal/system-errors.ts';
+import { hasCode, limitRemedyOf } from '../journal/system-errors.ts';
+import { propertyOf } from '../values.ts';
 
 /** An error whose message is complete: it says what happened and what to do. */
 export class CommandError extends Error {}
@@ -9,6 +10,9 @@ export class CommandError extends Error {}
 export class UsageError extends CommandError {}
 
 const LAST_PERIOD = /\.$/;
+
+/** The secret itself, or a key, typed in the place of a path. */
+const LIKE_A_SECRET = /^[^./\\]{32,}$/;
 
 /**
  * Runs a job, and explains its failure.
@@ -26,11 +30,20 @@ export async function attempt<T>(
     return await job();
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    const reason = reasonOf(error).replace(LAST_PERIOD, '');
+    const reason = reasonWithoutSecret(error);
     const limitRemedy = limitRemedyOf(error);
     const advice = limitRemedy === undefined ? remedy : sentenceOf(limitRemedy);
     throw new CommandError(`${subject}: ${reason}. ${advice}`, { cause: error });
   }
+}
+
+/** @returns the message of an error, unless it holds a path that may be a secret */
+function reasonWithoutSecret(error: unknown): string {
+  const isMissing = hasCode(error, 'ENOENT', 'ENAMETOOLONG');
+  if (isMissing && LIKE_A_SECRET.test(String(propertyOf(error, 'path')))) {
+    return 'it names a file that does not exist';
+  }
+  return reasonOf(error).replace(LAST_PERIOD, '');
 }
 
 /** @param phrase one that begins with a small letter and has no period */

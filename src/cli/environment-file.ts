@@ -3,9 +3,9 @@
  * Promise: a line that sets no variable is refused and not ignored, so that no server starts with a
  * default in place of a setting. No message repeats a line, which may hold a secret.
  */
-import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
-import { attempt, CommandError } from './command-errors.ts';
+import { CommandError } from './command-errors.ts';
+import { readNamedFile } from './named-file.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
 
@@ -18,50 +18,80 @@ const BYTE_ORDER_MARK = /^\ufeff/;
  * @throws CommandError if the file cannot be read, or a line of it is wrong
  */
 export async function loadEnvironmentFile(flag: string, path: string): Promise<readonly string[]> {
-  const read = () => readFile(path, 'utf8');
-  const file = await attempt(flag, 'Name a file that the server can read.', read);
-  const { assignments, wrongLine } = assignmentsIn(file.replace(BYTE_ORDER_MARK, ''));
-  if (wrongLine !== undefined) {
-    const expected = 'expected NAME=value, a comment behind "#", or an empty line';
-    throw new CommandError(`${flag}: ${path}, line ${wrongLine}: ${expected}`);
-  }
+  const file = await readNamedFile(flag, path, 'Name a file that the server can read.');
+  const refuse = (problem: string) => new CommandError(`${flag}: ${path}${problem}`);
+  // In UTF-16 every second byte of a letter of English is a NUL.
+  if (file.includes('\0')) throw refuse(' is in UTF-16: save it as UTF-8');
+  const { assignments, wrong } = assignmentsIn(file.replace(BYTE_ORDER_MARK, ''));
+  if (wrong !== undefined) throw refuse(`, line ${wrong.line}: ${wrong.problem}`);
   // Node 20 loses the variable below an indented comment, so it gets no comments.
-  const variables = Object.entries(parseEnv(assignments.join('\n')));
-  const missing = variables.filter(([name]) => process.env[name] === undefined);
+  const variables = parseEnv(assignments.map(({ text }) => text).join('\n'));
+  // Node's parser may differ from ours in a case that is not known.
+  const lost = assignments.find(({ name }) => variables[name] === undefined);
+  if (lost !== undefined) throw refuse(`, line ${lost.line}: Node does not read this line`);
+  const missing = Object.entries(variables).filter(([name]) => process.env[name] === undefined);
   for (const [name, value] of missing) process.env[name] = value;
   return missing.map(([name]) => name);
 }
 
 const EMPTY_OR_COMMENT = /^\s*(?:#.*)?$/;
-const ASSIGNMENT = /^\s*(?:export\s+)?[\w.-]+\s*=[^\S\n]*/;
+/** Captures the name. */
+const ASSIGNMENT = /^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*/;
 const QUOTE = /^["'`]/;
 
+interface Assignment {
+  readonly line: number;
+  readonly name: string;
+  /** One line, or several with a value in quotation marks. */
+  readonly text: string;
+}
+
 interface Assignments {
-  readonly assignments: readonly string[];
-  /** The number of the first line that is neither an assignment, a comment nor empty. */
-  readonly wrongLine?: number;
+  readonly assignments: readonly Assignment[];
+  /** The first line that the server must not ignore. */
+  readonly wrong?: { readonly line: number; readonly problem: string };
 }
 
 function assignmentsIn(text: string): Assignments {
   const lines = text.split('\n');
-  const assignments: string[] = [];
+  const assignments: Assignment[] = [];
   for (let index = 0; index < lines.length; index += 1) {
-    const line = lines[index] ?? '';
-    if (EMPTY_OR_COMMENT.test(line)) continue;
-    const [start] = ASSIGNMENT.exec(line) ?? [];
-    if (start === undefined) return { assignments, wrongLine: index + 1 };
-    const rest = [line.slice(start.length), ...lines.slice(index + 1)].join('\n');
-    const count = linesOfQuotedValue(rest);
-    assignments.push(...lines.slice(index, index + count));
-    index += count - 1;
+    const content = lines[index] ?? '';
+    const line = index + 1;
+    if (EMPTY_OR_COMMENT.test(content)) continue;
+    const [start, name] = ASSIGNMENT.exec(content) ?? [];
+    if (start === undefined || name === undefined) {
+      const problem = 'expected NAME=value, a comment behind "#", or an empty line';
+      return { assignments, wrong: { line, problem } };
+    }
+    const rest = [content.slice(start.length), ...lines.slice(line)].join('\n');
+    const { value, problem } = valueAtStartOf(rest);
+    if (problem !== undefined) return { assignments, wrong: { line, problem } };
+    // Without "export", because Node 20 makes a second space behind it a part of the name.
+    assignments.push({ line, name, text: `${name}=${value}` });
+    index += value.split('\n').length - 1;
   }
   return { assignments };
 }
 
-/** @returns how many lines the value takes at the start of a text; one unless it is in quotes */
-function linesOfQuotedValue(text: string): number {
+interface Value {
+  /** With its quotation marks. */
+  readonly value: string;
+  readonly problem?: string;
+}
+
+/**
+ * Node 20 ignores a last line whose quotation mark is not closed. In other lines the mark becomes
+ * a part of the value, as text behind the closing mark is lost. Each may change a secret.
+ */
+function valueAtStartOf(text: string): Value {
   const [quote] = QUOTE.exec(text) ?? [];
-  const end = quote === undefined ? -1 : text.indexOf(quote, 1);
-  if (end === -1) return 1;
-  return text.slice(0, end).split('\n').length;
+  if (quote === undefined) return { value: text.split('\n', 1).join() };
+  const end = text.indexOf(quote, 1);
+  if (end === -1) return { value: '', problem: 'the quotation mark is not closed' };
+  const [behind = ''] = text.slice(end + 1).split('\n', 1);
+  if (!EMPTY_OR_COMMENT.test(behind)) {
+    return { value: '', problem: 'expected only a comment behind the closing quotation mark' };
+  }
+  return { value: text.slice(0, end + 1) };
 }

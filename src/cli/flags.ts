@@ -55,6 +55,7 @@ export interface ServeConfig {
 export interface SourcedServeConfig extends ServeConfig {
   readonly hostSource: Source;
   readonly portSource: Source;
+  readonly environment: Environment;
 }
 
 const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
@@ -270,7 +271,7 @@ export async function readServeConfig(args: readonly string[]): Promise<SourcedS
   checkTlsPair(config);
   const { source: hostSource } = textOfFlag(SERVE_FLAGS.host, parsed, environment);
   const { source: portSource } = textOfFlag(SERVE_FLAGS.port, parsed, environment);
-  return { ...config, hostSource, portSource };
+  return { ...config, hostSource, portSource, environment };
 }
 
 /** Loads the file of `--environment`, if the flag was typed. */

@@ -14,27 +14,34 @@ export interface FoundToken {
   readonly removed: ReadonlySet<string>;
 }
 
-/** What people copy together with a token. The first group of each is what stays. */
+/** A token: an object in base64url begins with eyJ, or with e30, eyA or ew. */
+const TOKEN = /(?<=^|%20|[^\w.-])e[3wy][\w-]*(?:\.[\w-]*){2}(?![\w.=-])/;
+
+/** A token whose lines a mail or a terminal has wrapped. A line ends only within a segment. */
+const LINE_BREAKS = /(?<=[\w.-])(?<!bearer|jwt)[^\S ]*\n\s*(?=[\w.-])/gi;
+
+/** What people copy together with a token. */
 const AROUND: readonly (readonly [what: string, pattern: RegExp])[] = [
-  ['white space', /^\s+(.*)$/s],
-  ['white space', /^(.*\S)\s+$/s],
-  ['quotation marks', /^["'`](.+)$/s],
-  ['quotation marks', /^(.+)["'`]$/s],
-  ['the header name', /^authorization:(.*)$/is],
-  ['a scheme', /^[a-z]+\s+(.*)$/is],
+  ['white space', /^\s|\s$/],
+  ['quotation marks', /["'`\u2018-\u201f]/],
+  ['the header name', /authorization:/i],
+  ['a scheme', /\b(?:bearer|jwt)(?:\s|%20)/i],
 ];
 
-/** Removes what is around a token, such as the scheme `Bearer`. */
+/** Finds a token in other text, such as the scheme `Bearer` or the reply to a login. */
 export function findToken(argument: string): FoundToken {
-  const removed = new Set<string>();
-  let token = argument;
-  for (;;) {
-    const found = AROUND.find(([, pattern]) => pattern.test(token));
-    if (found === undefined) return { token, removed };
-    const [what, pattern] = found;
-    removed.add(what);
-    token = token.replace(pattern, '$1');
-  }
+  const joined = argument.trim().replace(LINE_BREAKS, '');
+  const [token] = TOKEN.exec(joined) ?? [];
+  if (token === undefined) return { token: argument.trim(), removed: new Set() };
+  const [before = '', after = ''] = joined.split(token);
+  const named = AROUND.filter(([, pattern]) => pattern.test(argument));
+  const removed = new Set(named.map(([what]) => what));
+  if (joined !== argument.trim()) removed.add('line breaks');
+  const rest = AROUND.reduce((text, [, pattern]) => {
+    return text.replace(RegExp(pattern, `g${pattern.flags}`), '');
+  }, `${before} ${after}`);
+  if (rest.trim() !== '') removed.add('other text');
+  return { token, removed };
 }
 
 /** @returns a note if anything was around a token */
@@ -91,9 +98,26 @@ export function signatureNote(token: string, alg: unknown, secrets: readonly str
     const isName = typeof alg === 'string' && NAME_OF_ALGORITHM.test(alg);
     return `Its alg is ${isName ? alg : 'not HS256'}; latchkey verifies HS256 only.`;
   }
+  const cut = cutNote(token);
+  if (cut !== undefined) return cut;
   const used = secrets.flatMap(variantsOf).find(({ key }) => isSignedWith(token, key));
   if (used !== undefined) return `The token was signed with ${used.explanation}.`;
   return 'The token was signed with another secret, or was changed later.';
+}
+
+const HS256_CHARACTERS = 43;
+
+/** @returns a note if the last segment cannot be a signature of HS256 */
+function cutNote(token: string): string | undefined {
+  const signature = token.slice(token.lastIndexOf('.') + 1);
+  const { length } = signature;
+  if (length !== HS256_CHARACTERS) {
+    const problem = `The signature has ${length} characters, that of HS256 has ${HS256_CHARACTERS}`;
+    return `${problem}: the token was cut off or changed.`;
+  }
+  // One signature has one spelling: the last two bits of its characters are zero.
+  if (Buffer.from(signature, 'base64url').toString('base64url') === signature) return undefined;
+  return 'The signature is not canonical base64url: the token was cut off or changed.';
 }
 
 /** What the other side may have used in place of a secret. */
@@ -109,10 +133,14 @@ const ENCODINGS: readonly (readonly [encoding: BufferEncoding, form: RegExp])[] 
   ['base64url', /^[\w-]+={0,2}$/],
 ];
 
+const MIN_SECRET_BYTES = 32;
+
 /** What stays around a secret that a program did not trim. */
 const ADDITIONS: readonly (readonly [before: string, after: string, what: string])[] = [
   ['', '\n', 'a line break after it'],
   ['', '\r\n', 'a line break after it'],
+  ['', ' ', 'a space after it'],
+  ['LATCHKEY_SECRET=', '', 'the name of the variable before it'],
   ['"', '"', 'quotation marks around it'],
   ["'", "'", 'quotation marks around it'],
 ];
@@ -121,7 +149,9 @@ function variantsOf(secret: string): readonly Variant[] {
   const encodings = ENCODINGS.filter(([, form]) => form.test(secret));
   const decoded = encodings.map(([encoding]) => {
     const key = Buffer.from(secret, encoding);
-    const ofProgram = `In a program use Buffer.from(secret, '${encoding}')`;
+    const ofProgram = key.length < MIN_SECRET_BYTES
+      ? `They are ${key.length} bytes, too few for latchkey, which needs ${MIN_SECRET_BYTES}`
+      : `In a program use Buffer.from(secret, '${encoding}')`;
     const ofServer = 'For latchkey serve, the other side must use the text itself';
     const explanation = `the decoded bytes of the secret (${encoding}). ${ofProgram}. ${ofServer}`;
     return { key, explanation };

@@ -1,5 +1,4 @@
 /** `latchkey inspect`: decodes a token, and verifies it if there is a file with secrets. */
-import { readFile } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { decodeUnverified } from '../crypto/jwt.ts';
 import { ownMember } from '../values.ts';
@@ -7,9 +6,13 @@ import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
 import { findToken, refusalNotes, refusalOf, surroundingsNotes } from './inspect-notes.ts';
+import { readNamedFile } from './named-file.ts';
 import { secretsIn } from './secret-text.ts';
 
-const ONE_TOKEN: Positionals = { count: 1, expected: 'one argument, the token' };
+const ONE_TOKEN: Positionals = {
+  count: 1,
+  expected: 'one argument (in quotation marks if it has spaces), the token',
+};
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 
 /**
@@ -62,9 +65,12 @@ function decodeParts(token: string): Parts {
   return decodeUnverified(token);
 }
 
-function secretsOfFile(path: string): Promise<readonly string[]> {
-  const read = async () => secretsIn(await readFile(path, 'utf8'), '--secret-file');
-  return attempt('--secret-file', 'Name a file that you can read.', read);
+const WEAK_SECRET = 'latchkey accepts no such secret: the other side has to change it.';
+
+async function secretsOfFile(path: string): Promise<readonly string[]> {
+  const flag = '--secret-file';
+  const text = await readNamedFile(flag, path, 'Name a file that you can read.');
+  return secretsIn(text, flag, WEAK_SECRET);
 }
 
 function colored(color: 'green' | 'red', text: string): string {
@@ -81,12 +87,18 @@ const INVISIBLE = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
 /** A Date holds at most so many seconds before or after 1970. */
 const MAX_DATE_SECONDS = 8.64e12;
 
+/** As seconds, this is the year 5138. */
+const LIKELY_MILLISECONDS = 1e11;
+
 /** @returns the header, the claims and the times of a token, on several lines */
 function describeToken({ header, claims }: Parts): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);
     const isTime = typeof seconds === 'number' && Math.abs(seconds) <= MAX_DATE_SECONDS;
-    return isTime ? [`${name} is ${new Date(seconds * 1000).toISOString()}`] : [];
+    if (!isTime) return [];
+    const isLarge = seconds > LIKELY_MILLISECONDS;
+    const note = isLarge ? ' (it looks like milliseconds: the claim counts seconds)' : '';
+    return [`${name} is ${new Date(seconds * 1000).toISOString()}${note}`];
   });
   return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
 }

@@ -1,6 +1,5 @@
 /**
- * The secrets of the server: those of LATCHKEY_SECRET, or those of a file, which the first start
- * creates.
+ * The secrets of the server in a file, which the first start creates.
  * Promise: the server does not start if another system user owns the secret file, or a link on the
  * way to it, or can write the file.
  * Accepted: root may do all of this, and a group of the server's own user may write the file. Other
@@ -36,20 +35,11 @@ export interface Secrets {
 const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
 
 /**
- * Reads the secrets from the variable if it is set, else from the file. Creates a missing file.
+ * Reads the secrets from the file. Creates a missing file.
  * @param path the secret file
- * @param variable the value of LATCHKEY_SECRET; an empty one is refused
  * @throws CommandError if the secrets cannot be read, or must not be used
  */
-export async function readSecrets(
-  path: string,
-  variable: string | undefined,
-  log: Log,
-): Promise<Secrets> {
-  if (variable !== undefined) {
-    const texts = secretsIn(variable, 'LATCHKEY_SECRET');
-    return { texts, summary: summaryOf(texts, 'LATCHKEY_SECRET') };
-  }
+export async function readSecrets(path: string, log: Log): Promise<Secrets> {
   const file = await readWithRemedy(path);
   const texts = secretsIn(file.text, path);
   await removeSecretDrafts(path);
@@ -70,7 +60,8 @@ async function readWithRemedy(path: string): Promise<SecretFile> {
   }
 }
 
-function summaryOf({ length }: readonly string[], source: string): string {
+/** @returns how many secrets there are, and their source */
+export function summaryOf({ length }: readonly string[], source: string): string {
   return length === 1 ? `secret in ${source}` : `${length} secrets in ${source} (the first signs)`;
 }
 

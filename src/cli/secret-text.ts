@@ -31,19 +31,28 @@ const IN_QUOTATION_MARKS = /^(["'`]).*\1$/;
 /** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
 const SUBJECT = /^"secret" expected (?:text that .+ prints, or )?/;
 
+/** The text holds secrets in a form that the operator has to change. The secrets may be good. */
+class FormError extends TypeError {}
+
 /**
  * @param text one secret per line: the first signs and all verify, so that a secret can be rotated.
  *   Empty lines are skipped.
  * @param source the variable, the file or the flag that the text comes from, for messages
+ * @param remedy a sentence: what the operator can do about a secret that `Jwt` refuses
  * @throws CommandError for a mistake in the text, such as a comment, and for a secret that `Jwt`
  *   refuses
  */
-export function secretsIn(text: string, source: string): readonly string[] {
+export function secretsIn(
+  text: string,
+  source: string,
+  remedy: string = NEW_SECRET,
+): readonly string[] {
   try {
     return checkedSecrets(text);
   } catch (error) {
     const reason = reasonOf(error).replace(SUBJECT, `${source} expected `);
-    throw new CommandError(`${reason}. ${NEW_SECRET}`, { cause: error });
+    const message = error instanceof FormError ? reason : `${reason}. ${remedy}`;
+    throw new CommandError(message, { cause: error });
   }
 }
 
@@ -51,7 +60,7 @@ export function secretsIn(text: string, source: string): readonly string[] {
 function checkedSecrets(withMark: string): readonly string[] {
   const text = withMark.replace(BYTE_ORDER_MARK, '');
   if (UTF_16.test(text)) {
-    throw new TypeError('"secret" expected UTF-8, got UTF-16: save it as UTF-8');
+    throw new FormError('"secret" expected UTF-8, got UTF-16: save it as UTF-8');
   }
   // All bytes that are not UTF-8 become U+FFFD, and a power cut can leave NULs: such a key can be
   // guessed.
@@ -73,7 +82,8 @@ function checkedSecrets(withMark: string): readonly string[] {
   keysOf(text.trim());
   const [wrapping] = [text, ...secrets].flatMap((part) => wrappingOf(part) ?? []);
   if (wrapping !== undefined) {
-    throw new TypeError(`"secret" expected a line with nothing but the secret, got ${wrapping}`);
+    const expected = 'a line with nothing but the secret';
+    throw new FormError(`"secret" expected ${expected}, got ${wrapping}: write the secret alone`);
   }
   keysOf(secrets);
   return secrets;

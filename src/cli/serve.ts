@@ -12,6 +12,7 @@ import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import { listenProblem } from './listen-errors.ts';
 import { startJsonLog, textLog, type Log } from './log.ts';
 import { readSecrets } from './secret-file.ts';
+import { readSecretVariable } from './secret-variable.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
 import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
 import { openUserStore, type OpenedUserStore } from './user-store.ts';
@@ -29,8 +30,11 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
   const { data } = config;
   const log = config.log === 'json' ? startJsonLog() : textLog;
   const tlsPaths = tlsPathsOf(config);
+  // A renewal of the certificate may send SIGHUP during a slow start.
+  const reloadFrom = tlsPaths && reloadTlsOnSignal(tlsPaths, log);
   const certificate = tlsPaths && await readTls(tlsPaths, log);
-  const secrets = await readSecrets(join(data, 'secret'), process.env['LATCHKEY_SECRET'], log);
+  const secrets = await readSecretVariable(config.environment, log)
+    ?? await readSecrets(join(data, 'secret'), log);
   const store = await openUserStore(config.users, join(data, 'users.jsonl'), log);
   try {
     const server = await start(appOf(config, secrets.texts, store, log), config, certificate);
@@ -40,7 +44,7 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
     }, log);
     stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
     void store.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
-    if (tlsPaths !== undefined) reloadTlsOnSignal(server, tlsPaths, log);
+    reloadFrom?.(server);
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
     console.log(
       `latchkey listens on ${server.url}, users ${store.location}, ${secrets.summary}. Try it:\n`,

@@ -34,13 +34,19 @@ export async function readTls(paths: TlsPaths, log: Log): Promise<TlsOptions> {
   }
 }
 
+const BUN_PROBLEM = 'TLS does not work in Bun: serve behind a TLS proxy, or use Node';
+
 /** @returns the message of `checkedTls`, with the flag and the path of the file in question */
 function problemOf(error: unknown, { cert, key }: TlsPaths): string {
   const ofCert = `--tls-cert: ${cert}`;
   const ofKey = `--tls-key: ${key}`;
   const reason = reasonOf(error);
   const [start = '', option] = OPTION.exec(reason) ?? [];
-  if (option === undefined) return `${ofCert}, ${ofKey}: ${reason}`;
+  if (option === undefined) {
+    // Bun lacks some of the settings of TLS, and its error seems to be about the certificate.
+    if ('bun' in process.versions) return BUN_PROBLEM;
+    return `${ofCert}, ${ofKey}: ${reason}`;
+  }
   return `${option === 'cert' ? ofCert : ofKey}: ${reason.slice(start.length)}`;
 }
 
@@ -69,14 +75,25 @@ function warnOfTimes({ cert }: TlsOptions, path: string, log: Log): void {
 /**
  * Reloads the files at each SIGHUP. From then on new connections get the new certificate. If
  * `readTls` refuses the files, the server keeps the old certificate.
+ * @returns a function to call once the server listens. A SIGHUP before that reloads the files then,
+ *   and does not end the process.
  */
-export function reloadTlsOnSignal(server: Server, paths: TlsPaths, log: Log): void {
-  process.on('SIGHUP', async () => {
+export function reloadTlsOnSignal(paths: TlsPaths, log: Log): (server: Server) => void {
+  let listening: Server | undefined;
+  let isWanted = false;
+  const reload = async () => {
+    isWanted = true;
+    if (listening === undefined) return;
     try {
-      server.renewTls(await readTls(paths, log));
+      listening.renewTls(await readTls(paths, log));
       log('tls', 'the certificate was reloaded');
     } catch (error) {
       log('error', `the old certificate stays in use: ${reasonOf(error)}`);
     }
-  });
+  };
+  process.on('SIGHUP', reload);
+  return (server) => {
+    listening = server;
+    if (isWanted) void reload();
+  };
 }

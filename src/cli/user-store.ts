@@ -12,6 +12,7 @@ import { isShared, ownerProblems, processUser, sharedWarning } from './file-trus
 import type { UserStoreChoice } from './flags.ts';
 import type { Log } from './log.ts';
 import { openPool } from './pg-pool.ts';
+import { locationOf, postgresRemedyOf } from './postgres-remedies.ts';
 
 export interface OpenedUserStore {
   readonly users: UserStore;
@@ -93,8 +94,7 @@ async function warnOfSystemUsers(path: string, log: Log): Promise<void> {
 }
 
 async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
-  // Without the username and the password of the URL.
-  const location = `in PostgreSQL at ${url.host}${url.pathname}`;
+  const location = locationOf(url);
   const pool = openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   const createTable = async () => {
@@ -102,9 +102,10 @@ async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
       await users.createTable();
     } catch (error) {
       // The cause of an ERR_STORE is the error of the database, without values.
-      throw isAuthError(error) ? error.cause : error;
+      const reason = isAuthError(error) ? error.cause : error;
+      await attempt(`users ${location}`, postgresRemedyOf(reason), () => Promise.reject(reason));
     }
   };
-  await attempt(`users ${location}`, 'Fix this, or use another --users.', createTable);
+  await createTable();
   return { users, location, close: () => pool.end() };
 }

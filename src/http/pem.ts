@@ -68,7 +68,11 @@ const BLOCKS: readonly (readonly [label: RegExp, kind: Block['kind'], text: stri
     'a certificate request, which a certificate authority has to sign',
   ],
   [/^ENCRYPTED PRIVATE KEY$/, 'encrypted key', 'an encrypted private key'],
-  [/^OPENSSH PRIVATE KEY$/, 'other', 'a private key in the format of OpenSSH'],
+  [
+    /^OPENSSH PRIVATE KEY$/,
+    'other',
+    'a private key in the format of OpenSSH ("ssh-keygen -p -m PEM -f key" converts it)',
+  ],
   [/PRIVATE KEY$/, 'key', 'a private key'],
   [/PUBLIC KEY$/, 'other', 'a public key'],
   [/^(?:PKCS7|CMS)$/, 'other', 'a bundle of PKCS #7'],
@@ -106,7 +110,7 @@ const UNREADABLE = 'one that cannot be read: it may be incomplete, or lack its l
  * @throws TypeError with the error of OpenSSL as its `cause`
  */
 export function readCertificate(name: string, text: string): X509Certificate {
-  return readPem(name, 'a certificate', () => new X509Certificate(text));
+  return readPem(name, 'a certificate', text, () => new X509Certificate(text));
 }
 
 /**
@@ -114,14 +118,19 @@ export function readCertificate(name: string, text: string): X509Certificate {
  * @throws TypeError with the error of OpenSSL as its `cause`
  */
 export function readPrivateKey(name: string, text: string): KeyObject {
-  return readPem(name, 'a private key', () => createPrivateKey(text));
+  return readPem(name, 'a private key', text, () => createPrivateKey(text));
 }
 
-function readPem<Result>(name: string, what: string, read: () => Result): Result {
+/** As in a block of YAML. OpenSSL reads no such line. */
+const INDENTED = /^[ \t]+-----BEGIN /m;
+
+function readPem<Result>(name: string, what: string, text: string, read: () => Result): Result {
   try {
     return read();
   } catch (cause) {
-    throw new TypeError(`"${name}" expected ${what} in PEM, got ${UNREADABLE}`, { cause });
+    const isIndented = INDENTED.test(text);
+    const got = isIndented ? 'one that cannot be read: its lines are indented' : UNREADABLE;
+    throw new TypeError(`"${name}" expected ${what} in PEM, got ${got}`, { cause });
   }
 }
 

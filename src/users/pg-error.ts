@@ -57,7 +57,14 @@ function messageOf(thrown: unknown): string {
   const errors = propertyOf(thrown, 'errors');
   // For a host with several addresses, the client throws an AggregateError without a message. It
   // holds one error for each address.
-  if (message === '' && Array.isArray(errors)) return errors.map(messageOf).join(', ');
+  if (message === '' && Array.isArray(errors) && errors.length > 0) {
+    return errors.map(messageOf).join(', ');
+  }
+  if (message === '') return 'the client threw an error without a message';
+  // A database that is down causes no TypeError. A method `query` may be another one, as in Knex.
+  if (propertyOf(thrown, 'name') === 'TypeError') {
+    return `"client" failed with a TypeError: is it a client with query(text, values)? ${message}`;
+  }
   return typeof message === 'string' ? message : 'the client threw a value that is not an Error';
 }
 

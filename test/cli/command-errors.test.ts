@@ -52,12 +52,14 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
     readonly flags?: string;
     readonly env?: Record<string, string>;
     readonly words: readonly RegExp[];
+    /** 1 unless it is given. */
+    readonly code?: number;
     readonly prepare?: Prepare;
   }
 
   const badVariable = (secret: string, ...words: readonly RegExp[]): Failure => {
     const told = [/LATCHKEY_SECRET expected/, ...words, REMEDY];
-    return { env: { LATCHKEY_SECRET: secret }, words: told };
+    return { env: { LATCHKEY_SECRET: secret }, words: told, code: 2 };
   };
   const badFile = (content: string | Uint8Array, ...words: readonly RegExp[]): Failure => {
     const prepare = secretFile(content);
@@ -85,7 +87,25 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
       `${SECRET}\n${SHORT}`,
       /LATCHKEY_SECRET expected at least 32 bytes, got 31 bytes at index 1\. "latchkey secret" prints/,
     ),
-    'an empty LATCHKEY_SECRET': badVariable(''),
+    'an empty LATCHKEY_SECRET': {
+      env: { LATCHKEY_SECRET: '' },
+      words: [/environment variable LATCHKEY_SECRET is set but empty: unset it, /, REMEDY],
+      code: 2,
+    },
+    'a short LATCHKEY_SECRET in a file': {
+      flags: '--environment data/env',
+      words: [/LATCHKEY_SECRET in data\/env expected at least 32 bytes, got 31/, REMEDY],
+      code: 2,
+      prepare: (cwd) => writeFile(join(cwd, 'data/env'), `LATCHKEY_SECRET=${SHORT}`),
+    },
+    'a secret in the place of an environment file': {
+      flags: `--environment ${'marker'.repeat(6)}`,
+      words: [/^latchkey: --environment: it names a file that does not exist\. Name a file /],
+    },
+    'a secret in the place of a certificate': {
+      flags: `--tls-cert ${'marker'.repeat(6)} --tls-key file`,
+      words: [/^latchkey: --tls-cert: it names a file that does not exist\. Name a file /],
+    },
     'a PEM in LATCHKEY_SECRET': badVariable(PEM, /PEM/),
     'a secret with a space after it': badVariable(`${SECRET} `, /space/),
     'a short secret file': badFile(`${SHORT}\n`, /32 bytes, got 31/, REMEDY),
@@ -124,7 +144,7 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
     },
   };
   for (const [what, failure] of Object.entries(FAILURES)) {
-    const { flags = '', env = {}, words, prepare } = failure;
+    const { flags = '', env = {}, words, code = 1, prepare } = failure;
     it(`tells in one line what to do, and changes nothing on disk: ${what}`, async () => {
       const cwd = await emptyFolder();
       await mkdir(join(cwd, 'data'));
@@ -132,7 +152,7 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
       const opened = await prepare?.(cwd);
       const contents = await contentsOf(cwd);
       const ended = await run(`serve ${flags}`, { cwd, env });
-      assertRefused(ended, 1, words);
+      assertRefused(ended, code, words);
       const isTold = [SHORT, 'TWFya2Vy'].some((secret) => ended.stderr.includes(secret));
       assert.ok(!isTold, 'the message repeats the secret');
       assert.deepEqual(await contentsOf(cwd), contents);

@@ -1,15 +1,17 @@
 /** The file with environment variables: which lines are read, and which are refused. */
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandError } from '../../src/cli/command-errors.ts';
 import { loadEnvironmentFile } from '../../src/cli/environment-file.ts';
-import { emptyFolder } from '../support/run-command.ts';
+import { command, emptyFolder } from '../support/run-command.ts';
 
 const folder = await emptyFolder();
 
-async function load(text: string): Promise<readonly string[]> {
+async function load(text: string | Uint8Array): Promise<readonly string[]> {
   const path = join(folder, 'variables');
   await writeFile(path, text);
   return loadEnvironmentFile('--environment', path);
@@ -37,6 +39,52 @@ for (const [what, text, line] of REFUSED) {
   });
 }
 
+const UNCLEAR: readonly [what: string, text: string, line: number, problem: RegExp][] = [
+  ['not closed in the last line', '\nLATCHKEY_A="marker', 2, /the quotation mark is not closed$/],
+  ['not closed above a line', "LATCHKEY_A='marker\nLATCHKEY_B=2", 1, /mark is not closed$/],
+  ['closed by another one', 'LATCHKEY_A=`marker"\n', 1, /mark is not closed$/],
+  ['closed before the end', 'LATCHKEY_A="1"marker\n', 1, /only a comment behind the closing /],
+  ['closed in another line', 'LATCHKEY_A="\n1" marker\n', 1, /only a comment behind the /],
+];
+for (const [what, text, line, problem] of UNCLEAR) {
+  test(`a secret that changes without a message: a quotation mark ${what}`, async () => {
+    await assert.rejects(load(text), (error) => {
+      assert.ok(error instanceof CommandError);
+      assert.match(error.message, RegExp(`^--environment: .*/variables, line ${line}: `));
+      assert.match(error.message, problem);
+      assert.doesNotMatch(error.message, /marker/);
+      return true;
+    });
+    assert.equal(process.env['LATCHKEY_A'], undefined);
+  });
+}
+
+test('errors that name the right culprit: a file in UTF-16', async () => {
+  const text = Buffer.from('LATCHKEY_A=marker\n', 'utf16le');
+  const big = Buffer.from(text).swap16();
+  const marked = Buffer.from('\ufeffLATCHKEY_A=marker\n', 'utf16le');
+  for (const bytes of [text, big, marked]) {
+    const message = /^--environment: .*\/variables is in UTF-16: save it as UTF-8$/;
+    await assert.rejects(load(bytes), { name: 'Error', message });
+  }
+});
+
+const PIPE = 'errors that name the right culprit: a pipe that no program writes to';
+test(PIPE, { timeout: 60_000 }, async () => {
+  const commands = ['serve --environment', 'inspect e30.e30. --secret-file'];
+  await Promise.all(commands.map(async (line, index) => {
+    const pipe = join(folder, `pipe-${index}`);
+    execFileSync('mkfifo', [pipe]);
+    const [program = '', ...args] = [...command(), ...line.split(' '), pipe];
+    const child = spawn(program, args);
+    const [told] = await once(child.stderr, 'data');
+    assert.match(String(told), /^latchkey: --\S+: still reading: it may be a pipe /);
+    const exit = once(child, 'exit');
+    await writeFile(pipe, 'marker\n');
+    assert.equal((await exit)[0], 1);
+  }));
+});
+
 test('every form of a line that Node reads sets its variable', async () => {
   const lines = [
     '\ufeffLATCHKEY_A=1',
@@ -49,13 +97,14 @@ test('every form of a line that Node reads sets its variable', async () => {
     "four'",
     'LATCHKEY_E=`five`',
     'LATCHKEY_F=',
-    'LATCHKEY_G="six',
+    "LATCHKEY_G=it's six",
+    'export  LATCHKEY_I="eight" # comment',
     'LATCHKEY_h.i-j=7\r',
   ];
-  const names = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'h.i-j'].map((name) => `LATCHKEY_${name}`);
+  const names = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'I', 'h.i-j'].map((name) => `LATCHKEY_${name}`);
   assert.deepEqual((await load(lines.join('\n'))).toSorted(), names.toSorted());
   const values = names.map((name) => process.env[name]);
-  assert.deepEqual(values, ['1', '2', 'one\ntwo: three', '\nfour', 'five', '', '"six', '7']);
+  assert.deepEqual(values, ['1', '2', 'one\ntwo: three', '\nfour', 'five', '', "it's six", 'eight', '7']);
   assert.deepEqual(await load('LATCHKEY_A=2\nLATCHKEY_K=3'), ['LATCHKEY_K'], 'it was not set');
   assert.equal(process.env['LATCHKEY_A'], '1');
 });

@@ -11,11 +11,13 @@ import { SECRET } from '../support/tokens.ts';
 
 /** No machine has this address (RFC 5737). To listen there fails, after all else was accepted. */
 const NOWHERE = '192.0.2.1';
+/** Without this mode the server warns. */
+const PRIVATE = { mode: 0o600 };
 
 describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
   it('a flag wins over its variable, and a variable over the env file', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`);
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=short\n`, PRIVATE);
     const env = { PORT: 'abc', HOST: '127.0.0.1', LATCHKEY_SECRET: SECRET };
     const server = await serve('serve --port 0 --environment .env --scrypt-cost 16', { cwd, env });
     assert.match(server.output.stderr, /^latchkey: .*--scrypt-cost 16.* 17 .*\n$/);
@@ -28,7 +30,7 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
 
   it('the env file sets port and secret', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`);
+    await writeFile(join(cwd, '.env'), `\ufeffPORT=0\nLATCHKEY_SECRET="${SECRET}"\n`, PRIVATE);
     const passwords = '--scrypt-cost 1 --min-password-length 5';
     const flags = `--environment .env --host 127.0.0.1 --users memory --lifetime 60 ${passwords}`;
     const server = await serve(`serve ${flags}`, { cwd, env: { HOST: NOWHERE } });
@@ -43,7 +45,7 @@ describe('the flags of latchkey serve', { concurrency: 4, timeout: 120_000 }, ()
 
   it('flags and signals: --env-file still names the file, if Node leaves it', async () => {
     const cwd = await emptyFolder();
-    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=${SECRET}\n`);
+    await writeFile(join(cwd, '.env'), `HOST=${NOWHERE}\nLATCHKEY_SECRET=${SECRET}\n`, PRIVATE);
     // The file of an installed package begins with `node --`.
     const ended = await run('serve --env-file .env --users memory', { cwd });
     const problem = /the address 192\.0\.2\.1 .*: correct or remove HOST in \.env, or use/;

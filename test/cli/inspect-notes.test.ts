@@ -11,7 +11,7 @@ import {
   surroundingsNotes,
 } from '../../src/cli/inspect-notes.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
-import { emptyFolder, run } from '../support/run-command.ts';
+import { assertRefused, emptyFolder, run } from '../support/run-command.ts';
 import { base64url, SECRET } from '../support/tokens.ts';
 
 const KIND = '"Signature verification failed" for what was never signed so:';
@@ -39,6 +39,13 @@ const NOTES: readonly [secret: string, token: string, note: RegExp][] = [
   [SECRET, signed(`${SECRET}\r\n`), /the secret and a line break after it: /],
   [SECRET, signed(`"${SECRET}"`), /the secret and quotation marks around it: /],
   [SECRET, signed(`'${SECRET}'`), /the secret and quotation marks around it: /],
+  [SECRET, signed(`${SECRET} `), /the secret and a space after it: /],
+  [SECRET, signed(`LATCHKEY_SECRET=${SECRET}`), /the secret and the name of the variable before /],
+  [OF_24_BYTES, signed(Buffer.from(OF_24_BYTES, 'base64')), /They are 24 bytes, too few for /],
+  [SECRET, signed(SECRET).slice(0, -3), /^The signature has 40 characters, that of HS256 has 43: /],
+  [SECRET, `${signed(SECRET)}=`, /^The signature has 44 characters, that of HS256 has 43: /],
+  [SECRET, signed(SECRET).slice(0, -43), /^The signature has 0 characters, that of HS256 has 43: /],
+  [SECRET, `${signed(SECRET).slice(0, -1)}B`, /^The signature is not canonical base64url: /],
   [SECRET, signed(`${SECRET}!`), /^The token was signed with another secret, or was changed /],
 ];
 for (const [secret, token, note] of NOTES) {
@@ -63,7 +70,12 @@ test(`${KIND} what is around a token is found, and the bare token stays`, () => 
     [`${token}'`, 'quotation marks'],
     [` ${token}\n`, 'white space'],
     [`"Bearer ${token}"`, 'quotation marks, a scheme'],
-    [`Authorization: Bearer ${token}`, 'the header name, white space, a scheme'],
+    [`Authorization: Bearer ${token}`, 'the header name, a scheme'],
+    [`{"access_token":"${token}"}`, 'quotation marks, other text'],
+    [`${token.slice(0, 50)}\n  ${token.slice(50)}`, 'line breaks'],
+    [`Bearer%20${token}`, 'a scheme'],
+    [`token=${token}; Path=/`, 'other text'],
+    [`\u201c${token}\u201d`, 'quotation marks'],
   ];
   for (const [argument, what] of AROUND) {
     const found = findToken(argument);
@@ -87,4 +99,27 @@ test(`${KIND} the note stands above the verdict`, { timeout: 60_000 }, async () 
     'Not valid: Signature verification failed (ERR_JWT_SIGNATURE)',
     '',
   ]);
+});
+
+test(`${KIND} a file that does not hold the secret alone`, { timeout: 60_000 }, async () => {
+  const cwd = await emptyFolder();
+  const FILES: readonly [text: string, problem: RegExp][] = [
+    [`export LATCHKEY_SECRET=${SECRET}\n`, /got a name in front of it: write the secret alone/],
+    [JSON.stringify({ secret: SECRET }), /got JSON: write the secret alone/],
+    [`"${SECRET}"\n`, /got quotation marks around it: write the secret alone/],
+    ['short', /got 5 bytes\. latchkey accepts no such secret: the other side has to change it\./],
+  ];
+  for (const [index, [text, problem]] of FILES.entries()) {
+    await writeFile(join(cwd, `secrets-${index}`), text);
+    const line = `inspect ${signed(SECRET)} --secret-file secrets-${index}`;
+    assertRefused(await run(line, { cwd }), 1, [problem]);
+  }
+  assertRefused(await run('inspect Bearer e30.e30.'), 2, [/\(in quotation marks if it has spaces\), the token, got 2/]);
+});
+
+test(`${KIND} a time in milliseconds`, { timeout: 60_000 }, async () => {
+  const [head] = signed(SECRET).split('.');
+  const { stdout } = await run(`inspect ${head}.${base64url('{"iat":1e12,"exp":1e9}')}.`);
+  assert.match(stdout, /iat is .* \(it looks like milliseconds: the claim counts /);
+  assert.match(stdout, /exp is 2001\S+\n/);
 });

@@ -1,9 +1,9 @@
 /** HTTPS by --tls-cert and --tls-key, and the warning about plain HTTP. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -14,7 +14,15 @@ import type { TlsOptions } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { EARLY, EXPIRED, FIRST, SECOND } from '../support/certificates.ts';
 import { JOE } from '../support/command-client.ts';
-import { assertRefused, emptyFolder, logLines, run, serve, stop } from '../support/run-command.ts';
+import {
+  assertRefused,
+  command,
+  emptyFolder,
+  logLines,
+  run,
+  serve,
+  stop,
+} from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
@@ -77,6 +85,29 @@ describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => 
       return Math.abs(Date.parse(String(time)) - Date.now()) < 60_000;
     };
     assert.ok(logLines(stderr).every(isRecent));
+  });
+
+  it('a SIGHUP during the start: it reloads the certificate once the server listens', async () => {
+    const cwd = await emptyFolder();
+    await mkdir(join(cwd, 'data'));
+    await writeFile(join(cwd, 'cert.pem'), EXPIRED.cert);
+    await writeFile(join(cwd, 'key.pem'), EXPIRED.key);
+    // The server waits for another process that seems to be writing the secret.
+    await writeFile(join(cwd, 'data/secret'), `\0${SECRET.slice(1)}`, { mode: 0o600 });
+    const flags = '--port 0 --users memory --data data --log json';
+    const line = `serve ${flags} --tls-cert cert.pem --tls-key key.pem`;
+    const [program = '', ...args] = [...command(), ...line.split(' ')];
+    const child = spawn(program, args, { cwd });
+    await once(child.stderr, 'data');
+    child.kill('SIGHUP');
+    await delay(100);
+    await writeFile(join(cwd, 'data/secret'), SECRET);
+    let told = '';
+    for await (const chunk of child.stderr) {
+      told += chunk;
+      if (told.includes('the certificate was reloaded')) child.kill('SIGTERM');
+    }
+    assert.match(told, /the certificate was reloaded/);
   });
 
   const PATHS = '--tls-cert cert.pem --tls-key key.pem';

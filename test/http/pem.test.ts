@@ -28,6 +28,8 @@ const publicKey = createPublicKey(key).export({ type: 'spki', format: 'pem' });
 const labelled = (label: string) => cert.replaceAll('CERTIFICATE', label);
 
 const DECRYPT = /^"key" expected a private key without a passphrase, got an .* \("openssl pkey/;
+const OPENSSH = /^"key" .* of OpenSSH \("ssh-keygen -p -m PEM -f key" converts it\)$/;
+const INDENTED = /one that cannot be read: its lines are indented$/;
 const UNREADABLE = /cannot be read: it may be incomplete, or lack its line breaks$/;
 const DER = /got DER or PKCS #12 \("openssl/;
 
@@ -38,7 +40,7 @@ const REFUSED: readonly [what: string, wrong: Partial<TlsOptions>, message: RegE
   ['the key as certificate', { cert: key }, /^"cert" expected a certificate .* got a private key$/],
   ['the certificate as key', { key: cert }, /^"key" expected a private key .* got a certificate$/],
   ['a public key', { key: publicKey }, /^"key" expected .*, got a public key$/],
-  ['a key of OpenSSH', { key: labelled('OPENSSH PRIVATE KEY') }, /^"key" .* format of OpenSSH$/],
+  ['a key of OpenSSH', { key: labelled('OPENSSH PRIVATE KEY') }, OPENSSH],
   ['a request', { cert: labelled('CERTIFICATE REQUEST') }, /^"cert" .* certificate request, /],
   ['PKCS #7', { cert: labelled('PKCS7') }, /^"cert" .* got a bundle of PKCS #7$/],
   ['an unknown label', { cert: labelled('MARKER') }, /^"cert" .* got PEM of another kind$/],
@@ -47,6 +49,8 @@ const REFUSED: readonly [what: string, wrong: Partial<TlsOptions>, message: RegE
   ['UTF-16', { cert: Buffer.from(`\ufeff${cert}`, 'utf16le') }, /^"cert" .* got text in UTF-16, /],
   ['an empty text', { cert: '' }, /^"cert" expected text in PEM, got an empty text$/],
   ['a path', { cert: './marker.pem' }, /^"cert" .* such as a path \(the file must be /],
+  ['an indented certificate', { cert: cert.replace(/^/gm, '  ') }, INDENTED],
+  ['an indented key', { key: key.replace(/^/gm, '\t') }, INDENTED],
   ['half a certificate', { cert: cert.slice(0, 300) }, UNREADABLE],
   ['half a key', { key: key.slice(0, 100) }, UNREADABLE],
   ['a key without line breaks', { key: key.replaceAll('\n', '\\n') }, UNREADABLE],

@@ -87,7 +87,16 @@ test('an error of the client stays an ERR_STORE', async () => {
   const store = new PostgresUserStore({ query: () => Promise.reject(new TypeError('closed')) });
   await assert.rejects(store.find('joe'), (error) => {
     assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
-    assert.equal(Object(error.cause).message, 'closed');
+    const hint = '"client" failed with a TypeError: is it a client with query(text, values)?';
+    assert.equal(Object(error.cause).message, `${hint} closed`);
     return true;
   });
+});
+
+test('an error of the client without a message says so', async () => {
+  for (const thrown of [new AggregateError([]), new Error('')]) {
+    const store = new PostgresUserStore({ query: () => Promise.reject(thrown) });
+    const message = 'the client threw an error without a message';
+    await assert.rejects(store.find('joe'), ({ cause }) => Object(cause).message === message);
+  }
 });
