@@ -79,7 +79,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
   // Text that only resembles a value stays.
   'relation "joes" does not exist, Joel': 'relation "joes" does not exist, Joel',
   'permission denied for table latchkey_users': 'permission denied for table latchkey_users',
-  '': '',
+  '': 'the client threw an error without a message',
 };
 
 test('a message holds neither a value that was sent nor a hash that was stored', async () => {
