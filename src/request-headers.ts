@@ -26,8 +26,8 @@ interface RequestMembers {
   readonly req?: unknown;
 }
 
-/** @returns whether a value has headers of its own */
-export function hasHeaders(value: unknown): value is MessageHeaders {
+/** @returns whether a value has `headers`, `rawHeaders` or `multiValueHeaders` */
+export function hasHeaders(value: unknown): value is object {
   if (!isObject(value)) return false;
   const { headers, multiValueHeaders }: RequestMembers = value;
   return hasRawHeaders(value) || isObject(headers) || isObject(multiValueHeaders);
@@ -45,7 +45,7 @@ export function hasRawHeaders(value: unknown): value is { readonly rawHeaders: r
  */
 export function messageWithin(request: object): object {
   const { headers, raw, req }: RequestMembers = request;
-  // A middleware may add any members to a request, so its own headers come first.
+  // Raw headers, and `Headers` of the Web, are complete. Other headers can hide a repeated one.
   if (hasRawHeaders(request) || hasMethodGet(headers)) return request;
   const nested = isObject(raw) ? raw['req'] : undefined;
   return [raw, req, nested].find(hasRawHeaders) ?? request;
@@ -74,7 +74,7 @@ export function headerOf(request: object, name: string): string | undefined {
   const received = rawHeaders[index + 1];
   // Most look-ups end here: node:http writes names in lower case, and few headers are changed.
   if (isObject(headers) && headers[wanted] === received) return received;
-  const isEmpty = Object.keys(Object(headers)).length === 0;
+  const isEmpty = !isObject(headers) || Object.keys(headers).length === 0;
   return isEmpty && !(message instanceof IncomingMessage) ? received : valueIn(headers, wanted);
 }
 

@@ -55,8 +55,8 @@ export type GuardableRequest = HeaderSource | MessageHeaders;
 export type Authorization = string | GuardableRequest | null | undefined;
 
 /**
- * @returns the message of node:http that a request wraps, or the request itself if it has headers.
- *   An HttpRequest has its message as `message`, and a request of Hono as `raw`.
+ * @returns the message that a request wraps, such as `message` in an HttpRequest or `raw` in a
+ *   request of Hono; else the request itself if it has headers or a `url`, else undefined
  */
 export function messageOf(request: unknown): RequestMessage | undefined {
   if (hasHeaders(request)) return messageWithin(request);
@@ -93,7 +93,7 @@ export function headerIn(request: unknown, name: string): string | undefined {
  * Without raw headers, a method `header` may know of a repeated header that `headers` hide, or the
  * other way round. If they differ, both values are in the result, so that a token is refused.
  */
-function headerOfBoth(request: MessageHeaders, name: string): string | undefined {
+function headerOfBoth(request: object, name: string): string | undefined {
   const value = headerOf(request, name);
   const header: unknown = Reflect.get(request, 'header');
   if (typeof header !== 'function' || hasRawHeaders(messageWithin(request))) return value;

@@ -24,7 +24,7 @@ export async function loadEnvironmentFile(flag: string, path: string): Promise<r
   if (file.includes('\0')) throw refuse(' is in UTF-16: save it as UTF-8');
   const { assignments, wrong } = assignmentsIn(file.replace(BYTE_ORDER_MARK, ''));
   if (wrong !== undefined) throw refuse(`, line ${wrong.line}: ${wrong.problem}`);
-  // Node 20 loses the variable below an indented comment, so it gets no comments.
+  // Node 20 loses the variable below an indented comment, so the comments are left out.
   const variables = parseEnv(assignments.map(({ text }) => text).join('\n'));
   // Node's parser may differ from ours in a case that is not known.
   const lost = assignments.find(({ name }) => variables[name] === undefined);
@@ -48,7 +48,7 @@ interface Assignment {
 
 interface Assignments {
   readonly assignments: readonly Assignment[];
-  /** The first line that the server must not ignore. */
+  /** The first wrong line. */
   readonly wrong?: { readonly line: number; readonly problem: string };
 }
 
@@ -81,12 +81,16 @@ interface Value {
 }
 
 /**
- * Node 20 ignores a last line whose quotation mark is not closed. In other lines the mark becomes
- * a part of the value, as text behind the closing mark is lost. Each may change a secret.
+ * Node 20 ignores the last line if its quotation mark is not closed. In any other line it makes the
+ * mark a part of the value. It drops text behind a closing mark. Each of these could change a
+ * secret, so it is refused.
  */
 function valueAtStartOf(text: string): Value {
   const [quote] = QUOTE.exec(text) ?? [];
-  if (quote === undefined) return { value: text.split('\n', 1).join() };
+  if (quote === undefined) {
+    const [value = ''] = text.split('\n', 1);
+    return { value };
+  }
   const end = text.indexOf(quote, 1);
   if (end === -1) return { value: '', problem: 'the quotation mark is not closed' };
   const [behind = ''] = text.slice(end + 1).split('\n', 1);

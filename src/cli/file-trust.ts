@@ -11,6 +11,7 @@ import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import * as system from 'node:process';
 import { createPrivateFile } from '../journal/disk.ts';
 import { hasCode, ignore, ignoreFailure } from '../journal/system-errors.ts';
+import type { Log } from './log.ts';
 
 /** The system user and the groups of a process. */
 export interface ProcessUser {
@@ -103,6 +104,23 @@ async function keepsOwnersAndModes(folder: string): Promise<boolean> {
   } catch (error) {
     // Without a right to write here, nothing is known, and `chmod` is the usual remedy.
     return !hasCode(error, 'EROFS');
+  }
+}
+
+/**
+ * Warns of the system users who can read or change a file with secrets or password hashes.
+ * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @param danger a sentence: what such a user could do
+ */
+export async function warnOfSystemUsers(
+  path: string,
+  elsewhere: string,
+  danger: string,
+  log: Log,
+): Promise<void> {
+  if (await isShared(path)) log('warning', await sharedWarning(path, elsewhere));
+  for (const { text, isGrave } of await ownerProblems(path, processUser())) {
+    if (isGrave) log('warning', `${path}: ${text}. ${danger}`);
   }
 }
 

@@ -1,4 +1,7 @@
-/** The flags of `latchkey inspect`, and its help, which does not load the rest of the command. */
+/**
+ * The flags and the help of `latchkey inspect`. They are apart from `inspect.ts`, so that `--help`
+ * does not load the code for tokens.
+ */
 import { helpOf, someText, type Flags } from './arguments.ts';
 import { leewayFlag } from './flags.ts';
 

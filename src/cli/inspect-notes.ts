@@ -17,7 +17,7 @@ export interface FoundToken {
 /** A token: an object in base64url begins with eyJ, or with e30, eyA or ew. */
 const TOKEN = /(?<=^|%20|[^\w.-])e[3wy][\w-]*(?:\.[\w-]*){2}(?![\w.=-])/;
 
-/** A token whose lines a mail or a terminal has wrapped. A line ends only within a segment. */
+/** Line breaks that a mail or a terminal puts into a token, but not one behind its scheme. */
 const LINE_BREAKS = /(?<=[\w.-])(?<!bearer|jwt)[^\S ]*\n\s*(?=[\w.-])/gi;
 
 /** What people copy together with a token. */

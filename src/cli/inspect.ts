@@ -11,7 +11,7 @@ import { secretsIn } from './secret-text.ts';
 
 const ONE_TOKEN: Positionals = {
   count: 1,
-  expected: 'one argument (in quotation marks if it has spaces), the token',
+  expected: 'one argument, the token (in quotation marks if it has spaces)',
 };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 

@@ -2,15 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { attempt } from './command-errors.ts';
 
-/** A message explains a reading that takes longer. */
+/** After this time a message says why the reading may be slow. */
 const SLOW_READ_MS = 3_000;
-
-const UTF_16_MARKS: readonly string[] = ['fffe', 'feff'];
 
 /**
  * @param flag the name of the flag, for messages
  * @param remedy a sentence: what the operator can do if the file cannot be read
- * @returns the text of the file; if it is in UTF-16, with NULs
+ * @returns the file, decoded as UTF-8
  * @throws CommandError if it cannot be read
  */
 export async function readNamedFile(flag: string, path: string, remedy: string): Promise<string> {
@@ -18,9 +16,5 @@ export async function readNamedFile(flag: string, path: string, remedy: string):
     console.error(`latchkey: ${flag}: still reading: it may be a pipe that no program writes to`);
   };
   const timer = setTimeout(explainWait, SLOW_READ_MS);
-  const bytes = await attempt(flag, remedy, () => readFile(path)).finally(() => {
-    clearTimeout(timer);
-  });
-  const isUtf16 = UTF_16_MARKS.includes(bytes.toString('hex', 0, 2));
-  return isUtf16 ? `\0${bytes.toString('latin1')}` : bytes.toString();
+  return attempt(flag, remedy, () => readFile(path, 'utf8')).finally(() => clearTimeout(timer));
 }

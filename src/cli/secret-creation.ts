@@ -1,7 +1,7 @@
 /**
  * Creates the secret file at the first start.
- * Promise: a file under its own name holds the whole secret, or begins with a NUL byte, which no
- * secret may hold. Once another process may use a secret, it is not removed.
+ * Promise: the secret file holds the whole secret, or begins with a NUL byte, which no secret may
+ * hold. This module never removes a complete one.
  * Accepted: a draft, which holds a copy of the secret, stays if the folder does not let it be
  * removed, as one with the attribute `a` (chattr).
  */

@@ -94,6 +94,7 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
   const isNew = await createSecretFile(path);
   const problems = await ownerProblems(path, user);
   await refuseForeign(path, problems).catch(async (error: unknown) => {
+    // No other start can use it: each one refuses it for the same reason.
     if (isNew) await unlink(path).catch(ignoreFailure);
     throw error;
   });

@@ -15,7 +15,7 @@ const NOT_TEXT = /[\ufffd\0]/;
 const COMMENT = /^#.* /;
 const USER_FILE_START = '{"format":';
 const BYTE_ORDER_MARK = /^\ufeff/;
-/** ASCII in UTF-16, with or without a byte order mark, after it was read as UTF-8. */
+/** ASCII in UTF-16, read as UTF-8: with a byte order mark, or little-endian without one. */
 const UTF_16 = /^\ufffd\ufffd(?:\0.|.\0)|^[^\0]\0[^\0]\0/s;
 /**
  * The start of `NAME=value`, `export name=value` and `my-secret: value`. Base64 has `=` only at its
@@ -70,12 +70,16 @@ function checkedSecrets(withMark: string): readonly string[] {
   // Another system user who can write the folder can move the user file here. The first line of a
   // user file is known to everyone.
   if (text.startsWith(USER_FILE_START)) {
-    throw new TypeError('"secret" expected secrets, got a user file');
+    throw new FormError('"secret" expected secrets, got a user file: name the secret file');
   }
   const secrets = text.split(/\r?\n/).filter((line) => line !== '');
   const isMistake = (line: string) => line !== line.trim() || COMMENT.test(line);
   if (secrets.some(isMistake)) {
-    throw new TypeError('"secret" expected no comment, and no space at the ends of a line');
+    const expected = 'no comment, and no space at the ends of a line';
+    throw new FormError(`"secret" expected ${expected}: remove them`);
+  }
+  if (secrets.length === 0) {
+    throw new RangeError('"secret" expected at least 32 bytes, got an empty text');
   }
   // Throws for a weak secret or a key file. A PEM file is recognised only as a whole, so the whole
   // text is checked as one more secret.

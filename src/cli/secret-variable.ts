@@ -3,9 +3,10 @@
  * Promise: a wrong variable is a usage error, so that systemd does not start the server again.
  */
 import { stat } from 'node:fs/promises';
+import { ignoreFailure } from '../journal/system-errors.ts';
 import { placeOf, type Environment } from './arguments.ts';
 import { CommandError, UsageError } from './command-errors.ts';
-import { isShared, ownerProblems, processUser, sharedWarning } from './file-trust.ts';
+import { warnOfSystemUsers } from './file-trust.ts';
 import type { Log } from './log.ts';
 import { summaryOf, type Secrets } from './secret-file.ts';
 import { secretsIn } from './secret-text.ts';
@@ -29,7 +30,7 @@ export async function readSecretVariable(
   }
   const place = placeOf(VARIABLE, env);
   const texts = usableSecrets(text, place);
-  if (env.loaded?.names.includes(VARIABLE)) await warnOfSystemUsers(env.loaded.file, log);
+  if (env.loaded?.names.includes(VARIABLE)) await warnOfReaders(env.loaded.file, log);
   return { texts, summary: summaryOf(texts, VARIABLE) };
 }
 
@@ -53,12 +54,9 @@ function usableSecrets(text: string, place: string): readonly string[] {
   }
 }
 
-async function warnOfSystemUsers(path: string, log: Log): Promise<void> {
+async function warnOfReaders(path: string, log: Log): Promise<void> {
   // A pipe has no mode that matters, and may have ended.
-  const status = await stat(path).catch(() => undefined);
+  const status = await stat(path).catch(ignoreFailure);
   if (!status?.isFile()) return;
-  if (await isShared(path)) log('warning', await sharedWarning(path, 'use another file'));
-  for (const { text, isGrave } of await ownerProblems(path, processUser())) {
-    if (isGrave) log('warning', `${path}: ${text}. Other users could forge tokens.`);
-  }
+  await warnOfSystemUsers(path, 'use another file', 'Other users could forge tokens.', log);
 }

@@ -1,14 +1,14 @@
 /** Opens the user store that --users names, and warns if other system users can reach its file. */
 import { dirname } from 'node:path';
 import { textOfError } from '../error-text.ts';
-import { isAuthError, type AuthError } from '../errors.ts';
+import { isAuthError, reasonOf, type AuthError } from '../errors.ts';
 import { realPathOf, syncFolder } from '../journal/disk.ts';
 import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';
 import type { UserStore } from '../users/store.ts';
-import { attempt } from './command-errors.ts';
-import { isShared, ownerProblems, processUser, sharedWarning } from './file-trust.ts';
+import { CommandError } from './command-errors.ts';
+import { warnOfSystemUsers } from './file-trust.ts';
 import type { UserStoreChoice } from './flags.ts';
 import type { Log } from './log.ts';
 import { openPool } from './pg-pool.ts';
@@ -47,9 +47,8 @@ const SLOW_OPEN_MS = 3_000;
 
 async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   const explainWait = () => {
-    const watching = 'its lock is that of a process that this one cannot see';
-    const reason = `it is large, or ${watching}, which is watched for 10 seconds`;
-    log('warning', `${path}: still opening: ${reason}`);
+    const reason = 'the file is large, or a process of another container or machine has its lock';
+    log('warning', `${path}: still opening: ${reason}. Such a lock is watched for 10 seconds.`);
   };
   const timer = setTimeout(explainWait, SLOW_OPEN_MS);
   const users = await JsonFileUserStore.open(path).finally(() => clearTimeout(timer));
@@ -60,7 +59,7 @@ async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   }
   try {
     await warnOfUnsyncedNames(path, log);
-    await warnOfSystemUsers(path, log);
+    await warnOfSystemUsers(path, OTHER_PLACE, 'Other users could add accounts.', log);
   } catch (error) {
     await users.close();
     throw error;
@@ -82,30 +81,17 @@ async function warnOfUnsyncedNames(path: string, log: Log): Promise<void> {
   log('warning', `${path}: its file system cannot sync a folder: ${risk}: ${remedy}`);
 }
 
-/**
- * A system user who can read the password hashes can guess passwords. One who can write the file
- * can add accounts.
- */
-async function warnOfSystemUsers(path: string, log: Log): Promise<void> {
-  if (await isShared(path)) log('warning', await sharedWarning(path, OTHER_PLACE));
-  for (const { text, isGrave } of await ownerProblems(path, processUser())) {
-    if (isGrave) log('warning', `${path}: ${text}. Other users could add accounts.`);
-  }
-}
-
 async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
   const location = locationOf(url);
   const pool = openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
-  const createTable = async () => {
-    try {
-      await users.createTable();
-    } catch (error) {
-      // The cause of an ERR_STORE is the error of the database, without values.
-      const reason = isAuthError(error) ? error.cause : error;
-      await attempt(`users ${location}`, postgresRemedyOf(reason), () => Promise.reject(reason));
-    }
-  };
-  await createTable();
+  try {
+    await users.createTable();
+  } catch (error) {
+    // The cause of an ERR_STORE is the error of the database, without values.
+    const cause = isAuthError(error) ? error.cause : error;
+    const message = `users ${location}: ${reasonOf(cause)}. ${postgresRemedyOf(cause)}`;
+    throw new CommandError(message, { cause });
+  }
   return { users, location, close: () => pool.end() };
 }

@@ -1,6 +1,7 @@
 /**
  * Reads a JSON body (RFC 8259) of bounded size.
- * Accepted: a body that another parser has parsed is returned as it is.
+ * Accepted: a value that another parser has made of the body is returned unchecked. Text and bytes
+ * that it left are parsed here.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
@@ -19,7 +20,8 @@ const BYTE_ORDER_MARK = /^\ufeff/;
  *   only if it is a string or bytes.
  * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB), ERR_BODY, ERR_BAD_REQUEST,
  *   ERR_ABORTED
- * @throws TypeError if the body was read already, and `message.body` does not hold it
+ * @throws TypeError if the body was read already and `message.body` does not hold it, or if there
+ *   is something else than bytes, text or a parsed value
  */
 export async function readJson(message: IncomingMessage): Promise<unknown> {
   checkType(message);
@@ -36,7 +38,7 @@ export async function readJson(message: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** @returns whether the bytes of the body can still be read. They count more than `body`. */
+/** @returns whether the bytes can still be read. They take precedence over `message.body`. */
 function isReadable(message: IncomingMessage): boolean {
   const { readable, complete, socket }: Partial<IncomingMessage> = message;
   if (readable !== true) return false;
@@ -45,7 +47,7 @@ function isReadable(message: IncomingMessage): boolean {
   // Bytes can arrive over a connected socket. Over one without a connection, as a test may make it,
   // none will ever arrive.
   if (typeof socket?.once === 'function' && socket.pending !== true) return true;
-  // No parser has left a body, so a stream without a socket is the only source.
+  // Without a connection the stream is read only if no parser has left a body.
   return bodyMemberOf(message) === undefined;
 }
 
@@ -67,6 +69,7 @@ function bodyMemberOf(message: object): unknown {
 
 /**
  * @returns the member `body` of a message whose bytes cannot be read
+ * @throws AuthError ERR_BODY, ERR_ABORTED
  * @throws TypeError if it is missing, or is not what a parser of JSON or text returns
  */
 function parsedBody(message: IncomingMessage): unknown {
@@ -83,7 +86,7 @@ function parsedBody(message: IncomingMessage): unknown {
   throw new TypeError(`${expected}, got ${describe(body)} as "body": ${remedy}`);
 }
 
-/** @returns whether a parser of JSON, text or bytes may have made the value; not of a form */
+/** @returns whether a parser of JSON, text or bytes may have made it: no stream, no FormData */
 function isParsed(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return true;
   if (types.isUint8Array(body) || types.isAnyArrayBuffer(body)) return true;

@@ -22,7 +22,7 @@ export type Handler = (request: HttpRequest) => unknown;
 /**
  * Adds a route. A route for GET answers HEAD too.
  * @returns the router
- * @throws TypeError if the path is not valid, the handler is not a function or the route exists
+ * @throws TypeError if the path is not valid, the handler is not one function or the route exists
  */
 export type AddRoute = (path: string, handler: Handler) => Router;
 

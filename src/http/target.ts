@@ -4,7 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 
-/** RFC 3986 §3.2.2: the characters of a name (`unreserved` and `sub-delims`), such as commas. */
+/** RFC 3986 §3.2.2: the characters of a host name: `unreserved` and `sub-delims`. */
 const NAME_CHARACTERS = String.raw`\w.~!$&'()*+,;=-`;
 
 /** An IPv6 address, which is captured, or an address of a later version. */

@@ -1,12 +1,11 @@
 /**
  * The file system as a journal uses it, and names that survive a power cut.
  *
- * Accepted: some file systems cannot sync a folder, such as SMB shares and some of FUSE. There a
- * name is left to the file system, and a power cut may undo the last rename: the path then has the
- * file that it had before. The content of a file is synced there too, so a file that keeps its name
- * loses nothing. To keep the name as well, the file is synced once more when it has its name. NTFS,
- * and most file systems behind SMB, log the rename and the content together, so syncing the file
- * usually makes the name durable too. No interface promises this.
+ * Accepted: some file systems, such as SMB shares and some FUSE mounts, cannot sync a folder. There
+ * a power cut may undo the last rename, and the path then has the file that it had before. The
+ * content of files is still synced, so a file that keeps its name loses nothing. After a rename the
+ * file itself is synced again: NTFS, and most file systems behind SMB, then usually make the name
+ * durable too. No interface promises this.
  */
 import { realpath } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';

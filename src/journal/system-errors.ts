@@ -55,7 +55,7 @@ export function wrapError(
   return code === undefined ? wrapped : Object.assign(wrapped, { code });
 }
 
-/** What an operator can do where the file is. */
+/** What an operator can do about the file, by the code of the error. */
 const REMEDIES: ReadonlyMap<string, string> = new Map<string, string>([
   ['EACCES', 'let the user of this process read and write this file and its folder'],
   ['EPERM', 'make sure that no attribute (lsattr) and no sandbox protects it'],
@@ -64,7 +64,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map<string, string>([
   ['EDQUOT', 'free disk space or raise the disk quota'],
   ['EFBIG', 'raise the limit on file sizes (ulimit -f)'],
   ['EISDIR', 'name a file in that folder'],
-  ['ENXIO', 'rename the socket or the device at this path'],
+  ['ENXIO', 'name a file: this path is a socket or a device'],
   ['ENOENT', 'fix or remove the symbolic link on this path, or create the folder that it names'],
   ['ELOOP', 'fix the symbolic links on this path, which lead in a circle'],
   ['ENAMETOOLONG', 'shorten its name (the lock file beside it has a longer one)'],

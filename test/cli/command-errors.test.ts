@@ -58,12 +58,13 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
   }
 
   const badVariable = (secret: string, ...words: readonly RegExp[]): Failure => {
-    const told = [/LATCHKEY_SECRET expected/, ...words, REMEDY];
+    const told = [/LATCHKEY_SECRET expected/, ...words];
     return { env: { LATCHKEY_SECRET: secret }, words: told, code: 2 };
   };
   const badFile = (content: string | Uint8Array, ...words: readonly RegExp[]): Failure => {
     const prepare = secretFile(content);
-    return { flags: '--data data', words: [/data\/secret (?:expected|is not complete)/, ...words], prepare };
+    const told = [/data\/secret (?:expected|is not complete)/, ...words];
+    return { flags: '--data data', words: told, prepare };
   };
 
   const FAILURES: Readonly<Record<string, Failure>> = {
@@ -82,7 +83,7 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
       env: GOOD,
       words: [/file\/data/, /--data|another folder/],
     },
-    'a short LATCHKEY_SECRET': badVariable(SHORT, /32 bytes, got 31/),
+    'a short LATCHKEY_SECRET': badVariable(SHORT, /32 bytes, got 31/, REMEDY),
     'a short second secret': badVariable(
       `${SECRET}\n${SHORT}`,
       /LATCHKEY_SECRET expected at least 32 bytes, got 31 bytes at index 1\. "latchkey secret" prints/,
@@ -106,12 +107,12 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
       flags: `--tls-cert ${'marker'.repeat(6)} --tls-key file`,
       words: [/^latchkey: --tls-cert: it names a file that does not exist\. Name a file /],
     },
-    'a PEM in LATCHKEY_SECRET': badVariable(PEM, /PEM/),
+    'a PEM in LATCHKEY_SECRET': badVariable(PEM, /PEM/, REMEDY),
     'a secret with a space after it': badVariable(`${SECRET} `, /space/),
     'a short secret file': badFile(`${SHORT}\n`, /32 bytes, got 31/, REMEDY),
     'a binary secret file': badFile(Buffer.alloc(32, 0x81), /UTF-8/, REMEDY),
     'an empty secret file': badFile('', /delete it and start again/),
-    'a secret file of empty lines': badFile('\n'.repeat(40), /got 0/, REMEDY),
+    'a secret file of empty lines': badFile('\n'.repeat(40), /got an empty text/, REMEDY),
     'a secret file of zeros': badFile('\0'.repeat(44), /delete it and start again/),
     'a comment in a secret file': badFile(`# made in March\n${SECRET}`, /comment/),
     'a damaged user file': {

@@ -28,8 +28,8 @@ test('a lock of a process that cannot be seen is watched, with one warning', lim
   const cwd = await emptyFolder();
   await writeFile(join(cwd, 'users.jsonl.lock.7.dead.elsewhere.0123456789ab'), '', { mode: 0o600 });
   const env = { LATCHKEY_SECRET: SECRET };
-  const watching = 'its lock is that of a process that this one cannot see';
-  const reason = `it is large, or ${watching}, which is watched for 10 seconds`;
+  const place = 'a process of another container or machine has its lock';
+  const reason = `the file is large, or ${place}. Such a lock is watched for 10 seconds.`;
   const server = await serve('serve --port 0 --data .', { cwd, env });
   assert.equal((await stop(server)).stderr, `latchkey: users.jsonl: still opening: ${reason}\n`);
   assert.deepEqual(await readdir(cwd), ['users.jsonl']);

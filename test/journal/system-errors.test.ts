@@ -24,7 +24,7 @@ const REMEDIES: Readonly<Record<string, RegExp>> = {
   EFBIG: /ulimit -f/,
   ENOTDIR: /^this path needs a folder where a file is: use another folder$/,
   EISDIR: /^name a file in that folder, or/,
-  ENXIO: /^rename the socket/,
+  ENXIO: /^name a file: this path is a socket or a device/,
   ENOENT: /^fix or remove the symbolic link on this path, or create the folder that it names, or/,
   ELOOP: /symbolic links.*circle, or/,
   ENAMETOOLONG: /^shorten its name/,
