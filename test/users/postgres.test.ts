@@ -400,18 +400,18 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     noPassword.password = '';
     const noPort = new URL(database);
     noPort.search = '?port=70000&password=hidden';
-    for (const [target, reason] of [
-      [nowhere, /"nowhere" does not exist/],
-      [closed, /ECONNREFUSED/],
-      [noPassword, /password must be a string/],
-      [noPort, /Port should be/],
+    for (const [target, reason, remedy] of [
+      [nowhere, /"nowhere" does not exist/, /Create the database/],
+      [closed, /ECONNREFUSED/, /Check that the database is running/],
+      [noPassword, /password must be a string/, /Give the password/],
+      [noPort, /Port should be/, /Fix this, or use another/],
     ] as const) {
       const start = performance.now();
       const ended = await run(`serve --port 0 --users ${target}`, where);
       assertRefused(ended, 1, [
         /users in PostgreSQL at 127\.0\.0\.1:\d+\/\w+: /,
         reason,
-        /Fix this, or use another/,
+        remedy,
       ]);
       assert.doesNotMatch(ended.stderr, /a.password|hidden/);
       assert.ok(
