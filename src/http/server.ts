@@ -90,7 +90,7 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   tls: () => undefined,
 };
 
-const HOST_IN_BRACKETS = /^\[(.*)\]$/;
+const HOST_IN_BRACKETS = /^\[(.+)\]$/;
 
 /** Every limit is set here, because NODE_OPTIONS can change Node's defaults. */
 const SERVER_SETTINGS = {

@@ -26,6 +26,8 @@ test('listen checks its options, has its actual address, and rejects a port in u
 });
 
 test('listen takes an IPv6 address with the brackets that it has in a URL', async (t) => {
+  // Without a name in them, node:net would listen on all addresses.
+  await assert.rejects(listen(new Router(), { host: '[]', port: 0 }), { syscall: 'getaddrinfo' });
   const own = Object.values(networkInterfaces()).flat();
   if (!own.some((each) => each?.address === '::1')) return t.skip('this system has no IPv6');
   for (const host of ['::1', '[::1]']) {
