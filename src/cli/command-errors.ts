@@ -1,4 +1,7 @@
-/** Errors that end the command, each on one line: what happened, and what the operator can do. */
+/**
+ * Errors that end the command, each on one line: what happened, and what the operator can do; and
+ * the explanation of a job that takes long.
+ */
 import { reasonOf } from '../errors.ts';
 import { hasCode, limitRemedyOf } from '../journal/system-errors.ts';
 import { propertyOf } from '../values.ts';
@@ -17,13 +20,13 @@ const LIKE_A_SECRET = /^[^./\\]{32,}$/;
 /**
  * Runs a job, and explains its failure.
  * @param subject the path or the flag that the job is about
- * @param remedy a sentence: what the operator can do if the job fails, unless it meets a limit of
- *   the system, such as the number of open files
+ * @param remedy a sentence, or a function of the error that returns one: what the operator can do
+ *   if the job fails, unless it meets a limit of the system, such as the number of open files
  * @throws CommandError `<subject>: <reason>. <remedy>`, or the CommandError that the job throws
  */
 export async function attempt<T>(
   subject: string,
-  remedy: string,
+  remedy: string | ((error: unknown) => string),
   job: () => T | Promise<T>,
 ): Promise<T> {
   try {
@@ -31,10 +34,14 @@ export async function attempt<T>(
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const reason = reasonWithoutSecret(error);
-    const limitRemedy = limitRemedyOf(error);
-    const advice = limitRemedy === undefined ? remedy : sentenceOf(limitRemedy);
-    throw new CommandError(`${subject}: ${reason}. ${advice}`, { cause: error });
+    throw new CommandError(`${subject}: ${reason}. ${adviceOn(error, remedy)}`, { cause: error });
   }
+}
+
+function adviceOn(error: unknown, remedy: string | ((error: unknown) => string)): string {
+  const limitRemedy = limitRemedyOf(error);
+  if (limitRemedy !== undefined) return sentenceOf(limitRemedy);
+  return typeof remedy === 'string' ? remedy : remedy(error);
 }
 
 /** @returns the message of an error, unless it holds a path that may be a secret */
@@ -44,6 +51,15 @@ function reasonWithoutSecret(error: unknown): string {
     return 'it names a file that does not exist';
   }
   return reasonOf(error).replace(LAST_PERIOD, '');
+}
+
+/** After this time the operator is told why a job may be slow. */
+const SLOW_JOB_MS = 3_000;
+
+/** Waits for a job, and calls `explain` if it takes more than 3 seconds. */
+export function explainIfSlow<T>(job: Promise<T>, explain: () => void): Promise<T> {
+  const timer = setTimeout(explain, SLOW_JOB_MS);
+  return job.finally(() => clearTimeout(timer));
 }
 
 /** @param phrase one that begins with a small letter and has no period */

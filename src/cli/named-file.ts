@@ -1,9 +1,6 @@
 /** Reads a file that a flag names: of `--environment` and of `inspect --secret-file`. */
 import { readFile } from 'node:fs/promises';
-import { attempt } from './command-errors.ts';
-
-/** After this time a message says why the reading may be slow. */
-const SLOW_READ_MS = 3_000;
+import { attempt, explainIfSlow } from './command-errors.ts';
 
 /**
  * @param flag the name of the flag, for messages
@@ -15,6 +12,5 @@ export async function readNamedFile(flag: string, path: string, remedy: string):
   const explainWait = () => {
     console.error(`latchkey: ${flag}: still reading: it may be a pipe that no program writes to`);
   };
-  const timer = setTimeout(explainWait, SLOW_READ_MS);
-  return attempt(flag, remedy, () => readFile(path, 'utf8')).finally(() => clearTimeout(timer));
+  return explainIfSlow(attempt(flag, remedy, () => readFile(path, 'utf8')), explainWait);
 }

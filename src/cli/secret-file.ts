@@ -8,9 +8,8 @@
 import { readFile, stat, unlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { reasonOf } from '../errors.ts';
 import { ignoreFailure, remedyOf } from '../journal/system-errors.ts';
-import { CommandError, sentenceOf } from './command-errors.ts';
+import { attempt, CommandError, sentenceOf } from './command-errors.ts';
 import {
   isShared,
   mountRemedy,
@@ -40,24 +39,14 @@ const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
  * @throws CommandError if the secrets cannot be read, or must not be used
  */
 export async function readSecrets(path: string, log: Log): Promise<Secrets> {
-  const file = await readWithRemedy(path);
+  const remedy = (error: unknown) => sentenceOf(remedyOf(error, OTHER_SECRET));
+  const file = await attempt(path, remedy, () => readSecretFile(path, processUser()));
   const texts = secretsIn(file.text, path);
   await removeSecretDrafts(path);
   if (file.isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
   for (const warning of file.warnings) log('warning', `${path}: ${warning}`);
   const summary = summaryOf(texts, path);
   return { texts, summary: file.isNew ? `${summary} (new, mode ${file.mode})` : summary };
-}
-
-/** @throws CommandError with a remedy, if the file cannot be read or created */
-async function readWithRemedy(path: string): Promise<SecretFile> {
-  try {
-    return await readSecretFile(path, processUser());
-  } catch (error) {
-    if (error instanceof CommandError) throw error;
-    const remedy = sentenceOf(remedyOf(error, OTHER_SECRET));
-    throw new CommandError(`${path}: ${reasonOf(error)}. ${remedy}`, { cause: error });
-  }
 }
 
 /** @returns how many secrets there are, and their source */

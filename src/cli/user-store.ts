@@ -1,13 +1,13 @@
 /** Opens the user store that --users names, and warns if other system users can reach its file. */
 import { dirname } from 'node:path';
 import { textOfError } from '../error-text.ts';
-import { isAuthError, reasonOf, type AuthError } from '../errors.ts';
+import { isAuthError, type AuthError } from '../errors.ts';
 import { realPathOf, syncFolder } from '../journal/disk.ts';
 import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';
 import type { UserStore } from '../users/store.ts';
-import { CommandError } from './command-errors.ts';
+import { attempt, explainIfSlow } from './command-errors.ts';
 import { warnOfSystemUsers } from './file-trust.ts';
 import type { UserStoreChoice } from './flags.ts';
 import type { Log } from './log.ts';
@@ -42,16 +42,12 @@ function openMemory(): OpenedUserStore {
   };
 }
 
-/** The log explains an opening that takes longer. */
-const SLOW_OPEN_MS = 3_000;
-
 async function openFile(path: string, log: Log): Promise<OpenedUserStore> {
   const explainWait = () => {
     const reason = 'the file is large, or a process of another container or machine has its lock';
     log('warning', `${path}: still opening: ${reason}. Such a lock is watched for 10 seconds.`);
   };
-  const timer = setTimeout(explainWait, SLOW_OPEN_MS);
-  const users = await JsonFileUserStore.open(path).finally(() => clearTimeout(timer));
+  const users = await explainIfSlow(JsonFileUserStore.open(path), explainWait);
   const { discardedBytes, discardedPath } = users;
   if (discardedBytes > 0) {
     const action = `cut off ${discardedBytes} bytes of an interrupted last write`;
@@ -85,13 +81,10 @@ async function openPostgres(url: URL, log: Log): Promise<OpenedUserStore> {
   const location = locationOf(url);
   const pool = openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
-  try {
-    await users.createTable();
-  } catch (error) {
+  const createTable = () => users.createTable().catch((error: unknown) => {
     // The cause of an ERR_STORE is the error of the database, without values.
-    const cause = isAuthError(error) ? error.cause : error;
-    const message = `users ${location}: ${reasonOf(cause)}. ${postgresRemedyOf(cause)}`;
-    throw new CommandError(message, { cause });
-  }
+    throw isAuthError(error) ? error.cause : error;
+  });
+  await attempt(`users ${location}`, postgresRemedyOf, createTable);
   return { users, location, close: () => pool.end() };
 }
