@@ -1,7 +1,7 @@
 /** `latchkey serve`: opens the secrets and the user store, and starts the server. */
 import { join } from 'node:path';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
-import { createApp } from '../app.ts';
+import { createApp } from '../app/app.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
 import type { Router } from '../http/router.ts';

@@ -64,7 +64,7 @@ const ENTRY_POINTS = ['index.ts', 'jwt.ts', 'password.ts', 'store-contract.ts'];
  */
 const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli': [
-    'app.ts',
+    'app',
     'accounts',
     'users',
     'crypto',
@@ -73,7 +73,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'journal/system-errors.ts',
     ...GROUND,
   ],
-  'app.ts': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
+  'app': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
   'auth': ['crypto', 'type accounts', ...GROUND],
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
   'limits': GROUND,
@@ -88,7 +88,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'events.ts': ['type errors.ts'],
   'maybe-promise.ts': [],
   'request-headers.ts': ['values.ts'],
-  'index.ts': ['app.ts', 'accounts', 'auth', 'limits', 'crypto', 'http', 'users', ...GROUND],
+  'index.ts': ['app', 'accounts', 'auth', 'limits', 'crypto', 'http', 'users', ...GROUND],
   'jwt.ts': ['crypto', 'errors.ts'],
   'password.ts': ['accounts/password-hasher.ts', 'errors.ts'],
   'store-contract.ts': ['users/contract.ts'],
@@ -99,7 +99,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'crypto': 'an auditor must be able to review every key, MAC and hash without leaving this room',
   'auth': 'an application with users of its own needs the guard without Accounts',
   'accounts': 'accounts must work with any store: they know its interface and no implementation',
-  'app.ts': 'the application only joins the rooms, so that a program can join them in another way',
+  'app': 'the application only joins the rooms, so that a program can join them in another way',
   'limits': 'limits must work for any login, with any store',
   'journal': 'a journal holds records of any kind, so it must not depend on one kind',
   'http': 'the server serves any application, so it must not depend on tokens or users',

@@ -8,12 +8,12 @@ import {
   MemoryUserStore,
   PasswordHasher,
   type AppOptions,
-} from '../src/index.ts';
-import { send, withApp } from './support/app.ts';
-import { NOW } from './support/guard.ts';
-import { NOT_AMOUNTS, NOT_FUNCTIONS } from './support/hostile.ts';
-import { SECRET } from './support/tokens.ts';
-import { assertRefusesOptions, WRONG_OPTIONS, type WrongOptions } from './support/wrong-options.ts';
+} from '../../src/index.ts';
+import { send, withApp } from '../support/app.ts';
+import { NOW } from '../support/guard.ts';
+import { NOT_AMOUNTS, NOT_FUNCTIONS } from '../support/hostile.ts';
+import { SECRET } from '../support/tokens.ts';
+import { assertRefusesOptions, WRONG_OPTIONS, type WrongOptions } from '../support/wrong-options.ts';
 
 test('the tutorial application takes every switch of the original at once', async () => {
   let time = NOW;

@@ -1,14 +1,14 @@
 /** The tutorial application: POST /signup, POST /auth, GET /hello. */
-import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from './accounts/accounts.ts';
-import { withErrorReply } from './auth/error-reply.ts';
-import { JwtAuth } from './auth/jwt-auth.ts';
-import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from './auth/options.ts';
-import { AuthError, isAuthError } from './errors.ts';
-import type { HttpRequest } from './http/request.ts';
-import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from './http/router.ts';
-import { pickOptions, readOptions, type Checks } from './options.ts';
-import type { PublicUser } from './users/store.ts';
-import { ownMember } from './values.ts';
+import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/accounts.ts';
+import { withErrorReply } from '../auth/error-reply.ts';
+import { JwtAuth } from '../auth/jwt-auth.ts';
+import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';
+import { AuthError, isAuthError } from '../errors.ts';
+import type { HttpRequest } from '../http/request.ts';
+import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../http/router.ts';
+import { pickOptions, readOptions, type Checks } from '../options.ts';
+import type { PublicUser } from '../users/store.ts';
+import { ownMember } from '../values.ts';
 
 /** The options of JwtAuth without its two lookup hooks, which createApp gets from Accounts. */
 type AuthOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;

@@ -1,0 +1,16 @@
+import { copyOfRecord, mayReplaceRecord, type SessionRecord, type SessionStore } from './store.ts';
+
+/** Keeps sessions in memory until the process ends. For tests and trials. */
+export class MemorySessionStore implements SessionStore {
+  readonly #records = new Map<string, SessionRecord>();
+
+  find(userId: string): SessionRecord | undefined {
+    return this.#records.get(userId);
+  }
+
+  put(userId: string, record: SessionRecord): boolean {
+    if (!mayReplaceRecord(this.#records.get(userId), record)) return false;
+    this.#records.set(userId, copyOfRecord(record));
+    return true;
+  }
+}
