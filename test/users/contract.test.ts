@@ -1,12 +1,11 @@
 /** The suite that every store must pass. Our stores pass it, and broken stores fail in it. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { testUserStore } from '../../src/users/contract.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { MemoryUserStore } from '../../src/users/memory.ts';
+import { failuresIn, verdictsOf } from '../support/broken-stores.ts';
 import { newPath } from '../support/user-files.ts';
-import { childPath } from '../support/compiled.ts';
 
 testUserStore('MemoryUserStore', { open: () => new MemoryUserStore() });
 
@@ -31,27 +30,6 @@ test('callers cannot change what a store in this process returned', async () => 
   users.update(given);
   assert.ok(Object.isFrozen(users.find('joe')));
 });
-
-interface Verdict {
-  readonly title: string;
-  readonly isPassed: boolean;
-  readonly isSkipped: boolean;
-}
-
-/** Runs a program of the folder `children` that declares the suite for stores. */
-function verdictsOf(program: string): Verdict[] {
-  // With NODE_TEST_CONTEXT the child would report to our own runner.
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const values = ['--test', '--test-reporter=tap', childPath(program)];
-  const { stdout } = spawnSync(process.execPath, values, { encoding: 'utf8', env });
-  const lines = stdout.matchAll(/^ *(ok|not ok) \d+ - (.*?: .*?)( # SKIP.*)?$/gm);
-  return [...lines].map(([, verdict, title = '', skip]) => {
-    return { title, isPassed: verdict === 'ok', isSkipped: skip !== undefined };
-  });
-}
-
-const failuresIn = (verdicts: readonly Verdict[]): string[] =>
-  verdicts.filter(({ isPassed }) => !isPassed).map(({ title }) => title);
 
 test('each broken store fails in the tests of its fault, and in no other', () => {
   const verdicts = verdictsOf('broken-stores');
