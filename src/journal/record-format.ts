@@ -52,3 +52,18 @@ export interface OlderVersions {
    */
   versionOf(record: RawRecord): number;
 }
+
+/** The part of a format that has to do with versions. */
+export type FormatVersions = Pick<RecordFormat<unknown>, 'name' | 'version' | 'olderVersions'>;
+
+export function oldestVersionOf({ version, olderVersions }: FormatVersions): number {
+  return olderVersions?.oldest ?? version;
+}
+
+/** @returns the lowest version that has this record */
+export function versionNeededBy(
+  record: RawRecord,
+  { version, olderVersions }: FormatVersions,
+): number {
+  return olderVersions?.versionOf(record) ?? version;
+}

@@ -78,7 +78,7 @@ export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Prom
   return Journal.open(path, USER_RECORDS, { ...(disk && { disk }), ...(lock && { lock }) });
 }
 
-export const HEADER_LINE: string = headerLine(USER_RECORDS);
+export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);
 
 /** The line that a store writes for a user. */
 export const userLine = (op: 'insert' | 'update', user: User): string =>
