@@ -84,7 +84,7 @@ export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Prom
   });
 }
 
-export const HEADER_LINE: string = headerLine(USER_RECORDS);
+export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);
 
 /** The line that a store writes for a user. */
 export const userLine = (op: 'insert' | 'update', user: User): string =>
