@@ -78,7 +78,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'app': ['accounts', 'auth', 'http', 'type sessions', 'type users/store.ts', ...GROUND],
   'auth': ['crypto', 'type accounts', ...GROUND],
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
-  'sessions': ['postgres', ...GROUND],
+  'sessions': ['journal', 'postgres', ...GROUND],
   'limits': GROUND,
   'users': ['journal', 'postgres', ...GROUND],
   'postgres': GROUND,
