@@ -22,7 +22,12 @@ import { checkHash, isDisabled } from './disabled.ts';
 import { renewHash } from './hash-renewal.ts';
 import { settingsOf, type AccountsOptions, type AccountsSettings } from './options.ts';
 import { hashClientOf, PasswordCheck } from './password-check.ts';
-import { asPasswordChange, checkPasswordText, refuseForbidden } from './password-rules.ts';
+import {
+  checkChangedText,
+  checkPasswordText,
+  refuseForbidden,
+  refuseForbiddenChange,
+} from './password-rules.ts';
 import { publicUserOf } from './public-user.ts';
 import { isTokenOfUser } from './token-age.ts';
 import { canonicalUsername, trimUsername, usernameRefusal } from './username.ts';
@@ -211,9 +216,9 @@ export class Accounts {
   ): Promise<PublicUser> {
     // The text is checked first. That is cheap, and the rules are public, so a refusal reveals
     // nothing. `isForbidden` may ask another service, so it is called for the owner alone.
-    const normalized = await this.#checkNewText(newPassword, id);
+    const normalized = await checkChangedText(newPassword, id, this.#settings);
     const user = await this.#passwordCheck.confirm(id, password, client);
-    await this.#refuseForbiddenChange(normalized, user.username);
+    await refuseForbiddenChange(normalized, user.username, this.#settings.isForbidden);
     const hashClient = hashClientOf(client);
     const changed = await this.#changes.changePassword(user, password, newPassword, hashClient);
     if (changed === undefined) throw new AuthError('ERR_CREDENTIALS');
@@ -232,9 +237,9 @@ export class Accounts {
    * @throws TypeError if `isForbidden` returns neither true nor false
    */
   async setPassword(id: string, newPassword: string): Promise<PublicUser> {
-    const normalized = await this.#checkNewText(newPassword, id);
+    const normalized = await checkChangedText(newPassword, id, this.#settings);
     const user = (await this.#settings.users.find(id)) ?? refuseUnknownUser();
-    await this.#refuseForbiddenChange(normalized, user.username);
+    await refuseForbiddenChange(normalized, user.username, this.#settings.isForbidden);
     const changed = (await this.#changes.setPassword(id, newPassword)) ?? refuseUnknownUser();
     if (EVENTS.password.hasSubscribers) EVENTS.password.publish({ id, address: undefined });
     return this.#verifiedHashes.publicUserOf(changed);
@@ -286,15 +291,6 @@ export class Accounts {
     const { users } = this.#settings;
     if (users.list === undefined) throw missingMethod('list');
     return (await users.list(after, limit)).map(publicUserOf);
-  }
-
-  #checkNewText(newPassword: string, id: string): Promise<string> {
-    return asPasswordChange(() => checkPasswordText(newPassword, id, this.#settings));
-  }
-
-  #refuseForbiddenChange(normalized: string, username: string): Promise<void> {
-    const { isForbidden } = this.#settings;
-    return asPasswordChange(() => refuseForbidden(normalized, username, isForbidden));
   }
 }
 

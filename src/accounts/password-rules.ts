@@ -68,13 +68,37 @@ export async function refuseForbidden(
   if (isRefused) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
 }
 
+const PASSWORD_CODES: ReadonlySet<string> = new Set([
+  'ERR_PASSWORD_TOO_SHORT',
+  'ERR_PASSWORD_TOO_LONG',
+  'ERR_PASSWORD_INVALID',
+  'ERR_PASSWORD_FORBIDDEN',
+]);
+
+/** As `checkPasswordText`, for an account that exists. @throws as `asPasswordChange` */
+export function checkChangedText(
+  password: string,
+  id: string,
+  lengths: PasswordLengths,
+): Promise<string> {
+  return asPasswordChange(() => checkPasswordText(password, id, lengths));
+}
+
+/** As `refuseForbidden`, for an account that exists. @throws as `asPasswordChange` */
+export function refuseForbiddenChange(
+  password: string,
+  username: string,
+  isForbidden: IsForbidden,
+): Promise<void> {
+  return asPasswordChange(() => refuseForbidden(password, username, isForbidden));
+}
+
 /**
- * Runs a rule on the new password of an account that exists. A refusal gets another title than that
- * of a signup, and the shape of all other refusals: clients of the tutorial know no such request.
- * @returns what `rule` returns
+ * A refusal gets another title than that of a signup, and the shape of all other refusals: clients
+ * of the tutorial know no such request.
  * @throws AuthError ERR_PASSWORD_* with the title `Password refused`; any other error of `rule`
  */
-export async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T> {
+async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T> {
   try {
     return await rule();
   } catch (thrown) {
@@ -82,13 +106,13 @@ export async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T
     const { code, status, description, headers, cause } = thrown;
     const error = 'Password refused';
     const body = { status_code: status, error, description };
-    throw new AuthError(code, { status, error, description, headers, body, cause });
+    throw new AuthError(code, {
+      status,
+      error,
+      description,
+      headers,
+      body,
+      cause,
+    });
   }
 }
-
-const PASSWORD_CODES: ReadonlySet<string> = new Set([
-  'ERR_PASSWORD_TOO_SHORT',
-  'ERR_PASSWORD_TOO_LONG',
-  'ERR_PASSWORD_INVALID',
-  'ERR_PASSWORD_FORBIDDEN',
-]);
