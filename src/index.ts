@@ -2,8 +2,9 @@
 export { createApp, type App, type AppOptions } from './app/app.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 
-export { Accounts, type AccountsOptions } from './accounts/accounts.ts';
-export type { Client } from './accounts/client.ts';
+export { Accounts } from './accounts/accounts.ts';
+export type { Client, SessionClient } from './accounts/client.ts';
+export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 

@@ -48,8 +48,11 @@ async function changePassword(
   const password = passwordIn(body, passwordField);
   const newPassword = ownMember(body, newField);
   if (typeof newPassword !== 'string') {
-    const description = `Expected a JSON object with the strings "${passwordField}" and "${newField}"`;
-    throw new AuthError('ERR_BAD_REQUEST', { description });
+    const members = `the strings "${passwordField}" and "${newField}"`;
+    throw new AuthError('ERR_BAD_REQUEST', {
+      error: 'Password refused',
+      description: `Expected a JSON object with ${members}`,
+    });
   }
   const client = clientOf(request, sessionId);
   const changed = await accounts.changePassword(user.id, password, newPassword, client);

@@ -123,6 +123,39 @@ export class Throttle {
   }
 
   /**
+   * Runs the check of a password on a guarded route, if the limit allows it.
+   * @param id of the user of the token
+   * @param sessionId of the token; undefined for a token without a session
+   * @param check as for `login`
+   * @returns the result of `check`
+   * @throws AuthError ERR_THROTTLED, without calling `check`
+   * @throws any error that `check` throws, and then the try does not count
+   */
+  async confirm<T>(
+    id: string,
+    sessionId: string | undefined,
+    source: ClientSource,
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const kind = 'account and session';
+    const limit: Limit = {
+      kind,
+      key: sessionId === undefined ? keyOf(kind, id) : keyOf(kind, id, sessionId),
+      maxTries: this.#options.triesPerAccount,
+      windowSeconds: HOUR_SECONDS,
+    };
+    await this.#begin('confirmation', source, [limit]);
+    let isWrongPassword = false;
+    try {
+      const user = await check();
+      isWrongPassword = user === undefined;
+      return user;
+    } finally {
+      await this.#counts.end([limit], isWrongPassword);
+    }
+  }
+
+  /**
    * Runs a signup, if the limit allows it. For a client without a network there is no limit.
    * @returns the result of `job`
    * @throws AuthError ERR_THROTTLED, without calling `job`
@@ -178,7 +211,7 @@ export class Throttle {
 
   /** @throws AuthError ERR_THROTTLED if a limit is reached */
   async #begin(
-    kind: 'login' | 'signup',
+    kind: 'login' | 'confirmation' | 'signup',
     { address }: ClientSource,
     limits: readonly Limit[],
   ): Promise<void> {
