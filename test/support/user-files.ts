@@ -19,6 +19,7 @@ import type { Disk } from '../../src/journal/disk.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import { encodeRecord, headerLine } from '../../src/journal/lines.ts';
 import type { JournalLock } from '../../src/journal/open-file.ts';
+import type { RecordFormat } from '../../src/journal/record-format.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
 import { USER_RECORDS, userRecord } from '../../src/users/user-records.ts';
@@ -75,10 +76,15 @@ export async function withStore<T>(
 
 /** Opens the journal of users alone, by default without a lock. */
 export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Promise<Journal<User>> {
-  return Journal.open(path, USER_RECORDS, { ...(disk && { disk }), ...(lock && { lock }) });
+  // The tests that open the journal alone remove no user, so all its entries are users.
+  const format: RecordFormat<unknown> = USER_RECORDS;
+  return Journal.open(path, format as RecordFormat<User>, {
+    ...(disk && { disk }),
+    ...(lock && { lock }),
+  });
 }
 
-export const HEADER_LINE: string = headerLine(USER_RECORDS);
+export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);
 
 /** The line that a store writes for a user. */
 export const userLine = (op: 'insert' | 'update', user: User): string =>
