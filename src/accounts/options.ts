@@ -41,7 +41,10 @@ export interface AccountsOptions {
    * list.
    */
   readonly isForbidden?: IsForbidden;
-  /** Rate limits for logins and signups. Default: those of `LimitOptions`. `false` means none. */
+  /**
+   * Rate limits for logins, signups and passwords on guarded routes. Default: those of
+   * `LimitOptions`. `false` means none.
+   */
   readonly limits?: LimitOptions | false;
   /**
    * The sessions that a change of a password, a disabling and a removal end: those of the `JwtAuth`

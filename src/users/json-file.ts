@@ -126,6 +126,14 @@ export class JsonFileUserStore implements UserStore {
     return this.#sortedIds.page(this.#journal.entries, userIn, after, limit);
   }
 
+  /**
+   * Writes an empty line to the file, and syncs it.
+   * @throws AuthError ERR_STORE if a write would fail now, or if the store is closed
+   */
+  check(): Promise<void> {
+    return this.#journal.probe();
+  }
+
   async #write(
     id: string,
     change: (stored: StoredUser | undefined) => JournalRecord | undefined,

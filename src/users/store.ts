@@ -34,9 +34,20 @@ export const USER_FIELDS: readonly Exclude<keyof User, 'validAfter'>[] = [
 ];
 
 /** @returns a frozen copy, which no caller of `insert` or `find` can change */
-export function copyOf({ id, username, passwordHash, createdAt, validAfter }: User): User {
-  const copy = { id, username, passwordHash, createdAt };
-  return Object.freeze(validAfter === undefined ? copy : { ...copy, validAfter });
+export function copyOf(user: User): User {
+  return withValidAfter(user, user.validAfter);
+}
+
+/** @returns a frozen copy with this `validAfter` in place of its own */
+export function withValidAfter(
+  { id, username, passwordHash, createdAt }: User,
+  validAfter: number | undefined,
+): User {
+  return Object.freeze(
+    validAfter === undefined
+      ? { id, username, passwordHash, createdAt }
+      : { id, username, passwordHash, createdAt, validAfter },
+  );
 }
 
 /** A value of `validAfter` or `removedAt`. */

@@ -3,7 +3,7 @@
  * write changes it. The stores in this process share them.
  * Promise: the second that is kept for a name is never forgotten, and never moves back.
  */
-import { copyOf, mayReplace, systemSecond, wholeSecond, type User } from './store.ts';
+import { mayReplace, systemSecond, wholeSecond, withValidAfter, type User } from './store.ts';
 
 /** The name of a removed user. */
 export interface RemovedUser {
@@ -26,10 +26,10 @@ export function userIn(stored: StoredUser | undefined): User | undefined {
  * @throws TypeError or RangeError if the user has a `validAfter` that is not a second
  */
 export function inserted(stored: StoredUser | undefined, user: User): User | undefined {
-  const own = copyOf(user);
-  if (own.validAfter !== undefined) wholeSecond('validAfter', own.validAfter);
+  const { validAfter } = user;
+  if (validAfter !== undefined) wholeSecond('validAfter', validAfter);
   if (userIn(stored) !== undefined) return undefined;
-  return withValidAfter(own, laterOf(stored?.validAfter, own.validAfter));
+  return withValidAfter(user, laterOf(stored?.validAfter, validAfter));
 }
 
 /** @returns what an update stores, or undefined if it must change nothing */
@@ -54,12 +54,6 @@ export function removed(
   const user = userIn(stored);
   if (user === undefined) return undefined;
   return Object.freeze({ id: user.id, validAfter: laterOf(user.validAfter, removedAt) });
-}
-
-function withValidAfter(user: User, validAfter: number | undefined): User {
-  const { id, username, passwordHash, createdAt } = user;
-  const own = { id, username, passwordHash, createdAt };
-  return copyOf(validAfter === undefined ? own : { ...own, validAfter });
 }
 
 function laterOf(first: number | undefined, second: number): number;

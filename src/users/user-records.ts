@@ -1,45 +1,46 @@
 /** Users as records of a journal: the format of `users.jsonl`. */
+import { MAX_TIME_SECONDS } from '../options.ts';
 import { describe } from '../values.ts';
 import type { JournalRecord, RawRecord, RecordFormat } from '../journal/record-format.ts';
 import { inserted, removed, updated, type RemovedUser, type StoredUser } from './stored-user.ts';
-import { copyOf, USER_FIELDS, type User } from './store.ts';
+import { copyOf, USER_FIELDS, withValidAfter, type User } from './store.ts';
 
 /** A user whose members are not checked yet. */
 type MaybeUser = { readonly [Name in keyof User]?: unknown };
 
-const HAS_OTHER_MEMBERS = 'does not have exactly the members of a user';
+/** `op` and the members that every user has. */
+const MEMBER_COUNT = 1 + USER_FIELDS.length;
 
 /**
+ * Version 2 of the format knows `remove` and `validAfter`. A file that never removed a user stays a
+ * file of version 1, which latchkey 0.1 reads.
+ *
  * `insert` creates a user. `update` replaces a user that exists. `remove` leaves the name of a user
  * with the second of its removal; in a compacted file it is the first record of the name. Times are
  * text, as `createdAt` is, so that all members are strings.
  */
 export const USER_RECORDS: RecordFormat<StoredUser> = {
   name: 'latchkey-users',
-  version: 1,
+  version: 2,
+  olderVersions: {
+    oldest: 1,
+    versionOf: (record) =>
+      record['op'] === 'remove' || Object.hasOwn(record, 'validAfter') ? 2 : 1,
+  },
   hasOnlyStrings: true,
 
   apply(record, users) {
-    if (record['op'] === 'remove') return applyRemoval(record, users);
-    const { op, validAfter: validAfterText, ...members } = record;
+    const { op } = record;
+    if (op === 'remove') return applyRemoval(record, users);
     if (op !== 'insert' && op !== 'update') return 'has an unknown op';
-    const hasValidAfter = Object.hasOwn(record, 'validAfter');
-    if (hasValidAfter && op === 'update') return HAS_OTHER_MEMBERS;
-    if (Object.keys(members).length !== USER_FIELDS.length) return HAS_OTHER_MEMBERS;
-    const wrong = fieldWithoutString(members);
-    if (wrong !== undefined) return `has no string as "${wrong}"`;
-    const validAfter = hasValidAfter ? secondIn(validAfterText) : undefined;
-    if (hasValidAfter && validAfter === undefined) return 'has no second as "validAfter"';
-    const user = copyOf(members as unknown as User); // the checks above make it one
+    const user = readUser(record, op);
+    if (typeof user === 'string') return user;
     const stored = users.get(user.id);
-    if (op === 'update') {
-      const next = updated(stored, user, undefined);
-      if (next === undefined) return 'updates a user that does not exist';
-      users.set(user.id, next);
-      return undefined;
+    const next = op === 'insert' ? inserted(stored, user) : updated(stored, user, undefined);
+    if (next === undefined) {
+      const isTaken = op === 'insert';
+      return isTaken ? 'inserts a user that exists already' : 'updates a user that does not exist';
     }
-    const next = inserted(stored, validAfter === undefined ? user : { ...user, validAfter });
-    if (next === undefined) return 'inserts a user that exists already';
     users.set(user.id, next);
     return undefined;
   },
@@ -47,6 +48,22 @@ export const USER_RECORDS: RecordFormat<StoredUser> = {
   recordOf: (stored) =>
     stored.passwordHash === undefined ? removalRecord(stored) : userRecord('insert', stored),
 };
+
+/** @returns the user of an insert or update, or why the record is refused */
+function readUser(record: RawRecord, op: 'insert' | 'update'): User | string {
+  // An update changes no `validAfter`, so it names none.
+  const hasValidAfter = op === 'insert' && Object.hasOwn(record, 'validAfter');
+  const count = MEMBER_COUNT + Number(hasValidAfter);
+  if (Object.keys(record).length !== count) return 'does not have exactly the members of a user';
+  const wrong = fieldWithoutString(record);
+  if (wrong !== undefined) return `has no string as "${wrong}"`;
+  const user = record as JournalRecord & User; // the checks above make it one
+  if (!hasValidAfter) return withValidAfter(user, undefined);
+  const validAfter = secondIn(record['validAfter']);
+  return validAfter === undefined
+    ? 'has no second as "validAfter"'
+    : withValidAfter(user, validAfter);
+}
 
 function applyRemoval(record: RawRecord, users: Map<string, StoredUser>): string | undefined {
   const { id, removedAt: removedAtText } = record;
@@ -71,7 +88,6 @@ export function userRecord(op: 'insert' | 'update', user: User): JournalRecord {
   if (wrong !== undefined) {
     throw new TypeError(`"${wrong}" expected a string, got ${describe(own[wrong])}`);
   }
-  // An update changes no `validAfter`, so it names none.
   if (op === 'update' || validAfter === undefined) return { op, ...own };
   return { op, ...own, validAfter: textOf(validAfter) };
 }
@@ -94,6 +110,6 @@ function textOf(seconds: number): string {
 function secondIn(text: unknown): number | undefined {
   if (typeof text !== 'string') return undefined;
   const seconds = Date.parse(text) / 1000;
-  const isSecond = Number.isSafeInteger(seconds) && seconds >= 0 && textOf(seconds) === text;
-  return isSecond ? seconds : undefined;
+  if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > MAX_TIME_SECONDS) return undefined;
+  return textOf(seconds) === text ? seconds : undefined;
 }
