@@ -1,5 +1,4 @@
 /** Two servers over one store of sessions: what one has ended, the other refuses at once. */
-import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemorySessionStore, MemoryUserStore, Sessions } from '../../src/index.ts';
 import { withApp } from '../support/app.ts';
