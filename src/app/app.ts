@@ -23,7 +23,8 @@ const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OP
  * The options of Accounts, of the Router, and of JwtAuth without `authenticate` and `identity`.
  * `usernameField`, `passwordField` and `errorReply` apply to the signup as well as to the login.
  */
-export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
+export interface AppOptions
+  extends Omit<AccountsOptions, 'sessions'>, AuthOptions, RouterOptions {
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
   /**
@@ -35,8 +36,8 @@ export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions 
 }
 
 const APP_OPTION_CHECKS: Checks<AppOptions> = {
-  ...AUTH_OPTION_CHECKS,
   ...ACCOUNTS_OPTION_CHECKS,
+  ...AUTH_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
   authPath: pathCheck,
 };

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   AuthError,
+  createApp,
   MemorySessionStore,
+  MemoryUserStore,
   Sessions,
   type AppOptions,
   type Server,
 } from '../../src/index.ts';
-import { send, withApp, withServer } from '../support/app.ts';
+import { cheapPasswords, send, withApp, withServer } from '../support/app.ts';
 import {
   codeOf,
   helloStatus,
@@ -20,7 +22,7 @@ import {
   sendAs,
   signUpOwner,
 } from '../support/session-client.ts';
-import { NOW, tokenOf } from '../support/tokens.ts';
+import { NOW, SECRET, tokenOf } from '../support/tokens.ts';
 
 const { password } = OWNER;
 const ENDED = {
@@ -327,9 +329,8 @@ test('the store being unavailable is 503 on every route, and nothing has changed
 });
 
 test('a program reaches the JwtAuth and the Accounts of the application', async () => {
-  const { createApp, MemoryUserStore } = await import('../../src/index.ts');
-  const { SECRET } = await import('../support/tokens.ts');
-  const app = createApp({ secret: SECRET, users: new MemoryUserStore() });
+  const users = new MemoryUserStore();
+  const app = createApp({ secret: SECRET, users, passwords: cheapPasswords() });
   app.get('/id', app.auth.required((_request, user) => user.id));
   await app.accounts.signup(OWNER);
   await withServer(app, async ({ url }) => {

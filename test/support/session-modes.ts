@@ -1,4 +1,5 @@
 /** Runs a test without sessions, with them, and where guards require them. */
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemorySessionStore, Sessions, type SessionsOptions } from '../../src/index.ts';
 import { tokenOf } from './tokens.ts';
@@ -32,6 +33,14 @@ export class SessionMode {
     const key = typeof identity === 'string' ? identity : String(JSON.stringify(identity));
     const { id } = await sessions.start(key, { isRefreshable: false });
     return tokenOf({ ...claims, sid: id, gen: 0 });
+  }
+
+  /** @returns the claims without those of a session, which a token has in every mode but `off` */
+  withoutSession<Claims extends object>(claims: Claims): Claims {
+    const { sid, gen, ...others } = claims as Claims & { sid?: unknown; gen?: unknown };
+    const kinds = this.name === 'off' ? ['undefined', 'undefined'] : ['string', 'number'];
+    assert.deepEqual([typeof sid, typeof gen], kinds);
+    return others as unknown as Claims;
   }
 }
 
