@@ -20,7 +20,7 @@ import {
   type Service,
 } from '../support/account-service.ts';
 import { randomFrom } from '../support/random.ts';
-import { newPath } from '../support/user-files.ts';
+import { eightAtATime, newPath } from '../support/user-files.ts';
 
 /** Undoes a disabling, so that the passwords that open the account can be tried. */
 const ALL_CHANGES: typeof CHANGES = {
@@ -71,7 +71,7 @@ async function wrongRounds(
   const random = randomFrom(seed);
   const wrong: string[] = [];
   const names = Object.keys(ALL_CHANGES);
-  for (let round = 0; round < rounds; round += 1) {
+  await eightAtATime(Array.from({ length: rounds }, (_, index) => index).values(), async (round) => {
     const id = `joe${round}`;
     const name = names[round % names.length] ?? '';
     await addUser(servers[0], id);
@@ -90,7 +90,7 @@ async function wrongRounds(
     const expected = isNewAfter(name) ? [NEW] : [];
     const opensRightly = isReopened || JSON.stringify(opening) === JSON.stringify(expected);
     if (!isRight || !opensRightly) wrong.push(`${round}: ${name}, ${left} sessions, ${opening}`);
-  }
+  });
   return wrong;
 }
 
