@@ -14,6 +14,7 @@ export { JwtAuth } from './auth/jwt-auth.ts';
 export type { AuthRequest } from './auth/login.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export type { IdentityClaims, JwtAuthOptions } from './auth/options.ts';
+export type { TokenPair } from './auth/token-issuer.ts';
 
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt } from './crypto/jwt.ts';

@@ -74,7 +74,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     ...GROUND,
   ],
   'app': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
-  'auth': ['crypto', 'type accounts', ...GROUND],
+  'auth': ['crypto', 'type accounts', 'type sessions', ...GROUND],
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
   'sessions': GROUND,
   'limits': GROUND,
