@@ -129,7 +129,7 @@ export interface AuthErrorOptions {
   readonly error?: string;
   /** The `description` member of the reply, and the message of the error. */
   readonly description?: string;
-  /** HTTP headers of the reply. If missing, `Error-Code` and for a 503 `Retry-After: 5` are added. */
+  /** HTTP headers of the reply. `Error-Code` is added, and to a 503 also `Retry-After: 5`. */
   readonly headers?: Headers;
   /** The whole body of the reply, a JSON value, in place of the usual members. */
   readonly body?: unknown;
@@ -233,13 +233,12 @@ function isInstance(constructor: typeof AuthError, value: unknown): boolean {
   return Function.prototype[Symbol.hasInstance].call(constructor, value);
 }
 
-/** Clients need not compare English text: the code is in a header. RFC 9110 §10.2.3: Retry-After. */
+/** Adds the code, so that no client compares English text, and `Retry-After` (RFC 9110 §10.2.3). */
 function completeHeaders(given: Headers = {}, code: string, status: number): Headers {
   const names = new Set(Object.keys(given).map((name) => name.toLowerCase()));
   return {
     ...given,
     ...(!names.has('error-code') && { 'Error-Code': code }),
-    // Tells the client when to try again, in seconds.
     ...(status === 503 && !names.has('retry-after') && { 'Retry-After': '5' }),
   };
 }
