@@ -47,6 +47,7 @@ const ACCESS_ERRORS = {
   ERR_AUTHORIZATION_NO_TOKEN: [401, 'Invalid JWT header', 'Token missing'],
   ERR_AUTHORIZATION_SPACES: [401, 'Invalid JWT header', 'Token contains spaces'],
   ERR_IDENTITY_UNKNOWN: [401, 'Invalid JWT', 'User does not exist'],
+  ERR_SESSION_ENDED: [401, 'Invalid session', 'Session has ended, log in again'],
   ERR_CREDENTIALS: [401, 'Bad Request', 'Invalid credentials'],
 } as const;
 
@@ -74,6 +75,7 @@ const REQUEST_ERRORS = {
   ERR_BAD_REQUEST: [400, 'Bad Request', 'The request could not be read'],
   ERR_BODY: [400, 'Bad Request', 'The body is not valid JSON in UTF-8'],
   ERR_LOGIN_BODY: [400, 'Bad Request', 'The body is not a JSON object'],
+  ERR_REFRESH_BODY: [400, 'Bad Request', 'Expected a JSON object with a "refresh_token"'],
   ERR_NOT_FOUND: [404, 'Not Found', 'There is nothing at this path'],
   ERR_METHOD: [405, 'Method Not Allowed', 'This path does not answer this method'],
   ERR_TIMEOUT: [408, 'Request Timeout', 'The request took too long to arrive'],

@@ -7,7 +7,18 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { AuthError } from './errors.ts';
 
-type EventName = 'signup' | 'login' | 'refusal' | 'throttle' | 'overload';
+type EventName =
+  | 'signup'
+  | 'login'
+  | 'refresh'
+  | 'repeat'
+  | 'reuse'
+  | 'logout'
+  | 'password'
+  | 'remove'
+  | 'refusal'
+  | 'throttle'
+  | 'overload';
 
 /** An `address` is the address of the client, or undefined if it is unknown. */
 export const EVENTS: Readonly<Record<EventName, Channel>> = {
@@ -15,6 +26,24 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   signup: channel('latchkey:signup'),
   /** `{ id, address }`: a user logged in with the right password. */
   login: channel('latchkey:login'),
+  /** `{ id, address }`: a client got new tokens for a refresh token. */
+  refresh: channel('latchkey:refresh'),
+  /**
+   * `{ id, address }`: a client repeated a refresh token after the grace period, and got the same
+   * successor again. Its first answer was lost, or two clients share the token.
+   */
+  repeat: channel('latchkey:repeat'),
+  /**
+   * `{ id, address }`: a refresh token came back after its successor was used, so its session has
+   * ended. The token may have been stolen.
+   */
+  reuse: channel('latchkey:reuse'),
+  /** `{ id, address }`: a client ended its session. */
+  logout: channel('latchkey:logout'),
+  /** `{ id, address }`: the password of an account was changed or set. */
+  password: channel('latchkey:password'),
+  /** `{ id, address }`: an account was removed. */
+  remove: channel('latchkey:remove'),
   /** `{ code, status, address }`: a `Router`, or the server before it, refused a request. */
   refusal: channel('latchkey:refusal'),
   /** `{ kind: 'login' | 'signup', retryAfterSeconds, address }`: a rate limit was reached. */

@@ -1,0 +1,87 @@
+/** The options of Sessions, their checks and their defaults. */
+import {
+  aFunction,
+  checkedClock,
+  expecting,
+  integerBetween,
+  objectWith,
+  readOptions,
+  type Checks,
+} from '../options.ts';
+import type { SessionPolicy } from './rules.ts';
+import type { SessionStore } from './store.ts';
+
+/** Where sessions are kept, and how long they live. */
+export interface SessionsOptions {
+  /** The store that keeps the sessions. Servers that share users share it too. */
+  readonly store: SessionStore;
+  /**
+   * A session ends when it was not refreshed for this time, in seconds; at least 1, at least the
+   * lifetime of access tokens, and at most `maxSeconds`. Default 14 days.
+   */
+  readonly idleSeconds?: number;
+  /** A session ends this long after its login, in seconds, whatever happens. Default 30 days. */
+  readonly maxSeconds?: number;
+  /**
+   * For this time after a refresh, the refresh token before it is answered once more, even if the
+   * new tokens were used, in seconds; 0 to 3600, default 10. Two tabs of a browser may then refresh
+   * at the same moment.
+   */
+  readonly graceSeconds?: number;
+  /**
+   * How many refreshable sessions a user may have; 1 to 500, default 50. One more login ends that
+   * which was refreshed longest ago.
+   */
+  readonly maxSessions?: number;
+  /** Whether guards refuse tokens without a session; default false. */
+  readonly isRequired?: boolean;
+  /** The clock, in seconds since 1970. Default: the system's clock. */
+  readonly now?: () => number;
+}
+
+const FOURTEEN_DAYS = 14 * 86_400;
+const THIRTY_DAYS = 30 * 86_400;
+const DEFAULT_GRACE_SECONDS = 10;
+const DEFAULT_MAX_SESSIONS = 50;
+
+/** Far beyond any session. It keeps `now + maxSeconds` a time that a token can have. */
+const MAX_LIFETIME_SECONDS = 10_000_000_000;
+
+const OPTION_CHECKS: Checks<SessionsOptions> = {
+  store: objectWith('find', 'put'),
+  idleSeconds: integerBetween(1, MAX_LIFETIME_SECONDS),
+  maxSeconds: integerBetween(1, MAX_LIFETIME_SECONDS),
+  graceSeconds: integerBetween(0, 3600),
+  maxSessions: integerBetween(1, 500),
+  isRequired: expecting('true or false', (value) => typeof value === 'boolean'),
+  now: aFunction,
+};
+
+/** The options with all defaults. */
+export interface SessionsSettings {
+  readonly store: SessionStore;
+  readonly policy: SessionPolicy;
+  readonly maxSeconds: number;
+  readonly isRequired: boolean;
+  readonly now: () => number;
+}
+
+/** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+export function settingsOf(options: SessionsOptions): SessionsSettings {
+  const given = readOptions(options, OPTION_CHECKS, ['store']);
+  // A default gives way to the option that the caller has set.
+  const maxSeconds = given.maxSeconds ?? Math.max(THIRTY_DAYS, given.idleSeconds ?? 0);
+  const idleSeconds = given.idleSeconds ?? Math.min(FOURTEEN_DAYS, maxSeconds);
+  integerBetween(1, maxSeconds, ' ("maxSeconds")')('idleSeconds', idleSeconds);
+  return {
+    store: given.store,
+    policy: {
+      idleSeconds,
+      graceSeconds: given.graceSeconds ?? DEFAULT_GRACE_SECONDS,
+      maxSessions: given.maxSessions ?? DEFAULT_MAX_SESSIONS,
+    },
+    maxSeconds,
+    isRequired: given.isRequired ?? false,
+    now: checkedClock(given.now ?? (() => Date.now() / 1000)),
+  };
+}

@@ -1,0 +1,238 @@
+/**
+ * The rules of sessions, as pure functions from record to record (RFC 9700 §4.14.2, refresh token
+ * rotation). They read neither a clock nor a store.
+ * Promise, for any sequence of calls on the records of one user:
+ *
+ * 1. Each session has one refresh token that can be given out: that of its current generation.
+ * 2. A client that loses answers, and repeats its last refresh token, is never logged out.
+ * 3. A refresh token that is presented after its successor was used, and after the grace period,
+ *    ends its session, and no other.
+ * 4. A session that has ended never comes back.
+ *
+ * A function that changes nothing returns the record that it was given. Any other result has the
+ * next version, without the sessions whose time is over.
+ */
+import type { Session, SessionRecord } from './store.ts';
+
+/** How long sessions live, and how many a user may have. */
+export interface SessionPolicy {
+  /** A refreshable session ends when it was not refreshed for this time. */
+  readonly idleSeconds: number;
+  /** For this time after a rotation, the predecessor of a refresh token is answered in any case. */
+  readonly graceSeconds: number;
+  /** How many refreshable sessions a user may have. */
+  readonly maxSessions: number;
+}
+
+/** What a login decides about its session. */
+export type NewSession = Pick<Session, 'id' | 'isRefreshable' | 'endsAt' | 'agent'>;
+
+/** What a refresh token is answered with. */
+export type Refreshed =
+  /** The session has a new generation. */
+  | { readonly outcome: 'rotated'; readonly record: SessionRecord; readonly session: Session }
+  /** The client gets the refresh token of the current generation again. */
+  | { readonly outcome: 'repeated'; readonly record: SessionRecord; readonly session: Session }
+  /** As `repeated`, to a predecessor after the grace period: its answer was lost. */
+  | { readonly outcome: 'repeated late'; readonly record: SessionRecord; readonly session: Session }
+  /** The token was used before. Its session has ended now. */
+  | { readonly outcome: 'reused'; readonly record: SessionRecord }
+  /** There is no such session, or the token is of a generation that was never issued. */
+  | { readonly outcome: 'unknown'; readonly record: SessionRecord };
+
+/** What a user has who never logged in. */
+export const NO_RECORD: SessionRecord = Object.freeze({
+  version: 0,
+  endedAt: 0,
+  sessions: Object.freeze([]),
+});
+
+/** Sessions without a refresh token are short, and a client may make one at each call. */
+const MAX_PLAIN_SESSIONS = 500;
+
+/** A stored time that is further ahead was written by a clock that has been set back since. */
+const MAX_SECONDS_AHEAD = 60;
+
+/** @returns the session with this id, or undefined if there is none, or if its time is over */
+export function findSession(
+  { sessions }: SessionRecord,
+  id: unknown,
+  now: number,
+  policy: SessionPolicy,
+): Session | undefined {
+  const session = sessions.find((candidate) => candidate.id === id);
+  return session === undefined || isOver(session, now, policy) ? undefined : session;
+}
+
+/** @returns the sessions whose time is not over */
+export function liveSessions(
+  { sessions }: SessionRecord,
+  now: number,
+  policy: SessionPolicy,
+): Session[] {
+  return sessions.filter((session) => !isOver(session, now, policy));
+}
+
+/**
+ * @returns when the session ends unless it is refreshed, in seconds since 1970. The access tokens
+ *   of the session end no later.
+ */
+export function endOf(session: Session, policy: SessionPolicy): number {
+  const { isRefreshable, refreshedAt, endsAt } = session;
+  return isRefreshable ? Math.min(refreshedAt + policy.idleSeconds, endsAt) : endsAt;
+}
+
+/**
+ * Begins a session. If the user has too many, one makes room: of the refreshable ones that which
+ * was refreshed longest ago, of the others that which ends soonest.
+ */
+export function start(
+  record: SessionRecord,
+  newSession: NewSession,
+  now: number,
+  policy: SessionPolicy,
+): SessionRecord {
+  const session: Session = {
+    ...newSession,
+    generation: 0,
+    isUsed: false,
+    startedAt: now,
+    refreshedAt: now,
+  };
+  const others = evict(liveSessions(record, now, policy), session.isRefreshable, policy);
+  return replaceSessions(record, [...others, session], now, policy);
+}
+
+/**
+ * Answers a refresh token of a generation.
+ * @param id of the session
+ */
+export function refresh(
+  record: SessionRecord,
+  id: unknown,
+  generation: unknown,
+  now: number,
+  policy: SessionPolicy,
+): Refreshed {
+  const session = findSession(record, id, now, policy);
+  const isKnown = session?.isRefreshable && Number.isSafeInteger(generation);
+  if (!isKnown || Number(generation) > session.generation) return { outcome: 'unknown', record };
+  const isInGrace = isWithinGrace(session, now, policy);
+  if (generation === session.generation) {
+    // A rotation just now has answered another request with this same token: it stays.
+    if (session.generation > 0 && isInGrace) return { outcome: 'repeated', record, session };
+    const rotated: Session = {
+      ...session,
+      generation: session.generation + 1,
+      isUsed: false,
+      refreshedAt: now,
+    };
+    // It becomes the last one: the list is in the order of the latest refresh.
+    const others = record.sessions.filter((other) => other !== session);
+    const next = replaceSessions(record, [...others, rotated], now, policy);
+    return { outcome: 'rotated', record: next, session: rotated };
+  }
+  const isPredecessor = generation === session.generation - 1;
+  if (isPredecessor && isInGrace) return { outcome: 'repeated', record, session };
+  if (isPredecessor && !session.isUsed) return { outcome: 'repeated late', record, session };
+  return { outcome: 'reused', record: end(record, id, now, policy) };
+}
+
+/** @returns whether an access token of this generation is the first that shows its pair arrived */
+export function isFirstUse({ isUsed, generation }: Session, tokenGeneration: unknown): boolean {
+  return !isUsed && generation > 0 && generation === tokenGeneration;
+}
+
+/** Remembers that a guard accepted an access token of the current generation. */
+export function use(
+  record: SessionRecord,
+  id: unknown,
+  generation: unknown,
+  now: number,
+  policy: SessionPolicy,
+): SessionRecord {
+  const session = findSession(record, id, now, policy);
+  if (session === undefined || !isFirstUse(session, generation)) return record;
+  const used: Session = { ...session, isUsed: true };
+  const sessions = record.sessions.map((other) => (other === session ? used : other));
+  return replaceSessions(record, sessions, now, policy);
+}
+
+/** Ends one session. */
+export function end(
+  record: SessionRecord,
+  id: unknown,
+  now: number,
+  policy: SessionPolicy,
+): SessionRecord {
+  if (findSession(record, id, now, policy) === undefined) return record;
+  const others = record.sessions.filter((session) => session.id !== id);
+  return replaceSessions(record, others, now, policy);
+}
+
+/**
+ * Ends all sessions but one, and all tokens without a session that were issued until now.
+ * @param except the id of the session that stays; undefined ends all
+ */
+export function endAll(
+  record: SessionRecord,
+  except: string | undefined,
+  now: number,
+  policy: SessionPolicy,
+): SessionRecord {
+  const kept = record.sessions.filter(({ id }) => id === except);
+  const next = replaceSessions(record, kept, now, policy);
+  // A clock that was set back must not bring back what has ended.
+  return { ...next, endedAt: Math.max(record.endedAt, now) };
+}
+
+/**
+ * @param issuedAt the claim `iat` of a token without a session
+ * @param leewaySeconds by how much the clock of its issuer may differ
+ * @returns whether the token was issued after all sessions of the user were last ended
+ */
+export function isAfterEndOfAll(
+  { endedAt }: SessionRecord,
+  issuedAt: number,
+  leewaySeconds: number,
+): boolean {
+  return endedAt === 0 || issuedAt > endedAt + leewaySeconds;
+}
+
+/** Idle and absolute lifetime, to the second. */
+function isOver(session: Session, now: number, policy: SessionPolicy): boolean {
+  return now >= endOf(session, policy);
+}
+
+/** A time far ahead of the clock counts as long ago: a clock set back must delay no rotation. */
+function isWithinGrace({ refreshedAt }: Session, now: number, policy: SessionPolicy): boolean {
+  return !isFarAhead(refreshedAt, now) && now - refreshedAt < policy.graceSeconds;
+}
+
+function isFarAhead(time: number, now: number): boolean {
+  return time - now > MAX_SECONDS_AHEAD;
+}
+
+/** @returns the sessions among which one more of its kind has room */
+function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolicy): Session[] {
+  const rivals = sessions.filter((session) => session.isRefreshable === isRefreshable);
+  // The refreshable ones stand in the order of their latest refresh, whatever the clock did.
+  if (!isRefreshable) rivals.sort((one, other) => one.endsAt - other.endsAt);
+  const maxRivals = (isRefreshable ? policy.maxSessions : MAX_PLAIN_SESSIONS) - 1;
+  const evicted = new Set(rivals.slice(0, Math.max(0, rivals.length - maxRivals)));
+  return sessions.filter((session) => !evicted.has(session));
+}
+
+/** @returns the next record: the live ones of these sessions, with times that are not far ahead */
+function replaceSessions(
+  { version, endedAt }: SessionRecord,
+  sessions: readonly Session[],
+  now: number,
+  policy: SessionPolicy,
+): SessionRecord {
+  const live = sessions.filter((session) => !isOver(session, now, policy));
+  const corrected = live.map((session) => {
+    return isFarAhead(session.refreshedAt, now) ? { ...session, refreshedAt: now } : session;
+  });
+  return { version: version + 1, endedAt, sessions: corrected };
+}

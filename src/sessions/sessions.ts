@@ -1,0 +1,269 @@
+/**
+ * Logins that can be refreshed, listed and ended. A `JwtAuth` that has Sessions makes every login a
+ * session, and its guards ask for the session of each token.
+ * Promise: no cache answers. What one server has ended, every server refuses at the next request.
+ * Each change of a user's sessions is one compare-and-set, whose rule is a pure function of
+ * `rules.ts`.
+ */
+import { randomBytes } from 'node:crypto';
+import { AuthError, isAuthError } from '../errors.ts';
+import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
+import { settingsOf, type SessionsOptions } from './options.ts';
+import * as rules from './rules.ts';
+import type { Refreshed, SessionPolicy } from './rules.ts';
+import type { Session, SessionRecord, SessionStore } from './store.ts';
+
+/** A session, as its user and an administrator may see it. Times are in seconds since 1970. */
+export type SessionInfo = Pick<
+  Session,
+  'id' | 'isRefreshable' | 'startedAt' | 'refreshedAt' | 'endsAt' | 'agent'
+>;
+
+/** What a login says about its session. */
+export interface SessionStart {
+  /** Whether the client gets a refresh token. */
+  readonly isRefreshable: boolean;
+  /** When the session ends at the latest; default and at most `maxSeconds` from now. */
+  readonly endsAt?: number;
+  /** The User-Agent of the client, if it sent one. */
+  readonly agent?: string | undefined;
+}
+
+/** What {@link Sessions.refresh} found. A session is there unless the client has to log in. */
+export type RefreshResult =
+  | { readonly outcome: 'rotated' | 'repeated' | 'repeated late'; readonly session: Session }
+  | { readonly outcome: 'reused' | 'unknown'; readonly session?: undefined };
+
+/**
+ * How often a change is tried. Within one process the changes of a user take turns, so only another
+ * server can make a try fail.
+ */
+const MAX_TRIES = 100;
+
+/** A failed try to store the first use of a generation is repeated after this time. */
+const USE_RETRY_SECONDS = 10;
+
+/** Beyond this many failed tries the oldest is forgotten, and may be repeated early. */
+const MAX_USE_TRIES = 10_000;
+
+const MAX_AGENT_LENGTH = 200;
+
+/** A rule: from a record to the next one, or to the same one if nothing changes. */
+type Rule<Result> = (
+  record: SessionRecord,
+  now: number,
+) => { readonly record: SessionRecord; readonly result: Result };
+
+/** The sessions of all users of a service. */
+export class Sessions {
+  /** Whether guards refuse tokens without a session. */
+  readonly isRequired: boolean;
+  readonly idleSeconds: number;
+  readonly maxSeconds: number;
+  readonly #store: SessionStore;
+  readonly #policy: SessionPolicy;
+  readonly #now: () => number;
+  /** The latest change under way of each user. The next change of the user waits for it. */
+  readonly #lastChanges = new Map<string, Promise<unknown>>();
+  /** When the first use of a generation is being stored, or failed to be, by session. */
+  readonly #useTries = new Map<string, { readonly generation: number; readonly at: number }>();
+
+  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  constructor(options: SessionsOptions) {
+    const { store, policy, maxSeconds, isRequired, now } = settingsOf(options);
+    this.isRequired = isRequired;
+    this.idleSeconds = policy.idleSeconds;
+    this.maxSeconds = maxSeconds;
+    this.#store = store;
+    this.#policy = policy;
+    this.#now = () => Math.floor(now());
+  }
+
+  /**
+   * @param userId the identity in the user's tokens; one that is not a string is its JSON text
+   * @returns the sessions of the user that have not ended, the one refreshed last first
+   * @throws AuthError ERR_STORE
+   */
+  async list(userId: string): Promise<SessionInfo[]> {
+    const record = (await this.#store.find(userId)) ?? rules.NO_RECORD;
+    return rules.liveSessions(record, this.#now(), this.#policy).map(infoOf).reverse();
+  }
+
+  /**
+   * Ends a session. Its tokens are refused at the next request.
+   * @returns whether the user had this session
+   * @throws AuthError ERR_STORE
+   */
+  async end(userId: string, sessionId: string): Promise<boolean> {
+    return this.#change(userId, (record, now) => {
+      const next = rules.end(record, sessionId, now, this.#policy);
+      return { record: next, result: next !== record };
+    });
+  }
+
+  /**
+   * Ends all sessions of a user but one, and all tokens without a session that were issued until
+   * now. They are refused at the next request.
+   * @param except the id of the session that stays, such as that of the request
+   * @returns how many sessions have ended
+   * @throws AuthError ERR_STORE
+   */
+  async endAll(userId: string, except?: string): Promise<number> {
+    return this.#change(userId, (record, now) => {
+      const next = rules.endAll(record, except, now, this.#policy);
+      const before = rules.liveSessions(record, now, this.#policy).length;
+      return { record: next, result: before - next.sessions.length };
+    });
+  }
+
+  /**
+   * Begins a session. `JwtAuth` calls this at a login.
+   * @throws AuthError ERR_STORE
+   */
+  async start(userId: string, { isRefreshable, endsAt, agent }: SessionStart): Promise<Session> {
+    const id = randomBytes(16).toString('base64url');
+    return this.#change(userId, (record, now) => {
+      const latestEnd = now + this.maxSeconds;
+      const newSession = {
+        id,
+        isRefreshable,
+        endsAt: Math.min(endsAt ?? latestEnd, latestEnd),
+        agent: printable(agent ?? ''),
+      };
+      const next = rules.start(record, newSession, now, this.#policy);
+      const session = next.sessions.find((candidate) => candidate.id === id);
+      // A session whose end has come already is not in the record.
+      if (session === undefined) throw new AuthError('ERR_SESSION_ENDED');
+      return { record: next, result: session };
+    });
+  }
+
+  /**
+   * Answers a refresh token whose signature was verified. `JwtAuth` calls this.
+   * @param sessionId the claim `sid`
+   * @param generation the claim `gen`
+   * @throws AuthError ERR_STORE
+   */
+  async refresh(userId: string, sessionId: unknown, generation: unknown): Promise<RefreshResult> {
+    return this.#change(userId, (record, now) => {
+      const refreshed = rules.refresh(record, sessionId, generation, now, this.#policy);
+      return { record: refreshed.record, result: resultOf(refreshed) };
+    });
+  }
+
+  /**
+   * Finds the session of an access token whose signature was verified. Guards call this at each
+   * request. The first token of a generation is remembered: from then on, its predecessor has had
+   * its answer. If that cannot be stored, the request passes all the same.
+   * @param sessionId the claim `sid`
+   * @param generation the claim `gen`
+   * @returns the session, or undefined if it has ended; a promise only if the store returns one
+   * @throws AuthError ERR_STORE
+   */
+  check(
+    userId: string,
+    sessionId: unknown,
+    generation: unknown,
+  ): Session | undefined | Promise<Session | undefined> {
+    return andThen(this.#store.find(userId), (record = rules.NO_RECORD) => {
+      const now = this.#now();
+      const session = rules.findSession(record, sessionId, now, this.#policy);
+      if (session === undefined || !rules.isFirstUse(session, generation)) return session;
+      return andThen(this.#rememberUse(userId, session, now), () => session);
+    });
+  }
+
+  /**
+   * Judges a token without a session, which another holder of the secret has made.
+   * @param issuedAt the claim `iat`
+   * @param leewaySeconds by how much clocks may differ
+   * @returns false if sessions are required, if `issuedAt` is not a number, or if all sessions of
+   *   the user were ended since; a promise only if the store returns one
+   * @throws AuthError ERR_STORE
+   */
+  acceptsWithoutSession(
+    userId: string,
+    issuedAt: unknown,
+    leewaySeconds: number,
+  ): boolean | Promise<boolean> {
+    if (this.isRequired || typeof issuedAt !== 'number') return false;
+    return andThen(this.#store.find(userId), (record = rules.NO_RECORD) => {
+      return rules.isAfterEndOfAll(record, issuedAt, leewaySeconds);
+    });
+  }
+
+  /** @returns when the session ends unless it is refreshed, in seconds since 1970 */
+  endOf(session: Session): number {
+    return rules.endOf(session, this.#policy);
+  }
+
+  #rememberUse(userId: string, { id, generation }: Session, now: number): MaybePromise<void> {
+    const lastTry = this.#useTries.get(id);
+    const isRecent = lastTry !== undefined && Math.abs(now - lastTry.at) < USE_RETRY_SECONDS;
+    if (isRecent && lastTry.generation === generation) return undefined;
+    // Set before the try, so that other requests of this moment do not try as well.
+    this.#useTries.set(id, { generation, at: now });
+    const [oldest] = this.#useTries.keys();
+    if (oldest !== undefined && this.#useTries.size > MAX_USE_TRIES) this.#useTries.delete(oldest);
+    const forget = () => void this.#useTries.delete(id);
+    const tolerate = (error: unknown) => {
+      if (!isAuthError(error)) throw error;
+    };
+    try {
+      const changed = this.#change(userId, (record, time) => {
+        return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
+      });
+      return isPromise(changed) ? changed.then(forget, tolerate) : forget();
+    } catch (error) {
+      return tolerate(error);
+    }
+  }
+
+  /** Applies a rule once all earlier changes of the user in this process have ended. */
+  #change<Result>(userId: string, rule: Rule<Result>): Result | Promise<Result> {
+    const change = () => this.#findChangePut(userId, rule, MAX_TRIES);
+    const last = this.#lastChanges.get(userId);
+    const changed = last === undefined ? change() : last.then(change, change);
+    if (!isPromise(changed)) return changed;
+    this.#lastChanges.set(userId, changed);
+    const forget = () => {
+      if (this.#lastChanges.get(userId) === changed) this.#lastChanges.delete(userId);
+    };
+    changed.then(forget, forget);
+    return changed;
+  }
+
+  /** The compare-and-set. If another server was faster, the rule is applied to its record. */
+  #findChangePut<Result>(
+    userId: string,
+    rule: Rule<Result>,
+    triesLeft: number,
+  ): Result | Promise<Result> {
+    return andThen(this.#store.find(userId), (stored = rules.NO_RECORD) => {
+      const { record, result } = rule(stored, this.#now());
+      if (record === stored) return result;
+      return andThen(this.#store.put(userId, record), (isStored) => {
+        if (isStored) return result;
+        if (triesLeft > 1) return this.#findChangePut(userId, rule, triesLeft - 1);
+        const cause = new Error(`the sessions of a user were changed ${MAX_TRIES} times meanwhile`);
+        throw new AuthError('ERR_STORE', { cause });
+      });
+    });
+  }
+}
+
+function resultOf(refreshed: Refreshed): RefreshResult {
+  if (!('session' in refreshed)) return { outcome: refreshed.outcome };
+  const { outcome, session } = refreshed;
+  return { outcome, session };
+}
+
+function infoOf(session: Session): SessionInfo {
+  const { id, isRefreshable, startedAt, refreshedAt, endsAt, agent } = session;
+  return { id, isRefreshable, startedAt, refreshedAt, endsAt, agent };
+}
+
+/** @returns at most 200 characters, with a question mark in place of each that is not ASCII text */
+function printable(agent: string): string {
+  return agent.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?');
+}
