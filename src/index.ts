@@ -29,6 +29,7 @@ export type { TlsOptions } from './http/tls.ts';
 
 export type { PgClient } from './postgres/client.ts';
 
+export { JsonFileSessionStore } from './sessions/json-file.ts';
 export { MemorySessionStore } from './sessions/memory.ts';
 export type { SessionsOptions } from './sessions/options.ts';
 export { PostgresSessionStore, type PostgresSessionStoreOptions } from './sessions/postgres.ts';

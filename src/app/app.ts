@@ -20,11 +20,11 @@ type AuthOptions = Omit<JwtAuthOptions<PublicUser>, keyof Accounts['handlers']>;
 const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
 /**
- * The options of Accounts, of the Router, and of JwtAuth without `authenticate` and `identity`.
+ * The options of Accounts, of the Router, and of JwtAuth without the hooks of `Accounts.handlers`.
  * `usernameField`, `passwordField` and `errorReply` apply to the signup as well as to the login.
+ * With `sessions` there are routes to refresh, list and end them, and to change the password.
  */
-export interface AppOptions
-  extends Omit<AccountsOptions, 'sessions'>, AuthOptions, RouterOptions {
+export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
   /**

@@ -106,7 +106,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   'jwt.ts': ['crypto', 'errors.ts'],
   'password.ts': ['accounts/password-hasher.ts', 'errors.ts'],
-  'store-contract.ts': ['users/contract.ts'],
+  'store-contract.ts': ['sessions/contract.ts', 'users/contract.ts'],
 };
 
 /** Why each room has its directions. The rooms that are not listed have REASON_OF_OTHERS. */

@@ -23,6 +23,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
     'Accounts',
     'AuthError',
     'HttpRequest',
+    'JsonFileSessionStore',
     'JsonFileUserStore',
     'Jwt',
     'JwtAuth',
@@ -39,7 +40,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
   ]],
   'latchkey/jwt': ['jwt', ['AuthError', 'Jwt', 'decodeUnverified', 'generateSecret']],
   'latchkey/password': ['password', ['AuthError', 'PasswordHasher']],
-  'latchkey/store-contract': ['store-contract', ['testUserStore']],
+  'latchkey/store-contract': ['store-contract', ['testSessionStore', 'testUserStore']],
 };
 
 /**

@@ -30,7 +30,7 @@ export class SessionMode {
     const { sessions } = this.options();
     if (sessions?.isRequired !== true) return tokenOf(claims);
     const identity: unknown = Reflect.get(claims, 'identity');
-    const key = typeof identity === 'string' ? identity : String(JSON.stringify(identity));
+    const key = typeof identity === 'string' ? identity : JSON.stringify(identity ?? null);
     const { id } = await sessions.start(key, { isRefreshable: false });
     return tokenOf({ ...claims, sid: id, gen: 0 });
   }
