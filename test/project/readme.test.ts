@@ -306,7 +306,7 @@ test('the systemd unit starts a server that stops well', async () => {
   const { child, ended } = await serve(args, { cwd: prefix, command: [process.execPath] });
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
-  assert.deepEqual(readdirSync(data).sort(), ['secret', 'users.jsonl']);
+  assert.deepEqual(readdirSync(data).sort(), ['secret', 'sessions.jsonl', 'users.jsonl']);
 });
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
