@@ -17,17 +17,24 @@ export interface FileStore {
 
 const OTHER_PLACE = 'use another --data';
 
+/** What to open, and what to tell about it. */
+export interface FileToOpen<Store extends FileStore> {
+  readonly path: string;
+  /** Opens the file, or creates it. */
+  readonly open: (path: string) => Promise<Store>;
+  /** A sentence: what a system user could do who can change the file. */
+  readonly danger: string;
+  /** A file that was opened before. What was told of its folder is not told again. */
+  readonly before?: string;
+}
+
 /**
  * Warns if the opening is slow, has cut off bytes, if a power cut could lose the name of the file,
  * and if other system users can reach it.
- * @param open opens or creates the file
- * @param danger a sentence: what a system user could do who can change the file
  * @throws any error of `open`. If a later step fails, the store is closed.
  */
 export async function openFileStore<Store extends FileStore>(
-  path: string,
-  open: (path: string) => Promise<Store>,
-  danger: string,
+  { path, open, danger, before }: FileToOpen<Store>,
   log: Log,
 ): Promise<Store> {
   const explainWait = () => {
@@ -41,8 +48,10 @@ export async function openFileStore<Store extends FileStore>(
     log('warning', `${path}: ${action} and saved them in ${discardedPath}`);
   }
   try {
-    await warnOfUnsyncedNames(path, log);
-    await warnOfSystemUsers(path, OTHER_PLACE, danger, log);
+    const toldFolder = before === undefined ? undefined : await folderOf(before);
+    const isFolderTold = toldFolder === (await folderOf(path));
+    if (!isFolderTold) await warnOfUnsyncedNames(path, log);
+    await warnOfSystemUsers(path, OTHER_PLACE, danger, log, isFolderTold);
   } catch (error) {
     await store.close();
     throw error;
@@ -50,13 +59,17 @@ export async function openFileStore<Store extends FileStore>(
   return store;
 }
 
+/** @returns the folder that has the file itself, behind any link */
+async function folderOf(path: string): Promise<string> {
+  return dirname(await realPathOf(path));
+}
+
 /**
  * Without a sync of folders the file system alone decides when a rename is durable. On Windows no
  * folder can be synced, so the warning would appear at every start. See `journal/disk.ts`.
  */
 async function warnOfUnsyncedNames(path: string, log: Log): Promise<void> {
-  const folder = dirname(await realPathOf(path));
-  if (process.platform === 'win32' || (await syncFolder(folder))) return;
+  if (process.platform === 'win32' || (await syncFolder(await folderOf(path)))) return;
   const risk = 'after a power cut the file may be missing, or lack what was added since this start';
   const remedy = `${OTHER_PLACE}, or --users with a database`;
   log('warning', `${path}: its file system cannot sync a folder: ${risk}: ${remedy}`);

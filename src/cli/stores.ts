@@ -1,4 +1,4 @@
-/** Opens the stores of users and sessions: in the files, the memory or the database of `--users`. */
+/** Opens the stores of users and sessions: in files, in memory or in the database of `--users`. */
 import { join } from 'node:path';
 import { textOfError } from '../error-text.ts';
 import { isAuthError, type AuthError } from '../errors.ts';
@@ -60,16 +60,23 @@ function openMemory(hasSessions: boolean): OpenedStores {
  */
 async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<OpenedStores> {
   const usersPath = join(data, 'users.jsonl');
-  const openUsers = (path: string) => JsonFileUserStore.open(path);
-  const danger = 'Other users could add accounts.';
-  const users = await openFileStore(usersPath, openUsers, danger, log);
+  const users = await openFileStore({
+    path: usersPath,
+    open: (path) => JsonFileUserStore.open(path),
+    danger: 'Other users could add accounts.',
+  }, log);
   const summary = `users in ${usersPath}`;
   if (!hasSessions) {
     return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
   }
   const sessionsPath = join(data, 'sessions.jsonl');
   try {
-    const sessions = await openSessionFile(sessionsPath, log);
+    const sessions = await openFileStore({
+      path: sessionsPath,
+      open: (path) => JsonFileSessionStore.open(path),
+      danger: 'Other users could bring back sessions that have ended.',
+      before: usersPath,
+    }, log);
     return {
       users,
       sessions,
@@ -87,11 +94,6 @@ async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<
     await users.close();
     throw error;
   }
-}
-
-function openSessionFile(path: string, log: Log): Promise<JsonFileSessionStore> {
-  const danger = 'Other users could bring back sessions that have ended.';
-  return openFileStore(path, (name) => JsonFileSessionStore.open(name), danger, log);
 }
 
 async function openPostgres(url: URL, hasSessions: boolean, log: Log): Promise<OpenedStores> {
