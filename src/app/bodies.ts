@@ -1,6 +1,6 @@
 /**
  * The bodies of requests and replies on the routes of an account.
- * Promise: only own members of a body count, so that `__proto__` and inherited names change nothing.
+ * Promise: only own members of a body count, so `__proto__` and inherited names change nothing.
  */
 import { AuthError } from '../errors.ts';
 import type { SessionClient } from '../accounts/client.ts';
