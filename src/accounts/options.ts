@@ -51,7 +51,7 @@ export interface AccountsOptions {
    * beside these accounts. Without it, tokens stay valid until they expire, as long as the account
    * exists and is not disabled.
    */
-  readonly sessions?: Sessions;
+  readonly sessions?: Sessions | undefined;
   /**
    * The clock of the limits, of `createdAt` and of removals, in seconds since 1970. Default: for
    * `createdAt` and removals the system's clock. For the limits a monotonic clock, set to the
