@@ -153,7 +153,7 @@ export class Accounts {
    * @throws AuthError ERR_STORE
    */
   identity(
-    claims: { readonly identity?: unknown },
+    claims: { readonly identity?: unknown; readonly iat?: unknown; readonly sid?: unknown },
   ): PublicUser | undefined | Promise<PublicUser | undefined> {
     if (typeof claims.identity !== 'string') return undefined;
     return andThen(this.#settings.users.find(claims.identity), (user) => {
