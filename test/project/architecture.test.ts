@@ -77,7 +77,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   'app': ['accounts', 'auth', 'http', 'type sessions', 'type users/store.ts', ...GROUND],
   'auth': ['crypto', 'type accounts', 'type sessions', ...GROUND],
-  'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
+  'accounts': ['crypto', 'limits', 'type sessions', 'type users/store.ts', ...GROUND],
   'sessions': ['journal', 'postgres', ...GROUND],
   'limits': GROUND,
   'users': ['journal', 'postgres', ...GROUND],
