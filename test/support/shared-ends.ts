@@ -62,10 +62,10 @@ export async function assertEndsOnBoth(
   const first = await logIn(other);
   const ended = pairIn(await refresh(one, first.refresh_token));
   for (const url of urls) assert.equal(await helloStatus(url, ended.access_token), 200);
-  assert.equal(await end(one, own, ended), 200);
+  assert.equal(await end(one, own, ended), 200, end.name);
   for (const url of urls) {
-    assert.equal(await helloStatus(url, ended.access_token), 401, url);
-    assert.equal((await refresh(url, ended.refresh_token)).status, 401, url);
-    assert.equal(await helloStatus(url, own.access_token), isOwnKept ? 200 : 401, url);
+    assert.equal(await helloStatus(url, ended.access_token), 401, end.name);
+    assert.equal((await refresh(url, ended.refresh_token)).status, 401, end.name);
+    assert.equal(await helloStatus(url, own.access_token), isOwnKept ? 200 : 401, end.name);
   }
 }
