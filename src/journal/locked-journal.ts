@@ -88,6 +88,11 @@ export class LockedJournal<Entry> {
     return this.#journal.discardedPath;
   }
 
+  /** The entries that are on disk, by key. */
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#journal.entries;
+  }
+
   /** @returns the entry that is on disk */
   find(key: string): Entry | undefined {
     return this.#journal.entries.get(key);

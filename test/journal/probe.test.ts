@@ -12,7 +12,7 @@ async function withJournal(
   path: string,
   use: (journal: LockedJournal<User>) => Promise<void>,
 ): Promise<LockedJournal<User>> {
-  const journal = await LockedJournal.open(path, USER_RECORDS);
+  const journal = await LockedJournal.open<User>(path, USER_RECORDS);
   try {
     await use(journal);
   } finally {

