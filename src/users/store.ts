@@ -17,6 +17,8 @@ export interface PublicUser {
 export interface User extends PublicUser {
   /** A PHC string, or a Werkzeug hash for a user who was imported from Flask. */
   readonly passwordHash: string;
+  /** Seconds since 1970: tokens without a session that were issued up to then are refused. */
+  readonly validAfter?: number;
 }
 
 /** The members of a User. All are strings. */
@@ -72,6 +74,14 @@ export interface UserStore {
    * @returns false, and nothing has changed, if the user does not exist or has another hash
    */
   update(user: User, expectedHash?: string): boolean | Promise<boolean>;
+  /** @returns false if there is no such user */
+  remove?(id: string, removedAt?: number): boolean | Promise<boolean>;
+  /**
+   * @returns users sorted by id in code point order, those after `after`, at most `limit` (default
+   *   100, 1 to 1000)
+   */
+  list?(after?: string, limit?: number): readonly User[] | Promise<readonly User[]>;
+  check?(): void | Promise<void>;
   /** Finishes the writes under way and releases all resources. */
   close?(): void | Promise<void>;
 }
