@@ -6,11 +6,11 @@
  * Removed names are in a second table, because servers of version 0.1 may use the first one at the
  * same time: they write all its columns, and take every row for a user.
  */
-import { integerBetween, readOptions } from '../options.ts';
+import { expecting, integerBetween, readOptions } from '../options.ts';
 import { checkMembers, type PgClient, type Row } from '../postgres/client.ts';
 import { Database, wrongRow } from '../postgres/database.ts';
 import { quoted, tableBeside, tableCheck } from '../postgres/table.ts';
-import { isStorable, storableText } from '../postgres/text.ts';
+import { isStorable, startAfter, storableText } from '../postgres/text.ts';
 import { USER_FIELDS, type User, type UserStore } from './store.ts';
 
 /** Where the users are in the database. */
@@ -52,6 +52,7 @@ const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
 
 /** Up to the year 9999. */
 const secondsCheck = integerBetween(0, 253_402_300_799, ', in seconds since 1970');
+const afterCheck = expecting('a string', (value) => typeof value === 'string');
 const limitCheck = integerBetween(1, 1_000);
 /** What the cast of a second to text returns. */
 const SECONDS_TEXT = /^\d{1,12}$/;
@@ -110,11 +111,19 @@ export class PostgresUserStore implements UserStore {
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be stored, or be
    *   stored later, when the database resumes the statement.
    * @throws TypeError if a member is not Unicode text without NUL
+   * @throws TypeError or RangeError if `validAfter` is not a second from 1970 to the year 9999
    */
   async insert(user: User): Promise<boolean> {
+    const values = valuesOf(user);
     const row = `VALUES ($1, $2, $3, $4) ${UNLESS_TAKEN} RETURNING id`;
-    const text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
-    return (await this.#database.run(text, valuesOf(user))).length > 0;
+    let text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
+    if (user.validAfter !== undefined) {
+      // The user comes from another store, which has seen a removal of this name.
+      secondsCheck('validAfter', user.validAfter);
+      text = this.#andKeepNames(text, '$5');
+      values.push(String(user.validAfter));
+    }
+    return (await this.#database.run(text, values)).length > 0;
   }
 
   /**
@@ -150,8 +159,8 @@ export class PostgresUserStore implements UserStore {
   async remove(id: string, removedAt: number = systemSeconds()): Promise<boolean> {
     secondsCheck('removedAt', removedAt);
     if (!isStorable(id)) return false;
-    const values = [id, String(removedAt)];
-    return (await this.#database.run(this.#removal('id = $1', '$2'), values)).length > 0;
+    const text = this.#andKeepNames(`DELETE FROM ${this.#table} WHERE id = $1 RETURNING id`, '$2');
+    return (await this.#database.run(text, [id, String(removedAt)])).length > 0;
   }
 
   /**
@@ -159,19 +168,19 @@ export class PostgresUserStore implements UserStore {
    * @param limit 1 to 1000, default 100
    * @returns the users whose ids come after `after`, sorted by id in code point order
    * @throws AuthError ERR_STORE as `find` does
-   * @throws TypeError if `after` is not Unicode text without NUL
-   * @throws TypeError or RangeError if `limit` is not from 1 to 1000
+   * @throws TypeError or RangeError if `after` is not a string, or `limit` not from 1 to 1000
    */
   async list(after?: string, limit: number = 100): Promise<readonly User[]> {
     limitCheck('limit', limit);
-    const values = after === undefined ? [] : [storableText('after', after)];
+    if (after !== undefined) afterCheck('after', after);
+    const { operator, text: start } = startAfter(after);
+    const condition = `${ORDERED_ID} ${operator} $1`;
     // Without a collation of its own, the join fails if the two columns have different ones.
     const tables = `${this.#table} AS users LEFT JOIN ${this.#removedTable} AS removed`;
-    const condition = after === undefined ? '' : `WHERE ${ORDERED_ID} > $1`;
     const rows = await this.#database.run(
       `SELECT ${SELECTED} FROM ${tables} ON removed.id = ${ORDERED_ID}
-      ${condition} ORDER BY ${ORDERED_ID} LIMIT ${limit}`,
-      values,
+      WHERE ${condition} ORDER BY ${ORDERED_ID} LIMIT ${limit}`,
+      [start],
     );
     return rows.map((row) => userOf(row, row['id']));
   }
@@ -196,7 +205,8 @@ export class PostgresUserStore implements UserStore {
     await this.find('');
     await this.#database.run(`INSERT INTO ${this.#table} (${COLUMNS}) ${noRows} ${UNLESS_TAKEN}`);
     await this.#updateNone();
-    await this.#database.run(this.#removal('false', "'0'"));
+    const removal = `DELETE FROM ${this.#table} WHERE false RETURNING id`;
+    await this.#database.run(this.#andKeepNames(removal, "'0'"));
   }
 
   async #updateNone(): Promise<void> {
@@ -205,15 +215,16 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
-   * One statement, so that no user is removed without a trace.
-   * @param condition which user
-   * @param seconds a parameter or a literal
+   * Makes one statement, so that no user is removed without a trace, and none is found before its
+   * `validAfter`.
+   * @param write returns the ids of the users that it inserts or deletes
+   * @param seconds a parameter or a literal: the second that is kept with these ids, unless a later
+   *   one is kept already
    */
-  #removal(condition: string, seconds: string): string {
-    const users = `DELETE FROM ${this.#table} WHERE ${condition} RETURNING id`;
-    return `WITH gone AS (${users})
+  #andKeepNames(write: string, seconds: string): string {
+    return `WITH written AS (${write})
       INSERT INTO ${this.#removedTable} AS stored (id, removed_at)
-      SELECT id, CAST(${seconds} AS bigint) FROM gone ${OR_LATER} RETURNING id`;
+      SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;
   }
 }
 
