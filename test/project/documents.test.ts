@@ -124,7 +124,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
 const OTHER_BLOCKS: Readonly<Record<string, number>> = {
   ini: 1, // readme.test.ts
   nginx: 1, // test/interop
-  js: 1, // postgres.test.ts
+  js: 1, // postgres-servers.test.ts
   json: 3, // readme.test.ts
   sql: 1, // readme.test.ts
   text: 0,
