@@ -156,7 +156,7 @@ test('without a grace period every token is replaced, also while a clock is a li
   }
 });
 
-test('a rotation up to 60 seconds ahead of the clock is in its grace, and beyond is past it', () => {
+test('a rotation up to 60 seconds ahead of the clock is in its grace, beyond it is past', () => {
   assert.equal(answerTo(rotated(-60), 2), 'repeated 2');
   assert.equal(answerTo(rotated(-61), 2), 'rotated 3');
   assert.equal(answerTo(rotated(-60, true), 1), 'repeated 2');
@@ -348,7 +348,7 @@ test('the time when all sessions were ended never goes back, and every rule keep
   assert.equal(end(record, 'A', NOW, POLICY).endedAt, NOW);
 });
 
-test('a token without a session counts if it was issued after the end of all and the leeway', () => {
+test('a token without a session counts if issued after the end of all and the leeway', () => {
   const record = { ...recordWith(), endedAt: NOW };
   assert.ok(!isAfterEndOfAll(record, NOW, 0));
   assert.ok(isAfterEndOfAll(record, NOW + 1, 0));
