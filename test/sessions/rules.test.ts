@@ -156,6 +156,12 @@ test('without a grace period every token is replaced, also while a clock is a li
   }
 });
 
+test('a grace period of one second ends after one second', () => {
+  const policy = { ...POLICY, graceSeconds: 1 };
+  for (const age of [0, -1]) assert.equal(answerTo(rotated(age), 2, NOW, policy), 'repeated 2');
+  assert.equal(answerTo(rotated(1), 2, NOW, policy), 'rotated 3');
+});
+
 test('a rotation up to 60 seconds ahead of the clock is in its grace, beyond it is past', () => {
   assert.equal(answerTo(rotated(-60), 2), 'repeated 2');
   assert.equal(answerTo(rotated(-61), 2), 'rotated 3');

@@ -34,6 +34,15 @@ test('changes of one user in one process take turns, so none loses its write', a
   assert.deepEqual([store.writes, store.lostPuts, store.finds], [40, 0, 41]);
 });
 
+test('a change waits for the one before it, also after an earlier one has ended', async () => {
+  const { sessions, store } = makeSlowSessions();
+  const first = sessions.start('joe', { isRefreshable: true });
+  const second = sessions.start('joe', { isRefreshable: true });
+  await first;
+  await Promise.all([second, sessions.start('joe', { isRefreshable: true })]);
+  assert.deepEqual([store.writes, store.lostPuts], [3, 0]);
+});
+
 test('changes of different users do not wait for each other', async () => {
   const { slow, sessions } = makeSlowSessions();
   const put = slow.put.bind(slow);
@@ -250,17 +259,30 @@ for (const kind of ['at once', 'with promises'] as const) {
 
 test('a try that ends late does not make the next generation be tried twice', async () => {
   const { slow, store, sessions } = makeSlowSessions();
-  const strict = new Sessions({ store: slow, now: () => NOW, graceSeconds: 0 });
+  const other = new Sessions({ store, now: () => NOW, graceSeconds: 0 });
   const { id } = await startUnused(sessions);
-  // The use of generation 1 is stored after generation 2 has been tried.
-  const first = strict.check('joe', id, 1);
-  const rotated = strict.refresh('joe', id, 1);
-  await first;
-  await rotated;
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  const put = slow.put.bind(slow);
+  let gatedPuts = 0;
+  slow.put = async (userId, record) => {
+    gatedPuts += 1;
+    await gate;
+    return put(userId, record);
+  };
+  const first = sessions.check('joe', id, 1);
+  while (gatedPuts === 0) await new Promise(setImmediate);
+  // Another server rotates. This one sees both generations while it stores the first.
+  await other.refresh('joe', id, 1);
+  const second = sessions.check('joe', id, 2);
+  await new Promise(setImmediate);
   store.failure = storeError();
-  await strict.check('joe', id, 2);
-  await strict.check('joe', id, 2);
-  assert.equal(store.failures, 1);
+  release();
+  await first;
+  await second;
+  const failures = store.failures;
+  await sessions.check('joe', id, 2);
+  assert.equal(store.failures, failures);
 });
 
 test('the memory of tries is bounded: beyond 10,000 sessions the oldest is tried again', async () => {
@@ -285,6 +307,21 @@ test('the memory of tries is bounded: beyond 10,000 sessions the oldest is tried
   assert.equal(store.failures, 10_002);
   check(1);
   assert.equal(store.failures, 10_003);
+});
+
+test('a first use that was stored is not remembered as a try', async () => {
+  const { sessions, store } = makeSessions();
+  const { id } = await startUnused(sessions);
+  store.failure = storeError();
+  sessions.check('joe', id, 1);
+  store.failure = undefined;
+  for (let user = 0; user < 10_000; user += 1) {
+    const session = await startUnused(sessions, `${user}`);
+    sessions.check(`${user}`, session.id, 1);
+  }
+  const { writes } = store;
+  sessions.check('joe', id, 1);
+  assert.equal(store.writes, writes);
 });
 
 test('a promise that the store returns is awaited by every call', async () => {
