@@ -128,6 +128,7 @@ export class Sessions {
   /**
    * Begins a session. `JwtAuth` calls this at a login.
    * @throws AuthError ERR_STORE
+   * @throws AuthError ERR_SESSION_ENDED if `endsAt` has passed
    */
   async start(userId: string, { isRefreshable, endsAt, agent }: SessionStart): Promise<Session> {
     const id = randomBytes(16).toString('base64url');
