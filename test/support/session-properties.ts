@@ -139,12 +139,18 @@ async function honestCase(random: Random): Promise<string> {
   const world = new World(random, pick(random, [0, 0.1, 0.3]));
   const clients: Client[] = [];
   const { store } = world;
+  const isOneByOne = random() < 0.2;
   for (const userId of ['joe', 'joe', 'joe', 'ann']) {
     await store.settle([logIn(world, clients, userId)]);
   }
   for (let round = 0; round < 12; round += 1) {
     const present = [...clients];
-    const actions = present.map((client) => randomAction(world, client, present));
+    const actions: Promise<void>[] = [];
+    for (const client of present) {
+      const action = randomAction(world, client, present);
+      if (isOneByOne) await store.settle([action]);
+      else actions.push(action);
+    }
     const logins = random() < 0.2 ? [logIn(world, clients, 'joe')] : [];
     await store.settle([...actions, ...logins]);
     const isEnding = present.some(({ ending }) => ending !== 'no');
