@@ -53,6 +53,15 @@ function assertOneChain(state: State): void {
   }
 }
 
+/** A second tab may send the token that the first tab has replaced just now. */
+function assertTabsAgree({ record, now, client, isDisturbed }: State): void {
+  const session = findSession(record, ID, now, POLICY);
+  const isInGrace = session !== undefined && now - session.refreshedAt < graceSeconds;
+  if (!isInGrace || isDisturbed || client === 0 || client !== session.generation) return;
+  const { outcome } = refresh(record, ID, client - 1, now, POLICY);
+  assert.equal(outcome, 'repeated', 'two tabs that refresh at once were taken for a theft');
+}
+
 function afterRefresh(state: State, party: Party, isLost: boolean): State | undefined {
   const held = state[party];
   if (held === undefined) return undefined;
@@ -139,7 +148,10 @@ function walk(visit: (state: State) => void): { readonly states: number; readonl
 }
 
 test('in every order of steps, a session has one chain and refuses no undisturbed client', (t) => {
-  const { states, steps } = walk(assertOneChain);
+  const { states, steps } = walk((state) => {
+    assertOneChain(state);
+    assertTabsAgree(state);
+  });
   t.diagnostic(`${states} states, the furthest after ${steps} steps`);
   assert.ok(states > 200 && steps > 9, `${states} states, ${steps} steps`);
 });
