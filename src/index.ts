@@ -27,6 +27,7 @@ export { Router, type AddRoute, type Handler, type RouterOptions } from './http/
 export { listen, type ListenOptions, type Server } from './http/server.ts';
 export type { TlsOptions } from './http/tls.ts';
 
+export { JsonFileSessionStore } from './sessions/json-file.ts';
 export { MemorySessionStore } from './sessions/memory.ts';
 export type { SessionsOptions } from './sessions/options.ts';
 export { Sessions, type SessionInfo } from './sessions/sessions.ts';

@@ -1,6 +1,6 @@
 /** Session records as records of a journal: the format of `sessions.jsonl`. */
-import type { JournalRecord, RecordFormat } from '../journal/record-format.ts';
 import { readRecord } from './record-check.ts';
+import type { JournalRecord, RecordFormat } from '../journal/record-format.ts';
 import type { SessionRecord } from './store.ts';
 
 /** `put` holds all sessions of one user, and replaces the record before it. */

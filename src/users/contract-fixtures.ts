@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { User, UserStore } from './store.ts';
 
+export type OpenStore = () => UserStore | Promise<UserStore>;
+
 /** Declares one test with a new store, which is closed after the test. */
 export type Contract = (
   title: string,

@@ -7,8 +7,8 @@ import {
   ODD_IDS,
   userWith,
   type Contract,
+  type OpenStore,
 } from './contract-fixtures.ts';
-import type { StoreContractOptions } from './contract.ts';
 import type { User, UserStore } from './store.ts';
 
 type RemovingStore = UserStore & Required<Pick<UserStore, 'remove'>>;
@@ -204,8 +204,7 @@ export function testRemovals(contract: Contract): void {
 }
 
 /** Declares the test of a store that keeps users after `close`. */
-export function testKeptRemovals(name: string, options: Required<StoreContractOptions>): void {
-  const { open, reopen } = options;
+export function testKeptRemovals(name: string, open: OpenStore, reopen: OpenStore): void {
   test(`${name}: ${TITLE}: keeps removed names when it is reopened`, async (context) => {
     const first = await open();
     try {

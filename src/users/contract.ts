@@ -18,8 +18,8 @@ export interface StoreContractOptions {
 }
 
 /**
- * Declares the suite. Call it at the top of a test file. The tests of the optional methods `remove`,
- * `list` and `check` are skipped for a store that does not have the method.
+ * Declares the suite. Call it at the top of a test file. The tests of `remove`, `list` and `check`
+ * are skipped for a store that does not have the method.
  * @param name stands before the title of each test
  */
 export function testUserStore(name: string, options: StoreContractOptions): void {
@@ -155,7 +155,7 @@ export function testUserStore(name: string, options: StoreContractOptions): void
   testChecks(contract);
 
   if (reopen === undefined) return;
-  testKeptRemovals(name, { open, reopen });
+  testKeptRemovals(name, open, reopen);
   test(`${name}: keeps acknowledged writes when it is reopened`, async () => {
     const first = await open();
     await Promise.all(ODD_IDS.map((id) => first.insert(userWith(id))));

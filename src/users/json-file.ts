@@ -8,7 +8,6 @@ import {
   copyOf,
   DEFAULT_PAGE_USERS,
   systemSecond,
-  wholeSecond,
   type User,
   type UserStore,
 } from './store.ts';
@@ -114,7 +113,6 @@ export class JsonFileUserStore implements UserStore {
    * @throws TypeError or RangeError if `removedAt` is not such a number
    */
   async remove(id: string, removedAt: number = systemSecond()): Promise<boolean> {
-    wholeSecond('removedAt', removedAt);
     return this.#write(id, (stored) => {
       const next = removed(stored, removedAt);
       return next && removalRecord(next);

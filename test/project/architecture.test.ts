@@ -76,7 +76,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'app': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
   'auth': ['crypto', 'type accounts', 'type sessions', ...GROUND],
   'accounts': ['crypto', 'limits', 'type users/store.ts', ...GROUND],
-  'sessions': GROUND,
+  'sessions': ['journal', ...GROUND],
   'limits': GROUND,
   'users': ['journal', ...GROUND],
   'journal': GROUND,
@@ -102,7 +102,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   'jwt.ts': ['crypto', 'errors.ts'],
   'password.ts': ['accounts/password-hasher.ts', 'errors.ts'],
-  'store-contract.ts': ['users/contract.ts'],
+  'store-contract.ts': ['sessions/contract.ts', 'users/contract.ts'],
 };
 
 /** Why each room has its directions. The rooms that are not listed have REASON_OF_OTHERS. */
