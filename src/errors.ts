@@ -75,7 +75,7 @@ const REQUEST_ERRORS = {
   ERR_BAD_REQUEST: [400, 'Bad Request', 'The request could not be read'],
   ERR_BODY: [400, 'Bad Request', 'The body is not valid JSON in UTF-8'],
   ERR_LOGIN_BODY: [400, 'Bad Request', 'The body is not a JSON object'],
-  ERR_REFRESH_BODY: [400, 'Bad Request', 'Expected a JSON object with a "refresh_token"'],
+  ERR_REFRESH_BODY: [400, 'Bad Request', 'Expected a JSON object with the string "refresh_token"'],
   ERR_NOT_FOUND: [404, 'Not Found', 'There is nothing at this path'],
   ERR_METHOD: [405, 'Method Not Allowed', 'This path does not answer this method'],
   ERR_TIMEOUT: [408, 'Request Timeout', 'The request took too long to arrive'],
@@ -129,7 +129,7 @@ export interface AuthErrorOptions {
   readonly error?: string;
   /** The `description` member of the reply, and the message of the error. */
   readonly description?: string;
-  /** HTTP headers of the reply. A 503 without a `Retry-After` gets `Retry-After: 5`. */
+  /** HTTP headers of the reply. `Error-Code` is added, and to a 503 also `Retry-After: 5`. */
   readonly headers?: Headers;
   /** The whole body of the reply, a JSON value, in place of the usual members. */
   readonly body?: unknown;
@@ -157,7 +157,7 @@ export class AuthError extends Error {
   readonly status: number;
   /** The title: the `error` member of the reply. */
   readonly error: string;
-  /** HTTP headers of the reply, such as `WWW-Authenticate`. */
+  /** HTTP headers of the reply: `Error-Code`, and others such as `WWW-Authenticate`. */
   readonly headers: Readonly<Record<string, string | string[]>>;
   readonly #body: unknown;
 
@@ -197,7 +197,7 @@ export class AuthError extends Error {
     this.code = code;
     this.status = status;
     this.error = error;
-    this.headers = status === 503 ? withRetryAfter(headers ?? {}) : (headers ?? {});
+    this.headers = completeHeaders(headers, code, status);
     this.#body = body;
   }
 
@@ -233,10 +233,14 @@ function isInstance(constructor: typeof AuthError, value: unknown): boolean {
   return Function.prototype[Symbol.hasInstance].call(constructor, value);
 }
 
-/** Tells the client of a 503 when to try again, in seconds (RFC 9110 §10.2.3). */
-function withRetryAfter(headers: Headers): Headers {
-  const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === 'retry-after');
-  return isGiven ? headers : { ...headers, 'Retry-After': '5' };
+/** Adds the code, so that no client compares English text, and `Retry-After` (RFC 9110 §10.2.3). */
+function completeHeaders(given: Headers = {}, code: string, status: number): Headers {
+  const names = new Set(Object.keys(given).map((name) => name.toLowerCase()));
+  return {
+    ...given,
+    ...(!names.has('error-code') && { 'Error-Code': code }),
+    ...(status === 503 && !names.has('retry-after') && { 'Retry-After': '5' }),
+  };
 }
 
 function limitStackTraces(limit: number): void {

@@ -2,8 +2,9 @@
 export { createApp, type AppOptions } from './app/app.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 
-export { Accounts, type AccountsOptions } from './accounts/accounts.ts';
-export type { Client } from './accounts/client.ts';
+export { Accounts } from './accounts/accounts.ts';
+export type { Client, SessionClient } from './accounts/client.ts';
+export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 
@@ -13,6 +14,7 @@ export { JwtAuth } from './auth/jwt-auth.ts';
 export type { AuthRequest } from './auth/login.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export type { IdentityClaims, JwtAuthOptions } from './auth/options.ts';
+export type { TokenPair } from './auth/token-issuer.ts';
 
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt } from './crypto/jwt.ts';

@@ -136,6 +136,8 @@ export function checkedClock(now: () => number): () => number {
   };
 }
 
+export const trueOrFalse: Check = expecting('true or false', (value) => typeof value === 'boolean');
+
 /** @param meaning what the number is, for a name that does not say it */
 export function integerBetween(min: number, max: number, meaning = ''): Check {
   const isWithin = (value: unknown) =>

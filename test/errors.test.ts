@@ -8,7 +8,8 @@ import { ERRORS, isAuthError, isImpossiblePasswordError, reasonOf } from '../src
 import { AuthError, JwtAuth, Router, type AuthErrorCode } from '../src/index.ts';
 import { fromOtherRealm, OtherAuthError } from './support/copies.ts';
 import { INHERITED_NAMES, NOT_STRINGS, UNREADABLE } from './support/hostile.ts';
-import { send, withApp, withServer } from './support/app.ts';
+import { send, sendRaw, withApp, withServer } from './support/app.ts';
+import { withNodeServer } from './support/guard.ts';
 import { SECRET } from './support/tokens.ts';
 
 const { stackTraceLimit } = Error;
@@ -24,7 +25,8 @@ test('every code has an error status, a title and a description, and AuthError t
     const error = new AuthError(code);
     const { name, message, error: shown, description, headers, body } = error;
     assert.deepEqual([name, error.code, error.status], ['AuthError', code, status]);
-    assert.deepEqual(headers, status === 503 ? { 'Retry-After': '5' } : {}, code);
+    const retry = status === 503 ? { 'Retry-After': '5' } : {};
+    assert.deepEqual(headers, { 'Error-Code': code, ...retry }, code);
     assert.deepEqual([message, description, shown], [text, text, title]);
     const signup = { Status: 'Error', result: text };
     const other = { status_code: status, error: title, description: text };
@@ -51,7 +53,7 @@ test('an option of a refusal replaces the default of its code, and undefined doe
   const { code, message, headers } = error;
   assert.deepEqual(
     [code, message, headers, error.cause],
-    ['ERR_BUSY', 'Later', { 'Retry-After': '9' }, cause],
+    ['ERR_BUSY', 'Later', { 'Retry-After': '9', 'Error-Code': 'ERR_BUSY' }, cause],
   );
   for (const body of [null, 0, '', false, { x: 1 }]) {
     assert.equal(new AuthError('ERR_BUSY', { body }).body, body);
@@ -96,15 +98,57 @@ test('every 503 has Retry-After: 5 unless its headers say otherwise, and no othe
   }
   // A hook may give a refusal the status 503, or replace that status.
   assert.deepEqual(new AuthError('ERR_CREDENTIALS', { status: 503 }).headers, {
+    'Error-Code': 'ERR_CREDENTIALS',
     'Retry-After': '5',
   });
-  assert.deepEqual(new AuthError('ERR_STORE', { status: 500 }).headers, {});
+  const code = { 'Error-Code': 'ERR_STORE' };
+  assert.deepEqual(new AuthError('ERR_STORE', { status: 500 }).headers, code);
   const kept = new AuthError('ERR_STORE', { headers: { 'X-Reason': 'disk' } });
-  assert.deepEqual(kept.headers, { 'X-Reason': 'disk', 'Retry-After': '5' });
+  assert.deepEqual(kept.headers, { 'X-Reason': 'disk', ...code, 'Retry-After': '5' });
   for (const name of ['Retry-After', 'retry-after', 'RETRY-AFTER']) {
     const { headers } = new AuthError('ERR_STORE', { headers: { [name]: '60' } });
-    assert.deepEqual(lowerCase(headers), [['retry-after', '60']], name);
+    const expected = [['retry-after', '60'], ['error-code', 'ERR_STORE']];
+    assert.deepEqual(lowerCase(headers), expected, name);
   }
+});
+
+test('every refusal has its code in Error-Code, unless its headers say otherwise', () => {
+  const allowed = { Allow: 'GET' };
+  const refused = new AuthError('ERR_METHOD', { headers: allowed });
+  assert.deepEqual(refused.headers, { Allow: 'GET', 'Error-Code': 'ERR_METHOD' });
+  assert.deepEqual(allowed, { Allow: 'GET' }, 'the headers of the program stay as they are');
+  for (const name of ['Error-Code', 'error-code', 'ERROR-CODE']) {
+    const { headers } = new AuthError('ERR_METHOD', { headers: { [name]: 'OWN' } });
+    assert.deepEqual(lowerCase(headers), [['error-code', 'OWN']], name);
+  }
+});
+
+test('Error-Code is sent by the router, by the server itself and by auth.middleware()', async () => {
+  const unsendable = () =>
+    Promise.reject(new AuthError('ERR_METHOD', { headers: { 'X-Broken': 'a\nb' } }));
+  const router = new Router({ onError: () => undefined })
+    .get('/broken', () => Promise.reject(new Error('unexpected')))
+    .get('/unsendable', unsendable);
+  await withServer(router, async ({ url, port }) => {
+    for (const [path, code] of [
+      ['/nowhere', 'ERR_NOT_FOUND'],
+      ['/broken', 'ERR_INTERNAL'],
+      ['/unsendable', 'ERR_INTERNAL'],
+    ]) {
+      const { headers } = await send(`${url}${path}`, 'GET');
+      assert.equal(headers.get('error-code'), code, path);
+    }
+    // Neither of these reaches the router.
+    assert.match(await sendRaw(port, 'no HTTP\r\n\r\n'), /\r\nError-Code: ERR_BAD_REQUEST\r\n/);
+    const noHost = 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n';
+    assert.match(await sendRaw(port, noHost), /\r\nError-Code: ERR_BAD_REQUEST\r\n/);
+  });
+  const hook = (): unknown => 1;
+  const guard = new JwtAuth({ secret: SECRET, authenticate: hook, identity: hook }).middleware();
+  await withNodeServer((req, res) => guard(req, res, () => res.end()), async (_port, url) => {
+    const { status, headers } = await send(url, 'GET');
+    assert.deepEqual([status, headers.get('error-code')], [401, 'ERR_AUTHORIZATION_MISSING']);
+  });
 });
 
 test('Retry-After of a 503 is sent by the router, by the application and by auth.middleware()', async () => {

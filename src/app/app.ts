@@ -1,5 +1,6 @@
 /** The tutorial application: POST /signup, POST /auth, GET /hello. */
-import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/accounts.ts';
+import { Accounts } from '../accounts/accounts.ts';
+import { ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/options.ts';
 import { withErrorReply } from '../auth/error-reply.ts';
 import { JwtAuth } from '../auth/jwt-auth.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';

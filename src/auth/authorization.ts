@@ -34,10 +34,13 @@ export function tokenIn(
   return token;
 }
 
+/** Refusals of a token that is intact. Those of other tokens are ERR_JWT_*. */
+const TOKEN_FAULTS: ReadonlySet<string> = new Set(['ERR_IDENTITY_UNKNOWN', 'ERR_SESSION_ENDED']);
+
 /** @returns one challenge per scheme; that of Bearer names the error of a token (RFC 6750 §3) */
 export function challenges(schemes: readonly string[], realm: string, error: AuthError): string[] {
   const quotedRealm = realm.replace(/["\\]/g, '\\$&');
-  const isTokenAtFault = error.code.startsWith('ERR_JWT_') || error.code === 'ERR_IDENTITY_UNKNOWN';
+  const isTokenAtFault = error.code.startsWith('ERR_JWT_') || TOKEN_FAULTS.has(error.code);
   return schemes.map((scheme) => {
     const challenge = `${scheme} realm="${quotedRealm}"`;
     if (scheme.toLowerCase() !== 'bearer' || !isTokenAtFault) return challenge;

@@ -6,27 +6,24 @@
  * `decode` and `identity`.
  */
 import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
-import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
-import { aFunction, readOptions } from '../options.ts';
-import { describe, ownMember } from '../values.ts';
+import { andThen, isPromise } from '../maybe-promise.ts';
+import { aFunction, readOptions, trueOrFalse } from '../options.ts';
+import { describe } from '../values.ts';
 import { challenges, realmCheck } from './authorization.ts';
-import { bindListeners, runAs } from './current-identity.ts';
 import { withErrorReply } from './error-reply.ts';
+import { Guard, handleAs, type GuardedHandler, type Login } from './guard.ts';
 import { readCredentials, type AuthRequest } from './login.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
   hookResultError,
+  isIdentity,
   settingsOf,
-  type IdentityClaims,
   type JwtAuthOptions,
   type JwtAuthSettings,
 } from './options.ts';
-import {
-  messageOf,
-  type Authorization,
-  type GuardableRequest,
-  type HeaderSource,
-} from './requests.ts';
+import type { GuardableRequest, HeaderSource } from './requests.ts';
+import { SessionAuth } from './session-auth.ts';
+import type { TokenPair } from './token-issuer.ts';
 
 /**
  * A login and a guard with one set of options.
@@ -34,10 +31,15 @@ import {
  */
 export class JwtAuth<Identity> {
   readonly #settings: JwtAuthSettings<Identity>;
+  readonly #sessions: SessionAuth<Identity> | undefined;
+  readonly #guard: Guard<Identity>;
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: JwtAuthOptions<Identity>) {
-    this.#settings = settingsOf(options);
+    const settings = settingsOf(options);
+    this.#settings = settings;
+    this.#sessions = settings.session && new SessionAuth(settings, settings.session);
+    this.#guard = new Guard(settings, this.#sessions);
   }
 
   /**
@@ -45,7 +47,8 @@ export class JwtAuth<Identity> {
    * that `auth.login` can be passed to a router.
    * @param request an HttpRequest, a Request of the Web standard, or any other object with a method
    *   `json`, and an `address` if it is known
-   * @returns the reply to send: `{ access_token }`, or the result of `loginReply`
+   * @returns the reply to send: `{ access_token }`, with sessions and `"refresh": true` in the body
+   *   a {@link TokenPair}, or the result of `loginReply`
    * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
    * @throws any error that `request.json` or a hook throws
@@ -54,19 +57,70 @@ export class JwtAuth<Identity> {
     this.#completingRefusals(this.#settings.realm, () => this.#replyToLogin(request));
 
   /**
+   * The handler of `POST /refresh`: exchanges the `refresh_token` in the body for new tokens. It is
+   * bound.
+   * @param request as for `login`
+   * @returns the reply to send: a {@link TokenPair}, or the result of `loginReply`
+   * @throws AuthError ERR_SESSION_ENDED, ERR_JWT_*, ERR_STORE
+   * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it has no token
+   * @throws TypeError without the option `sessions`
+   * @throws any error that `request.json` or a hook throws
+   */
+  readonly refresh = async (request: AuthRequest): Promise<unknown> =>
+    this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
+
+  /**
+   * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
+   * body it ends that of the access token of the request. It is bound.
+   * @param request as for `login`. Only a request with headers shows an access token.
+   * @returns the reply to send, also if the session has ended before
+   * @throws AuthError ERR_JWT_*, ERR_AUTHORIZATION_*, ERR_STORE
+   * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it has no token, and
+   *   without a body if the request has no access token of a session
+   * @throws TypeError without the option `sessions`
+   * @throws any error that `request.json` or a hook throws
+   */
+  readonly logout = async (request: AuthRequest): Promise<unknown> =>
+    this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().logout(request));
+
+  /**
+   * Makes tokens outside a login, such as after a signup or another proof. With sessions it begins
+   * a session.
+   * @param request with its User-Agent, if the session shall show it
+   * @param options `refresh: false` for an access token alone; default true with sessions
+   * @returns the tokens, whatever `loginReply` returns for a login
+   * @throws AuthError ERR_CREDENTIALS if the hook `isCurrent` returns false, ERR_STORE
+   * @throws TypeError for `refresh: true` without the option `sessions`
+   * @throws any error that a hook throws
+   */
+  async issue(
+    identity: Identity,
+    request?: object,
+    options: { readonly refresh?: boolean } = {},
+  ): Promise<TokenPair | { access_token: string }> {
+    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    if (this.#sessions === undefined && refresh !== true) {
+      return { access_token: await this.#encode(identity) };
+    }
+    return this.#sessionAuth().issue(identity, request, refresh ?? true);
+  }
+
+  /**
    * Guards a handler, so that it runs only for a request with a valid token of an existing user.
+   * @param handler gets the id of the session too, which is undefined without sessions and for a
+   *   token without one
    * @param options a `realm` for this route alone
    * @returns the guarded handler. For a valid token it returns what `handler` returns,
    *   synchronously if all hooks are synchronous. Otherwise it returns a promise that rejects with
-   *   AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN.
+   *   AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
    */
   required<Request extends GuardableRequest = HeaderSource>(
-    handler: (request: Request, identity: Identity) => unknown,
+    handler: (request: Request, identity: Identity, sessionId: string | undefined) => unknown,
     options: { readonly realm?: string } = {},
   ): (request: Request) => unknown {
     const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
     aFunction('handler', handler);
-    return this.#guard(realm, (request) => this.#requireIdentity(request), handler);
+    return this.#guarded(realm, (request) => this.#guard.requireLogin(request), handler);
   }
 
   /**
@@ -74,11 +128,15 @@ export class JwtAuth<Identity> {
    * realm is always that of the JwtAuth.
    */
   optional<Request extends GuardableRequest = HeaderSource>(
-    handler: (request: Request, identity: Identity | undefined) => unknown,
+    handler: (
+      request: Request,
+      identity: Identity | undefined,
+      sessionId: string | undefined,
+    ) => unknown,
   ): (request: Request) => unknown {
     aFunction('handler', handler);
     const { realm } = this.#settings;
-    return this.#guard(realm, (request) => this.#findIdentity(request), handler);
+    return this.#guarded(realm, (request) => this.#guard.findLogin(request), handler);
   }
 
   /**
@@ -93,7 +151,7 @@ export class JwtAuth<Identity> {
   async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
     // The type is spelled out for the reference page: the package does not export `Authorization`.
     return this.#completingRefusals(this.#settings.realm, () =>
-      this.#requireIdentity(authorization),
+      andThen(this.#guard.requireLogin(authorization), ({ identity }) => identity),
     );
   }
 
@@ -112,24 +170,39 @@ export class JwtAuth<Identity> {
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
-  #guard<Request extends GuardableRequest, Found>(
+  #guarded<Request extends GuardableRequest, Found>(
     realm: string,
-    findIdentity: (request: Request) => MaybePromise<Found>,
-    handler: (request: Request, identity: Found) => unknown,
+    findLogin: (request: Request) => Login<Found> | Promise<Login<Found>>,
+    handler: GuardedHandler<Request, Found>,
   ): (request: Request) => unknown {
     return (request) =>
       this.#completingRefusals(realm, () =>
-        andThen(findIdentity(request), (identity) => handleAs(identity, handler, request)),
+        andThen(findLogin(request), (login) => handleAs(login, handler, request)),
       );
   }
 
+  #sessionAuth(): SessionAuth<Identity> {
+    if (this.#sessions !== undefined) return this.#sessions;
+    throw new TypeError('"sessions" expected an instance of Sessions, got undefined');
+  }
+
   async #replyToLogin(request: AuthRequest): Promise<unknown> {
-    const { usernameField, passwordField, encode, loginReply } = this.#settings;
-    const { username, password } = await readCredentials(request, usernameField, passwordField);
-    const identity = await this.#checkCredentials(username, password, request);
-    const token = await encode(identity);
+    const { usernameField, passwordField, loginReply } = this.#settings;
+    const credentials = await readCredentials(request, usernameField, passwordField);
+    const { username, password, wantsRefresh } = credentials;
+    const checkPassword = () => this.#checkCredentials(username, password, request);
+    if (this.#sessions !== undefined) {
+      return this.#sessions.logIn(checkPassword, request, wantsRefresh);
+    }
+    const identity = await checkPassword();
+    const token = await this.#encode(identity);
+    return loginReply === undefined ? { access_token: token } : loginReply(token, identity);
+  }
+
+  async #encode(identity: Identity): Promise<string> {
+    const token = await this.#settings.encode(identity);
     if (typeof token !== 'string') throw hookResultError('encode', 'a string', describe(token));
-    return loginReply(token, identity);
+    return token;
   }
 
   /**
@@ -149,38 +222,6 @@ export class JwtAuth<Identity> {
       if (!isImpossiblePasswordError(error)) throw error;
     }
     throw new AuthError('ERR_CREDENTIALS');
-  }
-
-  /**
-   * @returns the identity
-   * @throws AuthError as `#findIdentity`; ERR_AUTHORIZATION_MISSING if the request has no token
-   */
-  #requireIdentity(request: Authorization): Identity | Promise<Identity> {
-    return andThen(this.#findIdentity(request), (identity) => {
-      if (identity === undefined) throw new AuthError('ERR_AUTHORIZATION_MISSING');
-      return identity;
-    });
-  }
-
-  /**
-   * Finds the token, verifies it, and finds the user whom its claims name. Each step is synchronous
-   * if its hook is. As an `async` function it would make a request take up to a third longer.
-   * @returns the identity, or undefined if the request has no token
-   * @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_* or ERR_IDENTITY_UNKNOWN
-   */
-  #findIdentity(request: Authorization): Identity | undefined | Promise<Identity | undefined> {
-    // The hook `identity` finds a user. Its new name keeps the hook apart from its result.
-    const { tokenFrom, decode, identity: findUser, identityClaim } = this.#settings;
-    return andThen(tokenFrom(request), (token) => {
-      if (token === undefined || token === null) return undefined;
-      return andThen(decode(token), (decoded) => {
-        const claims = claimsForHook(decoded, identityClaim);
-        return andThen(findUser(claims), (user) => {
-          if (!isIdentity(user)) throw new AuthError('ERR_IDENTITY_UNKNOWN');
-          return user;
-        });
-      });
-    });
   }
 
   /**
@@ -213,32 +254,4 @@ export class JwtAuth<Identity> {
       return { 'WWW-Authenticate': challenges(schemes, realm, refusal), ...refusal.headers };
     });
   }
-}
-
-/** Calls a handler so that `currentIdentity()` returns the identity of its request. */
-function handleAs<Request, Identity>(
-  identity: Identity,
-  handler: (request: Request, identity: Identity) => unknown,
-  request: Request,
-): unknown {
-  const message = messageOf(request);
-  if (message !== undefined) bindListeners(identity, message);
-  // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside `runAs`, so
-  // that they too see this identity.
-  return runAs(identity, () => andThen(handler(request, identity), (result) => result));
-}
-
-/** @returns the claims for the hook `identity`, with the claim `identityClaim` as `identity` */
-function claimsForHook(decoded: object, identityClaim: string): IdentityClaims {
-  // Jwt.verify returns an object. A hook `decode` that replaces it may return any value.
-  if (typeof decoded !== 'object' || decoded === null) {
-    throw hookResultError('decode', 'an object', describe(decoded));
-  }
-  if (identityClaim === 'identity') return decoded as IdentityClaims;
-  return { ...decoded, identity: ownMember(decoded, identityClaim) };
-}
-
-/** `false` is not an identity, because a failed comparison returns it. */
-function isIdentity<Identity>(value: Identity | undefined | null | false): value is Identity {
-  return value !== undefined && value !== null && value !== false;
 }

@@ -1,5 +1,5 @@
 /**
- * Reads a username and a password from a login request.
+ * Reads the body of a request: the username and the password of a login, or a refresh token.
  * Promise: only own members of the body count. No AuthError of this file quotes the body, and a
  * SyntaxError, which may quote it, is replaced. Any other error of `request.json` is passed on.
  */
@@ -20,6 +20,8 @@ export interface AuthRequest extends Client {
 interface Credentials {
   readonly username: string;
   readonly password: string;
+  /** Whether the client asks for a refresh token. */
+  readonly wantsRefresh: boolean;
 }
 
 const requestCheck = objectWith('json');
@@ -36,24 +38,44 @@ export async function readCredentials(
   usernameField: string,
   passwordField: string,
 ): Promise<Credentials> {
-  const body = await readBody(request);
+  const body = await readJsonBody(request);
+  if (!isObject(body)) throw new AuthError('ERR_LOGIN_BODY');
   const username = ownMember(body, usernameField);
   const password = ownMember(body, passwordField);
   if (!isFilled(username) || !isFilled(password)) throw new AuthError('ERR_CREDENTIALS');
-  return { username, password };
+  return { username, password, wantsRefresh: ownMember(body, 'refresh') === true };
 }
 
-async function readBody(request: AuthRequest): Promise<object> {
+/**
+ * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it is not an object with
+ *   a string `refresh_token`
+ */
+export async function readRefreshToken(request: AuthRequest): Promise<string> {
+  return refreshTokenIn(await readJsonBody(request));
+}
+
+/**
+ * @param body a parsed one
+ * @throws AuthError ERR_REFRESH_BODY
+ */
+export function refreshTokenIn(body: unknown): string {
+  const token = isObject(body) ? ownMember(body, 'refresh_token') : undefined;
+  if (!isFilled(token)) throw new AuthError('ERR_REFRESH_BODY');
+  return token;
+}
+
+/**
+ * @throws AuthError ERR_BODY if the body is not JSON
+ * @throws TypeError if `request` has no method `json`
+ */
+export async function readJsonBody(request: AuthRequest): Promise<unknown> {
   requestCheck('request', request);
-  let body: unknown;
   try {
-    body = await request.json();
+    return await request.json();
   } catch (error) {
     // The message of a SyntaxError quotes the body.
     throw isErrorNamed(error, 'SyntaxError') ? new AuthError('ERR_BODY') : error;
   }
-  if (!isObject(body)) throw new AuthError('ERR_LOGIN_BODY');
-  return body;
 }
 
 function isFilled(value: unknown): value is string {

@@ -13,9 +13,11 @@ import {
   readOptions,
   type Checks,
 } from '../options.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
 import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
+import { sessionsCheck, sessionSettingsOf, type SessionSettings } from './session-settings.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
@@ -37,8 +39,22 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
     password: string,
     client: Client,
   ) => LookupResult<Identity>;
-  /** Returns the user whom the verified claims name. Called for each guarded request. */
+  /**
+   * Returns the user whom the verified claims name. Called for each guarded request. At a refresh
+   * the claim that names the user is the only one.
+   */
   readonly identity: (claims: IdentityClaims) => LookupResult<Identity>;
+  /**
+   * Makes every login a session, which can be refreshed and ended; default none. It needs the clock
+   * of the option `now`, and excludes `encode` and `decode`.
+   */
+  readonly sessions?: Sessions | undefined;
+  /**
+   * Returns whether the password that `authenticate` verified for this identity is still the one of
+   * the user. With sessions it is asked once the session has begun, so that a login that overlaps a
+   * change of the password leaves no session. Default: true.
+   */
+  readonly isCurrent?: (identity: Identity) => MaybePromise<boolean>;
   /** The realm in challenges (RFC 9110 §11.5), printable ASCII; default `Login Required`. */
   readonly realm?: string;
   /** The authentication schemes, compared ignoring letter case; default `['JWT', 'Bearer']`. */
@@ -48,7 +64,8 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   /** The name of the member of a login body with the password; default `password`. */
   readonly passwordField?: string;
   /**
-   * The claim that names the user; default `identity`. It must not be exp, nbf, iat, iss or aud.
+   * The claim that names the user; default `identity`. It must not be exp, nbf, iat, iss or aud,
+   * and with sessions neither sid nor gen.
    * With `sub`, the id of the user must be a string (RFC 7519 §4.1.2).
    */
   readonly identityClaim?: string;
@@ -61,17 +78,26 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   readonly header?: (
     identity: Identity,
   ) => MaybePromise<Readonly<Record<string, unknown>> | undefined>;
-  /** Returns the token of a login; default: signs the results of `claims` and `header`. */
+  /**
+   * Returns the token of a login; default: signs the results of `claims` and `header`. Not with
+   * `sessions`.
+   */
   readonly encode?: (identity: Identity) => MaybePromise<string>;
-  /** Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. */
+  /**
+   * Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. Not with
+   * `sessions`.
+   */
   readonly decode?: (token: string) => MaybePromise<object>;
   /**
    * Returns the token of a request, if there is one; default: from the Authorization header. Every
    * guard passes the same `header` and `message`.
    */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
-  /** Returns the reply to a login; default `{ access_token }`. */
-  readonly loginReply?: (token: string, identity: Identity) => unknown;
+  /**
+   * Returns the reply to a login, and to a refresh; default `{ access_token }`, and with a refresh
+   * token a {@link TokenPair}. `refreshToken` is undefined unless the client asked for one.
+   */
+  readonly loginReply?: (token: string, identity: Identity, refreshToken?: string) => unknown;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
   readonly errorReply?: (error: AuthError) => unknown;
 }
@@ -89,6 +115,8 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   ...JWT_OPTION_CHECKS,
   authenticate: aFunction,
   identity: aFunction,
+  sessions: sessionsCheck,
+  isCurrent: aFunction,
   realm: realmCheck,
   schemes: schemesCheck,
   usernameField: nonEmptyString,
@@ -105,8 +133,12 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
 
 /** The options with all defaults. The options of the Jwt are in `encode` and `decode`. */
 export interface JwtAuthSettings<Identity> extends Required<
-  Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom'>
+  Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
 > {
+  /** Undefined without sessions. */
+  readonly session: SessionSettings | undefined;
+  /** Undefined for the default. */
+  readonly loginReply: JwtAuthOptions<Identity>['loginReply'];
   /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
   readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
 }
@@ -121,7 +153,13 @@ export function settingsOf<Identity>(
   ]);
   const jwt = new Jwt(pickOptions(given, JWT_OPTION_CHECKS));
   // The Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
-  const { secret, tokenFrom, schemes: givenSchemes = ['JWT', 'Bearer'], ...others } = given;
+  const {
+    secret,
+    tokenFrom,
+    sessions,
+    schemes: givenSchemes = ['JWT', 'Bearer'],
+    ...others
+  } = given;
   // A copy, because the caller may change the list later.
   const schemes = [...givenSchemes];
   const settings: JwtAuthSettings<Identity> = {
@@ -143,8 +181,10 @@ export function settingsOf<Identity>(
       (tokenFrom === undefined
         ? tokenIn(headerIn(request, 'authorization'), schemes)
         : tokenFrom(headerSourceOf(request))),
-    loginReply: (token) => ({ access_token: token }),
+    loginReply: undefined,
     errorReply: (error) => error.body,
+    isCurrent: () => true,
+    session: sessions && sessionSettingsOf({ ...given, sessions }, jwt),
     ...others,
   };
   if (settings.usernameField === settings.passwordField) {
@@ -172,4 +212,11 @@ function idOf(identity: unknown): unknown {
 /** @returns the error for a wrong result of a hook. It is a mistake of the program, hence a 500. */
 export function hookResultError(hook: string, expected: string, got: string): TypeError {
   return new TypeError(`"${hook}" expected to return ${expected}, got ${got}`);
+}
+
+/** `false` is not an identity, because a failed comparison returns it. */
+export function isIdentity<Identity>(
+  value: Identity | undefined | null | false,
+): value is Identity {
+  return value !== undefined && value !== null && value !== false;
 }

@@ -89,6 +89,13 @@ export function headerIn(request: unknown, name: string): string | undefined {
   return isAuthorization ? request : undefined;
 }
 
+/** @returns whether {@link headerIn} can read a header of a request, which may lack the header */
+export function showsHeaders(request: unknown): request is GuardableRequest {
+  if (hasHeaders(request)) return true;
+  if (!isObject(request)) return false;
+  return typeof request['header'] === 'function' || messageOf(request) !== undefined;
+}
+
 /**
  * Without raw headers, a method `header` may know of a repeated header that `headers` hide, or the
  * other way round. If they differ, both values are in the result, so that a token is refused.

@@ -144,14 +144,16 @@ const REFUSAL_BY_PARSER_CODE: ReadonlyMap<string, AuthErrorCode> = new Map([
 /** Writes a refusal to the socket itself, where Node makes no response object. */
 function writeRefusal(socket: Socket, isSecure: boolean, parserCode = ''): void {
   const refusal = new AuthError(REFUSAL_BY_PARSER_CODE.get(parserCode) ?? 'ERR_BAD_REQUEST');
-  const { status, error, body } = refusal;
+  const { status, error, body, headers } = refusal;
   publishRefusal(refusal, { address: socket.remoteAddress });
   const text = `${JSON.stringify(body)}\n`;
   const head = [
     `HTTP/1.1 ${status} ${error}`,
     // RFC 9110 §6.6.1: a server with a clock sends the date.
     `Date: ${new Date().toUTCString()}`,
-    ...Object.entries(defaultHeaders()).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries({ ...defaultHeaders(), ...headers }).map(([name, value]) => {
+      return `${name}: ${value}`;
+    }),
     ...(isSecure ? [`Strict-Transport-Security: ${STRICT_TRANSPORT_SECURITY}`] : []),
     `Content-Length: ${Buffer.byteLength(text)}`,
     'Connection: close',

@@ -156,9 +156,9 @@ export class Router {
 
 /** The response of an adapter may lack a method. Then no reply can be sent at all. */
 function sendInternalError(message: IncomingMessage, response: ServerResponse): void {
-  const { status, body } = new AuthError('ERR_INTERNAL');
+  const { status, body, headers } = new AuthError('ERR_INTERNAL');
   try {
-    sendReply(message, response, new Reply(status, body));
+    sendReply(message, response, new Reply(status, body, headers));
   } catch (error) {
     warn(error);
   }

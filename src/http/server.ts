@@ -181,7 +181,7 @@ function serve(
     if (isClosing) response.setHeader('Connection', 'close');
     if (fault !== undefined) {
       publishRefusal(fault, { address: message.socket.remoteAddress });
-      sendReply(message, response, new Reply(fault.status, fault.body));
+      sendReply(message, response, new Reply(fault.status, fault.body, fault.headers));
       return;
     }
     if (isContinueExpected) {

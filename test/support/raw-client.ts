@@ -41,6 +41,7 @@ const ALWAYS = [
   'content-length',
   'content-type',
   'date',
+  'error-code',
   'x-content-type-options',
 ];
 

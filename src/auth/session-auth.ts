@@ -1,0 +1,208 @@
+/**
+ * What a JwtAuth with sessions does: it begins a session at a login, asks for it in every guard,
+ * and answers refreshes and logouts.
+ * Promise: a session that has ended is refused at the next request. No step that fails after a
+ * session has begun leaves it behind.
+ */
+import { AuthError } from '../errors.ts';
+import { EVENTS } from '../events.ts';
+import { andThen, type MaybePromise } from '../maybe-promise.ts';
+import { describe, ownMember } from '../values.ts';
+import type { Client } from '../accounts/client.ts';
+import { readRefreshToken, refreshTokenIn, type AuthRequest } from './login.ts';
+import { readOptionalBody } from './logout-body.ts';
+import { hookResultError, isIdentity } from './options.ts';
+import type { IdentityClaims, JwtAuthSettings } from './options.ts';
+import { userIdOf } from './refresh-token.ts';
+import { headerIn, showsHeaders } from './requests.ts';
+import type { SessionSettings } from './session-settings.ts';
+import { TokenIssuer, type IssuedTokens, type TokenPair } from './token-issuer.ts';
+
+/** At the second try the password is verified against the stored hash of that moment. */
+const MAX_LOGIN_TRIES = 2;
+
+/** Makes a reply of the tokens of a session that has begun. */
+type ReplyOf<Reply> = (tokens: IssuedTokens) => MaybePromise<Reply>;
+
+/** The sessions of one JwtAuth. */
+export class SessionAuth<Identity> {
+  readonly #hooks: JwtAuthSettings<Identity>;
+  readonly #settings: SessionSettings;
+  readonly #issuer: TokenIssuer<Identity>;
+
+  constructor(hooks: JwtAuthSettings<Identity>, settings: SessionSettings) {
+    this.#hooks = hooks;
+    this.#settings = settings;
+    this.#issuer = new TokenIssuer(hooks, settings);
+  }
+
+  /**
+   * Begins a session, and only then asks whether the password is still the one that was verified.
+   * A change of the password ends all sessions once it is written. So either that ends this session
+   * too, or the answer here is no.
+   * @param checkPassword returns the user, or throws AuthError ERR_CREDENTIALS
+   * @returns the reply
+   */
+  async logIn(
+    checkPassword: () => Promise<Identity>,
+    request: AuthRequest,
+    isRefreshable: boolean,
+  ): Promise<unknown> {
+    for (let tries = 0; tries < MAX_LOGIN_TRIES; tries += 1) {
+      const identity = await checkPassword();
+      const replyOf = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
+      const begun = await this.#begin(identity, request, isRefreshable, replyOf);
+      if (begun !== undefined) return begun.reply;
+    }
+    throw new AuthError('ERR_CREDENTIALS');
+  }
+
+  /** @throws AuthError ERR_CREDENTIALS if the hook `isCurrent` returns false */
+  async issue(
+    identity: Identity,
+    request: unknown,
+    isRefreshable: boolean,
+  ): Promise<TokenPair | { access_token: string }> {
+    const begun = await this.#begin(identity, request, isRefreshable, defaultReplyOf);
+    if (begun === undefined) throw new AuthError('ERR_CREDENTIALS');
+    return begun.reply;
+  }
+
+  /** Answers a refresh token. */
+  async refresh(request: AuthRequest): Promise<unknown> {
+    const { sessions, refreshTokens } = this.#settings;
+    const claims = refreshTokens.verify(await readRefreshToken(request));
+    const { userId, sessionId, generation } = claims;
+    const identity = await this.#hooks.identity(this.#claimsForHook(claims.identity));
+    // Nothing changes: a user who is found again, such as after a restore, can go on.
+    if (!isIdentity(identity)) throw new AuthError('ERR_SESSION_ENDED');
+    const draft = await this.#issuer.draft(identity, true);
+    // The hook `claims` names another user now, whose record does not have this session.
+    if (draft.userId !== userId) throw new AuthError('ERR_SESSION_ENDED');
+    const { outcome, session } = await sessions.refresh(userId, sessionId, generation);
+    if (outcome === 'reused') publish('reuse', userId, request);
+    if (session === undefined) throw new AuthError('ERR_SESSION_ENDED');
+    const reply = await this.#replyOf(this.#issuer.sign(draft, session), identity);
+    publish('refresh', userId, request);
+    if (outcome === 'repeated late') publish('repeat', userId, request);
+    return reply;
+  }
+
+  /**
+   * Ends the session of the refresh token in the body. Without a body it ends that of the access
+   * token. Either token may be of any generation, and its session may have ended before (RFC 7009
+   * §2.2).
+   */
+  async logout(request: AuthRequest): Promise<object> {
+    const body = await readOptionalBody(request);
+    const { userId, sessionId } = body === undefined
+      ? await this.#accessTokenOf(request)
+      : this.#settings.refreshTokens.verify(refreshTokenIn(body));
+    // An id of another kind, which only a holder of the secret can sign, names no session.
+    const hasEnded = await this.#settings.sessions.end(userId, String(sessionId));
+    if (hasEnded) publish('logout', userId, request);
+    return { Status: 'Success', result: 'Logged out' };
+  }
+
+  /**
+   * Judges an access token that was verified.
+   * @returns the id of its session; undefined for one that another holder of the secret has made
+   * @throws AuthError ERR_SESSION_ENDED, ERR_STORE
+   */
+  check(claims: IdentityClaims, token: string): MaybePromise<string | undefined> {
+    const { sessions, jwt, leewaySeconds } = this.#settings;
+    const userId = userIdOf(ownMember(claims, 'identity'));
+    if (!Object.hasOwn(claims, 'sid')) {
+      const issuedAt = ownMember(claims, 'iat');
+      const isAccepted = sessions.acceptsWithoutSession(userId, issuedAt, leewaySeconds);
+      return andThen(isAccepted, (isGood) => {
+        if (!isGood) throw new AuthError('ERR_SESSION_ENDED');
+        return undefined;
+      });
+    }
+    const found = sessions.check(userId, ownMember(claims, 'sid'), ownMember(claims, 'gen'));
+    return andThen(found, (session) => {
+      if (session !== undefined) return session.id;
+      // If the token has expired since it was verified, the refusal says so, as without sessions.
+      jwt.verify(token);
+      throw new AuthError('ERR_SESSION_ENDED');
+    });
+  }
+
+  /** @returns undefined if the password is not current any more; the session has then ended */
+  async #begin<Reply>(
+    identity: Identity,
+    request: unknown,
+    isRefreshable: boolean,
+    replyOf: ReplyOf<Reply>,
+  ): Promise<{ readonly reply: Reply } | undefined> {
+    const { sessions } = this.#settings;
+    const draft = await this.#issuer.draft(identity, isRefreshable);
+    const { userId } = draft;
+    const agent = showsHeaders(request) ? headerIn(request, 'user-agent') : undefined;
+    const session = await sessions.start(userId, {
+      isRefreshable,
+      agent,
+      ...(!isRefreshable && { endsAt: this.#issuer.plainEndOf(draft) }),
+    });
+    try {
+      if (await this.#isCurrent(identity)) {
+        return { reply: await replyOf(this.#issuer.sign(draft, session)) };
+      }
+    } catch (error) {
+      // If the session cannot be ended, its tokens are lost all the same. The first error counts.
+      await Promise.resolve(sessions.end(userId, session.id)).catch(() => undefined);
+      throw error;
+    }
+    await sessions.end(userId, session.id);
+    return undefined;
+  }
+
+  async #isCurrent(identity: Identity): Promise<boolean> {
+    const isCurrent = await this.#hooks.isCurrent(identity);
+    if (typeof isCurrent === 'boolean') return isCurrent;
+    throw hookResultError('isCurrent', 'true or false', describe(isCurrent));
+  }
+
+  #replyOf(tokens: IssuedTokens, identity: Identity): unknown {
+    const { loginReply } = this.#hooks;
+    if (loginReply === undefined) return defaultReplyOf(tokens);
+    const { accessToken, refreshToken } = tokens;
+    return loginReply(accessToken, identity, refreshToken);
+  }
+
+  #claimsForHook(identity: unknown): IdentityClaims {
+    return { [this.#hooks.identityClaim]: identity, identity };
+  }
+
+  /** @throws AuthError ERR_REFRESH_BODY if the request has no token, or one without a session */
+  async #accessTokenOf(
+    request: AuthRequest,
+  ): Promise<{ readonly userId: string; readonly sessionId: unknown }> {
+    const { tokenFrom, identityClaim } = this.#hooks;
+    const token = showsHeaders(request) ? await tokenFrom(request) : undefined;
+    if (token === undefined || token === null) throw new AuthError('ERR_REFRESH_BODY');
+    const claims = this.#settings.jwt.verify(token);
+    if (!Object.hasOwn(claims, 'sid')) throw new AuthError('ERR_REFRESH_BODY');
+    return { userId: userIdOf(ownMember(claims, identityClaim)), sessionId: claims['sid'] };
+  }
+}
+
+function defaultReplyOf(tokens: IssuedTokens): TokenPair | { access_token: string } {
+  const { accessToken, refreshToken, expiresInSeconds } = tokens;
+  if (refreshToken === undefined) return { access_token: accessToken };
+  return {
+    access_token: accessToken,
+    refresh_token: refreshToken,
+    token_type: 'Bearer',
+    expires_in: expiresInSeconds,
+  };
+}
+
+function publish(
+  name: 'refresh' | 'repeat' | 'reuse' | 'logout',
+  id: string,
+  { address }: Client,
+): void {
+  if (EVENTS[name].hasSubscribers) EVENTS[name].publish({ id, address });
+}
