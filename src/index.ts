@@ -1,5 +1,5 @@
 /** The entry point `latchkey`: all public names, except the store contract for test runners. */
-export { createApp, type AppOptions } from './app/app.ts';
+export { createApp, type App, type AppOptions } from './app/app.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 
 export { Accounts } from './accounts/accounts.ts';

@@ -67,6 +67,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'app',
     'accounts',
     'users',
+    'sessions',
     'crypto',
     'http',
     'journal/disk.ts',
@@ -74,7 +75,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'type postgres/client.ts',
     ...GROUND,
   ],
-  'app': ['accounts', 'auth', 'http', 'type users/store.ts', ...GROUND],
+  'app': ['accounts', 'auth', 'http', 'type sessions', 'type users/store.ts', ...GROUND],
   'auth': ['crypto', 'type accounts', 'type sessions', ...GROUND],
   'accounts': [
     'crypto',

@@ -108,6 +108,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'npm ci && npm pack': 'makeUserFolder, without the network',
   'npm install ../latchkey': 'makeUserFolder, without the network',
   'JSON=': 'readme.test.ts',
+  'AS_JOE=': 'readme.test.ts',
   'latchkey()': 'readme.test.ts',
   'npx tsc': 'readme.test.ts',
   'SECRET=': 'readme.test.ts',

@@ -249,7 +249,7 @@ test('the table of flags has those of the command, with variables and defaults',
 test('a flag refuses a number beyond its bounds in the table', async () => {
   const rows = rowsOf('## Configuration');
   const bounded = rows.filter(([, , , bounds = '']) => /^\d+ to \d+$/.test(bounds));
-  assert.equal(bounded.length, 7);
+  assert.equal(bounded.length, 9);
   await Promise.all(bounded.map(async ([cell, , , bounds = '']) => {
     const flag = quoted(cell).join();
     const beyond = Number(bounds.split(' to ')[1]) + 1;
