@@ -34,7 +34,7 @@ export class Draft {
     const draftPath = `${path}.compact-${lock.id}`;
     // Without a lock all drafts share one name, and a crash may have left one.
     await disk.rm(draftPath, { force: true });
-    const draft = new Draft(old, draftPath, await disk.open(draftPath, 'ax', 0o600));
+    const draft = new Draft(old, draftPath, await disk.open(draftPath, 'ax+', 0o600));
     await draft.orDiscard(copyOwnerAndMode(old.file, draft.file, hasHeader));
     return draft;
   }

@@ -101,6 +101,16 @@ test('npm start answers the four lines of curl', async () => {
   await assertTutorial(server.port);
 });
 
+test('the lines of curl refresh, list and end a session of the command', async () => {
+  const { port } = await serve('serve --port 0 --users memory --scrypt-cost 1');
+  const lines = `${shellBlock('JSON=')}${shellBlock('AS_JOE=')}`;
+  const printed = (await shell(lines.replaceAll(':3000', `:${port}`))).trim().split('\n').slice(-3);
+  const [listed = '', loggedOut, ended = ''] = printed;
+  assert.equal(JSON.parse(listed).sessions.length, 2);
+  assert.equal(loggedOut, '{"Status":"Success","result":"Logged out"}');
+  assert.equal(JSON.parse(ended).description, 'Session has ended, log in again');
+});
+
 test('a router guards a table of users without Accounts, and logs in', async () => {
   assert.doesNotMatch(`${programs.get('auth.mts')}${programs.get('router.mts')}`, /\bAccounts\b/);
   await serveProgram(folder, 'router.mts', assertServes);
@@ -250,7 +260,7 @@ test('a user is removed from the file while the server is stopped', async () => 
   await users.close();
 });
 
-test('the table of PostgreSQL that is shown is the one that createTable makes', async () => {
+test('the tables of PostgreSQL that are shown are those that createTable makes', async () => {
   const statements: string[] = [];
   const query = async (text: string) => {
     statements.push(text);
@@ -258,8 +268,11 @@ test('the table of PostgreSQL that is shown is the one that createTable makes', 
   };
   await new PostgresUserStore({ query }).createTable();
   const [shown = ''] = blocks('sql');
-  const onOneLine = shown.replaceAll(/\s+/g, ' ').replace('( ', '(').replace(' );', ')').trim();
-  assert.equal(onOneLine, statements[0]);
+  const onOneLine = shown.split(';').map((statement) => {
+    return statement.replaceAll(/\s+/g, ' ').replace('( ', '(').replace(' )', ')').trim();
+  });
+  const creations = statements.filter((statement) => statement.startsWith('CREATE'));
+  assert.deepEqual(onOneLine, [...creations, '']);
 });
 
 test('the installed command runs by its name, and gets its --env-file itself', async () => {
@@ -276,6 +289,7 @@ test('the users are backed up while the server runs, and restored', async () => 
   const first = await serve(args, { cwd });
   assert.equal((await send(`${first.url}/signup`, 'POST', JOE)).status, 200);
   await shell(shellBlock('cp latchkey-data/users.jsonl'), cwd);
+  assert.ok(statSync(join(cwd, 'sessions.backup')).size > 0);
   assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
   first.child.kill();
   await first.ended;
@@ -324,7 +338,7 @@ test('the systemd unit starts a server that stops well', async () => {
   const { child, ended } = await serve(args, { cwd: prefix, command: [process.execPath] });
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
-  assert.deepEqual(readdirSync(data).sort(), ['secret', 'users.jsonl']);
+  assert.deepEqual(readdirSync(data).sort(), ['secret', 'sessions.jsonl', 'users.jsonl']);
 });
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
