@@ -8,8 +8,13 @@ import { objectWith } from '../options.ts';
 import { isErrorNamed, isObject, ownMember } from '../values.ts';
 import type { Client } from '../accounts/client.ts';
 
-/** The parts of a request that a login reads. */
+/** The parts of a request that a login, a refresh or a logout reads. */
 export interface AuthRequest extends Client {
+  /**
+   * Reads a header, ignoring letter case: the User-Agent at a login, and the Authorization at a
+   * logout. A request with `headers` needs no such method.
+   */
+  header?(name: string): string | undefined;
   /**
    * @returns the parsed body, or a promise of it
    * @throws SyntaxError if the body is not JSON

@@ -4,10 +4,10 @@
  * Promise: a draft takes the name only of the file that it was made from, and only while this
  * process holds the lock.
  */
-import type { DiskFile } from './disk.ts';
 import { encodeRecord, headerLine } from './lines.ts';
 import { fileChangedError } from './lost.ts';
 import { sizeAtPath, type OpenFile } from './open-file.ts';
+import type { DiskFile } from './disk.ts';
 import type { ByteRange } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
 import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';
@@ -34,7 +34,7 @@ export class Draft {
     const draftPath = `${path}.compact-${lock.id}`;
     // Without a lock all drafts share one name, and a crash may have left one.
     await disk.rm(draftPath, { force: true });
-    const draft = new Draft(old, draftPath, await disk.open(draftPath, 'ax', 0o600));
+    const draft = new Draft(old, draftPath, await disk.open(draftPath, 'ax+', 0o600));
     await draft.orDiscard(copyOwnerAndMode(old.file, draft.file, hasHeader));
     return draft;
   }

@@ -255,6 +255,7 @@ export class Journal<Entry> {
     const estimate = this.#liveBytes.bytes;
     const entryBytes = await new Compaction(this.#file, this.#snapshot(version)).finish();
     this.#version = version;
+    this.#retryFromBytes = 0;
     this.#liveBytes.correct(entryBytes, estimate);
   }
 

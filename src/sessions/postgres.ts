@@ -96,7 +96,7 @@ export class PostgresSessionStore implements SessionStore {
       WHERE user_id = $1 AND version = CAST($2 AS bigint) - 1 RETURNING user_id`;
   }
 
-  /** Changes nothing, and needs the columns, the rights and the unique index of `find` and `put`. */
+  /** Changes nothing, and needs the columns, rights and unique index of `find` and `put`. */
   async #probe(): Promise<void> {
     await this.find('');
     const noRows = "SELECT CAST('' AS text), CAST('1' AS bigint), CAST('' AS text) WHERE false";

@@ -6,12 +6,20 @@
  * Removed names are in a second table, because servers of version 0.1 may use the first one at the
  * same time: they write all its columns, and take every row for a user.
  */
-import { expecting, integerBetween, readOptions } from '../options.ts';
+import { readOptions } from '../options.ts';
 import { checkMembers, type PgClient, type Row } from '../postgres/client.ts';
 import { Database, wrongRow } from '../postgres/database.ts';
 import { quoted, tableBeside, tableCheck } from '../postgres/table.ts';
 import { isStorable, startAfter, storableText } from '../postgres/text.ts';
-import { USER_FIELDS, type User, type UserStore } from './store.ts';
+import {
+  checkPage,
+  DEFAULT_PAGE_USERS,
+  systemSecond,
+  USER_FIELDS,
+  wholeSecond,
+  type User,
+  type UserStore,
+} from './store.ts';
 
 /** Where the users are in the database. */
 export interface PostgresUserStoreOptions {
@@ -50,10 +58,6 @@ const SELECTED = [
 /** Code point order, which is that of the bytes of UTF-8. The database may sort in another way. */
 const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
 
-/** Up to the year 9999. */
-const secondsCheck = integerBetween(0, 253_402_300_799, ', in seconds since 1970');
-const afterCheck = expecting('a string', (value) => typeof value === 'string');
-const limitCheck = integerBetween(1, 1_000);
 /** What the cast of a second to text returns. */
 const SECONDS_TEXT = /^\d{1,12}$/;
 
@@ -119,7 +123,7 @@ export class PostgresUserStore implements UserStore {
     let text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
     if (user.validAfter !== undefined) {
       // The user comes from another store, which has seen a removal of this name.
-      secondsCheck('validAfter', user.validAfter);
+      wholeSecond('validAfter', user.validAfter);
       text = this.#andKeepNames(text, '$5');
       values.push(String(user.validAfter));
     }
@@ -156,8 +160,8 @@ export class PostgresUserStore implements UserStore {
    *   or later.
    * @throws TypeError or RangeError if `removedAt` is not a second from 1970 to the year 9999
    */
-  async remove(id: string, removedAt: number = systemSeconds()): Promise<boolean> {
-    secondsCheck('removedAt', removedAt);
+  async remove(id: string, removedAt: number = systemSecond()): Promise<boolean> {
+    wholeSecond('removedAt', removedAt);
     if (!isStorable(id)) return false;
     const text = this.#andKeepNames(`DELETE FROM ${this.#table} WHERE id = $1 RETURNING id`, '$2');
     return (await this.#database.run(text, [id, String(removedAt)])).length > 0;
@@ -170,9 +174,8 @@ export class PostgresUserStore implements UserStore {
    * @throws AuthError ERR_STORE as `find` does
    * @throws TypeError or RangeError if `after` is not a string, or `limit` not from 1 to 1000
    */
-  async list(after?: string, limit: number = 100): Promise<readonly User[]> {
-    limitCheck('limit', limit);
-    if (after !== undefined) afterCheck('after', after);
+  async list(after?: string, limit: number = DEFAULT_PAGE_USERS): Promise<readonly User[]> {
+    checkPage(after, limit);
     const { operator, text: start } = startAfter(after);
     const condition = `${ORDERED_ID} ${operator} $1`;
     // Without a collation of its own, the join fails if the two columns have different ones.
@@ -226,10 +229,6 @@ export class PostgresUserStore implements UserStore {
       INSERT INTO ${this.#removedTable} AS stored (id, removed_at)
       SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;
   }
-}
-
-function systemSeconds(): number {
-  return Math.floor(Date.now() / 1_000);
 }
 
 /** @returns the members in the order of COLUMNS */

@@ -13,25 +13,13 @@ import {
   makeService,
   NEW,
   OLD,
-  openingPasswords,
   passTurns,
   slowSessions,
   slowUsers,
-  type Service,
 } from '../support/account-service.ts';
+import { wrongRounds } from '../support/account-races.ts';
 import { randomFrom } from '../support/random.ts';
-import { eightAtATime, newPath } from '../support/user-files.ts';
-
-/** Undoes a disabling, so that the passwords that open the account can be tried. */
-const ALL_CHANGES: typeof CHANGES = {
-  ...CHANGES,
-  async 'disable and enable'(accounts, id) {
-    assert.equal(await accounts.disable(id), true);
-    assert.equal(await accounts.enable(id), true);
-  },
-};
-
-const isNewAfter = (name: string) => name === 'change' || name === 'set';
+import { newPath } from '../support/user-files.ts';
 
 for (const [name, change] of Object.entries(CHANGES)) {
   test(`a login that began before a ${name} and ends after it leaves no session`, async () => {
@@ -57,41 +45,6 @@ for (const [name, change] of Object.entries(CHANGES)) {
     assert.equal(await logIn(service, 'joe', OLD, during), false);
     assert.equal(await countSessions(service, 'joe'), 0);
   });
-}
-
-/**
- * Changes the account of a new user in each round, while three logins are under way.
- * @returns the rounds that left a session of the old password, or another wrong state
- */
-async function wrongRounds(
-  servers: readonly [Service, Service],
-  rounds: number,
-  seed: number,
-): Promise<string[]> {
-  const random = randomFrom(seed);
-  const wrong: string[] = [];
-  const names = Object.keys(ALL_CHANGES);
-  await eightAtATime(Array.from({ length: rounds }, (_, index) => index).values(), async (round) => {
-    const id = `joe${round}`;
-    const name = names[round % names.length] ?? '';
-    await addUser(servers[0], id);
-    const logins = [0, 1, 2].map(async () => {
-      await passTurns(random() * 12);
-      return logIn(servers[random() < 0.5 ? 0 : 1], id, OLD);
-    });
-    await passTurns(random() * 12);
-    await ALL_CHANGES[name]?.(servers[0].accounts, id);
-    await Promise.all(logins);
-    const opening = await openingPasswords(servers[1], id);
-    const left = await countSessions(servers[1], id);
-    const isReopened = name === 'disable and enable';
-    // After `enable` the old password is right again, so a login may have begun since.
-    const isRight = isReopened ? opening[0] === OLD : left === 0;
-    const expected = isNewAfter(name) ? [NEW] : [];
-    const opensRightly = isReopened || JSON.stringify(opening) === JSON.stringify(expected);
-    if (!isRight || !opensRightly) wrong.push(`${round}: ${name}, ${left} sessions, ${opening}`);
-  });
-  return wrong;
 }
 
 test('in 300 rounds over memory no login outlives a change', async () => {

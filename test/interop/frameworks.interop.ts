@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { programs, root } from '../support/documents.ts';
 import { assertGuarded, assertServes } from '../support/guarded-program.ts';
+import { assertCookies, assertSessions } from '../support/session-program.ts';
 import { compile, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
@@ -72,6 +73,17 @@ test('Express 4 guards a route and logs in', async () => {
 
 test('the program of the front page guards a route in Express, and logs in', async () => {
   await serveProgram(folder, 'protect.mts', assertServes);
+});
+
+test('Express with sessions of own users refreshes, logs out and changes a password', async () => {
+  await serveProgram(folder, 'sessions.mts', async (url) => {
+    await assertServes(url);
+    await assertSessions(url);
+  });
+});
+
+test('a browser application keeps its refresh token in a cookie that no script reads', async () => {
+  await serveProgram(folder, 'cookie.mts', assertCookies);
 });
 
 test('a handler of the Web standard guards itself', async () => {

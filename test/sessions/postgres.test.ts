@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it, test } from 'node:test';
 import { PostgresSessionStore, type PgClient, type SessionRecord } from '../../src/index.ts';
+import { testSessionStore } from '../../src/sessions/contract.ts';
 import { allSaid } from '../support/assertions.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import { asRole, ownDatabase, poolAt, skip } from '../support/postgres.ts';
@@ -91,6 +92,11 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
   };
 
   after(() => pool.end());
+
+  testSessionStore('PostgresSessionStore', {
+    open: () => openStore(newTable()),
+    reopen: () => openStore(`sessions_${tables}`),
+  });
 
   it('finds what was put, as a frozen record, and nothing else', async () => {
     const table = newTable();

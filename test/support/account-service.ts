@@ -7,14 +7,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   Accounts,
   AuthError,
+  JwtAuth,
   MemorySessionStore,
   MemoryUserStore,
   PasswordHasher,
   Sessions,
   type AccountsOptions,
+  type PublicUser,
   type SessionStore,
   type UserStore,
 } from '../../src/index.ts';
+import { SECRET } from './tokens.ts';
 import { userNamed } from './user-files.ts';
 
 export const OLD = 'the old one';
@@ -24,6 +27,7 @@ export const weakHash: string = await new PasswordHasher({ logN: 1 }).hash(OLD);
 
 export interface Service {
   readonly accounts: Accounts;
+  readonly auth: JwtAuth<PublicUser>;
   readonly sessions: Sessions;
   readonly users: UserStore;
 }
@@ -37,7 +41,8 @@ export function makeService(
   const sessions = new Sessions({ store });
   const passwords = new PasswordHasher({ logN: 2, maxQueued: 100_000 });
   const accounts = new Accounts({ passwords, limits: false, sessions, ...others, users });
-  return { accounts, sessions, users };
+  const auth = new JwtAuth<PublicUser>({ secret: SECRET, sessions, ...accounts.handlers });
+  return { accounts, auth, sessions, users };
 }
 
 /** Inserts a user with the password OLD and a weak hash. */
@@ -64,6 +69,19 @@ export async function logIn(
     await sessions.end(id, sessionId);
   }
   return false;
+}
+
+/** As `logIn`, through `JwtAuth` itself. */
+export async function logInWithAuth(
+  { auth }: Pick<Service, 'auth'>,
+  username: string,
+  password: string,
+): Promise<boolean> {
+  const login = auth.login({ json: async () => ({ username, password, refresh: true }) });
+  return login.then(() => true, (error) => {
+    assert.equal(error.code, 'ERR_CREDENTIALS');
+    return false;
+  });
 }
 
 export async function countSessions({ sessions }: Service, id: string): Promise<number> {

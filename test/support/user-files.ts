@@ -16,10 +16,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AuthError, type AuthErrorCode } from '../../src/errors.ts';
 import type { Disk } from '../../src/journal/disk.ts';
-import { Journal } from '../../src/journal/journal.ts';
+import { Journal, type JournalOptions } from '../../src/journal/journal.ts';
 import { encodeRecord, headerLine } from '../../src/journal/lines.ts';
 import type { JournalLock } from '../../src/journal/open-file.ts';
-import type { RecordFormat } from '../../src/journal/record-format.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
 import { USER_RECORDS, userRecord } from '../../src/users/user-records.ts';
@@ -75,13 +74,15 @@ export async function withStore<T>(
 }
 
 /** Opens the journal of users alone, by default without a lock. */
-export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Promise<Journal<User>> {
+export function openJournal(
+  path: string,
+  disk?: Disk,
+  lock?: JournalLock,
+  options?: JournalOptions,
+): Promise<Journal<User>> {
+  const given = { ...options, ...(disk && { disk }), ...(lock && { lock }) };
   // The tests that open the journal alone remove no user, so all its entries are users.
-  const format: RecordFormat<unknown> = USER_RECORDS;
-  return Journal.open(path, format as RecordFormat<User>, {
-    ...(disk && { disk }),
-    ...(lock && { lock }),
-  });
+  return Journal.open<User>(path, USER_RECORDS, given);
 }
 
 export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);

@@ -4,9 +4,12 @@
  * `.ci/with-postgres` does.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { PostgresUserStore, type PgClient, type User } from '../../src/index.ts';
 import { asRole, ownDatabase, poolAt, skip } from '../support/postgres.ts';
+import { ROOT } from '../support/run-command.ts';
 import { refusal, userNamed } from '../support/user-files.ts';
 
 /** The statements of version 0.1, word for word. */
@@ -251,6 +254,21 @@ describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
       await pool.query(`GRANT SELECT, INSERT, UPDATE ON ${table}_removed TO ${role}`, []);
       assert.equal(await (await openStore(table, other)).remove('joe'), false);
     });
+  });
+
+  it('the statement of src/users/README.md removes a user, and keeps the name', async () => {
+    const page = readFileSync(join(ROOT, 'src/users/README.md'), 'utf8');
+    const [, statement = ''] = /^  ```sql\n([^]*?)^  ```$/m.exec(page) ?? [];
+    const store = await openStore('latchkey_users');
+    await store.insert(userNamed('joe'));
+    await store.insert(userNamed('ann'));
+    const from = Math.floor(Date.now() / 1_000);
+    await pool.query(statement, []);
+    assert.equal(await store.find('joe'), undefined);
+    await store.insert(userNamed('joe'));
+    const { validAfter = NaN } = (await store.find('joe')) ?? {};
+    assert.ok(validAfter >= from && validAfter <= Date.now() / 1_000, `${validAfter}`);
+    assert.deepEqual(await store.find('ann'), userNamed('ann'));
   });
 
   it('a check fails while the database is read-only, or a table is missing', async () => {

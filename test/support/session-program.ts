@@ -1,0 +1,96 @@
+/** Asserts the replies of the programs of the pages that have the sessions of `session-auth.mts`. */
+import assert from 'node:assert/strict';
+import { send, type Answer } from './app.ts';
+import type { Tokens } from './session-guard.ts';
+
+const LOGIN = { username: 'joe', password: 'correct horse', refresh: true };
+const LOGGED_OUT = { Status: 'Success', result: 'Logged out' };
+const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
+
+async function assertHello(url: string, token: string, code?: string): Promise<void> {
+  const { status, headers } = await send(`${url}/hello`, 'GET', undefined, bearer(token));
+  assert.deepEqual([status, headers.get('error-code') ?? undefined], [code ? 401 : 200, code]);
+}
+
+/** Asserts that a program logs in, refreshes, logs out and changes the password. */
+export async function assertSessions(url: string): Promise<void> {
+  const post = async (path: string, body?: unknown, headers?: Record<string, string>) => {
+    const answer = await send(url + path, 'POST', body, headers);
+    return { ...answer, pair: answer.body as Tokens };
+  };
+  const { pair: first } = await post('/auth', LOGIN);
+  const { pair: second, headers } = await post('/refresh', { refresh_token: first.refresh_token });
+  assert.equal(headers.get('cache-control'), 'no-store');
+  await assertHello(url, second.access_token);
+  const bodies = [[{}, 400], [{ refresh_token: 'x' }, 401], ['{', 400]] as const;
+  for (const [body, status] of bodies) {
+    for (const path of ['/refresh', '/logout']) {
+      const headers = path === '/logout' ? bearer(second.access_token) : {};
+      assert.equal((await post(path, body, headers)).status, status);
+    }
+  }
+  await assertHello(url, second.access_token);
+  const byHeader = await post('/logout', undefined, bearer(second.access_token));
+  assert.deepEqual([byHeader.status, byHeader.body], [200, LOGGED_OUT]);
+  await assertHello(url, second.access_token, 'ERR_SESSION_ENDED');
+  assert.equal((await post('/refresh', { refresh_token: second.refresh_token })).status, 401);
+
+  const { pair: old } = await post('/auth', LOGIN);
+  const { pair: other } = await post('/auth', LOGIN);
+  const change = (body: object) => post('/password', body, bearer(old.access_token));
+  const next = 'battery staple';
+  assert.equal((await change({ password: 'wrong', next })).status, 401);
+  await assertHello(url, other.access_token);
+  const { pair: renewed } = await change({ password: LOGIN.password, next });
+  await assertHello(url, renewed.access_token);
+  for (const { access_token: token } of [old, other]) {
+    await assertHello(url, token, 'ERR_SESSION_ENDED');
+  }
+  assert.equal((await post('/auth', LOGIN)).status, 401);
+  assert.equal((await post('/auth', { ...LOGIN, password: next })).status, 200);
+  const byBody = await post('/logout', { refresh_token: renewed.refresh_token });
+  assert.deepEqual([byBody.status, byBody.body], [200, LOGGED_OUT]);
+  await assertHello(url, renewed.access_token, 'ERR_SESSION_ENDED');
+}
+
+const ATTRIBUTES = ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Strict'];
+
+/** Asserts that a program keeps the refresh token in a cookie, and never in a body. */
+export async function assertCookies(url: string): Promise<void> {
+  const post = (path: string, cookie: string, headers = {}) =>
+    send(`${url}/session/${path}`, 'POST', path === 'login' ? LOGIN : undefined, {
+      ...(cookie !== '' && { Cookie: `other=1; ${cookie}; more=2` }),
+      ...headers,
+    });
+  const cookieOf = ({ headers, body }: Answer): string => {
+    const [cookie = '', age, ...attributes] = String(headers.get('set-cookie')).split('; ');
+    assert.deepEqual([age, ...attributes], ['Max-Age=2592000', ...ATTRIBUTES]);
+    assert.match(cookie, /^__Host-refresh=ey[\w.-]+$/);
+    assert.deepEqual(Object.keys(body as object), ['access_token', 'token_type', 'expires_in']);
+    assert.equal(headers.get('cache-control'), 'no-store');
+    return cookie;
+  };
+  const first = cookieOf(await post('login', ''));
+  // Two tabs refresh at the same moment.
+  const answers = await Promise.all([post('refresh', first), post('refresh', first)]);
+  const [second = '', same] = answers.map(cookieOf);
+  assert.equal(second, same);
+  assert.notEqual(second, first);
+  const { access_token: token } = answers[0]?.body as Tokens;
+  await assertHello(url, token);
+  for (const site of ['cross-site', 'same-site', 'none']) {
+    for (const path of ['login', 'refresh', 'logout']) {
+      const refused = await post(path, second, { 'Sec-Fetch-Site': site });
+      assert.deepEqual([refused.status, refused.headers.has('set-cookie')], [403, false]);
+    }
+  }
+  const third = cookieOf(await post('refresh', second, { 'Sec-Fetch-Site': 'same-origin' }));
+  assert.equal((await post('refresh', '')).status, 400);
+  assert.equal((await post('refresh', '__Host-refresh=x')).status, 401);
+  const out = await post('logout', third);
+  assert.deepEqual([out.status, out.body], [200, LOGGED_OUT]);
+  const cleared = `__Host-refresh=; Max-Age=0; ${ATTRIBUTES.join('; ')}`;
+  assert.equal(out.headers.get('set-cookie'), cleared);
+  assert.equal((await post('refresh', third)).status, 401);
+  await assertHello(url, token, 'ERR_SESSION_ENDED');
+}
