@@ -7,13 +7,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
 import { growths, growthTable } from './growth.ts';
-import { helloContest, OWN } from './hello.ts';
+import { helloContest, OWN, withSessions } from './hello.ts';
 import { measureMemory, memoryTable } from './memory.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { startContests } from './startup.ts';
 import { NAMES as TOKENS, tokenContests } from './tokens.ts';
 import { NAMES as PASSWORDS, passwordContests } from './passwords.ts';
 import { storeContests } from './store-contests.ts';
+
+/** Where users and sessions are kept. */
+const PLACES = ['memory', 'file'] as const;
+const OFF = 'sessions off';
 
 const GOALS: readonly Goal[] = [
   { contest: TOKENS.sign, way: 'latchkey', other: 'bare', atMost: 1.1 },
@@ -23,6 +27,10 @@ const GOALS: readonly Goal[] = [
   { contest: TOKENS.garbage, way: 'latchkey', other: 'latchkey, valid token', atMost: 0.1 },
   { contest: PASSWORDS.login, way: 'latchkey', other: 'bare', atMost: 1.03 },
   { contest: 'GET /hello', way: 'latchkey', other: 'bare', atMost: 1.25 },
+  ...PLACES.map((place) => {
+    // At least 0.95 of the requests per second.
+    return { contest: `GET /hello, ${place}`, way: 'sessions on', other: OFF, atMost: 1.053 };
+  }),
   { contest: 'first answer', way: 'latchkey serve', other: 'bare', atMost: 1.5 },
 ];
 
@@ -38,7 +46,12 @@ try {
   ];
   for (const contest of contests) results.push(...(await run(contest)));
   await store.close();
-  results.push(...(await helloContest(OWN, 2 * rounds)), ...(await startContests(rounds)));
+  results.push(...(await helloContest('GET /hello', OWN, 2 * rounds)));
+  for (const place of PLACES) {
+    const name = `GET /hello, ${place}`;
+    results.push(...(await helloContest(name, withSessions(place), 4 * rounds)));
+  }
+  results.push(...(await startContests(rounds)));
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -10,38 +10,52 @@ import { join } from 'node:path';
 import { Jwt } from './harness/built.ts';
 import { messageOf } from './harness/child.ts';
 import { resultsOf, takeTurns, type Result } from './harness/contest.ts';
-import { ANSWER, type Usage } from './processes/hello-child.ts';
+import { ANSWER, type Listening, type Usage } from './processes/hello-child.ts';
 import { SECRET } from './harness/secret.ts';
 
 const CONNECTIONS = 32;
 const TURN_MS = 250;
 
-/** A server, and the script and argument that start it. */
+/** A server, and the script and arguments that start it. */
 export interface Contestant {
   readonly way: string;
   readonly script: string;
-  readonly argument: string;
+  readonly args: readonly string[];
 }
 
 export const OWN: readonly Contestant[] = [
-  { way: 'bare', script: 'processes/hello-server.ts', argument: 'bare' },
-  { way: 'latchkey', script: 'processes/hello-server.ts', argument: 'latchkey' },
-  { way: 'latchkey, cache off', script: 'processes/hello-server.ts', argument: 'uncached' },
+  { way: 'bare', script: 'processes/hello-server.ts', args: ['bare'] },
+  { way: 'latchkey', script: 'processes/hello-server.ts', args: ['latchkey'] },
+  { way: 'latchkey, cache off', script: 'processes/hello-server.ts', args: ['uncached'] },
 ];
+
+/** The contestants for the cost of sessions, with the users and the sessions in one place. */
+export function withSessions(place: 'memory' | 'file'): readonly Contestant[] {
+  return ['off', 'on'].map((sessions) => {
+    const script = 'processes/session-server.ts';
+    return { way: `sessions ${sessions}`, script, args: [place, sessions] };
+  });
+}
 
 /** A server that listens. */
 interface HelloServer {
   readonly port: number;
+  /** Of the user joe. */
+  readonly token: string;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
 
-export async function start({ script, argument }: Omit<Contestant, 'way'>): Promise<HelloServer> {
+/** What a request needs to know of a server. */
+type Asked = Pick<HelloServer, 'port' | 'token'>;
+
+export async function start({ script, args }: Omit<Contestant, 'way'>): Promise<HelloServer> {
   const env = { ...process.env, NODE_ENV: 'production' };
-  const child = fork(join(import.meta.dirname, script), [argument], { env });
-  const { port } = await messageOf<{ port: number }>(child);
+  const child = fork(join(import.meta.dirname, script), args, { env });
+  const { port, token = ownToken() } = await messageOf<Listening>(child);
   return {
     port,
+    token,
     usage: () => {
       child.send('usage');
       return messageOf<Usage>(child);
@@ -54,9 +68,13 @@ export async function start({ script, argument }: Omit<Contestant, 'way'>): Prom
   };
 }
 
-/** A request as a client would send it, with a token of the user joe. */
-function helloRequest(port: number): string {
-  const token = new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
+/** @returns a token of the user joe, without a session */
+function ownToken(): string {
+  return new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
+}
+
+/** A request as a client would send it. */
+function helloRequest({ port, token }: Asked): string {
   const headers = [
     `Host: 127.0.0.1:${port}`,
     'User-Agent: bench',
@@ -67,9 +85,9 @@ function helloRequest(port: number): string {
 }
 
 /** Asks once and checks the answer. @returns the length of the answer */
-async function askOnce(port: number): Promise<number> {
-  const socket = connect(port, '127.0.0.1').setEncoding('latin1');
-  socket.write(helloRequest(port));
+async function askOnce(asked: Asked): Promise<number> {
+  const socket = connect(asked.port, '127.0.0.1').setEncoding('latin1');
+  socket.write(helloRequest(asked));
   let text = '';
   for await (const chunk of socket) {
     text += String(chunk);
@@ -87,9 +105,10 @@ async function askOnce(port: number): Promise<number> {
  * Sends requests on all connections for `ms` milliseconds, or until there are `maxAnswers` answers.
  * @returns requests per second
  */
-export async function askMany(port: number, ms: number, maxAnswers = Infinity): Promise<number> {
-  const answerLength = await askOnce(port);
-  const request = Buffer.from(helloRequest(port));
+export async function askMany(asked: Asked, ms: number, maxAnswers = Infinity): Promise<number> {
+  const { port } = asked;
+  const answerLength = await askOnce(asked);
+  const request = Buffer.from(helloRequest(asked));
   const sockets = await Promise.all(
     Array.from({ length: CONNECTIONS }, async () => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -121,6 +140,7 @@ export async function askMany(port: number, ms: number, maxAnswers = Infinity): 
 
 /** @param contestants the first is the baseline */
 export async function helloContest(
+  name: string,
   contestants: readonly Contestant[],
   rounds: number,
 ): Promise<Result[]> {
@@ -132,11 +152,11 @@ export async function helloContest(
   const turns = await takeTurns(
     servers,
     rounds,
-    async ({ server }) => 1e6 / (await askMany(server.port, TURN_MS)),
+    async ({ server }) => 1e6 / (await askMany(server, TURN_MS)),
   );
   for (const { server } of servers) await server.stop();
   return resultsOf(
-    'GET /hello',
+    name,
     turns.map(({ entry: { way }, measured }) => ({ way, times: measured })),
   );
 }

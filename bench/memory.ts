@@ -49,11 +49,11 @@ export async function measureMemory(requests: number): Promise<Memory> {
   // Uses both, so that neither is garbage before it is measured.
   assert.ok(users.find('user-0'));
   assert.ok(jwt.verify(signer.sign({})));
-  const server = await start({ script: 'processes/hello-server.ts', argument: 'latchkey' });
+  const server = await start({ script: 'processes/hello-server.ts', args: ['latchkey'] });
   const { rss: idleBytes } = await server.usage();
   const busyBytes = [];
   for (let step = 1; step <= STEPS; step += 1) {
-    await askMany(server.port, Infinity, requests / STEPS);
+    await askMany(server, Infinity, requests / STEPS);
     busyBytes.push({ requests: (step * requests) / STEPS, rss: (await server.usage()).rss });
   }
   await server.stop();

@@ -50,9 +50,9 @@ const PEERS: Readonly<Record<string, TokenPeer>> = {
 };
 
 const SERVERS: readonly Contestant[] = [
-  { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.ts', argument: 'fastify' },
-  { way: 'Express + express-jwt', script: 'processes/peer-server.ts', argument: 'express' },
-  { way: 'Hono + hono/jwt', script: 'processes/peer-server.ts', argument: 'hono' },
+  { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.ts', args: ['fastify'] },
+  { way: 'Express + express-jwt', script: 'processes/peer-server.ts', args: ['express'] },
+  { way: 'Hono + hono/jwt', script: 'processes/peer-server.ts', args: ['hono'] },
 ];
 
 const faster = (contest: string, other: string, times: number): Goal => {
@@ -82,7 +82,7 @@ function versions(): string {
 const { rounds, isJson } = readRounds();
 const results: Result[] = [];
 for (const contest of tokenContests(PEERS, 10 * rounds)) results.push(...(await run(contest)));
-results.push(...(await helloContest([...OWN, ...SERVERS], 2 * rounds)));
+results.push(...(await helloContest('GET /hello', [...OWN, ...SERVERS], 2 * rounds)));
 const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
 console.log(
   isJson

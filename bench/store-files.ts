@@ -22,7 +22,7 @@ const lineOf = (id: string): string => encodeRecord(userRecord('insert', userNam
 /** Makes a file of users as a clean stop leaves it. @param users a multiple of 1000 */
 export async function makeFile(path: string, users: number): Promise<void> {
   const file = await open(path, 'w');
-  await file.writeFile(headerLine(USER_RECORDS));
+  await file.writeFile(headerLine(USER_RECORDS.name, 1));
   for (let first = 0; first < users; first += 1000) {
     const lines = Array.from({ length: 1000 }, (_, index) => lineOf(`user${first + index}`));
     await file.writeFile(lines.join(''));

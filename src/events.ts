@@ -38,7 +38,7 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
    * ended. The token may have been stolen.
    */
   reuse: channel('latchkey:reuse'),
-  /** `{ id, address }`: a client ended its session. */
+  /** `{ id, address }`: a client ended a session, or all others of its account. */
   logout: channel('latchkey:logout'),
   /** `{ id, address }`: the password of an account was changed or set. */
   password: channel('latchkey:password'),
@@ -46,7 +46,10 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   remove: channel('latchkey:remove'),
   /** `{ code, status, address }`: a `Router`, or the server before it, refused a request. */
   refusal: channel('latchkey:refusal'),
-  /** `{ kind: 'login' | 'signup', retryAfterSeconds, address }`: a rate limit was reached. */
+  /**
+   * `{ kind: 'login' | 'confirmation' | 'signup', retryAfterSeconds, address }`: a rate limit was
+   * reached.
+   */
   throttle: channel('latchkey:throttle'),
   /** `{ running, waiting }`: the hashing queue was full, so a job was refused. */
   overload: channel('latchkey:overload'),

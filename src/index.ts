@@ -1,9 +1,10 @@
 /** The entry point `latchkey`: all public names, except the store contract for test runners. */
-export { createApp, type AppOptions } from './app/app.ts';
+export { createApp, type App, type AppOptions } from './app/app.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 
-export { Accounts, type AccountsOptions } from './accounts/accounts.ts';
-export type { Client } from './accounts/client.ts';
+export { Accounts } from './accounts/accounts.ts';
+export type { Client, SessionClient } from './accounts/client.ts';
+export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 
@@ -26,16 +27,16 @@ export { Router, type AddRoute, type Handler, type RouterOptions } from './http/
 export { listen, type ListenOptions, type Server } from './http/server.ts';
 export type { TlsOptions } from './http/tls.ts';
 
+export type { PgClient } from './postgres/client.ts';
+
+export { JsonFileSessionStore } from './sessions/json-file.ts';
 export { MemorySessionStore } from './sessions/memory.ts';
 export type { SessionsOptions } from './sessions/options.ts';
+export { PostgresSessionStore, type PostgresSessionStoreOptions } from './sessions/postgres.ts';
 export { Sessions, type SessionInfo } from './sessions/sessions.ts';
 export type { Session, SessionRecord, SessionStore } from './sessions/store.ts';
 
 export { JsonFileUserStore } from './users/json-file.ts';
 export { MemoryUserStore } from './users/memory.ts';
-export {
-  PostgresUserStore,
-  type PgClient,
-  type PostgresUserStoreOptions,
-} from './users/postgres.ts';
+export { PostgresUserStore, type PostgresUserStoreOptions } from './users/postgres.ts';
 export type { PublicUser, User, UserStore } from './users/store.ts';

@@ -82,7 +82,7 @@ export const nonNegativeNumber: Check = expecting(
 );
 
 /** 9999-12-31T23:59:59Z. A later time is a mistake, most often in milliseconds. */
-const MAX_TIME_SECONDS = 253_402_300_799;
+export const MAX_TIME_SECONDS = 253_402_300_799;
 
 /** What sign adds to the time now, for a claim that the program does not pass. */
 const OPTION_OF_TIME: ReadonlyMap<string, string> = new Map([

@@ -82,6 +82,34 @@ test('a throttled attempt and a full queue are published, with the seconds to wa
   ]);
 });
 
+test('changes of accounts are published, and a throttled confirmation', async () => {
+  const accounts = new Accounts({
+    users: new MemoryUserStore(),
+    passwords: cheapPasswords(),
+    now: () => 0,
+    limits: { triesPerAccount: 1 },
+  });
+  await accounts.signup(JOE, { address });
+  const password = 'a new marker';
+  const seen = await published(async () => {
+    await accounts.confirmPassword('joe', JOE.password, { address });
+    await accounts.changePassword('joe', JOE.password, password, { address });
+    await accounts.setPassword('joe', JOE.password);
+    await accounts.disable('joe');
+    await accounts.enable('joe');
+    await assert.rejects(accounts.changePassword('joe', password, password, { address }));
+    await assert.rejects(accounts.changePassword('joe', password, password, { address }));
+    await accounts.remove('joe', { address });
+    await accounts.remove('joe', { address });
+  });
+  assert.deepEqual(seen, [
+    { event: 'password', id: 'joe', address },
+    { event: 'password', id: 'joe', address: undefined },
+    { event: 'throttle', kind: 'confirmation', retryAfterSeconds: 3900, address },
+    { event: 'remove', id: 'joe', address },
+  ]);
+});
+
 test('the address of a refusal is looked up only while a subscriber listens', async () => {
   const router = new Router();
   let lookups = 0;

@@ -11,11 +11,18 @@ export interface Usage {
   readonly rss: number;
 }
 
-/** Sends the port, then its usage at each message. Exits when the measuring process disconnects. */
-export function tellParent(port: number): void {
+/** The first message of a server. */
+export interface Listening {
+  readonly port: number;
+  /** Of the user joe. A server whose tokens need no session leaves it out. */
+  readonly token?: string;
+}
+
+/** Sends where the server listens, then its usage at each message. Exits when the measuring process disconnects. */
+export function tellParent(listening: Listening): void {
   process.on('message', () => process.send?.({ rss: process.memoryUsage.rss() } satisfies Usage));
   process.on('disconnect', () => process.exit());
-  process.send?.({ port });
+  process.send?.(listening);
 }
 
 /** @returns the port, once the server listens */

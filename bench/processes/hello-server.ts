@@ -35,4 +35,5 @@ async function serveLatchkey(cacheSize: number): Promise<number> {
 }
 
 const [way] = process.argv.slice(2);
-tellParent(await (way === 'bare' ? serveBare() : serveLatchkey(way === 'uncached' ? 0 : 1000)));
+const port = way === 'bare' ? serveBare() : serveLatchkey(way === 'uncached' ? 0 : 1000);
+tellParent({ port: await port });

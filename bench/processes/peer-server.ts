@@ -59,4 +59,4 @@ const WAYS: Readonly<Record<string, () => Promise<number>>> = {
 const [way = ''] = process.argv.slice(2);
 const serve = WAYS[way];
 if (serve === undefined) throw new Error(`unknown server: ${way}`);
-tellParent(await serve());
+tellParent({ port: await serve() });

@@ -7,117 +7,55 @@
  * time, or a refusal for want of memory, can show that the account exists. A login renews a weaker
  * hash, but not a stronger one.
  */
-import { isPossiblePassword } from '../crypto/password.ts';
-import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
-import {
-  aFunction,
-  checkedClock,
-  expecting,
-  integerBetween,
-  objectWith,
-  readOptions,
-  type Checks,
-} from '../options.ts';
-import { isObject, ownMember } from '../values.ts';
+import { AuthError } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 import { MemoryCounts } from '../limits/memory.ts';
 import { sourceOf } from '../limits/network.ts';
-import { Throttle, type LimitOptions } from '../limits/throttle.ts';
+import { Throttle } from '../limits/throttle.ts';
 import { andThen } from '../maybe-promise.ts';
-import type { PublicUser, User, UserStore } from '../users/store.ts';
-import type { Client } from './client.ts';
-import { isCommonPassword } from './common-passwords.ts';
+import type { PublicUser } from '../users/store.ts';
+import { ownMember } from '../values.ts';
+import { AccountChanges, missingMethod } from './account-changes.ts';
+import { insertUser, requireFreeName } from './account-creation.ts';
+import type { Client, SessionClient } from './client.ts';
+import { checkHash, isDisabled } from './disabled.ts';
 import { renewHash } from './hash-renewal.ts';
-import { PasswordHasher } from './password-hasher.ts';
-import { checkPasswordText, refuseForbidden, type IsForbidden } from './password-rules.ts';
+import { settingsOf, type AccountsOptions, type AccountsSettings } from './options.ts';
+import { hashClientOf, PasswordCheck } from './password-check.ts';
+import {
+  checkChangedText,
+  checkPasswordText,
+  refuseForbidden,
+  refuseForbiddenChange,
+} from './password-rules.ts';
 import { publicUserOf } from './public-user.ts';
+import { isTokenOfUser } from './token-age.ts';
 import { canonicalUsername, trimUsername, usernameRefusal } from './username.ts';
-
-/** The store and the hasher of {@link Accounts}, the rules for new passwords, the rate limits. */
-export interface AccountsOptions {
-  /** The store that keeps the users. */
-  readonly users: UserStore;
-  /** Hashes and verifies passwords. Default: a `PasswordHasher` with its own defaults. */
-  readonly passwords?: Pick<PasswordHasher, 'hash' | 'verify' | 'needsRehash'>;
-  /**
-   * Minimum length of a new password in code points, after NFC; 1 to 1024, default 8 (OWASP ASVS
-   * 5.0, 6.2.1).
-   */
-  readonly minPasswordLength?: number;
-  /**
-   * Maximum length of a new password in code points, after NFC; 1 to 1024 and at least
-   * `minPasswordLength`, default 256. In addition, no password may have more than 1024 UTF-16 code
-   * units before NFC.
-   */
-  readonly maxPasswordLength?: number;
-  /**
-   * Decides whether a new password is refused. It gets the password in NFC, and returns true or
-   * false or a promise of one. Default: whether the password, ignoring letter case, is one of the
-   * 3,000 most used ones of 8 characters or more (OWASP ASVS 5.0, 6.2.4). A function replaces that
-   * list.
-   */
-  readonly isForbidden?: IsForbidden;
-  /** Rate limits for logins and signups. Default: those of `LimitOptions`. `false` means none. */
-  readonly limits?: LimitOptions | false;
-  /**
-   * The clock of the limits and of `createdAt`, in seconds since 1970. Default: for `createdAt` the
-   * system's clock. For the limits a monotonic clock, set to the system's time when the process
-   * starts: later changes of the system's time have no effect.
-   */
-  readonly now?: () => number;
-}
-
-const limitsCheck = expecting('false or an object of limits', (value) => {
-  return value === false || isObject(value);
-});
-
-/** The checks of {@link AccountsOptions}, also for a function that passes these options on. */
-export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
-  users: objectWith('find', 'insert', 'update'),
-  passwords: objectWith('hash', 'verify', 'needsRehash'),
-  minPasswordLength: integerBetween(1, 1024),
-  maxPasswordLength: integerBetween(1, 1024),
-  isForbidden: aFunction,
-  limits: limitsCheck,
-  now: aFunction,
-};
+import { VerifiedHashes } from './verified-hashes.ts';
 
 /** The accounts of a service. */
 export class Accounts {
-  readonly #options: Required<Omit<AccountsOptions, 'limits' | 'now'>>;
+  readonly #settings: AccountsSettings;
   readonly #throttle: Throttle | undefined;
-  /** When an account is created: now. */
-  readonly #creationTime: () => Date;
+  readonly #passwordCheck: PasswordCheck;
+  readonly #changes: AccountChanges;
+  readonly #verifiedHashes = new VerifiedHashes();
 
-  /** `authenticate` and `identity`, bound, to spread into the options of `JwtAuth`. */
-  readonly handlers: Pick<Accounts, 'authenticate' | 'identity'> = {
+  /** These methods, bound, to spread into the options of `JwtAuth`. */
+  readonly handlers: Pick<Accounts, 'authenticate' | 'identity' | 'isCurrent'> = {
     authenticate: (username, password, client) => this.authenticate(username, password, client),
     identity: (claims) => this.identity(claims),
+    isCurrent: (user) => this.isCurrent(user),
   };
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: AccountsOptions) {
-    const given = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
-    // `given` has no prototype, so prototype pollution cannot supply an option.
-    const passwords = given.passwords ?? new PasswordHasher();
-    const { limits = {}, now, ...others } = given;
-    const defaults = {
-      minPasswordLength: 8,
-      maxPasswordLength: 256,
-      isForbidden: isCommonPassword,
-    };
-    this.#options = { ...defaults, ...others, passwords };
-    const counts = new MemoryCounts(now ?? steadyNow);
+    this.#settings = settingsOf(options);
+    const { limits, limitsNow } = this.#settings;
+    const counts = new MemoryCounts(limitsNow);
     this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
-    const clock = now && checkedClock(now);
-    this.#creationTime = () => (clock === undefined ? new Date() : new Date(clock() * 1000));
-    const { minPasswordLength, maxPasswordLength } = this.#options;
-    // The message names an option that the caller has set. The other one may be a default.
-    if (given.maxPasswordLength === undefined) {
-      integerBetween(1, maxPasswordLength)('minPasswordLength', minPasswordLength);
-    } else {
-      integerBetween(minPasswordLength, 1024)('maxPasswordLength', maxPasswordLength);
-    }
+    this.#passwordCheck = new PasswordCheck(this.#settings, this.#throttle);
+    this.#changes = new AccountChanges(this.#settings);
   }
 
   /**
@@ -133,7 +71,7 @@ export class Accounts {
    * @throws TypeError if `isForbidden` returns neither true nor false
    */
   async signup(input: unknown, client: Client = {}): Promise<PublicUser> {
-    const { users, passwords, isForbidden } = this.#options;
+    const { passwords, isForbidden } = this.#settings;
     const sentUsername = ownMember(input, 'username');
     const password = ownMember(input, 'password');
     if (typeof sentUsername !== 'string' || typeof password !== 'string') {
@@ -142,7 +80,7 @@ export class Accounts {
     const id = canonicalUsername(sentUsername);
     if (id === undefined) throw usernameRefusal(sentUsername);
     const username = trimUsername(sentUsername);
-    const normalized = checkPasswordText(password, id, this.#options);
+    const normalized = checkPasswordText(password, id, this.#settings);
     const { signal } = client;
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     const source = sourceOf(client.address);
@@ -150,22 +88,23 @@ export class Accounts {
       await refuseForbidden(normalized, username, isForbidden);
       // Skips hashing when the name is taken. Of several signups of one name at once, `insert` lets
       // one through.
-      if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
+      await requireFreeName(id, this.#settings);
       // Not `normalized`: the hasher normalises by itself.
       const passwordHash = await passwords.hash(password, signal, source.address);
-      return this.#insert(id, username, passwordHash);
+      return insertUser(id, username, passwordHash, this.#settings);
     };
     const throttle = this.#throttle;
     const user = throttle === undefined ? await create() : await throttle.signup(source, create);
     if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address: source.address });
-    return user;
+    return this.#verifiedHashes.publicUserOf(user);
   }
 
   /**
    * Creates an account with a password hash that another system has made, such as a Flask
    * application.
    * @param username its canonical form becomes the id; trimmed as by `signup`
-   * @param passwordHash a PHC scrypt string, or a hash of Werkzeug, which the first login replaces
+   * @param passwordHash a PHC scrypt string, or a hash of Werkzeug, which the first login replaces.
+   *   With `!` before it the account is disabled.
    * @returns the new user, once the store has it
    * @throws AuthError ERR_USERNAME, ERR_USER_EXISTS, ERR_STORE; ERR_PASSWORD_HASH if the hash is
    *   malformed or costs too much
@@ -174,16 +113,17 @@ export class Accounts {
     if (typeof username !== 'string') throw new AuthError('ERR_USERNAME');
     const id = canonicalUsername(username);
     if (id === undefined) throw usernameRefusal(username);
-    // Called because it throws if the hash cannot be read. Its result does not matter here.
-    this.#options.passwords.needsRehash(passwordHash);
-    return this.#insert(id, trimUsername(username), passwordHash);
+    checkHash(passwordHash, this.#settings.passwords);
+    await requireFreeName(id, this.#settings);
+    const user = await insertUser(id, trimUsername(username), passwordHash, this.#settings);
+    return publicUserOf(user);
   }
 
   /**
    * Checks a username and a password. If the password is right and the stored hash is weaker than
    * new ones, a new hash replaces it.
    * @param client such as the `HttpRequest`
-   * @returns the user, or undefined for an unknown username and for a wrong password
+   * @returns the user; undefined for an unknown username, a wrong password or a disabled account
    * @throws AuthError ERR_THROTTLED, before the store is read; ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
   async authenticate(
@@ -193,81 +133,168 @@ export class Accounts {
   ): Promise<PublicUser | undefined> {
     if (typeof username !== 'string' || typeof password !== 'string') return undefined;
     const id = canonicalUsername(username);
-    // No account can have such a username or password, and a client knows that from the public
-    // rules. An early answer reveals nothing, so no decoy hash is verified and no try is counted.
-    if (id === undefined || !isPossiblePassword(password)) return undefined;
-    const { signal } = client;
-    const source = sourceOf(client.address);
-    const check = async () => {
-      const found = await this.#options.users.find(id);
-      const stored = found?.passwordHash;
-      const isRight = await this.#isPassword(password, stored, signal, source.address);
-      return isRight ? found : undefined;
-    };
-    const throttle = this.#throttle;
-    const login = throttle === undefined ? check() : throttle.login(id, source, check);
-    const user = await login.catch(ignoreImpossiblePassword);
+    // No account can have such a username, and a client knows that from the public rules. An early
+    // answer reveals nothing, so no decoy hash is verified and no try is counted.
+    if (id === undefined) return undefined;
+    const user = await this.#passwordCheck.login(id, password, client);
     if (user === undefined) return undefined;
-    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address: source.address });
-    await renewHash(user, password, source.address, this.#options);
-    return publicUserOf(user);
+    const { address } = hashClientOf(client);
+    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address });
+    const renewed = await renewHash(user, password, address, this.#settings);
+    return this.#verifiedHashes.publicUserOf(renewed);
   }
 
   /**
    * @param claims of a verified token
-   * @returns the user whose id is the claim `identity`, or undefined. It is a promise only if the
+   * @returns the user whose id is the claim `identity`. Undefined if there is none, if the account
+   *   is disabled, and for a token of an earlier user of a removed name: one that was issued up to
+   *   the second of the removal, and whose session was not asked for. It is a promise only if the
    *   store returns one.
    * @throws AuthError ERR_STORE
    */
   identity(
-    claims: { readonly identity?: unknown },
+    claims: { readonly identity?: unknown; readonly iat?: unknown; readonly sid?: unknown },
   ): PublicUser | undefined | Promise<PublicUser | undefined> {
     if (typeof claims.identity !== 'string') return undefined;
-    return andThen(this.#options.users.find(claims.identity), (user) => user && publicUserOf(user));
-  }
-
-  /** @throws AuthError ERR_USER_EXISTS, ERR_STORE */
-  async #insert(id: string, username: string, passwordHash: string): Promise<PublicUser> {
-    const user: User = {
-      id,
-      username,
-      passwordHash,
-      createdAt: this.#creationTime().toISOString(),
-    };
-    if (await this.#options.users.insert(user)) return publicUserOf(user);
-    throw new AuthError('ERR_USER_EXISTS');
+    return andThen(this.#settings.users.find(claims.identity), (user) => {
+      if (user === undefined || isDisabled(user)) return undefined;
+      const hasSessions = this.#settings.sessions !== undefined;
+      return isTokenOfUser(user, claims, hasSessions) ? publicUserOf(user) : undefined;
+    });
   }
 
   /**
-   * Verifies a decoy hash if the user is unknown, or if the stored hash cannot be read. The time of
-   * a login then does not tell whether the account exists.
-   * @param stored the hash of the user, or undefined for an unknown user
-   * @returns whether the password is right; false after a decoy hash
+   * Whether a login may still begin a session. `JwtAuth` asks once it has stored the session, so
+   * that no login outlives a change of the password that overlaps it.
+   * @param user the very object that a method here returned, not a copy
+   * @returns false if the account was removed or disabled. For an object that a password was
+   *   verified or set for, also false if the stored hash has been replaced since. It is a promise
+   *   only if the store returns one.
+   * @throws AuthError ERR_STORE
    */
-  async #isPassword(
+  isCurrent(user: PublicUser): boolean | Promise<boolean> {
+    return andThen(this.#settings.users.find(user.id), (stored) => {
+      return this.#verifiedHashes.isCurrent(user, stored);
+    });
+  }
+
+  /**
+   * Asks a logged-in user for the password once more. A wrong one counts for the account and the
+   * session alone, and not as a login.
+   * @param id of the user whom the guard found
+   * @param client such as `{ address, signal, sessionId }` of the request
+   * @returns the user
+   * @throws AuthError ERR_CREDENTIALS if the password is wrong, or the account is unknown or
+   *   disabled; ERR_THROTTLED, before the store is read; ERR_BUSY, ERR_ABORTED, ERR_STORE
+   */
+  async confirmPassword(
+    id: string,
     password: string,
-    stored: string | undefined,
-    signal: AbortSignal | undefined,
-    address: string | undefined,
-  ): Promise<boolean> {
-    const { passwords } = this.#options;
-    try {
-      return await passwords.verify(password, stored, signal, address);
-    } catch (error) {
-      const isAboutHash = isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
-      const isUnreadable = isAboutHash && stored !== undefined;
-      if (isUnreadable) return passwords.verify(password, undefined, signal, address);
-      throw error;
-    }
+    client: SessionClient = {},
+  ): Promise<PublicUser> {
+    const user = await this.#passwordCheck.confirm(id, password, client);
+    return this.#verifiedHashes.publicUserOf(user);
+  }
+
+  /**
+   * Changes the password of a logged-in user, and ends all sessions.
+   * @param id of the user whom the guard found
+   * @param password the one until now
+   * @param newPassword obeys the rules of a signup
+   * @param client such as `{ address, signal, sessionId }` of the request
+   * @returns the user, once the store has the new hash and all sessions have ended
+   * @throws AuthError as `confirmPassword`; ERR_CREDENTIALS also if the password was changed
+   *   meanwhile; ERR_PASSWORD_* as `signup`, with the title `Password refused`. After ERR_STORE the
+   *   password is the old or the new one.
+   * @throws TypeError if `isForbidden` returns neither true nor false
+   */
+  async changePassword(
+    id: string,
+    password: string,
+    newPassword: string,
+    client: SessionClient = {},
+  ): Promise<PublicUser> {
+    // The text is checked first. That is cheap, and the rules are public, so a refusal reveals
+    // nothing. `isForbidden` may ask another service, so it is called for the owner alone.
+    const normalized = await checkChangedText(newPassword, id, this.#settings);
+    const user = await this.#passwordCheck.confirm(id, password, client);
+    await refuseForbiddenChange(normalized, user.username, this.#settings.isForbidden);
+    const hashClient = hashClientOf(client);
+    const changed = await this.#changes.changePassword(user, password, newPassword, hashClient);
+    if (changed === undefined) throw new AuthError('ERR_CREDENTIALS');
+    const { address } = hashClient;
+    if (EVENTS.password.hasSubscribers) EVENTS.password.publish({ id, address });
+    return this.#verifiedHashes.publicUserOf(changed);
+  }
+
+  /**
+   * Sets the password of a user, without asking for the old one, and ends all sessions. For
+   * administrators. A disabled account stays disabled.
+   * @param newPassword obeys the rules of a signup
+   * @returns the user, once the store has the new hash and all sessions have ended
+   * @throws AuthError ERR_IDENTITY_UNKNOWN with the status 404; ERR_PASSWORD_* as `changePassword`;
+   *   ERR_BUSY, ERR_STORE
+   * @throws TypeError if `isForbidden` returns neither true nor false
+   */
+  async setPassword(id: string, newPassword: string): Promise<PublicUser> {
+    const normalized = await checkChangedText(newPassword, id, this.#settings);
+    const user = (await this.#settings.users.find(id)) ?? refuseUnknownUser();
+    await refuseForbiddenChange(normalized, user.username, this.#settings.isForbidden);
+    const changed = (await this.#changes.setPassword(id, newPassword)) ?? refuseUnknownUser();
+    if (EVENTS.password.hasSubscribers) EVENTS.password.publish({ id, address: undefined });
+    return this.#verifiedHashes.publicUserOf(changed);
+  }
+
+  /**
+   * Ends all sessions of an account, and refuses its logins and its tokens from now on.
+   * @returns false if there is no such user
+   * @throws AuthError ERR_STORE
+   */
+  async disable(id: string): Promise<boolean> {
+    return (await this.#changes.disable(id)) !== undefined;
+  }
+
+  /**
+   * Lets a disabled account log in again, with the password that it has.
+   * @returns false if there is no such user
+   * @throws AuthError ERR_PASSWORD_HASH if the account has no password; ERR_STORE
+   */
+  async enable(id: string): Promise<boolean> {
+    return (await this.#changes.enable(id)) !== undefined;
+  }
+
+  /**
+   * Removes an account and ends all its sessions. Its tokens are refused from now on, also once
+   * another user has signed up with the name.
+   * @param client such as the `HttpRequest`, for the event
+   * @returns false if there is no such user
+   * @throws AuthError ERR_STORE
+   * @throws TypeError if the store has no method `remove`
+   */
+  async remove(id: string, client: Client = {}): Promise<boolean> {
+    const { address } = sourceOf(client.address);
+    const isRemoved = await this.#changes.remove(id);
+    // The counts of wrong passwords and the known networks of the name stay: whether there is such
+    // a user never decides what counts. They are forgotten as those of any other name.
+    if (isRemoved && EVENTS.remove.hasSubscribers) EVENTS.remove.publish({ id, address });
+    return isRemoved;
+  }
+
+  /**
+   * @param after the page begins behind this id; default: at the first user
+   * @param limit the most users of the page, 1 to 1000; default 100
+   * @returns one page of the users, sorted by id
+   * @throws AuthError ERR_STORE
+   * @throws TypeError if the store has no method `list`; TypeError or RangeError for an argument
+   */
+  async list(after?: string, limit?: number): Promise<PublicUser[]> {
+    const { users } = this.#settings;
+    if (users.list === undefined) throw missingMethod('list');
+    return (await users.list(after, limit)).map(publicUserOf);
   }
 }
 
-/** A hasher of the application may refuse more passwords than ours. Such a login is wrong. */
-function ignoreImpossiblePassword(error: unknown): undefined {
-  if (!isImpossiblePasswordError(error)) throw error;
-}
-
-/** @returns seconds since 1970, from a monotonic clock */
-function steadyNow(): number {
-  return (performance.timeOrigin + performance.now()) / 1000;
+/** The caller is an administrator, so the status of a guard, 401, would be about the wrong user. */
+function refuseUnknownUser(): never {
+  throw new AuthError('ERR_IDENTITY_UNKNOWN', { status: 404, error: 'Not Found' });
 }

@@ -17,3 +17,12 @@ export interface Client {
   /** Aborted when the client disconnects. A password that still waits is then not hashed. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** A client that a guard has let through, and that proves its password once more. */
+export interface SessionClient extends Client {
+  /**
+   * The session of its token, as the guard passes it to the handler. Wrong passwords count for the
+   * account and this session. All tokens without a session share one count per account.
+   */
+  readonly sessionId?: string | undefined;
+}

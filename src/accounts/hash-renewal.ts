@@ -3,18 +3,16 @@
  * not have.
  * Promise: a renewal undoes no change of a password and no removal, because it is a compare-and-set
  * on the hash that was verified. A new user of the same name keeps the new password.
- * Accepted: if `find` of the store returns a promise, a change of `username` or `createdAt` between
- * `find` and `update` is lost. So may be a change of the password in that time, if the store was
- * written for version 0.1: its `update` ignores the hash that it should compare with.
  */
 import { isAuthError } from '../errors.ts';
-import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
+import { replaceHash } from './hash-replacement.ts';
+import { isPasswordOf } from './password-check.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
 interface StoreAndHasher {
   readonly users: UserStore;
-  readonly passwords: Pick<PasswordHasher, 'hash' | 'needsRehash'>;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify' | 'needsRehash'>;
 }
 
 /**
@@ -24,6 +22,8 @@ interface StoreAndHasher {
  * @param user the record whose hash was verified
  * @param password the right password of this user
  * @param address of the client, for the queue of the hasher
+ * @returns the user with the hash that the password was last verified with: the new one, one that
+ *   another login has stored meanwhile, or that of `user`
  * @throws any error that is not an AuthError, such as a bug of the store
  */
 export async function renewHash(
@@ -31,19 +31,21 @@ export async function renewHash(
   password: string,
   address: string | undefined,
   { users, passwords }: StoreAndHasher,
-): Promise<void> {
-  if (!passwords.needsRehash(user.passwordHash)) return;
+): Promise<User> {
+  if (!passwords.needsRehash(user.passwordHash)) return user;
   try {
     // Without a signal, because the renewal is useful even if the client has disconnected.
     const passwordHash = await passwords.hash(password, undefined, address);
-    // The user is read again, because another process may have changed other members meanwhile. The
-    // comparison here is for stores of version 0.1, which do not compare in `update`. If `find`
-    // returns a plain value, `andThen` calls `update` before any other code can run.
-    await andThen(users.find(user.id), (latest) => {
-      if (latest?.passwordHash !== user.passwordHash) return undefined;
-      return users.update({ ...latest, passwordHash }, user.passwordHash);
-    });
+    const renewed = await replaceHash(users, user, passwordHash);
+    if (renewed !== undefined) return renewed;
+    // Another login was faster, or the password was changed. Only the new hash can tell which.
+    const latest = await users.find(user.id);
+    const isReplaced = latest !== undefined && latest.passwordHash !== user.passwordHash;
+    if (!isReplaced) return user;
+    const client = { address, signal: undefined };
+    return (await isPasswordOf(latest, password, client, passwords)) ? latest : user;
   } catch (error) {
     if (!isAuthError(error)) throw error;
+    return user;
   }
 }

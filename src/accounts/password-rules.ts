@@ -4,7 +4,7 @@
  * Promise: a password that breaks a rule is refused before any hashing.
  */
 import { isPossiblePassword, MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
-import { AuthError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import { expecting } from '../options.ts';
 import { canonicalUsername } from './username.ts';
 
@@ -36,6 +36,7 @@ export function checkPasswordText(
   id: string,
   { minPasswordLength, maxPasswordLength }: PasswordLengths,
 ): string {
+  if (typeof password !== 'string') throw new AuthError('ERR_PASSWORD_INVALID');
   // Before `normalize`, whose time grows with the length of the text.
   if (password.length > MAX_PASSWORD_LENGTH) throw new AuthError('ERR_PASSWORD_TOO_LONG');
   if (!isPossiblePassword(password)) throw new AuthError('ERR_PASSWORD_INVALID');
@@ -65,4 +66,53 @@ export async function refuseForbidden(
   // A function with a forgotten `return` must not let every password through.
   resultCheck('isForbidden', isRefused);
   if (isRefused) throw new AuthError('ERR_PASSWORD_FORBIDDEN');
+}
+
+const PASSWORD_CODES: ReadonlySet<string> = new Set([
+  'ERR_PASSWORD_TOO_SHORT',
+  'ERR_PASSWORD_TOO_LONG',
+  'ERR_PASSWORD_INVALID',
+  'ERR_PASSWORD_FORBIDDEN',
+]);
+
+/** As `checkPasswordText`, for an account that exists. @throws as `asPasswordChange` */
+export function checkChangedText(
+  password: string,
+  id: string,
+  lengths: PasswordLengths,
+): Promise<string> {
+  return asPasswordChange(() => checkPasswordText(password, id, lengths));
+}
+
+/** As `refuseForbidden`, for an account that exists. @throws as `asPasswordChange` */
+export function refuseForbiddenChange(
+  password: string,
+  username: string,
+  isForbidden: IsForbidden,
+): Promise<void> {
+  return asPasswordChange(() => refuseForbidden(password, username, isForbidden));
+}
+
+/**
+ * A refusal gets another title than that of a signup, and the shape of all other refusals: clients
+ * of the tutorial know no such request.
+ * @throws AuthError ERR_PASSWORD_* with the title `Password refused`; any other error of `rule`
+ */
+async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T> {
+  try {
+    return await rule();
+  } catch (thrown) {
+    if (!isAuthError(thrown) || !PASSWORD_CODES.has(thrown.code)) throw thrown;
+    const { code, status, description, headers, cause } = thrown;
+    const error = 'Password refused';
+    const body = { status_code: status, error, description };
+    throw new AuthError(code, {
+      status,
+      error,
+      description,
+      headers,
+      body,
+      cause,
+    });
+  }
 }

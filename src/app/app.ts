@@ -1,5 +1,6 @@
-/** The tutorial application: POST /signup, POST /auth, GET /hello. */
-import { Accounts, ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/accounts.ts';
+/** The tutorial application: POST /signup, POST /auth, GET /hello; with sessions, their routes. */
+import { Accounts } from '../accounts/accounts.ts';
+import { ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/options.ts';
 import { withErrorReply } from '../auth/error-reply.ts';
 import { JwtAuth } from '../auth/jwt-auth.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';
@@ -9,15 +10,19 @@ import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../
 import { pickOptions, readOptions, type Checks } from '../options.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
+import { addAccountRoutes } from './account-routes.ts';
+import { success } from './bodies.ts';
+import { addSessionRoutes } from './session-routes.ts';
 
-/** The options of JwtAuth without its two lookup hooks, which createApp gets from Accounts. */
-type AuthOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity'>;
-// Takes the two hooks out of the checks, so that createApp refuses them as unknown options.
-const { authenticate, identity, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
+/** The options of JwtAuth without the hooks that createApp gets from Accounts. */
+type AuthOptions = Omit<JwtAuthOptions<PublicUser>, keyof Accounts['handlers']>;
+// Takes these hooks out of the checks, so that createApp refuses them as unknown options.
+const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
 /**
- * The options of Accounts, of the Router, and of JwtAuth without `authenticate` and `identity`.
+ * The options of Accounts, of the Router, and of JwtAuth without the hooks of `Accounts.handlers`.
  * `usernameField`, `passwordField` and `errorReply` apply to the signup as well as to the login.
+ * With `sessions` there are routes to refresh, list and end them, and to change the password.
  */
 export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
   /** The path of the login; default `/auth`. */
@@ -31,19 +36,27 @@ export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions 
 }
 
 const APP_OPTION_CHECKS: Checks<AppOptions> = {
-  ...AUTH_OPTION_CHECKS,
   ...ACCOUNTS_OPTION_CHECKS,
+  ...AUTH_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
   authPath: pathCheck,
 };
+
+/** The Router of the application, and what it joins, for further routes. */
+export interface App extends Router {
+  /** Guards further routes: `app.get(path, app.auth.required(handler))`. */
+  readonly auth: JwtAuth<PublicUser>;
+  readonly accounts: Accounts;
+}
 
 /**
  * Makes the tutorial application. Further routes can be added to the Router that it returns.
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
-export function createApp(options: AppOptions): Router {
+export function createApp(options: AppOptions): App {
   const given = readOptions(options, APP_OPTION_CHECKS, ['users']);
-  const { authPath = '/auth', usernameField = 'username', passwordField = 'password' } = given;
+  const { users, sessions, authPath = '/auth' } = given;
+  const { usernameField = 'username', passwordField = 'password' } = given;
   const accounts = new Accounts(pickOptions(given, ACCOUNTS_OPTION_CHECKS));
   const authOptions = pickOptions<AuthOptions>(given, AUTH_OPTION_CHECKS);
   const auth = new JwtAuth<PublicUser>({ ...authOptions, ...accounts.handlers });
@@ -62,12 +75,12 @@ export function createApp(options: AppOptions): Router {
   });
   router.post(authPath, auth.login);
   router.get('/hello', auth.required((_request, user) => success(`Hello ${user.username}`)));
-  return router;
-}
-
-/** The shape of a successful reply in the tutorial. */
-function success(result: string): object {
-  return { Status: 'Success', result };
+  if (sessions !== undefined) {
+    const services = { auth, accounts, sessions, passwordField };
+    addSessionRoutes(router, services);
+    addAccountRoutes(router, services, users.remove !== undefined, given.loginReply);
+  }
+  return Object.assign(router, { auth, accounts });
 }
 
 /**

@@ -19,12 +19,16 @@ import {
 } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
-
-/** The store of the accounts. A URL names a PostgreSQL database. */
-export type UserStoreChoice = 'file' | 'memory' | URL;
+import {
+  sessionConfigOf,
+  SESSION_FLAG_GROUP,
+  SESSION_FLAGS,
+  type SessionConfig,
+} from './session-flags.ts';
+import { storeKind, type StoreChoice } from './store-choice.ts';
 
 /** The configuration of `latchkey serve`. */
-export interface ServeConfig {
+export interface ServeConfig extends SessionConfig {
   readonly host: string;
   /** 0 lets the system choose a free port. */
   readonly port: number;
@@ -34,9 +38,9 @@ export interface ServeConfig {
   readonly tlsCert: string | undefined;
   /** The path of the private key. */
   readonly tlsKey: string | undefined;
-  /** The folder of the user file and the secret. */
+  /** The folder of the files of users and sessions, and of the secret. */
   readonly data: string;
-  readonly users: UserStoreChoice;
+  readonly users: StoreChoice;
   readonly lifetimeSeconds: number;
   readonly leewaySeconds: number;
   /** In code points. */
@@ -56,49 +60,6 @@ export interface SourcedServeConfig extends ServeConfig {
   readonly hostSource: Source;
   readonly portSource: Source;
   readonly environment: Environment;
-}
-
-const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
-
-/** A URL without a host. Captures the scheme, the username, the password, the port and the rest. */
-const URL_WITHOUT_HOST = /^(\w+:\/\/)(?:([^:@/?#]*)(?::([^@/?#]*))?@)?(?::(\d*))?((?:[/?#].*)?)$/s;
-
-const URL_FORM = 'postgres://user@host/database';
-const URL_ESCAPES = 'in a password, write / ? # @ as %2F %3F %23 %40';
-
-const usersKind: Kind<UserStoreChoice> = {
-  placeholder: 'file|memory|<URL>',
-  expected: `file, memory or ${URL_FORM} (${URL_ESCAPES})`,
-  parse: parseUsersFlag,
-  isSecret: true,
-};
-
-function parseUsersFlag(text: string): UserStoreChoice | undefined {
-  if (text === 'memory' || text === 'file') return text;
-  const url = POSTGRES_URL.test(text) ? parsePostgresUrl(text) : undefined;
-  if (url === undefined) return undefined;
-  // At an unescaped / ? or # in a password the rest of the password becomes the path, the query or
-  // the fragment of the URL, with an @ in it. Messages show the path.
-  const isPasswordCut = `${url.pathname}${url.search}${url.hash}`.includes('@');
-  return isPasswordCut ? undefined : url;
-}
-
-/**
- * RFC 3986 §3.2 lets the host be empty behind a username, as in
- * `postgres://user@/database?host=/run/postgresql`, and so does PostgreSQL. The class URL does not.
- * Username, password and port then move into the query, where pg reads them too.
- */
-function parsePostgresUrl(text: string): URL | undefined {
-  const [, scheme, user, password, port, rest] = URL_WITHOUT_HOST.exec(text) ?? [];
-  const urlText = scheme === undefined ? text : `${scheme}${rest}`;
-  if (!URL.canParse(urlText)) return undefined;
-  const url = new URL(urlText);
-  const moved = Object.entries({ user, password, port }).map(([name, value = '']) => {
-    // In a query + stands for a space, and & begins the next parameter.
-    return value === '' ? '' : `${name}=${value.replace(/[+&]/g, encodeURIComponent)}`;
-  });
-  url.search = [...moved, url.search.slice(1)].filter((parameter) => parameter !== '').join('&');
-  return url;
 }
 
 const HOST_IN_BRACKETS = /^\[(.*)\]$/;
@@ -167,25 +128,26 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   data: {
     name: '--data',
     group: 'Users',
-    help: 'folder of user file and secret, created if missing',
+    help: 'folder of users.jsonl, sessions.jsonl and secret',
     kind: someText('<folder>', 'a folder'),
     defaultText: './latchkey-data',
   },
   users: {
     name: '--users',
     group: 'Users',
-    help: 'user store; <URL> begins with postgres://',
-    kind: usersKind,
+    help: 'store of users and sessions; <URL>: postgres://...',
+    kind: storeKind,
     defaultText: 'file',
   },
   lifetimeSeconds: {
     name: '--lifetime',
-    group: 'Tokens',
+    group: SESSION_FLAG_GROUP,
     help: 'token lifetime in seconds',
     kind: wholeNumber('<seconds>', 1, 1_000_000_000),
     defaultText: '3000',
   },
-  leewaySeconds: leewayFlag('Tokens', 'seconds by which clocks may differ'),
+  leewaySeconds: leewayFlag(SESSION_FLAG_GROUP, 'seconds by which clocks may differ'),
+  ...SESSION_FLAGS,
   minPasswordLength: {
     name: '--min-password-length',
     group: 'Passwords',
@@ -271,7 +233,8 @@ export async function readServeConfig(args: readonly string[]): Promise<SourcedS
   checkTlsPair(config);
   const { source: hostSource } = textOfFlag(SERVE_FLAGS.host, parsed, environment);
   const { source: portSource } = textOfFlag(SERVE_FLAGS.port, parsed, environment);
-  return { ...config, hostSource, portSource, environment };
+  const sessions = sessionConfigOf(config, parsed);
+  return { ...config, ...sessions, hostSource, portSource, environment };
 }
 
 /** Loads the file of `--environment`, if the flag was typed. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { cwd } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { reasonOf } from '../errors.ts';
-import type { PgClient } from '../users/postgres.ts';
+import type { PgClient } from '../postgres/client.ts';
 import { propertyOf } from '../values.ts';
 import { CommandError } from './command-errors.ts';
 

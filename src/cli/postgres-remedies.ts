@@ -4,7 +4,7 @@ import { propertyOf } from '../values.ts';
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/client password must be a string/, 'Give the password in the URL, or in PGPASSWORD.'],
-  [/^42501$/, 'Grant this role SELECT, INSERT and UPDATE on the table.'],
+  [/^42501$/, 'Create the table, and grant this role SELECT, INSERT, UPDATE and DELETE on it.'],
   [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],

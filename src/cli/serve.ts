@@ -1,4 +1,4 @@
-/** `latchkey serve`: opens the secrets and the user store, and starts the server. */
+/** `latchkey serve`: opens the secrets and the stores, and starts the server. */
 import { join } from 'node:path';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
 import { createApp } from '../app/app.ts';
@@ -7,6 +7,7 @@ import { reasonOf } from '../errors.ts';
 import type { Router } from '../http/router.ts';
 import { listen, type Server } from '../http/server.ts';
 import type { TlsOptions } from '../http/tls.ts';
+import { Sessions } from '../sessions/sessions.ts';
 import { CommandError } from './command-errors.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import { listenProblem } from './listen-errors.ts';
@@ -14,8 +15,8 @@ import { startJsonLog, textLog, type Log } from './log.ts';
 import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
+import { openStores, type OpenedStores } from './stores.ts';
 import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
-import { openUserStore, type OpenedUserStore } from './user-store.ts';
 import { warningsOf } from './warnings.ts';
 
 /** A terminal that closes sends SIGHUP. With TLS, SIGHUP reloads the certificate instead. */
@@ -23,7 +24,7 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const STOP_SIGNALS_WITH_TLS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Starts the server. It runs until a signal or the loss of its user file stops it.
+ * Starts the server. It runs until a signal or the loss of one of its files stops it.
  * @throws Error if it cannot start
  */
 export async function serve(config: SourcedServeConfig): Promise<void> {
@@ -35,23 +36,23 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
   const certificate = tlsPaths && await readTls(tlsPaths, log);
   const secrets = await readSecretVariable(config.environment, log)
     ?? await readSecrets(join(data, 'secret'), log);
-  const store = await openUserStore(config.users, join(data, 'users.jsonl'), log);
+  const hasSessions = config.sessions !== 'off';
+  const stores = await openStores({ users: config.users, hasSessions, data }, log);
   try {
-    const server = await start(appOf(config, secrets.texts, store, log), config, certificate);
+    const server = await start(appOf(config, secrets.texts, stores, log), config, certificate);
     const stop = stopperOf(async () => {
       await server.close();
-      await store.close();
+      await stores.close();
     }, log);
     stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
-    void store.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
+    void stores.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
     reloadFrom?.(server);
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
-    console.log(
-      `latchkey listens on ${server.url}, users ${store.location}, ${secrets.summary}. Try it:\n`,
-    );
+    const places = `${stores.summary}, ${secrets.summary}`;
+    console.log(`latchkey listens on ${server.url}, ${places}. Try it:\n`);
     console.log(curlLines(server.url, config.minPasswordLength));
   } catch (error) {
-    await store.close();
+    await stores.close();
     throw error;
   }
 }
@@ -63,13 +64,20 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
 function appOf(
   config: ServeConfig,
   secrets: readonly string[],
-  { users }: OpenedUserStore,
+  { users, sessions: store }: OpenedStores,
   log: Log,
 ): Router {
   const { lifetimeSeconds, leewaySeconds, minPasswordLength, trustProxy } = config;
+  const sessions = store && new Sessions({
+    store,
+    idleSeconds: config.sessionIdleSeconds,
+    maxSeconds: config.sessionMaxSeconds,
+    isRequired: config.sessions === 'required',
+  });
   return createApp({
     secret: secrets,
     users,
+    ...(sessions && { sessions }),
     passwords: new PasswordHasher({ logN: config.scryptCost }),
     lifetimeSeconds,
     leewaySeconds,

@@ -29,9 +29,10 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
   if (lifetimeSeconds > LONG_LIFETIME_SECONDS) {
     const days = Math.floor(lifetimeSeconds / 86_400);
     const problem = `--lifetime ${lifetimeSeconds} lets a stolen token work for ${days} days`;
-    const reason = 'because only a new secret ends a token earlier';
-    const remedy = `use ${LONG_LIFETIME_SECONDS} or less, ${reason}`;
-    warnings.push(`${problem}: ${remedy}`);
+    const advice = config.sessions === 'off'
+      ? 'because only a new secret ends a token earlier'
+      : 'and let clients refresh their tokens';
+    warnings.push(`${problem}: use ${LONG_LIFETIME_SECONDS} or less, ${advice}`);
   }
   if (leewaySeconds > LONG_LEEWAY_SECONDS) {
     const problem = `--leeway ${leewaySeconds} accepts tokens long after they expire`;

@@ -10,21 +10,20 @@
  * an empty line at the end of the file, the mark of a closed file.
  */
 import fs from 'node:fs/promises';
-import { reasonOf } from '../errors.ts';
-import { syncName, type Disk } from './disk.ts';
-import { EMPTY_LINE, encodeRecord } from './lines.ts';
-import { fileChangedError, FileLostError } from './lost.ts';
-import { sizeAtPath, type JournalLock, type OpenFile } from './open-file.ts';
-import { readJournal, type Contents } from './reader.ts';
-import type { JournalRecord, RecordFormat } from './record-format.ts';
-import { replaceFile, type Replacement } from './replacement.ts';
-import { hasCode, ignoreFailure, remedyOf, wrapError } from './system-errors.ts';
-
-/**
- * The opening compacts a file that has at least this many superseded lines, and more of them than
- * entries.
- */
-const COMPACT_FROM_SUPERSEDED_LINES = 1000;
+import {
+  COMPACT_FROM_SUPERSEDED_BYTES,
+  Compaction,
+  copyOfEntries,
+  type Snapshot,
+} from './compaction.ts';
+import type { Disk } from './disk.ts';
+import { encodeRecord } from './lines.ts';
+import { LiveBytes } from './live-bytes.ts';
+import type { JournalLock } from './open-file.ts';
+import { openFile } from './opening.ts';
+import { versionNeededBy, type JournalRecord, type RecordFormat } from './record-format.ts';
+import { SyncedFile } from './synced-file.ts';
+import { ignoreFailure } from './system-errors.ts';
 
 const NO_LOCK: JournalLock = {
   confirm: async () => undefined,
@@ -41,6 +40,24 @@ export interface JournalOptions {
    * Default: no lock.
    */
   readonly lock?: JournalLock;
+  /**
+   * The open journal compacts its file once about this many bytes are superseded, and at least as
+   * many as are not. Default 8 MiB.
+   */
+  readonly compactFromBytes?: number;
+}
+
+/** Records that share a write and a sync. */
+interface Batch {
+  readonly records: JournalRecord[];
+  /** The line of each record. */
+  readonly lines: string[];
+  /** The version that the records need. */
+  version: number;
+  /** For each record, the reason why the format did not take it. */
+  problems: readonly (string | undefined)[];
+  /** The outcome of the batch. */
+  readonly written: Promise<void>;
 }
 
 /** An open journal. The caller must make sure that no other process has the file open. */
@@ -51,34 +68,33 @@ export class Journal<Entry> {
   readonly discardedPath: string | undefined;
   readonly #entries: Map<string, Entry>;
   readonly #format: RecordFormat<Entry>;
-  readonly #openFile: OpenFile;
-  /** The file is known to be written and synced up to this length. */
-  #syncedBytes: number;
-  /**
-   * The most bytes that may follow `#syncedBytes`: those of the write under way, or of a failed
-   * write that was not rolled back.
-   */
-  #dirtyTailBytes = 0;
-  /** The lines of the next batch, which wait for the operation under way. */
-  #pendingLines = '';
-  /** The outcome of the next batch. */
-  #pendingBatch: Promise<void> | undefined;
-  /** The latest write or check. It never rejects. */
-  #lastOperation: Promise<void> = Promise.resolve();
+  readonly #file: SyncedFile;
+  /** The version that the header of the file names. */
+  #version: number;
+  readonly #liveBytes: LiveBytes;
+  readonly #compactFromBytes: number;
+  /** After a compaction that failed, the next one waits until the file has this length. */
+  #retryFromBytes = 0;
+  #compaction: Compaction<Entry> | undefined;
+  /** The batch that gathers records until its turn. */
+  #nextBatch: Batch | undefined;
+  /** The latest operation on the file, which may wait for its turn. It never rejects. */
+  #lastOperation: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   private constructor(
+    { contents, ...opened }: Awaited<ReturnType<typeof openFile<Entry>>>,
     format: RecordFormat<Entry>,
-    contents: Contents<Entry>,
-    openFile: OpenFile,
-    opened: Replacement,
+    compactFromBytes: number,
   ) {
     this.discardedBytes = contents.damage.reduce((sum, { start, end }) => sum + end - start, 0);
     this.discardedPath = opened.discardedPath;
     this.#entries = contents.entries;
+    this.#version = contents.version;
     this.#format = format;
-    this.#openFile = openFile;
-    this.#syncedBytes = opened.size;
+    this.#file = new SyncedFile(opened.openFile, opened.size);
+    this.#liveBytes = new LiveBytes(opened.liveBytes);
+    this.#compactFromBytes = compactFromBytes;
   }
 
   /** The entries that result from the records on disk. */
@@ -97,28 +113,13 @@ export class Journal<Entry> {
     format: RecordFormat<Entry>,
     options: JournalOptions = {},
   ): Promise<Journal<Entry>> {
-    const { disk = fs, lock = NO_LOCK } = options;
-    let file = await disk.open(path, 'a+', 0o600);
-    try {
-      if (!(await file.stat()).isFile()) {
-        throw new Error('it is not a regular file: name another file');
-      }
-      const contents = await readJournal(file, path, format);
-      const old: OpenFile = { path, file, disk, lock };
-      // After a takeover the last holder may be suspended inside a write to this file.
-      const isTrusted = contents.isClosed && !lock.isTakenOver;
-      const opened = isTrusted
-        ? await openClosed(old, contents, format)
-        : await replaceUntrusted(old, contents, format);
-      file = opened.file;
-      // The name must be durable before a record is acknowledged. If this sync fails, the next
-      // opening finds no empty line at the end, and replaces the file and its name again.
-      await syncName(path, file, disk);
-      return new Journal(format, contents, { ...old, file }, opened);
-    } catch (error) {
-      await file.close().catch(ignoreFailure);
-      throw error;
-    }
+    const {
+      disk = fs,
+      lock = NO_LOCK,
+      compactFromBytes = COMPACT_FROM_SUPERSEDED_BYTES,
+    } = options;
+    const opened = await openFile({ path, disk, lock }, format);
+    return new Journal(opened, format, compactFromBytes);
   }
 
   /**
@@ -131,20 +132,29 @@ export class Journal<Entry> {
    *   rollback failed as well.
    */
   async append(record: JournalRecord): Promise<void> {
-    if (this.#isClosed) throw new Error('it is closed');
-    this.#pendingLines += encodeRecord(record);
-    this.#pendingBatch ??= this.#lastOperation.then(() => {
-      const written = this.#write(this.#pendingLines);
-      this.#pendingLines = '';
-      this.#pendingBatch = undefined;
-      this.#lastOperation = written.catch(ignoreFailure);
-      return written;
-    });
-    await this.#pendingBatch;
-    const problem = this.#format.apply(record, this.#entries);
+    const line = encodeRecord(record);
+    const version = versionNeededBy(record, this.#format);
+    const batch = this.#gatheringBatch();
+    batch.version = Math.max(batch.version, version);
+    batch.lines.push(line);
+    const index = batch.records.push(record) - 1;
+    await batch.written;
+    const problem = batch.problems[index];
     // A mistake of the store: its own `apply` does not take its record. The record is on disk by
     // now, and the next opening will refuse the file.
     if (problem !== undefined) throw new Error(`a record was written that ${problem}`);
+  }
+
+  /**
+   * Writes and syncs an empty line, or shares the sync of the next batch. The file may then end in
+   * an empty line, as after a clean stop. That is right: like the first line of a batch, the empty
+   * line is written only once everything above it is on disk, and it proves nothing else. If the
+   * process is killed now, the next opening need not copy the file.
+   * @returns once it is shown that the disk takes writes
+   * @throws as `append` does
+   */
+  async probe(): Promise<void> {
+    await this.#gatheringBatch().written;
   }
 
   /**
@@ -154,138 +164,109 @@ export class Journal<Entry> {
    * @throws Error of the disk
    */
   async check(): Promise<void> {
-    // A pending batch makes the same check, and its callers get the error.
-    if (this.#isClosed || this.#pendingBatch !== undefined) return;
-    const checked = this.#lastOperation.then(() => this.#assertSameFileAndLength());
-    this.#lastOperation = checked.catch(ignoreFailure);
-    await checked;
+    // A batch makes the same check, and its callers get the error.
+    if (this.#isClosed || this.#nextBatch !== undefined) return;
+    await this.#inTurn(() => this.#file.check());
   }
 
   /** Finishes pending writes, and marks the file as closed if all of it is on disk. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#pendingBatch?.catch(ignoreFailure);
-    await this.#lastOperation;
-    // Without the mark the next opening copies the file. That costs time and loses nothing.
-    await this.#markClosed().catch(ignoreFailure);
-    await this.#openFile.file.close();
+    await this.#inTurn(async () => {
+      await this.#abandonCompaction();
+      await this.#file.close();
+    });
   }
 
-  /**
-   * Writes all lines or none. A failed write is rolled back. Until a rollback succeeds the journal
-   * writes nothing more, because the state of the disk is unknown.
-   */
-  async #write(lines: string): Promise<void> {
-    if (this.#dirtyTailBytes > 0) await this.#rollBack();
-    await this.#assertSameFileAndLength();
-    const { file, lock } = this.#openFile;
-    const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
-    this.#dirtyTailBytes = bytes.length;
-    try {
-      // If the system writes only a part of the bytes, writeFile continues after that part.
-      await file.writeFile(bytes);
-      await file.datasync();
-      // If the lock is still held after the sync, the next holder will read these lines.
-      await lock.confirm();
-    } catch (error) {
-      await this.#rollBack().catch((failure: unknown) => {
-        const fate = 'the write cannot be rolled back and may be there after a restart';
-        const message = `${reasonOf(error)}; ${fate}: ${reasonOf(failure)}`;
-        throw wrapError(message, error, failure instanceof FileLostError ? FileLostError : Error);
-      });
-      throw error;
+  /** Runs an operation on the file once the ones before it have ended. */
+  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const ended = this.#lastOperation.then(operation);
+    this.#lastOperation = ended.catch(ignoreFailure);
+    return ended;
+  }
+
+  #gatheringBatch(): Batch {
+    if (this.#isClosed) throw new Error('it is closed');
+    if (this.#nextBatch !== undefined) return this.#nextBatch;
+    const batch: Batch = {
+      records: [],
+      lines: [],
+      version: 0,
+      problems: [],
+      written: this.#inTurn(() => this.#write(batch)),
+    };
+    this.#nextBatch = batch;
+    return batch;
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    // From here on records gather in a batch of their own.
+    this.#nextBatch = undefined;
+    if (batch.version > this.#version || !this.#file.isNameDurable) {
+      await this.#replaceFile(Math.max(batch.version, this.#version));
     }
-    this.#syncedBytes += bytes.length;
-    this.#dirtyTailBytes = 0;
+    await this.#file.append(batch.lines.join(''));
+    batch.problems = batch.records.map((record, index) => {
+      return this.#apply(record, batch.lines[index] ?? '');
+    });
+    this.#compactIfDue();
+  }
+
+  /** @returns the reason why the format does not take the record, or undefined */
+  #apply(record: JournalRecord, line: string): string | undefined {
+    const entriesBefore = this.#entries.size;
+    const problem = this.#format.apply(record, this.#entries);
+    this.#liveBytes.count(line, entriesBefore, this.#entries.size);
+    return problem;
+  }
+
+  /** Begins a compaction between two batches, when the entries are those of the file. */
+  #compactIfDue(): void {
+    if (this.#isClosed || this.#compaction !== undefined) return;
+    const { size } = this.#file;
+    const liveBytes = this.#liveBytes.bytes;
+    const supersededBytes = size - liveBytes;
+    const isDue = supersededBytes >= Math.max(this.#compactFromBytes, liveBytes);
+    if (!isDue || size < this.#retryFromBytes) return;
+    const compaction = new Compaction(this.#file, this.#snapshot(this.#version));
+    this.#compaction = compaction;
+    void compaction.drafted().then(() => {
+      return this.#inTurn(() => this.#finish(compaction, liveBytes)).catch(ignoreFailure);
+    });
+  }
+
+  /** @param estimate the live bytes when the compaction began */
+  async #finish(compaction: Compaction<Entry>, estimate: number): Promise<void> {
+    if (this.#compaction !== compaction) return;
+    this.#compaction = undefined;
+    // A failed compaction only wastes space, and the next operation reports a file that was lost.
+    this.#retryFromBytes = this.#file.size + this.#compactFromBytes;
+    const entryBytes = await compaction.finish();
+    this.#retryFromBytes = 0;
+    this.#liveBytes.correct(entryBytes, estimate);
   }
 
   /**
-   * Truncates the file to `#syncedBytes`. This is safe even if a failed sync dropped pages. Pages
-   * beyond `#syncedBytes` are cut off. The page in which the file now ends was on disk already up
-   * to there, and the sync here writes it again.
+   * Replaces the file while no other operation runs, because its header must name a newer version
+   * or its name is not durable.
    */
-  async #rollBack(): Promise<void> {
-    const { file, lock } = this.#openFile;
-    // Another process may have taken the lock over, and may have acknowledged the tail.
-    await lock.confirm();
-    const { size } = await file.stat();
-    // To truncate a shorter file would extend it with NUL bytes. In a longer file another program
-    // has written the end.
-    const longest = this.#syncedBytes + this.#dirtyTailBytes;
-    if (size < this.#syncedBytes || size > longest) throw fileChangedError('modified');
-    await file.truncate(this.#syncedBytes);
-    await file.datasync();
-    this.#dirtyTailBytes = 0;
+  async #replaceFile(version: number): Promise<void> {
+    await this.#abandonCompaction();
+    const estimate = this.#liveBytes.bytes;
+    const entryBytes = await new Compaction(this.#file, this.#snapshot(version)).finish();
+    this.#version = version;
+    this.#retryFromBytes = 0;
+    this.#liveBytes.correct(entryBytes, estimate);
   }
 
-  /** Writes the empty line which proves that everything above it is on disk. */
-  async #markClosed(): Promise<void> {
-    if (this.#dirtyTailBytes > 0) await this.#rollBack();
-    await this.#assertSameFileAndLength();
-    const { file, lock } = this.#openFile;
-    await lock.confirm();
-    await file.writeFile(Buffer.from(EMPTY_LINE));
-    await file.datasync();
+  /** Must be called in turn, so that the compaction is not in its second phase. */
+  async #abandonCompaction(): Promise<void> {
+    await this.#compaction?.abandon();
+    this.#compaction = undefined;
   }
 
-  /** @throws FileLostError if the path has another file, or the file has another length */
-  async #assertSameFileAndLength(): Promise<void> {
-    const size = await sizeAtPath(this.#openFile);
-    // With a dirty tail the length is unknown.
-    const isLengthKnown = this.#dirtyTailBytes === 0;
-    if (isLengthKnown && size !== this.#syncedBytes) throw fileChangedError('modified');
-  }
-}
-
-/** Opens a file that was closed, and compacts it if that saves enough. */
-async function openClosed<Entry>(
-  old: OpenFile,
-  contents: Contents<Entry>,
-  format: RecordFormat<Entry>,
-): Promise<Replacement> {
-  if (shouldCompact(contents)) {
-    // A compaction only saves space and time. If it fails, perhaps on a full disk, the old file is
-    // used unchanged, and the next opening tries again.
-    const compacted = await replaceFile(old, contents, format).catch(ignoreFailure);
-    if (compacted !== undefined) return compacted;
-  }
-  const { file, lock } = old;
-  const { recordsEnd, fileBytes } = contents;
-  if ((await file.stat()).size !== fileBytes) throw fileChangedError('modified');
-  await lock.confirm();
-  // The empty line is removed before anything else is written. The sync here may fail, for example
-  // because a file restored from a backup was never synced. The next opening then finds no empty
-  // line, does not trust the file and copies it.
-  await file.truncate(recordsEnd);
-  await file.datasync();
-  return { file, size: recordsEnd, discardedPath: undefined };
-}
-
-function shouldCompact({ supersededLines, entries }: Contents<unknown>): boolean {
-  return supersededLines >= COMPACT_FROM_SUPERSEDED_LINES && supersededLines > entries.size;
-}
-
-/** Replaces a file that is new, that was not closed, or whose lock was taken over. */
-async function replaceUntrusted<Entry>(
-  old: OpenFile,
-  contents: Contents<Entry>,
-  format: RecordFormat<Entry>,
-): Promise<Replacement> {
-  try {
-    return await replaceFile(old, contents, format);
-  } catch (error) {
-    const isNew = contents.fileBytes === 0;
-    if (isNew || error instanceof FileLostError) throw error;
-    const doubt = contents.isClosed
-      ? 'another process may still write to it'
-      : 'it was not closed cleanly';
-    const isFull = hasCode(error, 'ENOSPC', 'EDQUOT');
-    const remedy = isFull
-      ? `free disk space for a copy beside ${old.path}`
-      : remedyOf(error, 'move the file to another folder');
-    const message =
-      `${doubt}, so it has to be copied before it can be trusted. ` +
-      `The copy failed (${reasonOf(error)}) and the file is unchanged: ${remedy}`;
-    throw wrapError(message, error);
+  #snapshot(version: number): Snapshot<Entry> {
+    const { recordsEnd } = this.#file;
+    return { entries: copyOfEntries(this.#entries), recordsEnd, format: this.#format, version };
   }
 }

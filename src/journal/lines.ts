@@ -9,15 +9,18 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { describe, isObject } from '../values.ts';
-import type { JournalRecord, RawRecord, RecordFormat } from './record-format.ts';
+import {
+  oldestVersionOf,
+  type FormatVersions,
+  type JournalRecord,
+  type RawRecord,
+  type RecordFormat,
+} from './record-format.ts';
 
 export const MAX_LINE_BYTES: number = 1 << 20;
 export const EMPTY_LINE = '\n';
 
-/** The part of a format that the header names. */
-type FormatVersion = Pick<RecordFormat<unknown>, 'name' | 'version'>;
-
-export function headerLine({ name, version }: FormatVersion): string {
+export function headerLine(name: string, version: number): string {
   return `${JSON.stringify({ format: name, version })}\n`;
 }
 
@@ -66,15 +69,16 @@ export function parseLine(line: string | undefined): ParsedLine {
 }
 
 /** @returns what is wrong with the header, or undefined */
-export function headerProblem(
-  header: RawRecord,
-  { name, version }: FormatVersion,
-): string | undefined {
-  if (header['format'] !== name) return `does not name the format "${name}"`;
-  if (header['version'] === version) return undefined;
-  const got = describe(header['version']);
+export function headerProblem(header: RawRecord, format: FormatVersions): string | undefined {
+  const { name, version: newest } = format;
+  const { format: foundName, version: found } = header;
+  if (foundName !== name) return `does not name the format "${name}"`;
+  const oldest = oldestVersionOf(format);
+  const isKnown = Number.isInteger(found) && Number(found) >= oldest && Number(found) <= newest;
+  if (isKnown) return undefined;
+  const versions = oldest === newest ? newest : `${oldest} to ${newest}`;
   const advice = 'a newer latchkey may have written it';
-  return `does not name version ${version} of the format (got ${got}): ${advice}`;
+  return `does not name version ${versions} of the format (got ${describe(found)}): ${advice}`;
 }
 
 /** A JSON string, or the beginning of one that the end of the text cuts off. */
@@ -113,14 +117,29 @@ export function isTornRecord(
   return true;
 }
 
+/** @returns the header of each version that can be opened */
+function headersOf(format: FormatVersions): Buffer[] {
+  const headers: Buffer[] = [];
+  for (let version = oldestVersionOf(format); version <= format.version; version += 1) {
+    headers.push(Buffer.from(headerLine(format.name, version)));
+  }
+  return headers;
+}
+
+/** @returns the length of the longest header that can be opened */
+export function maxHeaderBytes(format: FormatVersions): number {
+  return Math.max(...headersOf(format).map((header) => header.length));
+}
+
 /**
- * @param bytes one byte more than the header has, or the whole file if it is shorter
+ * @param bytes one byte more than the longest header has, or the whole file if it is shorter
  * @returns whether the file is empty, or the write of its header was interrupted: it then holds a
  *   part of the header, in which pages that did not reach the disk read as NUL bytes
  */
-export function isEmptyOrTornHeader(bytes: Buffer, format: FormatVersion): boolean {
-  const header = Buffer.from(headerLine(format));
-  if (bytes.length > header.length) return false;
-  const isWhole = bytes.length >= header.length - 1 && !bytes.includes(0);
-  return !isWhole && bytes.every((byte, index) => byte === 0 || byte === header[index]);
+export function isEmptyOrTornHeader(bytes: Buffer, format: FormatVersions): boolean {
+  return headersOf(format).some((header) => {
+    if (bytes.length > header.length) return false;
+    const isWhole = bytes.length >= header.length - 1 && !bytes.includes(0);
+    return !isWhole && bytes.every((byte, index) => byte === 0 || byte === header[index]);
+  });
 }

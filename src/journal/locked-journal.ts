@@ -9,7 +9,7 @@ import { nonEmptyString } from '../options.ts';
 import { isError } from '../values.ts';
 import { makeFolder, realPathOf } from './disk.ts';
 import { lockFile, type FileLock } from './file-lock.ts';
-import { Journal } from './journal.ts';
+import { Journal, type JournalOptions } from './journal.ts';
 import { FileLostError } from './lost.ts';
 import type { JournalRecord, RecordFormat } from './record-format.ts';
 import { removeDrafts } from './replacement.ts';
@@ -43,6 +43,7 @@ export class LockedJournal<Entry> {
 
   /**
    * Opens the file, or creates it (mode 0600) and its folder (0700).
+   * @param options tests pass a smaller threshold for compaction
    * @throws TypeError if `path` is not a string, is empty or holds a NUL character
    * @throws AuthError ERR_STORE_LOCKED if another process has the file open
    * @throws AuthError ERR_STORE_DAMAGED with the number of the line
@@ -51,6 +52,7 @@ export class LockedJournal<Entry> {
   static async open<Entry>(
     path: string,
     format: RecordFormat<Entry>,
+    options: Pick<JournalOptions, 'compactFromBytes'> = {},
   ): Promise<LockedJournal<Entry>> {
     nonEmptyString('path', path);
     if (path.includes('\0')) {
@@ -65,7 +67,8 @@ export class LockedJournal<Entry> {
       const realPath = await realPathOf(path);
       lock = await lockFile(realPath);
       await removeDrafts(realPath);
-      return new LockedJournal(path, await Journal.open(realPath, format, { lock }), lock);
+      const journal = await Journal.open(realPath, format, { ...options, lock });
+      return new LockedJournal(path, journal, lock);
     } catch (error) {
       await lock?.release().catch(ignoreFailure);
       if (isAuthError(error) || !isError(error)) throw error;
@@ -83,6 +86,11 @@ export class LockedJournal<Entry> {
   /** The file in which these bytes were saved, or undefined if there were none. */
   get discardedPath(): string | undefined {
     return this.#journal.discardedPath;
+  }
+
+  /** The entries that are on disk, by key. */
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#journal.entries;
   }
 
   /** @returns the entry that is on disk */
@@ -122,6 +130,15 @@ export class LockedJournal<Entry> {
     }
   }
 
+  /**
+   * Writes and syncs an empty line, to find out whether a write would succeed now. It shares the
+   * sync of writes under way.
+   * @throws AuthError ERR_STORE if not, with the reason in `cause`, also after `close`
+   */
+  async probe(): Promise<void> {
+    await this.#written(this.#journal.probe());
+  }
+
   /** Finishes all writes that began before the call, then releases the file. */
   close(): Promise<void> {
     this.#closing ??= Promise.allSettled(this.#lastWrites.values())
@@ -132,9 +149,14 @@ export class LockedJournal<Entry> {
 
   async #append(record: JournalRecord | undefined): Promise<boolean> {
     if (record === undefined) return false;
+    await this.#written(this.#journal.append(record));
+    return true;
+  }
+
+  /** Explains why a write failed, and reports the loss of the file. */
+  async #written(outcome: Promise<void>): Promise<void> {
     try {
-      await this.#journal.append(record);
-      return true;
+      await outcome;
     } catch (error) {
       // The record is too long, which is a mistake of the caller.
       if (error instanceof RangeError) throw error;

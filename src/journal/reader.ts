@@ -8,15 +8,21 @@
 import { AuthError } from '../errors.ts';
 import type { DiskFile } from './disk.ts';
 import {
-  headerLine,
   headerProblem,
   isEmptyOrTornHeader,
   isTornRecord,
   linesOf,
   MAX_LINE_BYTES,
+  maxHeaderBytes,
   parseLine,
 } from './lines.ts';
-import type { RawRecord, RecordFormat } from './record-format.ts';
+import { LiveBytes } from './live-bytes.ts';
+import {
+  oldestVersionOf,
+  versionNeededBy,
+  type RawRecord,
+  type RecordFormat,
+} from './record-format.ts';
 
 /** A part of a file, from the offset `start` up to, but not including, `end`. */
 export interface ByteRange {
@@ -27,6 +33,10 @@ export interface ByteRange {
 /** The content of a journal. */
 export interface Contents<Entry> {
   readonly entries: Map<string, Entry>;
+  /** The version that the header names; the oldest one if the file has no header yet. */
+  readonly version: number;
+  /** An estimate of the bytes that the entries need. */
+  readonly liveBytes: number;
   /** The number of records that a compaction drops. */
   readonly supersededLines: number;
   readonly fileBytes: number;
@@ -53,7 +63,7 @@ export async function readJournal<Entry>(
   const reader = new Reader(path, format);
   const chunk = Buffer.allocUnsafe(MAX_LINE_BYTES);
   // Reads one byte beyond the length of the header, to see whether anything follows the header.
-  const headBytes = Buffer.byteLength(headerLine(format)) + 1;
+  const headBytes = maxHeaderBytes(format) + 1;
   const { bytesRead: fileHeadBytes } = await file.read(chunk, 0, headBytes, 0);
   if (isEmptyOrTornHeader(chunk.subarray(0, fileHeadBytes), format)) {
     reader.discard(fileHeadBytes);
@@ -81,6 +91,8 @@ class Reader<Entry> {
   readonly #format: RecordFormat<Entry>;
   readonly #entries = new Map<string, Entry>();
   readonly #damage: ByteRange[] = [];
+  readonly #liveBytes = new LiveBytes(0);
+  #version: number;
   /** The offset of the first byte that is neither read nor discarded. */
   #position = 0;
   /** The number of lines that were read to their line feed. */
@@ -97,11 +109,14 @@ class Reader<Entry> {
   constructor(path: string, format: RecordFormat<Entry>) {
     this.#path = path;
     this.#format = format;
+    this.#version = oldestVersionOf(format);
   }
 
   contents(fileBytes: number): Contents<Entry> {
     return {
       entries: this.#entries,
+      version: this.#version,
+      liveBytes: this.#liveBytes.bytes,
       supersededLines: this.#records - this.#entries.size,
       fileBytes,
       recordsEnd: this.#position - this.#emptyLinesAtEnd,
@@ -209,15 +224,22 @@ class Reader<Entry> {
   #read(line: string | undefined, lineNumber: number): string | undefined {
     const parsed = parseLine(line);
     if (parsed.problem !== undefined) return parsed.problem;
-    if (lineNumber === 1) return headerProblem(parsed.record, this.#format);
-    return this.#apply(parsed.record);
+    if (lineNumber > 1) return this.#apply(parsed.record, line ?? '');
+    const problem = headerProblem(parsed.record, this.#format);
+    if (problem === undefined) this.#version = Number(parsed.record['version']);
+    return problem;
   }
 
   /** @returns what is wrong with the record, or undefined */
-  #apply(record: RawRecord): string | undefined {
+  #apply(record: RawRecord, line: string): string | undefined {
+    const entriesBefore = this.#entries.size;
     const problem = this.#format.apply(record, this.#entries);
-    if (problem === undefined) this.#records += 1;
-    return problem;
+    if (problem !== undefined) return problem;
+    this.#records += 1;
+    this.#liveBytes.count(line, entriesBefore, this.#entries.size);
+    const version = versionNeededBy(record, this.#format);
+    if (version <= this.#version) return undefined;
+    return `is a record of version ${version}, but the first line names version ${this.#version}`;
   }
 
   /**
@@ -240,7 +262,7 @@ class Reader<Entry> {
       this.discard(piece.length);
       return;
     }
-    const problem = this.#apply(record);
+    const problem = this.#apply(record, piece);
     if (problem !== undefined) throw this.#damaged(lineNumber, problem);
     this.#position += piece.length;
   }

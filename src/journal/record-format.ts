@@ -13,7 +13,10 @@ export type JournalRecord = RawRecord & { readonly op: string };
 export interface RecordFormat<Entry> {
   /** The first line of a file holds the name and the version of its format. */
   readonly name: string;
+  /** The newest version of the format, a whole number. */
   readonly version: number;
+  /** Absent: a file of any other version is refused, and every record needs `version`. */
+  readonly olderVersions?: OlderVersions;
   /** Whether all values of a record are strings. If so, a torn record holds no other values. */
   readonly hasOnlyStrings: boolean;
   /**
@@ -26,8 +29,41 @@ export interface RecordFormat<Entry> {
   apply(record: RawRecord, entries: Map<string, Entry>): string | undefined;
   /**
    * A compaction, and a copy of a file that is not trusted, write this record for each entry.
-   * `JSON.stringify` must keep each member as it is.
+   * `JSON.stringify` must keep each member as it is. The record must not need a newer version than
+   * the records that made the entry.
    * @returns the record that creates the entry in an empty journal
    */
   recordOf(entry: Entry, key: string): JournalRecord;
+}
+
+/**
+ * The older versions of a format whose files can still be opened. A file keeps its version, also
+ * through a compaction, until a record is written that needs a newer one. The journal then first
+ * replaces the file with one that names that version. So a release that knows only the older
+ * versions can open every file that never needed more.
+ */
+export interface OlderVersions {
+  /** The oldest version that can be opened. A new file begins with it. */
+  readonly oldest: number;
+  /**
+   * Called for each record that is written, and for each record that `apply` accepts from a file.
+   * A file in which a record needs a newer version than the header names is refused as damaged.
+   * @returns the lowest version that has the record, from `oldest` to the format's `version`
+   */
+  versionOf(record: RawRecord): number;
+}
+
+/** The part of a format that has to do with versions. */
+export type FormatVersions = Pick<RecordFormat<unknown>, 'name' | 'version' | 'olderVersions'>;
+
+export function oldestVersionOf({ version, olderVersions }: FormatVersions): number {
+  return olderVersions?.oldest ?? version;
+}
+
+/** @returns the lowest version that has this record */
+export function versionNeededBy(
+  record: RawRecord,
+  { version, olderVersions }: FormatVersions,
+): number {
+  return olderVersions?.versionOf(record) ?? version;
 }

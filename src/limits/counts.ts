@@ -6,7 +6,12 @@
 import type { MaybePromise } from '../maybe-promise.ts';
 
 /** By what tries are counted; `signups` are counted by network. */
-export type LimitKind = 'account' | 'account and network' | 'network' | 'signups';
+export type LimitKind =
+  | 'account'
+  | 'account and network'
+  | 'account and session'
+  | 'network'
+  | 'signups';
 
 /** At most `maxTries` tries under one key in any period of `windowSeconds`: a sliding window. */
 export interface Limit {

@@ -36,6 +36,7 @@ export class MemoryCounts implements Counts {
   readonly #counts: Readonly<Record<LimitKind, Map<string, Count>>> = {
     'account': new Map(),
     'account and network': new Map(),
+    'account and session': new Map(),
     'network': new Map(),
     'signups': new Map(),
   };

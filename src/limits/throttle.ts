@@ -1,6 +1,8 @@
 /**
- * Rate limits for logins and signups, against brute force and password spraying. The limits are by
- * account and by network, which is an IPv4 address or an IPv6 /64. Their windows are sliding.
+ * Rate limits for logins, signups and confirmations, against brute force and password spraying. A
+ * confirmation is the password of a user who is logged in, on a guarded route. The limits are by
+ * account, by session and by network, which is an IPv4 address or an IPv6 /64. Their windows are
+ * sliding.
  * Promise, with the default options, however many tries come at once and however long each takes:
  *
  * 1. For one account, at most 100 wrong passwords are checked in any hour, from all networks.
@@ -13,12 +15,16 @@
  * 5. From one network, at most 50 signups are tried in any hour.
  * 6. A limit refuses a try before the store, `isForbidden` or the hasher is called.
  * 7. What is kept for a key has a bounded size, whatever the client sent.
+ * 8. For one account and session, at most 10 wrong passwords of confirmations are checked in any
+ *    hour. All tokens of an account without a session share one count.
+ * 9. Logins and confirmations never count for each other. Guesses at logins do not keep an owner
+ *    from ending a session, and guesses with a stolen token do not keep the owner from logging in.
  *
  * Which tries count:
  *
  * - A login counts while it is in flight. If the password is wrong, it counts for one window more.
  *   A login with the right password, or one that ends with an error, such as a full queue or an
- *   unavailable store, does not count any more.
+ *   unavailable store, does not count any more. So do confirmations.
  * - A success does not clear the wrong passwords before it. Otherwise an attacker could guess
  *   without end at an account whose owner logs in every few minutes.
  * - A signup that reaches the limit counts whatever its outcome, unless the store is unavailable.
@@ -29,6 +35,9 @@
  * as they guess. An attacker on the owner's own network can do so there. That is milder than NIST
  * SP 800-63B-4 §3.2.2, which disables the account after 100 failures in a row: there an attacker
  * could lock the owner out for good.
+ * Accepted: a thief with a token without a session can use up the confirmations of all such tokens
+ * of the account. A thief with the tokens of a session can use up those of this session: the owner
+ * logs in again, which begins another one.
  * Accepted: `MemoryCounts` forgets counts and known networks at a restart. When it is full, it
  * evicts those that were written longest ago.
  */
@@ -43,7 +52,8 @@ import type { ClientSource } from './network.ts';
 export interface LimitOptions {
   /**
    * Wrong passwords per account and network in any hour; 1 to 10, default 10. An account has ten
-   * times as many from all networks together: 100.
+   * times as many from all networks together: 100. On guarded routes as many per account and
+   * session.
    */
   readonly triesPerAccount?: number;
   /**
@@ -78,7 +88,7 @@ const TWENTY_MINUTES_SECONDS = 1200;
 const NETWORKS_PER_ACCOUNT = 10;
 const UNKNOWN_NETWORKS_PER_ACCOUNT = NETWORKS_PER_ACCOUNT - KNOWN_NETWORKS_PER_ACCOUNT;
 
-/** The rate limiter: refuses logins and signups beyond the limits. */
+/** The rate limiter: refuses logins, confirmations and signups beyond the limits. */
 export class Throttle {
   readonly #options: Required<LimitOptions>;
   readonly #counts: Counts;
@@ -119,6 +129,39 @@ export class Throttle {
       return user;
     } finally {
       await this.#counts.end(limits, isWrongPassword);
+    }
+  }
+
+  /**
+   * Runs the check of a password on a guarded route, if the limit allows it.
+   * @param id of the user of the token
+   * @param sessionId of the token; undefined for a token without a session
+   * @param check as for `login`
+   * @returns the result of `check`
+   * @throws AuthError ERR_THROTTLED, without calling `check`
+   * @throws any error that `check` throws, and then the try does not count
+   */
+  async confirm<T>(
+    id: string,
+    sessionId: string | undefined,
+    source: ClientSource,
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const kind = 'account and session';
+    const limit: Limit = {
+      kind,
+      key: sessionId === undefined ? keyOf(kind, id) : keyOf(kind, id, sessionId),
+      maxTries: this.#options.triesPerAccount,
+      windowSeconds: HOUR_SECONDS,
+    };
+    await this.#begin('confirmation', source, [limit]);
+    let isWrongPassword = false;
+    try {
+      const user = await check();
+      isWrongPassword = user === undefined;
+      return user;
+    } finally {
+      await this.#counts.end([limit], isWrongPassword);
     }
   }
 
@@ -178,7 +221,7 @@ export class Throttle {
 
   /** @throws AuthError ERR_THROTTLED if a limit is reached */
   async #begin(
-    kind: 'login' | 'signup',
+    kind: 'login' | 'confirmation' | 'signup',
     { address }: ClientSource,
     limits: readonly Limit[],
   ): Promise<void> {

@@ -7,11 +7,12 @@
  * 2. A client that loses answers, and repeats its last refresh token, is never logged out.
  * 3. A refresh token that is presented after its successor was used, and after the grace period,
  *    ends its session, and no other.
- * 4. A session that has ended never comes back.
+ * 4. A session that was ended never comes back.
  *
  * A function that changes nothing returns the record that it was given. Any other result has the
  * next version, without the sessions whose time is over.
  */
+
 import type { Session, SessionRecord } from './store.ts';
 
 /** How long sessions live, and how many a user may have. */
@@ -27,18 +28,19 @@ export interface SessionPolicy {
 /** What a login decides about its session. */
 export type NewSession = Pick<Session, 'id' | 'isRefreshable' | 'endsAt' | 'agent'>;
 
-/** What a refresh token is answered with. */
-export type Refreshed =
-  /** The session has a new generation. */
-  | { readonly outcome: 'rotated'; readonly record: SessionRecord; readonly session: Session }
-  /** The client gets the refresh token of the current generation again. */
-  | { readonly outcome: 'repeated'; readonly record: SessionRecord; readonly session: Session }
-  /** As `repeated`, to a predecessor after the grace period: its answer was lost. */
-  | { readonly outcome: 'repeated late'; readonly record: SessionRecord; readonly session: Session }
-  /** The token was used before. Its session has ended now. */
-  | { readonly outcome: 'reused'; readonly record: SessionRecord }
-  /** There is no such session, or the token is of a generation that was never issued. */
-  | { readonly outcome: 'unknown'; readonly record: SessionRecord };
+/**
+ * What a refresh token is answered with.
+ *
+ * - `rotated`: the session has a new generation.
+ * - `repeated`: the client gets the refresh token of the current generation again.
+ * - `repeated late`: as `repeated`, to a predecessor after the grace period: its answer was lost.
+ * - `reused`: the token was used before. Its session has ended now.
+ * - `unknown`: there is no such session, or the token is of a generation that was never issued.
+ */
+export type Refreshed = { readonly record: SessionRecord } & (
+  | { readonly outcome: 'rotated' | 'repeated' | 'repeated late'; readonly session: Session }
+  | { readonly outcome: 'reused' | 'unknown' }
+);
 
 /** What a user has who never logged in. */
 export const NO_RECORD: SessionRecord = Object.freeze({
@@ -115,8 +117,9 @@ export function refresh(
   policy: SessionPolicy,
 ): Refreshed {
   const session = findSession(record, id, now, policy);
-  const isKnown = session?.isRefreshable && Number.isSafeInteger(generation);
-  if (!isKnown || Number(generation) > session.generation) return { outcome: 'unknown', record };
+  if (!session?.isRefreshable || !isIssued(session, generation)) {
+    return { outcome: 'unknown', record };
+  }
   const isInGrace = isWithinGrace(session, now, policy);
   if (generation === session.generation) {
     // A rotation just now has answered another request with this same token: it stays.
@@ -204,9 +207,16 @@ function isOver(session: Session, now: number, policy: SessionPolicy): boolean {
   return now >= endOf(session, policy);
 }
 
+function isIssued(session: Session, generation: unknown): boolean {
+  const isGeneration = Number.isSafeInteger(generation) && Number(generation) >= 0;
+  return isGeneration && Number(generation) <= session.generation;
+}
+
 /** A time far ahead of the clock counts as long ago: a clock set back must delay no rotation. */
 function isWithinGrace({ refreshedAt }: Session, now: number, policy: SessionPolicy): boolean {
-  return !isFarAhead(refreshedAt, now) && now - refreshedAt < policy.graceSeconds;
+  // The clock of another server may be a little ahead.
+  const ageSeconds = Math.max(0, now - refreshedAt);
+  return !isFarAhead(refreshedAt, now) && ageSeconds < policy.graceSeconds;
 }
 
 function isFarAhead(time: number, now: number): boolean {
@@ -223,7 +233,10 @@ function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolic
   return sessions.filter((session) => !evicted.has(session));
 }
 
-/** @returns the next record: the live ones of these sessions, with times that are not far ahead */
+/**
+ * @returns the next record: the live ones of these sessions. A time that is far ahead becomes that
+ *   of the clock, so a grace period begins again. Left alone, it would put off the idle end.
+ */
 function replaceSessions(
   { version, endedAt }: SessionRecord,
   sessions: readonly Session[],

@@ -8,9 +8,10 @@
 import { randomBytes } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
+import { expecting } from '../options.ts';
 import { settingsOf, type SessionsOptions } from './options.ts';
 import * as rules from './rules.ts';
-import type { Refreshed, SessionPolicy } from './rules.ts';
+import type { SessionPolicy } from './rules.ts';
 import type { Session, SessionRecord, SessionStore } from './store.ts';
 
 /** A session, as its user and an administrator may see it. Times are in seconds since 1970. */
@@ -48,6 +49,8 @@ const MAX_USE_TRIES = 10_000;
 
 const MAX_AGENT_LENGTH = 200;
 
+const checkUserId = expecting('a string', (value) => typeof value === 'string');
+
 /** A rule: from a record to the next one, or to the same one if nothing changes. */
 type Rule<Result> = (
   record: SessionRecord,
@@ -82,9 +85,11 @@ export class Sessions {
   /**
    * @param userId the identity in the user's tokens; one that is not a string is its JSON text
    * @returns the sessions of the user that have not ended, the one refreshed last first
+   * @throws TypeError if `userId` is not a string
    * @throws AuthError ERR_STORE
    */
   async list(userId: string): Promise<SessionInfo[]> {
+    checkUserId('userId', userId);
     const record = (await this.#store.find(userId)) ?? rules.NO_RECORD;
     return rules.liveSessions(record, this.#now(), this.#policy).map(infoOf).reverse();
   }
@@ -92,9 +97,11 @@ export class Sessions {
   /**
    * Ends a session. Its tokens are refused at the next request.
    * @returns whether the user had this session
+   * @throws TypeError if `userId` is not a string
    * @throws AuthError ERR_STORE
    */
   async end(userId: string, sessionId: string): Promise<boolean> {
+    checkUserId('userId', userId);
     return this.#change(userId, (record, now) => {
       const next = rules.end(record, sessionId, now, this.#policy);
       return { record: next, result: next !== record };
@@ -106,9 +113,11 @@ export class Sessions {
    * now. They are refused at the next request.
    * @param except the id of the session that stays, such as that of the request
    * @returns how many sessions have ended
+   * @throws TypeError if `userId` is not a string
    * @throws AuthError ERR_STORE
    */
   async endAll(userId: string, except?: string): Promise<number> {
+    checkUserId('userId', userId);
     return this.#change(userId, (record, now) => {
       const next = rules.endAll(record, except, now, this.#policy);
       const before = rules.liveSessions(record, now, this.#policy).length;
@@ -119,6 +128,7 @@ export class Sessions {
   /**
    * Begins a session. `JwtAuth` calls this at a login.
    * @throws AuthError ERR_STORE
+   * @throws AuthError ERR_SESSION_ENDED if `endsAt` has passed
    */
   async start(userId: string, { isRefreshable, endsAt, agent }: SessionStart): Promise<Session> {
     const id = randomBytes(16).toString('base64url');
@@ -147,7 +157,8 @@ export class Sessions {
   async refresh(userId: string, sessionId: unknown, generation: unknown): Promise<RefreshResult> {
     return this.#change(userId, (record, now) => {
       const refreshed = rules.refresh(record, sessionId, generation, now, this.#policy);
-      return { record: refreshed.record, result: resultOf(refreshed) };
+      const { record: next, ...result } = refreshed;
+      return { record: next, result };
     });
   }
 
@@ -202,10 +213,14 @@ export class Sessions {
     const isRecent = lastTry !== undefined && Math.abs(now - lastTry.at) < USE_RETRY_SECONDS;
     if (isRecent && lastTry.generation === generation) return undefined;
     // Set before the try, so that other requests of this moment do not try as well.
-    this.#useTries.set(id, { generation, at: now });
+    const thisTry = { generation, at: now };
+    this.#useTries.delete(id);
+    this.#useTries.set(id, thisTry);
     const [oldest] = this.#useTries.keys();
     if (oldest !== undefined && this.#useTries.size > MAX_USE_TRIES) this.#useTries.delete(oldest);
-    const forget = () => void this.#useTries.delete(id);
+    const forget = () => {
+      if (this.#useTries.get(id) === thisTry) this.#useTries.delete(id);
+    };
     const tolerate = (error: unknown) => {
       if (!isAuthError(error)) throw error;
     };
@@ -250,12 +265,6 @@ export class Sessions {
       });
     });
   }
-}
-
-function resultOf(refreshed: Refreshed): RefreshResult {
-  if (!('session' in refreshed)) return { outcome: refreshed.outcome };
-  const { outcome, session } = refreshed;
-  return { outcome, session };
 }
 
 function infoOf(session: Session): SessionInfo {

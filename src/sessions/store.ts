@@ -31,7 +31,7 @@ export interface SessionRecord {
   readonly version: number;
   /** When all sessions of the user were last ended at once, in seconds since 1970; 0 for never. */
   readonly endedAt: number;
-  /** In the order in which they began. */
+  /** In the order of their last refresh or, before the first one, of their login. */
   readonly sessions: readonly Session[];
 }
 

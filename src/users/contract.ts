@@ -1,7 +1,10 @@
 /** The tests that every UserStore must pass. They run under node:test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { User, UserStore } from './store.ts';
+import { assertStored, ODD_IDS, userWith, type Contract } from './contract-fixtures.ts';
+import { testChecks, testPages } from './contract-pages.ts';
+import { testKeptRemovals, testRemovals } from './contract-removal.ts';
+import type { UserStore } from './store.ts';
 
 /** How the suite opens a store. */
 export interface StoreContractOptions {
@@ -15,38 +18,17 @@ export interface StoreContractOptions {
 }
 
 /**
- * Ids that break stores which use plain objects, patterns, SQL without parameters, lines of JSON,
- * or lengths in bytes.
- */
-const ODD_IDS = [
-  '__proto__',
-  'constructor',
-  'toString',
-  "'; drop table users; --",
-  '%_',
-  '{"id":"joe"}',
-  '\\n',
-  'ñandú',
-  'żółć',
-  '名前',
-  'עברית',
-  'ͅ',
-  '𐐨',
-  'x'.repeat(80),
-  '𐐨'.repeat(80),
-];
-
-/**
- * Declares the suite. Call it at the top of a test file.
+ * Declares the suite. Call it at the top of a test file. The tests of `remove`, `list` and `check`
+ * are skipped for a store that does not have the method.
  * @param name stands before the title of each test
  */
 export function testUserStore(name: string, options: StoreContractOptions): void {
   const { open, reopen } = options;
-  const contract = (title: string, body: (store: UserStore) => Promise<void>) =>
-    test(`${name}: ${title}`, async () => {
+  const contract: Contract = (title, body) =>
+    void test(`${name}: ${title}`, async (context) => {
       const store = await open();
       try {
-        await body(store);
+        await body(store, context);
       } finally {
         await store.close?.();
       }
@@ -168,7 +150,12 @@ export function testUserStore(name: string, options: StoreContractOptions): void
     }
   });
 
+  testRemovals(contract);
+  testPages(contract);
+  testChecks(contract);
+
   if (reopen === undefined) return;
+  testKeptRemovals(name, open, reopen);
   test(`${name}: keeps acknowledged writes when it is reopened`, async () => {
     const first = await open();
     await Promise.all(ODD_IDS.map((id) => first.insert(userWith(id))));
@@ -188,14 +175,4 @@ export function testUserStore(name: string, options: StoreContractOptions): void
       await second.close?.();
     }
   });
-}
-
-async function assertStored(store: UserStore, user: User | undefined): Promise<void> {
-  assert.ok(user !== undefined, 'no write returned true');
-  // A copy, because a store may return an instance of a class.
-  assert.deepEqual({ ...(await store.find(user.id)) }, user, `finds ${user.id}`);
-}
-
-function userWith(id: string, passwordHash = 'a hash'): User {
-  return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
 }

@@ -1,16 +1,27 @@
 /** Users in a file of JSON lines. One process at a time has it open, so it is for one server. */
 import { LockedJournal } from '../journal/locked-journal.ts';
+import type { JournalRecord } from '../journal/record-format.ts';
 import type { AuthError } from '../errors.ts';
-import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
-import { USER_RECORDS, userRecord } from './user-records.ts';
+import { SortedIds } from './sorted-ids.ts';
+import {
+  checkPage,
+  copyOf,
+  DEFAULT_PAGE_USERS,
+  systemSecond,
+  type User,
+  type UserStore,
+} from './store.ts';
+import { inserted, removed, updated, userIn, type StoredUser } from './stored-user.ts';
+import { removalRecord, USER_RECORDS, userRecord } from './user-records.ts';
 
 /** Keeps users in memory and, durably, in a file. */
 export class JsonFileUserStore implements UserStore {
-  readonly #journal: LockedJournal<User>;
+  readonly #journal: LockedJournal<StoredUser>;
   /** Ids whose insert is being written. */
   readonly #insertingIds = new Set<string>();
+  readonly #sortedIds = new SortedIds();
 
-  private constructor(journal: LockedJournal<User>) {
+  private constructor(journal: LockedJournal<StoredUser>) {
     if (!(journal instanceof LockedJournal)) {
       throw new TypeError('"JsonFileUserStore" expected JsonFileUserStore.open(path), got new');
     }
@@ -53,7 +64,7 @@ export class JsonFileUserStore implements UserStore {
   }
 
   find(id: string): User | undefined {
-    return this.#journal.find(id);
+    return userIn(this.#journal.find(id));
   }
 
   /**
@@ -62,8 +73,8 @@ export class JsonFileUserStore implements UserStore {
    * @throws AuthError ERR_STORE if the write failed. If its rollback failed too, the user may be
    *   there after a restart. `cause` names the file and the reason, and has the `code` of the
    *   system's error, such as ENOSPC.
-   * @throws TypeError if a member is not a string
-   * @throws RangeError if the line would be over 1 MiB
+   * @throws TypeError if a member is not a string, or `validAfter` is not a number
+   * @throws RangeError if `validAfter` is not a second, or if the line would be over 1 MiB
    */
   async insert(user: User): Promise<boolean> {
     const own = copyOf(user);
@@ -71,7 +82,10 @@ export class JsonFileUserStore implements UserStore {
     if (this.find(own.id) !== undefined || this.#insertingIds.has(own.id)) return false;
     this.#insertingIds.add(own.id);
     try {
-      return await this.#journal.write(own.id, () => userRecord('insert', own));
+      return await this.#write(own.id, (stored) => {
+        const next = inserted(stored, own);
+        return next && userRecord('insert', next);
+      });
     } finally {
       this.#insertingIds.delete(own.id);
     }
@@ -84,9 +98,47 @@ export class JsonFileUserStore implements UserStore {
    */
   async update(user: User, expectedHash?: string): Promise<boolean> {
     const own = copyOf(user);
-    return this.#journal.write(own.id, (stored) => {
-      return mayReplace(stored, expectedHash) ? userRecord('update', own) : undefined;
+    return this.#write(own.id, (stored) => {
+      const next = updated(stored, own, expectedHash);
+      return next && userRecord('update', next);
     });
+  }
+
+  /**
+   * Waits for earlier writes of this id. The file keeps the name and the second of its removal,
+   * also through a compaction.
+   * @param removedAt whole seconds since 1970; default: the clock of the system
+   * @returns true after fdatasync; false if the user does not exist
+   * @throws AuthError ERR_STORE as `insert` does
+   * @throws TypeError or RangeError if `removedAt` is not such a number
+   */
+  async remove(id: string, removedAt: number = systemSecond()): Promise<boolean> {
+    return this.#write(id, (stored) => {
+      const next = removed(stored, removedAt);
+      return next && removalRecord(next);
+    });
+  }
+
+  list(after?: string, limit: number = DEFAULT_PAGE_USERS): readonly User[] {
+    checkPage(after, limit);
+    return this.#sortedIds.page(this.#journal.entries, userIn, after, limit);
+  }
+
+  /**
+   * Writes an empty line to the file, and syncs it.
+   * @throws AuthError ERR_STORE if a write would fail now, or if the store is closed
+   */
+  check(): Promise<void> {
+    return this.#journal.probe();
+  }
+
+  async #write(
+    id: string,
+    change: (stored: StoredUser | undefined) => JournalRecord | undefined,
+  ): Promise<boolean> {
+    const isWritten = await this.#journal.write(id, change);
+    if (isWritten) this.#sortedIds.set(id, this.find(id) !== undefined);
+    return isWritten;
   }
 
   /** Finishes all writes that began before the call, then releases the file. */

@@ -1,22 +1,39 @@
-import { copyOf, mayReplace, type User, type UserStore } from './store.ts';
+import { SortedIds } from './sorted-ids.ts';
+import { inserted, removed, updated, userIn, type StoredUser } from './stored-user.ts';
+import { checkPage, DEFAULT_PAGE_USERS, type User, type UserStore } from './store.ts';
 
 /** Keeps users in memory until the process ends. For tests and trials. */
 export class MemoryUserStore implements UserStore {
-  readonly #users = new Map<string, User>();
+  readonly #users = new Map<string, StoredUser>();
+  readonly #sortedIds = new SortedIds();
 
   find(id: string): User | undefined {
-    return this.#users.get(id);
+    return userIn(this.#users.get(id));
   }
 
   insert(user: User): boolean {
-    if (this.#users.has(user.id)) return false;
-    this.#users.set(user.id, copyOf(user));
-    return true;
+    return this.#store(inserted(this.#users.get(user.id), user));
   }
 
   update(user: User, expectedHash?: string): boolean {
-    if (!mayReplace(this.#users.get(user.id), expectedHash)) return false;
-    this.#users.set(user.id, copyOf(user));
+    return this.#store(updated(this.#users.get(user.id), user, expectedHash));
+  }
+
+  remove(id: string, removedAt?: number): boolean {
+    return this.#store(removed(this.#users.get(id), removedAt));
+  }
+
+  list(after?: string, limit: number = DEFAULT_PAGE_USERS): readonly User[] {
+    checkPage(after, limit);
+    return this.#sortedIds.page(this.#users, userIn, after, limit);
+  }
+
+  check(): void {}
+
+  #store(user: StoredUser | undefined): boolean {
+    if (user === undefined) return false;
+    this.#users.set(user.id, user);
+    this.#sortedIds.set(user.id, userIn(user) !== undefined);
     return true;
   }
 }

@@ -2,6 +2,7 @@
  * The interface between accounts and the stores that keep users. A store knows nothing of HTTP,
  * tokens or hashing. To a store a password hash is an opaque string, and an id is any string.
  */
+import { expecting, integerBetween, MAX_TIME_SECONDS, type Check } from '../options.ts';
 
 /** An account without its hash: the frozen object that signup, login and guard return. */
 export interface PublicUser {
@@ -17,10 +18,15 @@ export interface PublicUser {
 export interface User extends PublicUser {
   /** A PHC string, or a Werkzeug hash for a user who was imported from Flask. */
   readonly passwordHash: string;
+  /**
+   * Seconds since 1970. `Accounts` refuses a token without a session that was issued up to then.
+   * A store sets it for a user whose name was removed before.
+   */
+  readonly validAfter?: number;
 }
 
-/** The members of a User. All are strings. */
-export const USER_FIELDS: readonly (keyof User)[] = [
+/** The members that every User has. All are strings. */
+export const USER_FIELDS: readonly Exclude<keyof User, 'validAfter'>[] = [
   'id',
   'username',
   'passwordHash',
@@ -28,8 +34,40 @@ export const USER_FIELDS: readonly (keyof User)[] = [
 ];
 
 /** @returns a frozen copy, which no caller of `insert` or `find` can change */
-export function copyOf({ id, username, passwordHash, createdAt }: User): User {
-  return Object.freeze({ id, username, passwordHash, createdAt });
+export function copyOf(user: User): User {
+  return withValidAfter(user, user.validAfter);
+}
+
+/** @returns a frozen copy with this `validAfter` in place of its own */
+export function withValidAfter(
+  { id, username, passwordHash, createdAt }: User,
+  validAfter: number | undefined,
+): User {
+  return Object.freeze(
+    validAfter === undefined
+      ? { id, username, passwordHash, createdAt }
+      : { id, username, passwordHash, createdAt, validAfter },
+  );
+}
+
+/** A value of `validAfter` or `removedAt`. */
+export const wholeSecond: Check = integerBetween(0, MAX_TIME_SECONDS, ' (seconds since 1970)');
+
+/** @returns the time of the system, the default of `removedAt` */
+export function systemSecond(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+export const DEFAULT_PAGE_USERS = 100;
+const MAX_PAGE_USERS = 1000;
+
+const pageStart = expecting('a string', (value) => typeof value === 'string');
+const pageLimit = integerBetween(1, MAX_PAGE_USERS);
+
+/** Throws a TypeError or RangeError unless `list` accepts these arguments. */
+export function checkPage(after: string | undefined, limit: number): void {
+  if (after !== undefined) pageStart('after', after);
+  pageLimit('limit', limit);
 }
 
 /** The comparison of a compare-and-set. @returns whether `update` may replace the stored user */
@@ -43,6 +81,13 @@ export function mayReplace(stored: User | undefined, expectedHash: string | unde
  * throws AuthError ERR_STORE, or rejects with it. The tests that a store must pass are in
  * `latchkey/store-contract`.
  *
+ * A store written for version 0.1 has none of `remove`, `list` and `check`, and does not know
+ * `validAfter`. It still works. `Accounts` throws a TypeError if it is asked for what needs them.
+ *
+ * A store that has `remove` never forgets a removed name, nor the second of its removal. If the
+ * name is inserted again, its user has that second as `validAfter`, so that no token of an earlier
+ * user of the name is valid for it. A name that was never removed has no `validAfter`.
+ *
  * The server logs an error of a store unchanged. So the error must not hold a hash, not even in its
  * `cause`, where database drivers put the parameters of a statement.
  */
@@ -52,12 +97,16 @@ export interface UserStore {
   /**
    * Atomic: of any number of overlapping inserts of one id, exactly one returns true. When it does,
    * the user is as durable as this store makes users.
+   *
+   * The stored `validAfter` is the later of that of `user` and the second of the last removal. So a
+   * caller that copies users between stores can bring it, and no caller can move it back.
    * @returns false if the id is taken
    */
   insert(user: User): boolean | Promise<boolean>;
   /**
-   * Replaces the whole user with this id, as durably as `insert`. With `expectedHash` it is an
-   * atomic compare-and-set on the stored `passwordHash`:
+   * Replaces the user with this id, as durably as `insert`. It never changes or drops the stored
+   * `validAfter`, and ignores that of `user`. With `expectedHash` it is an atomic compare-and-set
+   * on the stored `passwordHash`:
    *
    * - Of any number of updates that expect the same hash and set another, exactly one returns true.
    * - An update that returned true is never overwritten by one that expects the hash from before.
@@ -72,6 +121,30 @@ export interface UserStore {
    * @returns false, and nothing has changed, if the user does not exist or has another hash
    */
   update(user: User, expectedHash?: string): boolean | Promise<boolean>;
+  /**
+   * Removes the user, as durably as `insert`, and keeps the name with the second of its removal. A
+   * later removal never moves that second back. Of any number of overlapping removals of one user,
+   * exactly one returns true. An update that overlaps never brings the user back.
+   * @param removedAt whole seconds since 1970; default: the clock of the system
+   * @returns false, and nothing has changed, if the user does not exist
+   * @throws TypeError or RangeError if `removedAt` is not such a number
+   */
+  remove?(id: string, removedAt?: number): boolean | Promise<boolean>;
+  /**
+   * One page of the users, sorted by id in the order of Unicode code points, which is also the
+   * order of the bytes in UTF-8. Users that are inserted or removed between two pages make no other
+   * user appear twice or be left out.
+   * @param after the page begins behind this id, which need not exist; default: at the first user
+   * @param limit the most users of the page, 1 to 1000; default: 100
+   * @returns `limit` users, or fewer if these are the last
+   * @throws TypeError or RangeError if an argument is out of these bounds
+   */
+  list?(after?: string, limit?: number): readonly User[] | Promise<readonly User[]>;
+  /**
+   * Returns if the store can read and write at this moment.
+   * @throws AuthError ERR_STORE if it cannot, with the reason as its cause
+   */
+  check?(): void | Promise<void>;
   /** Finishes the writes under way and releases all resources. */
   close?(): void | Promise<void>;
 }

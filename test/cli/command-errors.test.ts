@@ -5,7 +5,7 @@ import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { JsonFileUserStore } from '../../src/index.ts';
+import { JsonFileSessionStore, JsonFileUserStore } from '../../src/index.ts';
 import { assertRefused, emptyFolder, modeOf, run } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
@@ -39,6 +39,7 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
   /** Takes the default port, unless another process has it already. */
   const takePort = async (cwd: string) => {
     await (await openUsers(cwd)).close();
+    await (await JsonFileSessionStore.open(join(cwd, 'data/sessions.jsonl'))).close();
     const listener = createServer().listen(3000, '127.0.0.1').unref();
     await once(listener, 'listening').catch(({ code }: NodeJS.ErrnoException) => {
       assert.equal(code, 'EADDRINUSE');

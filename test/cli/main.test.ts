@@ -42,7 +42,8 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     // A terminal sends Ctrl-C to the whole group, and npm passes on the one it got.
     signalGroup(server.child, 'SIGINT');
     await server.ended;
-    assert.deepEqual((await readdir(data)).sort(), ['secret', 'users.jsonl']);
+    const files = ['secret', 'sessions.jsonl', 'users.jsonl'];
+    assert.deepEqual((await readdir(data)).sort(), files);
   });
 
   it('--version prints the version of the package', async () => {

@@ -7,7 +7,7 @@ const KIND = 'advice that cannot help:';
 
 const ERRORS: readonly [code: string | undefined, message: string, remedy: RegExp][] = [
   [undefined, 'SASL: client password must be a string', /PGPASSWORD/],
-  ['42501', 'permission denied for table', /SELECT, INSERT and UPDATE/],
+  ['42501', 'permission denied for table', /SELECT, INSERT, UPDATE and DELETE/],
   ['28P01', 'password authentication failed', /the username and the password/],
   ['3D000', 'database does not exist', /^Create the database/],
   ['22P02', 'invalid input syntax', /the type text/],

@@ -111,9 +111,10 @@ describe('a first start', { concurrency: 4, timeout: 240_000 }, () => {
       for (const _ of ['new', 'old']) {
         assert.equal((await stop(await serve(FLAGS, where))).stderr, '');
       }
-      assert.deepEqual((await readdir(join(cwd, 'data'))).sort(), ['secret', 'users.jsonl']);
-      for (const name of ['data/secret', 'data/users.jsonl']) {
-        assert.equal(await modeOf(join(cwd, name)), '600');
+      const names = ['secret', 'sessions.jsonl', 'users.jsonl'];
+      assert.deepEqual((await readdir(join(cwd, 'data'))).sort(), names);
+      for (const name of names) {
+        assert.equal(await modeOf(join(cwd, 'data', name)), '600');
       }
     }
     for (const call of ['chmod', 'chown', 'utimes']) {

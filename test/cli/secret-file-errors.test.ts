@@ -113,10 +113,11 @@ describe('a data folder on exFAT', onExfat, () => {
     const cwd = await folderWithExfat();
     await onMounted(cwd, 'umask=0022', async () => {
       const { stderr } = await stop(await serve(FLAGS, { cwd }));
-      const [secret = '', users = '', ...more] = stderr.trimEnd().split('\n');
+      const [secret = '', users = '', sessions = '', ...more] = stderr.trimEnd().split('\n');
       const mount = 'its mount sets owners .*: mount it .*umask=0077.*, or use another --data';
       assert.match(secret, RegExp(`^latchkey: data/secret is accessible .*${mount}, or set LATCH`));
       assert.match(users, RegExp(`^latchkey: data/users.jsonl is accessible .*${mount}$`));
+      assert.match(sessions, RegExp(`^latchkey: data/sessions.jsonl is accessible .*${mount}$`));
       assert.deepEqual(more, []);
       assert.doesNotMatch(stderr, /chmod/);
     });

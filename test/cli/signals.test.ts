@@ -92,7 +92,8 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
       await untilRefused(server.port);
       assert.match(await finish(), /access_token/);
       assert.equal((await server.ended).code, 0);
-      assert.deepEqual((await readdir(data)).sort(), ['secret', 'users.jsonl'], 'no lock is left');
+      const files = ['secret', 'sessions.jsonl', 'users.jsonl'];
+      assert.deepEqual((await readdir(data)).sort(), files, 'no lock is left');
     });
 
     it('accepts tokens and users from before a restart', async () => {

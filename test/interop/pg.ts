@@ -1,7 +1,7 @@
-/** A test by compiling: by its types, PostgresUserStore takes these clients. */
+/** A test by compiling: by their types, the stores in PostgreSQL take these clients. */
 import pg from 'pg';
 import pgPromise from 'pg-promise';
-import { PostgresUserStore } from '../../src/index.ts';
+import { PostgresSessionStore, PostgresUserStore } from '../../src/index.ts';
 
 /** The driver of Neon for HTTP, as version 1 declares it. */
 declare const neon: {
@@ -14,4 +14,10 @@ export const stores = (): PostgresUserStore[] => [
   new PostgresUserStore(new pg.Client(), { table: 'auth.users' }),
   new PostgresUserStore(pgPromise()('')),
   new PostgresUserStore(neon),
+];
+
+export const sessionStores = (): PostgresSessionStore[] => [
+  new PostgresSessionStore(new pg.Pool()),
+  new PostgresSessionStore(pgPromise()(''), { table: 'auth.sessions' }),
+  new PostgresSessionStore(neon),
 ];

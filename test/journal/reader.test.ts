@@ -92,7 +92,7 @@ const DAMAGE: Record<string, string[]> = {
       `${HEADER}\r`,
       `${HEADER}${HEADER}`,
     ],
-    ...[',"version":2', ',"version":0', ',"version":"1"', ',"version":null', ''].map((v) =>
+    ...[',"version":3', ',"version":0', ',"version":"1"', ',"version":null', ''].map((v) =>
       HEADER.replace(/,.*\d/, v),
     ),
     HEADER.replace('latchkey-users', 'latchkey-user'),

@@ -220,15 +220,54 @@ test('the invariants hold for any mixture of attackers and owners', async () => 
       for (let index = 0; index < burst; index += 1) {
         const from = random() < 0.5 ? `10.0.0.${pick(5)}` : addressOf(pick(1e6));
         const account = `user${random() < 0.7 ? 0 : pick(40)}`;
+        const session = random() < 0.3 ? undefined : `session ${pick(3)}`;
         if (random() < 0.05) await simulation.logIn(account, from);
+        else if (random() < 0.3) void simulation.guessAsOwner(account, session, from, tookSeconds);
         else if (random() < 0.2) void simulation.signUp(from, tookSeconds);
         else void simulation.guess(account, from, tookSeconds);
       }
       await simulation.pass(random() < 0.1 ? pick(3600) : pick(60));
     }
     assert.ok(simulation.wrong.length > 100, `seed ${seed}`);
+    assert.ok(simulation.wrongConfirmations.length > 100, `seed ${seed}`);
     assertInvariants(simulation);
   }
+});
+
+test('one session gives 10 wrong passwords on guarded routes an hour, at once or slowly', async () => {
+  for (const session of ['a session', undefined]) {
+    for (const tookSeconds of [0, 30, 4000]) {
+      const simulation = new Simulation();
+      for (let minute = 0; minute < 240; minute += 5) {
+        for (let index = 0; index < 100; index += 1) {
+          void simulation.guessAsOwner('joe', session, addressOf(index), tookSeconds);
+        }
+        await simulation.pass(5 * MINUTE);
+      }
+      assertInvariants(simulation);
+      assert.equal(worst(simulation.wrongConfirmations, HOUR), 10);
+    }
+  }
+});
+
+test('confirmations and logins do not count for each other, nor do two sessions', async () => {
+  const simulation = new Simulation();
+  const from = '10.0.0.1';
+  let stranger = 0;
+  while (await simulation.guess('joe', addressOf(stranger))) stranger += 1;
+  for (let index = 0; index < 200; index += 1) await simulation.guess('joe', addressOf(index));
+  while (await simulation.guess('joe', from));
+  assert.equal(await simulation.confirm('joe', 'first', from), true);
+  while (await simulation.guessAsOwner('joe', 'first', from));
+  assert.equal(await simulation.confirm('joe', 'first', from), false);
+  assert.equal(await simulation.confirm('joe', 'second', from), true);
+  assert.equal(await simulation.confirm('joe', undefined, from), true);
+  assert.equal(await simulation.confirm('ann', 'first', from), true);
+  const other = new Simulation();
+  while (await other.guessAsOwner('joe', undefined, from));
+  assert.equal(await other.confirm('joe', undefined, from), false);
+  assert.equal(await other.logIn('joe', from), true);
+  assert.equal(await other.confirm('joe', '', from), true, 'an empty name is a session too');
 });
 
 test('a try in flight counts, and the next client may try again in a second', async () => {
@@ -269,6 +308,7 @@ test('what is kept has the same size whatever username and address a client send
       const source = sourceOf(from(index));
       await throttle.login(name(index), source, async () => 'user');
       await throttle.login(name(index), source, async () => undefined).catch(waitOf);
+      await throttle.confirm(name(index), from(index), source, async () => undefined);
       await throttle.signup(source, async () => undefined).catch(waitOf);
     }
     await collectGarbage();

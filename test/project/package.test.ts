@@ -23,14 +23,17 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
     'Accounts',
     'AuthError',
     'HttpRequest',
+    'JsonFileSessionStore',
     'JsonFileUserStore',
     'Jwt',
     'JwtAuth',
+    'MemorySessionStore',
     'MemoryUserStore',
     'PasswordHasher',
     'PostgresUserStore',
     'Reply',
     'Router',
+    'Sessions',
     'createApp',
     'currentIdentity',
     'decodeUnverified',
@@ -39,7 +42,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
   ]],
   'latchkey/jwt': ['jwt', ['AuthError', 'Jwt', 'decodeUnverified', 'generateSecret']],
   'latchkey/password': ['password', ['AuthError', 'PasswordHasher']],
-  'latchkey/store-contract': ['store-contract', ['testUserStore']],
+  'latchkey/store-contract': ['store-contract', ['testSessionStore', 'testUserStore']],
 };
 
 /**

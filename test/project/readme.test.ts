@@ -5,7 +5,13 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Accounts, JsonFileUserStore, Jwt, PostgresUserStore } from '../../src/index.ts';
+import {
+  Accounts,
+  JsonFileSessionStore,
+  JsonFileUserStore,
+  Jwt,
+  PostgresUserStore,
+} from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { blocks, isSelfSufficient, isUnnamed, programs, root } from '../support/documents.ts';
 import { shellBlock } from '../support/documents.ts';
@@ -95,6 +101,16 @@ test('npm start answers the four lines of curl', async () => {
   await assertTutorial(server.port);
 });
 
+test('the lines of curl refresh, list and end a session of the command', async () => {
+  const { port } = await serve('serve --port 0 --users memory --scrypt-cost 1');
+  const lines = `${shellBlock('JSON=')}${shellBlock('AS_JOE=')}`;
+  const printed = (await shell(lines.replaceAll(':3000', `:${port}`))).trim().split('\n').slice(-3);
+  const [listed = '', loggedOut, ended = ''] = printed;
+  assert.equal(JSON.parse(listed).sessions.length, 2);
+  assert.equal(loggedOut, '{"Status":"Success","result":"Logged out"}');
+  assert.equal(JSON.parse(ended).description, 'Session has ended, log in again');
+});
+
 test('a router guards a table of users without Accounts, and logs in', async () => {
   assert.doesNotMatch(`${programs.get('auth.mts')}${programs.get('router.mts')}`, /\bAccounts\b/);
   await serveProgram(folder, 'router.mts', assertServes);
@@ -126,21 +142,34 @@ test('every program without a name prints what its comments say', async () => {
   }
 });
 
-test('the store that a page shows passes the contract', async () => {
-  const isStoreTest = (code: string) => code.includes('\ntestUserStore(');
-  const [[name] = assert.fail()] = [...programs].filter(([, code]) => isStoreTest(code));
-  const report = await output(folder, '--import', tsx, '--test', '--test-reporter=tap', name);
-  assert.match(report, /^ *ok \d+ - MapStore: keeps odd ids apart$/m);
-  assert.match(report, /^# fail 0$/m);
+test('each store that a page shows passes its contract', async () => {
+  for (const [suite, title] of [
+    ['testUserStore', 'MapStore: keeps odd ids apart'],
+    ['testSessionStore', 'TextSessionStore: keeps odd user ids apart'],
+  ] as const) {
+    const isStoreTest = (code: string) => code.includes(`\n${suite}(`);
+    const [[name] = assert.fail()] = [...programs].filter(([, code]) => isStoreTest(code));
+    const report = await output(folder, '--import', tsx, '--test', '--test-reporter=tap', name);
+    assert.match(report, RegExp(`^ *ok \\d+ - ${title}$`, 'm'));
+    assert.match(report, /^# fail 0$/m);
+  }
 });
 
-test('the user file that is shown can be opened', async () => {
-  const [lines = ''] = blocks('json');
+test('the files that are shown can be opened', async () => {
+  const [lines = '', withRemoval = '', sessionLines = ''] = blocks('json');
   const path = join(folder, 'shown.jsonl');
   writeFileSync(path, lines);
   const users = await JsonFileUserStore.open(path);
   assert.equal(users.find('joe')?.username, 'Joe');
   await users.close();
+  writeFileSync(path, withRemoval);
+  const again = await JsonFileUserStore.open(path);
+  assert.equal(again.find('joe')?.validAfter, Date.parse('2026-03-04T05:06:07Z') / 1000);
+  await again.close();
+  writeFileSync(path, sessionLines);
+  const sessions = await JsonFileSessionStore.open(path);
+  assert.equal(sessions.find('joe')?.sessions.length, 1);
+  await sessions.close();
 });
 
 // The hash is one of Werkzeug 3.1.8, of "correct horse battery staple".
@@ -214,25 +243,24 @@ test('a user gets another password while the server is stopped', async () => {
 });
 
 test('a user is removed from the file while the server is stopped', async () => {
-  const cwd = await emptyFolder();
-  const path = join(cwd, 'latchkey-data/users.jsonl');
-  const passwordHash = 'none';
+  mkdirSync(join(folder, 'latchkey-data'), { recursive: true });
+  const path = join(folder, 'latchkey-data/users.jsonl');
+  const user = (id: string) => ({ id, username: id, passwordHash: 'none', createdAt: '' });
   const before = await JsonFileUserStore.open(path);
-  for (const id of ['joe', 'joey', 'ann']) {
-    await before.insert({ id, username: id, passwordHash, createdAt: '' });
-    await before.update({ id, username: id.toUpperCase(), passwordHash, createdAt: '' });
-  }
+  // Joe may exist already.
+  for (const id of ['joe', 'joey']) await before.insert(user(id));
   await before.close();
-  await shell(shellBlock('sed -i.bak'), cwd);
-  assert.equal(statSync(path).mode & 0o777, 0o600);
+  const remove = () => run(process.execPath, ['--import', tsx, 'remove-user.mts'], { cwd: folder });
+  assert.equal((await remove()).stdout, 'done\n');
+  assert.equal((await remove()).stdout, 'the user does not exist\n');
   const users = await JsonFileUserStore.open(path);
-  assert.equal(users.discardedBytes, 0);
-  assert.equal(users.find('joe'), undefined);
-  assert.deepEqual([users.find('joey')?.username, users.find('ann')?.username], ['JOEY', 'ANN']);
+  assert.deepEqual([users.find('joe'), users.find('joey')?.id], [undefined, 'joey']);
+  await users.insert(user('joe'));
+  assert.ok(Number(users.find('joe')?.validAfter) > 1_700_000_000);
   await users.close();
 });
 
-test('the table of PostgreSQL that is shown is the one that createTable makes', async () => {
+test('the tables of PostgreSQL that are shown are those that createTable makes', async () => {
   const statements: string[] = [];
   const query = async (text: string) => {
     statements.push(text);
@@ -240,8 +268,11 @@ test('the table of PostgreSQL that is shown is the one that createTable makes', 
   };
   await new PostgresUserStore({ query }).createTable();
   const [shown = ''] = blocks('sql');
-  const onOneLine = shown.replaceAll(/\s+/g, ' ').replace('( ', '(').replace(' );', ')').trim();
-  assert.equal(onOneLine, statements[0]);
+  const onOneLine = shown.split(';').map((statement) => {
+    return statement.replaceAll(/\s+/g, ' ').replace('( ', '(').replace(' )', ')').trim();
+  });
+  const creations = statements.filter((statement) => statement.startsWith('CREATE'));
+  assert.deepEqual(onOneLine, [...creations, '']);
 });
 
 test('the installed command runs by its name, and gets its --env-file itself', async () => {
@@ -258,6 +289,7 @@ test('the users are backed up while the server runs, and restored', async () => 
   const first = await serve(args, { cwd });
   assert.equal((await send(`${first.url}/signup`, 'POST', JOE)).status, 200);
   await shell(shellBlock('cp latchkey-data/users.jsonl'), cwd);
+  assert.ok(statSync(join(cwd, 'sessions.backup')).size > 0);
   assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
   first.child.kill();
   await first.ended;
@@ -306,7 +338,7 @@ test('the systemd unit starts a server that stops well', async () => {
   const { child, ended } = await serve(args, { cwd: prefix, command: [process.execPath] });
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
-  assert.deepEqual(readdirSync(data).sort(), ['secret', 'users.jsonl']);
+  assert.deepEqual(readdirSync(data).sort(), ['secret', 'sessions.jsonl', 'users.jsonl']);
 });
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;

@@ -14,10 +14,12 @@ import {
   Jwt,
   JwtAuth,
   listen,
+  MemorySessionStore,
   MemoryUserStore,
   PasswordHasher,
   PostgresUserStore,
   Router,
+  Sessions,
 } from '../../src/index.ts';
 import { documents, rowsOf } from '../support/documents.ts';
 import { run as runCommand } from '../support/run-command.ts';
@@ -109,6 +111,7 @@ test('every exported type is named', () => {
 
 const secret = SECRET;
 const users = new MemoryUserStore();
+const store = new MemorySessionStore();
 const hooks = { authenticate: () => null, identity: () => null };
 const client = { query: async () => ({ rows: [] }) };
 const jwt = new Jwt({ secret });
@@ -125,6 +128,7 @@ const OWNERS: Record<string, (options: object) => unknown> = {
   'Accounts': (options) => new Accounts({ users, ...options }),
   'limits': (options) => new Accounts({ users, limits: options }),
   'PostgresUserStore': (options) => new PostgresUserStore(client, options),
+  'Sessions': (options) => new Sessions({ store, ...options }),
   'Router': (options) => new Router(options),
   'listen': async (options) => (await listen(app, { port, ...options })).close(),
   'createApp': (options) => createApp({ secret, users, ...options }),
@@ -245,7 +249,7 @@ test('the table of flags has those of the command, with variables and defaults',
 test('a flag refuses a number beyond its bounds in the table', async () => {
   const rows = rowsOf('## Configuration');
   const bounded = rows.filter(([, , , bounds = '']) => /^\d+ to \d+$/.test(bounds));
-  assert.equal(bounded.length, 7);
+  assert.equal(bounded.length, 9);
   await Promise.all(bounded.map(async ([cell, , , bounds = '']) => {
     const flag = quoted(cell).join();
     const beyond = Number(bounds.split(' to ')[1]) + 1;

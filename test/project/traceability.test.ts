@@ -75,6 +75,19 @@ test('each guarantee names a test that exists, and each deviation its symbols', 
   for (const [, , where = ''] of deviations) assertDefined(where);
 });
 
+const VERDICTS = ['met', 'partly', 'not met', 'application'];
+
+test('each row on a standard of sessions has a verdict, and each test that it names exists', () => {
+  const rows = rowsOf('## For auditors');
+  for (const [requirement = '', verdict = '', , checkedBy = ''] of rows) {
+    assert.ok(VERDICTS.includes(verdict), requirement);
+    if (checkedBy !== '') assertTested(checkedBy);
+  }
+  assert.ok(rows.filter(([, , , checkedBy]) => checkedBy !== '').length >= 25);
+  const asvs = rows.flatMap(([requirement = '']) => /^7\.\d\.\d/.exec(requirement)?.[0] ?? []);
+  assert.deepEqual([asvs.length, new Set(asvs).size], [19, 19]);
+});
+
 test('each step of the walks through the code names symbols that are defined', () => {
   const steps = rowsOf('## Walks through the code');
   assert.ok(steps.length > 25);

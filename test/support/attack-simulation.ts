@@ -12,6 +12,7 @@ import { HOUR, MINUTE, START_SECONDS, waitOf } from './limits.ts';
 
 /** A wrong password that was checked, or a signup that was made. */
 interface CountedTry {
+  /** For a confirmation with its session. */
   readonly account: string;
   readonly network: string;
   readonly beganAt: number;
@@ -28,6 +29,7 @@ interface JobInFlight {
 export class Simulation {
   seconds: number = START_SECONDS;
   readonly wrong: CountedTry[] = [];
+  readonly wrongConfirmations: CountedTry[] = [];
   readonly signups: CountedTry[] = [];
   readonly throttle: Throttle;
   #inFlight: JobInFlight[] = [];
@@ -41,6 +43,26 @@ export class Simulation {
     return this.#try(this.wrong, account, from, tookSeconds, (check) => {
       return this.throttle.login(account, sourceOf(from), check);
     });
+  }
+
+  /** A wrong password on a guarded route. @returns whether it was checked */
+  guessAsOwner(
+    account: string,
+    sessionId: string | undefined,
+    from: string,
+    tookSeconds = 0,
+  ): Promise<boolean> {
+    const list = this.wrongConfirmations;
+    return this.#try(list, `${account} ${sessionId}`, from, tookSeconds, (check) => {
+      return this.throttle.confirm(account, sessionId, sourceOf(from), check);
+    });
+  }
+
+  /** The right password on a guarded route. @returns whether it was checked */
+  async confirm(account: string, sessionId: string | undefined, from: string): Promise<boolean> {
+    const check = async () => account;
+    const confirmed = this.throttle.confirm(account, sessionId, sourceOf(from), check);
+    return (await confirmed.catch(waitOf)) === account;
   }
 
   /** A signup, which takes so long. @returns whether it was made */
@@ -133,7 +155,7 @@ interface Invariant {
 }
 
 /** Asserts the limits on wrong passwords and signups, whatever was done. */
-export function assertInvariants({ wrong, signups }: Simulation): void {
+export function assertInvariants({ wrong, wrongConfirmations, signups }: Simulation): void {
   const invariants: readonly Invariant[] = [
     {
       what: 'an account',
@@ -152,6 +174,12 @@ export function assertInvariants({ wrong, signups }: Simulation): void {
       most: 30,
       periodSeconds: 20 * MINUTE,
       groups: groupsBy(wrong, ({ network }) => network),
+    },
+    {
+      what: 'confirmations of an account and session',
+      most: 10,
+      periodSeconds: HOUR,
+      groups: groupsBy(wrongConfirmations, ({ account }) => account),
     },
     {
       what: 'signups of a network',

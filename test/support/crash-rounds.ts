@@ -8,8 +8,10 @@ import { fileWith, newPath, outputOf, start, userNamed, withStore } from './user
 /** The result of ten rounds. */
 interface CrashReport {
   readonly acknowledgedWrites: number;
-  /** Rounds whose process was killed while it compacted the file. */
+  /** Rounds whose process was killed while it compacted the file at the opening. */
   readonly compactions: number;
+  /** Rounds whose process was killed while it compacted the open file. */
+  readonly openCompactions: number;
 }
 
 /** Runs ten processes on one file, one after the other, and kills each with 32 writes in flight. */
@@ -26,6 +28,7 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
   const versions = new Map<string, number>();
   let acknowledgedWrites = 0;
   let compactions = 0;
+  let openCompactions = 0;
   const compactedAt = () => {
     const draft = readdirSync(dirname(path)).find((name) =>
       name.startsWith(`${basename(path)}.compact`),
@@ -38,22 +41,28 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
   );
   for (const [round, child] of children.entries()) {
     const output = outputOf(child);
+    let isOpen = false;
+    child.stdout?.once('data', () => (isOpen = true));
     // An earlier process may have left a draft too. A new draft may have the same inode.
     const left = compactedAt();
     const isCompacting = () => ![undefined, left].includes(compactedAt());
-    // Every second process is killed during its compaction, if it has one.
-    const isDue = () => round % 2 === 0 && isCompacting();
+    // Of three processes one is killed while it opens the file, and one while it compacts the open
+    // file, if they come so far.
+    const [isKilledAtOpening, isKilledLater] = [round % 3 === 0, round % 3 === 1];
+    const isDue = () => (isKilledAtOpening || (isKilledLater && isOpen)) && isCompacting();
     child.send('go');
-    const end = performance.now() + (round % 2 === 0 ? 100 : random() * 100);
+    const end = performance.now() + (isKilledAtOpening || isKilledLater ? 200 : random() * 100);
     while (performance.now() < end && !isDue()) await setImmediate();
     if (isDue() && random() < 0.5) await delay(random() * 5);
     child.kill('SIGKILL');
-    for (const answer of (await output).split('\n').slice(0, -1)) {
+    const answers = (await output).split('\n').slice(0, -1);
+    for (const answer of answers) {
       const [id = '', version] = answer.split(' ');
       versions.set(id, Number(version));
       acknowledgedWrites += 1;
     }
-    if (isCompacting()) compactions += 1;
+    if (isCompacting() && answers.length === 0) compactions += 1;
+    if (isCompacting() && answers.length > 0) openCompactions += 1;
     // A process that cannot open the file after the last kill ends by itself.
     assert.equal(child.signalCode, 'SIGKILL');
     // Opens a copy, so that the next process finds the lock, torn lines and drafts of this one.
@@ -67,5 +76,5 @@ export async function tenRounds(random: () => number): Promise<CrashReport> {
       assert.deepEqual([...versions].filter(isMissing), []);
     });
   }
-  return { acknowledgedWrites, compactions };
+  return { acknowledgedWrites, compactions, openCompactions };
 }

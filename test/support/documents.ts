@@ -14,6 +14,7 @@ export const PAGES: readonly string[] = [
   'src/accounts/README.md',
   'src/auth/README.md',
   'src/users/README.md',
+  'src/sessions/README.md',
   'src/http/README.md',
   'src/cli/README.md',
   'test/README.md',

@@ -3,8 +3,9 @@
  * at, and a protected path.
  */
 import assert from 'node:assert/strict';
-import { currentIdentity, Jwt, JwtAuth, Router, type JwtAuthOptions } from '../../src/index.ts';
+import { currentIdentity, JwtAuth, Router, type JwtAuthOptions } from '../../src/index.ts';
 import { send, withServer, type Answer } from './app.ts';
+import type { SessionMode } from './session-modes.ts';
 import { SECRET } from './tokens.ts';
 
 export interface Person {
@@ -86,5 +87,7 @@ export async function assertRefused(
 }
 
 export const NOW = Math.floor(Date.now() / 1000);
-export const tokenWith = (claims: object) =>
-  new Jwt<object>({ secret: SECRET }).sign({ identity: 0, ...claims });
+/** A valid token with some claims changed, as another holder of the secret makes it. */
+export const tokenWith = (mode: SessionMode, claims: object) => {
+  return mode.tokenOf({ identity: 0, iat: NOW, nbf: NOW, exp: NOW + 300, ...claims });
+};

@@ -1,12 +1,14 @@
 /** Work on a disk whose power is cut or whose operations fail, and checks of its content. */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import type { Journal } from '../../src/journal/journal.ts';
+import { setImmediate } from 'node:timers/promises';
+import { Journal } from '../../src/journal/journal.ts';
 import { EMPTY_LINE } from '../../src/journal/lines.ts';
+import type { RecordFormat } from '../../src/journal/record-format.ts';
 import type { User } from '../../src/users/store.ts';
-import { userRecord } from '../../src/users/user-records.ts';
+import { USER_RECORDS, userRecord } from '../../src/users/user-records.ts';
 import { PowerDisk, type Cuts, type Image } from './simulated-disk.ts';
-import { HEADER_LINE, openJournal, userLine, userNamed } from './user-files.ts';
+import { HEADER_LINE, userLine, userNamed } from './user-files.ts';
 
 export const PATH = '/users/users.jsonl';
 
@@ -57,6 +59,21 @@ export class History {
   }
 }
 
+/** In this format users whose id begins with "new" need version 2. */
+export const TWO_VERSIONS: RecordFormat<User> = {
+  ...USER_RECORDS,
+  version: 2,
+  olderVersions: {
+    oldest: 1,
+    versionOf: ({ id }) => (String(id).startsWith('new') ? 2 : 1),
+  },
+};
+
+/** Opens the journal on a disk. */
+export type Open = (disk: PowerDisk) => Promise<Journal<User>>;
+
+const openAsUsual: Open = (disk) => Journal.open(PATH, TWO_VERSIONS, { disk });
+
 export type Work = (journal: Journal<User>, history: History) => Promise<unknown>;
 
 export const threeBatches: Work = async (journal, history) => {
@@ -81,7 +98,7 @@ export const nothing: Left = { image: new Map(), history: new History() };
 async function closedFile(): Promise<Left> {
   const disk = new PowerDisk();
   const history = new History();
-  const journal = await openJournal(PATH, disk);
+  const journal = await openAsUsual(disk);
   await threeBatches(journal, history);
   await journal.close();
   const [image = new Map()] = disk.images(atSomeBytes);
@@ -109,8 +126,8 @@ export const closed: Left = await closedFile();
 export const worn: Left = wornFile('');
 export const wornAndClosed: Left = wornFile(EMPTY_LINE);
 
-/** The content of the disk at the start, and the work of the process. */
-export const LIVES: readonly [Left, Work][] = [
+/** The content of the disk at the start, the work of the process, and how it opens the file. */
+export const LIVES: readonly [Left, Work, Open?][] = [
   [nothing, threeBatches],
   [closed, oneMore],
   [worn, oneMore],
@@ -137,6 +154,7 @@ export async function cutAnywhere(
   before: History,
   cuts: Cuts,
   work: Work,
+  open: Open = openAsUsual,
 ): Promise<Left[]> {
   const history = new History(before);
   const left = new Map<string, Left>();
@@ -148,16 +166,17 @@ export async function cutAnywhere(
     }
   };
   disk.before = cut;
-  const journal = await openJournal(PATH, disk);
+  const journal = await open(disk);
   history.find(journal);
   assert.equal(await work(journal, history), true);
+  await settled();
   cut();
   return [...left.values()];
 }
 
 /** Opens the file, writes one more user, and cuts the power before or after that. */
 export async function cutAfterOpen(disk: PowerDisk, history: History): Promise<Left[]> {
-  const journal = await openJournal(PATH, disk);
+  const journal = await openAsUsual(disk);
   history.find(journal);
   const left = [...disk.images(atSomeBytes)].map((image) => {
     return { image, history: new History(history) };
@@ -166,6 +185,9 @@ export async function cutAfterOpen(disk: PowerDisk, history: History): Promise<L
   for (const image of disk.images(atSomeBytes)) left.push({ image, history });
   return left;
 }
+
+/** Waits until a compaction under way has ended: a disk in memory answers before any timer. */
+const settled = () => setImmediate();
 
 export interface Life {
   readonly journal: Journal<User> | undefined;
@@ -179,17 +201,19 @@ export async function live(
   history: History,
   work: Work,
   { first, failures }: { first: number; failures: number },
+  open: Open = openAsUsual,
 ): Promise<Life> {
   let step = 0;
   disk.before = () => {
     step += 1;
     if (step >= first && step < first + failures) throw new Error('made by the test');
   };
-  const journal = await openJournal(PATH, disk).catch(() => undefined);
+  const journal = await open(disk).catch(() => undefined);
   if (journal !== undefined) {
     history.find(journal);
     await work(journal, history);
   }
+  await settled();
   disk.before = () => undefined;
   return { journal, isPast: step < first };
 }
@@ -200,11 +224,12 @@ export async function failAnywhere(
   work: Work,
   failures: number,
   inspect: (disk: PowerDisk, history: History, journal?: Journal<User>) => Promise<void>,
+  open?: Open,
 ): Promise<void> {
   for (let first = 1, isPast = false; !isPast; first += 1) {
     const disk = new PowerDisk(image);
     const history = new History(before);
-    const life = await live(disk, history, work, { first, failures });
+    const life = await live(disk, history, work, { first, failures }, open);
     await inspect(disk, history, life.journal);
     isPast = life.isPast;
   }
@@ -213,14 +238,14 @@ export async function failAnywhere(
 export async function assertSound(left: readonly Left[], atLeast: number): Promise<void> {
   assert.ok(left.length >= atLeast, `${left.length} cuts`);
   for (const { image, history } of left) {
-    history.assertSound(await openJournal(PATH, new PowerDisk(image)));
+    history.assertSound(await openAsUsual(new PowerDisk(image)));
   }
 }
 
 /** After each possible cut exactly the acknowledged writes are on the disk. */
 export async function assertExact(disk: PowerDisk, { acknowledged }: History): Promise<void> {
   for (const image of disk.images(atSomeBytes)) {
-    const { entries: users } = await openJournal(PATH, new PowerDisk(image));
+    const { entries: users } = await openAsUsual(new PowerDisk(image));
     assert.deepEqual(
       new Map([...users].map(([id, user]) => [id, Number(user.passwordHash)])),
       acknowledged,

@@ -30,7 +30,7 @@ import {
 } from './generators.ts';
 import { randomFrom } from './random.ts';
 
-interface Property {
+export interface Property {
   readonly name: string;
   /** How many cases `npm test` runs. */
   readonly cases: number;

@@ -71,12 +71,12 @@ export class PowerDisk implements Disk {
   async open(path: string, flags: string): Promise<DiskFile> {
     this.before();
     const found = this.#names.get(path);
-    if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)), true);
+    if (flags === 'r') return this.#handle(path, this.#inode(Buffer.alloc(0)), { isFolder: true });
     if (found !== undefined && flags.includes('x'))
       throw systemError('EEXIST', 'open');
     const inode = found ?? this.#inode(Buffer.alloc(0));
     if (found === undefined) this.#rename((names) => names.set(path, inode));
-    return this.#handle(path, inode);
+    return this.#handle(path, inode, { isReadable: flags.includes('+') });
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -96,7 +96,11 @@ export class PowerDisk implements Disk {
     return { ino, size: BigInt(cache.length) };
   }
 
-  #handle(path: string, inode: Inode, isFolder = false): DiskFile {
+  #handle(
+    path: string,
+    inode: Inode,
+    { isFolder = false, isReadable = false }: { isFolder?: boolean; isReadable?: boolean },
+  ): DiskFile {
     const status = { mode: 0o100600, uid: 0, gid: 0, isFile: () => true };
     const datasync = async () => {
       try {
@@ -108,9 +112,10 @@ export class PowerDisk implements Disk {
       inode.onDisk = distinct(inode.onDisk.map(last));
     };
     return {
-      read: async (buffer, offset, length, position) => ({
-        bytesRead: inode.cache.copy(buffer, offset, position, position + length),
-      }),
+      read: async (buffer, offset, length, position) => {
+        if (!isReadable) throw systemError('EBADF', 'read');
+        return { bytesRead: inode.cache.copy(buffer, offset, position, position + length) };
+      },
       writeFile: async (bytes) => {
         try {
           this.before();

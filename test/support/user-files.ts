@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AuthError, type AuthErrorCode } from '../../src/errors.ts';
 import type { Disk } from '../../src/journal/disk.ts';
-import { Journal } from '../../src/journal/journal.ts';
+import { Journal, type JournalOptions } from '../../src/journal/journal.ts';
 import { encodeRecord, headerLine } from '../../src/journal/lines.ts';
 import type { JournalLock } from '../../src/journal/open-file.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
@@ -74,11 +74,18 @@ export async function withStore<T>(
 }
 
 /** Opens the journal of users alone, by default without a lock. */
-export function openJournal(path: string, disk?: Disk, lock?: JournalLock): Promise<Journal<User>> {
-  return Journal.open(path, USER_RECORDS, { ...(disk && { disk }), ...(lock && { lock }) });
+export function openJournal(
+  path: string,
+  disk?: Disk,
+  lock?: JournalLock,
+  options?: JournalOptions,
+): Promise<Journal<User>> {
+  const given = { ...options, ...(disk && { disk }), ...(lock && { lock }) };
+  // The tests that open the journal alone remove no user, so all its entries are users.
+  return Journal.open<User>(path, USER_RECORDS, given);
 }
 
-export const HEADER_LINE: string = headerLine(USER_RECORDS);
+export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);
 
 /** The line that a store writes for a user. */
 export const userLine = (op: 'insert' | 'update', user: User): string =>

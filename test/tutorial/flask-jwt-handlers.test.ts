@@ -1,18 +1,19 @@
 /** The handlers of Flask-JWT that an application may replace, over a socket. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test as testWithoutSessions } from 'node:test';
 import { AuthError, decodeUnverified, Jwt, Reply } from '../../src/index.ts';
 import { assertRefused, JOE, withTutorial, type Person } from '../support/flask-jwt.ts';
+import { testInEachMode as test } from '../support/session-modes.ts';
 import { SECRET } from '../support/tokens.ts';
 
-test('custom error handler: it sets the body, and may throw to change the status', async () => {
+test('custom error handler: it sets the body, and may throw to change the status', async (mode) => {
   const errorReply = (error: AuthError) => {
     if (error.code === 'ERR_CREDENTIALS') {
       throw new AuthError('ERR_CREDENTIALS', { status: 403, body: 'go away' });
     }
     return { problem: error.description };
   };
-  await withTutorial({ errorReply }, async ({ get, login }) => {
+  await withTutorial({ ...mode.options(), errorReply }, async ({ get, login }) => {
     const { status, body } = await get();
     assert.deepEqual(
       [status, body],
@@ -23,10 +24,10 @@ test('custom error handler: it sets the body, and may throw to change the status
   });
 });
 
-test('custom response handler: it makes the login answer from token and identity', async () => {
+test('custom response handler: it makes the login answer from token and identity', async (mode) => {
   const loginReply = (token: string, { username }: Person) =>
     new Reply(201, { mytoken: token, username });
-  await withTutorial({ loginReply }, async ({ get, login }) => {
+  await withTutorial({ ...mode.options(), loginReply }, async ({ get, login }) => {
     const { status, body } = await login(JOE);
     const { mytoken, username } = body as Record<string, string>;
     assert.deepEqual([status, username], [201, 'joe']);
@@ -34,7 +35,7 @@ test('custom response handler: it makes the login answer from token and identity
   });
 });
 
-test('custom encode handler: it makes the token', async () => {
+testWithoutSessions('custom encode handler: it makes the token', async () => {
   const other = new Jwt<{ identity: number; by: string }>({ secret: `${SECRET}!` });
   const encode = ({ id }: Person) => other.sign({ identity: id, by: 'encode' });
   await withTutorial({ encode }, async ({ get, token }) => {
@@ -44,7 +45,7 @@ test('custom encode handler: it makes the token', async () => {
   });
 });
 
-test('custom decode handler: it returns the claims, or refuses with an AuthError', async () => {
+testWithoutSessions('custom decode handler: it returns the claims, or refuses with an AuthError', async () => {
   const decode = (token: string) => {
     if (token !== 'a-ticket') {
       throw new AuthError('ERR_JWT_MALFORMED', { description: 'No ticket' });
@@ -57,19 +58,19 @@ test('custom decode handler: it returns the claims, or refuses with an AuthError
   });
 });
 
-test('custom payload handler: it makes the claims, and latchkey adds the times', async () => {
+test('custom payload handler: it makes the claims, and latchkey adds the times', async (mode) => {
   const claims = ({ id, username }: Person) => ({ identity: id, username });
-  await withTutorial({ claims }, async ({ get, token }) => {
+  await withTutorial({ ...mode.options(), claims }, async ({ get, token }) => {
     const issued = await token();
     const { iat, nbf, exp, ...others } = decodeUnverified(issued).claims as Record<string, unknown>;
-    assert.deepEqual(others, { identity: 0, username: 'joe' });
+    assert.deepEqual(mode.withoutSession(others), { identity: 0, username: 'joe' });
     for (const time of [iat, nbf, exp]) assert.ok(Number.isInteger(time));
     assert.equal((await get(`JWT ${issued}`)).body, 'joe');
   });
 });
 
-test('custom header prefix: only that scheme is accepted and announced', async () => {
-  await withTutorial({ schemes: ['Token'] }, async ({ get, token }) => {
+test('custom header prefix: only that scheme is accepted and announced', async (mode) => {
+  await withTutorial({ ...mode.options(), schemes: ['Token'] }, async ({ get, token }) => {
     const issued = await token();
     assert.equal((await get(`Token ${issued}`)).status, 200);
     for (const scheme of ['JWT', 'Bearer']) {

@@ -1,6 +1,5 @@
 /** The test suite of Flask-JWT, written anew against a latchkey server over a socket. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { currentIdentity, decodeUnverified, Jwt, JwtAuth, Router } from '../../src/index.ts';
 import { send, withServer } from '../support/app.ts';
 import {
@@ -12,20 +11,22 @@ import {
   TUTORIAL,
   withTutorial,
 } from '../support/flask-jwt.ts';
+import { testInEachMode as test } from '../support/session-modes.ts';
 import { SECRET } from '../support/tokens.ts';
 
-test('initialise: two functions and a secret suffice, with the defaults of Flask-JWT', async () => {
-  await withTutorial({}, async ({ token }) => {
+test('initialise: two functions and a secret suffice, with the defaults of Flask-JWT', async (mode) => {
+  await withTutorial(mode.options(), async ({ token }) => {
     const { header, claims } = decodeUnverified(await token());
     const { iat, nbf, exp, ...others } = claims as { iat: number; nbf: number; exp: number };
     assert.deepEqual(header, { typ: 'JWT', alg: 'HS256' });
-    assert.deepEqual([nbf - iat, exp - iat, others], [0, 300, { identity: 0 }]);
+    assert.deepEqual([nbf - iat, exp - iat], [0, 300]);
+    assert.deepEqual(mode.withoutSession(others), { identity: 0 });
     assert.ok(Math.abs(iat - NOW) < 60);
   });
 });
 
-test('login endpoint: it answers only POST, at the path that the application chose', async () => {
-  const auth = new JwtAuth(TUTORIAL);
+test('login endpoint: it answers only POST, at the path that the application chose', async (mode) => {
+  const auth = new JwtAuth({ ...TUTORIAL, ...mode.options() });
   await withServer(new Router().post('/login', auth.login), async ({ url }) => {
     assert.equal((await send(`${url}/login`, 'POST', JOE)).status, 200);
     assert.equal((await send(`${url}/login`, 'GET')).status, 405);
@@ -33,22 +34,23 @@ test('login endpoint: it answers only POST, at the path that the application cho
   });
 });
 
-test('valid login: the answer holds access_token and nothing else', async () => {
-  await withTutorial({}, async ({ login }) => {
+test('valid login: the answer holds access_token and nothing else', async (mode) => {
+  await withTutorial(mode.options(), async ({ login }) => {
     const { status, body } = await login(JOE);
     assert.deepEqual([status, Object.keys(body as object)], [200, ['access_token']]);
   });
 });
 
-test('custom field names: a login sends username and password under these names', async () => {
-  await withTutorial({ usernameField: 'email', passwordField: 'pin' }, async ({ login }) => {
+test('custom field names: a login sends username and password under these names', async (mode) => {
+  const fields = { usernameField: 'email', passwordField: 'pin' };
+  await withTutorial({ ...mode.options(), ...fields }, async ({ login }) => {
     assert.equal((await login({ email: 'joe', pin: 'pass' })).status, 200);
     await assertRefused(login(JOE), 'Bad Request', 'Invalid credentials');
   });
 });
 
-test('missing credentials: a missing or empty username or password is refused', async () => {
-  await withTutorial({}, async ({ login }) => {
+test('missing credentials: a missing or empty username or password is refused', async (mode) => {
+  await withTutorial(mode.options(), async ({ login }) => {
     const EMPTY = [
       { ...JOE, username: '' },
       { ...JOE, password: '' },
@@ -59,8 +61,8 @@ test('missing credentials: a missing or empty username or password is refused', 
   });
 });
 
-test('bad credentials: a wrong password and an unknown user get the same answer', async () => {
-  await withTutorial({}, async ({ login }) => {
+test('bad credentials: a wrong password and an unknown user get the same answer', async (mode) => {
+  await withTutorial(mode.options(), async ({ login }) => {
     for (const body of [
       { ...JOE, password: 'secret' },
       { ...JOE, username: 'max' },
@@ -71,29 +73,29 @@ test('bad credentials: a wrong password and an unknown user get the same answer'
   });
 });
 
-test('a valid token: the protected path is answered for the user of that token', async () => {
-  await withTutorial({}, async ({ get, token }) => {
+test('a valid token: the protected path is answered for the user of that token', async (mode) => {
+  await withTutorial(mode.options(), async ({ get, token }) => {
     assert.deepEqual((await get(`JWT ${await token()}`)).body, 'joe');
-    assert.deepEqual((await get(`JWT ${tokenWith({ identity: 1 })}`)).body, 'ann');
+    assert.deepEqual((await get(`JWT ${await tokenWith(mode, { identity: 1 })}`)).body, 'ann');
   });
 });
 
-test('identity: the handler has one, and there is none before it or after a refusal', async () => {
+test('identity: the handler has one, and there is none before it or after a refusal', async (mode) => {
   const seen: unknown[] = [];
   const identity = (claims: { identity?: unknown }) => {
     seen.push(currentIdentity());
     return PEOPLE.find(({ id }) => id === claims.identity);
   };
-  await withTutorial({ identity }, async ({ get, token }) => {
+  await withTutorial({ ...mode.options(), identity }, async ({ get, token }) => {
     assert.equal((await get(`JWT ${await token()}`)).body, 'joe');
     assert.equal((await get('JWT garbage')).status, 401);
-    assert.equal((await get(`JWT ${tokenWith({ identity: 7 })}`)).status, 401);
+    assert.equal((await get(`JWT ${await tokenWith(mode, { identity: 7 })}`)).status, 401);
   });
   assert.deepEqual(seen, [undefined, undefined]);
 });
 
-test('header errors: each is refused with the text of Flask-JWT', async () => {
-  await withTutorial({}, async ({ get, token }) => {
+test('header errors: each is refused with the text of Flask-JWT', async (mode) => {
+  await withTutorial(mode.options(), async ({ get, token }) => {
     const good = await token();
     await assertRefused(
       get(),
@@ -110,10 +112,10 @@ test('header errors: each is refused with the text of Flask-JWT', async () => {
   });
 });
 
-test('tampered: a token with another payload or another secret is refused', async () => {
-  await withTutorial({}, async ({ get, token }) => {
+test('tampered: a token with another payload or another secret is refused', async (mode) => {
+  await withTutorial(mode.options(), async ({ get, token }) => {
     const [header, , signature] = (await token()).split('.');
-    const [, payload] = tokenWith({ identity: 1 }).split('.');
+    const [, payload] = (await tokenWith(mode, { identity: 1 })).split('.');
     const foreign = new Jwt({ secret: `${SECRET}!` }).sign({ identity: 0 });
     for (const bad of [`${header}.${payload}.${signature}`, foreign]) {
       await assertRefused(get(`JWT ${bad}`), 'Invalid token', 'Signature verification failed');
@@ -122,10 +124,15 @@ test('tampered: a token with another payload or another secret is refused', asyn
   });
 });
 
-test('expired: a token is refused once its lifetime and the leeway are over', async () => {
+test('expired: a token is refused once its lifetime and the leeway are over', async (mode) => {
   let now = NOW;
   await withTutorial(
-    { lifetimeSeconds: 60, leewaySeconds: 5, now: () => now },
+    {
+      ...mode.options({ now: () => now }),
+      lifetimeSeconds: 60,
+      leewaySeconds: 5,
+      now: () => now,
+    },
     async ({ get, token }) => {
       const issued = await token();
       now += 64;
@@ -136,10 +143,15 @@ test('expired: a token is refused once its lifetime and the leeway are over', as
   );
 });
 
-test('not yet valid: a token is refused until its nbf, less the leeway', async () => {
+test('not yet valid: a token is refused until its nbf, less the leeway', async (mode) => {
   let now = NOW;
   await withTutorial(
-    { notBeforeSeconds: 60, leewaySeconds: 5, now: () => now },
+    {
+      ...mode.options({ now: () => now }),
+      notBeforeSeconds: 60,
+      leewaySeconds: 5,
+      now: () => now,
+    },
     async ({ get, token }) => {
       const issued = await token();
       now += 54;
@@ -154,11 +166,11 @@ test('not yet valid: a token is refused until its nbf, less the leeway', async (
   );
 });
 
-test('missing user: a valid token of an unknown user is refused', async () => {
-  await withTutorial({}, async ({ get }) => {
+test('missing user: a valid token of an unknown user is refused', async (mode) => {
+  await withTutorial(mode.options(), async ({ get }) => {
     for (const identity of [7, '0', null]) {
       await assertRefused(
-        get(`JWT ${tokenWith({ identity })}`),
+        get(`JWT ${await tokenWith(mode, { identity })}`),
         'Invalid JWT',
         'User does not exist',
       );

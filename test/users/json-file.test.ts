@@ -8,11 +8,12 @@ import { test } from 'node:test';
 import type { FileHandle } from 'node:fs/promises';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import type { User } from '../../src/users/store.ts';
-import { folderOf, newPath, userNamed, withStore } from '../support/user-files.ts';
+import { folderOf, newPath, refusal, userNamed, withStore } from '../support/user-files.ts';
 import {
   ANN,
   ann,
   closed,
+  fails,
   handles,
   HEADER,
   JOE,
@@ -114,6 +115,49 @@ test('changes of an object that a caller passed or found do not reach the store'
   await withStore(path, (store) =>
     assert.throws(() => Object.assign(store.find('joe') ?? {}, { id: '' }), TypeError),
   );
+});
+
+test('a removal comes after the earlier writes of its id, and before the later ones', async () => {
+  await withStore(newPath(), async (store) => {
+    const answers = await Promise.all([
+      store.insert(joe),
+      store.update(newJoe),
+      store.remove('joe', 1_000_000_000),
+      store.update(joe),
+      store.remove('joe', 2_000_000_000),
+    ]);
+    assert.deepEqual(answers, [true, true, true, false, false]);
+    assert.equal(store.find('joe'), undefined);
+    assert.equal(await store.insert(joe), true);
+    assert.deepEqual(store.find('joe'), { ...joe, validAfter: 1_000_000_000 });
+    assert.ok(Object.isFrozen(store.find('joe')));
+  });
+});
+
+test('a removal that fails removes no user and keeps no second', async (t) => {
+  const path = newPath();
+  await withStore(path, async (store) => {
+    await store.insert(joe);
+    const { mock } = t.mock.method(handles, 'datasync', fails);
+    await assert.rejects(store.remove('joe', 1_000_000_000), refusal('ERR_STORE', path, 'EIO'));
+    mock.restore();
+    assert.deepEqual([store.find('joe'), store.list()], [joe, [joe]]);
+    assert.equal(await store.update(newJoe), true);
+    assert.deepEqual(store.find('joe'), newJoe);
+  });
+  await withStore(path, (store) => assert.deepEqual(store.find('joe'), newJoe));
+});
+
+test('check fails while the disk does, and after close', async (t) => {
+  const path = newPath();
+  const store = await JsonFileUserStore.open(path);
+  await store.check();
+  const { mock } = t.mock.method(handles, 'datasync', fails);
+  await assert.rejects(store.check(), refusal('ERR_STORE', path, 'EIO'));
+  mock.restore();
+  await store.check();
+  await store.close();
+  await assert.rejects(store.check(), refusal('ERR_STORE', path));
 });
 
 test('errors that name the right culprit: the store is opened, and not made with new', () => {

@@ -1,4 +1,4 @@
-/** Clients of several shapes under PostgresUserStore, without a database. */
+/** Clients of several shapes under the stores in PostgreSQL, without a database. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AuthError, PostgresUserStore, type PgClient } from '../../src/index.ts';
@@ -12,6 +12,7 @@ const ROW = {
   username: JOE.username,
   password_hash: JOE.passwordHash,
   created_at: JOE.createdAt,
+  valid_after: null,
 };
 
 class Rows extends Array<object> {}
@@ -76,7 +77,7 @@ for (const [result, expected, got] of REFUSED) {
 test(`${KIND} a client that renames columns is told, and not the table`, async () => {
   const { password_hash: passwordHash, ...others } = ROW;
   const store = new PostgresUserStore({ query: driver([{ ...others, passwordHash }]) });
-  const members = 'id, username, password_hash, created_at';
+  const members = 'id, username, password_hash, created_at, valid_after';
   const message = `"client" expected rows with the members ${members}, got other names`;
   await assert.rejects(store.find('joe'), { name: 'TypeError', message });
   const withNull = new PostgresUserStore({ query: driver([{ ...ROW, password_hash: null }]) });

@@ -1,0 +1,49 @@
+/**
+ * Disabled accounts. The stored hash of such an account begins with `!`, as in shadow(5). No hash
+ * of a password does, so a server that does not know the mark cannot verify a password with it.
+ */
+import { AuthError } from '../errors.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+
+const MARK = '!';
+
+export function isDisabled({ passwordHash }: { readonly passwordHash: string }): boolean {
+  // A program without types may import a user with any value.
+  return typeof passwordHash === 'string' && passwordHash.startsWith(MARK);
+}
+
+/** @returns the hash with the mark; the hash itself if it has the mark already */
+export function disabledHash(passwordHash: string): string {
+  return isDisabled({ passwordHash }) ? passwordHash : MARK + passwordHash;
+}
+
+/**
+ * @returns the hash without the mark; the hash itself if it does not have the mark
+ * @throws AuthError ERR_PASSWORD_HASH as `checkHash`
+ */
+export function enabledHash(
+  passwordHash: string,
+  passwords: Pick<PasswordHasher, 'needsRehash'>,
+): string {
+  if (!isDisabled({ passwordHash })) return passwordHash;
+  checkHash(passwordHash, passwords);
+  return passwordHash.slice(MARK.length);
+}
+
+/**
+ * Checks a hash, with or without the mark, from another system.
+ * @throws AuthError ERR_PASSWORD_HASH if the hasher cannot read it, and for a mark alone or twice:
+ *   other systems write `!`, `!!` or `!*` for an account that never had a password
+ */
+export function checkHash(
+  passwordHash: string,
+  passwords: Pick<PasswordHasher, 'needsRehash'>,
+): void {
+  const isMarked = isDisabled({ passwordHash });
+  const hash = isMarked ? passwordHash.slice(MARK.length) : passwordHash;
+  // Checked here, because a hasher of the application may accept these two texts.
+  const isMissing = isMarked && (hash === '' || isDisabled({ passwordHash: hash }));
+  if (isMissing) throw new AuthError('ERR_PASSWORD_HASH');
+  // Called because it throws if the hash cannot be read. Its result does not matter here.
+  passwords.needsRehash(hash);
+}

@@ -1,0 +1,109 @@
+/**
+ * Checks the password of an account, under the rate limits.
+ * Promise: no user enumeration by timing. For an unknown user, a disabled one, and one whose stored
+ * hash cannot be read, a decoy hash of the current cost is verified.
+ */
+import { isPossiblePassword } from '../crypto/password.ts';
+import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
+import { sourceOf } from '../limits/network.ts';
+import type { Throttle } from '../limits/throttle.ts';
+import type { User } from '../users/store.ts';
+import type { Client, SessionClient } from './client.ts';
+import { isDisabled } from './disabled.ts';
+import type { AccountsSettings } from './options.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+
+/** For whom a hash is made or verified. Its job waits in the queue under the address. */
+export interface HashClient {
+  readonly address: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws TypeError if the address is neither a string nor absent */
+export function hashClientOf({ address, signal }: Client): HashClient {
+  return { address: sourceOf(address).address, signal };
+}
+
+/**
+ * @param user undefined if there is no such user
+ * @returns whether the password is right; false after a decoy hash
+ * @throws as `PasswordHasher.verify`, but never ERR_PASSWORD_HASH because of the user's hash
+ */
+export async function isPasswordOf(
+  user: User | undefined,
+  password: string,
+  { address, signal }: HashClient,
+  passwords: Pick<PasswordHasher, 'verify'>,
+): Promise<boolean> {
+  const verify = (stored: string | undefined) => {
+    return passwords.verify(password, stored, signal, address);
+  };
+  if (user === undefined || isDisabled(user)) return verify(undefined).then(() => false);
+  try {
+    return await verify(user.passwordHash);
+  } catch (error) {
+    if (!isAuthError(error) || error.code !== 'ERR_PASSWORD_HASH') throw error;
+    return verify(undefined);
+  }
+}
+
+/** The two checks of a password: that of a login, and that of a user who has logged in. */
+export class PasswordCheck {
+  readonly #settings: Pick<AccountsSettings, 'users' | 'passwords'>;
+  readonly #throttle: Throttle | undefined;
+
+  /** @param throttle undefined for no limits */
+  constructor(
+    settings: Pick<AccountsSettings, 'users' | 'passwords'>,
+    throttle: Throttle | undefined,
+  ) {
+    this.#settings = settings;
+    this.#throttle = throttle;
+  }
+
+  /**
+   * @returns the user; undefined if the password is wrong, or the user unknown or disabled
+   * @throws AuthError ERR_THROTTLED, before the store is read; ERR_BUSY, ERR_ABORTED, ERR_STORE
+   */
+  login(id: string, password: string, client: Client): Promise<User | undefined> {
+    const source = sourceOf(client.address);
+    return this.#check(id, password, client, (check) => {
+      return this.#throttle === undefined ? check() : this.#throttle.login(id, source, check);
+    });
+  }
+
+  /** @throws AuthError as `login`; ERR_CREDENTIALS where `login` returns undefined */
+  async confirm(id: string, password: string, client: SessionClient): Promise<User> {
+    const { sessionId } = client;
+    const source = sourceOf(client.address);
+    const user = await this.#check(id, password, client, (check) => {
+      if (this.#throttle === undefined) return check();
+      return this.#throttle.confirm(id, sessionId, source, check);
+    });
+    if (user === undefined) throw new AuthError('ERR_CREDENTIALS');
+    return user;
+  }
+
+  async #check(
+    id: string,
+    password: string,
+    client: Client,
+    limited: (check: () => Promise<User | undefined>) => Promise<User | undefined>,
+  ): Promise<User | undefined> {
+    // No account can have such a password, and a client knows that from the public rules. An early
+    // answer reveals nothing, so no decoy hash is verified and no try is counted.
+    if (typeof password !== 'string' || !isPossiblePassword(password)) return undefined;
+    const { users, passwords } = this.#settings;
+    const hashClient = hashClientOf(client);
+    const check = async () => {
+      const user = await users.find(id);
+      return (await isPasswordOf(user, password, hashClient, passwords)) ? user : undefined;
+    };
+    return limited(check).catch(ignoreImpossiblePassword);
+  }
+}
+
+/** A hasher of the application may refuse more passwords than ours. Such a password is wrong. */
+function ignoreImpossiblePassword(error: unknown): undefined {
+  if (!isImpossiblePasswordError(error)) throw error;
+}

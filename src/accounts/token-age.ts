@@ -1,0 +1,26 @@
+/**
+ * Whether a token belongs to the user who has the name now, or to an earlier user of that name.
+ */
+
+import type { User } from '../users/store.ts';
+import { ownMember } from '../values.ts';
+
+/**
+ * A name that was never removed accepts tokens of any age. For a name that was removed, a token
+ * must have been issued after the second of the removal, or must belong to a session: a removal
+ * ends those.
+ * @param claims of a verified token; at a refresh the identity alone
+ * @param hasSessions whether a `JwtAuth` with sessions has let the token through. It has found the
+ *   session of a token with `sid`, and has refused an access token without `iat`.
+ */
+export function isTokenOfUser(
+  { validAfter }: Pick<User, 'validAfter'>,
+  claims: object,
+  hasSessions: boolean,
+): boolean {
+  if (validAfter === undefined) return true;
+  if (hasSessions && Object.hasOwn(claims, 'sid')) return true;
+  const issuedAt = ownMember(claims, 'iat');
+  if (issuedAt === undefined) return hasSessions;
+  return typeof issuedAt === 'number' && issuedAt > validAfter;
+}

@@ -1,0 +1,31 @@
+/**
+ * Which stored hash stands behind a user that `Accounts` returned. A login asks for it once its
+ * session is stored: if the hash was replaced meanwhile, the session must not live.
+ * Promise: the hashes are reachable for this file alone, and only as long as the user object is.
+ */
+import type { PublicUser, User } from '../users/store.ts';
+import { isDisabled } from './disabled.ts';
+import { publicUserOf } from './public-user.ts';
+
+/** Remembers the hash of each user object that it made. */
+export class VerifiedHashes {
+  readonly #hashes = new WeakMap<PublicUser, string>();
+
+  /** @returns the user without its hash, which is remembered */
+  publicUserOf(user: User): PublicUser {
+    const publicUser = publicUserOf(user);
+    this.#hashes.set(publicUser, user.passwordHash);
+    return publicUser;
+  }
+
+  /**
+   * @param stored the user in the store now
+   * @returns whether the account can still be used, and still has the hash that was remembered for
+   *   this object. For any other object, whether the account can still be used.
+   */
+  isCurrent(user: PublicUser, stored: User | undefined): boolean {
+    if (stored === undefined || isDisabled(stored)) return false;
+    const hash = this.#hashes.get(user);
+    return hash === undefined || hash === stored.passwordHash;
+  }
+}

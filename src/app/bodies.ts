@@ -1,0 +1,36 @@
+/**
+ * The bodies of requests and replies on the routes of an account.
+ * Promise: only own members of a body count, so `__proto__` and inherited names change nothing.
+ */
+import { AuthError } from '../errors.ts';
+import type { SessionClient } from '../accounts/client.ts';
+import type { HttpRequest } from '../http/request.ts';
+import { isObject, ownMember } from '../values.ts';
+
+/** The shape of a successful reply in the tutorial. */
+export function success(result: string): object {
+  return { Status: 'Success', result };
+}
+
+/** @throws AuthError as `HttpRequest.json`; ERR_LOGIN_BODY if the body is not a JSON object */
+export async function readObject(request: HttpRequest): Promise<object> {
+  const body = await request.json();
+  if (!isObject(body)) throw new AuthError('ERR_LOGIN_BODY');
+  return body;
+}
+
+/**
+ * @returns the password with which a client confirms that it is the owner of the account
+ * @throws AuthError ERR_CREDENTIALS as a login does, if it is missing, empty or not a string
+ */
+export function passwordIn(body: object, passwordField: string): string {
+  const password = ownMember(body, passwordField);
+  if (typeof password !== 'string' || password === '') throw new AuthError('ERR_CREDENTIALS');
+  return password;
+}
+
+/** @returns what the rate limit of an account counts a password by */
+export function clientOf(request: HttpRequest, sessionId: string | undefined): SessionClient {
+  const { address, signal } = request;
+  return { address, signal, sessionId };
+}

@@ -1,0 +1,79 @@
+/** The routes of sessions: refresh, log out, list the sessions of an account, and end them. */
+import { AuthError } from '../errors.ts';
+import { EVENTS } from '../events.ts';
+import type { Accounts } from '../accounts/accounts.ts';
+import type { JwtAuth } from '../auth/jwt-auth.ts';
+import type { HttpRequest } from '../http/request.ts';
+import type { Router } from '../http/router.ts';
+import type { SessionInfo, Sessions } from '../sessions/sessions.ts';
+import type { PublicUser } from '../users/store.ts';
+import { ownMember } from '../values.ts';
+import { clientOf, passwordIn, readObject, success } from './bodies.ts';
+
+/** What the routes of an account need. */
+export interface AccountServices {
+  readonly auth: JwtAuth<PublicUser>;
+  readonly accounts: Accounts;
+  readonly sessions: Sessions;
+  /** The name of the member of a body with the password. */
+  readonly passwordField: string;
+}
+
+/**
+ * Adds `POST /refresh`, `POST /logout`, `GET /sessions` and `POST /sessions/end`.
+ *
+ * A client whose token has no session may use the last two. None of the listed sessions is then its
+ * own, and if it ends all others, its token ends with them: nothing tells it from other tokens of
+ * that kind.
+ */
+export function addSessionRoutes(router: Router, services: AccountServices): void {
+  const { auth, sessions } = services;
+  router.post('/refresh', auth.refresh);
+  router.post('/logout', auth.logout);
+  router.get('/sessions', auth.required(async (_request, user, sessionId) => {
+    const found = await sessions.list(user.id);
+    return { sessions: found.map((session) => listed(session, sessionId)) };
+  }));
+  router.post('/sessions/end', auth.required((request: HttpRequest, user, sessionId) => {
+    return endSessions(services, request, user, sessionId);
+  }));
+}
+
+/** The times are numbers, as in tokens. */
+function listed({ id, startedAt, refreshedAt, agent }: SessionInfo, ownId?: string): object {
+  return {
+    id,
+    started_at: startedAt,
+    refreshed_at: refreshedAt,
+    agent,
+    is_current: id === ownId,
+  };
+}
+
+/** Ends the session that the body names by its `id`. Without an `id` it ends all others. */
+async function endSessions(
+  { accounts, sessions, passwordField }: AccountServices,
+  request: HttpRequest,
+  user: PublicUser,
+  sessionId: string | undefined,
+): Promise<object> {
+  const body = await readObject(request);
+  const password = passwordIn(body, passwordField);
+  const isOne = Object.hasOwn(body, 'id');
+  const id = ownMember(body, 'id');
+  if (isOne && typeof id !== 'string') {
+    throw new AuthError('ERR_BAD_REQUEST', { description: 'Expected a string as "id"' });
+  }
+  await accounts.confirmPassword(user.id, password, clientOf(request, sessionId));
+  if (typeof id === 'string') {
+    if (!(await sessions.end(user.id, id))) {
+      throw new AuthError('ERR_BAD_REQUEST', { description: 'The account has no such session' });
+    }
+  } else {
+    await sessions.endAll(user.id, sessionId);
+  }
+  if (EVENTS.logout.hasSubscribers) {
+    EVENTS.logout.publish({ id: user.id, address: request.address });
+  }
+  return success(isOne ? 'Session ended' : 'All other sessions ended');
+}

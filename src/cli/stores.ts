@@ -1,0 +1,121 @@
+/** Opens the stores of users and sessions: in files, in memory or in the database of `--users`. */
+import { join } from 'node:path';
+import { textOfError } from '../error-text.ts';
+import { isAuthError, type AuthError } from '../errors.ts';
+import { JsonFileSessionStore } from '../sessions/json-file.ts';
+import { MemorySessionStore } from '../sessions/memory.ts';
+import { PostgresSessionStore } from '../sessions/postgres.ts';
+import type { SessionStore } from '../sessions/store.ts';
+import { JsonFileUserStore } from '../users/json-file.ts';
+import { MemoryUserStore } from '../users/memory.ts';
+import { PostgresUserStore } from '../users/postgres.ts';
+import type { UserStore } from '../users/store.ts';
+import { attempt } from './command-errors.ts';
+import { openFileStore } from './file-store.ts';
+import type { Log } from './log.ts';
+import { openPool } from './pg-pool.ts';
+import { locationOf, postgresRemedyOf } from './postgres-remedies.ts';
+import type { StoreChoice } from './store-choice.ts';
+
+/** The stores of a server. */
+export interface OpenedStores {
+  readonly users: UserStore;
+  /** Undefined if the server has no sessions. Then nothing of them was opened or created. */
+  readonly sessions: SessionStore | undefined;
+  /** What is kept where, for messages: `users in data/users.jsonl`. */
+  readonly summary: string;
+  readonly close: () => Promise<void>;
+  /** Resolves when a store must not be used any more. See `JsonFileUserStore.lost`. */
+  readonly lost?: Promise<AuthError>;
+}
+
+/** What to open, and where. */
+export interface StoreOptions {
+  readonly users: StoreChoice;
+  readonly hasSessions: boolean;
+  /** The folder of the files, for the choice `file`. */
+  readonly data: string;
+}
+
+/** @throws CommandError or AuthError if a store cannot be opened; then none stays open */
+export async function openStores(options: StoreOptions, log: Log): Promise<OpenedStores> {
+  const { users: choice, hasSessions, data } = options;
+  if (choice === 'file') return openFiles(data, hasSessions, log);
+  if (choice === 'memory') return openMemory(hasSessions);
+  return openPostgres(choice, hasSessions, log);
+}
+
+function openMemory(hasSessions: boolean): OpenedStores {
+  return {
+    users: new MemoryUserStore(),
+    sessions: hasSessions ? new MemorySessionStore() : undefined,
+    summary: `users ${hasSessions ? 'and sessions ' : ''}in memory (lost when the server stops)`,
+    close: async () => undefined,
+  };
+}
+
+/**
+ * The lock of the user file decides which of two servers has the folder: it is the first that is
+ * taken and the last that is released.
+ */
+async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<OpenedStores> {
+  const usersPath = join(data, 'users.jsonl');
+  const users = await openFileStore({
+    path: usersPath,
+    open: (path) => JsonFileUserStore.open(path),
+    danger: 'Other users could add accounts.',
+  }, log);
+  const summary = `users in ${usersPath}`;
+  if (!hasSessions) {
+    return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
+  }
+  const sessionsPath = join(data, 'sessions.jsonl');
+  try {
+    const sessions = await openFileStore({
+      path: sessionsPath,
+      open: (path) => JsonFileSessionStore.open(path),
+      danger: 'Other users could bring back sessions that have ended.',
+      before: usersPath,
+    }, log);
+    return {
+      users,
+      sessions,
+      summary: `${summary}, sessions in ${sessionsPath}`,
+      close: async () => {
+        try {
+          await sessions.close();
+        } finally {
+          await users.close();
+        }
+      },
+      lost: Promise.race([users.lost, sessions.lost]),
+    };
+  } catch (error) {
+    await users.close();
+    throw error;
+  }
+}
+
+async function openPostgres(url: URL, hasSessions: boolean, log: Log): Promise<OpenedStores> {
+  const location = locationOf(url);
+  const pool = openPool(url, (error) => log('error', textOfError(error)));
+  const users = new PostgresUserStore(pool);
+  await createTable(`users ${location}`, users);
+  const sessions = hasSessions ? new PostgresSessionStore(pool) : undefined;
+  if (sessions !== undefined) await createTable(`sessions ${location}`, sessions);
+  const summary = `users ${location}${hasSessions ? ', sessions beside them' : ''}`;
+  return { users, sessions, summary, close: () => pool.end() };
+}
+
+/** @param subject what the table holds, and where */
+function createTable(
+  subject: string,
+  store: { createTable(): Promise<unknown> },
+): Promise<unknown> {
+  return attempt(subject, postgresRemedyOf, () => {
+    return store.createTable().catch((error: unknown) => {
+      // The cause of an ERR_STORE is the error of the database, without values.
+      throw isAuthError(error) ? error.cause : error;
+    });
+  });
+}

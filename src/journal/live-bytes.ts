@@ -1,0 +1,37 @@
+/**
+ * Estimates how many bytes of a journal its entries need. A compaction drops the others, which are
+ * superseded.
+ *
+ * A line that creates an entry counts, and a line that replaces one is taken to be as long as the
+ * line before it. So the estimate is off by the growth of each entry since the last compaction,
+ * however often the entry was written, and no memory is needed for each entry.
+ */
+export class LiveBytes {
+  #bytes: number;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Counts a record that was applied.
+   * @param line its line, with or without the line feed
+   * @param entriesBefore the number of entries before the record was applied
+   */
+  count(line: string, entriesBefore: number, entriesAfter: number): void {
+    if (entriesAfter > entriesBefore) {
+      this.#bytes += Buffer.byteLength(line) + (line.endsWith('\n') ? 0 : 1);
+    }
+    // The removed entry is taken to be of medium length.
+    if (entriesAfter < entriesBefore) this.#bytes *= entriesAfter / entriesBefore;
+  }
+
+  /** A compaction has found the exact number at a moment when this was the estimate. */
+  correct(exact: number, estimate: number): void {
+    this.#bytes += exact - estimate;
+  }
+}

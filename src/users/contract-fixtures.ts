@@ -1,0 +1,59 @@
+/** What all parts of the suite for user stores share. */
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { User, UserStore } from './store.ts';
+
+export type OpenStore = () => UserStore | Promise<UserStore>;
+
+/** Declares one test with a new store, which is closed after the test. */
+export type Contract = (
+  title: string,
+  body: (store: UserStore, context: TestContext) => Promise<void>,
+) => void;
+
+/**
+ * Ids that break stores which use plain objects, patterns, SQL without parameters, lines of JSON,
+ * or lengths in bytes.
+ */
+export const ODD_IDS: readonly string[] = [
+  '__proto__',
+  'constructor',
+  'toString',
+  "'; drop table users; --",
+  '%_',
+  '{"id":"joe"}',
+  '\\n',
+  'ñandú',
+  'żółć',
+  '名前',
+  'עברית',
+  'ͅ',
+  '𐐨',
+  'x'.repeat(80),
+  '𐐨'.repeat(80),
+];
+
+/** Asserts that the store finds exactly this user under its id. */
+export async function assertStored(store: UserStore, user: User | undefined): Promise<void> {
+  assert.ok(user !== undefined, 'no write returned true');
+  const found = await store.find(user.id);
+  assert.deepEqual(found && membersOf(found), user, `finds ${user.id}`);
+}
+
+/**
+ * @returns a plain copy, because a store may return an instance of a class. A `validAfter` that is
+ *   undefined is left out.
+ */
+export function membersOf(user: User): User {
+  const { validAfter, ...members } = { ...user };
+  return validAfter === undefined ? members : { ...members, validAfter };
+}
+
+export function userWith(id: string, passwordHash = 'a hash'): User {
+  return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
+}
+
+/** For assert.rejects: what a store throws for an argument that is wrong or out of bounds. */
+export function isArgumentError(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError;
+}

@@ -1,0 +1,64 @@
+/**
+ * What a store keeps for an id: a user, or the name of a removed one. The functions define how each
+ * write changes it. The stores in this process share them.
+ * Promise: the second that is kept for a name is never forgotten, and never moves back.
+ */
+import { mayReplace, systemSecond, wholeSecond, withValidAfter, type User } from './store.ts';
+
+/** The name of a removed user. */
+export interface RemovedUser {
+  readonly id: string;
+  /** The second of its last removal: what the next user of this name gets as `validAfter`. */
+  readonly validAfter: number;
+  /** It is undefined here, and a string in a User. */
+  readonly passwordHash?: undefined;
+}
+
+export type StoredUser = User | RemovedUser;
+
+/** @returns the user, or undefined for a removed name */
+export function userIn(stored: StoredUser | undefined): User | undefined {
+  return stored?.passwordHash === undefined ? undefined : stored;
+}
+
+/**
+ * @returns what an insert stores, or undefined if the id is taken
+ * @throws TypeError or RangeError if the user has a `validAfter` that is not a second
+ */
+export function inserted(stored: StoredUser | undefined, user: User): User | undefined {
+  const { validAfter } = user;
+  if (validAfter !== undefined) wholeSecond('validAfter', validAfter);
+  if (userIn(stored) !== undefined) return undefined;
+  return withValidAfter(user, laterOf(stored?.validAfter, validAfter));
+}
+
+/** @returns what an update stores, or undefined if it must change nothing */
+export function updated(
+  stored: StoredUser | undefined,
+  user: User,
+  expectedHash: string | undefined,
+): User | undefined {
+  if (!mayReplace(userIn(stored), expectedHash)) return undefined;
+  return withValidAfter(user, stored?.validAfter);
+}
+
+/**
+ * @returns what a removal stores, or undefined if the user does not exist
+ * @throws TypeError or RangeError if `removedAt` is not a second
+ */
+export function removed(
+  stored: StoredUser | undefined,
+  removedAt: number = systemSecond(),
+): RemovedUser | undefined {
+  wholeSecond('removedAt', removedAt);
+  const user = userIn(stored);
+  if (user === undefined) return undefined;
+  return Object.freeze({ id: user.id, validAfter: laterOf(user.validAfter, removedAt) });
+}
+
+function laterOf(first: number | undefined, second: number): number;
+function laterOf(first: number | undefined, second: number | undefined): number | undefined;
+function laterOf(first: number | undefined, second: number | undefined): number | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  return Math.max(first, second);
+}

@@ -1,0 +1,73 @@
+/** Options of Sessions: each wrong one is refused by name, and the defaults. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MemorySessionStore, Sessions } from '../../src/index.ts';
+import { settingsOf } from '../../src/sessions/options.ts';
+import { NOT_AMOUNTS, NOT_FUNCTIONS } from '../support/hostile.ts';
+import { assertNamed, assertRefusesOptions } from '../support/wrong-options.ts';
+
+const store = new MemorySessionStore();
+const DAY = 86_400;
+
+test('a wrong option is refused with a message that names it', () => {
+  const halfStore = { find: () => undefined };
+  assertRefusesOptions((options) => new Sessions(options), { store }, [
+    ['store', [undefined, null, '', {}, [], halfStore, () => store, 'sessions.jsonl']],
+    ['idleSeconds maxSeconds', [...NOT_AMOUNTS, 0, 1.5, 10_000_000_001]],
+    ['graceSeconds', [...NOT_AMOUNTS, 1.5, 3601]],
+    ['maxSessions', [...NOT_AMOUNTS, 0, 1.5, 501]],
+    ['isRequired', [null, 0, 1, 'true', 'required', [], {}]],
+    ['now', NOT_FUNCTIONS],
+    ['users idle maxsessions __proto__ constructor', [true]],
+  ]);
+});
+
+test('numbers are accepted up to their bounds', () => {
+  for (const options of [
+    { idleSeconds: 1 },
+    { idleSeconds: 10_000_000_000 },
+    { maxSeconds: 1 },
+    { maxSeconds: 10_000_000_000 },
+    { graceSeconds: 0 },
+    { graceSeconds: 3600 },
+    { maxSessions: 1 },
+    { maxSessions: 500 },
+    { isRequired: true },
+  ]) {
+    const { policy, ...settings } = settingsOf({ store, ...options });
+    const given = Object.entries(options);
+    assert.deepEqual(given, given.map(([name]) => [name, { ...settings, ...policy }[name]]));
+  }
+});
+
+test('the idle time is at most maxSeconds, whichever of them is given', () => {
+  const timesOf = (options: object) => {
+    const { policy, maxSeconds } = settingsOf({ store, ...options });
+    return [policy.idleSeconds, maxSeconds];
+  };
+  assert.deepEqual(timesOf({}), [14 * DAY, 30 * DAY]);
+  assert.deepEqual(timesOf({ maxSeconds: DAY }), [DAY, DAY]);
+  assert.deepEqual(timesOf({ maxSeconds: 90 * DAY }), [14 * DAY, 90 * DAY]);
+  assert.deepEqual(timesOf({ idleSeconds: 60 * DAY }), [60 * DAY, 60 * DAY]);
+  assert.deepEqual(timesOf({ idleSeconds: DAY }), [DAY, 30 * DAY]);
+  assert.deepEqual(timesOf({ idleSeconds: 60, maxSeconds: 60 }), [60, 60]);
+  assertNamed(() => timesOf({ idleSeconds: 61, maxSeconds: 60 }), 'idleSeconds');
+  const { idleSeconds, maxSeconds } = new Sessions({ store, idleSeconds: 5, maxSeconds: 7 });
+  assert.deepEqual([idleSeconds, maxSeconds], [5, 7]);
+});
+
+test('the other defaults are a grace of 10 seconds, 50 sessions and the clock of the system', () => {
+  const { policy, isRequired, now } = settingsOf({ store });
+  assert.deepEqual([policy.graceSeconds, policy.maxSessions, isRequired], [10, 50, false]);
+  const before = Date.now() / 1000;
+  const time = now();
+  assert.ok(before <= time && time <= Date.now() / 1000);
+});
+
+test('a clock that returns no time in seconds is refused when it is read', async () => {
+  for (const time of [NaN, -1, Infinity, Date.now() * 1000]) {
+    const sessions = new Sessions({ store, now: () => time });
+    await assert.rejects(sessions.list('joe'), /^(?:Range|Type)Error: "now" expected /);
+  }
+  assert.deepEqual(await new Sessions({ store, now: () => 5 }).list('joe'), []);
+});
