@@ -4,10 +4,10 @@
  * Promise: a draft takes the name only of the file that it was made from, and only while this
  * process holds the lock.
  */
-import type { DiskFile } from './disk.ts';
 import { encodeRecord, headerLine } from './lines.ts';
 import { fileChangedError } from './lost.ts';
 import { sizeAtPath, type OpenFile } from './open-file.ts';
+import type { DiskFile } from './disk.ts';
 import type { ByteRange } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
 import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';

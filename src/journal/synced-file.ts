@@ -123,7 +123,6 @@ export class SyncedFile {
    */
   async #giveName(draft: Draft, copiedTo: number): Promise<void> {
     if (this.#dirtyTailBytes > 0) await this.#rollBack();
-    await this.check();
     if (this.#recordsEnd > copiedTo) {
       await draft.copy({ start: copiedTo, end: this.#recordsEnd });
       await draft.sync();

@@ -1,5 +1,6 @@
 /** The routes of sessions over a real socket, row by row of the table on the front page. */
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import {
   AuthError,
@@ -208,6 +209,20 @@ test('without an id all other sessions end, and that of the request stays', asyn
     assert.equal(await helloStatus(url, mine.access_token), 200);
     pairIn(await refresh(url, mine.refresh_token));
   });
+});
+
+test('an end of sessions publishes latchkey:logout, and a refused one does not', async () => {
+  const events: unknown[] = [];
+  const listen = (message: unknown) => events.push(message);
+  subscribe('latchkey:logout', listen);
+  await withSessions(async ({ url }) => {
+    const { access_token: token } = await logIn(url);
+    for (const body of [{ password: 'wrong' }, { password, id: 'unknown' }, { password }]) {
+      await sendAs(token, `${url}/sessions/end`, 'POST', body);
+    }
+  });
+  unsubscribe('latchkey:logout', listen);
+  assert.deepEqual(events, [{ id: 'joe', address: '127.0.0.1' }]);
 });
 
 test('a session of another account cannot be ended by its id', async () => {

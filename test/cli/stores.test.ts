@@ -122,12 +122,16 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
     const cwd = await emptyFolder();
     const full = await serve(`${FLAGS} --data .`, { cwd, env, command: limited });
     await signUpOwner(full.url);
-    const first = await logIn(full.url, {});
+    const first = await logIn(full.url);
     let answer = await send(`${full.url}/auth`, 'POST', OWNER);
     for (let logins = 0; logins < 100 && answer.status === 200; logins += 1) {
       answer = await send(`${full.url}/auth`, 'POST', OWNER);
     }
     assert.deepEqual([answer.status, codeOf(answer)], [503, 'ERR_STORE']);
+    for (const path of ['/refresh', '/logout']) {
+      const refused = await send(`${full.url}${path}`, 'POST', first);
+      assert.deepEqual([refused.status, codeOf(refused)], [503, 'ERR_STORE'], path);
+    }
     assert.equal(await helloStatus(full.url, first.access_token), 200);
     const { code, stderr } = await stop(full);
     assert.equal(code, 0);
@@ -138,6 +142,7 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
     await stop(off);
     const roomy = await serve(`${FLAGS} --data .`, { cwd, env });
     assert.equal(await helloStatus(roomy.url, first.access_token), 200);
+    pairIn(await refresh(roomy.url, first.refresh_token));
     await logIn(roomy.url);
     await stop(roomy);
   });

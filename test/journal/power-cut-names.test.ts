@@ -1,10 +1,11 @@
 /**
  * Power cuts on a disk that cannot sync a folder. What is lost there are names: after a cut the
- * path may have the file that it had before the journal was opened, or no file if it had none.
- * Then the writes since that opening are lost, and no others.
+ * path may have the file that it had before the last rename, which an opening or a compaction made,
+ * or no file if it had none. Then the writes since that rename are lost, and no others.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { COMPACTION_LIVES } from '../support/compaction-lives.ts';
 import {
   assertSound,
   atEveryByte,
@@ -62,7 +63,7 @@ test(`${KIND} without a sync of folders the writes since the opening may be lost
 });
 
 test(`${KIND} no write is lost where a sync of a file writes its name too`, async () => {
-  for (const [{ image, history }, work] of LIVES) {
-    await assertSound(await cutAnywhere(diskOf(image, true), history, atSomeBytes, work), 10);
+  for (const [{ image, history }, work, open] of [...LIVES, ...COMPACTION_LIVES]) {
+    await assertSound(await cutAnywhere(diskOf(image, true), history, atSomeBytes, work, open), 10);
   }
 });

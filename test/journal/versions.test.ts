@@ -180,8 +180,14 @@ test('a file that cannot be replaced refuses the newer record, and goes on', asy
     }
     await write(put('a', '1'));
     assert.equal(read(path), `${content}\n${lineOf(put('a', '1'))}`);
-    await write({ op: 'remove', key: 'a' });
-    assert.equal(notes.find('a'), 'remove');
+    // A write that could not be rolled back is rolled back first.
+    t.mock.method(handles, 'writeFile', fault('ENOSPC', 0.5), { times: 1 });
+    t.mock.method(handles, 'truncate', fault('EIO'), { times: 1 });
+    await assert.rejects(write(put('a', '2')), refusal('ERR_STORE', path, 'EIO'));
+    await write({ op: 'remove', key: 'b' });
+    const copied = `${headerOf(2)}${lineOf(put('a', '1'))}\n${lineOf({ op: 'remove', key: 'b' })}`;
+    assert.equal(read(path), copied);
+    assert.equal(notes.find('b'), 'remove');
     assert.equal(folderOf(path).length, 2, 'itself and the lock');
   });
 });

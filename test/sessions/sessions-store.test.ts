@@ -43,6 +43,27 @@ test('a change waits for the one before it, also after an earlier one has ended'
   assert.deepEqual([store.writes, store.lostPuts], [3, 0]);
 });
 
+test('a change that has ended is forgotten, so the next one can be made at once', async () => {
+  for (const failure of [undefined, storeError()]) {
+    const fast = new WatchedSessionStore();
+    const session = await startUnused(new Sessions({ store: fast, now: () => NOW }));
+    let isSlow = true;
+    const sessions = new Sessions({
+      store: {
+        find: (userId) => isSlow ? Promise.resolve(fast.find(userId)) : fast.find(userId),
+        put: (userId, record) => fast.put(userId, record),
+      },
+      now: () => NOW,
+    });
+    fast.failure = failure;
+    await sessions.start('joe', { isRefreshable: true }).catch(() => {});
+    fast.failure = undefined;
+    isSlow = false;
+    const checked = sessions.check('joe', session.id, 1);
+    assert.ok(checked !== undefined && !(checked instanceof Promise));
+  }
+});
+
 test('changes of different users do not wait for each other', async () => {
   const { slow, sessions } = makeSlowSessions();
   const put = slow.put.bind(slow);

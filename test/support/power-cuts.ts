@@ -127,7 +127,7 @@ export const worn: Left = wornFile('');
 export const wornAndClosed: Left = wornFile(EMPTY_LINE);
 
 /** The content of the disk at the start, the work of the process, and how it opens the file. */
-export const LIVES: readonly [Left, Work][] = [
+export const LIVES: readonly [Left, Work, Open?][] = [
   [nothing, threeBatches],
   [closed, oneMore],
   [worn, oneMore],

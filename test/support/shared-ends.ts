@@ -11,6 +11,7 @@ import {
   sendAs,
   type Pair,
 } from './session-client.ts';
+import { tokenOf } from './tokens.ts';
 
 const { password } = OWNER;
 
@@ -41,31 +42,44 @@ const removeAccount: End = async (url, own) => {
   return (await sendAs(own.access_token, `${url}/account/remove`, 'POST', { password })).status;
 };
 
-/** What ends sessions, and whether the session that asks for it stays. */
-export const SHARED_ENDS: readonly (readonly [what: string, end: readonly [End, boolean]])[] = [
-  ['a logout', [logOut, true]],
-  ['the end of one session', [endOne, true]],
-  ['the end of all others', [endOthers, true]],
-  ['a new password', [changePassword, false]],
-  ['a removal', [removeAccount, false]],
+/** What one of the ends leaves. */
+interface Left {
+  /** The session of the request that asks for the end. */
+  readonly own: boolean;
+  /** A token without a session, which another holder of the secret has made. */
+  readonly foreign: boolean;
+}
+
+type SharedEnd = readonly [what: string, end: End, left: Left];
+
+export const SHARED_ENDS: readonly SharedEnd[] = [
+  ['a logout', logOut, { own: true, foreign: true }],
+  ['the end of one session', endOne, { own: true, foreign: true }],
+  ['the end of all others', endOthers, { own: true, foreign: false }],
+  ['a new password', changePassword, { own: false, foreign: false }],
+  ['a removal', removeAccount, { own: false, foreign: false }],
 ];
 
-/** Asserts that both servers refuse the ended session, and only that. */
+/** Asserts that both servers refuse what has ended, and only that. */
 export async function assertEndsOnBoth(
   one: string,
   other: string,
-  [end, isOwnKept]: readonly [End, boolean],
+  [what, end, left]: SharedEnd,
 ): Promise<void> {
   const urls = [one, other];
   assert.equal((await send(`${one}/signup`, 'POST', OWNER)).status, 200);
   const own = await logIn(one);
   const first = await logIn(other);
   const ended = pairIn(await refresh(one, first.refresh_token));
-  for (const url of urls) assert.equal(await helloStatus(url, ended.access_token), 200);
-  assert.equal(await end(one, own, ended), 200, end.name);
+  const now = Math.floor(Date.now() / 1000);
+  const foreign = tokenOf({ identity: OWNER.username, iat: now, nbf: now, exp: now + 300 });
+  const tokens = [ended.access_token, own.access_token, foreign];
+  const statuses = (url: string) => Promise.all(tokens.map((token) => helloStatus(url, token)));
+  for (const url of urls) assert.deepEqual(await statuses(url), [200, 200, 200], what);
+  assert.equal(await end(one, own, ended), 200, what);
   for (const url of urls) {
-    assert.equal(await helloStatus(url, ended.access_token), 401, end.name);
-    assert.equal((await refresh(url, ended.refresh_token)).status, 401, end.name);
-    assert.equal(await helloStatus(url, own.access_token), isOwnKept ? 200 : 401, end.name);
+    const expected = [401, left.own ? 200 : 401, left.foreign ? 200 : 401];
+    assert.deepEqual(await statuses(url), expected, what);
+    assert.equal((await refresh(url, ended.refresh_token)).status, 401, what);
   }
 }

@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
-import { test } from 'node:test';
 import type { User } from '../../src/index.ts';
 import { INHERITED_NAMES, NOT_STRINGS, NOT_USERNAMES } from '../support/hostile.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import { send, sendRaw, withApp } from '../support/app.ts';
 import { WatchedStore } from '../support/doubles.ts';
+import { testInEachMode as test } from '../support/session-modes.ts';
 
 const JOE = { username: 'joe', password: 'pass' };
 const KIB = 1024;
@@ -26,7 +26,7 @@ async function bytesInUse(): Promise<number> {
   return heapUsed + external;
 }
 
-test('a body that is not a JSON object gets 400, at signup in the shape of a signup', async () => {
+test('a body that is not a JSON object gets 400, at signup in the shape of a signup', async (mode) => {
   const broken = 'The body is not valid JSON in UTF-8';
   const notObject = 'The body is not a JSON object';
   const noCredentials = 'Expected a JSON object with the strings "username" and "password"';
@@ -49,7 +49,7 @@ test('a body that is not a JSON object gets 400, at signup in the shape of a sig
     ['[{"username":"joe","password":"pass"}]', notObject, noCredentials],
   ];
   const users = new WatchedStore();
-  await withApp({ users }, async ({ url }) => {
+  await withApp({ users, ...mode.options() }, async ({ url }) => {
     for (const [body, login, signup] of rows) {
       const atLogin = await send(`${url}/auth`, 'POST', body);
       const refused = { status_code: 400, error: 'Bad Request', description: login };
@@ -71,7 +71,7 @@ test('a body that is not a JSON object gets 400, at signup in the shape of a sig
   });
 });
 
-test('a signup without a valid username and password gets 400 and creates no user', async () => {
+test('a signup without a valid username and password gets 400 and creates no user', async (mode) => {
   const isJson = (value: unknown) => !['bigint', 'symbol', 'function'].includes(typeof value);
   const isText = (value: unknown) => value instanceof String || value instanceof Date;
   const wrongKinds = NOT_STRINGS.filter((value) => isJson(value) && !isText(value));
@@ -92,7 +92,7 @@ test('a signup without a valid username and password gets 400 and creates no use
     { username: 'josephine', password: 'Josephine' },
   ];
   const users = new WatchedStore();
-  await withApp({ users }, async ({ url }) => {
+  await withApp({ users, ...mode.options() }, async ({ url }) => {
     for (const body of bodies) {
       const answer = await send(`${url}/signup`, 'POST', body);
       const { Status, result, ...others } = answer.body as Record<string, unknown>;
@@ -104,9 +104,9 @@ test('a signup without a valid username and password gets 400 and creates no use
   });
 });
 
-test('only username and password are read from a body, and other members are ignored', async () => {
+test('only username and password are read from a body, and other members are ignored', async (mode) => {
   const users = new WatchedStore();
-  await withApp({ users }, async ({ url }) => {
+  await withApp({ users, ...mode.options() }, async ({ url }) => {
     const body =
       '{"id":"root","__proto__":{"admin":true},"constructor":1,"passwordHash":"x",' +
       '"createdAt":"then","username":"joe","password":"pass","role":"admin"}';
@@ -122,8 +122,8 @@ test('only username and password are read from a body, and other members are ign
   assert.ok(Math.abs(Date.parse(createdAt) - Date.now()) < 30_000);
 });
 
-test('names that every object inherits are ordinary usernames', async () => {
-  await withApp({}, async ({ url }) => {
+test('names that every object inherits are ordinary usernames', async (mode) => {
+  await withApp(mode.options(), async ({ url }) => {
     for (const username of INHERITED_NAMES) {
       const body = { username, password: 'a password' };
       assert.equal((await send(`${url}/auth`, 'POST', body)).status, 401, username);
@@ -137,7 +137,7 @@ test('names that every object inherits are ordinary usernames', async () => {
   });
 });
 
-test('a body of another content type, charset or encoding gets 415', async () => {
+test('a body of another content type, charset or encoding gets 415', async (mode) => {
   const type = 'The body must be application/json in UTF-8';
   const malformed = 'The Content-Type header is malformed or repeated';
   const charset = 'The charset of the body must be UTF-8';
@@ -157,7 +157,7 @@ test('a body of another content type, charset or encoding gets 415', async () =>
     'APPLICATION/JSON ; Charset="UTF-8"',
     'application/json;charset=utf8',
   ];
-  await withApp({}, async ({ url }) => {
+  await withApp(mode.options(), async ({ url }) => {
     for (const [headers, description] of refused) {
       for (const path of ['/signup', '/auth']) {
         const { status, body } = await send(`${url}${path}`, 'POST', JOE, headers);
@@ -180,10 +180,10 @@ test('a body of another content type, charset or encoding gets 415', async () =>
   });
 });
 
-test('a body of 16 KiB is read, a larger one gets 413, by Content-Length or by count', async () => {
+test('a body of 16 KiB is read, a larger one gets 413, by Content-Length or by count', async (mode) => {
   const padded = (bytes: number) => `{"username":"joe","password":"pass"${' '.repeat(bytes - 36)}}`;
   const chunked = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
-  await withApp({}, async ({ url, port }) => {
+  await withApp(mode.options(), async ({ url, port }) => {
     assert.equal(padded(16 * KIB).length, 16 * KIB);
     assert.equal((await send(`${url}/auth`, 'POST', padded(16 * KIB))).status, 401);
     const tooLarge = {
@@ -210,8 +210,8 @@ test('a body of 16 KiB is read, a larger one gets 413, by Content-Length or by c
   });
 });
 
-test('a body in chunks of one byte takes no more memory than a body in one piece', async () => {
-  await withApp({}, async ({ port }) => {
+test('a body in chunks of one byte takes no more memory than a body in one piece', async (mode) => {
+  await withApp(mode.options(), async ({ port }) => {
     const type = 'Content-Type: application/json\r\nTransfer-Encoding: chunked';
     const head = `POST /auth HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n`;
     const before = await bytesInUse();

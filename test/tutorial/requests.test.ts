@@ -3,11 +3,11 @@
  * headers of every answer.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { send, sendRaw, withApp } from '../support/app.ts';
 import { WatchedStore } from '../support/doubles.ts';
+import { testInEachMode as test } from '../support/session-modes.ts';
 
-test('an unknown path gets 404, a wrong method gets 405 with the right ones in Allow', async () => {
+test('an unknown path gets 404, a wrong method gets 405 with the right ones in Allow', async (mode) => {
   const paths = [
     '/',
     '/hell',
@@ -19,7 +19,7 @@ test('an unknown path gets 404, a wrong method gets 405 with the right ones in A
     '/../hello',
     '/__proto__',
   ];
-  await withApp({}, async ({ port, url }) => {
+  await withApp(mode.options(), async ({ port, url }) => {
     for (const path of paths) {
       // fetch would normalise the path.
       const answer = await sendRaw(
@@ -65,7 +65,7 @@ test('an unknown path gets 404, a wrong method gets 405 with the right ones in A
   });
 });
 
-test('pipelined requests are answered in order, and no other is acted upon', async () => {
+test('pipelined requests are answered in order, and no other is acted upon', async (mode) => {
   const post = (path: string, body: string, headers = '') =>
     `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}` +
     `Content-Length: ${body.length}\r\n\r\n${body}`;
@@ -90,7 +90,7 @@ test('pipelined requests are answered in order, and no other is acted upon', asy
     ['GET /hello HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', [400]],
   ];
   const users = new WatchedStore();
-  await withApp({ users }, async ({ port }) => {
+  await withApp({ users, ...mode.options() }, async ({ port }) => {
     for (const [bytes, statuses, stored] of rows) {
       users.written.length = 0;
       const answer = await sendRaw(port, bytes);
@@ -105,8 +105,8 @@ test('pipelined requests are answered in order, and no other is acted upon', asy
   });
 });
 
-test('every answer is JSON that no cache stores and no browser sniffs', async () => {
-  await withApp({}, async ({ url }) => {
+test('every answer is JSON that no cache stores and no browser sniffs', async (mode) => {
+  await withApp(mode.options(), async ({ url }) => {
     const rows = [
       ['/hello', 'GET'],
       ['/auth', 'POST', {}],
