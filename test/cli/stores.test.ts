@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
+import { decodeUnverified } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import {
   assertRefused,
@@ -106,10 +107,12 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
   });
 
   it('ends sessions at --session-max and --session-idle', async () => {
-    const lifetimes = '--lifetime 1 --leeway 0 --session-idle 1 --session-max 1';
+    const lifetimes = '--lifetime 1 --leeway 0 --session-idle 1 --session-max 1000';
     const server = await serve(`${FLAGS} --users memory ${lifetimes}`, { env });
     await signUpOwner(server.url);
     const { refresh_token: token } = await logIn(server.url);
+    const { exp, iat } = decodeUnverified(token).claims as Record<string, unknown>;
+    assert.equal(Number(exp) - Number(iat), 1000);
     let answer = await refresh(server.url, token);
     while (answer.status === 200) answer = await refresh(server.url, token);
     assert.equal(answer.status, 401);
