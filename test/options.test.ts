@@ -79,7 +79,11 @@ test('options on a prototype are not read, not even on Object.prototype', async 
     await assert.rejects(signup, { code: 'ERR_PASSWORD_TOO_SHORT' });
     const challenges = ['JWT realm="Login Required"', 'Bearer realm="Login Required"'];
     const refused = async () => auth.required(() => 1)({ header: () => undefined });
-    await assert.rejects(refused, { headers: { 'WWW-Authenticate': challenges } });
+    const headers = {
+      'WWW-Authenticate': challenges,
+      'Error-Code': 'ERR_AUTHORIZATION_MISSING',
+    };
+    await assert.rejects(refused, { headers });
   });
 });
 

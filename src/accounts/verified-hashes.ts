@@ -3,6 +3,7 @@
  * session is stored: if the hash was replaced meanwhile, the session must not live.
  * Promise: the hashes are reachable for this file alone, and only as long as the user object is.
  */
+
 import type { PublicUser, User } from '../users/store.ts';
 import { isDisabled } from './disabled.ts';
 import { publicUserOf } from './public-user.ts';

@@ -46,7 +46,7 @@ const APP_OPTION_CHECKS: Checks<AppOptions> = {
 export interface App extends Router {
   /** Guards further routes: `app.get(path, app.auth.required(handler))`. */
   readonly auth: JwtAuth<PublicUser>;
-  /** Signs up, changes and removes the users of this application. */
+  /** The accounts behind the routes. */
   readonly accounts: Accounts;
 }
 

@@ -12,8 +12,11 @@ import { SESSION_CLAIMS, type SessionSettings } from './session-settings.ts';
 
 /** The reply to a client that asked for a refresh token (RFC 6749 §5.1). */
 export interface TokenPair {
+  /** For guarded requests, in the Authorization header. */
   readonly access_token: string;
+  /** For one refresh. The client keeps it until it has kept the next one. */
   readonly refresh_token: string;
+  /** The authentication scheme of the access token (RFC 6750). */
   readonly token_type: 'Bearer';
   /** Seconds until the access token expires. */
   readonly expires_in: number;

@@ -31,14 +31,14 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessionIdleSeconds: {
     name: '--session-idle',
     group: SESSION_FLAG_GROUP,
-    help: 'end of a session not refreshed',
+    help: 'lifetime of an idle session',
     kind: aDuration,
     defaultText: '1209600',
   },
   sessionMaxSeconds: {
     name: '--session-max',
     group: SESSION_FLAG_GROUP,
-    help: 'end of any session',
+    help: 'lifetime of any session',
     kind: aDuration,
     defaultText: '2592000',
   },

@@ -2,10 +2,10 @@
  * The file system as a journal uses it, and names that survive a power cut.
  *
  * Accepted: some file systems, such as SMB shares and some FUSE mounts, cannot sync a folder. There
- * a power cut may undo the last rename, and the path then has the file that it had before. The
- * content of files is still synced, so a file that keeps its name loses nothing. After a rename the
- * file itself is synced again: NTFS, and most file systems behind SMB, then usually make the name
- * durable too. No interface promises this.
+ * a power cut may undo the last rename, which an opening or a compaction made. The path then has
+ * the file that it had before. The content of files is still synced, so a file that keeps its name
+ * loses nothing. After a rename the file itself is synced again: NTFS, and most file systems behind
+ * SMB, then usually make the name durable too. No interface promises this.
  */
 import { realpath } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';

@@ -61,7 +61,9 @@ type Rule<Result> = (
 export class Sessions {
   /** Whether guards refuse tokens without a session. */
   readonly isRequired: boolean;
+  /** A session ends when it was not refreshed for this time, in seconds. */
   readonly idleSeconds: number;
+  /** A session ends this long after its login, in seconds. */
   readonly maxSeconds: number;
   readonly #store: SessionStore;
   readonly #policy: SessionPolicy;

@@ -16,6 +16,7 @@ export interface Session {
   readonly isUsed: boolean;
   /** Whether the client got a refresh token. */
   readonly isRefreshable: boolean;
+  /** When the client logged in. */
   readonly startedAt: number;
   /** When the current refresh token was issued: at the login or at the last refresh. */
   readonly refreshedAt: number;

@@ -36,7 +36,9 @@ test('a kill between two steps leaves the old or the new account, without sessio
     for (let login = 0; login < 2; login += 1) assert.equal(await logIn(service, 'joe', OLD), true);
     assert.equal(await countSessions(service, 'joe'), 2);
   });
-  const cases = Object.keys(CHANGES).flatMap((change) => [1, 2].map((write) => ({ change, write })));
+  const cases = Object.keys(CHANGES).flatMap((change) => {
+    return [1, 2].map((write) => ({ change, write }));
+  });
   await Promise.all(cases.map(async ({ change, write }) => {
     const path = newPath();
     mkdirSync(dirname(path), { recursive: true });

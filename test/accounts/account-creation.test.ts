@@ -50,7 +50,7 @@ for (const [name, create] of Object.entries(CREATIONS)) {
   });
 }
 
-test('a removal that stops in the middle leaves no session to the next user of the name', async () => {
+test('a removal that stops in the middle leaves no session to the next user', async () => {
   const users = new MemoryUserStore();
   const sessionStore = new MemorySessionStore();
   const service = makeService({ users, sessionStore });

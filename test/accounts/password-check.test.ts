@@ -182,7 +182,8 @@ test('what a removed name has counted stays', async () => {
 test('limits: false checks every password, and an address of the wrong kind is named', async () => {
   const users = new MemoryUserStore();
   await addUser({ users }, 'joe');
-  const accounts = new Accounts({ users, limits: false, passwords: new WatchedHasher({ logN: 1 }) });
+  const passwords = new WatchedHasher({ logN: 1 });
+  const accounts = new Accounts({ users, limits: false, passwords });
   for (let round = 0; round < 20; round += 1) {
     const wrong = accounts.confirmPassword('joe', 'wrong');
     await assert.rejects(wrong, refusal('ERR_CREDENTIALS'));

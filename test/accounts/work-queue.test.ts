@@ -309,7 +309,8 @@ test('a full queue refuses with ERR_BUSY at once, without work, and each end mak
       const runs = await callsOf('scrypt', () => {
         const taken = Array.from({ length: room }, () => outcome(own.hash(password)).then(() => order.push('taken')));
         const busy = [own.hash('z'), own.hash('z')].map((job) => {
-          const isBusy = { code: 'ERR_BUSY', status: 503, headers: { 'Retry-After': '5' } };
+          const headers = { 'Error-Code': 'ERR_BUSY', 'Retry-After': '5' };
+          const isBusy = { code: 'ERR_BUSY', status: 503, headers };
           return assert.rejects(job, isBusy).then(() => order.push('busy'));
         });
         return Promise.all([...taken, ...busy]);

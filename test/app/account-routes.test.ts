@@ -225,6 +225,7 @@ test('guesses of strangers at the login never keep an owner from the guarded rou
     for (let guesses = 0; guesses < 200 && status !== 429; guesses += 1) status = await guess();
     assert.equal(status, 429);
     assert.equal((await send(`${url}/auth`, 'POST', OWNER)).status, 429);
+    pairIn(await refresh(url, owner.refresh_token));
     const ended = await sendAs(owner.access_token, `${url}/sessions/end`, 'POST', { password });
     assert.equal(ended.status, 200);
     const changed = pairIn(await change(url, owner.access_token));

@@ -60,7 +60,7 @@ const WRONG_APP_OPTIONS: WrongOptions = [
   ['authPath', [null, '', 'auth', 1, ['/auth']]],
   ['minPasswordLength', NOT_AMOUNTS],
   ['onError', NOT_FUNCTIONS],
-  ['authenticate identity port', [() => undefined]],
+  ['authenticate identity isCurrent port', [() => undefined]],
 ];
 
 test('createApp refuses an unknown option, or one of the wrong kind, by its name', () => {

@@ -109,7 +109,7 @@ test('each kind of guard judges an Authorization header in the same words', asyn
       assert.deepEqual(await getRaw(port, '/optional', lines), optional, what);
 
       const authorization = lines.length === 0 ? undefined : lines.join(', ');
-      const headers = { 'WWW-Authenticate': challenges };
+      const headers = { 'WWW-Authenticate': challenges, 'Error-Code': code };
       const expected = { name: 'AuthError', code, status: 401, error, description, headers, body };
       if (refused === undefined) assert.equal(await auth.authorize(authorization), JOE, what);
       else await assert.rejects(auth.authorize(authorization), expected, what);

@@ -31,7 +31,7 @@ test('an AuthError that the hook errorReply throws replaces the refusal; any oth
   const headersOf = ({ headers }: AuthError) => ({ ...headers, 'X-B': 'b' });
   const sent = await withErrorReply(REFUSAL, throwing(thrown), headersOf);
   assert.deepEqual([sent.code, sent.body], ['ERR_NOT_FOUND', 'own']);
-  assert.deepEqual(sent.headers, { 'X-A': 'a', 'X-B': 'b' });
-  assert.deepEqual(thrown.headers, { 'X-A': 'a' });
+  assert.deepEqual(sent.headers, { 'X-A': 'a', 'Error-Code': 'ERR_NOT_FOUND', 'X-B': 'b' });
+  assert.deepEqual(thrown.headers, { 'X-A': 'a', 'Error-Code': 'ERR_NOT_FOUND' });
   await assert.rejects(withErrorReply(REFUSAL, throwing(CAUSE)), CAUSE);
 });

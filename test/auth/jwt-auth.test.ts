@@ -141,7 +141,8 @@ test('a hook that throws an AuthError refuses with it', async () => {
     headers: { 'Retry-After': '9' },
   };
   const body = { status_code: 429, error: 'Slow down', description: 'Later' };
-  const expected = { ...refusal('ERR_BUSY'), ...own, body };
+  const headers = { ...own.headers, 'Error-Code': 'ERR_BUSY' };
+  const expected = { ...refusal('ERR_BUSY'), ...own, headers, body };
   for (const [name, { use }] of Object.entries(HOOKS)) {
     for (const options of throwing(name, new AuthError('ERR_BUSY', own))) {
       await assert.rejects(async () => use(authWith(options)), expected, name);
@@ -211,7 +212,8 @@ test('an AuthError that errorReply throws has its own body, and challenges if 40
     const own = { status, description: 'No', body: 'own' };
     const thrown = new AuthError('ERR_CREDENTIALS', own);
     const auth = authWith({ errorReply: () => Promise.reject(thrown) });
-    const headers = status === 401 ? { 'WWW-Authenticate': CHALLENGES } : {};
+    const code = { 'Error-Code': 'ERR_CREDENTIALS' };
+    const headers = status === 401 ? { 'WWW-Authenticate': CHALLENGES, ...code } : code;
     const expected = { ...refusal('ERR_CREDENTIALS'), ...own, headers };
     await assert.rejects(auth.authorize(undefined), expected);
   }

@@ -55,17 +55,25 @@ test('a compaction that fails changes nothing, and waits for as many bytes again
 
 test('after a failed sync of the new name writes wait for another replacement', async () => {
   let isFailing = false;
+  let isDrafting = false;
   let failures = 0;
   const [path, written] = await openNew(
     diskWith((call) => {
+      isDrafting = true;
       if (!isFailing || call !== 'sync of the folder') return;
       failures += 1;
       throw Object.assign(new Error('made by the test'), { code: 'EIO' });
     }),
   );
+  let version = 0;
+  // The last write is queued before the second phase.
+  const updateUntilDue = async () => {
+    isDrafting = false;
+    while (!isDrafting) version = await written.updateJoe(version, 1);
+  };
   isFailing = true;
   const { ino } = fs.statSync(path);
-  const version = await written.updateJoe(0, UNTIL_DUE);
+  await updateUntilDue();
   await until(written.journal, () => failures === 1);
   const second = inodeOf(path);
   assert.notEqual(second, ino);
@@ -81,11 +89,10 @@ test('after a failed sync of the new name writes wait for another replacement', 
   assert.equal(inodeOf(path), after);
   // A name that may not be durable is not marked as closed either.
   isFailing = true;
-  let next = await written.updateJoe(version, UNTIL_DUE);
+  await updateUntilDue();
   await until(written.journal, () => failures === 4);
   await written.journal.close();
   assert.ok(!read(path).endsWith('\n\n'));
-  next += 1;
   written.assertReadable(await usersOf(path));
 });
 

@@ -14,13 +14,14 @@ test('writes acknowledged before kill -9 survive, and no user is there twice', a
   let openCompactions = 0;
   // On a busy machine ten processes may be killed before one of them acknowledges a write or
   // compacts the file.
-  for (let turn = 0; turn < 5 && !(acknowledged > 0 && compactions > 0 && openCompactions > 0); turn += 1) {
+  const isDone = () => acknowledged > 0 && compactions > 0 && openCompactions > 0;
+  for (let turn = 0; turn < 5 && !isDone(); turn += 1) {
     const report = await tenRounds(random);
     acknowledged += report.acknowledgedWrites;
     compactions += report.compactions;
     openCompactions += report.openCompactions;
   }
-  const kills = `${compactions} kills in a compaction at the opening, ${openCompactions} in a later one`;
+  const kills = `${compactions} kills in a compaction, ${openCompactions} in one of an open file`;
   t.diagnostic(`${acknowledged} acknowledged writes, ${kills}`);
   assert.ok(acknowledged > 0, 'at least one process acknowledged a write before it was killed');
   assert.ok(compactions > 0, 'at least one process was killed while it compacted the file');

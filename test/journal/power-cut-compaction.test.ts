@@ -49,7 +49,7 @@ const andClose =
 
 const inodeOf = async (disk: PowerDisk) => (await disk.stat(PATH)).ino;
 
-test('each of these lives replaces the open file, but for the one that only probes it', async () => {
+test('each of these lives replaces the open file, or only probes it', async () => {
   for (const [{ image, history }, work, open] of COMPACTION_LIVES) {
     const disk = new PowerDisk(image);
     const inodes: bigint[] = [];
@@ -84,7 +84,7 @@ test('acknowledged writes survive writes that are torn anywhere while it is repl
   }
 });
 
-test('after any failure while the open file is replaced exactly the acknowledged writes stay', async () => {
+test('after any failure while it is replaced exactly the acknowledged writes stay', async () => {
   for (const [life, work, open] of COMPACTION_LIVES) {
     const check = async (disk: PowerDisk, history: History, journal?: Journal<User>) => {
       if (journal !== undefined) await assertExact(disk, history);

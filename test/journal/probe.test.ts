@@ -6,7 +6,17 @@ import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { User } from '../../src/users/store.ts';
 import { USER_RECORDS, userRecord } from '../../src/users/user-records.ts';
 import { fileWith, newPath, refusal } from '../support/user-files.ts';
-import { ann, ANN, fault, fileOf, handles, joe, JOE, read, written } from '../support/user-lines.ts';
+import {
+  ann,
+  ANN,
+  fault,
+  fileOf,
+  handles,
+  joe,
+  JOE,
+  read,
+  written,
+} from '../support/user-lines.ts';
 
 async function withJournal(
   path: string,

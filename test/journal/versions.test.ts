@@ -56,11 +56,14 @@ async function withNotes<T>(
   }
 }
 
-test('a file without newer records has the oldest version, and the first release opens it', async () => {
+test('the first release opens a file that has no newer records', async () => {
   const path = newPath();
   for (let opening = 0; opening < 2; opening += 1) {
     await withNotes(path, (write) => write(put('a', `${opening}`)));
-    await withNotes(path, (_write, notes) => assert.equal(notes.find('a'), `put ${opening}`), FIRST_RELEASE);
+    const check = (_write: unknown, notes: LockedJournal<string>) => {
+      assert.equal(notes.find('a'), `put ${opening}`);
+    };
+    await withNotes(path, check, FIRST_RELEASE);
   }
   const lines = [headerOf(1), '\n', lineOf(put('a', '0')), '\n', lineOf(put('a', '1')), '\n'];
   assert.equal(read(path), lines.join(''));
@@ -89,7 +92,8 @@ test('the first record of a newer version replaces the file, and then it is appe
     const found = ['a', 'b', 'c', 'd'].map((key) => notes.find(key));
     assert.deepEqual(found, ['remove', 'remove', 'put 0', 'flag']);
   });
-  const newer = 'does not name version 1 of the format (got 3): a newer latchkey may have written it';
+  const advice = 'a newer latchkey may have written it';
+  const newer = `does not name version 1 of the format (got 3): ${advice}`;
   await assert.rejects(
     withNotes(path, () => undefined, FIRST_RELEASE),
     refusal('ERR_STORE_DAMAGED', newer),
@@ -158,7 +162,8 @@ test('a record that is newer than the header is refused with the number of its l
 test('the interrupted write of a header of any version is a new file', async () => {
   const whole = headerOf(2);
   for (let length = 0; length < whole.length - 1; length += 1) {
-    for (const content of [whole.slice(0, length), whole.slice(0, length).padEnd(whole.length, '\0')]) {
+    const torn = whole.slice(0, length);
+    for (const content of [torn, torn.padEnd(whole.length, '\0')]) {
       const path = fileWith(content);
       await withNotes(path, () => undefined);
       assert.equal(read(path), `${headerOf(1)}\n`);

@@ -14,7 +14,7 @@ async function check(rounds: number, seed: number): Promise<void> {
     writes += report.acknowledgedWrites;
     compactions += report.compactions;
     openCompactions += report.openCompactions;
-    const kills = `${compactions} kills in a compaction at the opening, ${openCompactions} in a later one`;
+    const kills = `${compactions} kills in a compaction, ${openCompactions} in one of an open file`;
     console.log(`${round} rounds, ${kills}: all ${writes} acknowledged writes survive`);
   }
   assert.ok(writes > 0, 'at least one process acknowledged a write before it was killed');

@@ -187,14 +187,15 @@ export function watchedStores(
 
 export const unavailable = (): AuthError => new AuthError('ERR_STORE');
 
+type Change = (accounts: Accounts, id: string) => Promise<unknown>;
+
 /** The changes of an account that end its sessions, each for a user with the password OLD. */
-export const CHANGES: Readonly<Record<string, (accounts: Accounts, id: string) => Promise<unknown>>> =
-  {
-    change: (accounts, id) => accounts.changePassword(id, OLD, NEW),
-    set: (accounts, id) => accounts.setPassword(id, NEW),
-    disable: (accounts, id) => accounts.disable(id),
-    remove: (accounts, id) => accounts.remove(id),
-  };
+export const CHANGES: Readonly<Record<string, Change>> = {
+  change: (accounts, id) => accounts.changePassword(id, OLD, NEW),
+  set: (accounts, id) => accounts.setPassword(id, NEW),
+  disable: (accounts, id) => accounts.disable(id),
+  remove: (accounts, id) => accounts.remove(id),
+};
 
 /** @returns which of the two passwords open the account */
 export async function openingPasswords({ accounts }: Service, id: string): Promise<string[]> {

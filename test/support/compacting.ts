@@ -13,7 +13,8 @@ import { fileWith, folderOf, openJournal, userNamed } from './user-files.ts';
 export const THRESHOLD: number = 20_000;
 /** Lines of users with this hash have about 1000 bytes. */
 export const hashOf = (version: number): string => `${version} `.padEnd(900, 'x');
-export const versionOf = (user: User | undefined): number => Number.parseInt(user?.passwordHash ?? '', 10);
+export const versionOf = (user: User | undefined): number =>
+  Number.parseInt(user?.passwordHash ?? '', 10);
 
 /** A journal, and the newest acknowledged version of each user. */
 export class Written {
@@ -68,5 +69,6 @@ export async function until(journal: Journal<User>, isTrue: () => boolean): Prom
   }
 }
 
-export const hasDraft = (path: string): boolean => folderOf(path).some((name) => name.includes('.compact'));
+export const hasDraft = (path: string): boolean =>
+  folderOf(path).some((name) => name.includes('.compact'));
 export const inodeOf = (path: string): number => fs.statSync(path).ino;

@@ -41,7 +41,6 @@ const ALWAYS = [
   'content-length',
   'content-type',
   'date',
-  'error-code',
   'x-content-type-options',
 ];
 
@@ -68,6 +67,7 @@ export async function tryRow(port: number, row: RawRow, splitAt?: number): Promi
 
 function assertProper({ status, headers, body }: RawAnswer, name: string, isHead: boolean): void {
   const own = status === 401 ? ['www-authenticate'] : status === 405 ? ['allow'] : [];
+  if (status >= 400) own.push('error-code');
   if (body.includes('content coding')) own.push('accept-encoding');
   const others = [...headers.keys()]
     .filter((name) => name !== 'connection' && name !== 'keep-alive')
