@@ -207,10 +207,13 @@ test('crypto imports one module of Node: node:crypto', () => {
 });
 
 test('imports never form a cycle', () => {
+  const finished = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {
     const cycle = [...path, file].join(' -> ');
     assert.ok(!path.includes(file), `${cycle}\n  why: no file of a cycle can be understood first`);
+    if (finished.has(file)) return;
     for (const { target } of importsOf(file).filter(ours)) visit(target, [...path, file]);
+    finished.add(file);
   };
   for (const file of files) visit(file, []);
 });
