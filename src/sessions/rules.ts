@@ -37,10 +37,9 @@ export type NewSession = Pick<Session, 'id' | 'isRefreshable' | 'endsAt' | 'agen
  * - `reused`: the token was used before. Its session has ended now.
  * - `unknown`: there is no such session, or the token is of a generation that was never issued.
  */
-export type Refreshed = { readonly record: SessionRecord } & (
+export type RefreshResult =
   | { readonly outcome: 'rotated' | 'repeated' | 'repeated late'; readonly session: Session }
-  | { readonly outcome: 'reused' | 'unknown' }
-);
+  | { readonly outcome: 'reused' | 'unknown'; readonly session?: undefined };
 
 /** What a user has who never logged in. */
 export const NO_RECORD: SessionRecord = Object.freeze({
@@ -115,15 +114,16 @@ export function refresh(
   generation: unknown,
   now: number,
   policy: SessionPolicy,
-): Refreshed {
+): { readonly record: SessionRecord; readonly result: RefreshResult } {
   const session = findSession(record, id, now, policy);
   if (!session?.isRefreshable || !isIssued(session, generation)) {
-    return { outcome: 'unknown', record };
+    return { record, result: { outcome: 'unknown' } };
   }
   const isInGrace = isWithinGrace(session, now, policy);
+  const repeated = { outcome: 'repeated', session } as const;
   if (generation === session.generation) {
     // A rotation just now has answered another request with this same token: it stays.
-    if (session.generation > 0 && isInGrace) return { outcome: 'repeated', record, session };
+    if (session.generation > 0 && isInGrace) return { record, result: repeated };
     const rotated: Session = {
       ...session,
       generation: session.generation + 1,
@@ -133,12 +133,14 @@ export function refresh(
     // It becomes the last one: the list is in the order of the latest refresh.
     const others = record.sessions.filter((other) => other !== session);
     const next = replaceSessions(record, [...others, rotated], now, policy);
-    return { outcome: 'rotated', record: next, session: rotated };
+    return { record: next, result: { outcome: 'rotated', session: rotated } };
   }
   const isPredecessor = generation === session.generation - 1;
-  if (isPredecessor && isInGrace) return { outcome: 'repeated', record, session };
-  if (isPredecessor && !session.isUsed) return { outcome: 'repeated late', record, session };
-  return { outcome: 'reused', record: end(record, id, now, policy) };
+  if (isPredecessor && isInGrace) return { record, result: repeated };
+  if (isPredecessor && !session.isUsed) {
+    return { record, result: { outcome: 'repeated late', session } };
+  }
+  return { record: end(record, id, now, policy), result: { outcome: 'reused' } };
 }
 
 /** @returns whether an access token of this generation is the first that shows its pair arrived */

@@ -11,8 +11,9 @@ import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { expecting } from '../options.ts';
 import { settingsOf, type SessionsOptions } from './options.ts';
 import * as rules from './rules.ts';
-import type { SessionPolicy } from './rules.ts';
+import type { RefreshResult, SessionPolicy } from './rules.ts';
 import type { Session, SessionRecord, SessionStore } from './store.ts';
+import { UseTries } from './use-tries.ts';
 
 /** A session, as its user and an administrator may see it. Times are in seconds since 1970. */
 export type SessionInfo = Pick<
@@ -30,22 +31,11 @@ export interface SessionStart {
   readonly agent?: string | undefined;
 }
 
-/** What {@link Sessions.refresh} found. A session is there unless the client has to log in. */
-export type RefreshResult =
-  | { readonly outcome: 'rotated' | 'repeated' | 'repeated late'; readonly session: Session }
-  | { readonly outcome: 'reused' | 'unknown'; readonly session?: undefined };
-
 /**
  * How often a change is tried. Within one process the changes of a user take turns, so only another
  * server can make a try fail.
  */
 const MAX_TRIES = 100;
-
-/** A failed try to store the first use of a generation is repeated after this time. */
-const USE_RETRY_SECONDS = 10;
-
-/** Beyond this many failed tries the oldest is forgotten, and may be repeated early. */
-const MAX_USE_TRIES = 10_000;
 
 const MAX_AGENT_LENGTH = 200;
 
@@ -70,8 +60,7 @@ export class Sessions {
   readonly #now: () => number;
   /** The latest change under way of each user. The next change of the user waits for it. */
   readonly #lastChanges = new Map<string, Promise<unknown>>();
-  /** When the first use of a generation is being stored, or failed to be, by session. */
-  readonly #useTries = new Map<string, { readonly generation: number; readonly at: number }>();
+  readonly #useTries = new UseTries();
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: SessionsOptions) {
@@ -158,9 +147,7 @@ export class Sessions {
    */
   async refresh(userId: string, sessionId: unknown, generation: unknown): Promise<RefreshResult> {
     return this.#change(userId, (record, now) => {
-      const refreshed = rules.refresh(record, sessionId, generation, now, this.#policy);
-      const { record: next, ...result } = refreshed;
-      return { record: next, result };
+      return rules.refresh(record, sessionId, generation, now, this.#policy);
     });
   }
 
@@ -211,29 +198,13 @@ export class Sessions {
   }
 
   #rememberUse(userId: string, { id, generation }: Session, now: number): MaybePromise<void> {
-    const lastTry = this.#useTries.get(id);
-    const isRecent = lastTry !== undefined && Math.abs(now - lastTry.at) < USE_RETRY_SECONDS;
-    if (isRecent && lastTry.generation === generation) return undefined;
-    // Set before the try, so that other requests of this moment do not try as well.
-    const thisTry = { generation, at: now };
-    this.#useTries.delete(id);
-    this.#useTries.set(id, thisTry);
-    const [oldest] = this.#useTries.keys();
-    if (oldest !== undefined && this.#useTries.size > MAX_USE_TRIES) this.#useTries.delete(oldest);
-    const forget = () => {
-      if (this.#useTries.get(id) === thisTry) this.#useTries.delete(id);
+    if (!this.#useTries.begin(id, generation, now)) return undefined;
+    const use: Rule<undefined> = (record, time) => {
+      return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
     };
-    const tolerate = (error: unknown) => {
-      if (!isAuthError(error)) throw error;
-    };
-    try {
-      const changed = this.#change(userId, (record, time) => {
-        return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
-      });
-      return isPromise(changed) ? changed.then(forget, tolerate) : forget();
-    } catch (error) {
-      return tolerate(error);
-    }
+    return ignoringRefusals(() => {
+      return andThen(this.#change(userId, use), () => this.#useTries.succeed(id, generation));
+    });
   }
 
   /** Applies a rule once all earlier changes of the user in this process have ended. */
@@ -277,4 +248,17 @@ function infoOf(session: Session): SessionInfo {
 /** @returns at most 200 characters, with a question mark in place of each that is not ASCII text */
 function printable(agent: string): string {
   return agent.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?');
+}
+
+/** Runs a job whose failure does not matter to the request, such as that of the store. */
+function ignoringRefusals(job: () => void | Promise<void>): MaybePromise<void> {
+  const ignore = (error: unknown) => {
+    if (!isAuthError(error)) throw error;
+  };
+  try {
+    const done = job();
+    return isPromise(done) ? done.catch(ignore) : done;
+  } catch (error) {
+    return ignore(error);
+  }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Sessions } from '../../src/index.ts';
 import { isAuthError } from '../../src/errors.ts';
-import type { RefreshResult } from '../../src/sessions/sessions.ts';
+import type { RefreshResult } from '../../src/sessions/rules.ts';
 import { below, pick, type Random } from './generators.ts';
 import type { Property } from './properties.ts';
 import { NOW } from './session-rules.ts';
