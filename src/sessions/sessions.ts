@@ -1,18 +1,19 @@
 /**
  * Logins that can be refreshed, listed and ended. A `JwtAuth` that has Sessions makes every login a
  * session, and its guards ask for the session of each token.
- * Promise: no cache answers. What one server has ended, every server refuses at the next request.
- * Each change of a user's sessions is one compare-and-set, whose rule is a pure function of
- * `rules.ts`.
+ * Promise: nothing is cached. A session that one server has ended is refused by every server at the
+ * next request. Each change of a user's sessions is a rule, a pure function of `rules.ts`, whose
+ * result is stored by compare-and-set.
  */
 import { randomBytes } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { expecting } from '../options.ts';
 import { settingsOf, type SessionsOptions } from './options.ts';
+import { RecordChanges, type Rule } from './record-changes.ts';
 import * as rules from './rules.ts';
 import type { RefreshResult, SessionPolicy } from './rules.ts';
-import type { Session, SessionRecord, SessionStore } from './store.ts';
+import type { Session, SessionStore } from './store.ts';
 import { UseTries } from './use-tries.ts';
 
 /** A session, as its user and an administrator may see it. Times are in seconds since 1970. */
@@ -31,21 +32,9 @@ export interface SessionStart {
   readonly agent?: string | undefined;
 }
 
-/**
- * How often a change is tried. Within one process the changes of a user take turns, so only another
- * server can make a try fail.
- */
-const MAX_TRIES = 100;
-
 const MAX_AGENT_LENGTH = 200;
 
 const checkUserId = expecting('a string', (value) => typeof value === 'string');
-
-/** A rule: from a record to the next one, or to the same one if nothing changes. */
-type Rule<Result> = (
-  record: SessionRecord,
-  now: number,
-) => { readonly record: SessionRecord; readonly result: Result };
 
 /** The sessions of all users of a service. */
 export class Sessions {
@@ -58,8 +47,7 @@ export class Sessions {
   readonly #store: SessionStore;
   readonly #policy: SessionPolicy;
   readonly #now: () => number;
-  /** The latest change under way of each user. The next change of the user waits for it. */
-  readonly #lastChanges = new Map<string, Promise<unknown>>();
+  readonly #changes: RecordChanges;
   readonly #useTries = new UseTries();
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
@@ -71,6 +59,7 @@ export class Sessions {
     this.#store = store;
     this.#policy = policy;
     this.#now = () => Math.floor(now());
+    this.#changes = new RecordChanges(store, this.#now);
   }
 
   /**
@@ -93,7 +82,7 @@ export class Sessions {
    */
   async end(userId: string, sessionId: string): Promise<boolean> {
     checkUserId('userId', userId);
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       const next = rules.end(record, sessionId, now, this.#policy);
       return { record: next, result: next !== record };
     });
@@ -109,7 +98,7 @@ export class Sessions {
    */
   async endAll(userId: string, except?: string): Promise<number> {
     checkUserId('userId', userId);
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       const next = rules.endAll(record, except, now, this.#policy);
       const before = rules.liveSessions(record, now, this.#policy).length;
       return { record: next, result: before - next.sessions.length };
@@ -123,7 +112,7 @@ export class Sessions {
    */
   async start(userId: string, { isRefreshable, endsAt, agent }: SessionStart): Promise<Session> {
     const id = randomBytes(16).toString('base64url');
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       const latestEnd = now + this.maxSeconds;
       const newSession = {
         id,
@@ -146,7 +135,7 @@ export class Sessions {
    * @throws AuthError ERR_STORE
    */
   async refresh(userId: string, sessionId: unknown, generation: unknown): Promise<RefreshResult> {
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       return rules.refresh(record, sessionId, generation, now, this.#policy);
     });
   }
@@ -165,7 +154,8 @@ export class Sessions {
     sessionId: unknown,
     generation: unknown,
   ): Session | undefined | Promise<Session | undefined> {
-    return andThen(this.#store.find(userId), (record = rules.NO_RECORD) => {
+    return andThen(this.#store.find(userId), (found) => {
+      const record = found ?? rules.NO_RECORD;
       const now = this.#now();
       const session = rules.findSession(record, sessionId, now, this.#policy);
       if (session === undefined || !rules.isFirstUse(session, generation)) return session;
@@ -187,7 +177,8 @@ export class Sessions {
     leewaySeconds: number,
   ): boolean | Promise<boolean> {
     if (this.isRequired || typeof issuedAt !== 'number') return false;
-    return andThen(this.#store.find(userId), (record = rules.NO_RECORD) => {
+    return andThen(this.#store.find(userId), (found) => {
+      const record = found ?? rules.NO_RECORD;
       return rules.isAfterEndOfAll(record, issuedAt, leewaySeconds);
     });
   }
@@ -202,41 +193,8 @@ export class Sessions {
     const use: Rule<undefined> = (record, time) => {
       return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
     };
-    return ignoringRefusals(() => {
-      return andThen(this.#change(userId, use), () => this.#useTries.succeed(id, generation));
-    });
-  }
-
-  /** Applies a rule once all earlier changes of the user in this process have ended. */
-  #change<Result>(userId: string, rule: Rule<Result>): Result | Promise<Result> {
-    const change = () => this.#findChangePut(userId, rule, MAX_TRIES);
-    const last = this.#lastChanges.get(userId);
-    const changed = last === undefined ? change() : last.then(change, change);
-    if (!isPromise(changed)) return changed;
-    this.#lastChanges.set(userId, changed);
-    const forget = () => {
-      if (this.#lastChanges.get(userId) === changed) this.#lastChanges.delete(userId);
-    };
-    changed.then(forget, forget);
-    return changed;
-  }
-
-  /** The compare-and-set. If another server was faster, the rule is applied to its record. */
-  #findChangePut<Result>(
-    userId: string,
-    rule: Rule<Result>,
-    triesLeft: number,
-  ): Result | Promise<Result> {
-    return andThen(this.#store.find(userId), (stored = rules.NO_RECORD) => {
-      const { record, result } = rule(stored, this.#now());
-      if (record === stored) return result;
-      return andThen(this.#store.put(userId, record), (isStored) => {
-        if (isStored) return result;
-        if (triesLeft > 1) return this.#findChangePut(userId, rule, triesLeft - 1);
-        const cause = new Error(`the sessions of a user were changed ${MAX_TRIES} times meanwhile`);
-        throw new AuthError('ERR_STORE', { cause });
-      });
-    });
+    const succeed = () => this.#useTries.succeed(id, generation);
+    return ignoringRefusals(() => andThen(this.#changes.apply(userId, use), succeed));
   }
 }
 
