@@ -31,7 +31,7 @@ function makeSlow() {
   return { slow, store: slow.inner, changes: new RecordChanges(slow, () => NOW) };
 }
 
-test('500 logins of one user at once write two records, and each gets its own session', async () => {
+test('500 logins of one user at once write two records, and none is lost', async () => {
   const path = newPath();
   const store = await JsonFileSessionStore.open(path);
   const sessions = new Sessions({ store, maxSessions: 500 });
