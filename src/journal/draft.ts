@@ -12,7 +12,7 @@ import type { ByteRange } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
 import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';
 
-/** Between two writes the process does other work. A write of this size is made in about 2 ms. */
+/** Between two writes the process does other work, so a write must be short. */
 const CHARACTERS_PER_WRITE = 1 << 18;
 const BYTES_PER_COPY = 1 << 20;
 

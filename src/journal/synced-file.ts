@@ -39,15 +39,15 @@ export class SyncedFile {
     return this.#syncedBytes;
   }
 
-  /** The offset behind the last record. A draft must not end in empty lines: see `replaceWith`. */
+  /** The offset behind the last record. A draft must not end in empty lines: see `#giveName`. */
   get recordsEnd(): number {
     return this.#recordsEnd;
   }
 
   /**
-   * If false, a power cut may bring the last file of this name back. A further sync of the folder
-   * would prove nothing, since Linux reports a failed sync only once. So the file must be replaced
-   * before a record is acknowledged.
+   * If false, after a power cut the previous file may be back under this name. A further sync of
+   * the folder would prove nothing, since Linux reports a failed sync only once. So the file must
+   * be replaced before a record is acknowledged.
    */
   get isNameDurable(): boolean {
     return this.#isNameDurable;

@@ -142,8 +142,9 @@ export class Sessions {
 
   /**
    * Finds the session of an access token whose signature was verified. Guards call this at each
-   * request. The first token of a generation is remembered: from then on, its predecessor has had
-   * its answer. If that cannot be stored, the request passes all the same.
+   * request. The first use of a new generation is stored. From then on, after the grace period, the
+   * refresh token before it counts as stolen. If it cannot be stored, the request passes all the
+   * same.
    * @param sessionId the claim `sid`
    * @param generation the claim `gen`
    * @returns the session, or undefined if it has ended; a promise only if the store returns one
@@ -164,7 +165,7 @@ export class Sessions {
   }
 
   /**
-   * Judges a token without a session, which another holder of the secret has made.
+   * Decides about a token without a session, which another program with the same secret has made.
    * @param issuedAt the claim `iat`
    * @param leewaySeconds by how much clocks may differ
    * @returns false if sessions are required, if `issuedAt` is not a number, or if all sessions of
