@@ -66,7 +66,7 @@ export function findSession(
   now: number,
   policy: SessionPolicy,
 ): Session | undefined {
-  const session = sessions.find((candidate) => candidate.id === id);
+  const session = sessionWithId(sessions, id);
   return session === undefined || isOver(session, now, policy) ? undefined : session;
 }
 
@@ -234,6 +234,25 @@ function isWithinGrace({ refreshedAt }: Session, now: number, policy: SessionPol
 
 function isFarAhead(time: number, now: number): boolean {
   return time - now > MAX_SECONDS_AHEAD;
+}
+
+/** From this number on, an index is faster than a look at each session. */
+const INDEX_FROM_SESSIONS = 16;
+
+/** The sessions of a list by their ids. */
+const INDEXES = new WeakMap<readonly Session[], ReadonlyMap<unknown, Session>>();
+
+function sessionWithId(sessions: readonly Session[], id: unknown): Session | undefined {
+  // A list that is not frozen could change, and an index of it would be wrong.
+  if (sessions.length < INDEX_FROM_SESSIONS || !Object.isFrozen(sessions)) {
+    return sessions.find((session) => session.id === id);
+  }
+  let index = INDEXES.get(sessions);
+  if (index === undefined) {
+    index = new Map(sessions.map((session) => [session.id, session]));
+    INDEXES.set(sessions, index);
+  }
+  return index.get(id);
 }
 
 /** @returns the sessions that stay, so that one more of this kind fits */

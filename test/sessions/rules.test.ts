@@ -361,3 +361,26 @@ test('a token without a session counts if issued after the end of all and the le
   assert.ok(isAfterEndOfAll(record, NOW + 6, 5));
   assert.ok(isAfterEndOfAll(recordWith(), 0, 5));
 });
+
+test('a session is found among few and among many, in lists that are frozen or not', () => {
+  for (const count of [1, 15, 16, 550]) {
+    const sessions = Array.from({ length: count }, (_, at) => sessionWith({ id: `S${at}` }));
+    for (const list of [sessions, Object.freeze([...sessions])]) {
+      const record = { version: 1, endedAt: 0, sessions: list };
+      const last = `S${count - 1}`;
+      assert.equal(findSession(record, last, NOW, POLICY)?.id, last);
+      assert.equal(findSession(record, 'S0', NOW, POLICY)?.id, 'S0');
+      for (const id of ['S', `S${count}`, undefined, null, 0, {}]) {
+        assert.equal(findSession(record, id, NOW, POLICY), undefined);
+      }
+    }
+  }
+});
+
+test('a list that is not frozen may change between two look-ups', () => {
+  const sessions = Array.from({ length: 20 }, (_, at) => sessionWith({ id: `S${at}` }));
+  const record = { version: 1, endedAt: 0, sessions };
+  assert.equal(findSession(record, 'S19', NOW, POLICY)?.id, 'S19');
+  sessions.pop();
+  assert.equal(findSession(record, 'S19', NOW, POLICY), undefined);
+});
