@@ -17,8 +17,7 @@ export interface SessionStoreContractOptions {
 
 /**
  * User ids that break stores which use plain objects, patterns, SQL without parameters, lines of
- * JSON, or lengths in bytes. An application with users of its own may have ids of any length: the
- * id of a user whose identity is not a string is its JSON text.
+ * JSON, or lengths in bytes. The id of a user whose identity is not a string is its JSON text.
  */
 const ODD_IDS: readonly string[] = [
   '',

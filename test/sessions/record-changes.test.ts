@@ -1,11 +1,18 @@
-/** Changes of one user that share a write, beside other servers. */
+/** Changes of one user: those that wait share a write, and other servers may be faster. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { JsonFileSessionStore, Sessions } from '../../src/index.ts';
+import { AuthError, JsonFileSessionStore, Sessions } from '../../src/index.ts';
 import { RecordChanges, type Rule } from '../../src/sessions/record-changes.ts';
 import type { SessionRecord } from '../../src/sessions/store.ts';
 import { NOW } from '../support/session-rules.ts';
-import { PromiseSessionStore, storeError, WatchedSessionStore } from '../support/session-stores.ts';
+import {
+  makeSessions,
+  makeSlowSessions,
+  PromiseSessionStore,
+  startUnused,
+  storeError,
+  WatchedSessionStore,
+} from '../support/session-stores.ts';
 import { newPath } from '../support/user-files.ts';
 import { read } from '../support/user-lines.ts';
 
@@ -26,7 +33,7 @@ const failing = (message: string): Rule<never> => () => {
 
 const reading: Rule<number> = (record) => ({ record, result: record.endedAt });
 
-function makeSlow() {
+function makeSlowChanges() {
   const slow = new PromiseSessionStore();
   return { slow, store: slow.inner, changes: new RecordChanges(slow, () => NOW) };
 }
@@ -57,7 +64,7 @@ test('120 logins under way on one server do not keep another from ending all', a
 });
 
 test('changes that wait are applied in the order of their calls, and share one put', async () => {
-  const { changes, store } = makeSlow();
+  const { changes, store } = makeSlowChanges();
   const results = await Promise.all(times(4, (index) => changes.apply('joe', setEndedAt(index))));
   assert.deepEqual(results, [[0, 0], [1, 0], [2, 1], [3, 2]]);
   assert.deepEqual(store.find('joe'), { version: 2, endedAt: 3, sessions: [] });
@@ -65,7 +72,7 @@ test('changes that wait are applied in the order of their calls, and share one p
 });
 
 test('a rule that throws rejects its own caller alone', async () => {
-  const { changes, store } = makeSlow();
+  const { changes, store } = makeSlowChanges();
   const settled = await Promise.allSettled([
     changes.apply('joe', setEndedAt(1)),
     changes.apply('joe', failing('first')),
@@ -79,13 +86,13 @@ test('a rule that throws rejects its own caller alone', async () => {
 });
 
 test('changes that change nothing put nothing', async () => {
-  const { changes, store } = makeSlow();
+  const { changes, store } = makeSlowChanges();
   assert.deepEqual(await Promise.all(times(3, () => changes.apply('joe', reading))), [0, 0, 0]);
   assert.deepEqual([store.writes, store.finds], [0, 2]);
 });
 
 test('a lost compare-and-set applies all changes of the batch again', async () => {
-  const { changes, slow, store } = makeSlow();
+  const { changes, slow, store } = makeSlowChanges();
   const first = changes.apply('joe', setEndedAt(1));
   const applied: number[] = [];
   const batch = times(3, (index) => {
@@ -106,7 +113,7 @@ test('a lost compare-and-set applies all changes of the batch again', async () =
 });
 
 test('a put that fails rejects every change that shares it, and none after it', async () => {
-  const { changes, store } = makeSlow();
+  const { changes, store } = makeSlowChanges();
   const first = changes.apply('joe', setEndedAt(1));
   const batch = times(3, (index) => changes.apply('joe', setEndedAt(2 + index)));
   await first;
@@ -118,7 +125,7 @@ test('a put that fails rejects every change that shares it, and none after it', 
 });
 
 test('a change in answer to a result joins a later write', async () => {
-  const { changes, store } = makeSlow();
+  const { changes, store } = makeSlowChanges();
   const chains = times(3, async (index) => {
     await changes.apply('joe', setEndedAt(index));
     return changes.apply('joe', setEndedAt(10 + index));
@@ -147,4 +154,107 @@ test('a store that returns null has no record of the user', async () => {
   assert.deepEqual(await sessions.list('joe'), []);
   const { id } = await sessions.start('joe', refreshable);
   assert.equal((await sessions.list('joe'))[0]?.id, id);
+});
+
+test('changes of one user that wait in one process share a write, and none is lost', async () => {
+  const { sessions, store } = makeSlowSessions();
+  await Promise.all(times(40, () => sessions.start('joe', { isRefreshable: true })));
+  assert.equal((await sessions.list('joe')).length, 40);
+  assert.deepEqual([store.writes, store.lostPuts, store.finds], [2, 0, 3]);
+});
+
+test('a change waits for the one before it, also after an earlier one has ended', async () => {
+  const { sessions, store } = makeSlowSessions();
+  const first = sessions.start('joe', { isRefreshable: true });
+  const second = sessions.start('joe', { isRefreshable: true });
+  await first;
+  await Promise.all([second, sessions.start('joe', { isRefreshable: true })]);
+  assert.deepEqual([store.writes, store.lostPuts], [3, 0]);
+});
+
+test('a change that has ended is forgotten, so the next one can be made at once', async () => {
+  for (const failure of [undefined, storeError()]) {
+    const fast = new WatchedSessionStore();
+    const session = await startUnused(new Sessions({ store: fast, now: () => NOW }));
+    let isSlow = true;
+    const sessions = new Sessions({
+      store: {
+        find: (userId) => isSlow ? Promise.resolve(fast.find(userId)) : fast.find(userId),
+        put: (userId, record) => fast.put(userId, record),
+      },
+      now: () => NOW,
+    });
+    fast.failure = failure;
+    await sessions.start('joe', { isRefreshable: true }).catch(() => {});
+    fast.failure = undefined;
+    isSlow = false;
+    const checked = sessions.check('joe', session.id, 1);
+    assert.ok(checked !== undefined && !(checked instanceof Promise));
+  }
+});
+
+test('changes of different users do not wait for each other', async () => {
+  const { slow, sessions } = makeSlowSessions();
+  const put = slow.put.bind(slow);
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  slow.put = async (userId, record) => {
+    if (userId === 'joe') await gate;
+    return put(userId, record);
+  };
+  const ofJoe = sessions.start('joe', { isRefreshable: true });
+  await sessions.start('ann', { isRefreshable: true });
+  release();
+  await ofJoe;
+});
+
+test('a change that fails does not stop the change that waits for it', async () => {
+  const { sessions, store } = makeSlowSessions();
+  store.failure = storeError();
+  const first = sessions.start('joe', { isRefreshable: true });
+  const second = sessions.start('joe', { isRefreshable: true });
+  await assert.rejects(first, { code: 'ERR_STORE' });
+  store.failure = undefined;
+  assert.equal((await second).generation, 0);
+});
+
+test('a change is applied again to the record of a server that was faster', async () => {
+  const { sessions, store } = makeSessions();
+  const other = new Sessions({ store, now: () => NOW });
+  const { id } = await sessions.start('joe', { isRefreshable: true });
+  const pending: Promise<unknown>[] = [];
+  store.beforePut = () => {
+    store.beforePut = undefined;
+    pending.push(other.end('joe', id));
+  };
+  // A store that answers at once ends the session inside the call.
+  assert.deepEqual(await sessions.refresh('joe', id, 0), { outcome: 'unknown' });
+  assert.deepEqual(await Promise.all(pending), [true]);
+  assert.deepEqual([store.lostPuts, await sessions.list('joe')], [1, []]);
+});
+
+test('a change that loses to other servers 100 times is ERR_STORE, and 99 times is not', async () => {
+  const { sessions, store } = makeSessions();
+  const loseTimes = (count: number) => {
+    let left = count;
+    store.beforePut = () => {
+      if (left === 0) return;
+      left -= 1;
+      const { version = 0 } = store.find('joe') ?? {};
+      const beforePut = store.beforePut;
+      store.beforePut = undefined;
+      store.put('joe', { version: version + 1, endedAt: 0, sessions: [] });
+      store.beforePut = beforePut;
+    };
+  };
+  loseTimes(99);
+  await sessions.start('joe', { isRefreshable: true });
+  assert.equal(store.lostPuts, 99);
+  loseTimes(100);
+  await assert.rejects(sessions.start('joe', { isRefreshable: true }), (error) => {
+    assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
+    assert.match(String(error.cause), /changed 100 times meanwhile/);
+    return true;
+  });
+  assert.equal(store.lostPuts, 199);
 });

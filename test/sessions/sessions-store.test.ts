@@ -1,93 +1,18 @@
 /** Sessions over stores that are slow or fail, and beside other servers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AuthError, Sessions, type Session, type SessionsOptions } from '../../src/index.ts';
+import { Sessions, type Session } from '../../src/index.ts';
 import { NOW } from '../support/session-rules.ts';
-import { PromiseSessionStore, storeError, WatchedSessionStore } from '../support/session-stores.ts';
-
-function makeSessions(options: Partial<SessionsOptions> = {}) {
-  const clock = { now: NOW };
-  const store = new WatchedSessionStore();
-  const sessions = new Sessions({ store, now: () => clock.now, ...options });
-  return { clock, store, sessions };
-}
-
-function makeSlowSessions() {
-  const slow = new PromiseSessionStore();
-  return { store: slow.inner, slow, sessions: new Sessions({ store: slow, now: () => NOW }) };
-}
-
-/** A session at generation 1 whose access token was not used yet. */
-async function startUnused(sessions: Sessions, userId = 'joe'): Promise<Session> {
-  const { id } = await sessions.start(userId, { isRefreshable: true });
-  const { session } = await sessions.refresh(userId, id, 0);
-  return session ?? assert.fail();
-}
+import {
+  makeSessions,
+  makeSlowSessions,
+  PromiseSessionStore,
+  startUnused,
+  storeError,
+} from '../support/session-stores.ts';
 
 const times = <Result>(count: number, call: (index: number) => Result): Result[] =>
   Array.from({ length: count }, (_, index) => call(index));
-
-test('changes of one user that wait in one process share a write, and none is lost', async () => {
-  const { sessions, store } = makeSlowSessions();
-  await Promise.all(times(40, () => sessions.start('joe', { isRefreshable: true })));
-  assert.equal((await sessions.list('joe')).length, 40);
-  assert.deepEqual([store.writes, store.lostPuts, store.finds], [2, 0, 3]);
-});
-
-test('a change waits for the one before it, also after an earlier one has ended', async () => {
-  const { sessions, store } = makeSlowSessions();
-  const first = sessions.start('joe', { isRefreshable: true });
-  const second = sessions.start('joe', { isRefreshable: true });
-  await first;
-  await Promise.all([second, sessions.start('joe', { isRefreshable: true })]);
-  assert.deepEqual([store.writes, store.lostPuts], [3, 0]);
-});
-
-test('a change that has ended is forgotten, so the next one can be made at once', async () => {
-  for (const failure of [undefined, storeError()]) {
-    const fast = new WatchedSessionStore();
-    const session = await startUnused(new Sessions({ store: fast, now: () => NOW }));
-    let isSlow = true;
-    const sessions = new Sessions({
-      store: {
-        find: (userId) => isSlow ? Promise.resolve(fast.find(userId)) : fast.find(userId),
-        put: (userId, record) => fast.put(userId, record),
-      },
-      now: () => NOW,
-    });
-    fast.failure = failure;
-    await sessions.start('joe', { isRefreshable: true }).catch(() => {});
-    fast.failure = undefined;
-    isSlow = false;
-    const checked = sessions.check('joe', session.id, 1);
-    assert.ok(checked !== undefined && !(checked instanceof Promise));
-  }
-});
-
-test('changes of different users do not wait for each other', async () => {
-  const { slow, sessions } = makeSlowSessions();
-  const put = slow.put.bind(slow);
-  let release = () => {};
-  const gate = new Promise<void>((resolve) => (release = resolve));
-  slow.put = async (userId, record) => {
-    if (userId === 'joe') await gate;
-    return put(userId, record);
-  };
-  const ofJoe = sessions.start('joe', { isRefreshable: true });
-  await sessions.start('ann', { isRefreshable: true });
-  release();
-  await ofJoe;
-});
-
-test('a change that fails does not stop the change that waits for it', async () => {
-  const { sessions, store } = makeSlowSessions();
-  store.failure = storeError();
-  const first = sessions.start('joe', { isRefreshable: true });
-  const second = sessions.start('joe', { isRefreshable: true });
-  await assert.rejects(first, { code: 'ERR_STORE' });
-  store.failure = undefined;
-  assert.equal((await second).generation, 0);
-});
 
 test('twenty refreshes at once with one token over two servers give one successor', async () => {
   const { slow, store, sessions } = makeSlowSessions();
@@ -99,47 +24,6 @@ test('twenty refreshes at once with one token over two servers give one successo
   assert.deepEqual(answers.map(({ session }) => session?.generation), Array(20).fill(1));
   assert.deepEqual(answers.filter(({ outcome }) => outcome === 'rotated').length, 1);
   assert.deepEqual([store.writes, store.lostPuts], [2, 1]);
-});
-
-test('a change is applied again to the record of a server that was faster', async () => {
-  const { sessions, store } = makeSessions();
-  const other = new Sessions({ store, now: () => NOW });
-  const { id } = await sessions.start('joe', { isRefreshable: true });
-  const pending: Promise<unknown>[] = [];
-  store.beforePut = () => {
-    store.beforePut = undefined;
-    pending.push(other.end('joe', id));
-  };
-  // A store that answers at once ends the session inside the call.
-  assert.deepEqual(await sessions.refresh('joe', id, 0), { outcome: 'unknown' });
-  assert.deepEqual(await Promise.all(pending), [true]);
-  assert.deepEqual([store.lostPuts, await sessions.list('joe')], [1, []]);
-});
-
-test('a change that loses to other servers 100 times is ERR_STORE, and 99 times is not', async () => {
-  const { sessions, store } = makeSessions();
-  const loseTimes = (count: number) => {
-    let left = count;
-    store.beforePut = () => {
-      if (left === 0) return;
-      left -= 1;
-      const { version = 0 } = store.find('joe') ?? {};
-      const beforePut = store.beforePut;
-      store.beforePut = undefined;
-      store.put('joe', { version: version + 1, endedAt: 0, sessions: [] });
-      store.beforePut = beforePut;
-    };
-  };
-  loseTimes(99);
-  await sessions.start('joe', { isRefreshable: true });
-  assert.equal(store.lostPuts, 99);
-  loseTimes(100);
-  await assert.rejects(sessions.start('joe', { isRefreshable: true }), (error) => {
-    assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
-    assert.match(String(error.cause), /changed 100 times meanwhile/);
-    return true;
-  });
-  assert.equal(store.lostPuts, 199);
 });
 
 test('a refresh that was stored by a store that reported a failure can be repeated', async () => {

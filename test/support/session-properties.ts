@@ -2,17 +2,18 @@
 import assert from 'node:assert/strict';
 import { Sessions } from '../../src/index.ts';
 import { isAuthError } from '../../src/errors.ts';
-import { RecordChanges, type Rule } from '../../src/sessions/record-changes.ts';
-import * as rules from '../../src/sessions/rules.ts';
 import type { RefreshResult } from '../../src/sessions/rules.ts';
 import { below, pick, type Random } from './generators.ts';
 import type { Property } from './properties.ts';
-import { NOW, POLICY } from './session-rules.ts';
+import { NOW } from './session-rules.ts';
+import { sharedCase } from './shared-changes.ts';
 import { UnorderedSessionStore } from './unordered-session-store.ts';
 
 /** Two servers, whose clocks differ by at most 10 seconds, and their store. */
 class World {
   now = NOW;
+  /** Whether all sessions of a user are ended in this round. */
+  isEndingAll = false;
   readonly graceSeconds: number;
   readonly store: UnorderedSessionStore;
   readonly random: Random;
@@ -132,6 +133,7 @@ function randomAction(world: World, client: Client, clients: readonly Client[]):
   if (choice < 0.93) return client.use();
   if (choice < 0.97) return endSessions([client], () => server.end(userId, id));
   const others = clients.filter((other) => other.userId === userId && other !== client);
+  world.isEndingAll = true;
   return endSessions(others, () => server.endAll(userId, id));
 }
 
@@ -155,9 +157,10 @@ async function honestCase(random: Random): Promise<string> {
     }
     const logins = random() < 0.2 ? [logIn(world, clients, 'joe')] : [];
     await store.settle([...actions, ...logins]);
-    const isEnding = present.some(({ ending }) => ending !== 'no');
     // An end of all sessions may have ended the login that overlapped it.
-    for (const client of clients.slice(present.length)) if (isEnding) client.ending = 'maybe';
+    const overlapping = world.isEndingAll ? clients.slice(present.length) : [];
+    for (const client of overlapping) client.ending = 'maybe';
+    world.isEndingAll = false;
     world.now += pick(random, CLOCK_STEPS);
   }
   const end = clients.some(({ ending }) => ending === 'yes') ? 'some ended' : 'none ended';
@@ -207,69 +210,6 @@ async function thiefCase(random: Random): Promise<string> {
     assert.ok(checked, 'another session was ended');
   }
   return isBefore ? 'copied after refreshes' : 'copied after the login';
-}
-
-const beginning = (id: number): Rule<unknown> => (record, now) => {
-  const newSession = { id: `${id}`, isRefreshable: true, endsAt: now + 900, agent: '' };
-  const next = rules.start(record, newSession, now, POLICY);
-  return { record: next, result: next.sessions };
-};
-
-/** A change by chance. Some change nothing, and some are refused. */
-function randomRule(random: Random, number: number): Rule<unknown> {
-  const choice = random();
-  // Only the id of a session that is in the store can be in a token.
-  const known = `${1 + below(random, 3)}`;
-  const id = `${below(random, number + 1)}`;
-  if (choice < 0.4) return beginning(number);
-  return (record, now) => {
-    if (choice < 0.5) throw new Error(`refusal ${number}`);
-    if (choice < 0.6) return { record, result: record.sessions.length };
-    if (choice < 0.7) return rules.refresh(record, known, 0, now, POLICY);
-    const next =
-      choice < 0.8 ? rules.use(record, id, 1, now, POLICY)
-      : choice < 0.95 ? rules.end(record, id, now, POLICY)
-      : rules.endAll(record, id, now, POLICY);
-    return { record: next, result: next.sessions };
-  };
-}
-
-/** One server. Its answers are those of the same changes one by one, in the order of the calls. */
-async function sharedCase(random: Random): Promise<string> {
-  const store = new UnorderedSessionStore(random, 0);
-  const changes = new RecordChanges(store, () => NOW);
-  let expected = rules.NO_RECORD;
-  let count = 0;
-  for (; count < 3; count += 1) {
-    const begin = beginning(count + 1);
-    expected = begin(expected, NOW).record;
-    await store.settle([Promise.resolve(changes.apply('joe', begin))]);
-  }
-  const answers: Promise<unknown>[] = [];
-  const expectedAnswers: unknown[] = [];
-  for (let wave = 1 + below(random, 3); wave > 0; wave -= 1) {
-    const started = Array.from({ length: 1 + below(random, 8) }, async () => {
-      const rule = randomRule(random, (count += 1));
-      try {
-        const { record, result } = rule(expected, NOW);
-        expected = record;
-        expectedAnswers.push(result);
-      } catch (error) {
-        expectedAnswers.push(String(error));
-      }
-      return changes.apply('joe', rule);
-    });
-    const settled = started.map((answer) => answer.catch(String));
-    answers.push(...settled);
-    // The next wave may begin while some changes of this one wait.
-    if (random() < 0.5) await store.settle(settled.slice(0, 1));
-  }
-  assert.deepEqual(await store.settle(answers), expectedAnswers);
-  const [found] = await store.settle([store.find('joe')]);
-  assert.deepEqual(found?.sessions ?? [], expected.sessions);
-  assert.equal(found?.endedAt ?? 0, expected.endedAt);
-  assert.deepEqual([store.lostPuts, found?.version ?? 0], [0, store.writes]);
-  return expected.version > store.writes ? 'some shared a write' : 'none shared a write';
 }
 
 export const SESSION_PROPERTIES: readonly Property[] = [

@@ -1,7 +1,11 @@
 /** Session stores that record their calls, fail, or answer late. */
+import assert from 'node:assert/strict';
 import { AuthError } from '../../src/errors.ts';
 import { MemorySessionStore } from '../../src/sessions/memory.ts';
-import type { SessionRecord, SessionStore } from '../../src/sessions/store.ts';
+import type { SessionsOptions } from '../../src/sessions/options.ts';
+import { Sessions } from '../../src/sessions/sessions.ts';
+import type { Session, SessionRecord, SessionStore } from '../../src/sessions/store.ts';
+import { NOW } from './session-rules.ts';
 
 /** Answers at once. Counts its writes, and can refuse them or let another server go first. */
 export class WatchedSessionStore extends MemorySessionStore {
@@ -54,3 +58,32 @@ export class PromiseSessionStore implements SessionStore {
 }
 
 export const storeError = (): AuthError => new AuthError('ERR_STORE');
+
+/** Sessions with a clock that a test sets, over a store that answers at once. */
+export function makeSessions(options: Partial<SessionsOptions> = {}): {
+  readonly clock: { now: number };
+  readonly store: WatchedSessionStore;
+  readonly sessions: Sessions;
+} {
+  const clock = { now: NOW };
+  const store = new WatchedSessionStore();
+  const sessions = new Sessions({ store, now: () => clock.now, ...options });
+  return { clock, store, sessions };
+}
+
+/** Sessions over a store that answers with promises. `store` is the one behind it. */
+export function makeSlowSessions(): {
+  readonly store: WatchedSessionStore;
+  readonly slow: PromiseSessionStore;
+  readonly sessions: Sessions;
+} {
+  const slow = new PromiseSessionStore();
+  return { store: slow.inner, slow, sessions: new Sessions({ store: slow, now: () => NOW }) };
+}
+
+/** A session at generation 1 whose access token was not used yet. */
+export async function startUnused(sessions: Sessions, userId = 'joe'): Promise<Session> {
+  const { id } = await sessions.start(userId, { isRefreshable: true });
+  const { session } = await sessions.refresh(userId, id, 0);
+  return session ?? assert.fail();
+}
