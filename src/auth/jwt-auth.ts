@@ -106,6 +106,20 @@ export class JwtAuth<Identity> {
   }
 
   /**
+   * As `issue`, for a route that shall reply as a login does, such as one that changes a password.
+   * @returns the tokens, or the result of `loginReply`. If that hook throws, no session is left.
+   */
+  async issueReply(
+    identity: Identity,
+    request?: object,
+    options: { readonly refresh?: boolean } = {},
+  ): Promise<unknown> {
+    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
+    return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
+  }
+
+  /**
    * Guards a handler, so that it runs only for a request with a valid token of an existing user.
    * @param handler gets the id of the session too, which is undefined without sessions and for a
    *   token without one
@@ -187,14 +201,18 @@ export class JwtAuth<Identity> {
   }
 
   async #replyToLogin(request: AuthRequest): Promise<unknown> {
-    const { usernameField, passwordField, loginReply } = this.#settings;
+    const { usernameField, passwordField } = this.#settings;
     const credentials = await readCredentials(request, usernameField, passwordField);
     const { username, password, wantsRefresh } = credentials;
     const checkPassword = () => this.#checkCredentials(username, password, request);
     if (this.#sessions !== undefined) {
       return this.#sessions.logIn(checkPassword, request, wantsRefresh);
     }
-    const identity = await checkPassword();
+    return this.#statelessReply(await checkPassword());
+  }
+
+  async #statelessReply(identity: Identity): Promise<unknown> {
+    const { loginReply } = this.#settings;
     const token = await this.#encode(identity);
     return loginReply === undefined ? { access_token: token } : loginReply(token, identity);
   }

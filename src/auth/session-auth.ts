@@ -63,9 +63,20 @@ export class SessionAuth<Identity> {
     request: unknown,
     isRefreshable: boolean,
   ): Promise<TokenPair | { access_token: string }> {
-    const begun = await this.#begin(identity, request, isRefreshable, defaultReplyOf);
-    if (begun === undefined) throw new AuthError('ERR_CREDENTIALS');
-    return begun.reply;
+    return this.#issueAs(identity, request, isRefreshable, defaultReplyOf);
+  }
+
+  /**
+   * As `issue`.
+   * @returns the reply to a login
+   */
+  async issueReply(
+    identity: Identity,
+    request: unknown,
+    isRefreshable: boolean,
+  ): Promise<unknown> {
+    const replyOf = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
+    return this.#issueAs(identity, request, isRefreshable, replyOf);
   }
 
   /** Answers a refresh token. */
@@ -127,6 +138,17 @@ export class SessionAuth<Identity> {
       jwt.verify(token);
       throw new AuthError('ERR_SESSION_ENDED');
     });
+  }
+
+  async #issueAs<Reply>(
+    identity: Identity,
+    request: unknown,
+    isRefreshable: boolean,
+    replyOf: ReplyOf<Reply>,
+  ): Promise<Reply> {
+    const begun = await this.#begin(identity, request, isRefreshable, replyOf);
+    if (begun === undefined) throw new AuthError('ERR_CREDENTIALS');
+    return begun.reply;
   }
 
   /** @returns undefined if the password is not current any more; the session has then ended */
