@@ -55,9 +55,13 @@ test('a removal that stops in the middle leaves no session to the next user', as
   const sessionStore = new MemorySessionStore();
   const service = makeService({ users, sessionStore });
   await addUser(service, 'joe');
+  let hasLoggedIn = false;
   const watched = watchedStores(users, sessionStore, async ({ number, kind }, work) => {
     if (kind === 'put' && number > 1) throw unavailable();
-    if (kind === 'remove') assert.equal(await logIn(service, 'joe', OLD), true);
+    if (kind === 'remove' && !hasLoggedIn) {
+      hasLoggedIn = await logIn(service, 'joe', OLD);
+      assert.ok(hasLoggedIn);
+    }
     return work();
   });
   await assert.rejects(makeService(watched).accounts.remove('joe'), refusal('ERR_STORE'));
