@@ -111,15 +111,11 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
     limits: given.limits ?? {},
     sessions: given.sessions,
     limitsNow: now ?? steadyNow,
-    now: now === undefined ? systemNow : checkedClock(now),
+    now: checkedClock(now),
   };
 }
 
 /** @returns seconds since 1970, from a monotonic clock */
 function steadyNow(): number {
   return (performance.timeOrigin + performance.now()) / 1000;
-}
-
-function systemNow(): number {
-  return Date.now() / 1000;
 }

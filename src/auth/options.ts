@@ -17,7 +17,7 @@ import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
 import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
-import { sessionsCheck, sessionSettingsOf, type SessionSettings } from './session-settings.ts';
+import { sessionsCheck, tokenSettingsOf, type TokenSettings } from './token-settings.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
@@ -136,7 +136,7 @@ export interface JwtAuthSettings<Identity> extends Required<
   Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
 > {
   /** Undefined without sessions. */
-  readonly session: SessionSettings | undefined;
+  readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
   readonly loginReply: JwtAuthOptions<Identity>['loginReply'];
   /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
@@ -184,7 +184,7 @@ export function settingsOf<Identity>(
     loginReply: undefined,
     errorReply: (error) => error.body,
     isCurrent: () => true,
-    session: sessions && sessionSettingsOf({ ...given, sessions }, jwt),
+    tokens: sessions && tokenSettingsOf({ ...given, sessions }, jwt),
     ...others,
   };
   if (settings.usernameField === settings.passwordField) {
