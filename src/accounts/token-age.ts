@@ -10,7 +10,7 @@ import { ownMember } from '../values.ts';
  * must have been issued after the time of the removal, in whole seconds, or belong to a live
  * session, because a removal ends all sessions.
  * @param claims of a verified token; at a refresh the identity alone
- * @param hasSessions whether a `JwtAuth` with sessions judges the token too. It refuses a token with
+ * @param hasSessions whether a `JwtAuth` with sessions judges the token too. It refuses one with
  *   `sid` whose session has ended, and an access token with neither `sid` nor `iat`.
  */
 export function isTokenOfUser(
