@@ -33,12 +33,8 @@ export { JsonFileSessionStore } from './sessions/json-file.ts';
 export { MemorySessionStore } from './sessions/memory.ts';
 export type { SessionsOptions } from './sessions/options.ts';
 export { PostgresSessionStore, type PostgresSessionStoreOptions } from './sessions/postgres.ts';
-export {
-  Sessions,
-  type RefreshResult,
-  type SessionInfo,
-  type SessionStart,
-} from './sessions/sessions.ts';
+export type { RefreshResult } from './sessions/rules.ts';
+export { Sessions, type SessionInfo, type SessionStart } from './sessions/sessions.ts';
 export type { Session, SessionRecord, SessionStore } from './sessions/store.ts';
 
 export { JsonFileUserStore } from './users/json-file.ts';
