@@ -38,7 +38,7 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
    * ended. The token may have been stolen.
    */
   reuse: channel('latchkey:reuse'),
-  /** `{ id, address }`: a client ended a session, or all others of its account, if there were some. */
+  /** `{ id, address }`: a client ended a session, or all others of its account if it had some. */
   logout: channel('latchkey:logout'),
   /** `{ id, address }`: the password of an account was changed or set. */
   password: channel('latchkey:password'),
