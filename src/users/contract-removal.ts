@@ -3,24 +3,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   assertStored,
+  EARLY,
   isArgumentError,
+  joeWith,
+  LATE,
+  NO_REMOVAL,
   ODD_IDS,
+  REMOVAL,
+  removalOf,
+  removes,
   userWith,
   type Contract,
   type OpenStore,
 } from './contract-fixtures.ts';
-import type { User, UserStore } from './store.ts';
-
-type RemovingStore = UserStore & Required<Pick<UserStore, 'remove'>>;
-
-const TITLE = 'remove, if the store has it';
-const NO_METHOD = 'the store has no method remove';
-
-const removes = (store: UserStore): store is RemovingStore => store.remove !== undefined;
-
-/** The years 2001 and 2033. */
-const EARLY = 1_000_000_000;
-const LATE = 2_000_000_000;
 
 /** None of these is a whole number of seconds from 1970 to the year 9999. */
 const NOT_SECONDS: readonly unknown[] = [
@@ -34,17 +29,8 @@ const NOT_SECONDS: readonly unknown[] = [
   new Date(0),
 ];
 
-const joeWith = (passwordHash: string, validAfter?: number): User => {
-  const user = userWith('joe', passwordHash);
-  return validAfter === undefined ? user : { ...user, validAfter };
-};
-
 export function testRemovals(contract: Contract): void {
-  const removal = (title: string, body: (store: RemovingStore) => Promise<void>) =>
-    contract(`${TITLE}: ${title}`, async (store, context) => {
-      if (!removes(store)) return context.skip(NO_METHOD);
-      await body(store);
-    });
+  const removal = removalOf(contract);
 
   removal('removes a user that exists, and no other', async (store) => {
     assert.equal(await store.remove('joe', EARLY), false);
@@ -205,10 +191,10 @@ export function testRemovals(contract: Contract): void {
 
 /** Declares the test of a store that keeps users after `close`. */
 export function testKeptRemovals(name: string, open: OpenStore, reopen: OpenStore): void {
-  test(`${name}: ${TITLE}: keeps removed names when it is reopened`, async (context) => {
+  test(`${name}: ${REMOVAL}: keeps removed names when it is reopened`, async (context) => {
     const first = await open();
     try {
-      if (!removes(first)) return context.skip(NO_METHOD);
+      if (!removes(first)) return context.skip(NO_REMOVAL);
       for (const id of ['ann', 'bob', ...ODD_IDS]) await first.insert(userWith(id));
       for (const id of ['bob', ...ODD_IDS]) await first.remove(id, EARLY);
       await first.insert(userWith('bob'));

@@ -1,6 +1,7 @@
 /** The tests that every UserStore must pass. They run under node:test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { testExpectedRemovals } from './contract-expected-removal.ts';
 import { assertStored, ODD_IDS, userWith, type Contract } from './contract-fixtures.ts';
 import { testChecks, testPages } from './contract-pages.ts';
 import { testKeptRemovals, testRemovals } from './contract-removal.ts';
@@ -151,6 +152,7 @@ export function testUserStore(name: string, options: StoreContractOptions): void
   });
 
   testRemovals(contract);
+  testExpectedRemovals(contract);
   testPages(contract);
   testChecks(contract);
 

@@ -105,16 +105,20 @@ export class JsonFileUserStore implements UserStore {
   }
 
   /**
-   * Waits for earlier writes of this id. The file keeps the name and the second of its removal,
-   * also through a compaction.
+   * The comparison with `expectedHash` waits for earlier writes of this id. The file keeps the name
+   * and the second of its removal, also through a compaction.
    * @param removedAt whole seconds since 1970; default: the clock of the system
-   * @returns true after fdatasync; false if the user does not exist
+   * @returns true after fdatasync; false if the user does not exist or has another hash
    * @throws AuthError ERR_STORE as `insert` does
    * @throws TypeError or RangeError if `removedAt` is not such a number
    */
-  async remove(id: string, removedAt: number = systemSecond()): Promise<boolean> {
+  async remove(
+    id: string,
+    removedAt: number = systemSecond(),
+    expectedHash?: string,
+  ): Promise<boolean> {
     return this.#write(id, (stored) => {
-      const next = removed(stored, removedAt);
+      const next = removed(stored, removedAt, expectedHash);
       return next && removalRecord(next);
     });
   }

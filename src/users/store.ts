@@ -70,8 +70,8 @@ export function checkPage(after: string | undefined, limit: number): void {
   pageLimit('limit', limit);
 }
 
-/** The comparison of a compare-and-set. @returns whether `update` may replace the stored user */
-export function mayReplace(stored: User | undefined, expectedHash: string | undefined): boolean {
+/** The comparison of a compare-and-set. @returns whether a write may change the stored user */
+export function mayChange(stored: User | undefined, expectedHash: string | undefined): boolean {
   if (stored === undefined) return false;
   return expectedHash === undefined || stored.passwordHash === expectedHash;
 }
@@ -125,11 +125,21 @@ export interface UserStore {
    * Removes the user, as durably as `insert`, and keeps the name with the second of its removal. A
    * later removal never moves that second back. Of any number of overlapping removals of one user,
    * exactly one returns true. An update that overlaps never brings the user back.
+   *
+   * With `expectedHash` it is an atomic compare-and-set on the stored `passwordHash`, with the
+   * comparison of `update`. Of a removal and an update that expect the same hash, and of which the
+   * update sets another one, exactly one returns true. A store that ignores `expectedHash` removes
+   * the user all the same, also one who has signed up with this name in the meantime.
    * @param removedAt whole seconds since 1970; default: the clock of the system
-   * @returns false, and nothing has changed, if the user does not exist
+   * @param expectedHash the hash that must be stored; if it is undefined, any user is removed
+   * @returns false, and nothing has changed, if the user does not exist or has another hash
    * @throws TypeError or RangeError if `removedAt` is not such a number
    */
-  remove?(id: string, removedAt?: number): boolean | Promise<boolean>;
+  remove?(
+    id: string,
+    removedAt?: number,
+    expectedHash?: string,
+  ): boolean | Promise<boolean>;
   /**
    * One page of the users, sorted by id in the order of Unicode code points, which is also the
    * order of the bytes in UTF-8. Users that are inserted or removed between two pages make no other

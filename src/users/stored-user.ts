@@ -3,7 +3,7 @@
  * write changes it. The stores in this process share them.
  * Promise: the second that is kept for a name is never forgotten, and never moves back.
  */
-import { mayReplace, systemSecond, wholeSecond, withValidAfter, type User } from './store.ts';
+import { mayChange, systemSecond, wholeSecond, withValidAfter, type User } from './store.ts';
 
 /** The name of a removed user. */
 export interface RemovedUser {
@@ -38,21 +38,22 @@ export function updated(
   user: User,
   expectedHash: string | undefined,
 ): User | undefined {
-  if (!mayReplace(userIn(stored), expectedHash)) return undefined;
+  if (!mayChange(userIn(stored), expectedHash)) return undefined;
   return withValidAfter(user, stored?.validAfter);
 }
 
 /**
- * @returns what a removal stores, or undefined if the user does not exist
+ * @returns what a removal stores, or undefined if it must change nothing
  * @throws TypeError or RangeError if `removedAt` is not a second
  */
 export function removed(
   stored: StoredUser | undefined,
   removedAt: number = systemSecond(),
+  expectedHash?: string,
 ): RemovedUser | undefined {
   wholeSecond('removedAt', removedAt);
   const user = userIn(stored);
-  if (user === undefined) return undefined;
+  if (user === undefined || !mayChange(user, expectedHash)) return undefined;
   return Object.freeze({ id: user.id, validAfter: laterOf(user.validAfter, removedAt) });
 }
 

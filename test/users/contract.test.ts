@@ -72,6 +72,14 @@ const SECONDS = {
   kept: 'remove: keeps removed names when it is reopened',
 };
 
+/** The tests of `remove` with a hash that it expects. */
+const EXPECTED = {
+  only: 'remove: removes only a user with the hash that is expected',
+  odd: 'remove: compares odd hashes exactly',
+  update: 'remove: lets an update or a removal through that expect the same hash',
+  next: 'remove: never removes the next user of a name for the hash of the last',
+};
+
 const PAGES = {
   all: 'list: has all users, as find does',
   order: 'list: sorts ids by code points',
@@ -87,8 +95,11 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
     'remove: removes a user that exists, and no other',
     SECONDS.odd,
     SECONDS.once,
+    EXPECTED.only,
+    EXPECTED.odd,
+    EXPECTED.update,
   ],
-  'removes in two steps': [SECONDS.once],
+  'removes in two steps': [SECONDS.once, EXPECTED.update],
   'forgets the name': [
     SECONDS.later,
     SECONDS.clock,
@@ -99,17 +110,24 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
     SECONDS.odd,
     SECONDS.once,
     SECONDS.beside,
+    EXPECTED.only,
+    EXPECTED.next,
     PAGES.removed,
   ],
   'moves the second back': [SECONDS.back, SECONDS.insert],
   'counts milliseconds': [SECONDS.clock, SECONDS.back, SECONDS.insert],
   'takes any second': [SECONDS.clock, SECONDS.back, SECONDS.insert, SECONDS.bounds],
+  'removes with any hash': Object.values(EXPECTED),
+  'removal compares in two steps': [EXPECTED.update],
+  'an empty hash is none for a removal': [EXPECTED.only, EXPECTED.odd],
+  'keeps the time of a removal that fails': [EXPECTED.only, EXPECTED.update],
+  'expects a hash without its case': [EXPECTED.only],
   'update drops the second': [SECONDS.update],
   'update takes the second': [SECONDS.update],
   'update brings a user back': ['remove: no update at the same time brings the user back'],
   'insert ignores the second': [SECONDS.insert, SECONDS.bounds],
   'insert prefers its own second': [SECONDS.insert],
-  'an insert beside a removal forgets the second': [SECONDS.beside],
+  'an insert beside a removal forgets the second': [SECONDS.beside, EXPECTED.next],
   'lists by units': [PAGES.order],
   'lists the id again': [PAGES.order, PAGES.start, PAGES.size, PAGES.writes],
   'lists from an id that exists': [PAGES.start],
