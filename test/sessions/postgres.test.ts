@@ -186,11 +186,13 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
       [record(0), 'has no integer of at least 1 as "version" of a record'],
       [{ ...record(1), endedAt: NaN }, 'has no finite number of at least 0 as "endedAt"'],
       [record(1, MARKER, MARKER), 'has two sessions with one id'],
+      [{ ...record(1), until: 5 } as never, 'does not have exactly the members of a record'],
+      [null as never, 'is not an object'],
     ] as const) {
       const refused = store.put('joe', wrong);
       await assert.rejects(refused, (error: Error) => {
         assert.ok(error instanceof TypeError && !allSaid(error).includes(MARKER));
-        return error.message.includes(`"record" expected a record of sessions, got one that ${reason}`);
+        return error.message.includes(`"record" expected a session record, got one that ${reason}`);
       });
     }
     assert.equal(await store.find('joe'), undefined);
@@ -267,7 +269,7 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
       const store = await openStore(table, other);
       assert.equal(await store.put('joe', record(1)), true);
       assert.equal(await store.put('joe', record(2)), true);
-      const noTable = refusal('ERR_STORE', 'permission denied for schema public');
+      const noTable = refusal('ERR_STORE', `table sessions_${tables + 1}: permission`);
       await assert.rejects(openStore(newTable(), other), noTable);
       const denied = refusal('ERR_STORE', `permission denied for table ${table}`);
       for (const right of rights) {
