@@ -45,9 +45,9 @@ export interface PostgresUserStoreOptions {
 /** Makes an insert of a taken id return no row. It needs a unique index on the ids. */
 const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
 /**
- * Before the parameter of an expected hash. It is compared as text, because another type may compare
- * differently: citext ignores case. A text with NUL or a lone surrogate is never a stored hash, and
- * the driver would turn it into another text, which might be one. So it is not sent.
+ * Before the parameter of an expected hash. It is compared as text, because another type may
+ * compare differently: citext ignores case. A text with NUL or a lone surrogate is never a stored
+ * hash. The driver would turn it into another text, which might be one, so it is not sent.
  */
 const HASH_IS = 'CAST(password_hash AS text) =';
 /** A second that is stored never moves back. */
