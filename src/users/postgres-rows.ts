@@ -20,7 +20,7 @@ const ROW_MEMBERS = COLUMNS.split(', ');
 export const SELECTED: string = ROW_MEMBERS.map((column) => `users.${column}`).join(', ');
 export const VALID_AFTER: string = 'CAST(removed.removed_at AS text) AS valid_after';
 
-/** What the cast of a second to text returns. */
+/** What the cast of a time to text returns. */
 const SECONDS_TEXT = /^\d{1,12}$/;
 
 /** @returns the members in the order of COLUMNS */
@@ -48,8 +48,8 @@ export function userOf(row: Row, id: unknown): User {
   throw wrongRow('the columns of the users table are not all of the type text and not null');
 }
 
-/** @throws AuthError ERR_STORE: without the second, tokens of a removed user would be valid */
+/** @throws AuthError ERR_STORE: without the time, tokens of a removed user would be valid */
 function secondsOf(value: unknown): number {
   if (typeof value === 'string' && SECONDS_TEXT.test(value)) return Number(value);
-  throw wrongRow('the table of removed names has a "removed_at" that is not a second since 1970');
+  throw wrongRow('the removed names have a "removed_at" that is not a time in whole seconds');
 }

@@ -25,9 +25,9 @@ import {
 import {
   checkPage,
   DEFAULT_PAGE_USERS,
-  systemSecond,
+  systemSeconds,
   USER_FIELDS,
-  wholeSecond,
+  timeCheck,
   type User,
   type UserStore,
 } from './store.ts';
@@ -50,7 +50,7 @@ const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
  * hash. The driver would turn it into another text, which might be one, so it is not sent.
  */
 const HASH_IS = 'CAST(password_hash AS text) =';
-/** A second that is stored never moves back. */
+/** A time that is stored never moves back. */
 const OR_LATER = [
   'ON CONFLICT (id) DO UPDATE',
   'SET removed_at = GREATEST(stored.removed_at, excluded.removed_at)',
@@ -119,7 +119,7 @@ export class PostgresUserStore implements UserStore {
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be stored, or be
    *   stored later, when the database resumes the statement.
    * @throws TypeError if a member is not Unicode text without NUL
-   * @throws TypeError or RangeError if `validAfter` is not a second from 1970 to the year 9999
+   * @throws TypeError or RangeError if `validAfter` is not a time from 1970 to the year 9999
    */
   async insert(user: User): Promise<boolean> {
     const values = valuesOf(user);
@@ -127,8 +127,8 @@ export class PostgresUserStore implements UserStore {
     const text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
     if (user.validAfter === undefined) return (await this.#database.run(text, values)).length > 0;
     // The user comes from another store, which has seen a removal of this name.
-    wholeSecond('validAfter', user.validAfter);
-    return this.#keepingNames(text, '$5', [...values, String(user.validAfter)]);
+    timeCheck('validAfter', user.validAfter);
+    return this.#writeAndKeepNames(text, '$5', [...values, String(user.validAfter)]);
   }
 
   /**
@@ -150,7 +150,7 @@ export class PostgresUserStore implements UserStore {
 
   /**
    * Removes a user and keeps the name, so that a later user of this name gets `removedAt` as
-   * `validAfter`. Of several removals of one name the latest second counts.
+   * `validAfter`. Of several removals of one name the latest time counts.
    * @param removedAt whole seconds since 1970; default the clock of the system
    * @param expectedHash the hash that must be stored; default: any
    * @returns true once the database has committed it; false if there is no such user, or the user
@@ -158,14 +158,14 @@ export class PostgresUserStore implements UserStore {
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be removed, now
    *   or later. Also if the table of removed names is missing, or this role may not use it or delete
    *   users; the cause says what is needed, and no user is removed.
-   * @throws TypeError or RangeError if `removedAt` is not a second from 1970 to the year 9999
+   * @throws TypeError or RangeError if `removedAt` is not a time from 1970 to the year 9999
    */
   async remove(
     id: string,
-    removedAt: number = systemSecond(),
+    removedAt: number = systemSeconds(),
     expectedHash?: string,
   ): Promise<boolean> {
-    wholeSecond('removedAt', removedAt);
+    timeCheck('removedAt', removedAt);
     if (!isStorable(id)) return false;
     const values = [id, String(removedAt)];
     let text = `DELETE FROM ${this.#table} WHERE id = $1`;
@@ -174,7 +174,7 @@ export class PostgresUserStore implements UserStore {
       text += ` AND ${HASH_IS} $3`;
       values.push(expectedHash);
     }
-    return this.#keepingNames(`${text} RETURNING id`, '$2', values);
+    return this.#writeAndKeepNames(`${text} RETURNING id`, '$2', values);
   }
 
   /**
@@ -224,7 +224,7 @@ export class PostgresUserStore implements UserStore {
   async #probeRemovedNames(): Promise<void> {
     await this.find('');
     const removal = `DELETE FROM ${this.#table} WHERE false RETURNING id`;
-    await this.#database.run(this.#andKeepNames(removal, "'0'")).catch((error: unknown) => {
+    await this.#database.run(this.#withRemovedNames(removal, "'0'")).catch((error: unknown) => {
       if (!MISSING_OR_DENIED.test(String(codeOf(error)))) throw error;
     });
   }
@@ -248,9 +248,9 @@ export class PostgresUserStore implements UserStore {
    * @returns whether there were any
    * @throws AuthError ERR_STORE with what this role needs, if a table or a right is missing
    */
-  async #keepingNames(write: string, seconds: string, values: string[]): Promise<boolean> {
+  async #writeAndKeepNames(write: string, seconds: string, values: string[]): Promise<boolean> {
     try {
-      const rows = await this.#database.run(this.#andKeepNames(write, seconds), values);
+      const rows = await this.#database.run(this.#withRemovedNames(write, seconds), values);
       this.#removedNames.setFound();
       return rows.length > 0;
     } catch (error) {
@@ -264,12 +264,12 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
-   * Makes one statement, so that the user and the removed name always change together.
+   * Makes one statement of `write`, so that the user and the removed name change together.
    * @param write returns the ids of the users that it inserts or deletes
    * @param seconds a parameter or a literal: the time that is kept with these ids, unless a later
    *   one is kept already
    */
-  #andKeepNames(write: string, seconds: string): string {
+  #withRemovedNames(write: string, seconds: string): string {
     return `WITH written AS (${write})
       INSERT INTO ${this.#removedTable} AS stored (id, removed_at)
       SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;

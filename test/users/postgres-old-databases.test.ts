@@ -9,7 +9,7 @@ import { OldServer } from '../support/old-server.ts';
 import { asRole, ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { refusal, userNamed } from '../support/user-files.ts';
 
-/** A second in 2001. */
+/** A time in 2001. */
 const REMOVED_AT = 1_000_000_000;
 
 describe('PostgresUserStore: databases of 0.1', { skip, timeout: 120_000 }, () => {

@@ -12,7 +12,7 @@ import { ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { ROOT } from '../support/run-command.ts';
 import { refusal, userNamed } from '../support/user-files.ts';
 
-/** A second in 2001. */
+/** A time in 2001. */
 const REMOVED_AT = 1_000_000_000;
 
 describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
@@ -133,7 +133,7 @@ describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
     }
   });
 
-  it('refuses a second that is not one, so that no old token becomes valid', async () => {
+  it('refuses what is not a time, so that no old token becomes valid', async () => {
     const table = newTable();
     const others = 'id text PRIMARY KEY, removed_at';
     await pool.query(`CREATE TABLE ${table}_removed (${others} double precision)`, []);
@@ -142,8 +142,8 @@ describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
     for (const value of ['-1', '1.5', "'NaN'", "'Infinity'"]) {
       await pool.query(`DELETE FROM ${table}_removed`, []);
       await pool.query(`INSERT INTO ${table}_removed VALUES ('joe', ${value})`, []);
-      await assert.rejects(store.find('joe'), refusal('ERR_STORE', 'not a second since 1970'));
-      await assert.rejects(store.list(), refusal('ERR_STORE', 'not a second since 1970'));
+      await assert.rejects(store.find('joe'), refusal('ERR_STORE', 'not a time in whole seconds'));
+      await assert.rejects(store.list(), refusal('ERR_STORE', 'not a time in whole seconds'));
     }
     await pool.query(`UPDATE ${table}_removed SET removed_at = 1`, []);
     assert.equal((await store.find('joe'))?.validAfter, 1);
