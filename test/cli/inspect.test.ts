@@ -139,7 +139,8 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     }));
     // The type or the audience alone does not make a refresh token.
     for (const options of [{ type: 'refresh+jwt' }, { audience: 'latchkey:refresh' }]) {
-      const { code, stdout } = await run(`inspect ${signed(options)} --secret-file secrets`, { cwd });
+      const line = `inspect ${signed(options)} --secret-file secrets`;
+      const { code, stdout } = await run(line, { cwd });
       assert.equal(code, 1);
       assert.ok(!stdout.includes(REFRESH) && stdout.includes('But inspect '));
     }
