@@ -49,10 +49,10 @@ export function testRemovals(contract: Contract): void {
     await assertStored(store, userWith('ann'));
   });
 
-  removal('a later user of the name has the second of the removal', async (store) => {
+  removal('a later user of the name has the time of the removal', async (store) => {
     await store.insert(userWith('joe'));
     await store.remove('joe', EARLY);
-    // This user does not exist any more, so nothing is removed, and no second is kept.
+    // This user does not exist any more, so nothing is removed, and no time is kept.
     await store.remove('joe', LATE);
     await store.remove('ann', LATE);
     assert.equal(await store.insert(userWith('joe', 'another hash')), true);
@@ -62,7 +62,7 @@ export function testRemovals(contract: Contract): void {
     await assertStored(store, userWith('ann'));
   });
 
-  removal('the second is that of the clock if none is given', async (store) => {
+  removal('the time is that of the clock if none is given', async (store) => {
     await store.insert(userWith('joe'));
     const from = Math.floor(Date.now() / 1000);
     assert.equal(await store.remove('joe'), true);
@@ -73,7 +73,7 @@ export function testRemovals(contract: Contract): void {
     assert.ok(Number.isInteger(validAfter), `${validAfter} is a whole number`);
   });
 
-  removal('a later removal never moves the second back', async (store) => {
+  removal('a later removal never moves the time back', async (store) => {
     await store.insert(userWith('joe'));
     for (const [removedAt, expected] of [
       [EARLY + 1, EARLY + 1],
@@ -88,7 +88,7 @@ export function testRemovals(contract: Contract): void {
     }
   });
 
-  removal('no update changes or drops the second', async (store) => {
+  removal('no update changes or drops the time', async (store) => {
     await store.insert(userWith('ann'));
     await store.update({ ...userWith('ann', 'another hash'), validAfter: EARLY });
     await assertStored(store, userWith('ann', 'another hash'));
@@ -104,11 +104,11 @@ export function testRemovals(contract: Contract): void {
     }
   });
 
-  removal('an insert keeps the later of the two seconds, kept and given', async (store) => {
+  removal('an insert keeps the later of the two times, kept and given', async (store) => {
     assert.equal(await store.insert(joeWith('a hash', EARLY)), true);
     assert.equal(await store.insert(joeWith('a hash', LATE)), false);
     await assertStored(store, joeWith('a hash', EARLY));
-    // The user may have brought a later second from another store.
+    // The user may have brought a later time from another store.
     await store.remove('joe', EARLY - 1);
     assert.equal(await store.insert(joeWith('a hash', EARLY - 1)), true);
     await assertStored(store, joeWith('a hash', EARLY));
@@ -173,7 +173,7 @@ export function testRemovals(contract: Contract): void {
     }
   });
 
-  removal('an insert at the same time comes first and fails, or gets the second', async (store) => {
+  removal('an insert beside a removal comes first and fails, or gets its time', async (store) => {
     for (let round = 0; round < 20; round += 1) {
       const id = `user${round}`;
       await store.insert(userWith(id));

@@ -51,10 +51,10 @@ export function withValidAfter(
 }
 
 /** A value of `validAfter` or `removedAt`. */
-export const wholeSecond: Check = integerBetween(0, MAX_TIME_SECONDS, ' (seconds since 1970)');
+export const timeCheck: Check = integerBetween(0, MAX_TIME_SECONDS, ' (seconds since 1970)');
 
 /** @returns the time of the system, the default of `removedAt` */
-export function systemSecond(): number {
+export function systemSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
@@ -84,8 +84,8 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * A store written for version 0.1 has none of `remove`, `list` and `check`, and does not know
  * `validAfter`. It still works. `Accounts` throws a TypeError if it is asked for what needs them.
  *
- * A store that has `remove` never forgets a removed name, nor the second of its removal. If the
- * name is inserted again, its user has that second as `validAfter`, so that no token of an earlier
+ * A store that has `remove` keeps each removed name, and the time of its removal, forever. If the
+ * name is inserted again, its user has that time as `validAfter`, so that no token of an earlier
  * user of the name is valid for it. A name that was never removed has no `validAfter`.
  *
  * The server logs an error of a store unchanged. So the error must not hold a hash, not even in its
@@ -98,7 +98,7 @@ export interface UserStore {
    * Atomic: of any number of overlapping inserts of one id, exactly one returns true. When it does,
    * the user is as durable as this store makes users.
    *
-   * The stored `validAfter` is the later of that of `user` and the second of the last removal. So a
+   * The stored `validAfter` is the later of that of `user` and the time of the last removal. So a
    * caller that copies users between stores can bring it, and no caller can move it back.
    * @returns false if the id is taken
    */
@@ -122,8 +122,8 @@ export interface UserStore {
    */
   update(user: User, expectedHash?: string): boolean | Promise<boolean>;
   /**
-   * Removes the user, as durably as `insert`, and keeps the name with the second of its removal. A
-   * later removal never moves that second back. Of any number of overlapping removals of one user,
+   * Removes the user, as durably as `insert`, and keeps the name with the time of its removal. A
+   * later removal never moves that time back. Of any number of overlapping removals of one user,
    * exactly one returns true. An update that overlaps never brings the user back.
    *
    * With `expectedHash` it is an atomic compare-and-set on the stored `passwordHash`, with the

@@ -66,7 +66,7 @@ const stores: Record<string, (users: Users) => UserStore> = {
     remove: async (id, removedAt, hash) =>
       removed(users.get(id), removedAt, hash) !== undefined && users.delete(id),
   }),
-  'moves the second back': (users) => ({
+  'moves the time back': (users) => ({
     ...right(users),
     remove: async (id, removedAt, hash) => {
       const next = removed(users.get(id), removedAt, hash);
@@ -80,7 +80,7 @@ const stores: Record<string, (users: Users) => UserStore> = {
       return next !== undefined && put(users, { ...next, validAfter: removedAt ?? Date.now() });
     },
   }),
-  'takes any second': (users) => ({
+  'takes any time': (users) => ({
     ...right(users),
     remove: async (id, removedAt, hash) => {
       const next = removed(users.get(id), undefined, hash);
@@ -126,7 +126,7 @@ const stores: Record<string, (users: Users) => UserStore> = {
       return put(users, removed(users.get(id), removedAt, isSame ? stored : hash));
     },
   }),
-  'update drops the second': (users) => ({
+  'update drops the time': (users) => ({
     ...right(users),
     async update(user, expectedHash) {
       if (!mayChange(userIn(users.get(user.id)), expectedHash)) return false;
@@ -134,7 +134,7 @@ const stores: Record<string, (users: Users) => UserStore> = {
       return put(users, own);
     },
   }),
-  'update takes the second': (users) => ({
+  'update takes the time': (users) => ({
     ...right(users),
     async update(user, expectedHash) {
       const next = updated(users.get(user.id), user, expectedHash);
@@ -151,20 +151,20 @@ const stores: Record<string, (users: Users) => UserStore> = {
       return isExpected && put(users, next);
     },
   }),
-  'insert ignores the second': (users) => ({
+  'insert ignores the time': (users) => ({
     ...right(users),
     async insert({ validAfter: _, ...user }) {
       return put(users, inserted(users.get(user.id), user));
     },
   }),
-  'insert prefers its own second': (users) => ({
+  'insert prefers its own time': (users) => ({
     ...right(users),
     async insert(user) {
       const next = inserted(users.get(user.id), user);
       return next !== undefined && put(users, { ...next, ...user });
     },
   }),
-  'an insert beside a removal forgets the second': (users) => {
+  'an insert beside a removal forgets the time': (users) => {
     const removing = new Set<string>();
     return {
       ...right(users),
