@@ -7,11 +7,11 @@ import { ownMember } from '../values.ts';
 
 /**
  * A name that was never removed accepts tokens of any age. For a name that was removed, a token
- * must have been issued after the second of the removal, or must belong to a session: a removal
- * ends those.
+ * must have been issued after the time of the removal, in whole seconds, or belong to a live
+ * session, because a removal ends all sessions.
  * @param claims of a verified token; at a refresh the identity alone
- * @param hasSessions whether a `JwtAuth` with sessions has let the token through. It has found the
- *   session of a token with `sid`, and has refused an access token without `iat`.
+ * @param hasSessions whether a `JwtAuth` with sessions judges the token too. It refuses one with
+ *   `sid` whose session has ended, and an access token with neither `sid` nor `iat`.
  */
 export function isTokenOfUser(
   { validAfter }: Pick<User, 'validAfter'>,
