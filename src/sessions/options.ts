@@ -92,6 +92,6 @@ export function settingsOf(options: SessionsOptions): SessionsSettings {
     },
     maxSeconds,
     isRequired: given.isRequired ?? false,
-    now: checkedClock(given.now ?? (() => Date.now() / 1000)),
+    now: checkedClock(given.now),
   };
 }
