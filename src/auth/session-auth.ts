@@ -5,10 +5,9 @@
  * session has begun leaves it behind.
  */
 import { AuthError } from '../errors.ts';
-import { EVENTS } from '../events.ts';
+import { publishUser } from '../events.ts';
 import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
-import type { Client } from '../accounts/client.ts';
 import { readRefreshToken, refreshTokenIn, type AuthRequest } from './request-body.ts';
 import { readOptionalBody } from './optional-body.ts';
 import { hookResultError, isIdentity } from './options.ts';
@@ -98,11 +97,11 @@ export class SessionAuth<Identity> {
     // The hook `claims` names another user now, whose record does not have this session.
     if (draft.userId !== userId) throw new AuthError('ERR_SESSION_ENDED');
     const { outcome, session } = await sessions.refresh(userId, sessionId, generation);
-    if (outcome === 'reused') publish('reuse', userId, request);
+    if (outcome === 'reused') publishUser('reuse', userId, request);
     if (session === undefined) throw new AuthError('ERR_SESSION_ENDED');
     const reply = await this.#replyOf(this.#issuer.sign(draft, session), identity);
-    publish('refresh', userId, request);
-    if (outcome === 'repeated late') publish('repeat', userId, request);
+    publishUser('refresh', userId, request);
+    if (outcome === 'repeated late') publishUser('repeat', userId, request);
     return reply;
   }
 
@@ -118,7 +117,7 @@ export class SessionAuth<Identity> {
       : this.#tokens.refreshTokens.verify(refreshTokenIn(body));
     // `sid` is a string unless another program signed the token. Then no session is found.
     const hasEnded = await this.#tokens.sessions.end(userId, String(sessionId));
-    if (hasEnded) publish('logout', userId, request);
+    if (hasEnded) publishUser('logout', userId, request);
     return { Status: 'Success', result: 'Logged out' };
   }
 
@@ -229,12 +228,4 @@ function defaultReplyOf(tokens: IssuedTokens): TokenPair | { access_token: strin
     token_type: 'Bearer',
     expires_in: expiresInSeconds,
   };
-}
-
-function publish(
-  name: 'refresh' | 'repeat' | 'reuse' | 'logout',
-  id: string,
-  { address }: Client,
-): void {
-  if (EVENTS[name].hasSubscribers) EVENTS[name].publish({ id, address });
 }

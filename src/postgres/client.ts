@@ -1,4 +1,4 @@
-/** The clients of PostgreSQL that the stores accept, and the rows that these return. */
+/** The clients of PostgreSQL that the stores accept, and the rows that they return. */
 import { expecting, type Check } from '../options.ts';
 import { describe, isObject, propertyOf } from '../values.ts';
 

@@ -3,12 +3,25 @@
  * Promise: an error of the database is ERR_STORE, and its cause holds none of the values that were
  * sent.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
 import { propertyOf } from '../values.ts';
 import { clientCheck, rowsOf, type PgClient, type Row } from './client.ts';
 import { withoutValues } from './pg-error.ts';
+import { quoted } from './table.ts';
 
+/** SQLSTATE codes, from appendix A of the manual of PostgreSQL. */
 const UNDEFINED_TABLE = '42P01';
+const SERIALIZATION_FAILURE = '40001';
+const FAILED_TRANSACTION = '25P02';
+/** The classes of errors in a statement, a name, a right, a schema or a type. */
+const ABOUT_A_TABLE = /^(?:22|3F|42)\w{3}$/;
+
+/**
+ * How often a statement is run that fails with SERIALIZATION_FAILURE. With a default isolation
+ * above READ COMMITTED, every write of a row lets all others at the same time fail in this way.
+ */
+const MAX_TRIES = 30;
 
 /** Runs statements over the client of the program. */
 export class Database {
@@ -21,42 +34,81 @@ export class Database {
   }
 
   /**
-   * Runs one statement.
+   * Runs one statement. If the database had to break it off because of another one at the same
+   * time, the statement is tried again.
    * @throws AuthError ERR_STORE if the database refuses the statement or does not answer
    * @throws TypeError if the client resolves to anything but rows
    */
   async run(text: string, values: string[] = []): Promise<readonly Row[]> {
-    let result: unknown;
+    let failure: unknown;
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+      try {
+        return rowsOf(await this.#query(text, values));
+      } catch (error) {
+        const code = codeOf(error);
+        // In a transaction of the caller, only the caller can try again, who is told why.
+        if (failure === undefined || code !== FAILED_TRANSACTION) failure = error;
+        if (code !== SERIALIZATION_FAILURE) break;
+      }
+      // Statements that were broken off by each other must not meet again.
+      await delay(Math.random() * tries);
+    }
+    throw failure;
+  }
+
+  async #query(text: string, values: string[]): Promise<unknown> {
     try {
-      result = await this.#client.query(text, values);
+      return await this.#client.query(text, values);
     } catch (error) {
       throw new AuthError('ERR_STORE', { cause: withoutValues(error, values) });
     }
-    return rowsOf(result);
   }
 
   /**
-   * Creates tables unless they exist. Several servers may do so at the same time.
-   * @param statements each is a CREATE TABLE IF NOT EXISTS
-   * @param probe uses all tables as the store does, and changes nothing. It decides whether this
+   * Creates a table unless it exists. Several servers may do so at the same time.
+   * @param table its name, for messages
+   * @param columns their names and types
+   * @param probe uses the table as the store does, and changes nothing. It decides whether this
    *   method succeeds.
-   * @throws AuthError ERR_STORE if a table is missing and could not be created, or as `probe` does
+   * @throws AuthError ERR_STORE if the table is missing and could not be created, or as `probe`
+   *   does. The cause names the table if the error is about one.
    */
-  async create(statements: readonly string[], probe: () => Promise<void>): Promise<void> {
-    const creationErrors: unknown[] = [];
-    for (const statement of statements) {
-      // The table may exist all the same: another server was faster, or this role may use the table
-      // but not create it.
-      await this.run(statement).catch((error: unknown) => creationErrors.push(error));
-    }
+  async create(table: string, columns: string, probe: () => Promise<void>): Promise<void> {
+    let creationError: unknown;
+    // The table may exist all the same: another server was faster, or this role may use the table
+    // but not create it.
+    await this.run(`CREATE TABLE IF NOT EXISTS ${quoted(table)} (${columns})`).catch(
+      (error: unknown) => (creationError = error),
+    );
     try {
       await probe();
     } catch (error) {
-      const [creationError] = creationErrors;
-      const isMissing = propertyOf(propertyOf(error, 'cause'), 'code') === UNDEFINED_TABLE;
-      throw isMissing && creationError !== undefined ? creationError : error;
+      const reason = codeOf(error) === UNDEFINED_TABLE ? creationError ?? error : error;
+      throw reworded(reason, ABOUT_A_TABLE, (message) => `table ${table}: ${message}`);
     }
   }
+}
+
+/** @returns the SQLSTATE, or another code of the error that the client threw */
+export function codeOf(error: unknown): unknown {
+  return propertyOf(propertyOf(error, 'cause'), 'code');
+}
+
+/**
+ * @param codes the errors that get another message, by their code
+ * @param reword gets the message of the database, and must add no value
+ * @returns the same error, or a copy with that message in its cause
+ */
+export function reworded(
+  error: unknown,
+  codes: RegExp,
+  reword: (message: string) => string,
+): unknown {
+  const cause = propertyOf(error, 'cause');
+  if (!(cause instanceof Error) || !codes.test(String(codeOf(error)))) return error;
+  const { name, message } = cause;
+  const thrown = { name, message: reword(message), code: codeOf(error) };
+  return new AuthError('ERR_STORE', { cause: withoutValues(thrown, []) });
 }
 
 /**

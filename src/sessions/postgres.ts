@@ -9,7 +9,7 @@ import { Database, wrongRow } from '../postgres/database.ts';
 import { quoted, tableCheck } from '../postgres/table.ts';
 import { isStorable, storableText } from '../postgres/text.ts';
 import { readRecord } from './record-check.ts';
-import { copyOfRecord, type SessionRecord, type SessionStore } from './store.ts';
+import type { SessionRecord, SessionStore } from './store.ts';
 
 /** Where the sessions are in the database. */
 export interface PostgresSessionStoreOptions {
@@ -31,7 +31,9 @@ const ROW_MEMBERS = ['user_id', 'version', 'record'];
 /** Keeps sessions in a table, which other servers may use at the same time. */
 export class PostgresSessionStore implements SessionStore {
   readonly #database: Database;
-  /** The name is quoted for a statement. */
+  /** The name as it is given, for messages. */
+  readonly #name: string;
+  /** The name as it is quoted for a statement. */
   readonly #table: string;
 
   /**
@@ -42,17 +44,18 @@ export class PostgresSessionStore implements SessionStore {
   constructor(client: PgClient, options: PostgresSessionStoreOptions = {}) {
     this.#database = new Database(client);
     const { table = 'latchkey_sessions' } = readOptions(options, { table: tableCheck });
+    this.#name = table;
     this.#table = quoted(table);
   }
 
   /**
    * Creates the table unless it exists. Several servers may do so at the same time.
    * @throws AuthError ERR_STORE if the table does not exist afterwards, this role may not use it,
-   *   it lacks a column or has one of another type, or it does not keep user ids unique
+   *   it lacks a column or has one of another type, or it does not keep user ids unique. The cause
+   *   names the table.
    */
   createTable(): Promise<void> {
-    const creation = `CREATE TABLE IF NOT EXISTS ${this.#table} (${COLUMN_TYPES})`;
-    return this.#database.create([creation], () => this.#probe());
+    return this.#database.create(this.#name, COLUMN_TYPES, () => this.#probe());
   }
 
   /**
@@ -73,13 +76,13 @@ export class PostgresSessionStore implements SessionStore {
    * @throws AuthError ERR_STORE if the database does not answer. The record may then be stored, or
    *   be stored later, when the database resumes the statement.
    * @throws TypeError if the user id is not Unicode text without NUL, or `find` would refuse the
-   *   record
+   *   record, such as one with another member
    */
   async put(userId: string, record: SessionRecord): Promise<boolean> {
     storableText('userId', userId);
-    const checked = readRecord(copyOfRecord(record));
+    const checked = readRecord(record);
     if (typeof checked === 'string') {
-      throw new TypeError(`"record" expected a record of sessions, got one that ${checked}`);
+      throw new TypeError(`"record" expected a session record, got one that ${checked}`);
     }
     const text = checked.version === 1 ? this.#insertion() : this.#replacement();
     const values = [userId, String(checked.version), JSON.stringify(checked)];

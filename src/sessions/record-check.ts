@@ -15,30 +15,30 @@ interface MemberCheck {
 type MemberChecks<Type> = Readonly<Record<keyof Type, MemberCheck>>;
 
 const TEXT: MemberCheck = {
-  expected: 'string',
+  expected: 'a string',
   accepts: (value) => typeof value === 'string',
 };
 
 const FLAG: MemberCheck = {
-  expected: 'boolean',
+  expected: 'a boolean',
   accepts: (value) => typeof value === 'boolean',
 };
 
 /** Seconds since 1970. JSON can hold 1e400, which is parsed as Infinity. */
 const TIME: MemberCheck = {
-  expected: 'finite number of at least 0',
+  expected: 'a finite number of at least 0',
   accepts: (value) => Number.isFinite(value) && Number(value) >= 0,
 };
 
 function integerFrom(min: number): MemberCheck {
   return {
-    expected: `integer of at least ${min}`,
+    expected: `an integer of at least ${min}`,
     accepts: (value) => Number.isSafeInteger(value) && Number(value) >= min,
   };
 }
 
 const LIST: MemberCheck = {
-  expected: 'array',
+  expected: 'an array',
   accepts: Array.isArray,
 };
 
@@ -64,14 +64,11 @@ const RECORD_CHECKS: MemberChecks<SessionRecord> = {
  * that this version would ignore.
  * @param value a parsed JSON value, or a record of another program
  * @returns a deeply frozen record; or why the value is not one, such as
- *   `has no boolean as "isUsed" of a session`
+ *   `has an "isUsed" in a session that is not a boolean`
  */
 export function readRecord(value: unknown): SessionRecord | string {
-  return isRecord(value) ? copyOfRecord(value) : faultOf(value) ?? 'is not a record';
-}
-
-function isRecord(value: unknown): value is SessionRecord {
-  return faultOf(value) === undefined;
+  // Without a fault the value has all members of a record.
+  return faultOf(value) ?? copyOfRecord(value as SessionRecord);
 }
 
 /** @returns the first reason why a value is not a record, or undefined */
@@ -103,8 +100,11 @@ function faultOfMembers<Type>(
   const rows = Object.entries<MemberCheck>(checks);
   const isComplete = rows.every(([name]) => Object.hasOwn(object, name));
   if (!isComplete || Object.keys(object).length !== rows.length) {
-    return `does not have exactly the members of ${what}`;
+    return `has a member too many or too few in ${what}`;
   }
   const wrong = rows.find(([name, { accepts }]) => !accepts(object[name]));
-  return wrong && `has no ${wrong[1].expected} as "${wrong[0]}" of ${what}`;
+  if (wrong === undefined) return undefined;
+  const [name, { expected }] = wrong;
+  const article = /^[aeiou]/.test(name) ? 'an' : 'a';
+  return `has ${article} "${name}" in ${what} that is not ${expected}`;
 }

@@ -11,6 +11,17 @@ export type Contract = (
   body: (store: UserStore, context: TestContext) => Promise<void>,
 ) => void;
 
+type RemovingStore = UserStore & Required<Pick<UserStore, 'remove'>>;
+
+/** The beginning of the titles of all tests of `remove`. */
+export const REMOVAL = 'remove, if the store has it';
+/** Why they are skipped. */
+export const NO_REMOVAL = 'the store has no method remove';
+
+/** The years 2001 and 2033, as values of `removedAt` and `validAfter`. */
+export const EARLY = 1_000_000_000;
+export const LATE = 2_000_000_000;
+
 /**
  * Ids that break stores which use plain objects, patterns, SQL without parameters, lines of JSON,
  * or lengths in bytes.
@@ -51,6 +62,24 @@ export function membersOf(user: User): User {
 
 export function userWith(id: string, passwordHash = 'a hash'): User {
   return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
+}
+
+export function joeWith(passwordHash: string, validAfter?: number): User {
+  const user = userWith('joe', passwordHash);
+  return validAfter === undefined ? user : { ...user, validAfter };
+}
+
+export function removes(store: UserStore): store is RemovingStore {
+  return store.remove !== undefined;
+}
+
+/** @returns a function that declares one test of `remove` */
+export function removalOf(contract: Contract) {
+  return (title: string, body: (store: RemovingStore) => Promise<void>): void =>
+    contract(`${REMOVAL}: ${title}`, async (store, context) => {
+      if (!removes(store)) return context.skip(NO_REMOVAL);
+      await body(store);
+    });
 }
 
 /** For assert.rejects: what a store throws for an argument that is wrong or out of bounds. */

@@ -1,4 +1,4 @@
-/** The parts of the suite for user stores that have the optional methods `list` and `check`. */
+/** The part of the suite for user stores that have the optional method `list`. */
 import assert from 'node:assert/strict';
 import {
   assertStored,
@@ -100,18 +100,6 @@ export function testPages(contract: Contract): void {
     await store.insert(userWith('c', 'another hash'));
     const again = { ...userWith('c', 'another hash'), validAfter: 1_000_000_000 };
     assert.deepEqual(await listed(store), [userWith('b'), again]);
-  });
-}
-
-export function testChecks(contract: Contract): void {
-  contract('check, if the store has it: returns, and changes nothing', async (store, context) => {
-    if (store.check === undefined) return context.skip('the store has no method check');
-    assert.equal(await store.check(), undefined);
-    await store.insert(userWith('joe'));
-    await Promise.all([store.check(), store.insert(userWith('ann')), store.check()]);
-    assert.equal(await store.check(), undefined);
-    await assertStored(store, userWith('joe'));
-    await assertStored(store, userWith('ann'));
   });
 }
 

@@ -3,24 +3,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   assertStored,
+  EARLY,
   isArgumentError,
+  joeWith,
+  LATE,
+  NO_REMOVAL,
   ODD_IDS,
+  REMOVAL,
+  removalOf,
+  removes,
   userWith,
   type Contract,
   type OpenStore,
 } from './contract-fixtures.ts';
-import type { User, UserStore } from './store.ts';
-
-type RemovingStore = UserStore & Required<Pick<UserStore, 'remove'>>;
-
-const TITLE = 'remove, if the store has it';
-const NO_METHOD = 'the store has no method remove';
-
-const removes = (store: UserStore): store is RemovingStore => store.remove !== undefined;
-
-/** The years 2001 and 2033. */
-const EARLY = 1_000_000_000;
-const LATE = 2_000_000_000;
 
 /** None of these is a whole number of seconds from 1970 to the year 9999. */
 const NOT_SECONDS: readonly unknown[] = [
@@ -34,17 +29,8 @@ const NOT_SECONDS: readonly unknown[] = [
   new Date(0),
 ];
 
-const joeWith = (passwordHash: string, validAfter?: number): User => {
-  const user = userWith('joe', passwordHash);
-  return validAfter === undefined ? user : { ...user, validAfter };
-};
-
 export function testRemovals(contract: Contract): void {
-  const removal = (title: string, body: (store: RemovingStore) => Promise<void>) =>
-    contract(`${TITLE}: ${title}`, async (store, context) => {
-      if (!removes(store)) return context.skip(NO_METHOD);
-      await body(store);
-    });
+  const removal = removalOf(contract);
 
   removal('removes a user that exists, and no other', async (store) => {
     assert.equal(await store.remove('joe', EARLY), false);
@@ -63,10 +49,10 @@ export function testRemovals(contract: Contract): void {
     await assertStored(store, userWith('ann'));
   });
 
-  removal('a later user of the name has the second of the removal', async (store) => {
+  removal('a later user of the name has the time of the removal', async (store) => {
     await store.insert(userWith('joe'));
     await store.remove('joe', EARLY);
-    // This user does not exist any more, so nothing is removed, and no second is kept.
+    // This user does not exist any more, so nothing is removed, and no time is kept.
     await store.remove('joe', LATE);
     await store.remove('ann', LATE);
     assert.equal(await store.insert(userWith('joe', 'another hash')), true);
@@ -76,7 +62,7 @@ export function testRemovals(contract: Contract): void {
     await assertStored(store, userWith('ann'));
   });
 
-  removal('the second is that of the clock if none is given', async (store) => {
+  removal('the time is that of the clock if none is given', async (store) => {
     await store.insert(userWith('joe'));
     const from = Math.floor(Date.now() / 1000);
     assert.equal(await store.remove('joe'), true);
@@ -87,7 +73,7 @@ export function testRemovals(contract: Contract): void {
     assert.ok(Number.isInteger(validAfter), `${validAfter} is a whole number`);
   });
 
-  removal('a later removal never moves the second back', async (store) => {
+  removal('a later removal never moves the time back', async (store) => {
     await store.insert(userWith('joe'));
     for (const [removedAt, expected] of [
       [EARLY + 1, EARLY + 1],
@@ -102,7 +88,7 @@ export function testRemovals(contract: Contract): void {
     }
   });
 
-  removal('no update changes or drops the second', async (store) => {
+  removal('no update changes or drops the time', async (store) => {
     await store.insert(userWith('ann'));
     await store.update({ ...userWith('ann', 'another hash'), validAfter: EARLY });
     await assertStored(store, userWith('ann', 'another hash'));
@@ -118,11 +104,11 @@ export function testRemovals(contract: Contract): void {
     }
   });
 
-  removal('an insert keeps the later of the two seconds, kept and given', async (store) => {
+  removal('an insert keeps the later of the two times, kept and given', async (store) => {
     assert.equal(await store.insert(joeWith('a hash', EARLY)), true);
     assert.equal(await store.insert(joeWith('a hash', LATE)), false);
     await assertStored(store, joeWith('a hash', EARLY));
-    // The user may have brought a later second from another store.
+    // The user may have brought a later time from another store.
     await store.remove('joe', EARLY - 1);
     assert.equal(await store.insert(joeWith('a hash', EARLY - 1)), true);
     await assertStored(store, joeWith('a hash', EARLY));
@@ -187,7 +173,7 @@ export function testRemovals(contract: Contract): void {
     }
   });
 
-  removal('an insert at the same time comes first and fails, or gets the second', async (store) => {
+  removal('an insert beside a removal comes first and fails, or gets its time', async (store) => {
     for (let round = 0; round < 20; round += 1) {
       const id = `user${round}`;
       await store.insert(userWith(id));
@@ -205,10 +191,10 @@ export function testRemovals(contract: Contract): void {
 
 /** Declares the test of a store that keeps users after `close`. */
 export function testKeptRemovals(name: string, open: OpenStore, reopen: OpenStore): void {
-  test(`${name}: ${TITLE}: keeps removed names when it is reopened`, async (context) => {
+  test(`${name}: ${REMOVAL}: keeps removed names when it is reopened`, async (context) => {
     const first = await open();
     try {
-      if (!removes(first)) return context.skip(NO_METHOD);
+      if (!removes(first)) return context.skip(NO_REMOVAL);
       for (const id of ['ann', 'bob', ...ODD_IDS]) await first.insert(userWith(id));
       for (const id of ['bob', ...ODD_IDS]) await first.remove(id, EARLY);
       await first.insert(userWith('bob'));

@@ -1,8 +1,9 @@
 /** The tests that every UserStore must pass. They run under node:test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { testExpectedRemovals } from './contract-expected-removal.ts';
 import { assertStored, ODD_IDS, userWith, type Contract } from './contract-fixtures.ts';
-import { testChecks, testPages } from './contract-pages.ts';
+import { testPages } from './contract-pages.ts';
 import { testKeptRemovals, testRemovals } from './contract-removal.ts';
 import type { UserStore } from './store.ts';
 
@@ -151,8 +152,18 @@ export function testUserStore(name: string, options: StoreContractOptions): void
   });
 
   testRemovals(contract);
+  testExpectedRemovals(contract);
   testPages(contract);
-  testChecks(contract);
+
+  contract('check, if the store has it: returns, and changes nothing', async (store, context) => {
+    if (store.check === undefined) return context.skip('the store has no method check');
+    assert.equal(await store.check(), undefined);
+    await store.insert(userWith('joe'));
+    await Promise.all([store.check(), store.insert(userWith('ann')), store.check()]);
+    assert.equal(await store.check(), undefined);
+    await assertStored(store, userWith('joe'));
+    await assertStored(store, userWith('ann'));
+  });
 
   if (reopen === undefined) return;
   testKeptRemovals(name, open, reopen);

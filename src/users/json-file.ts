@@ -7,7 +7,7 @@ import {
   checkPage,
   copyOf,
   DEFAULT_PAGE_USERS,
-  systemSecond,
+  systemSeconds,
   type User,
   type UserStore,
 } from './store.ts';
@@ -23,7 +23,8 @@ export class JsonFileUserStore implements UserStore {
 
   private constructor(journal: LockedJournal<StoredUser>) {
     if (!(journal instanceof LockedJournal)) {
-      throw new TypeError('"JsonFileUserStore" expected JsonFileUserStore.open(path), got new');
+      const expected = 'JsonFileUserStore.open(path)';
+      throw new TypeError(`"JsonFileUserStore" expected ${expected}, got new`);
     }
     this.#journal = journal;
   }
@@ -74,7 +75,8 @@ export class JsonFileUserStore implements UserStore {
    *   there after a restart. `cause` names the file and the reason, and has the `code` of the
    *   system's error, such as ENOSPC.
    * @throws TypeError if a member is not a string, or `validAfter` is not a number
-   * @throws RangeError if `validAfter` is not a second, or if the line would be over 1 MiB
+   * @throws RangeError if `validAfter` is not a time from 1970 to the year 9999, or if the line
+   *   would be over 1 MiB
    */
   async insert(user: User): Promise<boolean> {
     const own = copyOf(user);
@@ -105,16 +107,20 @@ export class JsonFileUserStore implements UserStore {
   }
 
   /**
-   * Waits for earlier writes of this id. The file keeps the name and the second of its removal,
-   * also through a compaction.
+   * The comparison with `expectedHash` waits for earlier writes of this id. The file keeps the name
+   * and the time of its removal, also through a compaction.
    * @param removedAt whole seconds since 1970; default: the clock of the system
-   * @returns true after fdatasync; false if the user does not exist
+   * @returns true after fdatasync; false if the user does not exist or has another hash
    * @throws AuthError ERR_STORE as `insert` does
    * @throws TypeError or RangeError if `removedAt` is not such a number
    */
-  async remove(id: string, removedAt: number = systemSecond()): Promise<boolean> {
+  async remove(
+    id: string,
+    removedAt: number = systemSeconds(),
+    expectedHash?: string,
+  ): Promise<boolean> {
     return this.#write(id, (stored) => {
-      const next = removed(stored, removedAt);
+      const next = removed(stored, removedAt, expectedHash);
       return next && removalRecord(next);
     });
   }

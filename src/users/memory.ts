@@ -19,8 +19,8 @@ export class MemoryUserStore implements UserStore {
     return this.#store(updated(this.#users.get(user.id), user, expectedHash));
   }
 
-  remove(id: string, removedAt?: number): boolean {
-    return this.#store(removed(this.#users.get(id), removedAt));
+  remove(id: string, removedAt?: number, expectedHash?: string): boolean {
+    return this.#store(removed(this.#users.get(id), removedAt, expectedHash));
   }
 
   list(after?: string, limit: number = DEFAULT_PAGE_USERS): readonly User[] {

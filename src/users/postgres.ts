@@ -4,19 +4,30 @@
  * alone decides which of two writes is first. The caller brings the client.
  *
  * Removed names are in a second table, because servers of version 0.1 may use the first one at the
- * same time: they write all its columns, and take every row for a user.
+ * same time: they write all its columns, and take every row for a user. The second table may be
+ * missing.
  */
 import { readOptions } from '../options.ts';
-import { checkMembers, type PgClient, type Row } from '../postgres/client.ts';
-import { Database, wrongRow } from '../postgres/database.ts';
+import type { PgClient, Row } from '../postgres/client.ts';
+import { codeOf, Database, reworded } from '../postgres/database.ts';
+import { OptionalTable } from '../postgres/optional-table.ts';
 import { quoted, tableBeside, tableCheck } from '../postgres/table.ts';
-import { isStorable, startAfter, storableText } from '../postgres/text.ts';
+import { isStorable, startAfter } from '../postgres/text.ts';
+import {
+  COLUMN_TYPES,
+  COLUMNS,
+  REMOVED_COLUMN_TYPES,
+  SELECTED,
+  userOf,
+  VALID_AFTER,
+  valuesOf,
+} from './postgres-rows.ts';
 import {
   checkPage,
   DEFAULT_PAGE_USERS,
-  systemSecond,
+  systemSeconds,
   USER_FIELDS,
-  wholeSecond,
+  timeCheck,
   type User,
   type UserStore,
 } from './store.ts';
@@ -31,40 +42,33 @@ export interface PostgresUserStoreOptions {
   readonly table?: string;
 }
 
-/** The columns in the order of USER_FIELDS. */
-const COLUMNS = 'id, username, password_hash, created_at';
-const COLUMN_TYPES = [
-  'id text PRIMARY KEY',
-  'username text NOT NULL',
-  'password_hash text NOT NULL',
-  'created_at text NOT NULL',
-].join(', ');
-/** `removed_at` is in seconds since 1970. */
-const REMOVED_COLUMN_TYPES = 'id text PRIMARY KEY, removed_at bigint NOT NULL';
 /** Makes an insert of a taken id return no row. It needs a unique index on the ids. */
 const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
-/** A second that is stored never moves back. */
+/**
+ * Before the parameter of an expected hash. It is compared as text, because another type may
+ * compare differently: citext ignores case. A text with NUL or a lone surrogate is never a stored
+ * hash. The driver would turn it into another text, which might be one, so it is not sent.
+ */
+const HASH_IS = 'CAST(password_hash AS text) =';
+/** A time that is stored never moves back. */
 const OR_LATER = [
   'ON CONFLICT (id) DO UPDATE',
   'SET removed_at = GREATEST(stored.removed_at, excluded.removed_at)',
 ].join(' ');
 
-/** The members of a row that `find` and `list` read. */
-const ROW_MEMBERS = [...COLUMNS.split(', '), 'valid_after'];
-const SELECTED = [
-  'users.id, users.username, users.password_hash, users.created_at',
-  'CAST(removed.removed_at AS text) AS valid_after',
-].join(', ');
 /** Code point order, which is that of the bytes of UTF-8. The database may sort in another way. */
 const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
 
-/** What the cast of a second to text returns. */
-const SECONDS_TEXT = /^\d{1,12}$/;
+/** SQLSTATE codes: a table is missing, or this role lacks a right. */
+const MISSING_OR_DENIED = /^42(?:P01|501)$/;
 
 /** Keeps users in a table, which other servers may use at the same time. */
 export class PostgresUserStore implements UserStore {
   readonly #database: Database;
-  /** Both names are quoted for a statement. */
+  readonly #removedNames = new OptionalTable();
+  /** The names as they are given, for messages. */
+  readonly #names: { readonly users: string; readonly removed: string };
+  /** The names as they are quoted for a statement. */
   readonly #table: string;
   readonly #removedTable: string;
 
@@ -76,23 +80,25 @@ export class PostgresUserStore implements UserStore {
   constructor(client: PgClient, options: PostgresUserStoreOptions = {}) {
     this.#database = new Database(client);
     const { table = 'latchkey_users' } = readOptions(options, { table: tableCheck });
-    this.#table = quoted(table);
-    this.#removedTable = quoted(tableBeside(table, '_removed'));
+    this.#names = { users: table, removed: tableBeside(table, '_removed') };
+    this.#table = quoted(this.#names.users);
+    this.#removedTable = quoted(this.#names.removed);
   }
 
   /**
    * Creates the two tables unless they exist. Several servers may do so at the same time, also
-   * beside servers of version 0.1, which use the first table alone.
-   * @throws AuthError ERR_STORE if a table does not exist afterwards, this role may not use it, it
-   *   lacks a column or has one that text cannot be assigned to, or it does not keep ids unique.
+   * beside servers of version 0.1, which use the first table alone. The rights that version 0.1
+   * needed are enough: without the second table, and without the rights that `remove` needs, all
+   * other methods work.
+   * @throws AuthError ERR_STORE if the first table does not exist afterwards, this role may not use
+   *   it, or may not read the second one though that exists. Also if a table lacks a column, has one
+   *   that text cannot be assigned to, or does not keep ids unique. The cause names the table.
    *   Columns of types other than text can pass this check; `find` then refuses their values.
    */
-  createTable(): Promise<void> {
-    const statements = [
-      `CREATE TABLE IF NOT EXISTS ${this.#table} (${COLUMN_TYPES})`,
-      `CREATE TABLE IF NOT EXISTS ${this.#removedTable} (${REMOVED_COLUMN_TYPES})`,
-    ];
-    return this.#database.create(statements, () => this.#probe());
+  async createTable(): Promise<void> {
+    const { users, removed } = this.#names;
+    await this.#database.create(users, COLUMN_TYPES, () => this.#probeUsers());
+    await this.#database.create(removed, REMOVED_COLUMN_TYPES, () => this.#probeRemovedNames());
   }
 
   /**
@@ -104,9 +110,7 @@ export class PostgresUserStore implements UserStore {
     if (!isStorable(id)) return undefined;
     // Each table is searched with a parameter of its own, so that neither the type nor the
     // collation of one column matters to the other.
-    const tables = `${this.#table} AS users LEFT JOIN ${this.#removedTable} AS removed`;
-    const text = `SELECT ${SELECTED} FROM ${tables} ON removed.id = $2 WHERE users.id = $1`;
-    const [row] = await this.#database.run(text, [id, id]);
+    const [row] = await this.#select('$2', 'WHERE users.id = $1', [id, id]);
     return row === undefined ? undefined : userOf(row, id);
   }
 
@@ -115,19 +119,16 @@ export class PostgresUserStore implements UserStore {
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be stored, or be
    *   stored later, when the database resumes the statement.
    * @throws TypeError if a member is not Unicode text without NUL
-   * @throws TypeError or RangeError if `validAfter` is not a second from 1970 to the year 9999
+   * @throws TypeError or RangeError if `validAfter` is not a time from 1970 to the year 9999
    */
   async insert(user: User): Promise<boolean> {
     const values = valuesOf(user);
     const row = `VALUES ($1, $2, $3, $4) ${UNLESS_TAKEN} RETURNING id`;
-    let text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
-    if (user.validAfter !== undefined) {
-      // The user comes from another store, which has seen a removal of this name.
-      wholeSecond('validAfter', user.validAfter);
-      text = this.#andKeepNames(text, '$5');
-      values.push(String(user.validAfter));
-    }
-    return (await this.#database.run(text, values)).length > 0;
+    const text = `INSERT INTO ${this.#table} (${COLUMNS}) ${row}`;
+    if (user.validAfter === undefined) return (await this.#database.run(text, values)).length > 0;
+    // The user comes from another store, which has seen a removal of this name.
+    timeCheck('validAfter', user.validAfter);
+    return this.#writeAndKeepNames(text, '$5', [...values, String(user.validAfter)]);
   }
 
   /**
@@ -137,34 +138,43 @@ export class PostgresUserStore implements UserStore {
    */
   async update(user: User, expectedHash?: string): Promise<boolean> {
     const values = valuesOf(user);
-    let condition = 'id = $1';
+    const change = 'username = $2, password_hash = $3, created_at = $4';
+    let text = `UPDATE ${this.#table} SET ${change} WHERE id = $1`;
     if (expectedHash !== undefined) {
-      // A text with NUL or a lone surrogate is never a stored hash. The driver would turn it into
-      // another text, which might be one.
       if (!isStorable(expectedHash)) return false;
-      // Compared as text, because another type may compare differently: citext ignores case.
-      condition += ' AND CAST(password_hash AS text) = $5';
+      text += ` AND ${HASH_IS} $5`;
       values.push(expectedHash);
     }
-    const change = 'username = $2, password_hash = $3, created_at = $4';
-    const text = `UPDATE ${this.#table} SET ${change} WHERE ${condition} RETURNING id`;
-    return (await this.#database.run(text, values)).length > 0;
+    return (await this.#database.run(`${text} RETURNING id`, values)).length > 0;
   }
 
   /**
    * Removes a user and keeps the name, so that a later user of this name gets `removedAt` as
-   * `validAfter`. Of several removals of one name the latest second counts.
+   * `validAfter`. Of several removals of one name the latest time counts.
    * @param removedAt whole seconds since 1970; default the clock of the system
-   * @returns true once the database has committed it; false if there is no such user
+   * @param expectedHash the hash that must be stored; default: any
+   * @returns true once the database has committed it; false if there is no such user, or the user
+   *   has another hash
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be removed, now
-   *   or later.
-   * @throws TypeError or RangeError if `removedAt` is not a second from 1970 to the year 9999
+   *   or later. Also if the table of removed names is missing, or this role may not use it or delete
+   *   users; the cause says what is needed, and no user is removed.
+   * @throws TypeError or RangeError if `removedAt` is not a time from 1970 to the year 9999
    */
-  async remove(id: string, removedAt: number = systemSecond()): Promise<boolean> {
-    wholeSecond('removedAt', removedAt);
+  async remove(
+    id: string,
+    removedAt: number = systemSeconds(),
+    expectedHash?: string,
+  ): Promise<boolean> {
+    timeCheck('removedAt', removedAt);
     if (!isStorable(id)) return false;
-    const text = this.#andKeepNames(`DELETE FROM ${this.#table} WHERE id = $1 RETURNING id`, '$2');
-    return (await this.#database.run(text, [id, String(removedAt)])).length > 0;
+    const values = [id, String(removedAt)];
+    let text = `DELETE FROM ${this.#table} WHERE id = $1`;
+    if (expectedHash !== undefined) {
+      if (!isStorable(expectedHash)) return false;
+      text += ` AND ${HASH_IS} $3`;
+      values.push(expectedHash);
+    }
+    return this.#writeAndKeepNames(`${text} RETURNING id`, '$2', values);
   }
 
   /**
@@ -177,14 +187,9 @@ export class PostgresUserStore implements UserStore {
   async list(after?: string, limit: number = DEFAULT_PAGE_USERS): Promise<readonly User[]> {
     checkPage(after, limit);
     const { operator, text: start } = startAfter(after);
-    const condition = `${ORDERED_ID} ${operator} $1`;
+    const page = `${operator} $1 ORDER BY ${ORDERED_ID} LIMIT ${limit}`;
     // Without a collation of its own, the join fails if the two columns have different ones.
-    const tables = `${this.#table} AS users LEFT JOIN ${this.#removedTable} AS removed`;
-    const rows = await this.#database.run(
-      `SELECT ${SELECTED} FROM ${tables} ON removed.id = ${ORDERED_ID}
-      WHERE ${condition} ORDER BY ${ORDERED_ID} LIMIT ${limit}`,
-      [start],
-    );
+    const rows = await this.#select(ORDERED_ID, `WHERE ${ORDERED_ID} ${page}`, [start]);
     return rows.map((row) => userOf(row, row['id']));
   }
 
@@ -199,17 +204,15 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
-   * Changes nothing, and needs the columns, the rights and the unique indexes that all methods
-   * need.
+   * Changes nothing, and needs the columns, the rights and the unique index that `find`, `insert`
+   * and `update` need.
    */
-  async #probe(): Promise<void> {
+  async #probeUsers(): Promise<void> {
     const emptyTexts = USER_FIELDS.map(() => "CAST('' AS text)").join(', ');
     const noRows = `SELECT ${emptyTexts} WHERE false`;
-    await this.find('');
+    await this.#database.run(`SELECT ${SELECTED} FROM ${this.#table} AS users WHERE users.id = ''`);
     await this.#database.run(`INSERT INTO ${this.#table} (${COLUMNS}) ${noRows} ${UNLESS_TAKEN}`);
     await this.#updateNone();
-    const removal = `DELETE FROM ${this.#table} WHERE false RETURNING id`;
-    await this.#database.run(this.#andKeepNames(removal, "'0'"));
   }
 
   async #updateNone(): Promise<void> {
@@ -217,44 +220,58 @@ export class PostgresUserStore implements UserStore {
     await this.#database.run(`UPDATE ${this.#table} SET ${noChange} WHERE false`);
   }
 
+  /** Changes nothing. The rights of `remove` may be missing, but not what else it needs. */
+  async #probeRemovedNames(): Promise<void> {
+    await this.find('');
+    const removal = `DELETE FROM ${this.#table} WHERE false RETURNING id`;
+    await this.#database.run(this.#withRemovedNames(removal, "'0'")).catch((error: unknown) => {
+      if (!MISSING_OR_DENIED.test(String(codeOf(error)))) throw error;
+    });
+  }
+
   /**
-   * Makes one statement, so that no user is removed without a trace, and none is found before its
-   * `validAfter`.
+   * @param removedId the SQL of the id whose removal is looked up
+   * @param rest the condition and the order; it uses no other parameter than $1
+   */
+  async #select(removedId: string, rest: string, values: string[]): Promise<readonly Row[]> {
+    const users = `FROM ${this.#table} AS users`;
+    const removed = `LEFT JOIN ${this.#removedTable} AS removed ON removed.id = ${removedId}`;
+    const text = `SELECT ${SELECTED}, ${VALID_AFTER} ${users} ${removed} ${rest}`;
+    return this.#removedNames.run(
+      () => this.#database.run(text, values),
+      () => this.#database.run(`SELECT ${SELECTED} ${users} ${rest}`, values.slice(0, 1)),
+    );
+  }
+
+  /**
+   * Runs `write`, and keeps its ids.
+   * @returns whether there were any
+   * @throws AuthError ERR_STORE with what this role needs, if a table or a right is missing
+   */
+  async #writeAndKeepNames(write: string, seconds: string, values: string[]): Promise<boolean> {
+    try {
+      const rows = await this.#database.run(this.#withRemovedNames(write, seconds), values);
+      this.#removedNames.setFound();
+      return rows.length > 0;
+    } catch (error) {
+      const { users, removed } = this.#names;
+      const remedy = [
+        `To keep removed names, create the table ${removed} (${REMOVED_COLUMN_TYPES}),`,
+        `and grant this role SELECT, INSERT and UPDATE on it, and DELETE on ${users}`,
+      ].join(' ');
+      throw reworded(error, MISSING_OR_DENIED, (message) => `${message}. ${remedy}`);
+    }
+  }
+
+  /**
+   * Makes one statement of `write`, so that the user and the removed name change together.
    * @param write returns the ids of the users that it inserts or deletes
-   * @param seconds a parameter or a literal: the second that is kept with these ids, unless a later
+   * @param seconds a parameter or a literal: the time that is kept with these ids, unless a later
    *   one is kept already
    */
-  #andKeepNames(write: string, seconds: string): string {
+  #withRemovedNames(write: string, seconds: string): string {
     return `WITH written AS (${write})
       INSERT INTO ${this.#removedTable} AS stored (id, removed_at)
       SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;
   }
-}
-
-/** @returns the members in the order of COLUMNS */
-function valuesOf(user: User): string[] {
-  return USER_FIELDS.map((name) => storableText(name, user[name]));
-}
-
-/**
- * Checks the row, because the columns may have any type. In a column of another type, such as
- * char(9), the database may find a row for an id that differs from the stored one.
- * @param id what the row must have as id
- */
-function userOf(row: Row, id: unknown): User {
-  checkMembers(row, ROW_MEMBERS);
-  const { username, password_hash: passwordHash, created_at: createdAt } = row;
-  const isSameId = row['id'] === id && isStorable(id);
-  if (isSameId && isStorable(username) && isStorable(passwordHash) && isStorable(createdAt)) {
-    const user = { id, username, passwordHash, createdAt };
-    const { valid_after: validAfter } = row;
-    return validAfter === null ? user : { ...user, validAfter: secondsOf(validAfter) };
-  }
-  throw wrongRow('the columns of the users table are not all of the type text and not null');
-}
-
-/** @throws AuthError ERR_STORE: without the second, tokens of a removed user would be valid */
-function secondsOf(value: unknown): number {
-  if (typeof value === 'string' && SECONDS_TEXT.test(value)) return Number(value);
-  throw wrongRow('the table of removed names has a "removed_at" that is not a second since 1970');
 }

@@ -51,10 +51,10 @@ export function withValidAfter(
 }
 
 /** A value of `validAfter` or `removedAt`. */
-export const wholeSecond: Check = integerBetween(0, MAX_TIME_SECONDS, ' (seconds since 1970)');
+export const timeCheck: Check = integerBetween(0, MAX_TIME_SECONDS, ' (seconds since 1970)');
 
 /** @returns the time of the system, the default of `removedAt` */
-export function systemSecond(): number {
+export function systemSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
@@ -70,8 +70,8 @@ export function checkPage(after: string | undefined, limit: number): void {
   pageLimit('limit', limit);
 }
 
-/** The comparison of a compare-and-set. @returns whether `update` may replace the stored user */
-export function mayReplace(stored: User | undefined, expectedHash: string | undefined): boolean {
+/** The comparison of a compare-and-set. @returns whether a write may change the stored user */
+export function mayChange(stored: User | undefined, expectedHash: string | undefined): boolean {
   if (stored === undefined) return false;
   return expectedHash === undefined || stored.passwordHash === expectedHash;
 }
@@ -84,8 +84,8 @@ export function mayReplace(stored: User | undefined, expectedHash: string | unde
  * A store written for version 0.1 has none of `remove`, `list` and `check`, and does not know
  * `validAfter`. It still works. `Accounts` throws a TypeError if it is asked for what needs them.
  *
- * A store that has `remove` never forgets a removed name, nor the second of its removal. If the
- * name is inserted again, its user has that second as `validAfter`, so that no token of an earlier
+ * A store that has `remove` keeps each removed name, and the time of its removal, forever. If the
+ * name is inserted again, its user has that time as `validAfter`, so that no token of an earlier
  * user of the name is valid for it. A name that was never removed has no `validAfter`.
  *
  * The server logs an error of a store unchanged. So the error must not hold a hash, not even in its
@@ -98,7 +98,7 @@ export interface UserStore {
    * Atomic: of any number of overlapping inserts of one id, exactly one returns true. When it does,
    * the user is as durable as this store makes users.
    *
-   * The stored `validAfter` is the later of that of `user` and the second of the last removal. So a
+   * The stored `validAfter` is the later of that of `user` and the time of the last removal. So a
    * caller that copies users between stores can bring it, and no caller can move it back.
    * @returns false if the id is taken
    */
@@ -122,14 +122,24 @@ export interface UserStore {
    */
   update(user: User, expectedHash?: string): boolean | Promise<boolean>;
   /**
-   * Removes the user, as durably as `insert`, and keeps the name with the second of its removal. A
-   * later removal never moves that second back. Of any number of overlapping removals of one user,
+   * Removes the user, as durably as `insert`, and keeps the name with the time of its removal. A
+   * later removal never moves that time back. Of any number of overlapping removals of one user,
    * exactly one returns true. An update that overlaps never brings the user back.
+   *
+   * With `expectedHash` it is an atomic compare-and-set on the stored `passwordHash`, with the
+   * comparison of `update`. Of a removal and an update that expect the same hash, and of which the
+   * update sets another one, exactly one returns true. A store that ignores `expectedHash` removes
+   * the user all the same, also one who has signed up with this name in the meantime.
    * @param removedAt whole seconds since 1970; default: the clock of the system
-   * @returns false, and nothing has changed, if the user does not exist
+   * @param expectedHash the hash that must be stored; if it is undefined, any user is removed
+   * @returns false, and nothing has changed, if the user does not exist or has another hash
    * @throws TypeError or RangeError if `removedAt` is not such a number
    */
-  remove?(id: string, removedAt?: number): boolean | Promise<boolean>;
+  remove?(
+    id: string,
+    removedAt?: number,
+    expectedHash?: string,
+  ): boolean | Promise<boolean>;
   /**
    * One page of the users, sorted by id in the order of Unicode code points, which is also the
    * order of the bytes in UTF-8. Users that are inserted or removed between two pages make no other

@@ -1,16 +1,16 @@
 /**
  * What a store keeps for an id: a user, or the name of a removed one. The functions define how each
  * write changes it. The stores in this process share them.
- * Promise: the second that is kept for a name is never forgotten, and never moves back.
+ * Promise: the time that is kept for a name is never forgotten, and never moves back.
  */
-import { mayReplace, systemSecond, wholeSecond, withValidAfter, type User } from './store.ts';
+import { mayChange, systemSeconds, timeCheck, withValidAfter, type User } from './store.ts';
 
 /** The name of a removed user. */
 export interface RemovedUser {
   readonly id: string;
-  /** The second of its last removal: what the next user of this name gets as `validAfter`. */
+  /** The time of its last removal: what the next user of this name gets as `validAfter`. */
   readonly validAfter: number;
-  /** It is undefined here, and a string in a User. */
+  /** Tells a removed name from a User, where it is a string. */
   readonly passwordHash?: undefined;
 }
 
@@ -23,11 +23,11 @@ export function userIn(stored: StoredUser | undefined): User | undefined {
 
 /**
  * @returns what an insert stores, or undefined if the id is taken
- * @throws TypeError or RangeError if the user has a `validAfter` that is not a second
+ * @throws TypeError or RangeError if the user has a `validAfter` that is not a time in whole seconds
  */
 export function inserted(stored: StoredUser | undefined, user: User): User | undefined {
   const { validAfter } = user;
-  if (validAfter !== undefined) wholeSecond('validAfter', validAfter);
+  if (validAfter !== undefined) timeCheck('validAfter', validAfter);
   if (userIn(stored) !== undefined) return undefined;
   return withValidAfter(user, laterOf(stored?.validAfter, validAfter));
 }
@@ -38,21 +38,22 @@ export function updated(
   user: User,
   expectedHash: string | undefined,
 ): User | undefined {
-  if (!mayReplace(userIn(stored), expectedHash)) return undefined;
+  if (!mayChange(userIn(stored), expectedHash)) return undefined;
   return withValidAfter(user, stored?.validAfter);
 }
 
 /**
- * @returns what a removal stores, or undefined if the user does not exist
- * @throws TypeError or RangeError if `removedAt` is not a second
+ * @returns what a removal stores, or undefined if it must change nothing
+ * @throws TypeError or RangeError if `removedAt` is not a time in whole seconds
  */
 export function removed(
   stored: StoredUser | undefined,
-  removedAt: number = systemSecond(),
+  removedAt: number = systemSeconds(),
+  expectedHash?: string,
 ): RemovedUser | undefined {
-  wholeSecond('removedAt', removedAt);
+  timeCheck('removedAt', removedAt);
   const user = userIn(stored);
-  if (user === undefined) return undefined;
+  if (user === undefined || !mayChange(user, expectedHash)) return undefined;
   return Object.freeze({ id: user.id, validAfter: laterOf(user.validAfter, removedAt) });
 }
 

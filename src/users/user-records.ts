@@ -16,7 +16,7 @@ const MEMBER_COUNT = 1 + USER_FIELDS.length;
  * file of version 1, which latchkey 0.1 reads.
  *
  * `insert` creates a user. `update` replaces a user that exists. `remove` leaves the name of a user
- * with the second of its removal; in a compacted file it is the first record of the name. Times are
+ * with the time of its removal; in a compacted file it is the first record of the name. Times are
  * text, as `createdAt` is, so that all members are strings.
  */
 export const USER_RECORDS: RecordFormat<StoredUser> = {
@@ -59,9 +59,9 @@ function readUser(record: RawRecord, op: 'insert' | 'update'): User | string {
   if (wrong !== undefined) return `has no string as "${wrong}"`;
   const user = record as JournalRecord & User; // the checks above make it one
   if (!hasValidAfter) return withValidAfter(user, undefined);
-  const validAfter = secondIn(record['validAfter']);
+  const validAfter = secondsIn(record['validAfter']);
   return validAfter === undefined
-    ? 'has no second as "validAfter"'
+    ? 'has a "validAfter" that is not a time in whole seconds'
     : withValidAfter(user, validAfter);
 }
 
@@ -69,8 +69,8 @@ function applyRemoval(record: RawRecord, users: Map<string, StoredUser>): string
   const { id, removedAt: removedAtText } = record;
   if (Object.keys(record).length !== 3) return 'does not have exactly the members of a removal';
   if (typeof id !== 'string') return 'has no string as "id"';
-  const removedAt = secondIn(removedAtText);
-  if (removedAt === undefined) return 'has no second as "removedAt"';
+  const removedAt = secondsIn(removedAtText);
+  if (removedAt === undefined) return 'has a "removedAt" that is not a time in whole seconds';
   const stored = users.get(id);
   const next = stored === undefined
     ? Object.freeze({ id, validAfter: removedAt })
@@ -107,7 +107,7 @@ function textOf(seconds: number): string {
 }
 
 /** @returns the seconds of a text that `textOf` wrote; undefined for any other value */
-function secondIn(text: unknown): number | undefined {
+function secondsIn(text: unknown): number | undefined {
   if (typeof text !== 'string') return undefined;
   const seconds = Date.parse(text) / 1000;
   if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > MAX_TIME_SECONDS) return undefined;

@@ -77,11 +77,22 @@ for (const [result, expected, got] of REFUSED) {
 test(`${KIND} a client that renames columns is told, and not the table`, async () => {
   const { password_hash: passwordHash, ...others } = ROW;
   const store = new PostgresUserStore({ query: driver([{ ...others, passwordHash }]) });
-  const members = 'id, username, password_hash, created_at, valid_after';
+  const members = 'id, username, password_hash, created_at';
   const message = `"client" expected rows with the members ${members}, got other names`;
   await assert.rejects(store.find('joe'), { name: 'TypeError', message });
   const withNull = new PostgresUserStore({ query: driver([{ ...ROW, password_hash: null }]) });
   await assert.rejects(withNull.find('joe'), { code: 'ERR_STORE' });
+});
+
+test(`${KIND} a client that knows only the columns of version 0.1 is accepted`, async () => {
+  const { valid_after: _, ...oldRow } = ROW;
+  const store = new PostgresUserStore({ query: driver([oldRow]) });
+  assert.deepEqual(await store.find('joe'), JOE);
+  assert.deepEqual(await store.list(), [JOE]);
+  for (const validAfter of [7, '-7', 'joe', true]) {
+    const query = driver([{ ...oldRow, valid_after: validAfter }]);
+    await assert.rejects(new PostgresUserStore({ query }).find('joe'), { code: 'ERR_STORE' });
+  }
 });
 
 test('an error of the client stays an ERR_STORE', async () => {

@@ -25,6 +25,8 @@ function databaseWith(codes: Readonly<Record<string, string>>): [Database, strin
 const MISSING = '42P01';
 const DENIED = '42501';
 const EXISTS_NOW = '23505';
+const NOT_SERIALIZABLE = '40001';
+const FAILED_TRANSACTION = '25P02';
 
 test('a statement gets its values, and its rows are returned', async () => {
   const calls: unknown[] = [];
@@ -49,27 +51,73 @@ test('an error of the client is ERR_STORE, and its cause holds no value', async 
   });
 });
 
-test('all tables are created before the probe, also if one cannot be created', async () => {
+/** @returns how a client answers: an error with each of these codes in turn, then no rows */
+function databaseAfter(...codes: string[]): [Database, string[]] {
+  const ran: string[] = [];
+  const database = new Database({
+    query: async (text) => {
+      const code = codes[ran.length];
+      ran.push(text);
+      if (code !== undefined) throw errorWith(code);
+      return { rows: [{ text }] };
+    },
+  });
+  return [database, ran];
+}
+
+test('a statement is tried again if another one at the same time broke it off', async () => {
+  const [database, ran] = databaseAfter(...Array(5).fill(NOT_SERIALIZABLE));
+  assert.deepEqual(await database.run('UPDATE'), [{ text: 'UPDATE' }]);
+  assert.equal(ran.length, 6);
+});
+
+test('it is not tried for ever, and after no other error', async () => {
+  const [unlucky, tries] = databaseAfter(...Array(1000).fill(NOT_SERIALIZABLE));
+  await assert.rejects(unlucky.run('UPDATE'), refusal('ERR_STORE', `error ${NOT_SERIALIZABLE}`));
+  assert.equal(tries.length, 30);
+  for (const code of [DENIED, MISSING, EXISTS_NOW, '40003', '40P01', '57014', 'ECONNRESET']) {
+    const [database, ran] = databaseAfter(code);
+    await assert.rejects(database.run('UPDATE'), refusal('ERR_STORE', `error ${code}`));
+    assert.equal(ran.length, 1, code);
+  }
+});
+
+test('within a transaction of the caller the first error is reported', async () => {
+  const [database, ran] = databaseAfter(NOT_SERIALIZABLE, FAILED_TRANSACTION);
+  await assert.rejects(database.run('UPDATE'), refusal('ERR_STORE', `error ${NOT_SERIALIZABLE}`));
+  assert.equal(ran.length, 2);
+  const [failed] = databaseAfter(FAILED_TRANSACTION);
+  await assert.rejects(failed.run('UPDATE'), refusal('ERR_STORE', `error ${FAILED_TRANSACTION}`));
+});
+
+const CREATION = 'CREATE TABLE IF NOT EXISTS "auth"."t" (id text)';
+const created = (database: Database) =>
+  database.create('auth.t', 'id text', async () => void (await database.run('probe')));
+
+test('a table is created before the probe, also if it cannot be created', async () => {
   for (const code of [undefined, DENIED, EXISTS_NOW]) {
-    const [database, texts] = databaseWith(code === undefined ? {} : { first: code });
-    const probe = async () => void (await database.run('probe'));
-    await database.create(['first', 'second'], probe);
-    assert.deepEqual(texts, ['first', 'second', 'probe']);
+    const [database, texts] = databaseWith(code === undefined ? {} : { [CREATION]: code });
+    await created(database);
+    assert.deepEqual(texts, [CREATION, 'probe']);
   }
 });
 
 test('the probe decides, and a missing table has the reason why it was not created', async () => {
-  for (const [codes, reason] of [
-    [{ second: DENIED, probe: MISSING }, DENIED],
-    [{ first: DENIED, second: EXISTS_NOW, probe: MISSING }, DENIED],
-    [{ probe: MISSING }, MISSING],
-    [{ second: DENIED, probe: '42703' }, '42703'],
-    [{ probe: DENIED }, DENIED],
+  for (const [creation, probe, reason] of [
+    [DENIED, MISSING, `table auth.t: error ${DENIED}`],
+    ['57014', MISSING, 'error 57014'],
+    [undefined, MISSING, `table auth.t: error ${MISSING}`],
+    [DENIED, '42703', 'table auth.t: error 42703'],
+    [DENIED, '22P02', 'table auth.t: error 22P02'],
+    [undefined, DENIED, `table auth.t: error ${DENIED}`],
+    ['ECONNREFUSED', 'ECONNREFUSED', 'error ECONNREFUSED'],
+    ['28P01', '28P01', 'error 28P01'],
   ] as const) {
-    const [database] = databaseWith(codes);
-    const probe = async () => void (await database.run('probe'));
-    const created = database.create(['first', 'second'], probe);
-    await assert.rejects(created, refusal('ERR_STORE', `error ${reason}`));
+    const codes = creation === undefined ? { probe } : { [CREATION]: creation, probe };
+    await assert.rejects(created(databaseWith(codes)[0]), ({ code, cause }) => {
+      assert.deepEqual([code, cause.message], ['ERR_STORE', reason]);
+      return cause.code === /\w+$/.exec(reason)?.[0];
+    });
   }
 });
 

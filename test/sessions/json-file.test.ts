@@ -108,12 +108,15 @@ const DAMAGE: readonly [line: string, reason: string][] = [
   [lineOf('joe', 3).replace('"put"', '"update"'), 'has an unknown op'],
   [lineOf('joe', 3).replace('"joe"', '7'), 'has no string as "userId"'],
   [lineOf('joe', 3).replace('"userId"', '"userid"'), 'has no string as "userId"'],
-  [lineOf('joe', 3).replace('"endedAt":0,', ''), 'does not have exactly the members of a record'],
-  [lineOf('joe', 3).replace('true', '1'), 'has no boolean as "isUsed" of a session'],
-  [lineOf('joe', 3).replace('3000', '3000e400'), 'has no finite number of at least 0'],
+  [lineOf('joe', 3).replace('"endedAt":0,', ''), 'has a member too many or too few in a record'],
+  [lineOf('joe', 3).replace('true', '1'), 'has an "isUsed" in a session that is not a boolean'],
+  [
+    lineOf('joe', 3).replace('3000', '3000e400'),
+    'has a "refreshedAt" in a session that is not a finite number of at least 0',
+  ],
   [lineOf('joe', 2), 'does not have a newer version than the record before it'],
   [lineOf('joe', 1), 'does not have a newer version than the record before it'],
-  [lineOf('ann', 0), 'has no integer of at least 1 as "version"'],
+  [lineOf('ann', 0), 'has a "version" in a record that is not an integer of at least 1'],
 ];
 
 test('a damaged line is refused with its number, and the file does not change', async () => {

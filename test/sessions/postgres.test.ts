@@ -183,14 +183,16 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
   it('refuses to put what it would refuse to find', async () => {
     const store = await openStore(newTable());
     for (const [wrong, reason] of [
-      [record(0), 'has no integer of at least 1 as "version" of a record'],
-      [{ ...record(1), endedAt: NaN }, 'has no finite number of at least 0 as "endedAt"'],
+      [record(0), 'has a "version" in a record that is not an integer of at least 1'],
+      [{ ...record(1), endedAt: NaN }, 'has an "endedAt" in a record that is not a finite number'],
       [record(1, MARKER, MARKER), 'has two sessions with one id'],
+      [{ ...record(1), until: 5 } as never, 'has a member too many or too few in a record'],
+      [null as never, 'is not an object'],
     ] as const) {
       const refused = store.put('joe', wrong);
       await assert.rejects(refused, (error: Error) => {
         assert.ok(error instanceof TypeError && !allSaid(error).includes(MARKER));
-        return error.message.includes(`"record" expected a record of sessions, got one that ${reason}`);
+        return error.message.includes(`"record" expected a session record, got one that ${reason}`);
       });
     }
     assert.equal(await store.find('joe'), undefined);
@@ -209,11 +211,11 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
       ['1', 'null', 'is not an object'],
       ['2', text, 'whose version differs from its column'],
       ['1', text.replace('"version":1', '"version":2'), 'version differs from its column'],
-      ['1', text.replace('"version":1', '"version":"1"'), 'no integer of at least 1'],
-      ['1', text.replace('1600000000', '1e400'), 'no finite number'],
-      ['1', text.replace('"isUsed":true', '"isUsed":1'), 'no boolean as "isUsed"'],
-      ['1', text.replace('"isUsed"', '"isused"'), 'exactly the members of a session'],
-      ['1', text.replace('{', '{"__proto__":{},'), 'exactly the members of a record'],
+      ['1', text.replace('"version":1', '"version":"1"'), '"version" in a record that is not an integer'],
+      ['1', text.replace('1600000000', '1e400'), 'is not a finite number'],
+      ['1', text.replace('"isUsed":true', '"isUsed":1'), '"isUsed" in a session that is not a boolean'],
+      ['1', text.replace('"isUsed"', '"isused"'), 'too many or too few in a session'],
+      ['1', text.replace('{', '{"__proto__":{},'), 'too many or too few in a record'],
       ['1', text.replace('"other"', `"${MARKER}"`), 'two sessions with one id'],
     ];
     for (const [version, stored, reason] of rows) {
@@ -267,7 +269,7 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
       const store = await openStore(table, other);
       assert.equal(await store.put('joe', record(1)), true);
       assert.equal(await store.put('joe', record(2)), true);
-      const noTable = refusal('ERR_STORE', 'permission denied for schema public');
+      const noTable = refusal('ERR_STORE', `table sessions_${tables + 1}: permission`);
       await assert.rejects(openStore(newTable(), other), noTable);
       const denied = refusal('ERR_STORE', `permission denied for table ${table}`);
       for (const right of rights) {

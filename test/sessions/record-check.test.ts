@@ -16,27 +16,29 @@ const SESSION = {
 };
 const RECORD = { version: 1, endedAt: 0, sessions: [SESSION, { ...SESSION, id: 'other' }] };
 
-const MEMBERS = 'does not have exactly the members of';
+const MEMBERS = 'has a member too many or too few in';
 const NOT_INTEGERS = [undefined, null, '1', true, 1.5, -1, 2 ** 53, NaN, Infinity, [1], {}];
 const NOT_TIMES = [undefined, null, '1', true, -1, NaN, Infinity, -Infinity, [1], {}];
 const NOT_FLAGS = [undefined, null, 0, 1, 'true', [], {}];
 
 const REFUSED_MEMBERS: readonly [name: string, values: readonly unknown[], reason: string][] = [
-  ['version', [0, ...NOT_INTEGERS], 'integer of at least 1'],
-  ['endedAt', NOT_TIMES, 'finite number of at least 0'],
-  ['sessions', [undefined, null, 'marker', {}, { length: 0 }], 'array'],
+  ['version', [0, ...NOT_INTEGERS], 'an integer of at least 1'],
+  ['endedAt', NOT_TIMES, 'a finite number of at least 0'],
+  ['sessions', [undefined, null, 'marker', {}, { length: 0 }], 'an array'],
 ];
 
 const REFUSED_SESSION_MEMBERS: typeof REFUSED_MEMBERS = [
-  ['id', NOT_STRINGS, 'string'],
-  ['generation', NOT_INTEGERS, 'integer of at least 0'],
-  ['isUsed', NOT_FLAGS, 'boolean'],
-  ['isRefreshable', NOT_FLAGS, 'boolean'],
-  ['startedAt', NOT_TIMES, 'finite number of at least 0'],
-  ['refreshedAt', NOT_TIMES, 'finite number of at least 0'],
-  ['endsAt', NOT_TIMES, 'finite number of at least 0'],
-  ['agent', NOT_STRINGS, 'string'],
+  ['id', NOT_STRINGS, 'a string'],
+  ['generation', NOT_INTEGERS, 'an integer of at least 0'],
+  ['isUsed', NOT_FLAGS, 'a boolean'],
+  ['isRefreshable', NOT_FLAGS, 'a boolean'],
+  ['startedAt', NOT_TIMES, 'a finite number of at least 0'],
+  ['refreshedAt', NOT_TIMES, 'a finite number of at least 0'],
+  ['endsAt', NOT_TIMES, 'a finite number of at least 0'],
+  ['agent', NOT_STRINGS, 'a string'],
 ];
+
+const articleOf = (name: string) => (/^[aeiou]/.test(name) ? 'an' : 'a');
 
 function withSession(members: object): object {
   return { ...RECORD, sessions: [SESSION, { ...SESSION, id: 'other', ...members }] };
@@ -75,13 +77,13 @@ test('a member of a wrong type or out of its bounds is refused', () => {
   for (const [name, values, expected] of REFUSED_MEMBERS) {
     for (const value of values) {
       const reason = readRecord({ ...RECORD, [name]: value });
-      assert.equal(reason, `has no ${expected} as "${name}" of a record`);
+      assert.equal(reason, `has ${articleOf(name)} "${name}" in a record that is not ${expected}`);
     }
   }
   for (const [name, values, expected] of REFUSED_SESSION_MEMBERS) {
     for (const value of values) {
       const reason = readRecord(withSession({ [name]: value }));
-      assert.equal(reason, `has no ${expected} as "${name}" of a session`);
+      assert.equal(reason, `has ${articleOf(name)} "${name}" in a session that is not ${expected}`);
     }
   }
 });

@@ -58,18 +58,26 @@ test('each broken store fails in the tests of its fault, and in no other', () =>
   );
 });
 
-/** The tests of `remove` that need the second of a removal. */
-const SECONDS = {
-  later: 'remove: a later user of the name has the second of the removal',
-  clock: 'remove: the second is that of the clock if none is given',
-  back: 'remove: a later removal never moves the second back',
-  update: 'remove: no update changes or drops the second',
-  insert: 'remove: an insert keeps the later of the two seconds, kept and given',
+/** The tests of `remove` that need the time of a removal. */
+const TIMES = {
+  later: 'remove: a later user of the name has the time of the removal',
+  clock: 'remove: the time is that of the clock if none is given',
+  back: 'remove: a later removal never moves the time back',
+  update: 'remove: no update changes or drops the time',
+  insert: 'remove: an insert keeps the later of the two times, kept and given',
   bounds: 'remove: refuses what is not a whole number of seconds, and changes nothing',
   odd: 'remove: keeps odd ids apart',
   once: 'remove: lets exactly one of 50 removals of the same user through',
-  beside: 'remove: an insert at the same time comes first and fails, or gets the second',
+  beside: 'remove: an insert beside a removal comes first and fails, or gets its time',
   kept: 'remove: keeps removed names when it is reopened',
+};
+
+/** The tests of `remove` with a hash that it expects. */
+const EXPECTED = {
+  only: 'remove: removes only a user with the hash that is expected',
+  odd: 'remove: compares odd hashes exactly',
+  update: 'remove: lets an update or a removal through that expect the same hash',
+  next: 'remove: never removes the next user of a name for the hash of the last',
 };
 
 const PAGES = {
@@ -85,31 +93,42 @@ const PAGES = {
 const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
   'removes what is not there': [
     'remove: removes a user that exists, and no other',
-    SECONDS.odd,
-    SECONDS.once,
+    TIMES.odd,
+    TIMES.once,
+    EXPECTED.only,
+    EXPECTED.odd,
+    EXPECTED.update,
+    EXPECTED.next,
   ],
-  'removes in two steps': [SECONDS.once],
+  'removes in two steps': [TIMES.once, EXPECTED.update, EXPECTED.next],
   'forgets the name': [
-    SECONDS.later,
-    SECONDS.clock,
-    SECONDS.back,
-    SECONDS.update,
-    SECONDS.insert,
-    SECONDS.bounds,
-    SECONDS.odd,
-    SECONDS.once,
-    SECONDS.beside,
+    TIMES.later,
+    TIMES.clock,
+    TIMES.back,
+    TIMES.update,
+    TIMES.insert,
+    TIMES.bounds,
+    TIMES.odd,
+    TIMES.once,
+    TIMES.beside,
+    EXPECTED.only,
+    EXPECTED.next,
     PAGES.removed,
   ],
-  'moves the second back': [SECONDS.back, SECONDS.insert],
-  'counts milliseconds': [SECONDS.clock, SECONDS.back, SECONDS.insert],
-  'takes any second': [SECONDS.clock, SECONDS.back, SECONDS.insert, SECONDS.bounds],
-  'update drops the second': [SECONDS.update],
-  'update takes the second': [SECONDS.update],
+  'moves the time back': [TIMES.back, TIMES.insert],
+  'counts milliseconds': [TIMES.clock, TIMES.back, TIMES.insert],
+  'takes any time': [TIMES.clock, TIMES.back, TIMES.insert, TIMES.bounds],
+  'removes with any hash': Object.values(EXPECTED),
+  'removal compares in two steps': [EXPECTED.update],
+  'an empty hash is none for a removal': [EXPECTED.only, EXPECTED.odd],
+  'keeps the time of a removal that fails': [EXPECTED.only, EXPECTED.update],
+  'expects a hash without its case': [EXPECTED.only],
+  'update drops the time': [TIMES.update],
+  'update takes the time': [TIMES.update],
   'update brings a user back': ['remove: no update at the same time brings the user back'],
-  'insert ignores the second': [SECONDS.insert, SECONDS.bounds],
-  'insert prefers its own second': [SECONDS.insert],
-  'an insert beside a removal forgets the second': [SECONDS.beside],
+  'insert ignores the time': [TIMES.insert, TIMES.bounds],
+  'insert prefers its own time': [TIMES.insert],
+  'an insert beside a removal forgets the time': [TIMES.beside, EXPECTED.next],
   'lists by units': [PAGES.order],
   'lists the id again': [PAGES.order, PAGES.start, PAGES.size, PAGES.writes],
   'lists from an id that exists': [PAGES.start],
@@ -119,8 +138,8 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
   'lists removed users': [PAGES.removed],
   'check never succeeds': ['check: returns, and changes nothing'],
   'check inserts a user': ['check: returns, and changes nothing'],
-  'keeps users alone': [SECONDS.kept],
-  'forgets': [SECONDS.kept, 'keeps acknowledged writes when it is reopened'],
+  'keeps users alone': [TIMES.kept],
+  'forgets': [TIMES.kept, 'keeps acknowledged writes when it is reopened'],
 };
 
 test('each store with a broken optional method fails in the tests of its fault', () => {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { acknowledgedBeforeKill } from '../support/acknowledged.ts';
 import { newPath, userNamed, withStore } from '../support/user-files.ts';
 
-test('a removal acknowledged before kill -9 keeps its second', async () => {
+test('a removal acknowledged before kill -9 keeps its time', async () => {
   const path = newPath();
   for (let round = 0; round < 3; round += 1) {
     // The first process changes the version of the file, and may be killed soon after that.

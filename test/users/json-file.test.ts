@@ -134,7 +134,7 @@ test('a removal comes after the earlier writes of its id, and before the later o
   });
 });
 
-test('a removal that fails removes no user and keeps no second', async (t) => {
+test('a removal that fails removes no user and keeps no time', async (t) => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);

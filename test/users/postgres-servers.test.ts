@@ -10,7 +10,7 @@ import { before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { send } from '../support/app.ts';
 import { commandPath } from '../support/compiled.ts';
-import { ownDatabase, ownServer, PG, poolAt, skip } from '../support/postgres.ts';
+import { asRole, ownDatabase, ownServer, PG, poolAt, skip } from '../support/postgres.ts';
 import { assertRefused, commandIn, emptyFolder, ROOT, run, serve } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
@@ -124,6 +124,27 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
       child.kill('SIGTERM');
       assert.equal((await ended).code, 0);
     }
+  });
+
+  it('needs no other rights without sessions than version 0.1 did', async () => {
+    const owner = poolAt(database.href, 1);
+    await owner.query('DROP TABLE IF EXISTS latchkey_users_removed', []);
+    await asRole(database, owner, async (role) => {
+      await owner.query(`GRANT SELECT, INSERT, UPDATE ON latchkey_users TO ${role}`, []);
+      const url = new URL(database);
+      [url.username, url.password] = [role, 'word'];
+      const program = `serve --port 0 --scrypt-cost 1 --sessions off --users ${url}`;
+      const server = await serve(program, where);
+      assert.equal((await post(server.url, '/signup', 'old')).status, 200);
+      const token = tokenOf(await post(server.url, '/auth', 'old'));
+      assert.equal((await hello(server.url, token)).status, 200);
+      server.child.kill('SIGTERM');
+      assert.equal((await server.ended).code, 0);
+      // Sessions need a table that this role cannot create.
+      const ended = await run(program.replace('off', 'on'), where);
+      assertRefused(ended, 1, [/table latchkey_sessions: permission denied for table/]);
+    });
+    await owner.end();
   });
 
   const databaseServer = (action: string) =>

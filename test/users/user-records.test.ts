@@ -69,10 +69,10 @@ test('a user that the reader would refuse is refused and not written', async () 
 });
 
 const HEADER_2 = '{"format":"latchkey-users","version":2}';
-const SECOND = 1_000_000_000;
+const TIME = 1_000_000_000;
 const REMOVED_JOE = '{"op":"remove","id":"joe","removedAt":"2001-09-09T01:46:40.000Z"}';
 const JOE_AGAIN = JOE.replace('}', ',"validAfter":"2001-09-09T01:46:40.000Z"}');
-const joeAgain = { ...joe, validAfter: SECOND };
+const joeAgain = { ...joe, validAfter: TIME };
 
 /** A file of version 2, with these lines in one batch. */
 const fileOf2 = (...lines: string[]) => [HEADER_2, '', ...lines, '', ''].join('\n');
@@ -81,8 +81,8 @@ test('a file that never removed a user is a file of version 0.1', async () => {
   const path = newPath();
   await withStore(path, async (store) => {
     await store.insert(joe);
-    await store.update({ ...newJoe, validAfter: SECOND });
-    assert.equal(await store.remove('ann', SECOND), false);
+    await store.update({ ...newJoe, validAfter: TIME });
+    assert.equal(await store.remove('ann', TIME), false);
     assert.deepEqual(store.list(), [newJoe]);
     assert.equal(read(path), written(JOE, NEW_JOE));
   });
@@ -94,7 +94,7 @@ test('the first removal makes it a file of version 2, which keeps the name', asy
   await withStore(path, async (store) => {
     await store.insert(joe);
     await store.insert(ann);
-    assert.equal(await store.remove('joe', SECOND), true);
+    assert.equal(await store.remove('joe', TIME), true);
     const lines = [HEADER_2, JOE, ANN, '', REMOVED_JOE, ''];
     assert.equal(read(path), lines.join('\n'));
     assert.equal(store.find('joe'), undefined);
@@ -103,7 +103,7 @@ test('the first removal makes it a file of version 2, which keeps the name', asy
     assert.equal(read(path), [...lines, JOE_AGAIN, '', NEW_JOE, ''].join('\n'));
   });
   await withStore(path, (store) => {
-    assert.deepEqual(store.find('joe'), { ...newJoe, validAfter: SECOND });
+    assert.deepEqual(store.find('joe'), { ...newJoe, validAfter: TIME });
     assert.deepEqual(store.find('ann'), ann);
   });
 });
@@ -126,7 +126,7 @@ test('a compaction keeps removed names, and the seconds of users', async () => {
       ANN,
       REMOVED_JOE,
     ]);
-    assert.equal(await store.remove('joe', SECOND + 1), false);
+    assert.equal(await store.remove('joe', TIME + 1), false);
     await store.insert(joe);
     assert.deepEqual(store.find('joe'), joeAgain);
   });
@@ -139,17 +139,17 @@ test('a compaction keeps removed names, and the seconds of users', async () => {
       expected,
       ANN,
     ]);
-    assert.deepEqual(store.find('joe'), { ...newJoe, validAfter: SECOND });
+    assert.deepEqual(store.find('joe'), { ...newJoe, validAfter: TIME });
   });
 });
 
-/** Texts that are not the one spelling of a whole second from 1970 to 9999. */
-const NOT_SECONDS: readonly unknown[] = [
+/** Texts that are not the one spelling of a time in whole seconds from 1970 to 9999. */
+const NOT_TIMES: readonly unknown[] = [
   null,
-  SECOND,
+  TIME,
   true,
   '',
-  `${SECOND}`,
+  `${TIME}`,
   '2001-09-09T01:46:40.001Z',
   '2001-09-09T01:46:40Z',
   '2001-09-09T01:46:40.000z',
@@ -168,9 +168,9 @@ const withMember = (text: string, name: string, value: unknown): string =>
   JSON.stringify({ ...JSON.parse(text), [name]: value });
 
 const REFUSED_LINES: readonly [lines: readonly string[], reason: string][] = [
-  ...NOT_SECONDS.flatMap((value): [readonly string[], string][] => [
-    [[withMember(REMOVED_JOE, 'removedAt', value)], 'has no second as "removedAt"'],
-    [[withMember(JOE_AGAIN, 'validAfter', value)], 'has no second as "validAfter"'],
+  ...NOT_TIMES.flatMap((value): [readonly string[], string][] => [
+    [[withMember(REMOVED_JOE, 'removedAt', value)], 'has a "removedAt" that is not a time in whole seconds'],
+    [[withMember(JOE_AGAIN, 'validAfter', value)], 'has a "validAfter" that is not a time in whole seconds'],
   ]),
   [[withMember(REMOVED_JOE, 'id', 7)], 'has no string as "id"'],
   [[withMember(REMOVED_JOE, 'removedAt', undefined)], 'does not have exactly the members'],
@@ -194,7 +194,7 @@ test('a wrong record of version 2 is refused with its line, and a right one is r
     await withStore(fileWith(fileOf2(removal, JOE, REMOVED_JOE, ANN)), async (store) => {
       assert.deepEqual(store.list(), [ann]);
       await store.insert(joe);
-      const second = removal === last ? 253_402_300_799 : SECOND;
+      const second = removal === last ? 253_402_300_799 : TIME;
       assert.equal(store.find('joe')?.validAfter, second);
     });
   }

@@ -5,7 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { testUserStore } from '../../../src/users/contract.ts';
 import { MemoryUserStore } from '../../../src/users/memory.ts';
-import { checkPage, mayReplace, type User, type UserStore } from '../../../src/users/store.ts';
+import { checkPage, mayChange, type User, type UserStore } from '../../../src/users/store.ts';
 import {
   inserted,
   removed,
@@ -36,7 +36,7 @@ const right = (users: Users): WholeStore => ({
   find: async (id) => userIn(users.get(id)),
   insert: async (user) => put(users, inserted(users.get(user.id), user)),
   update: async (user, hash) => put(users, updated(users.get(user.id), user, hash)),
-  remove: async (id, removedAt) => put(users, removed(users.get(id), removedAt)),
+  remove: async (id, removedAt, hash) => put(users, removed(users.get(id), removedAt, hash)),
   list: async (after, limit = 100) => {
     checkPage(after, limit);
     return pageOf(users, after, limit);
@@ -51,51 +51,90 @@ const stores: Record<string, (users: Users) => UserStore> = {
   right,
   'removes what is not there': (users) => ({
     ...right(users),
-    remove: async (id, removedAt) => put(users, removed(users.get(id), removedAt)) || true,
+    remove: async (id, removedAt, hash) => put(users, removed(users.get(id), removedAt, hash)) || true,
   }),
   'removes in two steps': (users) => ({
     ...right(users),
-    async remove(id, removedAt) {
-      const next = removed(users.get(id), removedAt);
+    async remove(id, removedAt, hash) {
+      const next = removed(users.get(id), removedAt, hash);
       await setImmediate();
       return put(users, next);
     },
   }),
   'forgets the name': (users) => ({
     ...right(users),
-    remove: async (id, removedAt) =>
-      removed(users.get(id), removedAt) !== undefined && users.delete(id),
+    remove: async (id, removedAt, hash) =>
+      removed(users.get(id), removedAt, hash) !== undefined && users.delete(id),
   }),
-  'moves the second back': (users) => ({
+  'moves the time back': (users) => ({
     ...right(users),
-    remove: async (id, removedAt) => {
-      const next = removed(users.get(id), removedAt);
+    remove: async (id, removedAt, hash) => {
+      const next = removed(users.get(id), removedAt, hash);
       return next !== undefined && put(users, { id, validAfter: removedAt ?? next.validAfter });
     },
   }),
   'counts milliseconds': (users) => ({
     ...right(users),
-    remove: async (id, removedAt) => {
-      const next = removed(users.get(id), removedAt);
+    remove: async (id, removedAt, hash) => {
+      const next = removed(users.get(id), removedAt, hash);
       return next !== undefined && put(users, { ...next, validAfter: removedAt ?? Date.now() });
     },
   }),
-  'takes any second': (users) => ({
+  'takes any time': (users) => ({
     ...right(users),
-    remove: async (id, removedAt) => {
-      const next = removed(users.get(id));
+    remove: async (id, removedAt, hash) => {
+      const next = removed(users.get(id), undefined, hash);
       return next !== undefined && put(users, { id, validAfter: Number(removedAt) });
     },
   }),
-  'update drops the second': (users) => ({
+  // A store that was written before `remove` had a third argument does that.
+  'removes with any hash': (users) => ({
+    ...right(users),
+    remove: async (id, removedAt) => put(users, removed(users.get(id), removedAt)),
+  }),
+  'removal compares in two steps': (users) => ({
+    ...right(users),
+    async remove(id, removedAt, hash) {
+      if (hash === undefined) return put(users, removed(users.get(id), removedAt));
+      const isExpected = mayChange(userIn(users.get(id)), hash);
+      await setImmediate();
+      return isExpected && put(users, removed(users.get(id), removedAt));
+    },
+  }),
+  'an empty hash is none for a removal': (users) => ({
+    ...right(users),
+    remove: async (id, removedAt, hash) =>
+      put(users, removed(users.get(id), removedAt, hash || undefined)),
+  }),
+  'keeps the time of a removal that fails': (users) => ({
+    ...right(users),
+    async remove(id, removedAt, hash) {
+      const stored = users.get(id);
+      if (put(users, removed(stored, removedAt, hash))) return true;
+      const user = userIn(stored);
+      if (user !== undefined && removedAt !== undefined) {
+        put(users, { ...user, validAfter: Math.max(removedAt, user.validAfter ?? 0) });
+      }
+      return false;
+    },
+  }),
+  'expects a hash without its case': (users) => ({
+    ...right(users),
+    async remove(id, removedAt, hash) {
+      const stored = userIn(users.get(id))?.passwordHash;
+      const isSame = stored?.toLowerCase() === hash?.toLowerCase();
+      return put(users, removed(users.get(id), removedAt, isSame ? stored : hash));
+    },
+  }),
+  'update drops the time': (users) => ({
     ...right(users),
     async update(user, expectedHash) {
-      if (!mayReplace(userIn(users.get(user.id)), expectedHash)) return false;
+      if (!mayChange(userIn(users.get(user.id)), expectedHash)) return false;
       const { validAfter: _, ...own } = user;
       return put(users, own);
     },
   }),
-  'update takes the second': (users) => ({
+  'update takes the time': (users) => ({
     ...right(users),
     async update(user, expectedHash) {
       const next = updated(users.get(user.id), user, expectedHash);
@@ -108,29 +147,29 @@ const stores: Record<string, (users: Users) => UserStore> = {
       const next = updated(users.get(user.id), user, expectedHash);
       await setImmediate();
       const isExpected = expectedHash === undefined ||
-        mayReplace(userIn(users.get(user.id)), expectedHash);
+        mayChange(userIn(users.get(user.id)), expectedHash);
       return isExpected && put(users, next);
     },
   }),
-  'insert ignores the second': (users) => ({
+  'insert ignores the time': (users) => ({
     ...right(users),
     async insert({ validAfter: _, ...user }) {
       return put(users, inserted(users.get(user.id), user));
     },
   }),
-  'insert prefers its own second': (users) => ({
+  'insert prefers its own time': (users) => ({
     ...right(users),
     async insert(user) {
       const next = inserted(users.get(user.id), user);
       return next !== undefined && put(users, { ...next, ...user });
     },
   }),
-  'an insert beside a removal forgets the second': (users) => {
+  'an insert beside a removal forgets the time': (users) => {
     const removing = new Set<string>();
     return {
       ...right(users),
-      async remove(id, removedAt) {
-        const next = removed(users.get(id), removedAt);
+      async remove(id, removedAt, hash) {
+        const next = removed(users.get(id), removedAt, hash);
         if (next === undefined || removing.has(id)) return false;
         removing.add(id);
         users.delete(id);

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { testUserStore } from '../../../src/users/contract.ts';
 import { MemoryUserStore } from '../../../src/users/memory.ts';
-import { mayReplace, type User, type UserStore } from '../../../src/users/store.ts';
+import { mayChange, type User, type UserStore } from '../../../src/users/store.ts';
 
 const put = (users: Map<string, User>, user: User): boolean => users.set(user.id, user).size > 0;
 
@@ -10,7 +10,7 @@ const right = (users: Map<string, User>): UserStore => ({
   find: async (id) => users.get(id),
   insert: async (user) => !users.has(user.id) && put(users, user),
   update: async (user, expectedHash) =>
-    mayReplace(users.get(user.id), expectedHash) && put(users, user),
+    mayChange(users.get(user.id), expectedHash) && put(users, user),
 });
 
 const stores: Record<string, (users: Map<string, User>) => UserStore> = {
@@ -38,14 +38,14 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
     return {
       find: (id) => users.get(id),
       insert: (user) => !latest.has(user.id) && write(user),
-      update: (user, expectedHash) => mayReplace(latest.get(user.id), expectedHash) && write(user),
+      update: (user, expectedHash) => mayChange(latest.get(user.id), expectedHash) && write(user),
     };
   },
   'update inserts': (users) => ({
     ...right(users),
     async update(user, expectedHash) {
       if (expectedHash === undefined) return put(users, user);
-      return mayReplace(users.get(user.id), expectedHash) && put(users, user);
+      return mayChange(users.get(user.id), expectedHash) && put(users, user);
     },
   }),
   // A store of version 0.1 does that.
@@ -56,7 +56,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
   'compares in two steps': (users) => ({
     ...right(users),
     async update(user, expectedHash) {
-      const isExpected = mayReplace(users.get(user.id), expectedHash);
+      const isExpected = mayChange(users.get(user.id), expectedHash);
       if (expectedHash !== undefined) await setImmediate();
       return isExpected && put(users, user);
     },
@@ -69,7 +69,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
       async update(user, expectedHash) {
         const stored = users.get(user.id);
         const claim = `${stored?.passwordHash} of ${user.id}`;
-        if (!mayReplace(stored, expectedHash)) return false;
+        if (!mayChange(stored, expectedHash)) return false;
         if (expectedHash !== undefined && claimed.has(claim)) return false;
         if (expectedHash !== undefined) claimed.add(claim);
         await setImmediate();
@@ -81,7 +81,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
   'an empty hash is none': (users) => ({
     ...right(users),
     update: async (user, expectedHash) =>
-      mayReplace(users.get(user.id), expectedHash || undefined) && put(users, user),
+      mayChange(users.get(user.id), expectedHash || undefined) && put(users, user),
   }),
   'folds case': (users) => ({
     ...right(users),
@@ -97,7 +97,7 @@ const stores: Record<string, (users: Map<string, User>) => UserStore> = {
     return {
       find: (id) => users[id],
       insert: (user) => !Object.hasOwn(users, user.id) && set(user),
-      update: (user, expectedHash) => mayReplace(ownOf(user.id), expectedHash) && set(user),
+      update: (user, expectedHash) => mayChange(ownOf(user.id), expectedHash) && set(user),
     };
   },
 };
