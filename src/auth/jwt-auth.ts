@@ -86,6 +86,8 @@ export class JwtAuth<Identity> {
   /**
    * Makes tokens outside a login, such as after a signup or another proof. With sessions it begins
    * a session.
+   * @param identity the very object that the login, the signup or the change of the password
+   *   returned, so that the hook `isCurrent` can notice a later change
    * @param request with its User-Agent, if the session shall show it
    * @param options `refresh: false` for an access token alone; default true with sessions
    * @returns the tokens, whatever `loginReply` returns for a login
@@ -168,16 +170,19 @@ export class JwtAuth<Identity> {
   }
 
   /**
-   * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets `req.identity`
-   * and `req.sessionId`, and calls `next()`, or sends the refusal itself. It passes any other error
-   * to `next(error)`.
+   * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets
+   * `req.identity`, with sessions also `req.sessionId`, and calls `next()`, or sends the refusal
+   * itself. It passes any other error to `next(error)`.
    * @param none must be empty. With `app.get(path, auth.middleware)`, where the parentheses are
    *   missing, a client would never get a response. The type `never[]` makes that a compile error.
    *   In a program without types it throws at the first request.
    * @throws TypeError if it is called with arguments
    */
   middleware(...none: never[]): Middleware<Identity> {
-    if (none.length === 0) return middlewareOf((request) => this.#passed(request));
+    if (none.length === 0) {
+      const hasSessions = this.#sessions !== undefined;
+      return middlewareOf((request) => this.#passed(request), hasSessions);
+    }
     const got = none.length === 1 ? '1 argument' : `${none.length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
   }

@@ -9,13 +9,16 @@ import { bindListeners, runAs, type IdentityCarrier } from './current-identity.t
 import type { Passed } from './guard.ts';
 import type { RequestMessage } from './requests.ts';
 
-/** A request of node:http. The guard sets its `identity` and its `sessionId`. */
+/** A request of node:http. The guard sets its `identity`, and with sessions its `sessionId`. */
 export interface GuardedRequest<Identity> extends RequestMessage {
   /** The headers by name. */
   readonly headers: NonNullable<RequestMessage['headers']>;
   /** The user that the hook `identity` of the JwtAuth returned. */
   identity?: Identity;
-  /** The session of the token. Undefined without sessions, and for a token without one. */
+  /**
+   * The id of the session of the token; undefined for a token without one. A JwtAuth without
+   * sessions leaves this member as it is.
+   */
   sessionId?: string | undefined;
 }
 
@@ -36,9 +39,13 @@ export type Middleware<Identity = unknown> = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** @param guardOf returns what a request passes with; it throws or rejects if it is refused */
+/**
+ * @param guardOf returns what a request passes with; it throws or rejects if it is refused
+ * @param hasSessions whether requests get a `sessionId`, which may be a member of the application
+ */
 export function middlewareOf<Identity>(
   guardOf: (request: GuardedRequest<Identity>) => MaybePromise<Passed<Identity>>,
+  hasSessions: boolean,
 ): Middleware<Identity> {
   const guard: Middleware<Identity> = async (req, res, next) => {
     let passed: Passed<Identity>;
@@ -47,7 +54,7 @@ export function middlewareOf<Identity>(
       bindListeners(passed.identity, req);
       bindListeners(passed.identity, res);
       req.identity = passed.identity;
-      req.sessionId = passed.sessionId;
+      if (hasSessions) req.sessionId = passed.sessionId;
     } catch (error) {
       return refuse(res, error, next);
     }
