@@ -89,7 +89,6 @@ const REQUEST_ERRORS = {
     'The request header is too large',
   ],
   ERR_ABORTED: [499, 'Client Closed Request', 'The client closed the connection'],
-
   ERR_INTERNAL: [500, 'Internal Server Error', 'The server failed to answer this request'],
   ERR_PASSWORD_HASH: [
     500,

@@ -38,7 +38,7 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
    * ended. The token may have been stolen.
    */
   reuse: channel('latchkey:reuse'),
-  /** `{ id, address }`: a client ended a session, or all others of its account. */
+  /** `{ id, address }`: a client ended a session, or all others of its account if it had some. */
   logout: channel('latchkey:logout'),
   /** `{ id, address }`: the password of an account was changed or set. */
   password: channel('latchkey:password'),
@@ -55,11 +55,20 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   overload: channel('latchkey:overload'),
 };
 
-/** @param client the address is read only if there is a subscriber, since a look-up takes time */
-export function publishRefusal(
-  refusal: AuthError,
-  client: { readonly address?: string | undefined },
-): void {
+/** Its address is read only if there is a subscriber, since a look-up takes time. */
+interface AddressedClient {
+  readonly address?: string | undefined;
+}
+
+/** The events about one user. */
+type UserEvent = Exclude<EventName, 'refusal' | 'throttle' | 'overload'>;
+
+/** @param id of a user who exists, or who did until this event */
+export function publishUser(event: UserEvent, id: string, client: AddressedClient): void {
+  if (EVENTS[event].hasSubscribers) EVENTS[event].publish({ id, address: client.address });
+}
+
+export function publishRefusal(refusal: AuthError, client: AddressedClient): void {
   if (!EVENTS.refusal.hasSubscribers) return;
   const { code, status } = refusal;
   EVENTS.refusal.publish({ code, status, address: client.address });

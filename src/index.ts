@@ -11,7 +11,7 @@ export type { LimitOptions } from './limits/throttle.ts';
 export type { GuardableRequest, HeaderSource } from './auth/requests.ts';
 export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth } from './auth/jwt-auth.ts';
-export type { AuthRequest } from './auth/login.ts';
+export type { AuthRequest } from './auth/request-body.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export type { IdentityClaims, JwtAuthOptions } from './auth/options.ts';
 export type { TokenPair } from './auth/token-issuer.ts';
@@ -33,12 +33,8 @@ export { JsonFileSessionStore } from './sessions/json-file.ts';
 export { MemorySessionStore } from './sessions/memory.ts';
 export type { SessionsOptions } from './sessions/options.ts';
 export { PostgresSessionStore, type PostgresSessionStoreOptions } from './sessions/postgres.ts';
-export {
-  Sessions,
-  type RefreshResult,
-  type SessionInfo,
-  type SessionStart,
-} from './sessions/sessions.ts';
+export type { RefreshResult } from './sessions/rules.ts';
+export { Sessions, type SessionInfo, type SessionStart } from './sessions/sessions.ts';
 export type { Session, SessionRecord, SessionStore } from './sessions/store.ts';
 
 export { JsonFileUserStore } from './users/json-file.ts';

@@ -84,6 +84,13 @@ export const nonNegativeNumber: Check = expecting(
 /** 9999-12-31T23:59:59Z. A later time is a mistake, most often in milliseconds. */
 export const MAX_TIME_SECONDS = 253_402_300_799;
 
+/** The times of a token, for a program that does not set them. */
+export const DEFAULT_TOKEN_TIMES = {
+  lifetimeSeconds: 300,
+  notBeforeSeconds: 0,
+  leewaySeconds: 10,
+} as const;
+
 /** What sign adds to the time now, for a claim that the program does not pass. */
 const OPTION_OF_TIME: ReadonlyMap<string, string> = new Map([
   ['nbf', 'notBeforeSeconds'],
@@ -121,14 +128,16 @@ const clockTime: Check = (name, value) => {
   checkTime(name, value);
 };
 
+const systemClock = () => Date.now() / 1000;
+
 /**
  * Wraps a clock of the calling program. With NaN from the clock every token would pass. With
  * milliseconds every token would have expired.
- * @param now a clock in seconds since 1970
+ * @param now a clock in seconds since 1970; default: the system's clock
  * @returns the checked clock. It throws a TypeError or RangeError if `now` returns anything but a
  *   finite number from 0 to the year 9999.
  */
-export function checkedClock(now: () => number): () => number {
+export function checkedClock(now: () => number = systemClock): () => number {
   return () => {
     const seconds = now();
     clockTime('now', seconds);

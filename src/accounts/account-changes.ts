@@ -4,93 +4,122 @@
  * Promise:
  *
  * 1. If the first step fails, nothing has changed.
- * 2. The second step is one atomic write. A password change is a compare-and-set on the hash that
- *    was verified, so of two changes at once one is refused.
- * 3. A login under way leaves no session. If it stores its session before the third step, that step
- *    ends it. Otherwise it finds another hash than the one that it verified (`isCurrent`).
+ * 2. The second step is one atomic write. A change by the owner is a compare-and-set on the hash
+ *    that was verified, so of two such changes at once one is refused.
+ * 3. A change reaches only the user that it was meant for, never a later user of the same name.
+ * 4. A login under way leaves no session. If it stores its session before the third step, that step
+ *    ends it. Otherwise `isCurrent` tells it that the hash was replaced.
  *
- * After an error of a store, the account is as before or as intended, in either case without the
- * sessions from before.
- * Accepted: if the process ends between the second and the third step, a login on another server
- * that began and ended between the first and the second keeps its session.
+ * After an error of a store, the account is as before or as intended.
+ * Accepted: if the process ends between the second and the third step, or if the session store
+ * fails in each try of the third, one kind of session stays: that of a login on another server that
+ * was complete between the first step and the second.
+ * Accepted: a change that loses after its first step has ended sessions that the winner has begun
+ * by then. Their client logs in again.
  */
 import { AuthError } from '../errors.ts';
-import type { User } from '../users/store.ts';
-import { disabledHash, enabledHash, isDisabled } from './disabled.ts';
-import { replaceHash } from './hash-replacement.ts';
+import type { PublicUser, User, UserStore } from '../users/store.ts';
+import type { SessionClient } from './client.ts';
+import { disabledHash, enabledHash, isDisabled, isDisabledHash } from './disabled.ts';
+import { findUser } from './find-user.ts';
+import { MAX_TRIES, replaceHash, tooManyChanges } from './hash-replacement.ts';
 import type { AccountsSettings } from './options.ts';
-import { isPasswordOf, type HashClient } from './password-check.ts';
+import {
+  hashClientOf,
+  userWithPassword,
+  type HashClient,
+  type PasswordCheck,
+} from './password-check.ts';
+import { asPasswordChange, checkPasswordText, refuseForbidden } from './password-rules.ts';
 
-/** Each failed try means that a login or an administrator has replaced the hash meanwhile. */
-const MAX_TRIES = 10;
-
-type Settings = Pick<AccountsSettings, 'users' | 'passwords' | 'sessions' | 'now'>;
+/** The third step is tried again, because the second has taken effect already. */
+const MAX_LAST_TRIES = 3;
 
 /** The changes of accounts in one store. */
 export class AccountChanges {
-  readonly #settings: Settings;
+  readonly #settings: AccountsSettings;
+  readonly #passwordCheck: PasswordCheck;
 
-  constructor(settings: Settings) {
+  constructor(settings: AccountsSettings, passwordCheck: PasswordCheck) {
     this.#settings = settings;
+    this.#passwordCheck = passwordCheck;
   }
 
   /**
-   * @param verified the user whose hash was verified with `password`
-   * @param newPassword obeys the rules for new passwords
-   * @returns the user with the new hash; undefined if `password` is not right any more
+   * @returns the user with the new hash
+   * @throws AuthError as `Accounts.changePassword`
    */
   async changePassword(
-    verified: User,
+    id: string,
     password: string,
     newPassword: string,
-    client: HashClient,
-  ): Promise<User | undefined> {
+    client: SessionClient,
+  ): Promise<User> {
+    // The text is checked first. That is cheap, and the rules are public, so a refusal reveals
+    // nothing. `isForbidden` may ask another service, so it is called for the owner alone.
+    const normalized = await this.#checkText(newPassword, id);
+    const verified = await this.#passwordCheck.confirm(id, password, client);
+    await this.#refuseForbidden(normalized, verified);
+    const hashClient = hashClientOf(client);
     const { users, passwords } = this.#settings;
-    const { signal, address } = client;
+    const { signal, address } = hashClient;
     const passwordHash = await passwords.hash(newPassword, signal, address);
-    // Asked again after the slow hash: a change that has lost already must not end the sessions
-    // that the winner has begun since.
-    let user = await this.#userWithPassword(verified, password, client);
-    if (user === undefined) return undefined;
-    return this.#endingSessions(verified.id, async () => {
-      for (let tries = 0; tries < MAX_TRIES && user !== undefined; tries += 1) {
-        const changed = await replaceHash(users, user, passwordHash);
-        if (changed !== undefined) return changed;
-        // A login may have renewed the hash. That must not refuse the owner.
-        user = await this.#userWithPassword(user, password, client);
-      }
-      if (user !== undefined) throw tooManyChanges();
-      return undefined;
+    return this.#changeByOwner(verified, password, hashClient, (user) => {
+      return replaceHash(users, user, passwordHash);
     });
+  }
+
+  /** @throws as `Accounts.removeByOwner` */
+  async removeByOwner(id: string, password: string, client: SessionClient): Promise<void> {
+    requireRemove(this.#settings.users);
+    const verified = await this.#passwordCheck.confirm(id, password, client);
+    const hashClient = hashClientOf(client);
+    await this.#changeByOwner(verified, password, hashClient, (user) => this.#removeStored(user));
   }
 
   /**
    * Sets the password of an account; a disabled one stays disabled.
-   * @param newPassword obeys the rules for new passwords
-   * @returns the user with the new hash; undefined if there is no such user
+   * @returns the user with the new hash
+   * @throws AuthError as `Accounts.setPassword`
    */
-  async setPassword(id: string, newPassword: string): Promise<User | undefined> {
-    const newHash = await this.#settings.passwords.hash(newPassword);
-    return this.#endingSessions(id, () => {
-      return this.#rewriteHash(id, (hash) => {
-        return isDisabled({ passwordHash: hash }) ? disabledHash(newHash) : newHash;
-      });
+  async setPassword(id: string, newPassword: string): Promise<User> {
+    const { users, passwords } = this.#settings;
+    const normalized = await this.#checkText(newPassword, id);
+    const found = (await findUser(users, id)) ?? refuseUnknownUser();
+    await this.#refuseForbidden(normalized, found);
+    const newHash = await passwords.hash(newPassword);
+    const rewrite = (hash: string) => (isDisabledHash(hash) ? disabledHash(newHash) : newHash);
+    const changed = await this.#changeByAdministrator(found, (user) => {
+      return this.#rewriteHash(user, rewrite);
     });
+    return changed ?? refuseUnknownUser();
   }
 
   /** @returns the disabled user; undefined if there is no such user */
   async disable(id: string): Promise<User | undefined> {
-    if ((await this.#settings.users.find(id)) === undefined) return undefined;
-    return this.#endingSessions(id, () => this.#rewriteHash(id, disabledHash));
+    const found = await findUser(this.#settings.users, id);
+    if (found === undefined) return undefined;
+    return this.#changeByAdministrator(found, (user) => this.#rewriteHash(user, disabledHash));
   }
 
   /**
+   * Ends all sessions first: a disabling that stopped before its third step may have left some.
    * @returns the enabled user; undefined if there is no such user
    * @throws AuthError ERR_PASSWORD_HASH if the account has no hash that can be restored
    */
   async enable(id: string): Promise<User | undefined> {
-    const { passwords } = this.#settings;
-    return this.#rewriteHash(id, (hash) => enabledHash(hash, passwords));
+    const { users, passwords, sessions } = this.#settings;
+    const rewrite = (hash: string) => enabledHash(hash, passwords);
+    const found = await findUser(users, id);
+    if (found === undefined || !isDisabled(found)) return found;
+    // Called because it throws if there is no hash to restore. Then no session ends either.
+    rewrite(found.passwordHash);
+    await sessions?.endAll(id);
+    return this.#tryEach(
+      found,
+      (user) => this.#rewriteHash(user, rewrite),
+      () => this.#stillThere(found),
+    );
   }
 
   /**
@@ -98,14 +127,46 @@ export class AccountChanges {
    * @throws TypeError if the store has no method `remove`
    */
   async remove(id: string): Promise<boolean> {
-    const { users, now } = this.#settings;
-    if (users.remove === undefined) throw missingMethod('remove');
-    if ((await users.find(id)) === undefined) return false;
-    const removed = await this.#endingSessions(id, async () => {
-      const isRemoved = await users.remove?.(id, Math.floor(now()));
-      return isRemoved ? true : undefined;
-    });
-    return removed === true;
+    const { users } = this.#settings;
+    requireRemove(users);
+    const found = await findUser(users, id);
+    if (found === undefined) return false;
+    const isRemoved = await this.#changeByAdministrator(found, (user) => this.#removeStored(user));
+    return isRemoved ?? false;
+  }
+
+  /**
+   * @param verified the user whose hash was verified with `password`
+   * @throws AuthError ERR_CREDENTIALS if the password is not right any more
+   */
+  async #changeByOwner<T>(
+    verified: User,
+    password: string,
+    client: HashClient,
+    write: (user: User) => T | undefined | Promise<T | undefined>,
+  ): Promise<T> {
+    const again = (user: User) => userWithPassword(user, password, client, this.#settings);
+    // Asked again after a slow hash. If another change has won meanwhile, this one must not end the
+    // winner's new sessions.
+    const user = await again(verified);
+    const changed = user &&
+      (await this.#endingSessions(user.id, () => this.#tryEach(user, write, again)));
+    if (changed === undefined) throw new AuthError('ERR_CREDENTIALS');
+    return changed;
+  }
+
+  /**
+   * @param found the user as first found
+   * @returns undefined if this user does not exist any more
+   */
+  async #changeByAdministrator<T>(
+    found: User,
+    write: (user: User) => T | undefined | Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const again = () => this.#stillThere(found);
+    const user = await again();
+    if (user === undefined) return undefined;
+    return this.#endingSessions(user.id, () => this.#tryEach(user, write, again));
   }
 
   /**
@@ -117,49 +178,93 @@ export class AccountChanges {
     id: string,
     change: () => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const { sessions } = this.#settings;
-    await sessions?.endAll(id);
+    await this.#settings.sessions?.endAll(id);
     const changed = await change().catch(async (error) => {
-      await sessions?.endAll(id);
+      // As at a login: the first error counts.
+      await this.#endAgain(id).catch(() => undefined);
       throw error;
     });
-    if (changed !== undefined) await sessions?.endAll(id);
+    if (changed !== undefined) await this.#endAgain(id);
     return changed;
   }
 
+  /** The third step. */
+  async #endAgain(id: string, triesLeft = MAX_LAST_TRIES): Promise<void> {
+    try {
+      await this.#settings.sessions?.endAll(id);
+    } catch (error) {
+      if (triesLeft === 1) throw error;
+      await this.#endAgain(id, triesLeft - 1);
+    }
+  }
+
   /**
-   * @param verified a user who had this password
-   * @returns the stored user if the password is still right; undefined if it was changed, or if the
-   *   account was disabled or removed
+   * A compare-and-set. A login may renew the hash meanwhile, and that must not refuse the change.
+   * @param first the user as last found
+   * @param write changes the stored user if the hash is still that of `user`, otherwise returns
+   *   undefined
+   * @param again returns the stored user if the change may still be made
    */
-  async #userWithPassword(
-    verified: User,
-    password: string,
-    client: HashClient,
-  ): Promise<User | undefined> {
-    const { users, passwords } = this.#settings;
-    const latest = await users.find(verified.id);
-    if (latest === undefined || latest.passwordHash === verified.passwordHash) return latest;
-    return (await isPasswordOf(latest, password, client, passwords)) ? latest : undefined;
+  async #tryEach<T>(
+    first: User,
+    write: (user: User) => T | undefined | Promise<T | undefined>,
+    again: (stale: User) => Promise<User | undefined>,
+  ): Promise<T | undefined> {
+    let user: User | undefined = first;
+    for (let tries = 0; tries < MAX_TRIES && user !== undefined; tries += 1) {
+      const written = await write(user);
+      if (written !== undefined) return written;
+      user = await again(user);
+    }
+    if (user !== undefined) throw tooManyChanges();
+    return undefined;
+  }
+
+  /** @returns the stored user; undefined if it was removed, also if its name has a new user */
+  async #stillThere({ id, createdAt }: User): Promise<User | undefined> {
+    const latest = await findUser(this.#settings.users, id);
+    return latest?.createdAt === createdAt ? latest : undefined;
+  }
+
+  #checkText(password: string, id: string): Promise<string> {
+    return asPasswordChange(() => checkPasswordText(password, id, this.#settings));
+  }
+
+  #refuseForbidden(normalized: string, { username }: PublicUser): Promise<void> {
+    const { isForbidden } = this.#settings;
+    return asPasswordChange(() => refuseForbidden(normalized, username, isForbidden));
   }
 
   /**
    * Replaces the stored hash by one that is made of it.
-   * @returns the user with that hash, also if it was stored already; undefined if there is no such
-   *   user
+   * @returns the user with that hash, also if it was stored already; undefined if another hash is
+   *   stored
    */
-  async #rewriteHash(id: string, rewrite: (hash: string) => string): Promise<User | undefined> {
-    const { users } = this.#settings;
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const user = await users.find(id);
-      if (user === undefined) return undefined;
-      const passwordHash = rewrite(user.passwordHash);
-      if (passwordHash === user.passwordHash) return user;
-      const changed = await replaceHash(users, user, passwordHash);
-      if (changed !== undefined) return changed;
-    }
-    throw tooManyChanges();
+  #rewriteHash(
+    user: User,
+    rewrite: (hash: string) => string,
+  ): User | undefined | Promise<User | undefined> {
+    const passwordHash = rewrite(user.passwordHash);
+    if (passwordHash === user.passwordHash) return user;
+    return replaceHash(this.#settings.users, user, passwordHash);
   }
+
+  /** @returns undefined if another hash is stored */
+  async #removeStored({ id, passwordHash }: User): Promise<true | undefined> {
+    const { users, now } = this.#settings;
+    const remove = requireRemove(users);
+    return (await remove(id, Math.floor(now()), passwordHash)) || undefined;
+  }
+}
+
+/**
+ * @returns the bound method
+ * @throws TypeError for a store that was written for version 0.1
+ */
+function requireRemove(users: UserStore): NonNullable<UserStore['remove']> {
+  const { remove } = users;
+  if (remove === undefined) throw missingMethod('remove');
+  return remove.bind(users);
 }
 
 /** A store that was written for version 0.1 has no `remove` and no `list`. */
@@ -167,7 +272,7 @@ export function missingMethod(name: 'remove' | 'list'): TypeError {
   return new TypeError(`"users" expected a store with the method ${name}, got one without it`);
 }
 
-function tooManyChanges(): AuthError {
-  const cause = new Error(`the store refused to replace a hash ${MAX_TRIES} times`);
-  return new AuthError('ERR_STORE', { cause });
+/** The caller is an administrator, so the status of a guard, 401, would be about the wrong user. */
+function refuseUnknownUser(): never {
+  throw new AuthError('ERR_IDENTITY_UNKNOWN', { status: 404, error: 'Not Found' });
 }

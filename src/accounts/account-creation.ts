@@ -1,36 +1,58 @@
 /**
  * A new account in the user store.
- * Promise: a new account has no sessions. A user of this name who was removed may have left some,
- * if the record was deleted by hand, or if the process ended in the middle of a removal.
+ * Promise: once it is created, a new account has no sessions. A user of this name who was removed
+ * may have left some, if the record was deleted by hand, or if the process ended in the middle of
+ * a removal. A signup that loses the name to another one ends none.
+ * Accepted: if the process ends right after the insert, or if the session store fails in this
+ * moment, the account exists, and the sessions of the earlier user stay.
  */
 import { AuthError } from '../errors.ts';
 import type { User } from '../users/store.ts';
+import { findUser } from './find-user.ts';
 import type { AccountsSettings } from './options.ts';
 
+type Settings = Pick<AccountsSettings, 'users' | 'sessions' | 'now'>;
+
 /**
- * Ends what sessions a free name still has.
- * @throws AuthError ERR_USER_EXISTS if the name is taken; ERR_STORE
+ * @param makeHash called if the name is free
+ * @returns the user as stored, from now on
+ * @throws AuthError ERR_USER_EXISTS, ERR_STORE, and what `makeHash` throws
  */
-export async function requireFreeName(
+export async function createUser(
   id: string,
-  { users, sessions }: Pick<AccountsSettings, 'users' | 'sessions'>,
-): Promise<void> {
-  if ((await users.find(id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
+  username: string,
+  makeHash: () => string | Promise<string>,
+  settings: Settings,
+): Promise<User> {
+  await requireFreeName(id, settings);
+  const passwordHash = await makeHash();
+  const user = await insertUser(id, username, passwordHash, settings);
+  await endLeftSessions(id, settings);
+  return user;
+}
+
+/** @throws AuthError ERR_USER_EXISTS if the name is taken; ERR_STORE */
+async function requireFreeName(id: string, { users, sessions }: Settings): Promise<void> {
+  if ((await findUser(users, id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
+  // Called because it throws if the session store is away. Then no account is created.
+  await sessions?.list(id);
+}
+
+/** Ends the sessions that an earlier user of the name has left. */
+async function endLeftSessions(id: string, { sessions }: Settings): Promise<void> {
   if (sessions === undefined) return;
-  // Only read, as a rule: to end all would also refuse tokens that were issued before the signup.
+  // Ends them only if there are some. `endAll` always writes, and refuses all earlier tokens of the
+  // name.
   const left = await sessions.list(id);
   if (left.length > 0) await sessions.endAll(id);
 }
 
-/**
- * @returns the user as stored, from now on
- * @throws AuthError ERR_USER_EXISTS, ERR_STORE
- */
-export async function insertUser(
+/** @throws AuthError ERR_USER_EXISTS, ERR_STORE */
+async function insertUser(
   id: string,
   username: string,
   passwordHash: string,
-  { users, now }: Pick<AccountsSettings, 'users' | 'now'>,
+  { users, now }: Settings,
 ): Promise<User> {
   const createdAt = new Date(Math.round(now() * 1000)).toISOString();
   const user: User = {

@@ -8,7 +8,7 @@
  * hash, but not a stronger one.
  */
 import { AuthError } from '../errors.ts';
-import { EVENTS } from '../events.ts';
+import { publishUser } from '../events.ts';
 import { MemoryCounts } from '../limits/memory.ts';
 import { sourceOf } from '../limits/network.ts';
 import { Throttle } from '../limits/throttle.ts';
@@ -16,21 +16,17 @@ import { andThen } from '../maybe-promise.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 import { AccountChanges, missingMethod } from './account-changes.ts';
-import { insertUser, requireFreeName } from './account-creation.ts';
+import { createUser } from './account-creation.ts';
 import type { Client, SessionClient } from './client.ts';
 import { checkHash, isDisabled } from './disabled.ts';
+import { findUser } from './find-user.ts';
 import { renewHash } from './hash-renewal.ts';
 import { settingsOf, type AccountsOptions, type AccountsSettings } from './options.ts';
 import { hashClientOf, PasswordCheck } from './password-check.ts';
-import {
-  checkChangedText,
-  checkPasswordText,
-  refuseForbidden,
-  refuseForbiddenChange,
-} from './password-rules.ts';
+import { checkPasswordText, refuseForbidden } from './password-rules.ts';
 import { publicUserOf } from './public-user.ts';
-import { isTokenOfUser } from './token-age.ts';
-import { canonicalUsername, trimUsername, usernameRefusal } from './username.ts';
+import { endEarlierSessions, isTokenOfUser } from './token-age.ts';
+import { canonicalUsername, newUsername } from './username.ts';
 import { VerifiedHashes } from './verified-hashes.ts';
 
 /** The accounts of a service. */
@@ -41,21 +37,27 @@ export class Accounts {
   readonly #changes: AccountChanges;
   readonly #verifiedHashes = new VerifiedHashes();
 
-  /** These methods, bound, to spread into the options of `JwtAuth`. */
-  readonly handlers: Pick<Accounts, 'authenticate' | 'identity' | 'isCurrent'> = {
-    authenticate: (username, password, client) => this.authenticate(username, password, client),
-    identity: (claims) => this.identity(claims),
-    isCurrent: (user) => this.isCurrent(user),
-  };
+  /**
+   * These methods, bound, to spread into the options of `JwtAuth`; and the option `sessions`, if
+   * these accounts have it.
+   */
+  readonly handlers: Pick<Accounts, 'authenticate' | 'identity' | 'isCurrent'> &
+    Pick<AccountsOptions, 'sessions'>;
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: AccountsOptions) {
     this.#settings = settingsOf(options);
-    const { limits, limitsNow } = this.#settings;
+    const { limits, limitsNow, sessions } = this.#settings;
     const counts = new MemoryCounts(limitsNow);
     this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
     this.#passwordCheck = new PasswordCheck(this.#settings, this.#throttle);
-    this.#changes = new AccountChanges(this.#settings);
+    this.#changes = new AccountChanges(this.#settings, this.#passwordCheck);
+    this.handlers = {
+      authenticate: (username, password, client) => this.authenticate(username, password, client),
+      identity: (claims) => this.identity(claims),
+      isCurrent: (user) => this.isCurrent(user),
+      ...(sessions !== undefined && { sessions }),
+    };
   }
 
   /**
@@ -77,25 +79,20 @@ export class Accounts {
     if (typeof sentUsername !== 'string' || typeof password !== 'string') {
       throw new AuthError('ERR_SIGNUP_BODY');
     }
-    const id = canonicalUsername(sentUsername);
-    if (id === undefined) throw usernameRefusal(sentUsername);
-    const username = trimUsername(sentUsername);
+    const { id, username } = newUsername(sentUsername);
     const normalized = checkPasswordText(password, id, this.#settings);
     const { signal } = client;
     if (signal?.aborted) throw new AuthError('ERR_ABORTED');
     const source = sourceOf(client.address);
     const create = async () => {
       await refuseForbidden(normalized, username, isForbidden);
-      // Skips hashing when the name is taken. Of several signups of one name at once, `insert` lets
-      // one through.
-      await requireFreeName(id, this.#settings);
       // Not `normalized`: the hasher normalises by itself.
-      const passwordHash = await passwords.hash(password, signal, source.address);
-      return insertUser(id, username, passwordHash, this.#settings);
+      const makeHash = () => passwords.hash(password, signal, source.address);
+      return createUser(id, username, makeHash, this.#settings);
     };
     const throttle = this.#throttle;
     const user = throttle === undefined ? await create() : await throttle.signup(source, create);
-    if (EVENTS.signup.hasSubscribers) EVENTS.signup.publish({ id, address: source.address });
+    publishUser('signup', id, source);
     return this.#verifiedHashes.publicUserOf(user);
   }
 
@@ -111,12 +108,9 @@ export class Accounts {
    */
   async importUser(username: string, passwordHash: string): Promise<PublicUser> {
     if (typeof username !== 'string') throw new AuthError('ERR_USERNAME');
-    const id = canonicalUsername(username);
-    if (id === undefined) throw usernameRefusal(username);
+    const { id, username: firstSpelling } = newUsername(username);
     checkHash(passwordHash, this.#settings.passwords);
-    await requireFreeName(id, this.#settings);
-    const user = await insertUser(id, trimUsername(username), passwordHash, this.#settings);
-    return publicUserOf(user);
+    return publicUserOf(await createUser(id, firstSpelling, () => passwordHash, this.#settings));
   }
 
   /**
@@ -139,7 +133,7 @@ export class Accounts {
     const user = await this.#passwordCheck.login(id, password, client);
     if (user === undefined) return undefined;
     const { address } = hashClientOf(client);
-    if (EVENTS.login.hasSubscribers) EVENTS.login.publish({ id, address });
+    publishUser('login', id, { address });
     const renewed = await renewHash(user, password, address, this.#settings);
     return this.#verifiedHashes.publicUserOf(renewed);
   }
@@ -147,33 +141,36 @@ export class Accounts {
   /**
    * @param claims of a verified token
    * @returns the user whose id is the claim `identity`. Undefined if there is none, if the account
-   *   is disabled, and for a token of an earlier user of a removed name: one that was issued up to
-   *   the second of the removal, and whose session was not asked for. It is a promise only if the
-   *   store returns one.
+   *   is disabled, and for a token that belongs to an earlier, removed user of this name: it was
+   *   issued before the removal, and has no session. It is a promise only if the store returns one.
    * @throws AuthError ERR_STORE
    */
   identity(
     claims: { readonly identity?: unknown; readonly iat?: unknown; readonly sid?: unknown },
   ): PublicUser | undefined | Promise<PublicUser | undefined> {
     if (typeof claims.identity !== 'string') return undefined;
-    return andThen(this.#settings.users.find(claims.identity), (user) => {
+    return andThen(findUser(this.#settings.users, claims.identity), (user) => {
       if (user === undefined || isDisabled(user)) return undefined;
-      const hasSessions = this.#settings.sessions !== undefined;
-      return isTokenOfUser(user, claims, hasSessions) ? publicUserOf(user) : undefined;
+      const { sessions } = this.#settings;
+      const { id, validAfter } = user;
+      if (!isTokenOfUser(user, claims, sessions !== undefined)) return undefined;
+      if (sessions === undefined || validAfter === undefined) return publicUserOf(user);
+      // The guard, or the refresh, then finds that an earlier user's session has ended.
+      return andThen(endEarlierSessions(id, validAfter, sessions), () => publicUserOf(user));
     });
   }
 
   /**
-   * Whether a login may still begin a session. `JwtAuth` asks once it has stored the session, so
-   * that no login outlives a change of the password that overlaps it.
+   * Whether a login may still begin a session. `JwtAuth` asks once it has stored the session; the
+   * reason is in `account-changes.ts`.
    * @param user the very object that a method here returned, not a copy
-   * @returns false if the account was removed or disabled. For an object that a password was
-   *   verified or set for, also false if the stored hash has been replaced since. It is a promise
-   *   only if the store returns one.
+   * @returns false if the account was removed or disabled, also if the name has a new user. For an
+   *   object that a password was verified or set for, also false if the stored hash has been
+   *   replaced since. It is a promise only if the store returns one.
    * @throws AuthError ERR_STORE
    */
   isCurrent(user: PublicUser): boolean | Promise<boolean> {
-    return andThen(this.#settings.users.find(user.id), (stored) => {
+    return andThen(findUser(this.#settings.users, user.id), (stored) => {
       return this.#verifiedHashes.isCurrent(user, stored);
     });
   }
@@ -183,7 +180,7 @@ export class Accounts {
    * session alone, and not as a login.
    * @param id of the user whom the guard found
    * @param client such as `{ address, signal, sessionId }` of the request
-   * @returns the user
+   * @returns the user, who still had this password once it was verified
    * @throws AuthError ERR_CREDENTIALS if the password is wrong, or the account is unknown or
    *   disabled; ERR_THROTTLED, before the store is read; ERR_BUSY, ERR_ABORTED, ERR_STORE
    */
@@ -214,16 +211,8 @@ export class Accounts {
     newPassword: string,
     client: SessionClient = {},
   ): Promise<PublicUser> {
-    // The text is checked first. That is cheap, and the rules are public, so a refusal reveals
-    // nothing. `isForbidden` may ask another service, so it is called for the owner alone.
-    const normalized = await checkChangedText(newPassword, id, this.#settings);
-    const user = await this.#passwordCheck.confirm(id, password, client);
-    await refuseForbiddenChange(normalized, user.username, this.#settings.isForbidden);
-    const hashClient = hashClientOf(client);
-    const changed = await this.#changes.changePassword(user, password, newPassword, hashClient);
-    if (changed === undefined) throw new AuthError('ERR_CREDENTIALS');
-    const { address } = hashClient;
-    if (EVENTS.password.hasSubscribers) EVENTS.password.publish({ id, address });
+    const changed = await this.#changes.changePassword(id, password, newPassword, client);
+    publishUser('password', id, sourceOf(client.address));
     return this.#verifiedHashes.publicUserOf(changed);
   }
 
@@ -232,16 +221,13 @@ export class Accounts {
    * administrators. A disabled account stays disabled.
    * @param newPassword obeys the rules of a signup
    * @returns the user, once the store has the new hash and all sessions have ended
-   * @throws AuthError ERR_IDENTITY_UNKNOWN with the status 404; ERR_PASSWORD_* as `changePassword`;
-   *   ERR_BUSY, ERR_STORE
+   * @throws AuthError ERR_IDENTITY_UNKNOWN with the status 404 if there is no such user, or if the
+   *   name got a new user meanwhile; ERR_PASSWORD_* as `changePassword`; ERR_BUSY, ERR_STORE
    * @throws TypeError if `isForbidden` returns neither true nor false
    */
   async setPassword(id: string, newPassword: string): Promise<PublicUser> {
-    const normalized = await checkChangedText(newPassword, id, this.#settings);
-    const user = (await this.#settings.users.find(id)) ?? refuseUnknownUser();
-    await refuseForbiddenChange(normalized, user.username, this.#settings.isForbidden);
-    const changed = (await this.#changes.setPassword(id, newPassword)) ?? refuseUnknownUser();
-    if (EVENTS.password.hasSubscribers) EVENTS.password.publish({ id, address: undefined });
+    const changed = await this.#changes.setPassword(id, newPassword);
+    publishUser('password', id, {});
     return this.#verifiedHashes.publicUserOf(changed);
   }
 
@@ -255,7 +241,7 @@ export class Accounts {
   }
 
   /**
-   * Lets a disabled account log in again, with the password that it has.
+   * Lets a disabled account log in again, with the password that it has. Its sessions stay ended.
    * @returns false if there is no such user
    * @throws AuthError ERR_PASSWORD_HASH if the account has no password; ERR_STORE
    */
@@ -264,20 +250,36 @@ export class Accounts {
   }
 
   /**
-   * Removes an account and ends all its sessions. Its tokens are refused from now on, also once
-   * another user has signed up with the name.
+   * Removes an account and ends all its sessions. For administrators. Its tokens are refused from
+   * now on, also once another user has signed up with the name.
    * @param client such as the `HttpRequest`, for the event
    * @returns false if there is no such user
    * @throws AuthError ERR_STORE
    * @throws TypeError if the store has no method `remove`
    */
   async remove(id: string, client: Client = {}): Promise<boolean> {
-    const { address } = sourceOf(client.address);
+    const source = sourceOf(client.address);
     const isRemoved = await this.#changes.remove(id);
-    // The counts of wrong passwords and the known networks of the name stay: whether there is such
-    // a user never decides what counts. They are forgotten as those of any other name.
-    if (isRemoved && EVENTS.remove.hasSubscribers) EVENTS.remove.publish({ id, address });
+    // The rate limits treat known and unknown names alike, so the counts and known networks of this
+    // name stay. They expire like all others.
+    if (isRemoved) publishUser('remove', id, source);
     return isRemoved;
+  }
+
+  /**
+   * As `remove`, for the owner, who proves the password as for `changePassword`.
+   * @param id of the user whom the guard found
+   * @param client such as `{ address, signal, sessionId }` of the request
+   * @returns true, once the account is removed and all sessions have ended
+   * @throws AuthError as `confirmPassword`; ERR_CREDENTIALS also if the password was changed, or
+   *   the account disabled or removed, meanwhile
+   * @throws TypeError if the store has no method `remove`
+   */
+  async removeByOwner(id: string, password: string, client: SessionClient = {}): Promise<boolean> {
+    const source = sourceOf(client.address);
+    await this.#changes.removeByOwner(id, password, client);
+    publishUser('remove', id, source);
+    return true;
   }
 
   /**
@@ -292,9 +294,4 @@ export class Accounts {
     if (users.list === undefined) throw missingMethod('list');
     return (await users.list(after, limit)).map(publicUserOf);
   }
-}
-
-/** The caller is an administrator, so the status of a guard, 401, would be about the wrong user. */
-function refuseUnknownUser(): never {
-  throw new AuthError('ERR_IDENTITY_UNKNOWN', { status: 404, error: 'Not Found' });
 }

@@ -3,18 +3,23 @@
  * of a password does, so a server that does not know the mark cannot verify a password with it.
  */
 import { AuthError } from '../errors.ts';
+import type { User } from '../users/store.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
 const MARK = '!';
 
-export function isDisabled({ passwordHash }: { readonly passwordHash: string }): boolean {
+export function isDisabled({ passwordHash }: Pick<User, 'passwordHash'>): boolean {
+  return isDisabledHash(passwordHash);
+}
+
+export function isDisabledHash(passwordHash: string): boolean {
   // A program without types may import a user with any value.
   return typeof passwordHash === 'string' && passwordHash.startsWith(MARK);
 }
 
 /** @returns the hash with the mark; the hash itself if it has the mark already */
 export function disabledHash(passwordHash: string): string {
-  return isDisabled({ passwordHash }) ? passwordHash : MARK + passwordHash;
+  return isDisabledHash(passwordHash) ? passwordHash : MARK + passwordHash;
 }
 
 /**
@@ -25,7 +30,7 @@ export function enabledHash(
   passwordHash: string,
   passwords: Pick<PasswordHasher, 'needsRehash'>,
 ): string {
-  if (!isDisabled({ passwordHash })) return passwordHash;
+  if (!isDisabledHash(passwordHash)) return passwordHash;
   checkHash(passwordHash, passwords);
   return passwordHash.slice(MARK.length);
 }
@@ -39,10 +44,10 @@ export function checkHash(
   passwordHash: string,
   passwords: Pick<PasswordHasher, 'needsRehash'>,
 ): void {
-  const isMarked = isDisabled({ passwordHash });
+  const isMarked = isDisabledHash(passwordHash);
   const hash = isMarked ? passwordHash.slice(MARK.length) : passwordHash;
   // Checked here, because a hasher of the application may accept these two texts.
-  const isMissing = isMarked && (hash === '' || isDisabled({ passwordHash: hash }));
+  const isMissing = isMarked && (hash === '' || isDisabledHash(hash));
   if (isMissing) throw new AuthError('ERR_PASSWORD_HASH');
   // Called because it throws if the hash cannot be read. Its result does not matter here.
   passwords.needsRehash(hash);

@@ -1,13 +1,14 @@
 /**
  * Replaces a weak password hash during a login. A new hash needs the password, which the store does
  * not have.
- * Promise: a renewal undoes no change of a password and no removal, because it is a compare-and-set
- * on the hash that was verified. A new user of the same name keeps the new password.
+ * Promise: a renewal never undoes a change of the password or a removal, because it is
+ * a compare-and-set on the hash that was verified. A new user of the same name keeps its own
+ * password.
  */
 import { isAuthError } from '../errors.ts';
 import type { User, UserStore } from '../users/store.ts';
 import { replaceHash } from './hash-replacement.ts';
-import { isPasswordOf } from './password-check.ts';
+import { userWithPassword } from './password-check.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
 interface StoreAndHasher {
@@ -39,11 +40,8 @@ export async function renewHash(
     const renewed = await replaceHash(users, user, passwordHash);
     if (renewed !== undefined) return renewed;
     // Another login was faster, or the password was changed. Only the new hash can tell which.
-    const latest = await users.find(user.id);
-    const isReplaced = latest !== undefined && latest.passwordHash !== user.passwordHash;
-    if (!isReplaced) return user;
     const client = { address, signal: undefined };
-    return (await isPasswordOf(latest, password, client, passwords)) ? latest : user;
+    return (await userWithPassword(user, password, client, { users, passwords })) ?? user;
   } catch (error) {
     if (!isAuthError(error)) throw error;
     return user;

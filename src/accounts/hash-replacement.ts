@@ -1,11 +1,21 @@
 /**
  * Replaces a stored hash by compare-and-set.
  * Accepted: if `find` of the store returns a promise, a change of `username` or `createdAt` between
- * `find` and `update` is lost. So may be a change of the password in that time, if the store was
- * written for version 0.1: its `update` ignores the hash that it should compare with.
+ * `find` and `update` is lost. A change of the password can be lost in the same way if the store
+ * was written for version 0.1, whose `update` ignores `expectedHash`.
  */
+import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
+
+/** Each failed try means that a login or an administrator has replaced the hash meanwhile. */
+export const MAX_TRIES = 10;
+
+/** What a caller throws after its last try. */
+export function tooManyChanges(): AuthError {
+  const cause = new Error(`the hash of a user was another one at each of ${MAX_TRIES} tries`);
+  return new AuthError('ERR_STORE', { cause });
+}
 
 /**
  * @param user whose `passwordHash` must still be stored

@@ -47,15 +47,16 @@ export interface AccountsOptions {
    */
   readonly limits?: LimitOptions | false;
   /**
-   * The sessions that a change of a password, a disabling and a removal end: those of the `JwtAuth`
-   * beside these accounts. Without it, tokens stay valid until they expire, as long as the account
-   * exists and is not disabled.
+   * The `Sessions` of the `JwtAuth`. A new password, `disable` and `remove` end the sessions of the
+   * user. Without it, tokens stay valid until they expire, as long as the account exists and is not
+   * disabled.
    */
   readonly sessions?: Sessions | undefined;
   /**
-   * The clock of the limits, of `createdAt` and of removals, in seconds since 1970. Default: for
-   * `createdAt` and removals the system's clock. For the limits a monotonic clock, set to the
-   * system's time when the process starts: later changes of the system's time have no effect.
+   * The clock of the limits, of `createdAt` and of removals, in seconds since 1970. `Sessions` has
+   * its own option `now`: pass it the same function. Default: for `createdAt` and removals the
+   * system's clock. For the limits a monotonic clock, set to the system's time when the process
+   * starts: later changes of the system's time have no effect.
    */
   readonly now?: () => number;
 }
@@ -74,7 +75,7 @@ export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   maxPasswordLength: passwordLength,
   isForbidden: aFunction,
   limits: limitsCheck,
-  sessions: objectWith('list', 'endAll'),
+  sessions: objectWith('list', 'end', 'endAll'),
   now: aFunction,
 };
 
@@ -110,15 +111,11 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
     limits: given.limits ?? {},
     sessions: given.sessions,
     limitsNow: now ?? steadyNow,
-    now: now === undefined ? systemNow : checkedClock(now),
+    now: checkedClock(now),
   };
 }
 
 /** @returns seconds since 1970, from a monotonic clock */
 function steadyNow(): number {
   return (performance.timeOrigin + performance.now()) / 1000;
-}
-
-function systemNow(): number {
-  return Date.now() / 1000;
 }

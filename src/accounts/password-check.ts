@@ -10,6 +10,8 @@ import type { Throttle } from '../limits/throttle.ts';
 import type { User } from '../users/store.ts';
 import type { Client, SessionClient } from './client.ts';
 import { isDisabled } from './disabled.ts';
+import { findUser } from './find-user.ts';
+import { MAX_TRIES, tooManyChanges } from './hash-replacement.ts';
 import type { AccountsSettings } from './options.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
@@ -47,6 +49,26 @@ export async function isPasswordOf(
   }
 }
 
+/**
+ * Looks a user up again whose password was right. If another hash is stored now, the password is
+ * verified against that one.
+ * @param verified the user whose hash was verified
+ * @returns the stored user if the password is still right; undefined if it was changed, or if the
+ *   account was disabled or removed, also if its name has a new user
+ */
+export async function userWithPassword(
+  verified: User,
+  password: string,
+  client: HashClient,
+  { users, passwords }: Pick<AccountsSettings, 'users' | 'passwords'>,
+): Promise<User | undefined> {
+  const latest = await findUser(users, verified.id);
+  if (latest?.passwordHash === verified.passwordHash) return latest;
+  // No decoy is verified for an account that is gone. The client knew its password.
+  if (latest === undefined || latest.createdAt !== verified.createdAt) return undefined;
+  return (await isPasswordOf(latest, password, client, passwords)) ? latest : undefined;
+}
+
 /** The two checks of a password: that of a login, and that of a user who has logged in. */
 export class PasswordCheck {
   readonly #settings: Pick<AccountsSettings, 'users' | 'passwords'>;
@@ -72,16 +94,38 @@ export class PasswordCheck {
     });
   }
 
-  /** @throws AuthError as `login`; ERR_CREDENTIALS where `login` returns undefined */
+  /**
+   * The hash may have waited in the queue, so the user is looked up again after it. If the stored
+   * hash is another one by then, the password is verified against that one.
+   * @returns the user as stored after the last verification
+   * @throws AuthError as `login`; ERR_CREDENTIALS where `login` returns undefined
+   */
   async confirm(id: string, password: string, client: SessionClient): Promise<User> {
     const { sessionId } = client;
     const source = sourceOf(client.address);
-    const user = await this.#check(id, password, client, (check) => {
+    const user = await this.#check(id, password, client, (verify) => {
+      const check = async () => this.#stillVerified(await verify(), password, client);
       if (this.#throttle === undefined) return check();
       return this.#throttle.confirm(id, sessionId, source, check);
     });
     if (user === undefined) throw new AuthError('ERR_CREDENTIALS');
     return user;
+  }
+
+  /** @param verified undefined if the password was wrong */
+  async #stillVerified(
+    verified: User | undefined,
+    password: string,
+    client: Client,
+  ): Promise<User | undefined> {
+    let user = verified;
+    for (let tries = 0; tries < MAX_TRIES && user !== undefined; tries += 1) {
+      const latest = await userWithPassword(user, password, hashClientOf(client), this.#settings);
+      if (latest?.passwordHash === user.passwordHash) return latest;
+      user = latest;
+    }
+    if (user !== undefined) throw tooManyChanges();
+    return undefined;
   }
 
   async #check(
@@ -96,7 +140,7 @@ export class PasswordCheck {
     const { users, passwords } = this.#settings;
     const hashClient = hashClientOf(client);
     const check = async () => {
-      const user = await users.find(id);
+      const user = await findUser(users, id);
       return (await isPasswordOf(user, password, hashClient, passwords)) ? user : undefined;
     };
     return limited(check).catch(ignoreImpossiblePassword);

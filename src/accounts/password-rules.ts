@@ -75,30 +75,13 @@ const PASSWORD_CODES: ReadonlySet<string> = new Set([
   'ERR_PASSWORD_FORBIDDEN',
 ]);
 
-/** As `checkPasswordText`, for an account that exists. @throws as `asPasswordChange` */
-export function checkChangedText(
-  password: string,
-  id: string,
-  lengths: PasswordLengths,
-): Promise<string> {
-  return asPasswordChange(() => checkPasswordText(password, id, lengths));
-}
-
-/** As `refuseForbidden`, for an account that exists. @throws as `asPasswordChange` */
-export function refuseForbiddenChange(
-  password: string,
-  username: string,
-  isForbidden: IsForbidden,
-): Promise<void> {
-  return asPasswordChange(() => refuseForbidden(password, username, isForbidden));
-}
-
 /**
- * A refusal gets another title than that of a signup, and the shape of all other refusals: clients
- * of the tutorial know no such request.
- * @throws AuthError ERR_PASSWORD_* with the title `Password refused`; any other error of `rule`
+ * Applies a rule to the new password of an account that exists. A refusal gets the title
+ * `Password refused` and the usual body, not the body of a signup: the tutorial has no route for
+ * a new password.
+ * @throws AuthError ERR_PASSWORD_* with that title; any other error of `rule`
  */
-async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T> {
+export async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T> {
   try {
     return await rule();
   } catch (thrown) {

@@ -1,17 +1,19 @@
 /**
- * Whether a token belongs to the user who has the name now, or to an earlier user of that name.
+ * Whether tokens and sessions belong to the user who has the name now, or to an earlier user of
+ * that name.
  */
 
+import type { Sessions } from '../sessions/sessions.ts';
 import type { User } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 
 /**
  * A name that was never removed accepts tokens of any age. For a name that was removed, a token
- * must have been issued after the second of the removal, or must belong to a session: a removal
- * ends those.
+ * must have been issued after the time of the removal, in whole seconds, or belong to a live
+ * session, because a removal ends all sessions.
  * @param claims of a verified token; at a refresh the identity alone
- * @param hasSessions whether a `JwtAuth` with sessions has let the token through. It has found the
- *   session of a token with `sid`, and has refused an access token without `iat`.
+ * @param hasSessions whether a `JwtAuth` with sessions judges the token too. It refuses one with
+ *   `sid` whose session has ended, and an access token with neither `sid` nor `iat`.
  */
 export function isTokenOfUser(
   { validAfter }: Pick<User, 'validAfter'>,
@@ -23,4 +25,20 @@ export function isTokenOfUser(
   const issuedAt = ownMember(claims, 'iat');
   if (issuedAt === undefined) return hasSessions;
   return typeof issuedAt === 'number' && issuedAt > validAfter;
+}
+
+/**
+ * Ends the sessions that began before an earlier user of the name was removed. A removal through
+ * `Accounts` has ended them. They can still be there if the user was removed in the store alone, or
+ * if an old copy of the session store was restored.
+ * @param validAfter of the user who has the name now
+ */
+export async function endEarlierSessions(
+  id: string,
+  validAfter: number,
+  sessions: Pick<Sessions, 'list' | 'end'>,
+): Promise<void> {
+  for (const session of await sessions.list(id)) {
+    if (session.startedAt < validAfter) await sessions.end(id, session.id);
+  }
 }

@@ -81,6 +81,17 @@ export function trimUsername(username: string): string {
 }
 
 /**
+ * @param sent the username of a new account, as the client sent it
+ * @returns its canonical username, and its first spelling
+ * @throws AuthError ERR_USERNAME if it is not valid
+ */
+export function newUsername(sent: string): { readonly id: string; readonly username: string } {
+  const id = canonicalUsername(sent);
+  if (id === undefined) throw usernameRefusal(sent);
+  return { id, username: trimUsername(sent) };
+}
+
+/**
  * @param username one that `canonicalUsername` refuses
  * @returns AuthError ERR_USERNAME. The user cannot see an invisible character, so the refusal says
  *   that there is one.

@@ -1,6 +1,7 @@
 /**
- * Which stored hash stands behind a user that `Accounts` returned. A login asks for it once its
- * session is stored: if the hash was replaced meanwhile, the session must not live.
+ * Remembers which hash was verified or set for each user object that `Accounts` returned. A login
+ * asks for it once its session is stored: if the hash was replaced meanwhile, the session must not
+ * live.
  * Promise: the hashes are reachable for this file alone, and only as long as the user object is.
  */
 
@@ -22,11 +23,13 @@ export class VerifiedHashes {
   /**
    * @param stored the user in the store now
    * @returns whether the account can still be used, and still has the hash that was remembered for
-   *   this object. For any other object, whether the account can still be used.
+   *   this object. For any other object, whether the account can still be used, and is not that of
+   *   a later user of the name.
    */
   isCurrent(user: PublicUser, stored: User | undefined): boolean {
     if (stored === undefined || isDisabled(stored)) return false;
     const hash = this.#hashes.get(user);
-    return hash === undefined || hash === stored.passwordHash;
+    if (hash !== undefined) return hash === stored.passwordHash;
+    return user.createdAt === stored.createdAt;
   }
 }

@@ -1,36 +1,30 @@
 /** The routes with which the owner of an account changes its password or removes it. */
 import { AuthError } from '../errors.ts';
-import type { JwtAuthOptions } from '../auth/options.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { Router } from '../http/router.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
-import { clientOf, passwordIn, readObject, success } from './bodies.ts';
-import type { AccountServices } from './session-routes.ts';
-
-/** How the application replies to a login. */
-type LoginReply = JwtAuthOptions<PublicUser>['loginReply'];
+import {
+  clientOf,
+  passwordIn,
+  readObject,
+  success,
+  type AccountServices,
+} from './account-requests.ts';
 
 /**
  * Adds `POST /password`, and `POST /account/remove` if the store can remove a user. A client whose
- * token has no session may use them too, and its token ends as all others do.
+ * token has no session may use them too. Its token then ends with all others.
  */
-export function addAccountRoutes(
-  router: Router,
-  services: AccountServices,
-  canRemove: boolean,
-  loginReply?: LoginReply,
-): void {
-  const { auth, accounts, passwordField } = services;
+export function addAccountRoutes(router: Router, services: AccountServices): void {
+  const { auth, accounts, passwordField, canRemove } = services;
   router.post('/password', auth.required((request: HttpRequest, user, sessionId) => {
-    return changePassword(services, loginReply, request, user, sessionId);
+    return changePassword(services, request, user, sessionId);
   }));
   if (!canRemove) return;
   router.post('/account/remove', auth.required(async (request: HttpRequest, user, sessionId) => {
     const password = passwordIn(await readObject(request), passwordField);
-    const client = clientOf(request, sessionId);
-    await accounts.confirmPassword(user.id, password, client);
-    await accounts.remove(user.id, client);
+    await accounts.removeByOwner(user.id, password, clientOf(request, sessionId));
     return success('User removed');
   }));
 }
@@ -38,7 +32,6 @@ export function addAccountRoutes(
 /** @returns the reply to a login with the new password */
 async function changePassword(
   { auth, accounts, passwordField }: AccountServices,
-  loginReply: LoginReply,
   request: HttpRequest,
   user: PublicUser,
   sessionId: string | undefined,
@@ -57,8 +50,5 @@ async function changePassword(
   const client = clientOf(request, sessionId);
   const changed = await accounts.changePassword(user.id, password, newPassword, client);
   const refresh = ownMember(body, 'refresh') === true;
-  const issued = await auth.issue(changed, request, { refresh });
-  if (loginReply === undefined) return issued;
-  const refreshToken = 'refresh_token' in issued ? issued.refresh_token : undefined;
-  return loginReply(issued.access_token, changed, refreshToken);
+  return auth.issueReply(changed, request, { refresh });
 }

@@ -1,4 +1,7 @@
-/** The tutorial application: POST /signup, POST /auth, GET /hello; with sessions, their routes. */
+/**
+ * The tutorial application: POST /signup, POST /auth, GET /hello and, with sessions, the routes of
+ * sessions.
+ */
 import { Accounts } from '../accounts/accounts.ts';
 import { ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/options.ts';
 import { withErrorReply } from '../auth/error-reply.ts';
@@ -10,12 +13,12 @@ import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../
 import { pickOptions, readOptions, type Checks } from '../options.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
+import { success } from './account-requests.ts';
 import { addAccountRoutes } from './account-routes.ts';
-import { success } from './bodies.ts';
 import { addSessionRoutes } from './session-routes.ts';
 
 /** The options of JwtAuth without the hooks that createApp gets from Accounts. */
-type AuthOptions = Omit<JwtAuthOptions<PublicUser>, keyof Accounts['handlers']>;
+type AuthOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity' | 'isCurrent'>;
 // Takes these hooks out of the checks, so that createApp refuses them as unknown options.
 const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
@@ -28,9 +31,9 @@ export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions 
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
   /**
-   * The clock of the tokens, of `createdAt` and of the rate limits, in seconds since 1970. Default:
-   * the system's clock, and for the limits a monotonic one, which a change of the system's time
-   * does not move.
+   * The clock of the tokens, of `createdAt`, of removals and of the rate limits, in seconds since
+   * 1970. `Sessions` has its own option `now`: pass it the same function. Default: the system's
+   * clock, and for the limits a monotonic one, which a change of the system's time does not move.
    */
   readonly now?: () => number;
 }
@@ -42,7 +45,7 @@ const APP_OPTION_CHECKS: Checks<AppOptions> = {
   authPath: pathCheck,
 };
 
-/** The Router of the application, and what it joins, for further routes. */
+/** The Router of the application, with the JwtAuth and the Accounts behind its routes. */
 export interface App extends Router {
   /** Guards further routes: `app.get(path, app.auth.required(handler))`. */
   readonly auth: JwtAuth<PublicUser>;
@@ -77,9 +80,10 @@ export function createApp(options: AppOptions): App {
   router.post(authPath, auth.login);
   router.get('/hello', auth.required((_request, user) => success(`Hello ${user.username}`)));
   if (sessions !== undefined) {
-    const services = { auth, accounts, sessions, passwordField };
+    const canRemove = users.remove !== undefined;
+    const services = { auth, accounts, sessions, passwordField, canRemove };
     addSessionRoutes(router, services);
-    addAccountRoutes(router, services, users.remove !== undefined, given.loginReply);
+    addAccountRoutes(router, services);
   }
   return Object.assign(router, { auth, accounts });
 }

@@ -1,30 +1,25 @@
 /** The routes of sessions: refresh, log out, list the sessions of an account, and end them. */
 import { AuthError } from '../errors.ts';
-import { EVENTS } from '../events.ts';
-import type { Accounts } from '../accounts/accounts.ts';
-import type { JwtAuth } from '../auth/jwt-auth.ts';
+import { publishUser } from '../events.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { Router } from '../http/router.ts';
-import type { SessionInfo, Sessions } from '../sessions/sessions.ts';
+import type { SessionInfo } from '../sessions/sessions.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
-import { clientOf, passwordIn, readObject, success } from './bodies.ts';
-
-/** What the routes of an account need. */
-export interface AccountServices {
-  readonly auth: JwtAuth<PublicUser>;
-  readonly accounts: Accounts;
-  readonly sessions: Sessions;
-  /** The name of the member of a body with the password. */
-  readonly passwordField: string;
-}
+import {
+  clientOf,
+  passwordIn,
+  readObject,
+  success,
+  type AccountServices,
+} from './account-requests.ts';
 
 /**
  * Adds `POST /refresh`, `POST /logout`, `GET /sessions` and `POST /sessions/end`.
  *
- * A client whose token has no session may use the last two. None of the listed sessions is then its
- * own, and if it ends all others, its token ends with them: nothing tells it from other tokens of
- * that kind.
+ * A client whose token has no session may use the last two. Then none of the listed sessions is
+ * `is_current`. Ending all others also ends this token, because tokens without a session cannot be
+ * told apart.
  */
 export function addSessionRoutes(router: Router, services: AccountServices): void {
   const { auth, sessions } = services;
@@ -69,11 +64,10 @@ async function endSessions(
     if (!(await sessions.end(user.id, id))) {
       throw new AuthError('ERR_BAD_REQUEST', { description: 'The account has no such session' });
     }
-  } else {
-    await sessions.endAll(user.id, sessionId);
+    publishUser('logout', user.id, request);
+    return success('Session ended');
   }
-  if (EVENTS.logout.hasSubscribers) {
-    EVENTS.logout.publish({ id: user.id, address: request.address });
-  }
-  return success(isOne ? 'Session ended' : 'All other sessions ended');
+  const ended = await sessions.endAll(user.id, sessionId);
+  if (ended > 0) publishUser('logout', user.id, request);
+  return success('All other sessions ended');
 }

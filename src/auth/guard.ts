@@ -1,8 +1,10 @@
 /**
- * What a guard does: it finds the token of a request, verifies it, asks for its session, finds the
- * user whom its claims name, and runs the handler.
- * Promise: each step is synchronous if its hook is, or the store of the sessions. Without sessions
- * no step is added.
+ * What a guard does: it finds the token of a request, verifies it, finds the user whom its claims
+ * name, asks for the session, and runs the handler.
+ * Promise: the session is asked for last. A removal or a change of the password ends the sessions
+ * before it is done, so a user who has changed since a token was issued never passes with it.
+ * Promise: the guard is synchronous if all hooks and the session store are. Without sessions it
+ * does not ask any store.
  */
 import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
@@ -18,7 +20,7 @@ import { messageOf, type Authorization } from './requests.ts';
 import type { SessionAuth } from './session-auth.ts';
 
 /** What a guard passes to a handler besides the request. */
-export interface Login<Identity> {
+export interface Passed<Identity> {
   /** Undefined only if the request has no token. */
   readonly identity: Identity;
   /** Undefined without sessions, and for a token without one. */
@@ -33,9 +35,9 @@ export type GuardedHandler<Request, Identity> = (
 ) => unknown;
 
 /** What a request without a token has. */
-const NO_LOGIN: Login<undefined> = { identity: undefined, sessionId: undefined };
+const NO_TOKEN: Passed<undefined> = { identity: undefined, sessionId: undefined };
 
-/** Finds the login of a request. As `async` functions these would take up to a third longer. */
+/** Finds the user of a request. As `async` functions these would take up to a third longer. */
 export class Guard<Identity> {
   readonly #settings: JwtAuthSettings<Identity>;
   readonly #sessions: SessionAuth<Identity> | undefined;
@@ -48,38 +50,38 @@ export class Guard<Identity> {
     this.#sessions = sessions;
   }
 
-  /** @throws AuthError as `findLogin`; ERR_AUTHORIZATION_MISSING if the request has no token */
-  requireLogin(request: Authorization): Login<Identity> | Promise<Login<Identity>> {
-    return andThen(this.findLogin(request), (login) => {
-      if (!isOfUser(login)) throw new AuthError('ERR_AUTHORIZATION_MISSING');
-      return login;
+  /** @throws AuthError as `find`; ERR_AUTHORIZATION_MISSING if the request has no token */
+  require(request: Authorization): Passed<Identity> | Promise<Passed<Identity>> {
+    return andThen(this.find(request), (passed) => {
+      if (!hasToken(passed)) throw new AuthError('ERR_AUTHORIZATION_MISSING');
+      return passed;
     });
   }
 
-  /** @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_SESSION_ENDED or ERR_IDENTITY_UNKNOWN */
-  findLogin(
+  /** @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED */
+  find(
     request: Authorization,
-  ): Login<Identity | undefined> | Promise<Login<Identity | undefined>> {
+  ): Passed<Identity | undefined> | Promise<Passed<Identity | undefined>> {
     const { tokenFrom, decode, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
-      if (token === undefined || token === null) return NO_LOGIN;
+      if (token === undefined || token === null) return NO_TOKEN;
       return andThen(decode(token), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);
-        if (this.#sessions === undefined) return this.#findUser(claims, undefined);
-        // An ended session is refused before the hook looks for the user.
-        return andThen(this.#sessions.check(claims, token), (sessionId) =>
-          this.#findUser(claims, sessionId),
-        );
+        return andThen(this.#settings.identity(claims), (identity) => {
+          if (!isIdentity(identity)) throw new AuthError('ERR_IDENTITY_UNKNOWN');
+          return this.#withSession(identity, claims, token);
+        });
       });
     });
   }
 
-  #findUser(
+  #withSession(
+    identity: Identity,
     claims: IdentityClaims,
-    sessionId: string | undefined,
-  ): Login<Identity> | Promise<Login<Identity>> {
-    return andThen(this.#settings.identity(claims), (identity) => {
-      if (!isIdentity(identity)) throw new AuthError('ERR_IDENTITY_UNKNOWN');
+    token: string,
+  ): Passed<Identity> | Promise<Passed<Identity>> {
+    if (this.#sessions === undefined) return { identity, sessionId: undefined };
+    return andThen(this.#sessions.sessionIdOf(claims, token), (sessionId) => {
       return { identity, sessionId };
     });
   }
@@ -87,7 +89,7 @@ export class Guard<Identity> {
 
 /** Calls a handler so that `currentIdentity()` returns the identity of its request. */
 export function handleAs<Request, Identity>(
-  { identity, sessionId }: Login<Identity>,
+  { identity, sessionId }: Passed<Identity>,
   handler: GuardedHandler<Request, Identity>,
   request: Request,
 ): unknown {
@@ -100,8 +102,8 @@ export function handleAs<Request, Identity>(
   );
 }
 
-function isOfUser<Identity>(login: Login<Identity | undefined>): login is Login<Identity> {
-  return login.identity !== undefined;
+function hasToken<Identity>(passed: Passed<Identity | undefined>): passed is Passed<Identity> {
+  return passed.identity !== undefined;
 }
 
 /** @returns the claims for the hook `identity`, with the claim `identityClaim` as `identity` */

@@ -11,8 +11,8 @@ import { aFunction, readOptions, trueOrFalse } from '../options.ts';
 import { describe } from '../values.ts';
 import { challenges, realmCheck } from './authorization.ts';
 import { withErrorReply } from './error-reply.ts';
-import { Guard, handleAs, type GuardedHandler, type Login } from './guard.ts';
-import { readCredentials, type AuthRequest } from './login.ts';
+import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
+import { readCredentials, type AuthRequest } from './request-body.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
   hookResultError,
@@ -21,7 +21,7 @@ import {
   type JwtAuthOptions,
   type JwtAuthSettings,
 } from './options.ts';
-import type { GuardableRequest, HeaderSource } from './requests.ts';
+import type { Authorization, GuardableRequest, HeaderSource } from './requests.ts';
 import { SessionAuth } from './session-auth.ts';
 import type { TokenPair } from './token-issuer.ts';
 
@@ -38,7 +38,7 @@ export class JwtAuth<Identity> {
   constructor(options: JwtAuthOptions<Identity>) {
     const settings = settingsOf(options);
     this.#settings = settings;
-    this.#sessions = settings.session && new SessionAuth(settings, settings.session);
+    this.#sessions = settings.tokens && new SessionAuth(settings, settings.tokens);
     this.#guard = new Guard(settings, this.#sessions);
   }
 
@@ -106,6 +106,20 @@ export class JwtAuth<Identity> {
   }
 
   /**
+   * As `issue`, for a route that shall reply as a login does, such as one that changes a password.
+   * @returns the tokens, or the result of `loginReply`. If that hook throws, no session is left.
+   */
+  async issueReply(
+    identity: Identity,
+    request?: object,
+    options: { readonly refresh?: boolean } = {},
+  ): Promise<unknown> {
+    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
+    return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
+  }
+
+  /**
    * Guards a handler, so that it runs only for a request with a valid token of an existing user.
    * @param handler gets the id of the session too, which is undefined without sessions and for a
    *   token without one
@@ -120,7 +134,7 @@ export class JwtAuth<Identity> {
   ): (request: Request) => unknown {
     const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
     aFunction('handler', handler);
-    return this.#guarded(realm, (request) => this.#guard.requireLogin(request), handler);
+    return this.#guarded(realm, (request) => this.#guard.require(request), handler);
   }
 
   /**
@@ -136,7 +150,7 @@ export class JwtAuth<Identity> {
   ): (request: Request) => unknown {
     aFunction('handler', handler);
     const { realm } = this.#settings;
-    return this.#guarded(realm, (request) => this.#guard.findLogin(request), handler);
+    return this.#guarded(realm, (request) => this.#guard.find(request), handler);
   }
 
   /**
@@ -150,34 +164,38 @@ export class JwtAuth<Identity> {
    */
   async authorize(authorization: string | GuardableRequest | null | undefined): Promise<Identity> {
     // The type is spelled out for the reference page: the package does not export `Authorization`.
-    return this.#completingRefusals(this.#settings.realm, () =>
-      andThen(this.#guard.requireLogin(authorization), ({ identity }) => identity),
-    );
+    return andThen(this.#passed(authorization), ({ identity }) => identity);
   }
 
   /**
    * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets `req.identity`
-   * and calls `next()`, or sends the refusal itself. It passes any other error to `next(error)`.
+   * and `req.sessionId`, and calls `next()`, or sends the refusal itself. It passes any other error
+   * to `next(error)`.
    * @param none must be empty. With `app.get(path, auth.middleware)`, where the parentheses are
    *   missing, a client would never get a response. The type `never[]` makes that a compile error.
    *   In a program without types it throws at the first request.
    * @throws TypeError if it is called with arguments
    */
   middleware(...none: never[]): Middleware<Identity> {
-    if (none.length === 0) return middlewareOf((request) => this.authorize(request));
+    if (none.length === 0) return middlewareOf((request) => this.#passed(request));
     const got = none.length === 1 ? '1 argument' : `${none.length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
+  }
+
+  #passed(request: Authorization): Passed<Identity> | Promise<Passed<Identity>> {
+    const { realm } = this.#settings;
+    return this.#completingRefusals(realm, () => this.#guard.require(request));
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
   #guarded<Request extends GuardableRequest, Found>(
     realm: string,
-    findLogin: (request: Request) => Login<Found> | Promise<Login<Found>>,
+    find: (request: Request) => Passed<Found> | Promise<Passed<Found>>,
     handler: GuardedHandler<Request, Found>,
   ): (request: Request) => unknown {
     return (request) =>
       this.#completingRefusals(realm, () =>
-        andThen(findLogin(request), (login) => handleAs(login, handler, request)),
+        andThen(find(request), (passed) => handleAs(passed, handler, request)),
       );
   }
 
@@ -187,14 +205,18 @@ export class JwtAuth<Identity> {
   }
 
   async #replyToLogin(request: AuthRequest): Promise<unknown> {
-    const { usernameField, passwordField, loginReply } = this.#settings;
+    const { usernameField, passwordField } = this.#settings;
     const credentials = await readCredentials(request, usernameField, passwordField);
     const { username, password, wantsRefresh } = credentials;
     const checkPassword = () => this.#checkCredentials(username, password, request);
     if (this.#sessions !== undefined) {
-      return this.#sessions.logIn(checkPassword, request, wantsRefresh);
+      return this.#sessions.login(checkPassword, request, wantsRefresh);
     }
-    const identity = await checkPassword();
+    return this.#statelessReply(await checkPassword());
+  }
+
+  async #statelessReply(identity: Identity): Promise<unknown> {
+    const { loginReply } = this.#settings;
     const token = await this.#encode(identity);
     return loginReply === undefined ? { access_token: token } : loginReply(token, identity);
   }

@@ -3,16 +3,20 @@
  * the messages of node:http. Unlike the other files of this folder, this one writes HTTP responses.
  */
 import { isAuthError } from '../errors.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
 import { isError } from '../values.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
+import type { Passed } from './guard.ts';
 import type { RequestMessage } from './requests.ts';
 
-/** A request of node:http. The guard sets its `identity`. */
+/** A request of node:http. The guard sets its `identity` and its `sessionId`. */
 export interface GuardedRequest<Identity> extends RequestMessage {
   /** The headers by name. */
   readonly headers: NonNullable<RequestMessage['headers']>;
   /** The user that the hook `identity` of the JwtAuth returned. */
   identity?: Identity;
+  /** The session of the token. Undefined without sessions, and for a token without one. */
+  sessionId?: string | undefined;
 }
 
 /** The parts of a response of node:http that a refusal needs. */
@@ -32,22 +36,23 @@ export type Middleware<Identity = unknown> = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** @param authorize returns a promise of the identity, which rejects if the request is refused */
+/** @param guardOf returns what a request passes with; it throws or rejects if it is refused */
 export function middlewareOf<Identity>(
-  authorize: (request: GuardedRequest<Identity>) => Promise<Identity>,
+  guardOf: (request: GuardedRequest<Identity>) => MaybePromise<Passed<Identity>>,
 ): Middleware<Identity> {
   const guard: Middleware<Identity> = async (req, res, next) => {
-    let identity: Identity;
+    let passed: Passed<Identity>;
     try {
-      identity = await authorize(req);
-      bindListeners(identity, req);
-      bindListeners(identity, res);
-      req.identity = identity;
+      passed = await guardOf(req);
+      bindListeners(passed.identity, req);
+      bindListeners(passed.identity, res);
+      req.identity = passed.identity;
+      req.sessionId = passed.sessionId;
     } catch (error) {
       return refuse(res, error, next);
     }
     // Not in the `try`: an error that a later handler throws must not call `next` a second time.
-    runAs(identity, () => next());
+    runAs(passed.identity, () => next());
   };
   // Restify refuses an async function that takes `next`.
   return (req, res, next) => guard(req, res, next);

@@ -17,7 +17,7 @@ import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
 import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
-import { sessionsCheck, sessionSettingsOf, type SessionSettings } from './session-settings.ts';
+import { sessionsCheck, tokenSettingsOf, type TokenSettings } from './token-settings.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
@@ -27,7 +27,10 @@ export type IdentityClaims = Readonly<
 /** `undefined`, `null` and `false` mean "no such user". Any other value is a user, even 0 or ''. */
 type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
 
-/** The options of {@link JwtOptions}, two hooks that find users, and hooks that shape replies. */
+/**
+ * The options of {@link JwtOptions}, two hooks that find users, the sessions, and hooks that shape
+ * replies.
+ */
 export interface JwtAuthOptions<Identity> extends JwtOptions {
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
@@ -40,19 +43,21 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
     client: Client,
   ) => LookupResult<Identity>;
   /**
-   * Returns the user whom the verified claims name. Called for each guarded request. At a refresh
-   * the claim that names the user is the only one.
+   * Returns the user whom the verified claims name. Called for each guarded request, before its
+   * session is asked for. At a refresh the claim that names the user is the only one. Without a
+   * user the request is refused with ERR_IDENTITY_UNKNOWN, a refresh with ERR_SESSION_ENDED.
    */
   readonly identity: (claims: IdentityClaims) => LookupResult<Identity>;
   /**
-   * Makes every login a session, which can be refreshed and ended; default none. It needs the clock
-   * of the option `now`, and excludes `encode` and `decode`.
+   * Makes every login a session, which can be refreshed and ended; default none. Give it the same
+   * `now` as this JwtAuth. The program that changes passwords ends the sessions of this object: the
+   * `Accounts` of `authenticate` must have the same one. It excludes `encode` and `decode`.
    */
   readonly sessions?: Sessions | undefined;
   /**
    * Returns whether the password that `authenticate` verified for this identity is still the one of
-   * the user. With sessions it is asked once the session has begun, so that a login that overlaps a
-   * change of the password leaves no session. Default: true.
+   * the user. With sessions it is asked at a login and by `issue`, once the session has begun, so
+   * that neither outlives a change of the password. Default: true.
    */
   readonly isCurrent?: (identity: Identity) => MaybePromise<boolean>;
   /** The realm in challenges (RFC 9110 §11.5), printable ASCII; default `Login Required`. */
@@ -65,7 +70,7 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   readonly passwordField?: string;
   /**
    * The claim that names the user; default `identity`. It must not be exp, nbf, iat, iss or aud,
-   * and with sessions neither sid nor gen.
+   * and with sessions not sid, gen or uid.
    * With `sub`, the id of the user must be a string (RFC 7519 §4.1.2).
    */
   readonly identityClaim?: string;
@@ -94,8 +99,9 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
    */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /**
-   * Returns the reply to a login, and to a refresh; default `{ access_token }`, and with a refresh
-   * token a {@link TokenPair}. `refreshToken` is undefined unless the client asked for one.
+   * Returns the reply to a login and to a refresh, and that of `issueReply`; default
+   * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
+   * unless the client asked for one.
    */
   readonly loginReply?: (token: string, identity: Identity, refreshToken?: string) => unknown;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
@@ -131,12 +137,12 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   errorReply: aFunction,
 };
 
-/** The options with all defaults. The options of the Jwt are in `encode` and `decode`. */
+/** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
 export interface JwtAuthSettings<Identity> extends Required<
   Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
 > {
   /** Undefined without sessions. */
-  readonly session: SessionSettings | undefined;
+  readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
   readonly loginReply: JwtAuthOptions<Identity>['loginReply'];
   /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
@@ -184,7 +190,7 @@ export function settingsOf<Identity>(
     loginReply: undefined,
     errorReply: (error) => error.body,
     isCurrent: () => true,
-    session: sessions && sessionSettingsOf({ ...given, sessions }, jwt),
+    tokens: sessions && tokenSettingsOf({ ...given, sessions }, jwt),
     ...others,
   };
   if (settings.usernameField === settings.passwordField) {

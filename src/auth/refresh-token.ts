@@ -8,6 +8,7 @@
 import { Jwt } from '../crypto/jwt.ts';
 import type { JwtOptions } from '../crypto/jwt-options.ts';
 import { AuthError } from '../errors.ts';
+import { MAX_TIME_SECONDS } from '../options.ts';
 import type { Session } from '../sessions/store.ts';
 
 /** The `typ` of refresh tokens. */
@@ -15,13 +16,6 @@ export const REFRESH_TYPE = 'refresh+jwt';
 
 /** The `aud` of refresh tokens. */
 export const REFRESH_AUDIENCE = 'latchkey:refresh';
-
-/**
- * The year 9999, beyond which no clock and no time of a token goes. With such a leeway the times in
- * a refresh token decide nothing, so a step of the clock logs out no client. The record of the
- * session judges its lifetime.
- */
-const ANY_TIME_SECONDS = 253_402_300_799;
 
 /** What a refresh token says. */
 export interface RefreshClaims {
@@ -52,8 +46,10 @@ export class RefreshTokens {
       type: REFRESH_TYPE,
       audience: REFRESH_AUDIENCE,
       requiredClaims: ['uid', 'sid', 'gen'],
-      leewaySeconds: ANY_TIME_SECONDS,
-      // A refresh token is used once. Only its repetition would find it in a cache.
+      // With this leeway `iat`, `nbf` and `exp` of a refresh token are never refused, so a wrong
+      // clock logs no client out. The session record decides whether the session still lasts.
+      leewaySeconds: MAX_TIME_SECONDS,
+      // No cache: a refresh token is usually sent once.
       cacheSize: 0,
     });
   }

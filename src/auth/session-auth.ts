@@ -5,45 +5,51 @@
  * session has begun leaves it behind.
  */
 import { AuthError } from '../errors.ts';
-import { EVENTS } from '../events.ts';
+import { publishUser } from '../events.ts';
 import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
-import type { Client } from '../accounts/client.ts';
-import { readRefreshToken, refreshTokenIn, type AuthRequest } from './login.ts';
-import { readOptionalBody } from './logout-body.ts';
+import { readRefreshToken, refreshTokenIn, type AuthRequest } from './request-body.ts';
+import { readOptionalBody } from './optional-body.ts';
 import { hookResultError, isIdentity } from './options.ts';
 import type { IdentityClaims, JwtAuthSettings } from './options.ts';
 import { userIdOf } from './refresh-token.ts';
 import { headerIn, showsHeaders } from './requests.ts';
-import type { SessionSettings } from './session-settings.ts';
+import type { TokenSettings } from './token-settings.ts';
 import { TokenIssuer, type IssuedTokens, type TokenPair } from './token-issuer.ts';
 
-/** At the second try the password is verified against the stored hash of that moment. */
+/**
+ * If the hash was replaced during the login, such as by a renewal, the password is verified once
+ * more, against the new hash.
+ */
 const MAX_LOGIN_TRIES = 2;
+
+/** What a logout without a body lacks. */
+const NO_LOGOUT_TOKEN =
+  'Expected the access token of a session, or a JSON object with the string "refresh_token"';
 
 /** Makes a reply of the tokens of a session that has begun. */
 type ReplyOf<Reply> = (tokens: IssuedTokens) => MaybePromise<Reply>;
 
 /** The sessions of one JwtAuth. */
 export class SessionAuth<Identity> {
-  readonly #hooks: JwtAuthSettings<Identity>;
-  readonly #settings: SessionSettings;
+  readonly #settings: JwtAuthSettings<Identity>;
+  readonly #tokens: TokenSettings;
   readonly #issuer: TokenIssuer<Identity>;
 
-  constructor(hooks: JwtAuthSettings<Identity>, settings: SessionSettings) {
-    this.#hooks = hooks;
+  constructor(settings: JwtAuthSettings<Identity>, tokens: TokenSettings) {
     this.#settings = settings;
-    this.#issuer = new TokenIssuer(hooks, settings);
+    this.#tokens = tokens;
+    this.#issuer = new TokenIssuer(settings, tokens);
   }
 
   /**
    * Begins a session, and only then asks whether the password is still the one that was verified.
-   * A change of the password ends all sessions once it is written. So either that ends this session
-   * too, or the answer here is no.
+   * A change of the password ends all sessions once it is written. So either that change ends this
+   * session, or `isCurrent` returns false here.
    * @param checkPassword returns the user, or throws AuthError ERR_CREDENTIALS
    * @returns the reply
    */
-  async logIn(
+  async login(
     checkPassword: () => Promise<Identity>,
     request: AuthRequest,
     isRefreshable: boolean,
@@ -63,28 +69,39 @@ export class SessionAuth<Identity> {
     request: unknown,
     isRefreshable: boolean,
   ): Promise<TokenPair | { access_token: string }> {
-    const begun = await this.#begin(identity, request, isRefreshable, defaultReplyOf);
-    if (begun === undefined) throw new AuthError('ERR_CREDENTIALS');
-    return begun.reply;
+    return this.#issueAs(identity, request, isRefreshable, defaultReplyOf);
+  }
+
+  /**
+   * As `issue`.
+   * @returns the reply to a login
+   */
+  async issueReply(
+    identity: Identity,
+    request: unknown,
+    isRefreshable: boolean,
+  ): Promise<unknown> {
+    const replyOf = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
+    return this.#issueAs(identity, request, isRefreshable, replyOf);
   }
 
   /** Answers a refresh token. */
   async refresh(request: AuthRequest): Promise<unknown> {
-    const { sessions, refreshTokens } = this.#settings;
+    const { sessions, refreshTokens } = this.#tokens;
     const claims = refreshTokens.verify(await readRefreshToken(request));
     const { userId, sessionId, generation } = claims;
-    const identity = await this.#hooks.identity(this.#claimsForHook(claims.identity));
-    // Nothing changes: a user who is found again, such as after a restore, can go on.
+    const identity = await this.#settings.identity(this.#claimsForHook(claims.identity));
+    // The session stays in the store. If the user is restored later, it can go on.
     if (!isIdentity(identity)) throw new AuthError('ERR_SESSION_ENDED');
     const draft = await this.#issuer.draft(identity, true);
     // The hook `claims` names another user now, whose record does not have this session.
     if (draft.userId !== userId) throw new AuthError('ERR_SESSION_ENDED');
     const { outcome, session } = await sessions.refresh(userId, sessionId, generation);
-    if (outcome === 'reused') publish('reuse', userId, request);
+    if (outcome === 'reused') publishUser('reuse', userId, request);
     if (session === undefined) throw new AuthError('ERR_SESSION_ENDED');
     const reply = await this.#replyOf(this.#issuer.sign(draft, session), identity);
-    publish('refresh', userId, request);
-    if (outcome === 'repeated late') publish('repeat', userId, request);
+    publishUser('refresh', userId, request);
+    if (outcome === 'repeated late') publishUser('repeat', userId, request);
     return reply;
   }
 
@@ -97,20 +114,20 @@ export class SessionAuth<Identity> {
     const body = await readOptionalBody(request);
     const { userId, sessionId } = body === undefined
       ? await this.#accessTokenOf(request)
-      : this.#settings.refreshTokens.verify(refreshTokenIn(body));
-    // An id of another kind, which only a holder of the secret can sign, names no session.
-    const hasEnded = await this.#settings.sessions.end(userId, String(sessionId));
-    if (hasEnded) publish('logout', userId, request);
+      : this.#tokens.refreshTokens.verify(refreshTokenIn(body));
+    // `sid` is a string unless another program signed the token. Then no session is found.
+    const hasEnded = await this.#tokens.sessions.end(userId, String(sessionId));
+    if (hasEnded) publishUser('logout', userId, request);
     return { Status: 'Success', result: 'Logged out' };
   }
 
   /**
-   * Judges an access token that was verified.
-   * @returns the id of its session; undefined for one that another holder of the secret has made
+   * Decides whether the session of a verified access token lets it through.
+   * @returns the id of the session; undefined for an accepted token without a session
    * @throws AuthError ERR_SESSION_ENDED, ERR_STORE
    */
-  check(claims: IdentityClaims, token: string): MaybePromise<string | undefined> {
-    const { sessions, jwt, leewaySeconds } = this.#settings;
+  sessionIdOf(claims: IdentityClaims, token: string): MaybePromise<string | undefined> {
+    const { sessions, jwt, leewaySeconds } = this.#tokens;
     const userId = userIdOf(ownMember(claims, 'identity'));
     if (!Object.hasOwn(claims, 'sid')) {
       const issuedAt = ownMember(claims, 'iat');
@@ -123,10 +140,22 @@ export class SessionAuth<Identity> {
     const found = sessions.check(userId, ownMember(claims, 'sid'), ownMember(claims, 'gen'));
     return andThen(found, (session) => {
       if (session !== undefined) return session.id;
-      // If the token has expired since it was verified, the refusal says so, as without sessions.
+      // Verified again, because the token may have expired in the meantime. Then ERR_JWT_EXPIRED is
+      // the better answer.
       jwt.verify(token);
       throw new AuthError('ERR_SESSION_ENDED');
     });
+  }
+
+  async #issueAs<Reply>(
+    identity: Identity,
+    request: unknown,
+    isRefreshable: boolean,
+    replyOf: ReplyOf<Reply>,
+  ): Promise<Reply> {
+    const begun = await this.#begin(identity, request, isRefreshable, replyOf);
+    if (begun === undefined) throw new AuthError('ERR_CREDENTIALS');
+    return begun.reply;
   }
 
   /** @returns undefined if the password is not current any more; the session has then ended */
@@ -136,7 +165,7 @@ export class SessionAuth<Identity> {
     isRefreshable: boolean,
     replyOf: ReplyOf<Reply>,
   ): Promise<{ readonly reply: Reply } | undefined> {
-    const { sessions } = this.#settings;
+    const { sessions } = this.#tokens;
     const draft = await this.#issuer.draft(identity, isRefreshable);
     const { userId } = draft;
     const agent = showsHeaders(request) ? headerIn(request, 'user-agent') : undefined;
@@ -150,7 +179,8 @@ export class SessionAuth<Identity> {
         return { reply: await replyOf(this.#issuer.sign(draft, session)) };
       }
     } catch (error) {
-      // If the session cannot be ended, its tokens are lost all the same. The first error counts.
+      // The client never gets the tokens, so a session that cannot be ended is harmless. The first
+      // error counts.
       await Promise.resolve(sessions.end(userId, session.id)).catch(() => undefined);
       throw error;
     }
@@ -159,31 +189,32 @@ export class SessionAuth<Identity> {
   }
 
   async #isCurrent(identity: Identity): Promise<boolean> {
-    const isCurrent = await this.#hooks.isCurrent(identity);
+    const isCurrent = await this.#settings.isCurrent(identity);
     if (typeof isCurrent === 'boolean') return isCurrent;
     throw hookResultError('isCurrent', 'true or false', describe(isCurrent));
   }
 
   #replyOf(tokens: IssuedTokens, identity: Identity): unknown {
-    const { loginReply } = this.#hooks;
+    const { loginReply } = this.#settings;
     if (loginReply === undefined) return defaultReplyOf(tokens);
     const { accessToken, refreshToken } = tokens;
     return loginReply(accessToken, identity, refreshToken);
   }
 
   #claimsForHook(identity: unknown): IdentityClaims {
-    return { [this.#hooks.identityClaim]: identity, identity };
+    return { [this.#settings.identityClaim]: identity, identity };
   }
 
   /** @throws AuthError ERR_REFRESH_BODY if the request has no token, or one without a session */
   async #accessTokenOf(
     request: AuthRequest,
   ): Promise<{ readonly userId: string; readonly sessionId: unknown }> {
-    const { tokenFrom, identityClaim } = this.#hooks;
+    const { tokenFrom, identityClaim } = this.#settings;
     const token = showsHeaders(request) ? await tokenFrom(request) : undefined;
-    if (token === undefined || token === null) throw new AuthError('ERR_REFRESH_BODY');
-    const claims = this.#settings.jwt.verify(token);
-    if (!Object.hasOwn(claims, 'sid')) throw new AuthError('ERR_REFRESH_BODY');
+    const refusal = new AuthError('ERR_REFRESH_BODY', { description: NO_LOGOUT_TOKEN });
+    if (token === undefined || token === null) throw refusal;
+    const claims = this.#tokens.jwt.verify(token);
+    if (!Object.hasOwn(claims, 'sid')) throw refusal;
     return { userId: userIdOf(ownMember(claims, identityClaim)), sessionId: claims['sid'] };
   }
 }
@@ -197,12 +228,4 @@ function defaultReplyOf(tokens: IssuedTokens): TokenPair | { access_token: strin
     token_type: 'Bearer',
     expires_in: expiresInSeconds,
   };
-}
-
-function publish(
-  name: 'refresh' | 'repeat' | 'reuse' | 'logout',
-  id: string,
-  { address }: Client,
-): void {
-  if (EVENTS[name].hasSubscribers) EVENTS[name].publish({ id, address });
 }

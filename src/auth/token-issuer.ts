@@ -1,14 +1,16 @@
 /**
  * Makes the tokens of sessions: an access token, and a refresh token for a client that asked for
- * one. Promise: the access token of a session ends no later than the session. Hooks run, and a
- * signature is tried, before a session begins or changes, so that their faults leave the sessions
- * as they were.
+ * one.
+ * Promise: the access token of a session ends no later than the session. Hooks run, and a signature
+ * is tried, before a session begins or changes, so that their faults leave the sessions as they
+ * were.
  */
-import { describe, isObject, ownMember } from '../values.ts';
+import { checkTimeClaim } from '../options.ts';
+import { copyMembers, describe, isObject, ownMember } from '../values.ts';
 import type { Session } from '../sessions/store.ts';
 import { hookResultError, type JwtAuthSettings } from './options.ts';
-import { userIdOf } from './refresh-token.ts';
-import { SESSION_CLAIMS, type SessionSettings } from './session-settings.ts';
+import { REFRESH_AUDIENCE, userIdOf } from './refresh-token.ts';
+import { SESSION_CLAIMS, type TokenSettings } from './token-settings.ts';
 
 /** The reply to a client that asked for a refresh token (RFC 6749 §5.1). */
 export interface TokenPair {
@@ -38,7 +40,9 @@ export interface TokenDraft {
   readonly userId: string;
   /** The time of issue, in whole seconds since 1970. */
   readonly issuedAt: number;
-  /** With the times that the token has if its session does not end earlier. */
+  /** When the token expires if its session does not end earlier. */
+  readonly expiresAt: number;
+  /** Those of the application, and the times. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly header: Readonly<Record<string, unknown>> | undefined;
 }
@@ -52,7 +56,7 @@ type TokenHooks<Identity> = Pick<JwtAuthSettings<Identity>, 'identityClaim' | 'c
  */
 const MIN_PLAIN_SECONDS = 10;
 
-/** A session with the longest claims. It stands for one that has not begun. */
+/** A session with the longest claims, for the trial signature in `draft`. */
 const TRIAL = {
   id: 'x'.repeat(22),
   generation: Number.MAX_SAFE_INTEGER,
@@ -63,11 +67,11 @@ const TRIAL = {
 /** Makes access and refresh tokens. */
 export class TokenIssuer<Identity> {
   readonly #hooks: TokenHooks<Identity>;
-  readonly #settings: SessionSettings;
+  readonly #tokens: TokenSettings;
 
-  constructor(hooks: TokenHooks<Identity>, settings: SessionSettings) {
+  constructor(hooks: TokenHooks<Identity>, tokens: TokenSettings) {
     this.#hooks = hooks;
-    this.#settings = settings;
+    this.#tokens = tokens;
   }
 
   /**
@@ -77,28 +81,32 @@ export class TokenIssuer<Identity> {
    */
   async draft(identity: Identity, isRefreshable: boolean): Promise<TokenDraft> {
     const { identityClaim } = this.#hooks;
-    const { jwt, lifetimeSeconds, notBeforeSeconds, now } = this.#settings;
+    const { lifetimeSeconds, notBeforeSeconds, now } = this.#tokens;
     const given = checkedClaims(await this.#hooks.claims(identity), identityClaim);
     const header = await this.#hooks.header(identity);
-    // The copy below would lose what makes such claims wrong.
-    jwt.sign(given, { header });
     // Read after the hooks, which take time. All times of the token and of its session come from
     // this one reading, so that they end together, to the second.
     const issuedAt = Math.floor(now());
+    const times = {
+      iat: issuedAt,
+      nbf: issuedAt + notBeforeSeconds,
+      exp: issuedAt + lifetimeSeconds,
+    };
+    const claims = { ...times, ...given };
+    // Checked before `exp` gives way to the end of the session, which would hide a wrong one.
+    for (const name of ['iat', 'nbf', 'exp'] as const) checkTimeClaim(name, claims[name], given);
     const draft = {
       identity: given[identityClaim],
       userId: userIdOf(given[identityClaim]),
       issuedAt,
-      claims: {
-        iat: issuedAt,
-        nbf: issuedAt + notBeforeSeconds,
-        exp: issuedAt + lifetimeSeconds,
-        ...given,
-      },
+      expiresAt: claims.exp,
+      claims,
       header,
     };
-    const times = { startedAt: issuedAt, refreshedAt: issuedAt, endsAt: this.#latestEnd(draft) };
-    this.sign(draft, { ...TRIAL, ...times, isRefreshable });
+    // A token that cannot be signed, such as one that is too long, fails before its session begins.
+    const end = this.#latestEnd(draft);
+    const trial = { ...TRIAL, startedAt: issuedAt, refreshedAt: issuedAt, endsAt: end };
+    this.sign(draft, { ...trial, isRefreshable });
     return draft;
   }
 
@@ -107,45 +115,54 @@ export class TokenIssuer<Identity> {
    *   token is then refused because it has expired, as without sessions.
    */
   plainEndOf(draft: TokenDraft): number {
-    const { leewaySeconds } = this.#settings;
-    const expiry = this.#expiryWithin(draft, this.#latestEnd(draft) - leewaySeconds);
-    return Math.max(Math.ceil(expiry + leewaySeconds), draft.issuedAt + MIN_PLAIN_SECONDS);
+    const end = Math.ceil(this.#plainExpiryOf(draft) + this.#tokens.leewaySeconds);
+    return Math.max(end, draft.issuedAt + MIN_PLAIN_SECONDS);
   }
 
   /** @throws TypeError or RangeError if the claims or the header cannot be signed */
   sign(draft: TokenDraft, session: Session): IssuedTokens {
-    const { sessions, jwt, refreshTokens, leewaySeconds } = this.#settings;
-    const { identity, issuedAt, claims, header } = draft;
+    const { sessions, jwt, refreshTokens } = this.#tokens;
+    const { identity, issuedAt, expiresAt, claims, header } = draft;
     const { id: sid, generation: gen, isRefreshable } = session;
-    // Without a refresh token the session lasts through the leeway of its token.
-    const end = isRefreshable ? sessions.endOf(session) : this.#latestEnd(draft) - leewaySeconds;
-    const exp = this.#expiryWithin(draft, end);
+    const exp = isRefreshable
+      ? Math.min(expiresAt, sessions.endOf(session))
+      : this.#plainExpiryOf(draft);
     const accessToken = jwt.sign({ ...claims, exp, sid, gen }, { header });
     const refreshToken = isRefreshable ? refreshTokens.sign(identity, session) : undefined;
     return { accessToken, refreshToken, expiresInSeconds: Math.floor(exp - issuedAt) };
   }
 
-  #latestEnd({ issuedAt }: Pick<TokenDraft, 'issuedAt'>): number {
-    return issuedAt + this.#settings.sessions.maxSeconds;
+  /** Without a refresh token the session lasts through the leeway of its token. */
+  #plainExpiryOf(draft: TokenDraft): number {
+    return Math.min(draft.expiresAt, this.#latestEnd(draft) - this.#tokens.leewaySeconds);
   }
 
-  /** @returns the claim `exp`, or `end` if that is earlier. A wrong one is left to `Jwt.sign`. */
-  #expiryWithin({ claims }: TokenDraft, end: number): number {
-    const { exp } = claims as { readonly exp: number };
-    return typeof exp === 'number' && exp > end ? end : exp;
+  #latestEnd({ issuedAt }: Pick<TokenDraft, 'issuedAt'>): number {
+    return issuedAt + this.#tokens.sessions.maxSeconds;
   }
 }
 
-/** @throws TypeError if the claims name no user, or have a claim of sessions */
+/**
+ * @returns a copy of the claims
+ * @throws TypeError if the claims name no user, or belong to sessions
+ */
 function checkedClaims(claims: unknown, identityClaim: string): Record<string, unknown> {
-  // Any other value is refused by `Jwt.sign`, with its own message.
   if (!isObject(claims)) throw hookResultError('claims', 'an object', describe(claims));
+  const copy = copyMembers(claims);
+  // As `Jwt.sign` says it. A copy of such an object would lose what makes it wrong.
+  if (typeof copy === 'string') {
+    throw new TypeError(`"claims" expected a plain object, got ${copy}`);
+  }
   for (const name of SESSION_CLAIMS) {
-    if (!Object.hasOwn(claims, name)) continue;
+    if (!Object.hasOwn(copy, name)) continue;
     throw hookResultError('claims', `no claim "${name}", which is that of the session`, 'one');
   }
-  const identity = ownMember(claims, identityClaim);
-  if (identity !== undefined && identity !== null) return claims;
+  if ([ownMember(copy, 'aud')].flat().includes(REFRESH_AUDIENCE)) {
+    const expected = `no "aud" ${REFRESH_AUDIENCE}, which refresh tokens have`;
+    throw hookResultError('claims', expected, 'one');
+  }
+  const identity = ownMember(copy, identityClaim);
+  if (identity !== undefined && identity !== null) return copy;
   const expected = `the claim "${identityClaim}", without which a session cannot be refreshed`;
   throw hookResultError('claims', expected, describe(identity));
 }

@@ -17,7 +17,7 @@ const HELP = `latchkey: sign-up and login with JSON Web Tokens
 Usage: latchkey <command> [options]
 
 Commands:
-  serve              run the server: POST /signup, POST /auth and GET /hello
+  serve              run the server: signup, login, sessions and GET /hello
   secret             print a new secret for signing tokens
   inspect <token>    decode a token; with --secret-file, also verify it
 

@@ -22,19 +22,19 @@ export interface FileToOpen<Store extends FileStore> {
   readonly path: string;
   /** Opens the file, or creates it. */
   readonly open: (path: string) => Promise<Store>;
-  /** A sentence: what a system user could do who can change the file. */
+  /** A sentence: what another system user could do by changing the file. */
   readonly danger: string;
-  /** A file that was opened before. What was told of its folder is not told again. */
-  readonly before?: string;
+  /** A file opened earlier. Warnings about its folder are not repeated. */
+  readonly sameFolderAs?: string;
 }
 
 /**
- * Warns if the opening is slow, has cut off bytes, if a power cut could lose the name of the file,
- * and if other system users can reach it.
+ * Warns if the opening is slow, if it has cut off bytes, if a power cut could lose the name of the
+ * file, and if other system users can reach it.
  * @throws any error of `open`. If a later step fails, the store is closed.
  */
 export async function openFileStore<Store extends FileStore>(
-  { path, open, danger, before }: FileToOpen<Store>,
+  { path, open, danger, sameFolderAs }: FileToOpen<Store>,
   log: Log,
 ): Promise<Store> {
   const explainWait = () => {
@@ -48,10 +48,10 @@ export async function openFileStore<Store extends FileStore>(
     log('warning', `${path}: ${action} and saved them in ${discardedPath}`);
   }
   try {
-    const toldFolder = before === undefined ? undefined : await folderOf(before);
-    const isFolderTold = toldFolder === (await folderOf(path));
-    if (!isFolderTold) await warnOfUnsyncedNames(path, log);
-    await warnOfSystemUsers(path, OTHER_PLACE, danger, log, isFolderTold);
+    const warnedFolder = sameFolderAs === undefined ? undefined : await folderOf(sameFolderAs);
+    const isFolderWarnedOf = warnedFolder === (await folderOf(path));
+    if (!isFolderWarnedOf) await warnOfUnsyncedNames(path, log);
+    await warnOfSystemUsers(path, OTHER_PLACE, danger, log, isFolderWarnedOf);
   } catch (error) {
     await store.close();
     throw error;

@@ -111,19 +111,19 @@ async function keepsOwnersAndModes(folder: string): Promise<boolean> {
  * Warns of the system users who can read or change a file with secrets or password hashes.
  * @param elsewhere what helps as well if the mount of the file sets its mode
  * @param danger a sentence: what such a user could do
- * @param isFolderTold whether the operator knows already who can reach the folders
+ * @param isFolderWarnedOf whether the operator knows already who can reach the folders
  */
 export async function warnOfSystemUsers(
   path: string,
   elsewhere: string,
   danger: string,
   log: Log,
-  isFolderTold = false,
+  isFolderWarnedOf = false,
 ): Promise<void> {
   if (await isShared(path)) log('warning', await sharedWarning(path, elsewhere));
   for (const { text, isGrave, isOfFolder } of await ownerProblems(path, processUser())) {
-    const isTold = isFolderTold && isOfFolder;
-    if (isGrave && !isTold) log('warning', `${path}: ${text}. ${danger}`);
+    const isWarnedOf = isFolderWarnedOf && isOfFolder;
+    if (isGrave && !isWarnedOf) log('warning', `${path}: ${text}. ${danger}`);
   }
 }
 

@@ -89,6 +89,8 @@ export function leewayFlag(
   };
 }
 
+const STORAGE_GROUP = 'Storage of users and sessions';
+
 export const SERVE_FLAGS: Flags<ServeConfig> = {
   host: {
     name: '--host',
@@ -127,15 +129,15 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   },
   data: {
     name: '--data',
-    group: 'Users',
-    help: 'folder of users.jsonl, sessions.jsonl and secret',
+    group: STORAGE_GROUP,
+    help: 'folder for all files, created if missing',
     kind: someText('<folder>', 'a folder'),
     defaultText: './latchkey-data',
   },
   users: {
     name: '--users',
-    group: 'Users',
-    help: 'store of users and sessions; <URL>: postgres://...',
+    group: STORAGE_GROUP,
+    help: 'store; <URL> begins with postgres://',
     kind: storeKind,
     defaultText: 'file',
   },
@@ -172,7 +174,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   throttle: {
     name: '--throttle',
     group: 'Limits',
-    help: 'rate limit on logins and signups',
+    help: 'limit password guesses and signups',
     kind: oneOf('on', 'off'),
     defaultText: 'on',
   },
@@ -208,9 +210,10 @@ const SECRET_ROW = helpRow(
 
 export const SERVE_HELP: string = `Usage: latchkey serve [options]
 
-Run the server: POST /signup, POST /auth and GET /hello. Flags override
-environment variables. Ctrl-C finishes open requests and stops. Warnings and
-errors go to stderr, as text unless --log json is given.
+Run the server: POST /signup, POST /auth, GET /hello and, for sessions, GET
+/sessions, POST /refresh, /logout, /sessions/end, /password, /account/remove.
+Flags override environment variables. Ctrl-C finishes open requests and stops.
+Warnings and errors go to stderr, as text unless --log json is given.
 
 ${helpOf(SERVE_FLAGS)}
 ${SECRET_ROW}`;

@@ -1,17 +1,26 @@
 /**
- * What `latchkey inspect` adds to a verdict: what was around the token, whether its signature is
- * right, and why probably not. `Jwt.verify` has one message for every wrong signature, because it
- * decodes nothing that it has not verified.
+ * What `latchkey inspect` adds to a verdict: what was around the token, of which kind the token is,
+ * whether its signature is right, and why probably not. `Jwt.verify` has one message for every
+ * wrong signature, because it decodes nothing that it has not verified.
  * Promise: no note repeats a secret.
  */
+import { REFRESH_AUDIENCE, REFRESH_TYPE } from '../auth/refresh-token.ts';
 import { Jwt } from '../crypto/jwt.ts';
+import type { JwtOptions } from '../crypto/jwt-options.ts';
 import { isAuthError, type AuthError } from '../errors.ts';
+import { ownMember } from '../values.ts';
 
 /** A token as it was found in an argument. */
 export interface FoundToken {
   readonly token: string;
   /** What was around it, such as `a scheme`. */
   readonly removed: ReadonlySet<string>;
+}
+
+/** A token, decoded. */
+export interface TokenParts {
+  readonly header: object;
+  readonly claims: object;
 }
 
 /** A token: an object in base64url begins with eyJ, or with e30, eyA or ew. */
@@ -49,6 +58,36 @@ export function surroundingsNotes({ removed }: FoundToken): string[] {
   if (removed.size === 0) return [];
   const list = [...removed].join(', ');
   return [`Ignored around the token: ${list}. Jwt.verify accepts only the token itself.`];
+}
+
+/** Options of a `Jwt` that decide which kind of token it accepts. */
+export type TokenKind = Pick<JwtOptions, 'type' | 'audience'>;
+
+/** Any token but a refresh token. */
+const ACCESS: TokenKind = {};
+
+const REFRESH: TokenKind = { type: REFRESH_TYPE, audience: REFRESH_AUDIENCE };
+
+/**
+ * @param parts need not be verified, because `Jwt.verify` checks the type and the audience again
+ * @returns the kind of token that its type and its audience name
+ */
+export function kindOf({ header, claims }: TokenParts): TokenKind {
+  const isRefresh = ownMember(header, 'typ') === REFRESH_TYPE
+    && ownMember(claims, 'aud') === REFRESH_AUDIENCE;
+  return isRefresh ? REFRESH : ACCESS;
+}
+
+/** @returns notes about the kind of a token, and about its session */
+export function kindNotes(parts: TokenParts): string[] {
+  const notes: string[] = [];
+  if (kindOf(parts) === REFRESH) {
+    notes.push('This is a refresh token: POST /refresh takes it, a guard does not.');
+  }
+  if (ownMember(parts.claims, 'sid') !== undefined) {
+    notes.push('It names a session: only the server knows whether that session has ended.');
+  }
+  return notes;
 }
 
 /** The refusals of `Jwt.verify` that come before the signature is known to be right. */
@@ -179,15 +218,17 @@ function isSignedWith(token: string, key: Buffer): boolean {
 
 /**
  * @returns the reason why the token is not valid now with these secrets, or undefined if it is.
- *   `latchkey serve` also refuses a valid token of a user that does not exist.
+ *   `latchkey serve` also refuses a valid token of a user that does not exist, or of a session that
+ *   has ended.
  * @throws TypeError or RangeError for a secret that Jwt refuses
  */
 export function refusalOf(
   token: string,
   secret: readonly (string | Uint8Array)[],
   leewaySeconds = 0,
+  kind: TokenKind = ACCESS,
 ): AuthError | undefined {
-  const jwt = new Jwt({ secret: [...secret], leewaySeconds });
+  const jwt = new Jwt({ secret: [...secret], leewaySeconds, ...kind });
   try {
     jwt.verify(token);
     return undefined;

@@ -5,7 +5,15 @@ import { ownMember } from '../values.ts';
 import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
-import { findToken, refusalNotes, refusalOf, surroundingsNotes } from './inspect-notes.ts';
+import {
+  findToken,
+  kindNotes,
+  kindOf,
+  refusalNotes,
+  refusalOf,
+  surroundingsNotes,
+  type TokenParts,
+} from './inspect-notes.ts';
 import { readNamedFile } from './named-file.ts';
 import { secretsIn } from './secret-text.ts';
 
@@ -26,14 +34,14 @@ export async function inspect(args: readonly string[]): Promise<void> {
   const found = findToken(argument);
   const { token } = found;
   const parts = await attempt('not a token', TOKEN_FORM, () => decodeParts(token));
-  const notes = surroundingsNotes(found);
+  const notes = [...surroundingsNotes(found), ...kindNotes(parts)];
   if (secretFile === undefined) {
     const verdict = 'Not verified: the token may be forged. With --secret-file it is verified.';
     console.log([describeToken(parts), ...notes, verdict].join('\n'));
     return;
   }
   const secrets = await secretsOfFile(secretFile);
-  const refusal = refusalOf(token, secrets, leewaySeconds);
+  const refusal = refusalOf(token, secrets, leewaySeconds, kindOf(parts));
   if (refusal !== undefined) {
     notes.push(...refusalNotes(refusal, token, ownMember(parts.header, 'alg'), secrets));
   }
@@ -46,16 +54,11 @@ export async function inspect(args: readonly string[]): Promise<void> {
   }
 }
 
-interface Parts {
-  readonly header: object;
-  readonly claims: object;
-}
-
 /**
  * @throws CommandError if the text does not have three segments
  * @throws AuthError if they are not those of a token, as `decodeUnverified` does
  */
-function decodeParts(token: string): Parts {
+function decodeParts(token: string): TokenParts {
   const { length } = token.split('.');
   if (length !== 3) {
     const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';
@@ -91,7 +94,7 @@ const MAX_DATE_SECONDS = 8.64e12;
 const LIKELY_MILLISECONDS = 1e11;
 
 /** @returns the header, the claims and the times of a token, on several lines */
-function describeToken({ header, claims }: Parts): string {
+function describeToken({ header, claims }: TokenParts): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);
     const isTime = typeof seconds === 'number' && Math.abs(seconds) <= MAX_DATE_SECONDS;

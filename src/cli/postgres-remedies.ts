@@ -4,7 +4,10 @@ import { propertyOf } from '../values.ts';
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/client password must be a string/, 'Give the password in the URL, or in PGPASSWORD.'],
-  [/^42501$/, 'Create the table, and grant this role SELECT, INSERT, UPDATE and DELETE on it.'],
+  [
+    /^42501$/,
+    'Create the table that is named, and grant this role SELECT, INSERT and UPDATE on it.',
+  ],
   [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
@@ -19,6 +22,11 @@ export function postgresRemedyOf(error: unknown): string {
   const texts = [propertyOf(error, 'code'), propertyOf(error, 'message')].map(String);
   const row = REMEDIES.find(([pattern]) => texts.some((text) => pattern.test(text)));
   return row === undefined ? 'Fix this, or use another --users.' : row[1];
+}
+
+/** @returns sentences about the table of sessions, without which the server can start */
+export function sessionsRemedyOf(error: unknown): string {
+  return `${postgresRemedyOf(error)} Or start the server with --sessions off.`;
 }
 
 /** @returns where the database is, without the username and the password of the URL */

@@ -24,64 +24,61 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessions: {
     name: '--sessions',
     group: SESSION_FLAG_GROUP,
-    help: 'logins that can be refreshed and ended',
+    help: 'whether tokens have or need a session',
     kind: oneOf('on', 'off', 'required'),
     defaultText: 'on',
   },
   sessionIdleSeconds: {
     name: '--session-idle',
     group: SESSION_FLAG_GROUP,
-    help: 'lifetime of an idle session',
+    help: 'idle seconds that end a session',
     kind: aDuration,
     defaultText: '1209600',
   },
   sessionMaxSeconds: {
     name: '--session-max',
     group: SESSION_FLAG_GROUP,
-    help: 'lifetime of any session',
+    help: 'seconds a session lasts at most',
     kind: aDuration,
     defaultText: '2592000',
   },
 };
 
 /**
- * A default gives way to what was typed: no session ends before its first token does.
- * @throws UsageError if the flags that were typed contradict each other or `--lifetime`
+ * Raises or lowers a default so that it fits the flags that were typed. No session then ends before
+ * its first token. Without a refresh token it also lasts through the leeway of that token.
+ * @throws UsageError if the flags that were typed contradict each other, `--lifetime` or `--leeway`
  */
 export function sessionConfigOf(
   config: SessionConfig & TokenTimes,
   { typed }: Arguments,
 ): SessionConfig {
-  const { sessions, sessionIdleSeconds, sessionMaxSeconds, lifetimeSeconds } = config;
-  const [idleFlag, maxFlag] = [
-    SESSION_FLAGS.sessionIdleSeconds.name,
-    SESSION_FLAGS.sessionMaxSeconds.name,
-  ];
-  const [isIdleTyped, isMaxTyped] = [typed.has(idleFlag), typed.has(maxFlag)];
+  const { sessions, lifetimeSeconds, leewaySeconds } = config;
+  const idleFlag = SESSION_FLAGS.sessionIdleSeconds.name;
+  const maxFlag = SESSION_FLAGS.sessionMaxSeconds.name;
+  const idle = typed.has(idleFlag) ? config.sessionIdleSeconds : undefined;
+  const max = typed.has(maxFlag) ? config.sessionMaxSeconds : undefined;
   if (sessions === 'off') {
-    const needless = isIdleTyped ? idleFlag : maxFlag;
-    if (isIdleTyped || isMaxTyped) throw new UsageError(`${needless} needs --sessions on`);
-    return { sessions, sessionIdleSeconds, sessionMaxSeconds };
+    if (idle !== undefined) throw needsSessions(idleFlag);
+    if (max !== undefined) throw needsSessions(maxFlag);
+    return config;
   }
-  if (isIdleTyped) checkAtLeast(lifetimeSeconds, '--lifetime', idleFlag, sessionIdleSeconds);
-  if (isMaxTyped) checkAtLeast(lifetimeSeconds, '--lifetime', maxFlag, sessionMaxSeconds);
-  if (isIdleTyped && isMaxTyped) {
-    checkAtLeast(sessionIdleSeconds, idleFlag, maxFlag, sessionMaxSeconds);
-  }
-  const shortestMax = Math.max(
-    lifetimeSeconds + config.leewaySeconds,
-    isIdleTyped ? sessionIdleSeconds : 0,
-  );
-  const maxSeconds = isMaxTyped ? sessionMaxSeconds : Math.max(sessionMaxSeconds, shortestMax);
-  const defaultIdle = Math.min(Math.max(sessionIdleSeconds, lifetimeSeconds), maxSeconds);
-  return {
-    sessions,
-    sessionIdleSeconds: isIdleTyped ? sessionIdleSeconds : defaultIdle,
-    sessionMaxSeconds: maxSeconds,
-  };
+  const shortestMax = lifetimeSeconds + leewaySeconds;
+  if (idle !== undefined) checkAtLeast(lifetimeSeconds, '--lifetime', idleFlag, idle);
+  if (max !== undefined) checkAtLeast(shortestMax, '--lifetime and --leeway', maxFlag, max);
+  if (idle !== undefined && max !== undefined) checkAtLeast(idle, idleFlag, maxFlag, max);
+  const sessionMaxSeconds = max ?? Math.max(config.sessionMaxSeconds, shortestMax, idle ?? 0);
+  const fittingIdle = Math.max(config.sessionIdleSeconds, lifetimeSeconds);
+  const sessionIdleSeconds = idle ?? Math.min(fittingIdle, sessionMaxSeconds);
+  return { sessions, sessionIdleSeconds, sessionMaxSeconds };
 }
 
-function checkAtLeast(min: number, minFlag: string, flag: string, seconds: number): void {
+function needsSessions(flag: string): UsageError {
+  return new UsageError(`${flag} needs --sessions on or required`);
+}
+
+/** @param minFlags those that decide the minimum */
+function checkAtLeast(min: number, minFlags: string, flag: string, seconds: number): void {
   if (seconds >= min) return;
-  throw new UsageError(`${flag} expected at least ${min} (${minFlag}), got "${seconds}"`);
+  throw new UsageError(`${flag} expected at least ${min} (${minFlags}), got "${seconds}"`);
 }

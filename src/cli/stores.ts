@@ -14,13 +14,13 @@ import { attempt } from './command-errors.ts';
 import { openFileStore } from './file-store.ts';
 import type { Log } from './log.ts';
 import { openPool } from './pg-pool.ts';
-import { locationOf, postgresRemedyOf } from './postgres-remedies.ts';
+import { locationOf, postgresRemedyOf, sessionsRemedyOf } from './postgres-remedies.ts';
 import type { StoreChoice } from './store-choice.ts';
 
 /** The stores of a server. */
 export interface OpenedStores {
   readonly users: UserStore;
-  /** Undefined if the server has no sessions. Then nothing of them was opened or created. */
+  /** Undefined with `--sessions off`: no session store is opened or created. */
   readonly sessions: SessionStore | undefined;
   /** What is kept where, for messages: `users in data/users.jsonl`. */
   readonly summary: string;
@@ -55,8 +55,8 @@ function openMemory(hasSessions: boolean): OpenedStores {
 }
 
 /**
- * The lock of the user file decides which of two servers has the folder: it is the first that is
- * taken and the last that is released.
+ * The lock of the user file decides which of two servers uses the folder: it is taken first and
+ * released last.
  */
 async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<OpenedStores> {
   const usersPath = join(data, 'users.jsonl');
@@ -75,7 +75,7 @@ async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<
       path: sessionsPath,
       open: (path) => JsonFileSessionStore.open(path),
       danger: 'Other users could bring back sessions that have ended.',
-      before: usersPath,
+      sameFolderAs: usersPath,
     }, log);
     return {
       users,
@@ -100,19 +100,31 @@ async function openPostgres(url: URL, hasSessions: boolean, log: Log): Promise<O
   const location = locationOf(url);
   const pool = openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
-  await createTable(`users ${location}`, users);
   const sessions = hasSessions ? new PostgresSessionStore(pool) : undefined;
-  if (sessions !== undefined) await createTable(`sessions ${location}`, sessions);
+  try {
+    await createTable(`users ${location}`, users, postgresRemedyOf);
+    if (sessions !== undefined) {
+      await createTable(`sessions ${location}`, sessions, sessionsRemedyOf);
+    }
+  } catch (error) {
+    // Not awaited, because a database that does not answer delays it.
+    void pool.end().catch(() => undefined);
+    throw error;
+  }
   const summary = `users ${location}${hasSessions ? ', sessions beside them' : ''}`;
   return { users, sessions, summary, close: () => pool.end() };
 }
 
-/** @param subject what the table holds, and where */
+/**
+ * @param subject what the tables hold, and where
+ * @param remedyOf returns what an operator can do
+ */
 function createTable(
   subject: string,
   store: { createTable(): Promise<unknown> },
+  remedyOf: (error: unknown) => string,
 ): Promise<unknown> {
-  return attempt(subject, postgresRemedyOf, () => {
+  return attempt(subject, remedyOf, () => {
     return store.createTable().catch((error: unknown) => {
       // The cause of an ERR_STORE is the error of the database, without values.
       throw isAuthError(error) ? error.cause : error;

@@ -6,7 +6,7 @@
  */
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { AuthError, rethrowRefusalAsTypeError } from '../errors.ts';
-import { checkedClock, checkTimeClaim, readOptions } from '../options.ts';
+import { checkedClock, checkTimeClaim, DEFAULT_TOKEN_TIMES, readOptions } from '../options.ts';
 import { isObject } from '../values.ts';
 import { decodeText, encodeText } from './base64url.ts';
 import { checkContent, checkTimes, type JwtClaims, type RegisteredClaims } from './claims.ts';
@@ -172,9 +172,9 @@ function rulesOf(own: JwtOptions) {
   // A copy. sign writes a list as a list and a string as a string.
   const aud = typeof own.audience === 'object' ? [...own.audience] : own.audience;
   return {
-    lifetimeSeconds: own.lifetimeSeconds ?? 300,
-    notBeforeSeconds: own.notBeforeSeconds ?? 0,
-    leewaySeconds: own.leewaySeconds ?? 10,
+    lifetimeSeconds: own.lifetimeSeconds ?? DEFAULT_TOKEN_TIMES.lifetimeSeconds,
+    notBeforeSeconds: own.notBeforeSeconds ?? DEFAULT_TOKEN_TIMES.notBeforeSeconds,
+    leewaySeconds: own.leewaySeconds ?? DEFAULT_TOKEN_TIMES.leewaySeconds,
     issuer: own.issuer,
     audience: [aud ?? []].flat(),
     issuerAndAudience: { ...(own.issuer && { iss: own.issuer }), ...(aud && { aud }) },
@@ -182,7 +182,7 @@ function rulesOf(own: JwtOptions) {
     requiredClaims: [...(own.requiredClaims ?? ['exp', 'iat', 'nbf'])],
     maxAgeSeconds: own.maxAgeSeconds,
     maxTokenLength: own.maxTokenLength ?? 8192,
-    now: checkedClock(own.now ?? (() => Date.now() / 1000)),
+    now: checkedClock(own.now),
   };
 }
 

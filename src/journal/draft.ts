@@ -2,17 +2,17 @@
  * A draft: the file that will replace the file of a journal. It has a name of its own until all of
  * it is on disk.
  * Promise: a draft takes the name only of the file that it was made from, and only while this
- * process holds the lock.
+ * process holds the lock. Its length is then the one that was written.
  */
 import { encodeRecord, headerLine } from './lines.ts';
 import { fileChangedError } from './lost.ts';
-import { sizeAtPath, type OpenFile } from './open-file.ts';
+import { assertUnchanged, changeOf, type OpenFile } from './open-file.ts';
 import type { DiskFile } from './disk.ts';
 import type { ByteRange } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
 import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';
 
-/** Between two writes the process does other work. A write of this size is made in about 2 ms. */
+/** Between two writes the process does other work, so a write must be short. */
 const CHARACTERS_PER_WRITE = 1 << 18;
 const BYTES_PER_COPY = 1 << 20;
 
@@ -80,13 +80,15 @@ export class Draft {
    * treats the draft as durable.
    * @param oldBytes the length of the old file when its content was last known
    * @throws FileLostError if the lock is gone, or the old file or what is at its path has changed
+   * @throws Error if another program has removed, replaced, extended or shortened the draft
    */
   async takeName(oldBytes: number): Promise<void> {
     const { path, file, disk, lock } = this.#old;
     // If another program has added a line since the file was read, the draft lacks it.
     if ((await file.stat()).size !== oldBytes) throw fileChangedError('modified');
     await lock.confirm();
-    await sizeAtPath(this.#old);
+    await assertUnchanged(this.#old);
+    await this.#assertWhole();
     await disk.rename(this.#path, path);
   }
 
@@ -104,6 +106,13 @@ export class Draft {
       await this.discard();
       throw error;
     }
+  }
+
+  /** The old file still has everything, so a changed draft is not a loss. */
+  async #assertWhole(): Promise<void> {
+    const { disk } = this.#old;
+    const change = await changeOf({ path: this.#path, file: this.file, disk }, this.#size);
+    if (change !== undefined) throw new Error(`another program ${change} ${this.#path}`);
   }
 
   async #write(bytes: Buffer): Promise<void> {

@@ -20,7 +20,7 @@ import type { Disk } from './disk.ts';
 import { encodeRecord } from './lines.ts';
 import { LiveBytes } from './live-bytes.ts';
 import type { JournalLock } from './open-file.ts';
-import { openFile } from './opening.ts';
+import { openJournalFile, type Opened } from './opening.ts';
 import { versionNeededBy, type JournalRecord, type RecordFormat } from './record-format.ts';
 import { SyncedFile } from './synced-file.ts';
 import { ignoreFailure } from './system-errors.ts';
@@ -83,7 +83,7 @@ export class Journal<Entry> {
   #isClosed = false;
 
   private constructor(
-    { contents, ...opened }: Awaited<ReturnType<typeof openFile<Entry>>>,
+    { contents, ...opened }: Opened<Entry>,
     format: RecordFormat<Entry>,
     compactFromBytes: number,
   ) {
@@ -118,7 +118,7 @@ export class Journal<Entry> {
       lock = NO_LOCK,
       compactFromBytes = COMPACT_FROM_SUPERSEDED_BYTES,
     } = options;
-    const opened = await openFile({ path, disk, lock }, format);
+    const opened = await openJournalFile({ path, disk, lock }, format);
     return new Journal(opened, format, compactFromBytes);
   }
 
@@ -140,16 +140,16 @@ export class Journal<Entry> {
     const index = batch.records.push(record) - 1;
     await batch.written;
     const problem = batch.problems[index];
-    // A mistake of the store: its own `apply` does not take its record. The record is on disk by
+    // A bug in the store: it wrote a record that its own `apply` refuses. The record is on disk by
     // now, and the next opening will refuse the file.
     if (problem !== undefined) throw new Error(`a record was written that ${problem}`);
   }
 
   /**
    * Writes and syncs an empty line, or shares the sync of the next batch. The file may then end in
-   * an empty line, as after a clean stop. That is right: like the first line of a batch, the empty
-   * line is written only once everything above it is on disk, and it proves nothing else. If the
-   * process is killed now, the next opening need not copy the file.
+   * an empty line, as after a clean stop. That is correct: an empty line is only ever written once
+   * everything above it is on disk, and that is all it proves. If the process is killed now, the
+   * next opening need not copy the file.
    * @returns once it is shown that the disk takes writes
    * @throws as `append` does
    */
@@ -203,7 +203,7 @@ export class Journal<Entry> {
     // From here on records gather in a batch of their own.
     this.#nextBatch = undefined;
     if (batch.version > this.#version || !this.#file.isNameDurable) {
-      await this.#replaceFile(Math.max(batch.version, this.#version));
+      await this.#compactNow(Math.max(batch.version, this.#version));
     }
     await this.#file.append(batch.lines.join(''));
     batch.problems = batch.records.map((record, index) => {
@@ -250,7 +250,7 @@ export class Journal<Entry> {
    * Replaces the file while no other operation runs, because its header must name a newer version
    * or its name is not durable.
    */
-  async #replaceFile(version: number): Promise<void> {
+  async #compactNow(version: number): Promise<void> {
     await this.#abandonCompaction();
     const estimate = this.#liveBytes.bytes;
     const entryBytes = await new Compaction(this.#file, this.#snapshot(version)).finish();

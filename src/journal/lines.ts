@@ -98,7 +98,7 @@ const RECORD_START = '{"op":';
 
 /**
  * @returns whether the bytes can be the beginning of one line that `encodeRecord` wrote: a JSON
- *   object without its end. Neither a comment nor two lines that an editor has joined can be that.
+ *   object without its end. It is false for a comment, and for two lines that an editor has joined.
  */
 export function isTornRecord(
   bytes: Buffer,

@@ -3,8 +3,8 @@
  * superseded.
  *
  * A line that creates an entry counts, and a line that replaces one is taken to be as long as the
- * line before it. So the estimate is off by the growth of each entry since the last compaction,
- * however often the entry was written, and no memory is needed for each entry.
+ * line before it. So the error of the estimate is how much entries have grown since the last
+ * compaction. It needs no memory per entry.
  */
 export class LiveBytes {
   #bytes: number;

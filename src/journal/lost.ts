@@ -12,7 +12,10 @@ const REMEDIES = {
   modified: 'restart this process to read it again',
 };
 
+/** What another program did to a file. */
+export type FileChange = keyof typeof REMEDIES;
+
 /** @returns an error with what another program did to the file, and what the operator can do */
-export function fileChangedError(change: keyof typeof REMEDIES): FileLostError {
+export function fileChangedError(change: FileChange): FileLostError {
   return new FileLostError(`another program ${change} it: ${REMEDIES[change]}`);
 }

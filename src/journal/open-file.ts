@@ -1,5 +1,5 @@
 /** A journal's file while a process has it open. */
-import { fileChangedError } from './lost.ts';
+import { fileChangedError, type FileChange } from './lost.ts';
 import { ignore, NO_FILE_CODES } from './system-errors.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { FileLock } from './file-lock.ts';
@@ -15,10 +15,13 @@ export interface OpenFile {
 }
 
 /**
- * @returns the size of the file
- * @throws FileLostError if the path now has no file, or another file
+ * @param size the length that this process gave the file; undefined if it is not known
+ * @returns what another program did to the file or its path, or undefined for nothing
  */
-export async function sizeAtPath({ path, file, disk }: OpenFile): Promise<number> {
+export async function changeOf(
+  { path, file, disk }: Omit<OpenFile, 'lock'>,
+  size?: number,
+): Promise<FileChange | undefined> {
   const bigint = true;
   // Another file at the path has another inode number. The number of the open file is not kept,
   // because some file systems of FUSE give a file another one after it was renamed.
@@ -26,7 +29,16 @@ export async function sizeAtPath({ path, file, disk }: OpenFile): Promise<number
     file.stat({ bigint }),
     disk.stat(path, { bigint }).catch(ignore(...NO_FILE_CODES)),
   ]);
-  if (found === undefined) throw fileChangedError('removed');
-  if (found.ino !== ino) throw fileChangedError('replaced');
-  return Number(found.size);
+  if (found === undefined) return 'removed';
+  if (found.ino !== ino) return 'replaced';
+  return size === undefined || Number(found.size) === size ? undefined : 'modified';
+}
+
+/**
+ * @param size as for `changeOf`
+ * @throws FileLostError if the path has another file, or the file has another length
+ */
+export async function assertUnchanged(file: OpenFile, size?: number): Promise<void> {
+  const change = await changeOf(file, size);
+  if (change !== undefined) throw fileChangedError(change);
 }

@@ -5,7 +5,7 @@ import { fileChangedError, FileLostError } from './lost.ts';
 import type { OpenFile } from './open-file.ts';
 import { readJournal, type Contents } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
-import { replaceFile, type Replacement } from './replacement.ts';
+import { replaceAtOpening, type Replacement } from './replacement.ts';
 import { hasCode, ignoreFailure, remedyOf, wrapError } from './system-errors.ts';
 
 /**
@@ -15,11 +15,14 @@ import { hasCode, ignoreFailure, remedyOf, wrapError } from './system-errors.ts'
 const COMPACT_FROM_SUPERSEDED_LINES = 1000;
 
 /** A file that was opened, and what was read from it. */
-interface Opened<Entry> {
+export interface Opened<Entry> {
   readonly openFile: OpenFile;
   readonly contents: Contents<Entry>;
   readonly size: number;
-  /** An estimate of the bytes that the entries need. */
+  /**
+   * An estimate of the bytes that the entries need in the file as it is now. That of `contents` is
+   * for the file that was read.
+   */
   readonly liveBytes: number;
   /** The file in which damaged bytes were saved, if there were any. */
   readonly discardedPath: string | undefined;
@@ -32,7 +35,7 @@ interface Opened<Entry> {
  * @throws FileLostError if the file or the lock is lost during the opening
  * @throws Error of the disk
  */
-export async function openFile<Entry>(
+export async function openJournalFile<Entry>(
   place: Omit<OpenFile, 'file'>,
   format: RecordFormat<Entry>,
 ): Promise<Opened<Entry>> {
@@ -72,7 +75,7 @@ async function openClosed<Entry>(
   if (shouldCompact(contents)) {
     // A compaction only saves space and time. If it fails, perhaps on a full disk, the old file is
     // used unchanged, and the next opening tries again.
-    const compacted = await replaceFile(old, contents, format).catch(ignoreFailure);
+    const compacted = await replaceAtOpening(old, contents, format).catch(ignoreFailure);
     if (compacted !== undefined) return compacted;
   }
   const { file, lock } = old;
@@ -98,7 +101,7 @@ async function replaceUntrusted<Entry>(
   format: RecordFormat<Entry>,
 ): Promise<Replacement> {
   try {
-    return await replaceFile(old, contents, format);
+    return await replaceAtOpening(old, contents, format);
   } catch (error) {
     const isNew = contents.fileBytes === 0;
     if (isNew || error instanceof FileLostError) throw error;

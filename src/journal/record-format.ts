@@ -15,7 +15,7 @@ export interface RecordFormat<Entry> {
   readonly name: string;
   /** The newest version of the format, a whole number. */
   readonly version: number;
-  /** Absent: a file of any other version is refused, and every record needs `version`. */
+  /** If absent, files of other versions are refused. */
   readonly olderVersions?: OlderVersions;
   /** Whether all values of a record are strings. If so, a torn record holds no other values. */
   readonly hasOnlyStrings: boolean;

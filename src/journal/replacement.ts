@@ -27,7 +27,7 @@ export interface Replacement {
  * @throws Error of the disk. After any error the old file is open and unchanged, and the draft is
  *   removed if possible.
  */
-export async function replaceFile<Entry>(
+export async function replaceAtOpening<Entry>(
   old: OpenFile,
   contents: Contents<Entry>,
   format: RecordFormat<Entry>,

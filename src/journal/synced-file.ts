@@ -8,7 +8,7 @@ import { syncName } from './disk.ts';
 import type { Draft } from './draft.ts';
 import { EMPTY_LINE } from './lines.ts';
 import { fileChangedError, FileLostError } from './lost.ts';
-import { sizeAtPath, type OpenFile } from './open-file.ts';
+import { assertUnchanged, type OpenFile } from './open-file.ts';
 import { ignoreFailure, wrapError } from './system-errors.ts';
 
 export class SyncedFile {
@@ -39,15 +39,15 @@ export class SyncedFile {
     return this.#syncedBytes;
   }
 
-  /** The offset behind the last record. A draft must not end in empty lines: see `replaceWith`. */
+  /** The offset behind the last record. A draft must not end in empty lines: see `#giveName`. */
   get recordsEnd(): number {
     return this.#recordsEnd;
   }
 
   /**
-   * If false, a power cut may bring the last file of this name back. A further sync of the folder
-   * would prove nothing, since Linux reports a failed sync only once. So the file must be replaced
-   * before a record is acknowledged.
+   * If false, after a power cut the previous file may be back under this name. A further sync of
+   * the folder would prove nothing, since Linux reports a failed sync only once. So the file must
+   * be replaced before a record is acknowledged.
    */
   get isNameDurable(): boolean {
     return this.#isNameDurable;
@@ -104,10 +104,9 @@ export class SyncedFile {
 
   /** @throws FileLostError if the path has another file, or the file has another length */
   async check(): Promise<void> {
-    const size = await sizeAtPath(this.#openFile);
     // With a dirty tail the length is unknown.
     const isLengthKnown = this.#dirtyTailBytes === 0;
-    if (isLengthKnown && size !== this.#syncedBytes) throw fileChangedError('modified');
+    await assertUnchanged(this.#openFile, isLengthKnown ? this.#syncedBytes : undefined);
   }
 
   /** Marks the file as closed if all of it is on disk, and closes it. */

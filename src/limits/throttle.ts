@@ -1,8 +1,8 @@
 /**
  * Rate limits for logins, signups and confirmations, against brute force and password spraying. A
  * confirmation is the password of a user who is logged in, on a guarded route. The limits are by
- * account, by session and by network, which is an IPv4 address or an IPv6 /64. Their windows are
- * sliding.
+ * account, by session and by network, which is an IPv4 address or an IPv6 /64. All limits have
+ * sliding windows.
  * Promise, with the default options, however many tries come at once and however long each takes:
  *
  * 1. For one account, at most 100 wrong passwords are checked in any hour, from all networks.
@@ -24,7 +24,7 @@
  *
  * - A login counts while it is in flight. If the password is wrong, it counts for one window more.
  *   A login with the right password, or one that ends with an error, such as a full queue or an
- *   unavailable store, does not count any more. So do confirmations.
+ *   unavailable store, does not count any more. Confirmations count in the same way.
  * - A success does not clear the wrong passwords before it. Otherwise an attacker could guess
  *   without end at an account whose owner logs in every few minutes.
  * - A signup that reaches the limit counts whatever its outcome, unless the store is unavailable.
@@ -52,8 +52,8 @@ import type { ClientSource } from './network.ts';
 export interface LimitOptions {
   /**
    * Wrong passwords per account and network in any hour; 1 to 10, default 10. An account has ten
-   * times as many from all networks together: 100. On guarded routes as many per account and
-   * session.
+   * times as many from all networks together: 100. On guarded routes the same number per account
+   * and session.
    */
   readonly triesPerAccount?: number;
   /**
@@ -119,17 +119,13 @@ export class Throttle {
     const isKnownNetwork = network !== undefined && knownNetworks.includes(network);
     const limits = this.#loginLimits(id, network, isKnownNetwork);
     await this.#begin('login', source, limits);
-    let isWrongPassword = false;
-    try {
+    return this.#countingWrong(limits, async () => {
       const user = await check();
-      isWrongPassword = user === undefined;
       if (user !== undefined && network !== undefined) {
         await this.#counts.addNetwork(accountKey, network);
       }
       return user;
-    } finally {
-      await this.#counts.end(limits, isWrongPassword);
-    }
+    });
   }
 
   /**
@@ -155,14 +151,7 @@ export class Throttle {
       windowSeconds: HOUR_SECONDS,
     };
     await this.#begin('confirmation', source, [limit]);
-    let isWrongPassword = false;
-    try {
-      const user = await check();
-      isWrongPassword = user === undefined;
-      return user;
-    } finally {
-      await this.#counts.end([limit], isWrongPassword);
-    }
+    return this.#countingWrong([limit], check);
   }
 
   /**
@@ -189,6 +178,24 @@ export class Throttle {
       throw error;
     } finally {
       await this.#counts.end([limit], isStoreAvailable);
+    }
+  }
+
+  /**
+   * Ends a try that has begun.
+   * @param check as for `login`
+   */
+  async #countingWrong<T>(
+    limits: readonly Limit[],
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    let isWrongPassword = false;
+    try {
+      const user = await check();
+      isWrongPassword = user === undefined;
+      return user;
+    } finally {
+      await this.#counts.end(limits, isWrongPassword);
     }
   }
 

@@ -73,7 +73,7 @@ export function testSessionStore(name: string, options: SessionStoreContractOpti
         version: 3,
         endedAt: 253_402_300_799,
         sessions: [
-          // Neither sorted by id nor by time.
+          // Sorted neither by id nor by time.
           { ...sessionWith('b'), isUsed: true, generation: 2 ** 53 - 1, startedAt: 7 },
           { ...sessionWith('a'), isRefreshable: false, refreshedAt: 0.5, agent: '' },
           { ...sessionWith('-_'), endsAt: 9e11, agent: `'"\\{}\u007e ${'x'.repeat(180)}` },

@@ -3,7 +3,7 @@ import { LockedJournal } from '../journal/locked-journal.ts';
 import type { AuthError } from '../errors.ts';
 import { describe } from '../values.ts';
 import { readRecord } from './record-check.ts';
-import { putRecord, SESSION_RECORDS } from './session-records.ts';
+import { putRecord, sessionRecordFormat } from './session-records.ts';
 import { mayReplaceRecord, type SessionRecord, type SessionStore } from './store.ts';
 
 /** Keeps sessions in memory and, durably, in a file. */
@@ -30,7 +30,8 @@ export class JsonFileSessionStore implements SessionStore {
    *   `cause`
    */
   static async open(path: string): Promise<JsonFileSessionStore> {
-    return new JsonFileSessionStore(await LockedJournal.open(path, SESSION_RECORDS));
+    const format = sessionRecordFormat(() => Date.now() / 1000);
+    return new JsonFileSessionStore(await LockedJournal.open(path, format));
   }
 
   /**

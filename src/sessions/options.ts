@@ -23,14 +23,15 @@ export interface SessionsOptions {
   /** A session ends this long after its login, in seconds, whatever happens. Default 30 days. */
   readonly maxSeconds?: number;
   /**
-   * For this time after a refresh, the refresh token before it is answered once more, even if the
-   * new tokens were used, in seconds; 0 to 3600, default 10. Two tabs of a browser may then refresh
-   * at the same moment.
+   * Grace period in seconds, 0 to 3600 and less than `idleSeconds`: for this long after a refresh,
+   * the previous refresh token still works, even if the new tokens were used. So two tabs of a
+   * browser may refresh at the same moment. Default 10, or half of `idleSeconds` if that is less.
+   * A refresh with the new token in this time does not put off the idle end.
    */
   readonly graceSeconds?: number;
   /**
-   * How many refreshable sessions a user may have; 1 to 500, default 50. One more login ends that
-   * which was refreshed longest ago.
+   * How many refreshable sessions a user may have; 1 to 500, default 50. One more login ends the
+   * session that was refreshed longest ago.
    */
   readonly maxSessions?: number;
   /** Whether guards refuse tokens without a session; default false. */
@@ -42,16 +43,20 @@ export interface SessionsOptions {
 const FOURTEEN_DAYS = 14 * 86_400;
 const THIRTY_DAYS = 30 * 86_400;
 const DEFAULT_GRACE_SECONDS = 10;
+const MAX_GRACE_SECONDS = 3600;
 const DEFAULT_MAX_SESSIONS = 50;
 
-/** Far beyond any session. It keeps `now + maxSeconds` a time that a token can have. */
+/**
+ * About 317 years. With it, `now + maxSeconds` stays below the year 9999, the latest time in a
+ * token.
+ */
 const MAX_LIFETIME_SECONDS = 10_000_000_000;
 
 const OPTION_CHECKS: Checks<SessionsOptions> = {
   store: objectWith('find', 'put'),
   idleSeconds: integerBetween(1, MAX_LIFETIME_SECONDS),
   maxSeconds: integerBetween(1, MAX_LIFETIME_SECONDS),
-  graceSeconds: integerBetween(0, 3600),
+  graceSeconds: integerBetween(0, MAX_GRACE_SECONDS),
   maxSessions: integerBetween(1, 500),
   isRequired: expecting('true or false', (value) => typeof value === 'boolean'),
   now: aFunction,
@@ -69,19 +74,24 @@ export interface SessionsSettings {
 /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
 export function settingsOf(options: SessionsOptions): SessionsSettings {
   const given = readOptions(options, OPTION_CHECKS, ['store']);
-  // A default gives way to the option that the caller has set.
+  // If the caller sets one of the two, the default of the other is adapted to it.
   const maxSeconds = given.maxSeconds ?? Math.max(THIRTY_DAYS, given.idleSeconds ?? 0);
   const idleSeconds = given.idleSeconds ?? Math.min(FOURTEEN_DAYS, maxSeconds);
   integerBetween(1, maxSeconds, ' ("maxSeconds")')('idleSeconds', idleSeconds);
+  const { graceSeconds = Math.min(DEFAULT_GRACE_SECONDS, Math.floor(idleSeconds / 2)) } = given;
+  // In the grace period a refresh writes nothing. If that period were not the shorter one, a client
+  // that refreshes often would be logged out.
+  const maxGraceSeconds = Math.min(MAX_GRACE_SECONDS, idleSeconds - 1);
+  integerBetween(0, maxGraceSeconds, ' (less than "idleSeconds")')('graceSeconds', graceSeconds);
   return {
     store: given.store,
     policy: {
       idleSeconds,
-      graceSeconds: given.graceSeconds ?? DEFAULT_GRACE_SECONDS,
+      graceSeconds,
       maxSessions: given.maxSessions ?? DEFAULT_MAX_SESSIONS,
     },
     maxSeconds,
     isRequired: given.isRequired ?? false,
-    now: checkedClock(given.now ?? (() => Date.now() / 1000)),
+    now: checkedClock(given.now),
   };
 }

@@ -4,13 +4,14 @@
  * Promise, for any sequence of calls on the records of one user:
  *
  * 1. Each session has one refresh token that can be given out: that of its current generation.
- * 2. A client that loses answers, and repeats its last refresh token, is never logged out.
+ * 2. Losing answers never ends a session: a client may repeat its last refresh token as long as the
+ *    session lasts.
  * 3. A refresh token that is presented after its successor was used, and after the grace period,
  *    ends its session, and no other.
  * 4. A session that was ended never comes back.
  *
- * A function that changes nothing returns the record that it was given. Any other result has the
- * next version, without the sessions whose time is over.
+ * A function that changes nothing returns the record that it got. Otherwise it returns a record of
+ * the next version, without sessions that have expired.
  */
 
 import type { Session, SessionRecord } from './store.ts';
@@ -33,23 +34,26 @@ export type NewSession = Pick<Session, 'id' | 'isRefreshable' | 'endsAt' | 'agen
  *
  * - `rotated`: the session has a new generation.
  * - `repeated`: the client gets the refresh token of the current generation again.
- * - `repeated late`: as `repeated`, to a predecessor after the grace period: its answer was lost.
+ * - `repeated late`: as `repeated`, after the grace period. The first answer to this refresh token
+ *   was probably lost.
  * - `reused`: the token was used before. Its session has ended now.
  * - `unknown`: there is no such session, or the token is of a generation that was never issued.
  */
-export type Refreshed = { readonly record: SessionRecord } & (
+export type RefreshResult =
   | { readonly outcome: 'rotated' | 'repeated' | 'repeated late'; readonly session: Session }
-  | { readonly outcome: 'reused' | 'unknown' }
-);
+  | { readonly outcome: 'reused' | 'unknown'; readonly session?: undefined };
 
-/** What a user has who never logged in. */
+/** Stands for the record of a user that the store does not know. */
 export const NO_RECORD: SessionRecord = Object.freeze({
   version: 0,
   endedAt: 0,
   sessions: Object.freeze([]),
 });
 
-/** Sessions without a refresh token are short, and a client may make one at each call. */
+/**
+ * Plain sessions, those without a refresh token, end with their access token. A client may make one
+ * at each call.
+ */
 const MAX_PLAIN_SESSIONS = 500;
 
 /** A stored time that is further ahead was written by a clock that has been set back since. */
@@ -62,7 +66,7 @@ export function findSession(
   now: number,
   policy: SessionPolicy,
 ): Session | undefined {
-  const session = sessions.find((candidate) => candidate.id === id);
+  const session = sessionWithId(sessions, id);
   return session === undefined || isOver(session, now, policy) ? undefined : session;
 }
 
@@ -85,8 +89,8 @@ export function endOf(session: Session, policy: SessionPolicy): number {
 }
 
 /**
- * Begins a session. If the user has too many, one makes room: of the refreshable ones that which
- * was refreshed longest ago, of the others that which ends soonest.
+ * Begins a session. If the user has too many of this kind, one is ended: of refreshable sessions
+ * the one refreshed longest ago, of plain ones the one that ends first.
  */
 export function start(
   record: SessionRecord,
@@ -115,15 +119,16 @@ export function refresh(
   generation: unknown,
   now: number,
   policy: SessionPolicy,
-): Refreshed {
+): { readonly record: SessionRecord; readonly result: RefreshResult } {
   const session = findSession(record, id, now, policy);
   if (!session?.isRefreshable || !isIssued(session, generation)) {
-    return { outcome: 'unknown', record };
+    return { record, result: { outcome: 'unknown' } };
   }
   const isInGrace = isWithinGrace(session, now, policy);
+  const repeated = { outcome: 'repeated', session } as const;
   if (generation === session.generation) {
-    // A rotation just now has answered another request with this same token: it stays.
-    if (session.generation > 0 && isInGrace) return { outcome: 'repeated', record, session };
+    // This token was issued a moment ago, perhaps to another tab. It stays the current one.
+    if (session.generation > 0 && isInGrace) return { record, result: repeated };
     const rotated: Session = {
       ...session,
       generation: session.generation + 1,
@@ -133,15 +138,20 @@ export function refresh(
     // It becomes the last one: the list is in the order of the latest refresh.
     const others = record.sessions.filter((other) => other !== session);
     const next = replaceSessions(record, [...others, rotated], now, policy);
-    return { outcome: 'rotated', record: next, session: rotated };
+    return { record: next, result: { outcome: 'rotated', session: rotated } };
   }
   const isPredecessor = generation === session.generation - 1;
-  if (isPredecessor && isInGrace) return { outcome: 'repeated', record, session };
-  if (isPredecessor && !session.isUsed) return { outcome: 'repeated late', record, session };
-  return { outcome: 'reused', record: end(record, id, now, policy) };
+  if (isPredecessor && isInGrace) return { record, result: repeated };
+  if (isPredecessor && !session.isUsed) {
+    return { record, result: { outcome: 'repeated late', session } };
+  }
+  return { record: end(record, id, now, policy), result: { outcome: 'reused' } };
 }
 
-/** @returns whether an access token of this generation is the first that shows its pair arrived */
+/**
+ * @returns whether this is the first request with an access token of the current generation. It
+ *   proves that the client has the new pair.
+ */
 export function isFirstUse({ isUsed, generation }: Session, tokenGeneration: unknown): boolean {
   return !isUsed && generation > 0 && generation === tokenGeneration;
 }
@@ -212,7 +222,10 @@ function isIssued(session: Session, generation: unknown): boolean {
   return isGeneration && Number(generation) <= session.generation;
 }
 
-/** A time far ahead of the clock counts as long ago: a clock set back must delay no rotation. */
+/**
+ * A time far ahead of the clock counts as long ago. Otherwise, after a clock was set back, no
+ * refresh would rotate the token until the clock catches up.
+ */
 function isWithinGrace({ refreshedAt }: Session, now: number, policy: SessionPolicy): boolean {
   // The clock of another server may be a little ahead.
   const ageSeconds = Math.max(0, now - refreshedAt);
@@ -223,7 +236,26 @@ function isFarAhead(time: number, now: number): boolean {
   return time - now > MAX_SECONDS_AHEAD;
 }
 
-/** @returns the sessions among which one more of its kind has room */
+/** From this number on, an index is faster than a look at each session. */
+const INDEX_FROM_SESSIONS = 16;
+
+/** The sessions of a list by their ids. */
+const INDEXES = new WeakMap<readonly Session[], ReadonlyMap<unknown, Session>>();
+
+function sessionWithId(sessions: readonly Session[], id: unknown): Session | undefined {
+  // A list that is not frozen could change, and an index of it would be wrong.
+  if (sessions.length < INDEX_FROM_SESSIONS || !Object.isFrozen(sessions)) {
+    return sessions.find((session) => session.id === id);
+  }
+  let index = INDEXES.get(sessions);
+  if (index === undefined) {
+    index = new Map(sessions.map((session) => [session.id, session]));
+    INDEXES.set(sessions, index);
+  }
+  return index.get(id);
+}
+
+/** @returns the sessions that stay, so that one more of this kind fits */
 function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolicy): Session[] {
   const rivals = sessions.filter((session) => session.isRefreshable === isRefreshable);
   // The refreshable ones stand in the order of their latest refresh, whatever the clock did.
@@ -234,8 +266,9 @@ function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolic
 }
 
 /**
- * @returns the next record: the live ones of these sessions. A time that is far ahead becomes that
- *   of the clock, so a grace period begins again. Left alone, it would put off the idle end.
+ * @returns the next record, with those of the sessions that have not expired. A `refreshedAt` far
+ *   ahead of the clock is set to the clock. Otherwise the idle time would begin in the future. As a
+ *   side effect the grace period begins again.
  */
 function replaceSessions(
   { version, endedAt }: SessionRecord,

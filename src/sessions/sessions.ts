@@ -1,18 +1,20 @@
 /**
  * Logins that can be refreshed, listed and ended. A `JwtAuth` that has Sessions makes every login a
  * session, and its guards ask for the session of each token.
- * Promise: no cache answers. What one server has ended, every server refuses at the next request.
- * Each change of a user's sessions is one compare-and-set, whose rule is a pure function of
- * `rules.ts`.
+ * Promise: nothing is cached. A session that one server has ended is refused by every server at the
+ * next request. Each change of a user's sessions is a rule, a pure function of `rules.ts`, whose
+ * result is stored by compare-and-set.
  */
 import { randomBytes } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { expecting } from '../options.ts';
 import { settingsOf, type SessionsOptions } from './options.ts';
+import { RecordChanges, type Rule } from './record-changes.ts';
 import * as rules from './rules.ts';
-import type { SessionPolicy } from './rules.ts';
-import type { Session, SessionRecord, SessionStore } from './store.ts';
+import type { RefreshResult, SessionPolicy } from './rules.ts';
+import type { Session, SessionStore } from './store.ts';
+import { UseTries } from './use-tries.ts';
 
 /** A session, as its user and an administrator may see it. Times are in seconds since 1970. */
 export type SessionInfo = Pick<
@@ -30,32 +32,9 @@ export interface SessionStart {
   readonly agent?: string | undefined;
 }
 
-/** What {@link Sessions.refresh} found. A session is there unless the client has to log in. */
-export type RefreshResult =
-  | { readonly outcome: 'rotated' | 'repeated' | 'repeated late'; readonly session: Session }
-  | { readonly outcome: 'reused' | 'unknown'; readonly session?: undefined };
-
-/**
- * How often a change is tried. Within one process the changes of a user take turns, so only another
- * server can make a try fail.
- */
-const MAX_TRIES = 100;
-
-/** A failed try to store the first use of a generation is repeated after this time. */
-const USE_RETRY_SECONDS = 10;
-
-/** Beyond this many failed tries the oldest is forgotten, and may be repeated early. */
-const MAX_USE_TRIES = 10_000;
-
 const MAX_AGENT_LENGTH = 200;
 
 const checkUserId = expecting('a string', (value) => typeof value === 'string');
-
-/** A rule: from a record to the next one, or to the same one if nothing changes. */
-type Rule<Result> = (
-  record: SessionRecord,
-  now: number,
-) => { readonly record: SessionRecord; readonly result: Result };
 
 /** The sessions of all users of a service. */
 export class Sessions {
@@ -68,10 +47,8 @@ export class Sessions {
   readonly #store: SessionStore;
   readonly #policy: SessionPolicy;
   readonly #now: () => number;
-  /** The latest change under way of each user. The next change of the user waits for it. */
-  readonly #lastChanges = new Map<string, Promise<unknown>>();
-  /** When the first use of a generation is being stored, or failed to be, by session. */
-  readonly #useTries = new Map<string, { readonly generation: number; readonly at: number }>();
+  readonly #changes: RecordChanges;
+  readonly #useTries = new UseTries();
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: SessionsOptions) {
@@ -82,6 +59,7 @@ export class Sessions {
     this.#store = store;
     this.#policy = policy;
     this.#now = () => Math.floor(now());
+    this.#changes = new RecordChanges(store, this.#now);
   }
 
   /**
@@ -104,7 +82,7 @@ export class Sessions {
    */
   async end(userId: string, sessionId: string): Promise<boolean> {
     checkUserId('userId', userId);
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       const next = rules.end(record, sessionId, now, this.#policy);
       return { record: next, result: next !== record };
     });
@@ -120,7 +98,7 @@ export class Sessions {
    */
   async endAll(userId: string, except?: string): Promise<number> {
     checkUserId('userId', userId);
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       const next = rules.endAll(record, except, now, this.#policy);
       const before = rules.liveSessions(record, now, this.#policy).length;
       return { record: next, result: before - next.sessions.length };
@@ -134,7 +112,7 @@ export class Sessions {
    */
   async start(userId: string, { isRefreshable, endsAt, agent }: SessionStart): Promise<Session> {
     const id = randomBytes(16).toString('base64url');
-    return this.#change(userId, (record, now) => {
+    return this.#changes.apply(userId, (record, now) => {
       const latestEnd = now + this.maxSeconds;
       const newSession = {
         id,
@@ -157,17 +135,16 @@ export class Sessions {
    * @throws AuthError ERR_STORE
    */
   async refresh(userId: string, sessionId: unknown, generation: unknown): Promise<RefreshResult> {
-    return this.#change(userId, (record, now) => {
-      const refreshed = rules.refresh(record, sessionId, generation, now, this.#policy);
-      const { record: next, ...result } = refreshed;
-      return { record: next, result };
+    return this.#changes.apply(userId, (record, now) => {
+      return rules.refresh(record, sessionId, generation, now, this.#policy);
     });
   }
 
   /**
    * Finds the session of an access token whose signature was verified. Guards call this at each
-   * request. The first token of a generation is remembered: from then on, its predecessor has had
-   * its answer. If that cannot be stored, the request passes all the same.
+   * request. The first use of a new generation is stored. From then on, after the grace period, the
+   * refresh token before it counts as stolen. If it cannot be stored, the request passes all the
+   * same.
    * @param sessionId the claim `sid`
    * @param generation the claim `gen`
    * @returns the session, or undefined if it has ended; a promise only if the store returns one
@@ -178,7 +155,8 @@ export class Sessions {
     sessionId: unknown,
     generation: unknown,
   ): Session | undefined | Promise<Session | undefined> {
-    return andThen(this.#store.find(userId), (record = rules.NO_RECORD) => {
+    return andThen(this.#store.find(userId), (found) => {
+      const record = found ?? rules.NO_RECORD;
       const now = this.#now();
       const session = rules.findSession(record, sessionId, now, this.#policy);
       if (session === undefined || !rules.isFirstUse(session, generation)) return session;
@@ -187,7 +165,7 @@ export class Sessions {
   }
 
   /**
-   * Judges a token without a session, which another holder of the secret has made.
+   * Decides about a token without a session, which another program with the same secret has made.
    * @param issuedAt the claim `iat`
    * @param leewaySeconds by how much clocks may differ
    * @returns false if sessions are required, if `issuedAt` is not a number, or if all sessions of
@@ -200,7 +178,8 @@ export class Sessions {
     leewaySeconds: number,
   ): boolean | Promise<boolean> {
     if (this.isRequired || typeof issuedAt !== 'number') return false;
-    return andThen(this.#store.find(userId), (record = rules.NO_RECORD) => {
+    return andThen(this.#store.find(userId), (found) => {
+      const record = found ?? rules.NO_RECORD;
       return rules.isAfterEndOfAll(record, issuedAt, leewaySeconds);
     });
   }
@@ -211,61 +190,12 @@ export class Sessions {
   }
 
   #rememberUse(userId: string, { id, generation }: Session, now: number): MaybePromise<void> {
-    const lastTry = this.#useTries.get(id);
-    const isRecent = lastTry !== undefined && Math.abs(now - lastTry.at) < USE_RETRY_SECONDS;
-    if (isRecent && lastTry.generation === generation) return undefined;
-    // Set before the try, so that other requests of this moment do not try as well.
-    const thisTry = { generation, at: now };
-    this.#useTries.delete(id);
-    this.#useTries.set(id, thisTry);
-    const [oldest] = this.#useTries.keys();
-    if (oldest !== undefined && this.#useTries.size > MAX_USE_TRIES) this.#useTries.delete(oldest);
-    const forget = () => {
-      if (this.#useTries.get(id) === thisTry) this.#useTries.delete(id);
+    if (!this.#useTries.begin(id, generation, now)) return undefined;
+    const use: Rule<undefined> = (record, time) => {
+      return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
     };
-    const tolerate = (error: unknown) => {
-      if (!isAuthError(error)) throw error;
-    };
-    try {
-      const changed = this.#change(userId, (record, time) => {
-        return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
-      });
-      return isPromise(changed) ? changed.then(forget, tolerate) : forget();
-    } catch (error) {
-      return tolerate(error);
-    }
-  }
-
-  /** Applies a rule once all earlier changes of the user in this process have ended. */
-  #change<Result>(userId: string, rule: Rule<Result>): Result | Promise<Result> {
-    const change = () => this.#findChangePut(userId, rule, MAX_TRIES);
-    const last = this.#lastChanges.get(userId);
-    const changed = last === undefined ? change() : last.then(change, change);
-    if (!isPromise(changed)) return changed;
-    this.#lastChanges.set(userId, changed);
-    const forget = () => {
-      if (this.#lastChanges.get(userId) === changed) this.#lastChanges.delete(userId);
-    };
-    changed.then(forget, forget);
-    return changed;
-  }
-
-  /** The compare-and-set. If another server was faster, the rule is applied to its record. */
-  #findChangePut<Result>(
-    userId: string,
-    rule: Rule<Result>,
-    triesLeft: number,
-  ): Result | Promise<Result> {
-    return andThen(this.#store.find(userId), (stored = rules.NO_RECORD) => {
-      const { record, result } = rule(stored, this.#now());
-      if (record === stored) return result;
-      return andThen(this.#store.put(userId, record), (isStored) => {
-        if (isStored) return result;
-        if (triesLeft > 1) return this.#findChangePut(userId, rule, triesLeft - 1);
-        const cause = new Error(`the sessions of a user were changed ${MAX_TRIES} times meanwhile`);
-        throw new AuthError('ERR_STORE', { cause });
-      });
-    });
+    const succeed = () => this.#useTries.succeed(id, generation);
+    return ignoringRefusals(() => andThen(this.#changes.apply(userId, use), succeed));
   }
 }
 
@@ -277,4 +207,17 @@ function infoOf(session: Session): SessionInfo {
 /** @returns at most 200 characters, with a question mark in place of each that is not ASCII text */
 function printable(agent: string): string {
   return agent.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?');
+}
+
+/** Runs a job whose failure does not matter to the request, such as that of the store. */
+function ignoringRefusals(job: () => void | Promise<void>): MaybePromise<void> {
+  const ignore = (error: unknown) => {
+    if (!isAuthError(error)) throw error;
+  };
+  try {
+    const done = job();
+    return isPromise(done) ? done.catch(ignore) : done;
+  } catch (error) {
+    return ignore(error);
+  }
 }

@@ -2,13 +2,13 @@
  * The interface between sessions and the stores that keep them. A store knows nothing of tokens,
  * lifetimes or HTTP. It keeps one record for each user, with all sessions of that user, so that
  * each change of a user's sessions is one atomic write.
- * Promise: a record holds nothing that opens a door. A refresh token is a signature over the id and
- * the generation of a session, and the store does not have the secret.
+ * Promise: the records let no reader log in. A refresh token is a signature over the id and the
+ * generation of a session, and the store does not have the secret.
  */
 
 /** One login. All times are seconds since 1970. */
 export interface Session {
-  /** 128 random bits in base64url. It names the session, and proves nothing. */
+  /** 128 random bits in base64url. It identifies the session. Knowing it gives no access. */
   readonly id: string;
   /** How many times the refresh token was replaced: 0 at the login. */
   readonly generation: number;

@@ -33,6 +33,7 @@ const AFTER: Readonly<Record<string, string[]>> = {
   set: [NEW],
   disable: [],
   remove: [],
+  removeByOwner: [],
 };
 
 async function withTwoSessions(service: Service): Promise<Service> {
@@ -54,7 +55,7 @@ for (const [name, change] of Object.entries(CHANGES)) {
       return work();
     });
     await change(makeService(watched).accounts, 'joe');
-    const write = name === 'remove' ? 'remove' : 'update';
+    const write = name.startsWith('remove') ? 'remove' : 'update';
     assert.deepEqual(writes, [['put', 2], [write, 0], ['put', 0]]);
     assert.deepEqual(await openingPasswords(service, 'joe'), AFTER[name]);
     assert.equal(await countSessions(service, 'ann'), 1, 'no session of another user has ended');
@@ -74,7 +75,9 @@ for (const [name, change] of Object.entries(CHANGES)) {
             throw unavailable();
           });
           const changed = change(makeService(watched).accounts, 'joe');
-          await assert.rejects(changed, refusal('ERR_STORE'));
+          // The third step is tried again, so an error that passes does not matter.
+          if (step === 3 && !isDownAfterwards) await changed;
+          else await assert.rejects(changed, refusal('ERR_STORE'));
           const isAsBefore = step === 1 || (step === 2 && !hasWritten);
           const where = `step ${step}, ${hasWritten}, ${isDownAfterwards}`;
           const count = await countSessions(service, 'joe');

@@ -66,7 +66,7 @@ test('after a removal and a new signup, the old tokens of the name find no user'
     assert.equal(await accounts.identity(token), undefined);
     assert.equal(await accounts.identity({ identity: 'joe', iat: REMOVED_AT }), undefined);
     assert.equal((await accounts.identity(young))?.id, 'joe');
-    // A change of the password keeps the second.
+    // A change of the password keeps the time of the removal.
     await accounts.setPassword('joe', OLD);
     assert.equal(await accounts.identity(token), undefined);
   }

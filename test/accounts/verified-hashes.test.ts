@@ -63,6 +63,17 @@ test('a disabled or removed account is not current, and enabled again it is', as
   assert.deepEqual(await answers(), [false, false, false]);
 });
 
+test('a user object from before a removal does not stand for the next user of the name', async () => {
+  const { accounts, users } = makeService();
+  await addUser({ users }, 'joe');
+  const found = await accounts.identity({ identity: 'joe' });
+  assert.ok(found);
+  await accounts.remove('joe');
+  const newcomer = await accounts.signup({ username: 'joe', password: NEW });
+  assert.equal(await accounts.isCurrent(found), false);
+  assert.equal(await accounts.isCurrent({ ...newcomer }), true);
+});
+
 test('isCurrent answers at once where the store answers at once', async () => {
   const { accounts, users } = makeService();
   await addUser({ users }, 'joe');

@@ -92,6 +92,25 @@ test('loginReply makes the answer to a new password too, with and without a pair
   }, { loginReply });
 });
 
+test('a loginReply that throws after a new password leaves no session', async () => {
+  let isBroken = false;
+  const loginReply: AppOptions['loginReply'] = (token) => {
+    if (isBroken) throw new Error('a bug');
+    return { access_token: token };
+  };
+  const onError = () => undefined;
+  const sessions = new Sessions({ store: new MemorySessionStore() });
+  await withOwner(async ({ url }) => {
+    const { access_token: token } = await logIn(url);
+    isBroken = true;
+    assert.equal((await change(url, token, { refresh: true })).status, 500);
+    assert.deepEqual(await sessions.list('joe'), []);
+    isBroken = false;
+    await logIn(url, { password: NEW_PASSWORD });
+    assert.equal((await sessions.list('joe')).length, 1);
+  }, { loginReply, onError, sessions });
+});
+
 test('a new password that the rules refuse is 400, and nothing has changed', async () => {
   const tooShort = 'Password must have 4 to 256 characters';
   const missing = 'Expected a JSON object with the strings "password" and "new_password"';

@@ -211,18 +211,29 @@ test('without an id all other sessions end, and that of the request stays', asyn
   });
 });
 
-test('an end of sessions publishes latchkey:logout, and a refused one does not', async () => {
+test('an end of sessions publishes latchkey:logout, if one has ended', async () => {
   const events: unknown[] = [];
   const listen = (message: unknown) => events.push(message);
   subscribe('latchkey:logout', listen);
   await withSessions(async ({ url }) => {
     const { access_token: token } = await logIn(url);
-    for (const body of [{ password: 'wrong' }, { password, id: 'unknown' }, { password }]) {
+    const published = async (body: object): Promise<number> => {
+      const before = events.length;
       await sendAs(token, `${url}/sessions/end`, 'POST', body);
-    }
+      return events.length - before;
+    };
+    assert.equal(await published({ password }), 0, 'there is no other session');
+    await logIn(url);
+    assert.equal(await published({ password: 'wrong' }), 0);
+    assert.equal(await published({ password, id: 'unknown' }), 0);
+    assert.equal(await published({ password }), 1);
+    assert.equal(await published({ password }), 0, 'they have ended already');
+    const [{ id } = { id: '' }] = await listSessions(url, token);
+    assert.equal(await published({ password, id }), 1);
   });
   unsubscribe('latchkey:logout', listen);
-  assert.deepEqual(events, [{ id: 'joe', address: '127.0.0.1' }]);
+  const event = { id: 'joe', address: '127.0.0.1' };
+  assert.deepEqual(events, [event, event]);
 });
 
 test('a session of another account cannot be ended by its id', async () => {

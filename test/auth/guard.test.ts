@@ -1,7 +1,18 @@
 /** The guard with sessions: every guard asks for the session, and without sessions no guard does. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { currentIdentity, Jwt, type Sessions } from '../../src/index.ts';
+import {
+  Accounts,
+  currentIdentity,
+  Jwt,
+  JwtAuth,
+  MemorySessionStore,
+  MemoryUserStore,
+  PasswordHasher,
+  Sessions,
+  type AuthError,
+  type User,
+} from '../../src/index.ts';
 import {
   authWith,
   JOE,
@@ -76,18 +87,80 @@ test('a guard is synchronous where the store and the hooks are', async () => {
   assert.deepEqual(setup.store.calls, ['find']);
 });
 
-test('the session is looked for before the user, and after the token is verified', async () => {
+test('the token is verified, then the user is found, and then the session', async () => {
   const order: string[] = [];
-  const setup = sessionSetup({ identity: () => order.push('identity') && JOE });
+  let user: unknown = JOE;
+  const setup = sessionSetup({
+    identity: () => {
+      order.push('identity');
+      return user;
+    },
+  });
   const { access_token: token } = await setup.logIn();
   setup.store.before = (call) => order.push(call);
   setup.hello(token);
-  assert.deepEqual(order, ['find', 'identity']);
+  assert.deepEqual(order, ['identity', 'find']);
   await setup.sessions.end('joe', String(setup.live()[0]?.id));
   order.length = 0;
   await assert.rejects(async () => setup.hello(token), ENDED);
   await assert.rejects(async () => setup.hello(`${token}x`), refusal('ERR_JWT_SIGNATURE'));
-  assert.deepEqual(order, ['find']);
+  assert.deepEqual(order, ['identity', 'find']);
+  user = undefined;
+  await assert.rejects(async () => setup.hello(token), refusal('ERR_IDENTITY_UNKNOWN'));
+  assert.deepEqual(order, ['identity', 'find', 'identity']);
+});
+
+test('a removal and a new signup while the user is looked up let no old token through', async () => {
+  const now = () => NOW;
+  const users = new MemoryUserStore();
+  let wait: Promise<void> | undefined;
+  const slowUsers = {
+    insert: (user: User) => users.insert(user),
+    update: (user: User, expected: string) => users.update(user, expected),
+    remove: (id: string, removedAt: number) => users.remove(id, removedAt),
+    find: async (id: string) => {
+      await wait;
+      return users.find(id);
+    },
+  };
+  const sessions = new Sessions({ store: new MemorySessionStore(), now });
+  const passwords = new PasswordHasher({ logN: 2 });
+  const accounts = new Accounts({ users: slowUsers, passwords, sessions, now });
+  const auth = new JwtAuth({ ...accounts.handlers, secret: SECRET, sessions, now });
+  const signUp = (password: string) => accounts.signup({ username: 'joe', password }, {});
+  const first = await signUp('the password of the first');
+  const { access_token: token } = await auth.issue(first);
+  const passed = await auth.authorize(`JWT ${token}`);
+  assert.equal(passed.id, first.id);
+  // The request waits for the user, who changes meanwhile.
+  let open = () => {};
+  wait = new Promise((resolve) => (open = resolve));
+  const answer = auth.authorize(`JWT ${token}`);
+  wait = undefined;
+  assert.equal(await accounts.remove('joe'), true);
+  await signUp('the password of the second');
+  open();
+  await assert.rejects(answer, ENDED);
+});
+
+test('a user who was removed is refused in the same bytes with and without sessions', async () => {
+  const users = new Set<unknown>(['joe']);
+  const identity = ({ identity: id }: { identity?: unknown }) => (users.has(id) ? JOE : undefined);
+  const stateless = authWith({ identity });
+  const setup = sessionSetup({ identity });
+  const refusalOf = async (auth: SessionSetup['auth'], token: string) => {
+    const error: unknown = await auth.authorize(`JWT ${token}`).catch((reason: unknown) => reason);
+    const { status, headers, body } = error as AuthError;
+    return JSON.stringify([status, headers, body]);
+  };
+  const { access_token: token } = await setup.logIn();
+  assert.ok(await setup.auth.authorize(`JWT ${token}`));
+  users.clear();
+  await setup.sessions.endAll('joe');
+  const expected = await refusalOf(stateless, TOKEN);
+  assert.match(expected, /ERR_IDENTITY_UNKNOWN/);
+  assert.equal(await refusalOf(setup.auth, token), expected);
+  assert.equal(await refusalOf(setup.auth, TOKEN), expected);
 });
 
 test('without sessions a guard is what it was: no claim of sessions matters', () => {

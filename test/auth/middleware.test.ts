@@ -17,6 +17,7 @@ import {
   type GuardedMessage,
   type Options,
 } from '../support/guard.ts';
+import { sessionSetup } from '../support/session-guard.ts';
 
 const Authorization = `JWT ${TOKEN}`;
 
@@ -36,6 +37,27 @@ test('a request that passes has an identity and runs as it, and any other is ref
     assert.equal(bad.headers.get('WWW-Authenticate'), CHALLENGES.join(', '));
     assert.equal(bad.headers.get('Cache-Control'), 'no-store');
   });
+});
+
+test('a request that passes has the id of its session, and undefined where there is none', async () => {
+  const setup = sessionSetup();
+  const { access_token: token } = await setup.logIn();
+  const id = setup.live()[0]?.id;
+  assert.ok(id);
+  const seen: unknown[] = [];
+  for (const guard of [setup.auth.middleware(), authOfAnyone().middleware()]) {
+    const handle = (req: GuardedMessage, res: ServerResponse) =>
+      guard(req, res, () => {
+        seen.push('sessionId' in req, req.sessionId);
+        res.end();
+      });
+    await withNodeServer(handle, async (_port, url) => {
+      await send(url, 'GET', undefined, { Authorization: `JWT ${token}` });
+      // A token without a session.
+      await send(url, 'GET', undefined, { Authorization });
+    });
+  }
+  assert.deepEqual(seen, [true, id, true, undefined, true, undefined, true, undefined]);
 });
 
 // `headers` of node:http has the first value alone. A proxy may have judged the last one.

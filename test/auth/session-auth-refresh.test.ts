@@ -248,7 +248,12 @@ test('a logout without a body ends the session of the access token', async () =>
 test('a logout with neither a body nor an access token of a session is 400', async () => {
   const setup = sessionSetup();
   const { access_token: token } = await setup.logIn();
-  const bad = { ...refusal('ERR_REFRESH_BODY'), status: 400 };
+  const bad = {
+    ...refusal('ERR_REFRESH_BODY'),
+    status: 400,
+    description:
+      'Expected the access token of a session, or a JSON object with the string "refresh_token"',
+  };
   const json = () => undefined;
   await assert.rejects(setup.auth.logout({ json }), bad);
   await assert.rejects(setup.auth.logout({ json, address: '192.0.2.1' }), bad);
@@ -259,7 +264,8 @@ test('a logout with neither a body nor an access token of a session is 400', asy
   // A wrong body beside a good token ends nothing.
   for (const body of [null, {}, [], 'x', { refresh_token: 7 }]) {
     const wrong = { ...withoutBody(token), json: () => body };
-    await assert.rejects(setup.auth.logout(wrong), bad);
+    const description = 'Expected a JSON object with the string "refresh_token"';
+    await assert.rejects(setup.auth.logout(wrong), { ...bad, description });
   }
   assert.ok(await setup.hello(token));
 });

@@ -140,6 +140,32 @@ test('issue begins a session outside a login, and loginReply has no say in it', 
   assert.equal(live()[1]?.isRefreshable, false);
 });
 
+test('issueReply replies as a login does, and leaves no session if loginReply throws', async () => {
+  const error = new Error('a fault of the program');
+  const replies: unknown[][] = [];
+  const loginReply = (...args: unknown[]) => {
+    replies.push(args);
+    return 'a reply';
+  };
+  for (const refresh of [true, false]) {
+    const setup = sessionSetup({ loginReply });
+    assert.equal(await setup.auth.issueReply(JOE, undefined, { refresh }), 'a reply');
+    const [token, identity, refreshToken] = replies.pop() ?? [];
+    assert.equal(await setup.hello(String(token)), setup.live()[0]?.id);
+    assert.deepEqual([identity, typeof refreshToken], [JOE, refresh ? 'string' : 'undefined']);
+    const failing = sessionSetup({ loginReply: fail(error) });
+    const issued = failing.auth.issueReply(JOE, undefined, { refresh });
+    await assert.rejects(issued, (thrown) => thrown === error);
+    assert.deepEqual(failing.live(), []);
+  }
+  const { auth } = sessionSetup();
+  const reply = (await auth.issueReply(JOE)) as object;
+  assert.deepEqual(Object.keys(reply), Object.keys(await auth.issue(JOE)));
+  assert.equal(await authWith({ loginReply }).issueReply(JOE), 'a reply');
+  assert.deepEqual(Object.keys((await authWith().issueReply(JOE)) as object), ['access_token']);
+  await assert.rejects(authWith().issueReply(JOE, undefined, { refresh: true }), TypeError);
+});
+
 test('a store that answers with promises serves logins, guards, refreshes and logouts', async () => {
   const setup = sessionSetup();
   setup.store.isSlow = true;

@@ -35,7 +35,7 @@ test('only "refresh": true asks for a refresh token, and the reply has the membe
 test('the access token of a session that can be refreshed expires no later than the session', async () => {
   const cases: readonly (readonly [options: Options, idle: number, max: number, after: number])[] = [
     [{}, 400, 1000, 300],
-    [{}, 300, 300, 300],
+    [{}, 300, 310, 300],
     [{ lifetimeSeconds: 400 }, 400, 1000, 400],
     [{ claims: () => ({ identity: 'joe', exp: NOW + 20 }) }, 400, 1000, 20],
     [{ claims: () => ({ identity: 'joe', exp: NOW + 5000 }) }, 400, 1000, 400],
@@ -60,8 +60,8 @@ test('a session without a refresh token ends with its token, leeway included, to
     [{ leewaySeconds: 0 }, 9000, 300, 300],
     [{ leewaySeconds: 2.5 }, 9000, 300, 303],
     [{ claims: () => ({ identity: 'joe', exp: NOW + 20 }) }, 9000, 20, 30],
+    [{}, 310, 300, 310],
     // The session lasts through the leeway even where that is longer than a session may be.
-    [{}, 300, 290, 300],
     [{ claims: () => ({ identity: 'joe', exp: NOW + 9000 }) }, 1000, 990, 1000],
     // A session of no length could not begin.
     [{ lifetimeSeconds: 0, leewaySeconds: 0 }, 9000, 0, 10],
@@ -128,6 +128,88 @@ test('a hook claims that sets sid or gen, or names no user, is a mistake of the 
   assert.ok((await logIn()).refresh_token);
 });
 
+test('a time that sign refuses is refused, also if the session would end before it', async () => {
+  const milliseconds = NOW * 1000;
+  const rows: readonly (readonly [options: Options, message: RegExp])[] = [
+    [{ claims: () => ({ identity: 'joe', exp: milliseconds }) }, /^"exp" .* looks like milliseconds$/],
+    [{ claims: () => ({ identity: 'joe', exp: Infinity }) }, /^"exp" .* got Infinity$/],
+    [{ claims: () => ({ identity: 'joe', exp: NaN }) }, /^"exp" .* got NaN$/],
+    [{ claims: () => ({ identity: 'joe', exp: -Infinity }) }, /^"exp" .* got -Infinity$/],
+    [{ claims: () => ({ identity: 'joe', iat: milliseconds }) }, /^"iat" .* looks like milliseconds$/],
+    [{ notBeforeSeconds: 1e12 }, /^"nbf" .* now plus "notBeforeSeconds"$/],
+  ];
+  for (const [options, message] of rows) {
+    const { logIn, store } = sessionSetup(options);
+    for (const body of [PLAIN, { refresh: true }]) {
+      await assert.rejects(logIn(body), { name: 'RangeError', message });
+    }
+    assert.deepEqual(store.calls, []);
+  }
+  const { logIn } = sessionSetup({ claims: () => ({ identity: 'joe', exp: NOW + 1e11 }) });
+  assert.ok((await logIn()).refresh_token);
+});
+
+test('the claims of a session may be required of every token', async () => {
+  const requiredClaims = ['exp', 'iat', 'nbf', 'sid', 'gen'];
+  const { logIn, refresh, hello, live } = sessionSetup({ requiredClaims });
+  assert.equal(await hello((await logIn(PLAIN)).access_token), live()[0]?.id);
+  const pair = await refresh((await logIn()).refresh_token);
+  assert.equal(await hello(pair.access_token), live()[1]?.id);
+  const stateless = tokenOf(authWith());
+  await assert.rejects(async () => hello(await stateless), refusal('ERR_JWT_CLAIM_MISSING'));
+  // A claim that neither the hook nor the session adds is missing all the same.
+  const without = sessionSetup({ requiredClaims: ['sid', 'role'] });
+  await assert.rejects(without.logIn(), /^TypeError: "claims" expected .* the "role" claim/);
+  assert.deepEqual(without.store.calls, []);
+});
+
+test('claims that a copy would mend are refused as sign refuses them, and each is read once', async () => {
+  let reads = 0;
+  const hidden = Object.defineProperty({ identity: 'joe' }, 'role', { value: 1 });
+  const wrong: readonly object[] = [
+    hidden,
+    { identity: 'joe', [Symbol('role')]: 1 },
+    { identity: 'joe', toJSON: () => ({ identity: 'ann' }) },
+    Object.create({ identity: 'joe' }),
+    new Proxy({}, { ownKeys: () => { throw new Error('a secret'); } }),
+  ];
+  for (const claims of wrong) {
+    const { logIn, store } = sessionSetup({ claims: () => claims });
+    const stateless = await tokenOf(authWith({ claims: () => claims })).catch((error) => error);
+    assert.ok(stateless instanceof TypeError);
+    const { message } = stateless;
+    await assert.rejects(logIn(), { name: 'TypeError', message });
+    assert.deepEqual(store.calls, []);
+  }
+  const { logIn } = sessionSetup({
+    claims: () => ({
+      get identity() {
+        reads += 1;
+        return 'joe';
+      },
+    }),
+  });
+  assert.ok((await logIn()).refresh_token);
+  assert.equal(reads, 1);
+});
+
+test('a hook claims that writes the audience of refresh tokens is refused', async () => {
+  for (const aud of ['latchkey:refresh', ['api', 'latchkey:refresh']]) {
+    const { logIn, store } = sessionSetup({
+      audience: 'api',
+      claims: () => ({ identity: 'joe', aud }),
+    });
+    const message = '"claims" expected to return no "aud" latchkey:refresh, which refresh tokens have, got one';
+    await assert.rejects(logIn(), { name: 'TypeError', message });
+    assert.deepEqual(store.calls, []);
+  }
+  const { logIn } = sessionSetup({
+    audience: 'api',
+    claims: () => ({ identity: 'joe', aud: ['api', 'latchkey'] }),
+  });
+  assert.ok((await logIn()).refresh_token);
+});
+
 test('a token that is too long, or a wrong header, begins no session and ends none', async () => {
   const { logIn, store } = sessionSetup({
     maxTokenLength: 250,
@@ -164,6 +246,8 @@ test('the session shows the User-Agent of the login, if the request shows one', 
   assert.equal(await agents({}), '');
   assert.equal(await agents({ address: '192.0.2.1' }), '');
   assert.equal(await agents({ header: () => undefined }), '');
+  assert.equal(await agents({ header: () => null }), '');
+  assert.equal(await agents({ header: { 'user-agent': 'of Koa' } }), '');
   assert.equal(await agents({ header: (name: string) => `the ${name}` }), 'the user-agent');
   assert.equal(await agents({ headers: { 'User-Agent': 'curl/8' } }), 'curl/8');
   assert.equal(await agents({ message: { headers: { 'user-agent': 'curl/9' } } }), 'curl/9');

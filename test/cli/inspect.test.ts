@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { RefreshTokens } from '../../src/auth/refresh-token.ts';
 import { decodeUnverified, Jwt } from '../../src/crypto/jwt.ts';
 import { OTHER_SECRET } from '../support/command-client.ts';
 import { assertRefused, command, emptyFolder, run } from '../support/run-command.ts';
@@ -101,6 +102,47 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     for (const [token, note] of NOTES) {
       const { stdout } = await run(`inspect ${token} --secret-file secrets`, { cwd });
       assert.equal(stdout.split('\n').find((line) => line.startsWith(RIGHT)), note);
+    }
+  });
+
+  it('says what a refresh token is for, and that only the server knows if a session lasts', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'secrets'), SECRET);
+    const now = Math.floor(Date.now() / 1000);
+    const session = { id: 'S'.repeat(22), generation: 3, startedAt: now, endsAt: now + 60 };
+    const refreshToken = (changes: Partial<typeof session>, secret = SECRET) => {
+      return new RefreshTokens({ secret }).sign('joe', { ...session, ...changes });
+    };
+    const signed = (options: object, claims = {}) => {
+      return new Jwt({ secret: SECRET, ...options }).sign(claims);
+    };
+    const REFRESH = 'This is a refresh token: POST /refresh takes it, a guard does not.';
+    const SESSION = 'It names a session: only the server knows whether that session has ended.';
+    const VALID = 'Valid: the signature and the times are right.';
+    const EXPIRED = 'Not valid: Signature has expired (ERR_JWT_EXPIRED)';
+    const FORGED = 'Not valid: Signature verification failed (ERR_JWT_SIGNATURE)';
+    const EXPECTED: readonly [token: string, code: number, notes: string[], verdict: string][] = [
+      [refreshToken({}), 0, [REFRESH, SESSION], VALID],
+      [refreshToken({ startedAt: now - 99, endsAt: now - 30 }), 1, [REFRESH, SESSION], EXPIRED],
+      [refreshToken({}, OTHER_SECRET), 1, [REFRESH, SESSION], FORGED],
+      [signed({}, { identity: 'joe', sid: session.id, gen: 3 }), 0, [SESSION], VALID],
+      [signed({}, { identity: 'joe', gen: 3 }), 0, [], VALID],
+    ];
+    await Promise.all(EXPECTED.map(async ([token, code, notes, verdict]) => {
+      const ended = await run(`inspect ${token} --secret-file secrets`, { cwd });
+      const lines = ended.stdout.trimEnd().split('\n');
+      const told = lines.filter((line) => line === REFRESH || line === SESSION);
+      assert.deepEqual([ended.code, told, lines.at(-1)], [code, notes, verdict]);
+      const decoded = await run(`inspect ${token}`);
+      assert.deepEqual(decoded.stdout.split('\n').slice(-2 - notes.length, -2), notes);
+      assert.equal(decoded.code, 0);
+    }));
+    // The type or the audience alone does not make a refresh token.
+    for (const options of [{ type: 'refresh+jwt' }, { audience: 'latchkey:refresh' }]) {
+      const line = `inspect ${signed(options)} --secret-file secrets`;
+      const { code, stdout } = await run(line, { cwd });
+      assert.equal(code, 1);
+      assert.ok(!stdout.includes(REFRESH) && stdout.includes('But inspect '));
     }
   });
 

@@ -1,13 +1,13 @@
 /** What an operator can do about a database that does not open. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { locationOf, postgresRemedyOf } from '../../src/cli/postgres-remedies.ts';
+import { locationOf, postgresRemedyOf, sessionsRemedyOf } from '../../src/cli/postgres-remedies.ts';
 
 const KIND = 'advice that cannot help:';
 
 const ERRORS: readonly [code: string | undefined, message: string, remedy: RegExp][] = [
   [undefined, 'SASL: client password must be a string', /PGPASSWORD/],
-  ['42501', 'permission denied for table', /SELECT, INSERT, UPDATE and DELETE/],
+  ['42501', 'permission denied for table', /that is named, .* SELECT, INSERT and UPDATE on it\.$/],
   ['28P01', 'password authentication failed', /the username and the password/],
   ['3D000', 'database does not exist', /^Create the database/],
   ['22P02', 'invalid input syntax', /the type text/],
@@ -17,7 +17,10 @@ const ERRORS: readonly [code: string | undefined, message: string, remedy: RegEx
 ];
 for (const [code, message, remedy] of ERRORS) {
   test(`${KIND} to ${message}`, () => {
-    assert.match(postgresRemedyOf(Object.assign(new Error(message), { code })), remedy);
+    const error = Object.assign(new Error(message), { code });
+    const advice = postgresRemedyOf(error);
+    assert.match(advice, remedy);
+    assert.equal(sessionsRemedyOf(error), `${advice} Or start the server with --sessions off.`);
   });
 }
 

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from '../../src/cli/command-errors.ts';
 import { readServeConfig } from '../../src/cli/flags.ts';
+import { MemorySessionStore } from '../../src/sessions/memory.ts';
+import { Sessions } from '../../src/sessions/sessions.ts';
 
 const FOURTEEN_DAYS = 1_209_600;
 const THIRTY_DAYS = 2_592_000;
@@ -21,10 +23,11 @@ const LIFETIMES: readonly [flags: string, idleSeconds: number, maxSeconds: numbe
   // A default gives way to the flag that was typed.
   ['--session-idle 3000', 3000, THIRTY_DAYS],
   ['--session-idle 5000000', 5_000_000, 5_000_000],
-  ['--session-max 3000', 3000, 3000],
+  ['--session-max 3010', 3010, 3010],
+  ['--session-max 3000 --leeway 0', 3000, 3000],
   ['--session-max 2592000', FOURTEEN_DAYS, THIRTY_DAYS],
   ['--session-idle 3600 --session-max 3600', 3600, 3600],
-  ['--lifetime 60 --session-idle 60 --session-max 61', 60, 61],
+  ['--lifetime 60 --session-idle 60 --session-max 70', 60, 70],
   ['--session-idle 1000000000 --session-max 1000000000', 1_000_000_000, 1_000_000_000],
 ];
 for (const [flags, idleSeconds, maxSeconds] of LIFETIMES) {
@@ -42,9 +45,14 @@ const CONTRADICTIONS: readonly [flags: string, accepted: string, message: string
     '--session-idle expected at least 3000 (--lifetime), got "2999"',
   ],
   [
-    '--lifetime 61 --session-max 60',
-    '--lifetime 60 --session-max 60',
-    '--session-max expected at least 61 (--lifetime), got "60"',
+    '--lifetime 61 --session-max 70',
+    '--lifetime 60 --session-max 70',
+    '--session-max expected at least 71 (--lifetime and --leeway), got "70"',
+  ],
+  [
+    '--session-max 3000 --leeway 1',
+    '--session-max 3000 --leeway 0',
+    '--session-max expected at least 3001 (--lifetime and --leeway), got "3000"',
   ],
   [
     '--session-idle 4001 --session-max 4000',
@@ -54,12 +62,12 @@ const CONTRADICTIONS: readonly [flags: string, accepted: string, message: string
   [
     '--sessions off --session-idle 4000',
     '--sessions on --session-idle 4000',
-    '--session-idle needs --sessions on',
+    '--session-idle needs --sessions on or required',
   ],
   [
     '--session-max 4000 --sessions off',
     '--session-max 4000 --sessions required',
-    '--session-max needs --sessions on',
+    '--session-max needs --sessions on or required',
   ],
   [
     '--sessions maybe',
@@ -80,3 +88,10 @@ for (const [refused, accepted, message] of CONTRADICTIONS) {
     await readServeConfig(accepted.split(' '));
   });
 }
+
+test('without flags sessions live as long as those of the library', async () => {
+  const config = await readServeConfig([]);
+  const { idleSeconds, maxSeconds } = new Sessions({ store: new MemorySessionStore() });
+  assert.equal(config.sessionIdleSeconds, idleSeconds);
+  assert.equal(config.sessionMaxSeconds, maxSeconds);
+});

@@ -14,7 +14,7 @@ import {
   type Written,
 } from '../support/compacting.ts';
 import { diskWith, DRAFT_CALLS } from '../support/draft-hooks.ts';
-import { fileWith, folderOf, userLine, userNamed } from '../support/user-files.ts';
+import { fileWith, folderOf, openJournal, userLine, userNamed } from '../support/user-files.ts';
 import { fileOf, read } from '../support/user-lines.ts';
 
 test('a compaction that fails changes nothing, and waits for as many bytes again', async () => {
@@ -156,4 +156,51 @@ test('a draft replaces no file of another program, and nothing without the lock'
       assert.deepEqual(folderOf(path), ['users.jsonl'], phase);
     }
   }
+});
+
+test('a draft that another program changed is dropped, and the old file stays in use', async () => {
+  const changes: readonly ((draft: string) => void)[] = [
+    (draft) => fs.truncateSync(draft, 0),
+    (draft) => fs.truncateSync(draft, fs.statSync(draft).size - 1),
+    (draft) => fs.appendFileSync(draft, 'x'),
+    (draft) => fs.rmSync(draft),
+    (draft) => fs.renameSync(fileWith(read(draft)), draft),
+  ];
+  for (const [index, change] of changes.entries()) {
+    let isOpen = false;
+    let isChanged = false;
+    const [path, written] = await openNew(
+      diskWith((call) => {
+        if (!isOpen || isChanged || call !== 'sync') return;
+        isChanged = true;
+        change(`${path}.compact-unlocked`);
+      }),
+    );
+    isOpen = true;
+    const { ino } = fs.statSync(path);
+    let version = await written.updateJoe(0, UNTIL_DUE);
+    await until(written.journal, () => isChanged);
+    await until(written.journal, () => !hasDraft(path));
+    assert.equal(inodeOf(path), ino, `change ${index}`);
+    written.assertReadable(await usersOf(path));
+    version = await written.updateJoe(version, 30);
+    await until(written.journal, () => inodeOf(path) !== ino);
+    await written.journal.close();
+    written.assertReadable(await usersOf(path));
+  }
+});
+
+test('an opening whose draft another program changed is refused, and can be repeated', async () => {
+  const content = fileOf(userLine('insert', userNamed('eve')).trimEnd());
+  const path = fileWith(content);
+  const disk = diskWith((call) => {
+    if (call === 'sync') fs.truncateSync(`${path}.compact-unlocked`, 10);
+  });
+  await assert.rejects(openJournal(path, disk), (error: Error) => {
+    return error.message.includes(`another program modified ${path}.compact-unlocked`);
+  });
+  assert.deepEqual([read(path), folderOf(path)], [content, ['users.jsonl']]);
+  const journal = await openJournal(path);
+  assert.deepEqual([...journal.entries.keys()], ['eve']);
+  await journal.close();
 });

@@ -70,6 +70,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'sessions',
     'crypto',
     'http',
+    'auth/refresh-token.ts',
     'journal/disk.ts',
     'journal/system-errors.ts',
     'type postgres/client.ts',

@@ -11,6 +11,7 @@ import {
   JwtAuth,
   MemoryUserStore,
   Router,
+  type GuardedRequest,
   type HttpRequest,
   type PublicUser,
   type User,
@@ -28,6 +29,29 @@ class Person {
   readonly id = 7;
 }
 const person = new Person();
+
+/** A login reads `json`. A member `header` of any other meaning does not matter. */
+export function loginRequests(auth: JwtAuth<Person>): unknown[] {
+  const json = () => ({});
+  const ofKoa: { json(): unknown; readonly header: object } = { json, header: { host: 'x' } };
+  const nullable = { json, header: (name: string): string | null => name };
+  const listed = { json, header: (name: string): string | readonly string[] => name };
+  return [
+    auth.login({ json }),
+    auth.login(ofKoa),
+    auth.login(nullable),
+    auth.login(listed),
+    auth.refresh(ofKoa),
+    auth.logout(ofKoa),
+    // @ts-expect-error: nothing to read the body with
+    auth.login({ header: (name: string) => name }),
+  ];
+}
+
+/** The middleware sets the id of the session beside the identity. */
+export function sessionIds(req: GuardedRequest<Person>): unknown {
+  return same<typeof req.sessionId, string | undefined>(true);
+}
 
 /** A handler gets what the hook `identity` returns, of any shape. */
 export function identities(): unknown[] {

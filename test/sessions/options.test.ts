@@ -56,6 +56,41 @@ test('the idle time is at most maxSeconds, whichever of them is given', () => {
   assert.deepEqual([idleSeconds, maxSeconds], [5, 7]);
 });
 
+test('the grace period is less than the idle time, and by default at most half of it', () => {
+  const graceOf = (options: object) => settingsOf({ store, ...options }).policy.graceSeconds;
+  for (const [idleSeconds, expected] of [[1, 0], [2, 1], [3, 1], [19, 9], [20, 10], [21, 10]]) {
+    assert.equal(graceOf({ idleSeconds }), expected);
+    assert.equal(graceOf({ maxSeconds: idleSeconds }), expected);
+  }
+  assert.equal(graceOf({ idleSeconds: 600, graceSeconds: 599 }), 599);
+  assert.equal(graceOf({ idleSeconds: 1, graceSeconds: 0 }), 0);
+  for (const graceSeconds of [600, 601]) {
+    assert.throws(() => graceOf({ idleSeconds: 600, graceSeconds }), {
+      name: 'RangeError',
+      message:
+        '"graceSeconds" expected a whole number from 0 to 599 (less than "idleSeconds"), ' +
+        `got ${graceSeconds}`,
+    });
+  }
+  assertNamed(() => graceOf({ maxSeconds: 5, graceSeconds: 5 }), 'graceSeconds');
+});
+
+test('a client that refreshes twice or more in the idle time is not logged out', async () => {
+  for (const options of [{ idleSeconds: 10 }, { idleSeconds: 600, graceSeconds: 299 }]) {
+    for (const every of [1, 3, 5]) {
+      let now = 1_800_000_000;
+      const clock = () => now;
+      const sessions = new Sessions({ store: new MemorySessionStore(), now: clock, ...options });
+      let { id, generation } = await sessions.start('joe', { isRefreshable: true });
+      for (let turn = 0; turn < 1000; turn += 1) {
+        now += every;
+        const { session } = await sessions.refresh('joe', id, generation);
+        generation = session?.generation ?? assert.fail(`turn ${turn}, every ${every} seconds`);
+      }
+    }
+  }
+});
+
 test('the other defaults are a grace of 10 seconds, 50 sessions and the clock of the system', () => {
   const { policy, isRequired, now } = settingsOf({ store });
   assert.deepEqual([policy.graceSeconds, policy.maxSessions, isRequired], [10, 50, false]);

@@ -24,3 +24,4 @@ async function assertHolds(t: TestContext): Promise<void> {
 // The titles are written out, so that the pages can name them.
 test('a client that only loses answers stays logged in until its session is ended, for good', (t) => assertHolds(t));
 test('a refresh token that is used after its successor and the grace ends its session alone', (t) => assertHolds(t));
+test('changes of one user at once give the answers of the same changes one by one', (t) => assertHolds(t));

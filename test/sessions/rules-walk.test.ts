@@ -44,10 +44,10 @@ function assertOneChain(state: State): void {
   const current = sessionIn(state)?.generation;
   if (current === undefined) return;
   for (let generation = 0; generation <= current + 1; generation += 1) {
-    const refreshed = refresh(state.record, ID, generation, state.now, POLICY);
-    if (!('session' in refreshed)) continue;
-    const given = refreshed.session.generation;
-    const isNext = refreshed.outcome === 'rotated';
+    const { result } = refresh(state.record, ID, generation, state.now, POLICY);
+    if (result.session === undefined) continue;
+    const given = result.session.generation;
+    const isNext = result.outcome === 'rotated';
     assert.equal(given, isNext ? current + 1 : current);
     assert.ok(generation >= current - 1 && (!isNext || generation === current));
   }
@@ -58,18 +58,18 @@ function assertTabsAgree({ record, now, client, isDisturbed }: State): void {
   const session = findSession(record, ID, now, POLICY);
   const isInGrace = session !== undefined && now - session.refreshedAt < graceSeconds;
   if (!isInGrace || isDisturbed || client === 0 || client !== session.generation) return;
-  const { outcome } = refresh(record, ID, client - 1, now, POLICY);
-  assert.equal(outcome, 'repeated', 'two tabs that refresh at once were taken for a theft');
+  const { result } = refresh(record, ID, client - 1, now, POLICY);
+  assert.equal(result.outcome, 'repeated', 'two tabs that refresh at once were taken for a theft');
 }
 
 function afterRefresh(state: State, party: Party, isLost: boolean): State | undefined {
   const held = state[party];
   if (held === undefined) return undefined;
   const before = sessionIn(state);
-  const refreshed = refresh(state.record, ID, held, state.now, POLICY);
+  const { record, result } = refresh(state.record, ID, held, state.now, POLICY);
   const isDisturbed = state.isDisturbed || party === 'thief';
-  const next = { ...state, record: refreshed.record, isDisturbed };
-  if (!('session' in refreshed)) {
+  const next = { ...state, record, isDisturbed };
+  if (result.session === undefined) {
     assert.ok(isDisturbed, 'a client that only loses answers was refused');
     assert.equal(sessionIn(next), undefined);
     return next;
@@ -78,7 +78,7 @@ function afterRefresh(state: State, party: Party, isLost: boolean): State | unde
   const isPredecessor = held < before.generation;
   const isGraceOver = state.now - before.refreshedAt >= graceSeconds;
   assert.ok(!(isPredecessor && before.isUsed && isGraceOver), 'a used token was answered');
-  return isLost ? next : { ...next, [party]: refreshed.session.generation };
+  return isLost ? next : { ...next, [party]: result.session.generation };
 }
 
 function afterUse(state: State, party: Party): State | undefined {
@@ -166,10 +166,10 @@ test('in every state, the party that goes on alone makes all older tokens end th
       const used = afterUse(refreshed, party) ?? assert.fail();
       const later = { ...used, now: used.now + graceSeconds };
       const current = sessionIn(later)?.generation ?? assert.fail();
-      assert.equal(refresh(later.record, ID, current, later.now, POLICY).outcome, 'rotated');
+      assert.equal(refresh(later.record, ID, current, later.now, POLICY).result.outcome, 'rotated');
       for (let older = 0; older < current; older += 1) {
-        const { outcome, record } = refresh(later.record, ID, older, later.now, POLICY);
-        assert.equal(outcome, 'reused');
+        const { result, record } = refresh(later.record, ID, older, later.now, POLICY);
+        assert.equal(result.outcome, 'reused');
         assert.equal(findSession(record, ID, later.now, POLICY), undefined);
         ended += 1;
       }

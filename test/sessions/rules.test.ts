@@ -23,9 +23,9 @@ const newSession = (id: string, isRefreshable = true, endsAt = NOW + 5000) => {
 
 /** The outcome for a token of a generation, and the generation that the client gets. */
 function answerTo(session: Session, generation: unknown, now = NOW, policy = POLICY): string {
-  const refreshed = refresh(recordWith(session), session.id, generation, now, policy);
-  const got = 'session' in refreshed ? ` ${refreshed.session.generation}` : '';
-  return refreshed.outcome + got;
+  const { result } = refresh(recordWith(session), session.id, generation, now, policy);
+  const got = result.session === undefined ? '' : ` ${result.session.generation}`;
+  return result.outcome + got;
 }
 
 /** A session at generation 2 whose rotation has this age. */
@@ -92,8 +92,8 @@ test('an older token ends the session at any age, whether or not its successor w
 test('a token of a generation that was never issued changes nothing', () => {
   const record = recordWith(rotated(10));
   for (const generation of [3, 2.5, 1.5, -1, NaN, Infinity, 2 ** 53, '2', '1', null, undefined]) {
-    const { outcome, record: next } = refresh(record, 'A', generation, NOW, POLICY);
-    assert.equal(outcome, 'unknown', String(generation));
+    const { result, record: next } = refresh(record, 'A', generation, NOW, POLICY);
+    assert.deepEqual(result, { outcome: 'unknown' }, String(generation));
     assert.equal(next, record);
   }
   assert.equal(answerTo(sessionWith(), -1), 'unknown');
@@ -107,11 +107,11 @@ test('a session that is unknown, is over or has no refresh token changes nothing
   const plain = sessionWith({ id: 'plain', isRefreshable: false });
   const record = recordWith(over, idle, plain, sessionWith());
   for (const id of ['over', 'idle', 'plain', 'B', '', undefined, null, 0]) {
-    const { outcome, record: next } = refresh(record, id, 0, NOW, POLICY);
-    assert.equal(outcome, 'unknown', String(id));
+    const { result, record: next } = refresh(record, id, 0, NOW, POLICY);
+    assert.deepEqual(result, { outcome: 'unknown' }, String(id));
     assert.equal(next, record);
   }
-  assert.equal(refresh(record, 'A', 0, NOW, POLICY).outcome, 'rotated');
+  assert.equal(refresh(record, 'A', 0, NOW, POLICY).result.outcome, 'rotated');
 });
 
 test('a rotation writes the next generation, unused, as the latest of the list', () => {
@@ -119,9 +119,8 @@ test('a rotation writes the next generation, unused, as the latest of the list',
   const refreshed = refresh(record, 'A', 2, NOW, POLICY);
   const A = sessionWith({ generation: 3 });
   assert.deepEqual(refreshed, {
-    outcome: 'rotated',
     record: { version: 8, endedAt: 0, sessions: [sessionWith({ id: 'B' }), A] },
-    session: A,
+    result: { outcome: 'rotated', session: A },
   });
 });
 
@@ -134,7 +133,7 @@ test('an answer that is repeated writes nothing', () => {
     const record = recordWith(session);
     const refreshed = refresh(record, 'A', generation, NOW, POLICY);
     assert.equal(refreshed.record, record);
-    assert.ok('session' in refreshed && refreshed.session === session);
+    assert.equal(refreshed.result.session, session);
   }
 });
 
@@ -142,8 +141,8 @@ test('a token that is used again ends its session and no other', () => {
   const [B, C] = [sessionWith({ id: 'B' }), sessionWith({ id: 'C', isRefreshable: false })];
   const refreshed = refresh(recordWith(B, rotated(10, true), C), 'A', 1, NOW, POLICY);
   assert.deepEqual(refreshed, {
-    outcome: 'reused',
     record: { version: 8, endedAt: 0, sessions: [B, C] },
+    result: { outcome: 'reused' },
   });
 });
 
@@ -361,4 +360,27 @@ test('a token without a session counts if issued after the end of all and the le
   assert.ok(!isAfterEndOfAll(record, NOW + 5, 5));
   assert.ok(isAfterEndOfAll(record, NOW + 6, 5));
   assert.ok(isAfterEndOfAll(recordWith(), 0, 5));
+});
+
+test('a session is found among few and among many, in lists that are frozen or not', () => {
+  for (const count of [1, 15, 16, 550]) {
+    const sessions = Array.from({ length: count }, (_, at) => sessionWith({ id: `S${at}` }));
+    for (const list of [sessions, Object.freeze([...sessions])]) {
+      const record = { version: 1, endedAt: 0, sessions: list };
+      const last = `S${count - 1}`;
+      assert.equal(findSession(record, last, NOW, POLICY)?.id, last);
+      assert.equal(findSession(record, 'S0', NOW, POLICY)?.id, 'S0');
+      for (const id of ['S', `S${count}`, undefined, null, 0, {}]) {
+        assert.equal(findSession(record, id, NOW, POLICY), undefined);
+      }
+    }
+  }
+});
+
+test('a list that is not frozen may change between two look-ups', () => {
+  const sessions = Array.from({ length: 20 }, (_, at) => sessionWith({ id: `S${at}` }));
+  const record = { version: 1, endedAt: 0, sessions };
+  assert.equal(findSession(record, 'S19', NOW, POLICY)?.id, 'S19');
+  sessions.pop();
+  assert.equal(findSession(record, 'S19', NOW, POLICY), undefined);
 });

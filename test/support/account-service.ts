@@ -130,7 +130,7 @@ export function slowUsers(users: UserStore, random: () => number): UserStore {
     find: (id) => slow(() => users.find(id)),
     insert: (user) => slow(() => users.insert(user)),
     update: (user, expectedHash) => slow(() => users.update(user, expectedHash)),
-    remove: (id, removedAt) => slow(() => users.remove?.(id, removedAt) ?? assert.fail()),
+    remove: (id, at, hash) => slow(() => users.remove?.(id, at, hash) ?? assert.fail()),
   };
 }
 
@@ -176,7 +176,9 @@ export function watchedStores(
       find: (id) => users.find(id),
       insert: (user) => users.insert(user),
       update: (user, hash) => watch('update', () => users.update(user, hash)),
-      remove: (id, at) => watch('remove', () => users.remove?.(id, at) ?? assert.fail()),
+      remove: (id, at, hash) => {
+        return watch('remove', () => users.remove?.(id, at, hash) ?? assert.fail());
+      },
     },
     sessionStore: {
       find: (id) => store.find(id),
@@ -195,6 +197,7 @@ export const CHANGES: Readonly<Record<string, Change>> = {
   set: (accounts, id) => accounts.setPassword(id, NEW),
   disable: (accounts, id) => accounts.disable(id),
   remove: (accounts, id) => accounts.remove(id),
+  removeByOwner: (accounts, id) => accounts.removeByOwner(id, OLD),
 };
 
 /** @returns which of the two passwords open the account */

@@ -40,6 +40,7 @@ export async function assertSessions(url: string): Promise<void> {
   const change = (body: object) => post('/password', body, bearer(old.access_token));
   const next = 'battery staple';
   assert.equal((await change({ password: 'wrong', next })).status, 401);
+  assert.equal((await change({ password: LOGIN.password, next: '' })).status, 400);
   await assertHello(url, other.access_token);
   const { pair: renewed } = await change({ password: LOGIN.password, next });
   await assertHello(url, renewed.access_token);

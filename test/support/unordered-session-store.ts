@@ -17,6 +17,8 @@ interface Call {
 }
 
 export class UnorderedSessionStore implements SessionStore {
+  /** How often a put stored a record. */
+  writes = 0;
   /** How often a put found another version. */
   lostPuts = 0;
   readonly #inner = new MemorySessionStore();
@@ -82,8 +84,12 @@ export class UnorderedSessionStore implements SessionStore {
   #put(userId: string, record: SessionRecord): boolean {
     const before = this.#inner.find(userId)?.sessions ?? [];
     const isStored = this.#inner.put(userId, record);
-    if (isStored) this.#assertFollows(before, record.sessions);
-    else this.lostPuts += 1;
+    if (isStored) {
+      this.writes += 1;
+      this.#assertFollows(before, record.sessions);
+    } else {
+      this.lostPuts += 1;
+    }
     return isStored;
   }
 

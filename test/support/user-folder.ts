@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import {
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -50,20 +51,32 @@ export async function makeUserFolder(isWanted: (code: string) => boolean): Promi
   const folder = join(base, 'app');
   for (const name of PACKED) cpSync(join(root, name), join(clone, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
-  packOnce(clone);
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'package.json'), '{}');
-  const [install = ''] = shellBlock('npm install ../latchkey').split('\n');
-  await run('bash', ['-c', `${install} --offline`], { cwd: folder });
+  const digest = digestOf(clone, PACKED);
+  packOnce(clone, digest);
+  installOnce(folder, digest);
   for (const [name, code] of programs) if (isWanted(code)) writeFileSync(join(folder, name), code);
   return folder;
 }
 
+/** Installs the package, or copies a folder in which the same package was installed. */
+function installOnce(folder: string, digest: string): void {
+  const copy = { recursive: true, verbatimSymlinks: true };
+  const make = (draft: string) => {
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package.json'), '{}');
+    const [install = ''] = shellBlock('npm install ../latchkey').split('\n');
+    execFileSync('bash', ['-c', `${install} --offline`], { cwd: folder, stdio: 'pipe' });
+    cpSync(folder, draft, copy);
+  };
+  const path = cached(`app-${digest}`, make);
+  if (!existsSync(folder)) cpSync(path, folder, copy);
+}
+
 /** Puts the package into the clone: a cached one, if it was made of the same files. */
-function packOnce(clone: string): void {
+function packOnce(clone: string, digest: string): void {
   const { version } = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'));
   const make = (draft: string) => writeFileSync(draft, pack(clone));
-  const path = cached(`${digestOf(clone, PACKED)}.tgz`, make);
+  const path = cached(`${digest}.tgz`, make);
   copyFileSync(path, join(clone, `latchkey-${version}.tgz`));
 }
 

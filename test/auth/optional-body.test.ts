@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Http2ServerRequest } from 'node:http2';
-import type { IncomingMessage } from 'node:http';
+import { request as clientRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { AuthError, HttpRequest, type AuthRequest } from '../../src/index.ts';
@@ -58,6 +58,10 @@ const HTTP1: readonly (readonly [head: (body: string) => string, expected: Outco
   [() => `${JSON_TYPE}\r\nContent-Length: 2\r\n\r\n{}`, 'ERR_REFRESH_BODY'],
   [() => `${JSON_TYPE}\r\nContent-Length: 4\r\n\r\nnull`, 'ERR_REFRESH_BODY'],
   [() => `${JSON_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n`, 'ERR_BODY'],
+  [(body) => `Transfer-Encoding: chunked\r\n\r\n${chunked(body)}`, 'ERR_CONTENT_TYPE'],
+  // As a proxy sends it for a request of HTTP/2 without a body.
+  [() => 'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 'by header'],
+  [() => `${JSON_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 'by header'],
 ];
 
 test('over HTTP/1.1 a logout has a body if a header says so, and a wrong one ends nothing', async () => {
@@ -72,6 +76,38 @@ test('over HTTP/1.1 a logout has a body if a header says so, and a wrong one end
       ),
     );
     assert.equal(outcome, expected, rest('BODY'));
+  }
+});
+
+test('a chunked body counts if it has a byte, before or after the logout begins', async () => {
+  for (const isLate of [false, true]) {
+    for (const [content, expected] of [['', 'by header'], ['BODY', 'by body']] as const) {
+      const outcome = await outcomeOf((logOut, authorization, body) => {
+        let begin = () => {};
+        const begun = new Promise<void>((resolve) => (begin = resolve));
+        return withNodeServer(
+          async (req, res) => {
+            while (!isLate && !req.complete) {
+              await new Promise((resolve) => setImmediate(resolve));
+            }
+            const answer = logOut(new HttpRequest(req));
+            begin();
+            res.end(await answer);
+          },
+          async (_port, url) => {
+            const headers = { authorization, 'content-type': 'application/json' };
+            const req = clientRequest(url, { method: 'POST', headers });
+            const replied = once(req, 'response');
+            req.flushHeaders();
+            if (isLate) await begun;
+            req.end(content === 'BODY' ? body : content);
+            const [res] = (await replied) as [IncomingMessage];
+            await once(res.resume(), 'end');
+          },
+        );
+      });
+      assert.equal(outcome, expected, `${content}, ${isLate}`);
+    }
   }
 });
 

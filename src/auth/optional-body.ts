@@ -1,11 +1,12 @@
 /**
- * Finds out whether a logout request has a body. A client that logs out by its access token sends
- * none, and a body that cannot be read must end nothing.
+ * Reads the body of a request that may have none. A client that logs out by its access token sends
+ * none.
+ * Promise: a body that cannot be read is an error, and does not count as none.
  */
 import { AuthError } from '../errors.ts';
 import { headerOf } from '../request-headers.ts';
 import { isObject } from '../values.ts';
-import { readJsonBody, type AuthRequest } from './login.ts';
+import { readJsonBody, type AuthRequest } from './request-body.ts';
 import { messageOf } from './requests.ts';
 
 /** The parts of a message of node:http that show a body. An adapter may lack any of them. */
@@ -29,7 +30,7 @@ export async function readOptionalBody(request: AuthRequest): Promise<unknown> {
   const text: unknown = isObject(request) ? request['text'] : undefined;
   if (typeof text === 'function') return parsedText(await text.call(request));
   const message = messageOf(request);
-  // The program has read the body, and says what it found.
+  // No message of node:http, so the program has read the body itself, and `json` returns it.
   if (message === undefined || message === request) return readJsonBody(request);
   return (await hasBody(message as BodyMessage)) ? readJsonBody(request) : undefined;
 }
@@ -46,20 +47,27 @@ function parsedText(text: unknown): unknown {
 
 /** RFC 9112 §6.3: without both headers, a request of HTTP/1.1 has no body. */
 async function hasBody(message: BodyMessage): Promise<boolean> {
-  if (headerOf(message, 'transfer-encoding') !== undefined) return true;
+  if (headerOf(message, 'transfer-encoding') !== undefined) {
+    // The chunks may be none: a proxy sends that for a request of HTTP/2 without a body. If
+    // something else has read them, nothing tells what they were.
+    return isUnread(message) ? hasBytes(message) : true;
+  }
   const length = headerOf(message, 'content-length');
   if (length !== undefined) return Number(length) !== 0;
-  if (message.httpVersionMajor === 2 && isOpen(message)) return hasBytes(message);
+  // RFC 9113 §8.1: in HTTP/2 the end of the stream ends a body, and the headers need not tell.
+  if (message.httpVersionMajor === 2 && isUnread(message)) return hasBytes(message);
   return hasParsedBody(message);
 }
 
-/** RFC 9113 §8.1: in HTTP/2 the end of the stream ends a body, and the headers need not tell. */
-function isOpen({ readable, complete, stream }: BodyMessage): boolean {
-  return readable === true && complete !== true && stream?.endAfterHeaders !== true;
+function isUnread({ readable, stream }: BodyMessage): boolean {
+  return readable === true && stream?.endAfterHeaders !== true;
 }
 
 /** Waits for the first byte, without reading it, or for the end. */
-function hasBytes(message: BodyMessage): Promise<boolean> {
+async function hasBytes(message: BodyMessage): Promise<boolean> {
+  // Otherwise all of it may have arrived, and no event would come.
+  if (Number(message.readableLength) > 0) return true;
+  if (message.complete === true) return false;
   return new Promise((resolve, reject) => {
     const decide = () => {
       message.off('readable', decide);

@@ -1,12 +1,15 @@
-/** What a JwtAuth with sessions knows of its options, and the options that do not go with them. */
-import { checkedClock, objectWith, type Check } from '../options.ts';
+/**
+ * The settings of the tokens of sessions, made of the options of JwtAuth. Options that conflict
+ * with sessions are refused.
+ */
+import { checkedClock, DEFAULT_TOKEN_TIMES, objectWith, type Check } from '../options.ts';
 import type { JwtOptions } from '../crypto/jwt-options.ts';
 import type { Jwt } from '../crypto/jwt.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
-import { REFRESH_AUDIENCE, RefreshTokens } from './refresh-token.ts';
+import { REFRESH_AUDIENCE, REFRESH_TYPE, RefreshTokens } from './refresh-token.ts';
 
-/** An application may have two copies of this package, so no class is asked for. */
+/** Not `instanceof`: an application may have two copies of this package. */
 export const sessionsCheck: Check = objectWith(
   'start',
   'refresh',
@@ -17,7 +20,7 @@ export const sessionsCheck: Check = objectWith(
 );
 
 /** The options that matter to sessions. */
-interface SessionOptions extends JwtOptions {
+interface OptionsWithSessions extends JwtOptions {
   readonly sessions: Sessions;
   readonly identityClaim?: string;
   readonly encode?: unknown;
@@ -25,7 +28,7 @@ interface SessionOptions extends JwtOptions {
 }
 
 /** The sessions, and all that their tokens depend on. */
-export interface SessionSettings {
+export interface TokenSettings {
   readonly sessions: Sessions;
   /** Of the access tokens. */
   readonly jwt: Jwt;
@@ -39,6 +42,12 @@ export interface SessionSettings {
 /** The claims that name a session and its generation. */
 export const SESSION_CLAIMS = ['sid', 'gen'] as const;
 
+/**
+ * A refresh token has these claims. None of them may name the user in an access token: a verifier
+ * that ignores both `typ` and `aud` would find a user in a refresh token.
+ */
+const REFRESH_CLAIMS: readonly unknown[] = [...SESSION_CLAIMS, 'uid'];
+
 /** Equal to {@link REFRESH_TYPE} in the comparison of `Jwt` (RFC 7515 §4.1.9). */
 const REFRESH_TYPE_SPELLING = /^(?:application\/)?refresh\+jwt$/i;
 
@@ -46,31 +55,43 @@ const REFRESH_TYPE_SPELLING = /^(?:application\/)?refresh\+jwt$/i;
  * @param jwt of the access tokens
  * @throws TypeError or RangeError if an option does not go with sessions
  */
-export function sessionSettingsOf(given: SessionOptions, jwt: Jwt): SessionSettings {
+export function tokenSettingsOf(given: OptionsWithSessions, jwt: Jwt): TokenSettings {
   const { sessions, secret, issuer, maxTokenLength, now } = given;
-  const { lifetimeSeconds = 300, notBeforeSeconds = 0, leewaySeconds = 10 } = given;
+  const {
+    lifetimeSeconds = DEFAULT_TOKEN_TIMES.lifetimeSeconds,
+    notBeforeSeconds = DEFAULT_TOKEN_TIMES.notBeforeSeconds,
+    leewaySeconds = DEFAULT_TOKEN_TIMES.leewaySeconds,
+  } = given;
   for (const name of ['encode', 'decode'] as const) {
     if (given[name] === undefined) continue;
-    const expected = 'nothing beside "sessions", which write and read claims of their own';
-    throw new TypeError(`"${name}" expected ${expected}, got ${describe(given[name])}`);
+    const got = describe(given[name]);
+    throw new TypeError(`"${name}" expected to be absent with "sessions", got ${got}`);
   }
-  if (SESSION_CLAIMS.some((claim) => claim === given.identityClaim)) {
-    const expected = 'another name than "sid" and "gen", which are the claims of "sessions"';
-    throw new TypeError(`"identityClaim" expected ${expected}, got one of them`);
+  if (REFRESH_CLAIMS.includes(given.identityClaim)) {
+    const expected = 'a name other than "sid", "gen" and "uid", which sessions use';
+    throw new TypeError(`"identityClaim" expected ${expected}, got one of these`);
   }
   // Otherwise a refresh token would pass for an access token by its type, or by its audience.
   if (given.type !== undefined && REFRESH_TYPE_SPELLING.test(given.type)) {
-    throw new TypeError('"type" expected another type than that of refresh tokens, got the same');
+    const expected = `another type than ${REFRESH_TYPE}, which refresh tokens have`;
+    throw new TypeError(`"type" expected ${expected}, got the same`);
   }
   if ([given.audience ?? []].flat().includes(REFRESH_AUDIENCE)) {
-    const expected = 'another name than that of refresh tokens';
+    const expected = `another name than ${REFRESH_AUDIENCE}, which refresh tokens have`;
     throw new TypeError(`"audience" expected ${expected}, got the same`);
   }
-  // A session that ends before its access token would end while its client is active. As
-  // `maxSeconds` is at least `idleSeconds`, this bounds it too.
+  // A client refreshes when its access token is about to expire. If the session ended earlier, an
+  // active client would be logged out.
   if (sessions.idleSeconds < lifetimeSeconds) {
     const expected = `"idleSeconds" of at least ${lifetimeSeconds} ("lifetimeSeconds")`;
     throw new RangeError(`"sessions" expected ${expected}, got ${sessions.idleSeconds}`);
+  }
+  // A session without a refresh token lasts through the leeway of its token.
+  const shortestMax = lifetimeSeconds + leewaySeconds;
+  if (sessions.maxSeconds < shortestMax) {
+    const reason = '"lifetimeSeconds" and "leewaySeconds"';
+    const expected = `"maxSeconds" of at least ${shortestMax} (${reason})`;
+    throw new RangeError(`"sessions" expected ${expected}, got ${sessions.maxSeconds}`);
   }
   const refreshTokens = new RefreshTokens({
     secret,
@@ -85,6 +106,6 @@ export function sessionSettingsOf(given: SessionOptions, jwt: Jwt): SessionSetti
     lifetimeSeconds,
     notBeforeSeconds,
     leewaySeconds,
-    now: checkedClock(now ?? (() => Date.now() / 1000)),
+    now: checkedClock(now),
   };
 }

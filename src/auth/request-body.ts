@@ -1,6 +1,6 @@
 /**
  * Reads the body of a request: the username and the password of a login, or a refresh token.
- * Promise: only own members of the body count. No AuthError of this file quotes the body, and a
+ * Promise: only own members of the body are read. No AuthError of this file quotes the body, and a
  * SyntaxError, which may quote it, is replaced. Any other error of `request.json` is passed on.
  */
 import { AuthError } from '../errors.ts';
@@ -11,10 +11,11 @@ import type { Client } from '../accounts/client.ts';
 /** The parts of a request that a login, a refresh or a logout reads. */
 export interface AuthRequest extends Client {
   /**
-   * Reads a header, ignoring letter case: the User-Agent at a login, and the Authorization at a
-   * logout. A request with `headers` needs no such method.
+   * A method `header(name)` returns the value of a header, ignoring letter case: the User-Agent at
+   * a login, and the Authorization at a logout. A request with `headers` needs no such method. Any
+   * other member of this name, such as that of Koa, is no such method.
    */
-  header?(name: string): string | undefined;
+  readonly header?: unknown;
   /**
    * @returns the parsed body, or a promise of it
    * @throws SyntaxError if the body is not JSON
@@ -60,7 +61,7 @@ export async function readRefreshToken(request: AuthRequest): Promise<string> {
 }
 
 /**
- * @param body a parsed one
+ * @param body the parsed body
  * @throws AuthError ERR_REFRESH_BODY
  */
 export function refreshTokenIn(body: unknown): string {

@@ -13,20 +13,22 @@ test('options that do not go with sessions are refused with the reason, and else
     // Without sessions each of them is what it was.
     authWith(options);
   };
-  const beside = 'expected nothing beside "sessions", which write and read claims of their own';
-  refuses({ encode: () => 'x' }, 'TypeError', `"encode" ${beside}, got a function`);
-  refuses({ decode: () => ({}) }, 'TypeError', `"decode" ${beside}, got a function`);
-  const typeMessage = '"type" expected another type than that of refresh tokens, got the same';
+  const absent = 'expected to be absent with "sessions", got a function';
+  refuses({ encode: () => 'x' }, 'TypeError', `"encode" ${absent}`);
+  refuses({ decode: () => ({}) }, 'TypeError', `"decode" ${absent}`);
+  const ofRefreshTokens = 'which refresh tokens have, got the same';
+  const typeMessage = `"type" expected another type than refresh+jwt, ${ofRefreshTokens}`;
   for (const type of ['refresh+jwt', 'application/refresh+jwt', 'Refresh+JWT', 'APPLICATION/refresh+jwt']) {
     refuses({ type }, 'TypeError', typeMessage);
   }
-  const audienceMessage = '"audience" expected another name than that of refresh tokens, got the same';
+  const audienceMessage = `"audience" expected another name than latchkey:refresh, ${ofRefreshTokens}`;
   for (const audience of ['latchkey:refresh', ['api', 'latchkey:refresh']]) {
     refuses({ audience }, 'TypeError', audienceMessage);
   }
-  for (const identityClaim of ['sid', 'gen']) {
-    const expected = 'another name than "sid" and "gen", which are the claims of "sessions"';
-    const message = `"identityClaim" expected ${expected}, got one of them`;
+  // With one of them, a verifier that ignores "typ" and "aud" would find a user in a refresh token.
+  for (const identityClaim of ['sid', 'gen', 'uid']) {
+    const expected = 'a name other than "sid", "gen" and "uid", which sessions use';
+    const message = `"identityClaim" expected ${expected}, got one of these`;
     refuses({ identityClaim }, 'TypeError', message);
   }
   for (const accepted of [
@@ -37,7 +39,7 @@ test('options that do not go with sessions are refused with the reason, and else
     { audience: 'latchkey:Refresh' },
     { audience: ['api'] },
     { identityClaim: 'sub' },
-    { identityClaim: 'uid' },
+    { identityClaim: 'UID' },
     { encode: undefined as never },
   ]) {
     authWith({ sessions, ...accepted });
@@ -61,10 +63,23 @@ test('sessions that idle out before their access token expires are refused', () 
   });
   authWith({ sessions: short, lifetimeSeconds: 60 });
   assert.throws(() => authWith({ sessions: short }), /at least 300 /);
-  // `idleSeconds` is at most `maxSeconds`, so this bounds that too.
-  const shortAtMost = new Sessions({ store, maxSeconds: 60 });
-  assert.throws(() => authWith({ sessions: shortAtMost, lifetimeSeconds: 61 }), RangeError);
-  authWith({ sessions: shortAtMost, lifetimeSeconds: 60 });
+});
+
+test('sessions that end before the leeway of an access token does are refused', () => {
+  const store = new MemorySessionStore();
+  const short = new Sessions({ store, maxSeconds: 70 });
+  const options = { sessions: short, lifetimeSeconds: 60, leewaySeconds: 11 };
+  assert.throws(() => authWith(options), {
+    name: 'RangeError',
+    message:
+      '"sessions" expected "maxSeconds" of at least 71 ("lifetimeSeconds" and "leewaySeconds"), got 70',
+  });
+  authWith({ ...options, leewaySeconds: 10 });
+  authWith({ ...options, leewaySeconds: undefined as never });
+  authWith({ ...options, lifetimeSeconds: 59 });
+  assert.throws(() => authWith({ ...options, lifetimeSeconds: 71 }), /"idleSeconds" of at least 71 /);
+  assert.throws(() => authWith({ sessions: new Sessions({ store, maxSeconds: 309 }) }), /least 310 /);
+  authWith({ sessions: new Sessions({ store, maxSeconds: 310 }) });
 });
 
 test('sessions are known by their methods, because another copy of the package may make them', () => {

@@ -1,11 +1,26 @@
 /**
- * The bodies of requests and replies on the routes of an account.
+ * What the routes of an account share: their services, and the parts of requests and replies.
  * Promise: only own members of a body count, so `__proto__` and inherited names change nothing.
  */
 import { AuthError } from '../errors.ts';
+import type { Accounts } from '../accounts/accounts.ts';
 import type { SessionClient } from '../accounts/client.ts';
+import type { JwtAuth } from '../auth/jwt-auth.ts';
 import type { HttpRequest } from '../http/request.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { PublicUser } from '../users/store.ts';
 import { isObject, ownMember } from '../values.ts';
+
+/** What the routes of an account need. */
+export interface AccountServices {
+  readonly auth: JwtAuth<PublicUser>;
+  readonly accounts: Accounts;
+  readonly sessions: Sessions;
+  /** The name of the member of a body with the password. */
+  readonly passwordField: string;
+  /** Whether the store can remove a user. */
+  readonly canRemove: boolean;
+}
 
 /** The shape of a successful reply in the tutorial. */
 export function success(result: string): object {
@@ -29,7 +44,7 @@ export function passwordIn(body: object, passwordField: string): string {
   return password;
 }
 
-/** @returns what the rate limit of an account counts a password by */
+/** @returns the client, for the rate limit of the account and its session */
 export function clientOf(request: HttpRequest, sessionId: string | undefined): SessionClient {
   const { address, signal } = request;
   return { address, signal, sessionId };
