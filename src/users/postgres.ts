@@ -91,8 +91,8 @@ export class PostgresUserStore implements UserStore {
    * needed are enough: without the second table, and without the rights that `remove` needs, all
    * other methods work.
    * @throws AuthError ERR_STORE if the first table does not exist afterwards, this role may not use
-   *   it, or may not read the second one though that exists. Also if a table lacks a column, has one
-   *   that text cannot be assigned to, or does not keep ids unique. The cause names the table.
+   *   it, or may not read the second one though that exists. Also if a table lacks a column, has
+   *   one that text cannot be assigned to, or does not keep ids unique. The cause names the table.
    *   Columns of types other than text can pass this check; `find` then refuses their values.
    */
   async createTable(): Promise<void> {
@@ -156,8 +156,8 @@ export class PostgresUserStore implements UserStore {
    * @returns true once the database has committed it; false if there is no such user, or the user
    *   has another hash
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be removed, now
-   *   or later. Also if the table of removed names is missing, or this role may not use it or delete
-   *   users; the cause says what is needed, and no user is removed.
+   *   or later. Also if the table of removed names is missing, or this role may not use it or
+   *   delete users. Then no user is removed, and the cause says what is needed.
    * @throws TypeError or RangeError if `removedAt` is not a time from 1970 to the year 9999
    */
   async remove(

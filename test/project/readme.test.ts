@@ -14,6 +14,7 @@ import {
   PasswordHasher,
   PostgresSessionStore,
   PostgresUserStore,
+  Sessions,
 } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { blocks, isSelfSufficient, isUnnamed, programs, root } from '../support/documents.ts';
@@ -233,17 +234,22 @@ test('a user gets another password while the server is stopped', async () => {
   const path = join(folder, 'latchkey-data/users.jsonl');
   const open = async () => {
     const users = await JsonFileUserStore.open(path);
-    return { users, accounts: new Accounts({ users }) };
+    const store = await JsonFileSessionStore.open(join(folder, 'latchkey-data/sessions.jsonl'));
+    const close = () => Promise.all([users.close(), store.close()]);
+    return { accounts: new Accounts({ users }), sessions: new Sessions({ store }), close };
   };
   const before = await open();
   // It may exist already.
   await before.accounts.signup({ ...JOE, username: 'Joe' }).catch(() => undefined);
-  await before.users.close();
+  for (const id of ['joe', 'joey']) await before.sessions.start(id, { isRefreshable: true });
+  await before.close();
   await shell(`echo 'another one' | { ${shellBlock('read -rs')} }`);
-  const { users, accounts } = await open();
+  const { accounts, sessions, close } = await open();
   assert.equal((await accounts.authenticate('joe', 'another one'))?.id, 'joe');
   assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined);
-  await users.close();
+  assert.deepEqual(await sessions.list('joe'), []);
+  assert.equal((await sessions.list('joey')).length, 1);
+  await close();
 });
 
 test('a user is removed from the file while the server is stopped', async () => {
