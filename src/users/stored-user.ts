@@ -23,7 +23,8 @@ export function userIn(stored: StoredUser | undefined): User | undefined {
 
 /**
  * @returns what an insert stores, or undefined if the id is taken
- * @throws TypeError or RangeError if the user has a `validAfter` that is not a time in whole seconds
+ * @throws TypeError or RangeError if the user has a `validAfter` that is not a time in whole
+ *   seconds
  */
 export function inserted(stored: StoredUser | undefined, user: User): User | undefined {
   const { validAfter } = user;
