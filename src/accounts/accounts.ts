@@ -25,7 +25,7 @@ import { settingsOf, type AccountsOptions, type AccountsSettings } from './optio
 import { hashClientOf, PasswordCheck } from './password-check.ts';
 import { checkPasswordText, refuseForbidden } from './password-rules.ts';
 import { publicUserOf } from './public-user.ts';
-import { isTokenOfUser } from './token-age.ts';
+import { endEarlierSessions, isTokenOfUser } from './token-age.ts';
 import { canonicalUsername, newUsername } from './username.ts';
 import { VerifiedHashes } from './verified-hashes.ts';
 
@@ -151,8 +151,12 @@ export class Accounts {
     if (typeof claims.identity !== 'string') return undefined;
     return andThen(findUser(this.#settings.users, claims.identity), (user) => {
       if (user === undefined || isDisabled(user)) return undefined;
-      const hasSessions = this.#settings.sessions !== undefined;
-      return isTokenOfUser(user, claims, hasSessions) ? publicUserOf(user) : undefined;
+      const { sessions } = this.#settings;
+      const { id, validAfter } = user;
+      if (!isTokenOfUser(user, claims, sessions !== undefined)) return undefined;
+      if (sessions === undefined || validAfter === undefined) return publicUserOf(user);
+      // The guard, or the refresh, then finds that an earlier user's session has ended.
+      return andThen(endEarlierSessions(id, validAfter, sessions), () => publicUserOf(user));
     });
   }
 

@@ -75,7 +75,7 @@ export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   maxPasswordLength: passwordLength,
   isForbidden: aFunction,
   limits: limitsCheck,
-  sessions: objectWith('list', 'endAll'),
+  sessions: objectWith('list', 'end', 'endAll'),
   now: aFunction,
 };
 

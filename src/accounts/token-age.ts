@@ -1,7 +1,9 @@
 /**
- * Whether a token belongs to the user who has the name now, or to an earlier user of that name.
+ * Whether tokens and sessions belong to the user who has the name now, or to an earlier user of
+ * that name.
  */
 
+import type { Sessions } from '../sessions/sessions.ts';
 import type { User } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 
@@ -23,4 +25,20 @@ export function isTokenOfUser(
   const issuedAt = ownMember(claims, 'iat');
   if (issuedAt === undefined) return hasSessions;
   return typeof issuedAt === 'number' && issuedAt > validAfter;
+}
+
+/**
+ * Ends the sessions that began before an earlier user of the name was removed. A removal through
+ * `Accounts` has ended them. They can still be there if the user was removed in the store alone, or
+ * if an old copy of the session store was restored.
+ * @param validAfter of the user who has the name now
+ */
+export async function endEarlierSessions(
+  id: string,
+  validAfter: number,
+  sessions: Pick<Sessions, 'list' | 'end'>,
+): Promise<void> {
+  for (const session of await sessions.list(id)) {
+    if (session.startedAt < validAfter) await sessions.end(id, session.id);
+  }
 }

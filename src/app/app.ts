@@ -1,4 +1,7 @@
-/** The tutorial application: POST /signup, POST /auth, GET /hello, and with sessions their routes. */
+/**
+ * The tutorial application: POST /signup, POST /auth, GET /hello and, with sessions, the routes of
+ * sessions.
+ */
 import { Accounts } from '../accounts/accounts.ts';
 import { ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/options.ts';
 import { withErrorReply } from '../auth/error-reply.ts';
