@@ -23,7 +23,7 @@ export async function assertNoneLost(work: Work, step: number): Promise<number> 
   for (const cuts of [batches, drafts]) {
     const disk = new PowerDisk(closed.image);
     const left = await cutAnywhere(disk, closed.history, cuts, work, openToCompact);
-    await assertSound(left, 500);
+    await assertSound(left, 500 / step);
     contents += left.length;
   }
   return contents;
