@@ -125,6 +125,24 @@ test('plain node:http guards a table of users, and logs in', async () => {
   await serveProgram(folder, 'node-http.mts', assertServes);
 });
 
+test('a program keeps its sessions in a file, and stops cleanly', async () => {
+  await serveProgram(folder, 'sessions-in-files.mts', async (url) => {
+    const sam = { username: 'sam', password: 'correct horse', refresh: true };
+    assert.equal((await send(`${url}/signup`, 'POST', sam)).status, 200);
+    const { body: pair } = await send(`${url}/auth`, 'POST', sam);
+    const { access_token: token } = pair as { access_token: string };
+    const headers = { Authorization: `Bearer ${token}` };
+    const { body: me } = await send(`${url}/me`, 'GET', undefined, headers);
+    const { user, sessionId } = me as { user: { id: string }; sessionId: string };
+    assert.equal(user.id, 'sam');
+    const { body: listed } = await send(`${url}/sessions`, 'GET', undefined, headers);
+    const { sessions } = listed as { sessions: { id: string }[] };
+    assert.deepEqual(sessions.map(({ id }) => id), [sessionId]);
+    assert.equal((await send(`${url}/refresh`, 'POST', pair)).status, 200);
+  });
+  assert.match(readFileSync(join(folder, 'sessions.jsonl'), 'utf8'), /"userId":"sam".*\n\n$/s);
+});
+
 /** Runs programs one after another in one process: each start of tsx takes half a second. */
 const RUN_ALL = `for (const name of process.argv.slice(1)) {
   console.log('program ' + name);
