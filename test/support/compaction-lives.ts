@@ -15,10 +15,13 @@ export const openToCompact: Open = (disk) => {
   return Journal.open(PATH, TWO_VERSIONS, { disk, compactFromBytes: 1 });
 };
 
-/** Updates, of which some come while the file is compacted. */
+/** The first two batches begin a compaction. Some of the others come while it goes on. */
+const UPDATES = [['joe', 'ann', 'bob'], ['joe', 'eve'], ['ann'], ['joe'], ['bob'], ['ann'], ['late']];
+
+/** Updates before, while and after the file is compacted. */
 export const manyUpdates: Work = async (journal, history) => {
   let isAcknowledged = true;
-  for (const ids of [['joe', 'ann', 'bob'], ['joe', 'eve'], ['ann'], ['joe'], ['late']]) {
+  for (const ids of UPDATES) {
     isAcknowledged = (await history.write(journal, ...ids)) && isAcknowledged;
   }
   return isAcknowledged;
