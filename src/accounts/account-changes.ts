@@ -14,8 +14,8 @@
  * Accepted: if the process ends between the second and the third step, or if the session store
  * fails in each try of the third, one kind of session stays: that of a login on another server that
  * was complete between the first step and the second.
- * Accepted: a change that loses after its first step has ended sessions that the winner has begun
- * by then. Their client logs in again.
+ * Accepted: a change that loses to another one after its first step may have ended a session that
+ * the winner has begun. That client must log in again.
  */
 import { AuthError } from '../errors.ts';
 import type { PublicUser, User, UserStore } from '../users/store.ts';
@@ -112,7 +112,7 @@ export class AccountChanges {
     const rewrite = (hash: string) => enabledHash(hash, passwords);
     const found = await findUser(users, id);
     if (found === undefined || !isDisabled(found)) return found;
-    // Called because it throws if there is no hash to restore. Then no session ends either.
+    // Called because it throws if there is no hash to restore: before any session ends.
     rewrite(found.passwordHash);
     await sessions?.endAll(id);
     return this.#tryEach(
@@ -146,8 +146,8 @@ export class AccountChanges {
     write: (user: User) => T | undefined | Promise<T | undefined>,
   ): Promise<T> {
     const again = (user: User) => userWithPassword(user, password, client, this.#settings);
-    // Asked again after a slow hash. If another change has won meanwhile, this one must not end the
-    // winner's new sessions.
+    // Checked again, because hashing is slow. If another change has won by now, this one must not
+    // end the winner's new sessions.
     const user = await again(verified);
     const changed = user &&
       (await this.#endingSessions(user.id, () => this.#tryEach(user, write, again)));
@@ -180,7 +180,7 @@ export class AccountChanges {
   ): Promise<T | undefined> {
     await this.#settings.sessions?.endAll(id);
     const changed = await change().catch(async (error) => {
-      // As at a login: the first error counts.
+      // As at a login, the caller gets the first error.
       await this.#endAgain(id).catch(() => undefined);
       throw error;
     });
@@ -199,7 +199,7 @@ export class AccountChanges {
   }
 
   /**
-   * A compare-and-set. A login may renew the hash meanwhile, and that must not refuse the change.
+   * Repeats a compare-and-set. A login may renew the hash meanwhile, which must not refuse it.
    * @param first the user as last found
    * @param write changes the stored user if the hash is still that of `user`, otherwise returns
    *   undefined

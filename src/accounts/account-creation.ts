@@ -15,7 +15,7 @@ type Settings = Pick<AccountsSettings, 'users' | 'sessions' | 'now'>;
 
 /**
  * @param makeHash called if the name is free
- * @returns the user as stored, from now on
+ * @returns the user, once the store has it
  * @throws AuthError ERR_USER_EXISTS, ERR_STORE, and what `makeHash` throws
  */
 export async function createUser(
@@ -34,7 +34,7 @@ export async function createUser(
 /** @throws AuthError ERR_USER_EXISTS if the name is taken; ERR_STORE */
 async function requireFreeName(id: string, { users, sessions }: Settings): Promise<void> {
   if ((await findUser(users, id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
-  // Called because it throws if the session store is away. Then no account is created.
+  // Called because it throws if the session store is unavailable. Then no account is created.
   await sessions?.list(id);
 }
 

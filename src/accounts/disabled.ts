@@ -46,7 +46,7 @@ export function checkHash(
 ): void {
   const isMarked = isDisabledHash(passwordHash);
   const hash = isMarked ? passwordHash.slice(MARK.length) : passwordHash;
-  // Checked here, because a hasher of the application may accept these two texts.
+  // Checked here, because a hasher of the application may accept an empty hash or another `!`.
   const isMissing = isMarked && (hash === '' || isDisabledHash(hash));
   if (isMissing) throw new AuthError('ERR_PASSWORD_HASH');
   // Called because it throws if the hash cannot be read. Its result does not matter here.

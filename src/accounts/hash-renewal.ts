@@ -18,8 +18,8 @@ interface StoreAndHasher {
 
 /**
  * Stores a new hash if the old one is weaker than new ones. The login has already succeeded, so an
- * AuthError of the hasher or of the store is ignored, also ERR_BUSY because memory is missing. The
- * old hash then stays until the next login.
+ * AuthError of the hasher or of the store is ignored, such as ERR_BUSY for lack of memory. The old
+ * hash then stays until the next login.
  * @param user the record whose hash was verified
  * @param password the right password of this user
  * @param address of the client, for the queue of the hasher
@@ -39,7 +39,7 @@ export async function renewHash(
     const passwordHash = await passwords.hash(password, undefined, address);
     const renewed = await replaceHash(users, user, passwordHash);
     if (renewed !== undefined) return renewed;
-    // Another login was faster, or the password was changed. Only the new hash can tell which.
+    // Another login was faster, or the password was changed. Verifying it again tells which.
     const client = { address, signal: undefined };
     return (await userWithPassword(user, password, client, { users, passwords })) ?? user;
   } catch (error) {

@@ -15,7 +15,7 @@ import { MAX_TRIES, tooManyChanges } from './hash-replacement.ts';
 import type { AccountsSettings } from './options.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
-/** For whom a hash is made or verified. Its job waits in the queue under the address. */
+/** The client for whom a hash is made or verified. Addresses take turns in the hasher's queue. */
 export interface HashClient {
   readonly address: string | undefined;
   readonly signal: AbortSignal | undefined;
@@ -95,7 +95,7 @@ export class PasswordCheck {
   }
 
   /**
-   * The hash may have waited in the queue, so the user is looked up again after it. If the stored
+   * The job may have waited in the queue, so the user is looked up again afterwards. If the stored
    * hash is another one by then, the password is verified against that one.
    * @returns the user as stored after the last verification
    * @throws AuthError as `login`; ERR_CREDENTIALS where `login` returns undefined

@@ -22,9 +22,9 @@ export class VerifiedHashes {
 
   /**
    * @param stored the user in the store now
-   * @returns whether the account can still be used, and still has the hash that was remembered for
-   *   this object. For any other object, whether the account can still be used, and is not that of
-   *   a later user of the name.
+   * @returns false if the account was removed or disabled. Otherwise, whether it still has the hash
+   *   that was remembered for this object. If none was remembered, whether the account is not that
+   *   of a later user of the name.
    */
   isCurrent(user: PublicUser, stored: User | undefined): boolean {
     if (stored === undefined || isDisabled(stored)) return false;

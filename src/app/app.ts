@@ -1,6 +1,6 @@
 /**
- * The tutorial application: POST /signup, POST /auth, GET /hello and, with sessions, the routes of
- * sessions.
+ * The tutorial application: POST /signup, POST /auth, GET /hello and, with sessions, the routes for
+ * sessions, the password and the removal of an account.
  */
 import { Accounts } from '../accounts/accounts.ts';
 import { ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/options.ts';

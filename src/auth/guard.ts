@@ -1,8 +1,8 @@
 /**
  * What a guard does: it finds the token of a request, verifies it, finds the user whom its claims
  * name, asks for the session, and runs the handler.
- * Promise: the session is asked for last. A removal or a change of the password ends the sessions
- * before it is done, so a user who has changed since a token was issued never passes with it.
+ * Promise: the session is looked up last. A removal or a password change ends the sessions before
+ * it returns. From then on no earlier token passes, even if its user was looked up before.
  * Promise: the guard is synchronous if all hooks and the session store are. Without sessions it
  * does not ask any store.
  */
@@ -34,10 +34,10 @@ export type GuardedHandler<Request, Identity> = (
   sessionId: string | undefined,
 ) => unknown;
 
-/** What a request without a token has. */
+/** The result for a request without a token. */
 const NO_TOKEN: Passed<undefined> = { identity: undefined, sessionId: undefined };
 
-/** Finds the user of a request. As `async` functions these would take up to a third longer. */
+/** Finds the user of a request. Its methods are not `async`: that takes up to a third longer. */
 export class Guard<Identity> {
   readonly #settings: JwtAuthSettings<Identity>;
   readonly #sessions: SessionAuth<Identity> | undefined;

@@ -26,7 +26,7 @@ interface BodyMessage {
  * @throws AuthError ERR_BODY if the body is not JSON, and what `request.json` throws
  */
 export async function readOptionalBody(request: AuthRequest): Promise<unknown> {
-  // A Request of the Web standard, or of Hono. Its body may be a stream without a byte.
+  // A Request of the Web standard, or of Hono. Its body may be an empty stream.
   const text: unknown = isObject(request) ? request['text'] : undefined;
   if (typeof text === 'function') return parsedText(await text.call(request));
   const message = messageOf(request);
@@ -48,8 +48,8 @@ function parsedText(text: unknown): unknown {
 /** RFC 9112 §6.3: without both headers, a request of HTTP/1.1 has no body. */
 async function hasBody(message: BodyMessage): Promise<boolean> {
   if (headerOf(message, 'transfer-encoding') !== undefined) {
-    // The chunks may be none: a proxy sends that for a request of HTTP/2 without a body. If
-    // something else has read them, nothing tells what they were.
+    // A proxy may send an empty chunked body for a request of HTTP/2 without one. If other code has
+    // read the body already, its length is unknown, and it counts as a body.
     return isUnread(message) ? hasBytes(message) : true;
   }
   const length = headerOf(message, 'content-length');
@@ -65,7 +65,7 @@ function isUnread({ readable, stream }: BodyMessage): boolean {
 
 /** Waits for the first byte, without reading it, or for the end. */
 async function hasBytes(message: BodyMessage): Promise<boolean> {
-  // Otherwise all of it may have arrived, and no event would come.
+  // Checked first: if the whole body has arrived already, no event may come.
   if (Number(message.readableLength) > 0) return true;
   if (message.complete === true) return false;
   return new Promise((resolve, reject) => {
@@ -82,8 +82,8 @@ async function hasBytes(message: BodyMessage): Promise<boolean> {
 }
 
 /**
- * What an adapter or a parser has left. Express 4 leaves `{}` where there was no body, and so do
- * mocks.
+ * @returns whether an adapter or a parser has left a body. Express 4 and mocks leave `{}` if there
+ *   was none.
  */
 function hasParsedBody(message: BodyMessage): boolean {
   try {

@@ -11,9 +11,9 @@ import type { Client } from '../accounts/client.ts';
 /** The parts of a request that a login, a refresh or a logout reads. */
 export interface AuthRequest extends Client {
   /**
-   * A method `header(name)` returns the value of a header, ignoring letter case: the User-Agent at
-   * a login, and the Authorization at a logout. A request with `headers` needs no such method. Any
-   * other member of this name, such as that of Koa, is no such method.
+   * If it is a function, `header(name)` must return the value of a header, ignoring letter case:
+   * the User-Agent at a login, and the Authorization at a logout. A request with `headers` does not
+   * need it. Any other value, such as the object of Koa, is ignored.
    */
   readonly header?: unknown;
   /**

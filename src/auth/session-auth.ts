@@ -23,7 +23,7 @@ import { TokenIssuer, type IssuedTokens, type TokenPair } from './token-issuer.t
  */
 const MAX_LOGIN_TRIES = 2;
 
-/** What a logout without a body lacks. */
+/** The refusal of a logout that has no body and no access token of a session. */
 const NO_LOGOUT_TOKEN =
   'Expected the access token of a session, or a JSON object with the string "refresh_token"';
 
@@ -179,8 +179,8 @@ export class SessionAuth<Identity> {
         return { reply: await replyOf(this.#issuer.sign(draft, session)) };
       }
     } catch (error) {
-      // The client never gets the tokens, so a session that cannot be ended is harmless. The first
-      // error counts.
+      // The client never gets the tokens, so a session that cannot be ended is harmless. The caller
+      // gets the first error.
       await Promise.resolve(sessions.end(userId, session.id)).catch(() => undefined);
       throw error;
     }

@@ -33,7 +33,7 @@ export interface IssuedTokens {
   readonly expiresInSeconds: number;
 }
 
-/** All of a token but its session. */
+/** What a token holds before it has a session. */
 export interface TokenDraft {
   readonly identity: unknown;
   /** The store key of the user. */
@@ -42,7 +42,7 @@ export interface TokenDraft {
   readonly issuedAt: number;
   /** When the token expires if its session does not end earlier. */
   readonly expiresAt: number;
-  /** Those of the application, and the times. */
+  /** The claims of the application, and `iat`, `nbf` and `exp`. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly header: Readonly<Record<string, unknown>> | undefined;
 }
@@ -93,7 +93,7 @@ export class TokenIssuer<Identity> {
       exp: issuedAt + lifetimeSeconds,
     };
     const claims = { ...times, ...given };
-    // Checked before `exp` gives way to the end of the session, which would hide a wrong one.
+    // Checked here, because `sign` may replace `exp` with the end of the session.
     for (const name of ['iat', 'nbf', 'exp'] as const) checkTimeClaim(name, claims[name], given);
     const draft = {
       identity: given[identityClaim],
@@ -132,7 +132,7 @@ export class TokenIssuer<Identity> {
     return { accessToken, refreshToken, expiresInSeconds: Math.floor(exp - issuedAt) };
   }
 
-  /** Without a refresh token the session lasts through the leeway of its token. */
+  /** A plain session lasts through the leeway of its token, which expires that much earlier. */
   #plainExpiryOf(draft: TokenDraft): number {
     return Math.min(draft.expiresAt, this.#latestEnd(draft) - this.#tokens.leewaySeconds);
   }
@@ -149,7 +149,7 @@ export class TokenIssuer<Identity> {
 function checkedClaims(claims: unknown, identityClaim: string): Record<string, unknown> {
   if (!isObject(claims)) throw hookResultError('claims', 'an object', describe(claims));
   const copy = copyMembers(claims);
-  // As `Jwt.sign` says it. A copy of such an object would lose what makes it wrong.
+  // Refused here with the message of `Jwt.sign`, which would not see the fault in a copy.
   if (typeof copy === 'string') {
     throw new TypeError(`"claims" expected a plain object, got ${copy}`);
   }

@@ -59,7 +59,7 @@ export async function openFileStore<Store extends FileStore>(
   return store;
 }
 
-/** @returns the folder that has the file itself, behind any link */
+/** @returns the folder of the file itself, with links resolved */
 async function folderOf(path: string): Promise<string> {
   return dirname(await realPathOf(path));
 }

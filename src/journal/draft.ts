@@ -12,7 +12,7 @@ import type { ByteRange } from './reader.ts';
 import type { RecordFormat } from './record-format.ts';
 import { ignore, ignoreFailure, NOT_SETTABLE_CODES } from './system-errors.ts';
 
-/** Between two writes the process does other work, so a write must be short. */
+/** Pieces are small, because the process does other work only between two of them. */
 const CHARACTERS_PER_WRITE = 1 << 18;
 const BYTES_PER_COPY = 1 << 20;
 

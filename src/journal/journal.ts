@@ -150,7 +150,7 @@ export class Journal<Entry> {
    * an empty line, as after a clean stop. That is correct: an empty line is only ever written once
    * everything above it is on disk, and that is all it proves. If the process is killed now, the
    * next opening need not copy the file.
-   * @returns once it is shown that the disk takes writes
+   * @returns once the disk has taken a write
    * @throws as `append` does
    */
   async probe(): Promise<void> {

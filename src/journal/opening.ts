@@ -20,8 +20,8 @@ export interface Opened<Entry> {
   readonly contents: Contents<Entry>;
   readonly size: number;
   /**
-   * An estimate of the bytes that the entries need in the file as it is now. That of `contents` is
-   * for the file that was read.
+   * An estimate of the bytes that the entries need in the file as it is now. `contents.liveBytes`
+   * is the estimate for the file that was read.
    */
   readonly liveBytes: number;
   /** The file in which damaged bytes were saved, if there were any. */

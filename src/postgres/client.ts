@@ -20,7 +20,7 @@ export interface PgClient {
   ): PromiseLike<{ readonly rows: readonly Row[] } | readonly Row[]>;
 }
 
-/** The driver of Neon is a function with the method. */
+/** A client may be a function: the driver of Neon is one, with a method `query`. */
 export const clientCheck: Check = expecting('a client with the method query', (client) => {
   return Object(client) === client && typeof propertyOf(client, 'query') === 'function';
 });

@@ -18,8 +18,8 @@ const FAILED_TRANSACTION = '25P02';
 const ABOUT_A_TABLE = /^(?:22|3F|42)\w{3}$/;
 
 /**
- * How often a statement is run that fails with SERIALIZATION_FAILURE. With a default isolation
- * above READ COMMITTED, every write of a row lets all others at the same time fail in this way.
+ * How many times a statement that fails with SERIALIZATION_FAILURE is tried. If the default
+ * isolation level is above READ COMMITTED, of concurrent writes of one row only one succeeds.
  */
 const MAX_TRIES = 30;
 
@@ -34,8 +34,8 @@ export class Database {
   }
 
   /**
-   * Runs one statement. If the database had to break it off because of another one at the same
-   * time, the statement is tried again.
+   * Runs one statement. If the database aborted it because of a conflict with a concurrent one, the
+   * statement is tried again.
    * @throws AuthError ERR_STORE if the database refuses the statement or does not answer
    * @throws TypeError if the client resolves to anything but rows
    */
@@ -46,11 +46,11 @@ export class Database {
         return rowsOf(await this.#query(text, values));
       } catch (error) {
         const code = codeOf(error);
-        // In a transaction of the caller, only the caller can try again, who is told why.
+        // In a transaction of the caller every retry fails. The caller gets the first error.
         if (failure === undefined || code !== FAILED_TRANSACTION) failure = error;
         if (code !== SERIALIZATION_FAILURE) break;
       }
-      // Statements that were broken off by each other must not meet again.
+      // A random delay, so that statements that conflicted do not conflict again.
       await delay(Math.random() * tries);
     }
     throw failure;

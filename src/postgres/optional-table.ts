@@ -17,7 +17,7 @@ export class OptionalTable {
   #isFound = false;
   #missingUntil = -Infinity;
 
-  /** @param now a clock in seconds that is never set */
+  /** @param now a monotonic clock, in seconds */
   constructor(now: () => number = () => performance.now() / 1000) {
     this.#now = now;
   }

@@ -61,7 +61,7 @@ function messageOf(thrown: unknown): string {
     return errors.map(messageOf).join(', ');
   }
   if (message === '') return 'the client threw an error without a message';
-  // A database that is down causes no TypeError. A method `query` may be another one, as in Knex.
+  // A database that is down causes no TypeError. Knex has a different method `query`, for example.
   if (propertyOf(thrown, 'name') === 'TypeError') {
     return `"client" failed with a TypeError: is it a client with query(text, values)? ${message}`;
   }

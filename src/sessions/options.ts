@@ -79,8 +79,8 @@ export function settingsOf(options: SessionsOptions): SessionsSettings {
   const idleSeconds = given.idleSeconds ?? Math.min(FOURTEEN_DAYS, maxSeconds);
   integerBetween(1, maxSeconds, ' ("maxSeconds")')('idleSeconds', idleSeconds);
   const { graceSeconds = Math.min(DEFAULT_GRACE_SECONDS, Math.floor(idleSeconds / 2)) } = given;
-  // In the grace period a refresh writes nothing. If that period were not the shorter one, a client
-  // that refreshes often would be logged out.
+  // In the grace period a refresh writes nothing, so it does not put off the idle end. If the grace
+  // period were as long as the idle time, a client that refreshes often would be logged out.
   const maxGraceSeconds = Math.min(MAX_GRACE_SECONDS, idleSeconds - 1);
   integerBetween(0, maxGraceSeconds, ' (less than "idleSeconds")')('graceSeconds', graceSeconds);
   return {

@@ -5,7 +5,7 @@
  *
  * While a change of a user is under way in this process, later ones gather. They are applied in the
  * order of their calls to one record, which is put once: as in a group commit, 500 changes at once
- * cost two or three writes. Another server then finds a moment for its own changes of this user.
+ * cost two or three writes. That leaves other servers room for their own changes of this user.
  */
 import { AuthError } from '../errors.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
@@ -21,10 +21,10 @@ export type Rule<Result> = (
   now: number,
 ) => { readonly record: SessionRecord; readonly result: Result };
 
-/** How often a put is tried. It fails only if another server was faster. */
+/** How many times a put is tried. It returns false only if another server was faster. */
 const MAX_TRIES = 100;
 
-/** A rule, and what came of it when it was last applied. */
+/** A rule, and its result or its error when it was last applied. */
 class Change<Result> {
   readonly #rule: Rule<Result>;
   #outcome: () => Result = () => {

@@ -3,11 +3,11 @@
  * rotation). They read neither a clock nor a store.
  * Promise, for any sequence of calls on the records of one user:
  *
- * 1. Each session has one refresh token that can be given out: that of its current generation.
+ * 1. Only the refresh token of a session's current generation is ever given out.
  * 2. Losing answers never ends a session: a client may repeat its last refresh token as long as the
  *    session lasts.
- * 3. A refresh token that is presented after its successor was used, and after the grace period,
- *    ends its session, and no other.
+ * 3. A refresh token that comes back after the grace period, once its successor was used, ends its
+ *    session, and no other. One that is two or more generations old does so at any time.
  * 4. A session that was ended never comes back.
  *
  * A function that changes nothing returns the record that it got. Otherwise it returns a record of
@@ -20,7 +20,7 @@ import type { Session, SessionRecord } from './store.ts';
 export interface SessionPolicy {
   /** A refreshable session ends when it was not refreshed for this time. */
   readonly idleSeconds: number;
-  /** For this time after a rotation, the predecessor of a refresh token is answered in any case. */
+  /** After a refresh, the previous token works for this time, even if the new one was used. */
   readonly graceSeconds: number;
   /** How many refreshable sessions a user may have. */
   readonly maxSessions: number;
@@ -30,13 +30,13 @@ export interface SessionPolicy {
 export type NewSession = Pick<Session, 'id' | 'isRefreshable' | 'endsAt' | 'agent'>;
 
 /**
- * What a refresh token is answered with.
+ * How a refresh token is answered.
  *
  * - `rotated`: the session has a new generation.
  * - `repeated`: the client gets the refresh token of the current generation again.
  * - `repeated late`: as `repeated`, after the grace period. The first answer to this refresh token
  *   was probably lost.
- * - `reused`: the token was used before. Its session has ended now.
+ * - `reused`: by rule 3 above, the token is out of date. Its session has ended now.
  * - `unknown`: there is no such session, or the token is of a generation that was never issued.
  */
 export type RefreshResult =
@@ -202,7 +202,8 @@ export function endAll(
 /**
  * @param issuedAt the claim `iat` of a token without a session
  * @param leewaySeconds by how much the clock of its issuer may differ
- * @returns whether the token was issued after all sessions of the user were last ended
+ * @returns whether the token was issued after all sessions of the user were last ended; true also
+ *   if they never were
  */
 export function isAfterEndOfAll(
   { endedAt }: SessionRecord,
@@ -212,7 +213,7 @@ export function isAfterEndOfAll(
   return endedAt === 0 || issuedAt > endedAt + leewaySeconds;
 }
 
-/** Idle and absolute lifetime, to the second. */
+/** @returns whether the idle or the absolute lifetime has passed, to the second */
 function isOver(session: Session, now: number, policy: SessionPolicy): boolean {
   return now >= endOf(session, policy);
 }
@@ -236,7 +237,7 @@ function isFarAhead(time: number, now: number): boolean {
   return time - now > MAX_SECONDS_AHEAD;
 }
 
-/** From this number on, an index is faster than a look at each session. */
+/** From this many sessions on, an index is faster than a search through the list. */
 const INDEX_FROM_SESSIONS = 16;
 
 /** The sessions of a list by their ids. */
@@ -258,7 +259,7 @@ function sessionWithId(sessions: readonly Session[], id: unknown): Session | und
 /** @returns the sessions that stay, so that one more of this kind fits */
 function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolicy): Session[] {
   const rivals = sessions.filter((session) => session.isRefreshable === isRefreshable);
-  // The refreshable ones stand in the order of their latest refresh, whatever the clock did.
+  // Refreshable ones are in the order of their latest refresh, even if the clock was set back.
   if (!isRefreshable) rivals.sort((one, other) => one.endsAt - other.endsAt);
   const maxRivals = (isRefreshable ? policy.maxSessions : MAX_PLAIN_SESSIONS) - 1;
   const evicted = new Set(rivals.slice(0, Math.max(0, rivals.length - maxRivals)));
@@ -266,9 +267,9 @@ function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolic
 }
 
 /**
- * @returns the next record, with those of the sessions that have not expired. A `refreshedAt` far
- *   ahead of the clock is set to the clock. Otherwise the idle time would begin in the future. As a
- *   side effect the grace period begins again.
+ * @returns the next record, with the given sessions except those that have expired. A `refreshedAt`
+ *   far ahead of the clock is set to the clock. Otherwise the idle time would begin in the future.
+ *   As a side effect the grace period begins again.
  */
 function replaceSessions(
   { version, endedAt }: SessionRecord,

@@ -26,7 +26,7 @@ export type SessionInfo = Pick<
 export interface SessionStart {
   /** Whether the client gets a refresh token. */
   readonly isRefreshable: boolean;
-  /** When the session ends at the latest; default and at most `maxSeconds` from now. */
+  /** The absolute end, in seconds since 1970; default and maximum: `maxSeconds` from now. */
   readonly endsAt?: number;
   /** The User-Agent of the client, if it sent one. */
   readonly agent?: string | undefined;
@@ -142,9 +142,9 @@ export class Sessions {
 
   /**
    * Finds the session of an access token whose signature was verified. Guards call this at each
-   * request. The first use of a new generation is stored. From then on, after the grace period, the
-   * refresh token before it counts as stolen. If it cannot be stored, the request passes all the
-   * same.
+   * request. It stores the first use of a new generation: from then on, once the grace period is
+   * over, the previous refresh token counts as stolen. If this write fails, the request still
+   * passes.
    * @param sessionId the claim `sid`
    * @param generation the claim `gen`
    * @returns the session, or undefined if it has ended; a promise only if the store returns one
@@ -209,7 +209,7 @@ function printable(agent: string): string {
   return agent.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?');
 }
 
-/** Runs a job whose failure does not matter to the request, such as that of the store. */
+/** Runs a job and ignores its AuthError, because the request does not depend on the job. */
 function ignoringRefusals(job: () => void | Promise<void>): MaybePromise<void> {
   const ignore = (error: unknown) => {
     if (!isAuthError(error)) throw error;

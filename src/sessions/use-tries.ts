@@ -1,6 +1,6 @@
 /**
- * Which first uses of a generation were tried to be stored lately, so that requests at the same
- * moment, or while the store fails, do not all try.
+ * Remembers recent tries to store the first use of a generation. Otherwise every request at the
+ * same moment would write, and so would every request while the store fails.
  */
 
 /** A failed try is repeated after this time. */
@@ -18,7 +18,7 @@ interface Try {
 export class UseTries {
   readonly #tries = new Map<string, Try>();
 
-  /** @returns false if this generation was tried in the last seconds; else remembers a new try */
+  /** @returns false if this generation was tried recently; otherwise true, and remembers the try */
   begin(sessionId: string, generation: number, now: number): boolean {
     const last = this.#tries.get(sessionId);
     const isRecent = last !== undefined && Math.abs(now - last.at) < RETRY_SECONDS;

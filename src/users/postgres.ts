@@ -45,9 +45,9 @@ export interface PostgresUserStoreOptions {
 /** Makes an insert of a taken id return no row. It needs a unique index on the ids. */
 const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
 /**
- * Before the parameter of an expected hash. It is compared as text, because another type may
- * compare differently: citext ignores case. A text with NUL or a lone surrogate is never a stored
- * hash. The driver would turn it into another text, which might be one, so it is not sent.
+ * The condition on an expected hash; its parameter follows. The column is compared as text, because
+ * another type may compare differently: citext ignores case. A text with NUL or a lone surrogate is
+ * never sent: it is not a stored hash, but the driver would turn it into a text that might be one.
  */
 const HASH_IS = 'CAST(password_hash AS text) =';
 /** A time that is stored never moves back. */
@@ -188,7 +188,7 @@ export class PostgresUserStore implements UserStore {
     checkPage(after, limit);
     const { operator, text: start } = startAfter(after);
     const page = `${operator} $1 ORDER BY ${ORDERED_ID} LIMIT ${limit}`;
-    // Without a collation of its own, the join fails if the two columns have different ones.
+    // Without an explicit collation, the join fails if the two id columns have different ones.
     const rows = await this.#select(ORDERED_ID, `WHERE ${ORDERED_ID} ${page}`, [start]);
     return rows.map((row) => userOf(row, row['id']));
   }
@@ -220,7 +220,7 @@ export class PostgresUserStore implements UserStore {
     await this.#database.run(`UPDATE ${this.#table} SET ${noChange} WHERE false`);
   }
 
-  /** Changes nothing. The rights of `remove` may be missing, but not what else it needs. */
+  /** Changes nothing. The table, or a right of `remove`, may be missing, but nothing else. */
   async #probeRemovedNames(): Promise<void> {
     await this.find('');
     const removal = `DELETE FROM ${this.#table} WHERE false RETURNING id`;
@@ -244,7 +244,7 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
-   * Runs `write`, and keeps its ids.
+   * Runs `write`, and keeps the ids that it returns in the table of removed names.
    * @returns whether there were any
    * @throws AuthError ERR_STORE with what this role needs, if a table or a right is missing
    */

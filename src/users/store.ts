@@ -129,7 +129,7 @@ export interface UserStore {
    * With `expectedHash` it is an atomic compare-and-set on the stored `passwordHash`, with the
    * comparison of `update`. Of a removal and an update that expect the same hash, and of which the
    * update sets another one, exactly one returns true. A store that ignores `expectedHash` removes
-   * the user all the same, also one who has signed up with this name in the meantime.
+   * the user all the same, even a new one who has signed up with this name in the meantime.
    * @param removedAt whole seconds since 1970; default: the clock of the system
    * @param expectedHash the hash that must be stored; if it is undefined, any user is removed
    * @returns false, and nothing has changed, if the user does not exist or has another hash

@@ -1,6 +1,6 @@
 /**
  * What a store keeps for an id: a user, or the name of a removed one. The functions define how each
- * write changes it. The stores in this process share them.
+ * write changes it. The stores in memory and in a file share them.
  * Promise: the time that is kept for a name is never forgotten, and never moves back.
  */
 import { mayChange, systemSeconds, timeCheck, withValidAfter, type User } from './store.ts';
@@ -10,7 +10,7 @@ export interface RemovedUser {
   readonly id: string;
   /** The time of its last removal: what the next user of this name gets as `validAfter`. */
   readonly validAfter: number;
-  /** Tells a removed name from a User, where it is a string. */
+  /** Never set: a User has a string here, so this tells the two apart. */
   readonly passwordHash?: undefined;
 }
 
