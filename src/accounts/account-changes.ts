@@ -15,7 +15,8 @@
  * fails in each try of the third, one kind of session stays: that of a login on another server that
  * was complete between the first step and the second.
  * Accepted: a change that loses to another one after its first step may have ended a session that
- * the winner has begun. That client must log in again.
+ * the winner has begun. That client must log in again. So must a later user of the name who logged
+ * in between the second and the third step of a removal.
  */
 import { AuthError } from '../errors.ts';
 import type { PublicUser, User, UserStore } from '../users/store.ts';

@@ -152,11 +152,11 @@ export class Accounts {
     return andThen(findUser(this.#settings.users, claims.identity), (user) => {
       if (user === undefined || isDisabled(user)) return undefined;
       const { sessions } = this.#settings;
-      const { id, validAfter } = user;
+      const { validAfter } = user;
       if (!isTokenOfUser(user, claims, sessions !== undefined)) return undefined;
       if (sessions === undefined || validAfter === undefined) return publicUserOf(user);
       // The guard, or the refresh, then finds that an earlier user's session has ended.
-      return andThen(endEarlierSessions(id, validAfter, sessions), () => publicUserOf(user));
+      return andThen(endEarlierSessions(user, validAfter, sessions), () => publicUserOf(user));
     });
   }
 

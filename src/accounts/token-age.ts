@@ -31,14 +31,18 @@ export function isTokenOfUser(
  * Ends the sessions that began before an earlier user of the name was removed. A removal through
  * `Accounts` has ended them. They can still be there if the user was removed in the store alone, or
  * if an old copy of the session store was restored.
- * @param validAfter of the user who has the name now
+ * @param user who has the name now
+ * @param validAfter of this user
  */
 export async function endEarlierSessions(
-  id: string,
+  { id, createdAt }: User,
   validAfter: number,
   sessions: Pick<Sessions, 'list' | 'end'>,
 ): Promise<void> {
+  // The clock of the removal may have been ahead. What began after the signup is of this user.
+  const signedUpAt = Math.floor(Date.parse(createdAt) / 1000);
+  const earliestStart = signedUpAt < validAfter ? signedUpAt : validAfter;
   for (const session of await sessions.list(id)) {
-    if (session.startedAt < validAfter) await sessions.end(id, session.id);
+    if (session.startedAt < earliestStart) await sessions.end(id, session.id);
   }
 }

@@ -11,7 +11,7 @@ import { withoutValues } from './pg-error.ts';
 import { quoted } from './table.ts';
 
 /** SQLSTATE codes, from appendix A of the manual of PostgreSQL. */
-const UNDEFINED_TABLE = '42P01';
+export const UNDEFINED_TABLE = '42P01';
 const SERIALIZATION_FAILURE = '40001';
 const FAILED_TRANSACTION = '25P02';
 /** The classes of errors in a statement, a name, a right, a schema or a type. */

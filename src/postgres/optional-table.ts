@@ -4,10 +4,7 @@
  * Promise: once the table was found, its absence is an error. Otherwise a table that was dropped by
  * mistake would be taken for one without rows.
  */
-import { codeOf } from './database.ts';
-
-/** SQLSTATE: a table of the statement does not exist. */
-const UNDEFINED_TABLE = '42P01';
+import { codeOf, UNDEFINED_TABLE } from './database.ts';
 
 /** For how long the table counts as missing, until a statement looks for it again. */
 const MISSING_SECONDS = 60;

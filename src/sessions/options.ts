@@ -23,10 +23,10 @@ export interface SessionsOptions {
   /** A session ends this long after its login, in seconds, whatever happens. Default 30 days. */
   readonly maxSeconds?: number;
   /**
-   * Grace period in seconds, 0 to 3600 and less than `idleSeconds`: for this long after a refresh,
-   * the previous refresh token still works, even if the new tokens were used. So two tabs of a
-   * browser may refresh at the same moment. Default 10, or half of `idleSeconds` if that is less.
-   * A refresh with the new token in this time does not put off the idle end.
+   * Grace period in seconds, 0 to 3600 and at most half of `idleSeconds`: for this long after a
+   * refresh, the previous refresh token still works, even if the new tokens were used. So two tabs
+   * of a browser may refresh at the same moment. Default 10, or half of `idleSeconds` if that is
+   * less. A refresh with the new token in this time does not put off the idle end.
    */
   readonly graceSeconds?: number;
   /**
@@ -79,10 +79,10 @@ export function settingsOf(options: SessionsOptions): SessionsSettings {
   const idleSeconds = given.idleSeconds ?? Math.min(FOURTEEN_DAYS, maxSeconds);
   integerBetween(1, maxSeconds, ' ("maxSeconds")')('idleSeconds', idleSeconds);
   const { graceSeconds = Math.min(DEFAULT_GRACE_SECONDS, Math.floor(idleSeconds / 2)) } = given;
-  // In the grace period a refresh writes nothing, so it does not put off the idle end. If the grace
-  // period were as long as the idle time, a client that refreshes often would be logged out.
-  const maxGraceSeconds = Math.min(MAX_GRACE_SECONDS, idleSeconds - 1);
-  integerBetween(0, maxGraceSeconds, ' (less than "idleSeconds")')('graceSeconds', graceSeconds);
+  // In the grace period a refresh writes nothing, so it does not put off the idle end. A client
+  // whose last refresh in that period is near its end comes again up to one grace period later.
+  const maxGraceSeconds = Math.min(MAX_GRACE_SECONDS, Math.floor(idleSeconds / 2));
+  integerBetween(0, maxGraceSeconds, ' (half of "idleSeconds")')('graceSeconds', graceSeconds);
   return {
     store: given.store,
     policy: {

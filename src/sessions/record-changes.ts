@@ -5,7 +5,10 @@
  *
  * While a change of a user is under way in this process, later ones gather. They are applied in the
  * order of their calls to one record, which is put once: as in a group commit, 500 changes at once
- * cost two or three writes. That leaves other servers room for their own changes of this user.
+ * cost two or three writes.
+ * Accepted: a server that changes one user without a pause can keep a more distant server from
+ * doing so. After 100 tries such a change is ERR_STORE. With a grace period, a client without the
+ * password cannot cause that.
  */
 import { AuthError } from '../errors.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';

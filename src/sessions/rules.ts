@@ -219,8 +219,8 @@ function isOver(session: Session, now: number, policy: SessionPolicy): boolean {
 }
 
 function isIssued(session: Session, generation: unknown): boolean {
-  const isGeneration = Number.isSafeInteger(generation) && Number(generation) >= 0;
-  return isGeneration && Number(generation) <= session.generation;
+  if (typeof generation !== 'number' || !Number.isSafeInteger(generation)) return false;
+  return generation >= 0 && generation <= session.generation;
 }
 
 /**

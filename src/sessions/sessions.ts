@@ -195,7 +195,7 @@ export class Sessions {
       return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
     };
     const succeed = () => this.#useTries.succeed(id, generation);
-    return ignoringRefusals(() => andThen(this.#changes.apply(userId, use), succeed));
+    return ignoringAuthErrors(() => andThen(this.#changes.apply(userId, use), succeed));
   }
 }
 
@@ -210,7 +210,7 @@ function printable(agent: string): string {
 }
 
 /** Runs a job and ignores its AuthError, because the request does not depend on the job. */
-function ignoringRefusals(job: () => void | Promise<void>): MaybePromise<void> {
+function ignoringAuthErrors(job: () => void | Promise<void>): MaybePromise<void> {
   const ignore = (error: unknown) => {
     if (!isAuthError(error)) throw error;
   };

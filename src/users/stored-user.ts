@@ -55,11 +55,9 @@ export function removed(
   timeCheck('removedAt', removedAt);
   const user = userIn(stored);
   if (user === undefined || !mayChange(user, expectedHash)) return undefined;
-  return Object.freeze({ id: user.id, validAfter: laterOf(user.validAfter, removedAt) });
+  return Object.freeze({ id: user.id, validAfter: Math.max(user.validAfter ?? 0, removedAt) });
 }
 
-function laterOf(first: number | undefined, second: number): number;
-function laterOf(first: number | undefined, second: number | undefined): number | undefined;
 function laterOf(first: number | undefined, second: number | undefined): number | undefined {
   if (first === undefined || second === undefined) return first ?? second;
   return Math.max(first, second);

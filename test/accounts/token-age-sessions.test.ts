@@ -14,10 +14,16 @@ import { SECRET } from '../support/tokens.ts';
 import { userNamed } from '../support/user-files.ts';
 
 const EARLIER: User = { ...userNamed('joe'), username: 'joe' };
-const LATER: User = { ...EARLIER, username: 'JOE', createdAt: new Date(NOW * 1000).toISOString() };
 
-/** Joe logs in. Then the store alone replaces him, `seconds` later. */
-async function replaced(seconds: number) {
+const laterUser = (createdAt: number): User => {
+  return { ...EARLIER, username: 'JOE', createdAt: new Date(createdAt * 1000).toISOString() };
+};
+
+/**
+ * Joe logs in. Then the store alone replaces him, `seconds` later.
+ * @param secondsAhead by how much the clock of the removal is ahead
+ */
+async function replaced(seconds: number, secondsAhead = 0) {
   let time = NOW;
   const now = () => time;
   const users = new MemoryUserStore();
@@ -31,18 +37,27 @@ async function replaced(seconds: number) {
   const refresh = () => app.auth.refresh({ json: () => pair });
   assert.equal(await ask(access), 'joe');
   time += seconds;
-  assert.equal(users.remove('joe', time), true);
-  assert.equal(users.insert(LATER), true);
-  return { app, sessions, ask, access, refresh };
+  assert.equal(users.remove('joe', time + secondsAhead), true);
+  const later = laterUser(time);
+  assert.equal(users.insert(later), true);
+  return { app, sessions, ask, access, refresh, later };
 }
 
 test('a session from before a removal in the store alone opens no account', async () => {
-  const { app, sessions, ask, access, refresh } = await replaced(1);
+  const { app, sessions, ask, access, refresh, later } = await replaced(1);
   await assert.rejects(ask(access), { code: 'ERR_SESSION_ENDED' });
   await assert.rejects(refresh(), { code: 'ERR_SESSION_ENDED' });
   assert.deepEqual(await sessions.list('joe'), []);
-  const { access_token: own } = await app.auth.issue(LATER);
+  const { access_token: own } = await app.auth.issue(later);
   assert.equal(await ask(own), 'JOE');
+});
+
+test('a removal by a clock that is ahead ends no session of the later user', async () => {
+  const { app, ask, access, later } = await replaced(1, 3600);
+  await assert.rejects(ask(access), { code: 'ERR_SESSION_ENDED' });
+  const { access_token: own } = await app.auth.issue(later);
+  assert.equal(await ask(own), 'JOE');
+  assert.equal(await ask(own), 'JOE', 'at the second request too');
 });
 
 test('a refresh alone finds out too that the session is of an earlier user', async () => {
