@@ -152,7 +152,7 @@ export class PostgresUserStore implements UserStore {
    * Removes a user and keeps the name, so that a later user of this name gets `removedAt` as
    * `validAfter`. Of several removals of one name the latest time counts.
    * @param removedAt whole seconds since 1970; default the clock of the system
-   * @param expectedHash the hash that must be stored; default: any
+   * @param expectedHash the hash that must be stored; undefined allows every hash
    * @returns true once the database has committed it; false if there is no such user, or the user
    *   has another hash
    * @throws AuthError ERR_STORE if the database does not answer. The user may then be removed, now
