@@ -28,10 +28,12 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
   }
   if (lifetimeSeconds > LONG_LIFETIME_SECONDS) {
     const days = Math.floor(lifetimeSeconds / 86_400);
-    const problem = `--lifetime ${lifetimeSeconds} lets a stolen token work for ${days} days`;
-    const advice = config.sessions === 'off'
-      ? 'because only a new secret ends a token earlier'
-      : 'and let clients refresh their tokens';
+    const hasSessions = config.sessions !== 'off';
+    const time = hasSessions ? `until its session ends, or for ${days} days` : `for ${days} days`;
+    const problem = `--lifetime ${lifetimeSeconds} lets a stolen token work ${time}`;
+    const advice = hasSessions
+      ? 'and let clients refresh their tokens'
+      : 'because only a new secret ends a token earlier';
     warnings.push(`${problem}: use ${LONG_LIFETIME_SECONDS} or less, ${advice}`);
   }
   if (leewaySeconds > LONG_LEEWAY_SECONDS) {
