@@ -12,7 +12,7 @@ async function assertHello(url: string, token: string, code?: string): Promise<v
   assert.deepEqual([status, headers.get('error-code') ?? undefined], [code ? 401 : 200, code]);
 }
 
-/** Asserts that a program logs in, refreshes, logs out and changes the password. */
+/** Asserts that a program refreshes, lists and ends sessions, and changes the password. */
 export async function assertSessions(url: string): Promise<void> {
   const post = async (path: string, body?: unknown, headers?: Record<string, string>) => {
     const answer = await send(url + path, 'POST', body, headers);
@@ -39,10 +39,19 @@ export async function assertSessions(url: string): Promise<void> {
   const { pair: other } = await post('/auth', LOGIN);
   const change = (body: object) => post('/password', body, bearer(old.access_token));
   const next = 'battery staple';
-  assert.equal((await change({ password: 'wrong', next })).status, 401);
-  assert.equal((await change({ password: LOGIN.password, next: '' })).status, 400);
+  const list = () => send(`${url}/sessions`, 'GET', undefined, bearer(old.access_token));
+  const { sessions } = (await list()).body as { sessions: { is_current: boolean }[] };
+  assert.ok(sessions.length >= 2);
+  assert.equal(sessions.filter((session) => session.is_current).length, 1);
+  const names = ['id', 'started_at', 'refreshed_at', 'agent', 'is_current'];
+  for (const session of sessions) assert.deepEqual(Object.keys(session), names);
+  assert.equal((await send(`${url}/sessions`, 'GET')).status, 401);
+  const right = { password: LOGIN.password, new_password: next };
+  assert.equal((await change({ password: 'wrong', new_password: next })).status, 401);
+  assert.equal((await change({ ...right, new_password: '' })).status, 400);
+  assert.equal((await change({ password: LOGIN.password, next })).status, 401);
   await assertHello(url, other.access_token);
-  const { pair: renewed } = await change({ password: LOGIN.password, next });
+  const { pair: renewed } = await change({ ...right, refresh: true });
   await assertHello(url, renewed.access_token);
   for (const { access_token: token } of [old, other]) {
     await assertHello(url, token, 'ERR_SESSION_ENDED');
@@ -52,14 +61,20 @@ export async function assertSessions(url: string): Promise<void> {
   const byBody = await post('/logout', { refresh_token: renewed.refresh_token });
   assert.deepEqual([byBody.status, byBody.body], [200, LOGGED_OUT]);
   await assertHello(url, renewed.access_token, 'ERR_SESSION_ENDED');
+
+  const { pair: last } = await post('/auth', { ...LOGIN, password: next });
+  const back = { password: next, new_password: LOGIN.password };
+  const plain = await post('/password', back, bearer(last.access_token));
+  assert.deepEqual(Object.keys(plain.pair), ['access_token']);
+  await assertHello(url, plain.pair.access_token);
 }
 
 const ATTRIBUTES = ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Strict'];
 
 /** Asserts that a program keeps the refresh token in a cookie, and never in a body. */
 export async function assertCookies(url: string): Promise<void> {
-  const post = (path: string, cookie: string, headers = {}) =>
-    send(`${url}/session/${path}`, 'POST', path === 'login' ? LOGIN : undefined, {
+  const post = (path: string, cookie: string, headers = {}, body?: object) =>
+    send(`${url}/session/${path}`, 'POST', path === 'login' ? LOGIN : body, {
       ...(cookie !== '' && { Cookie: `other=1; ${cookie}; more=2` }),
       ...headers,
     });
@@ -86,12 +101,27 @@ export async function assertCookies(url: string): Promise<void> {
     }
   }
   const third = cookieOf(await post('refresh', second, { 'Sec-Fetch-Site': 'same-origin' }));
-  assert.equal((await post('refresh', '')).status, 400);
-  assert.equal((await post('refresh', '__Host-refresh=x')).status, 401);
-  const out = await post('logout', third);
+  const change = (password: string) => {
+    const body = { password, new_password: 'battery staple' };
+    return post('password', third, bearer(token), body);
+  };
+  const refused = await change('wrong');
+  assert.deepEqual([refused.status, refused.headers.has('set-cookie')], [401, false]);
+  const renewed = await change(LOGIN.password);
+  const fourth = cookieOf(renewed);
+  await assertHello(url, token, 'ERR_SESSION_ENDED');
+  await assertHello(url, (renewed.body as Tokens).access_token);
+  const fifth = await post('refresh', fourth);
+  const { access_token: last } = fifth.body as Tokens;
+  const out = await post('logout', cookieOf(fifth));
   assert.deepEqual([out.status, out.body], [200, LOGGED_OUT]);
   const cleared = `__Host-refresh=; Max-Age=0; ${ATTRIBUTES.join('; ')}`;
   assert.equal(out.headers.get('set-cookie'), cleared);
-  assert.equal((await post('refresh', third)).status, 401);
-  await assertHello(url, token, 'ERR_SESSION_ENDED');
+  await assertHello(url, last, 'ERR_SESSION_ENDED');
+  const dead = [['refresh', '', 400], ['refresh', fourth, 401], ['logout', '', 400]] as const;
+  const malformed = ['refresh', 'logout'].map((path) => [path, '__Host-refresh=x', 401] as const);
+  for (const [path, cookie, status] of [...dead, ...malformed]) {
+    const answer = await post(path, cookie);
+    assert.deepEqual([answer.status, answer.headers.get('set-cookie')], [status, cleared]);
+  }
 }
