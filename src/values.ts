@@ -114,7 +114,7 @@ export function copyMembers(value: unknown): Record<string, unknown> | string {
  */
 export function ownMember(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-  return Reflect.get(value, name);
+  return (value as Readonly<Record<string, unknown>>)[name];
 }
 
 /** @returns a property of a thrown value, which may be anything, also undefined */

@@ -246,7 +246,8 @@ const INDEXES = new WeakMap<readonly Session[], ReadonlyMap<unknown, Session>>()
 function sessionWithId(sessions: readonly Session[], id: unknown): Session | undefined {
   // A list that is not frozen could change, and an index of it would be wrong.
   if (sessions.length < INDEX_FROM_SESSIONS || !Object.isFrozen(sessions)) {
-    return sessions.find((session) => session.id === id);
+    for (const session of sessions) if (session.id === id) return session;
+    return undefined;
   }
   let index = INDEXES.get(sessions);
   if (index === undefined) {
