@@ -42,8 +42,10 @@ test('a compaction that fails changes nothing, and waits for as many bytes again
       written.assertReadable(await usersOf(path));
       version = await written.updateJoe(version, 10);
       await until(written.journal, () => attempts === 2);
-      isOpen = false;
+      // Otherwise this attempt could succeed, and the next one could get the first inode number.
+      await until(written.journal, () => calls > nth);
       await until(written.journal, () => !hasDraft(path));
+      isOpen = false;
       version = await written.updateJoe(version, 30);
       await until(written.journal, () => inodeOf(path) !== ino);
       await written.journal.close();
