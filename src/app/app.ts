@@ -10,7 +10,7 @@ import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts'
 import { AuthError, isAuthError } from '../errors.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { pathCheck, Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../http/router.ts';
-import { pickOptions, readOptions, type Checks } from '../options.ts';
+import { pickOptions, readOptions, trueOrFalse, type Checks } from '../options.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 import { success } from './account-requests.ts';
@@ -30,6 +30,8 @@ const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OP
 export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
+  /** Whether `GET /` is a page on which a person can try the routes in a browser; default false. */
+  readonly page?: boolean;
   /**
    * The clock of the tokens, of `createdAt`, of removals and of the rate limits, in seconds since
    * 1970. `Sessions` has its own option `now`: pass it the same function. Default: the system's
@@ -43,6 +45,7 @@ const APP_OPTION_CHECKS: Checks<AppOptions> = {
   ...AUTH_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
   authPath: pathCheck,
+  page: trueOrFalse,
 };
 
 /** The Router of the application, with the JwtAuth and the Accounts behind its routes. */

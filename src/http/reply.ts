@@ -1,9 +1,10 @@
 /**
- * Sends a JSON reply. Promise: a reply is sent whole and with its length, or not at all. A reply of
- * 204 or 304 has no body, and so no length.
+ * Sends a reply of JSON or of bytes. Promise: a reply is sent whole and with its length, or not at
+ * all. A reply of 204 or 304 has no body, and so no length.
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { isUint8Array } from 'node:util/types';
 import { integerBetween } from '../options.ts';
 import { describe } from '../values.ts';
 
@@ -32,7 +33,7 @@ const REPLY = Symbol.for('latchkey.Reply');
 export class Reply {
   /** 200 to 599. */
   readonly status: number;
-  /** Any JSON value; undefined is sent as null. */
+  /** Any JSON value; undefined is sent as null. Bytes are sent as they are. */
   readonly body: unknown;
   /**
    * HTTP headers. Each replaces a default header of the same name, ignoring letter case.
@@ -46,7 +47,8 @@ export class Reply {
 
   /**
    * @param status 200 to 599
-   * @param body any JSON value
+   * @param body any JSON value; or a Uint8Array, such as a Buffer, whose bytes are sent as they are.
+   *   Bytes need a `Content-Type` of their own among the headers
    * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored
    * @throws TypeError or RangeError if `status` is not a whole number from 200 to 599
    */
@@ -65,15 +67,12 @@ export function isReply(value: unknown): value is Reply {
 
 /**
  * Sends a reply.
- * @throws TypeError, before anything is sent, if the body is not JSON or a header is not valid
+ * @throws TypeError, before anything is sent, if the body is neither JSON nor bytes, or a header is
+ *   not valid
  */
 export function sendReply(message: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  const { status, body } = reply;
-  const json = JSON.stringify(body ?? null);
-  if (json === undefined) {
-    throw new TypeError(`"body" expected a JSON value, got ${describe(body)}`);
-  }
-  const text = `${json}\n`;
+  const { status } = reply;
+  const content = contentOf(reply);
   const headers: OutgoingHttpHeaders = defaultHeaders();
   for (const [name, value] of Object.entries(reply.headers)) {
     // Checked here, because writeHead throws at an invalid header after it set those before it.
@@ -83,7 +82,7 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
     if (!FRAMING_HEADER.test(name)) replaceHeader(headers, name, value);
   }
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
-  if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(text);
+  if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(content);
   // If a request is refused before its body has arrived, the reply ends the connection, so that
   // the server need not read the rest of the body. A message without `complete` has no connection,
   // and HTTP/2 has no such header (RFC 9113 §8.2.2).
@@ -94,7 +93,17 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   response.statusCode = status;
   response.writeHead(status, headers);
   // A string goes out in one packet with the header.
-  response.end(text);
+  response.end(content);
+}
+
+/** @throws TypeError if the body is neither a JSON value nor bytes */
+function contentOf({ body }: Reply): string | Uint8Array {
+  if (isUint8Array(body)) return body;
+  const json = JSON.stringify(body ?? null);
+  if (json === undefined) {
+    throw new TypeError(`"body" expected a JSON value or a Uint8Array, got ${describe(body)}`);
+  }
+  return `${json}\n`;
 }
 
 /**

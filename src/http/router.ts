@@ -3,7 +3,7 @@ import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, isAuthError } from '../errors.ts';
-import { aFunction, matching, readOptions, type Check, type Checks } from '../options.ts';
+import { aFunction, listOfStrings, matching, readOptions, type Check, type Checks } from '../options.ts';
 import { publishRefusal } from '../events.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
 import { textOfError } from '../error-text.ts';
@@ -38,12 +38,18 @@ export interface RouterOptions {
    * header is ignored.
    */
   readonly trustProxy?: number;
+  /**
+   * The origins of pages whose scripts may read the replies, such as `https://app.example`; default
+   * none.
+   */
+  readonly cors?: readonly string[];
 }
 
 /** The checks of {@link RouterOptions}. */
 export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
   onError: aFunction,
   trustProxy: trustProxyCheck,
+  cors: listOfStrings,
 };
 
 /** The check of the path of a route. A request target has no other characters (RFC 3986 §3.3). */
@@ -65,7 +71,7 @@ export class Router {
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: RouterOptions = {}) {
     const own = readOptions(options, ROUTER_OPTION_CHECKS);
-    this.#options = { onError: warn, trustProxy: 0, ...own };
+    this.#options = { onError: warn, trustProxy: 0, cors: [], ...own };
   }
 
   /** Adds a handler for GET and HEAD. */
