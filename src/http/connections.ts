@@ -8,7 +8,7 @@ import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { MAX_PIPELINED } from './limits.ts';
+import { CLOSE_IDLE_AFTER_MS, MAX_PIPELINED } from './limits.ts';
 import { defaultHeaders } from './reply.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 
@@ -17,10 +17,14 @@ interface Connection {
   readonly inFlight: Set<ServerResponse>;
   /** The reply to the latest request, in flight or not. */
   latest: ServerResponse | undefined;
+  /** When it opened, or its last reply was sent: milliseconds of `performance.now`. */
+  idleSinceMs: number;
 }
 
 /** The open connections of one server. */
 export class Connections {
+  /** Called each time when a connection opens, becomes idle, or closes. */
+  onIdle: (() => void) | undefined;
   readonly #connections = new Map<Socket, Connection>();
   /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
@@ -33,14 +37,20 @@ export class Connections {
 
   /** Adds a connection, and removes it once it closes. */
   open(socket: Socket): void {
-    const connection: Connection = { inFlight: new Set(), latest: undefined };
+    const connection: Connection = {
+      inFlight: new Set(),
+      latest: undefined,
+      idleSinceMs: performance.now(),
+    };
     this.#connections.set(socket, connection);
+    this.onIdle?.();
     // At CONNECT Node removes its own 'error' listener. Without any, a reset would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       // Node emits 'close' only for the first of these replies.
       for (const response of connection.inFlight) this.#pipelined.delete(response);
       this.#connections.delete(socket);
+      this.onIdle?.();
     });
   }
 
@@ -65,6 +75,9 @@ export class Connections {
     response.on('close', () => {
       inFlight.delete(response);
       this.#pipelined.delete(response);
+      if (inFlight.size > 0) return;
+      connection.idleSinceMs = performance.now();
+      this.onIdle?.();
     });
     return true;
   }
@@ -111,6 +124,27 @@ export class Connections {
     for (const { inFlight } of this.#connections.values()) {
       const last = [...inFlight].at(-1);
       if (last?.headersSent === false) last.setHeader('Connection', 'close');
+    }
+  }
+
+  /**
+   * @returns the milliseconds after which every idle connection has been idle for long enough that
+   *   a graceful shutdown closes it; undefined while a reply has ended, but is not sent yet
+   */
+  idleWaitMs(): number | undefined {
+    let latestMs = 0;
+    for (const { inFlight, idleSinceMs } of this.#connections.values()) {
+      for (const { writableEnded } of inFlight) if (writableEnded) return undefined;
+      if (inFlight.size === 0) latestMs = Math.max(latestMs, idleSinceMs);
+    }
+    const waitMs = latestMs + CLOSE_IDLE_AFTER_MS - performance.now();
+    return latestMs === 0 ? 0 : Math.max(0, Math.ceil(waitMs));
+  }
+
+  /** Closes the connections on which no byte has been received. */
+  closeUnused(): void {
+    for (const [socket, { latest }] of this.#connections) {
+      if (latest === undefined && socket.bytesRead === 0) socket.destroy();
     }
   }
 

@@ -52,10 +52,10 @@ export const TIMEOUT_CHECK_MS = 1_000;
 export const SILENCE_TIMEOUT_MS = 6_500;
 
 /**
- * Milliseconds after which a graceful shutdown closes idle connections. Not at once, because a
- * request may be on its way.
+ * Milliseconds for which a connection must have been idle before a graceful shutdown closes it. Not
+ * at once, because a client that has just received a reply may have its next request on the way.
  */
-export const CLOSE_IDLE_AFTER_MS = 500;
+export const CLOSE_IDLE_AFTER_MS = 50;
 
 /** Milliseconds after which a graceful shutdown cuts off requests that are still in flight. */
 export const CLOSE_ALL_AFTER_MS = 10_000;

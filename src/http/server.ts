@@ -12,7 +12,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { AuthError } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import {
@@ -25,8 +25,6 @@ import {
 import { countOf } from '../request-headers.ts';
 import { Connections } from './connections.ts';
 import {
-  CLOSE_ALL_AFTER_MS,
-  CLOSE_IDLE_AFTER_MS,
   HANDSHAKE_TIMEOUT_MS,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
@@ -39,6 +37,7 @@ import {
 } from './limits.ts';
 import { Reply, sendReply } from './reply.ts';
 import type { Router } from './router.ts';
+import { closeGracefully } from './shutdown.ts';
 import { hasValidAuthority, isHost } from './target.ts';
 import {
   checkedTls,
@@ -76,10 +75,13 @@ export interface Server {
    */
   renewTls(tls: TlsOptions): void;
   /**
-   * Graceful shutdown: stops accepting and lets requests in flight end, for 10 seconds at most.
+   * Graceful shutdown: stops accepting and lets requests in flight end, for 10 seconds at most. A
+   * connection is closed once it has been idle for 50 milliseconds. Further calls change nothing.
    * @returns a promise that resolves once all connections are closed
    */
   close(): Promise<void>;
+  /** The same as `close`, for `await using server = await listen(app)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 const OPTION_CHECKS: Checks<ListenOptions> = {
@@ -142,6 +144,11 @@ export async function listen(
   const stopRotation = tlsServer === undefined ? () => {} : rotateTicketKeys(tlsServer);
   // A server that listens on TCP has an address object.
   const { address, family, port: actualPort } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= closeGracefully(server, connections).then(stopRotation);
+    return closing;
+  };
   const urlHost = family === 'IPv6' ? `[${address}]` : address;
   return {
     url: `${isSecure ? 'https' : 'http'}://${urlHost}:${actualPort}`,
@@ -152,10 +159,8 @@ export async function listen(
       }
       tlsServer.setSecureContext(secureSettings(checkedTls(renewed)));
     },
-    close: async () => {
-      await closeGracefully(server, connections);
-      stopRotation();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -213,25 +218,6 @@ function serve(
     // the client does not read the replies that are written already.
     if (socket.writableLength > 0 || connections.isIdle(socket)) socket.destroy();
   });
-}
-
-/** Stops accepting. Resolves once all connections are closed. */
-async function closeGracefully(server: NodeServer, connections: Connections): Promise<void> {
-  // http.Server.close would cut off idle connections, and a request may be on its way on one. In
-  // Bun an http.Server is not a net.Server and has only its own close.
-  const isTcpServer: boolean = server instanceof TcpServer;
-  const closed = new Promise<void>((resolve) => {
-    if (isTcpServer) TcpServer.prototype.close.call(server, () => resolve());
-    else server.close(() => resolve());
-  });
-  connections.endAfterReplies();
-  const idleTimer = setTimeout(() => server.closeIdleConnections(), CLOSE_IDLE_AFTER_MS);
-  const allTimer = setTimeout(() => server.closeAllConnections(), CLOSE_ALL_AFTER_MS);
-  await closed;
-  clearTimeout(idleTimer);
-  clearTimeout(allTimer);
-  // Stops the timer with which Node checks the time-outs.
-  server.close();
 }
 
 /** @returns the refusal of a request that proxies and servers could read in different ways */

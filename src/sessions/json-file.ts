@@ -81,8 +81,16 @@ export class JsonFileSessionStore implements SessionStore {
     );
   }
 
-  /** Finishes all writes that began before the call, then releases the file. */
+  /**
+   * Finishes all writes that began before the call, then releases the file. Further calls change
+   * nothing.
+   */
   close(): Promise<void> {
     return this.#journal.close();
+  }
+
+  /** The same as `close`, for `await using store = await JsonFileSessionStore.open(path)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

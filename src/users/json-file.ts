@@ -147,8 +147,16 @@ export class JsonFileUserStore implements UserStore {
     return isWritten;
   }
 
-  /** Finishes all writes that began before the call, then releases the file. */
+  /**
+   * Finishes all writes that began before the call, then releases the file. Further calls change
+   * nothing.
+   */
   close(): Promise<void> {
     return this.#journal.close();
+  }
+
+  /** The same as `close`, for `await using store = await JsonFileUserStore.open(path)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
