@@ -19,7 +19,12 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
     else server.close(() => resolve());
   });
   connections.endAfterReplies();
-  const stopClosingIdle = closeOnceIdle(server, connections);
+  const stopClosingIdle = closeOnceIdle(connections, () => {
+    // Closes those on which a request has ended and no byte of a next one has come.
+    server.closeIdleConnections();
+    // Bun does not count the bytes of a connection, and has closed these already.
+    if (isTcpServer) connections.closeUnused();
+  });
   const allTimer = setTimeout(() => server.closeAllConnections(), CLOSE_ALL_AFTER_MS);
   await closed;
   stopClosingIdle();
@@ -34,7 +39,7 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
  * is answered.
  * @returns a function that stops it
  */
-function closeOnceIdle(server: NodeServer, connections: Connections): () => void {
+function closeOnceIdle(connections: Connections, closeIdle: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   let immediate: NodeJS.Immediate | undefined;
   const start = () => {
@@ -46,13 +51,8 @@ function closeOnceIdle(server: NodeServer, connections: Connections): () => void
   const closeOrWait = () => {
     immediate = undefined;
     const waitMs = connections.idleWaitMs();
-    if (waitMs === 0) {
-      // Spares a connection on which a byte of a request has come, and also one that has had none.
-      server.closeIdleConnections();
-      connections.closeUnused();
-    } else if (waitMs !== undefined) {
-      timer = setTimeout(start, waitMs);
-    }
+    if (waitMs === 0) closeIdle();
+    else if (waitMs !== undefined) timer = setTimeout(start, waitMs);
   };
   connections.onIdle = start;
   start();

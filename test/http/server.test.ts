@@ -1,4 +1,4 @@
-/** listen and its graceful shutdown, and requests that end their connection. Real sockets. */
+/** listen, and requests that end their connection. Real sockets. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Server as NodeServer, type Socket } from 'node:net';
@@ -7,7 +7,6 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { listen, Router, type HttpRequest } from '../../src/index.ts';
 import { send, sendRaw, withServer } from '../support/app.ts';
-import { deferred, slowHandler } from '../support/slow-handler.ts';
 
 test('listen checks its options, has its actual address, and rejects a port in use', async () => {
   const app = new Router();
@@ -95,56 +94,3 @@ test(
     });
   },
 );
-
-test('close answers requests in flight, accepts no more and ends idle connections', async () => {
-  const { slow, entered, release } = slowHandler();
-  const server = await listen(
-    new Router().get('/slow', slow).get('/quick', () => 'quick'),
-    { port: 0 },
-  );
-  const idle = connect(server.port, '127.0.0.1');
-  idle.write('GET /quick HTTP/1.1\r\nHost: x\r\n\r\n');
-  await new Promise((resolve) => idle.once('data', resolve));
-  const idleEnded = new Promise((resolve) => idle.once('close', resolve));
-  const answer = sendRaw(server.port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
-  await entered;
-  const closed = server.close();
-  await idleEnded;
-  await assert.rejects(fetch(`${server.url}/quick`), 'the server still accepts');
-  release();
-  assert.match(await answer, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*"done"\n$/);
-  await closed;
-});
-
-test('close does not wait for a client that disconnects in the middle of a request', async () => {
-  const server = await listen(
-    new Router().post('/', (request) => request.json()),
-    { port: 0 },
-  );
-  const socket = connect(server.port, '127.0.0.1');
-  const type = 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
-  socket.write(`POST / HTTP/1.1\r\nHost: x\r\n${type}Expect: 100-continue\r\n\r\n`);
-  await once(socket, 'data');
-  const closed = server.close().then(() => 'closed');
-  socket.end();
-  const tooLong = new Promise((resolve) => setTimeout(resolve, 8_000, 'too long').unref());
-  assert.equal(await Promise.race([closed, tooLong]), 'closed');
-});
-
-test('close answers every pipelined request', async () => {
-  const [entered, enter] = deferred();
-  const [released, release] = deferred();
-  let count = 0;
-  const slow = async () => {
-    count += 1;
-    if (count === 3) enter();
-    await released;
-  };
-  const server = await listen(new Router().get('/slow', slow), { port: 0 });
-  const answer = sendRaw(server.port, 'GET /slow HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
-  await entered;
-  const closed = server.close();
-  release();
-  assert.equal((await answer).match(/HTTP\/1\.1 200 OK/g)?.length, 3);
-  await closed;
-});
