@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -9,13 +10,15 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { listen, Reply, Router, type ListenOptions, type Server } from '../../src/index.ts';
-import { CLOSE_IDLE_AFTER_MS } from '../../src/http/limits.ts';
 import { sendRaw } from '../support/app.ts';
 import { FIRST } from '../support/certificates.ts';
 import { deferred, slowHandler } from '../support/slow-handler.ts';
 
 const GET = 'GET /quick HTTP/1.1\r\nHost: x\r\n\r\n';
 const quick = (): Router => new Router().get('/quick', () => 'quick');
+
+/** The milliseconds without a request after which the documents call a connection idle. */
+const IDLE_MS = 50;
 
 /** Each kind of server, by its scheme. */
 const KINDS: Readonly<Record<string, ListenOptions>> = {
@@ -93,7 +96,7 @@ for (const [scheme, options] of Object.entries(KINDS)) {
     const server = await listen(quick(), options);
     const [kept, unused] = [await clientOf(server), await clientOf(server)];
     await ask(kept);
-    await delay(CLOSE_IDLE_AFTER_MS + 20);
+    await delay(IDLE_MS + 20);
     assert.ok(await isSettledSoon(server.close()));
     await Promise.all([kept.closed, unused.closed]);
     assert.deepEqual([kept.received.match(/HTTP/g)?.length, unused.received], [1, '']);
@@ -117,8 +120,10 @@ for (const [scheme, options] of Object.entries(KINDS)) {
     const server = await listen(quick(), options);
     const [kept, unused] = [await clientOf(server), await clientOf(server)];
     await ask(kept);
-    await delay(CLOSE_IDLE_AFTER_MS + 20);
-    // The bytes lie in the kernel, because no turn of the event loop passes before close.
+    await delay(IDLE_MS + 20);
+    // The event loop now handles input. If close only waited for the end of that, it would not read
+    // the bytes, which lie in the kernel.
+    await stat('.');
     for (const { socket } of [kept, unused]) socket.write(GET);
     await Promise.all([server.close(), kept.closed, unused.closed]);
     assert.deepEqual([repliesOf(kept), repliesOf(unused)], [2, 1]);
@@ -134,7 +139,7 @@ for (const [scheme, options] of Object.entries(KINDS)) {
       for (let count = 0; count < 10; count += 1) await turn();
       kept.socket.write(GET);
       // On a busy machine the turns can have taken too long. Then this round proves nothing.
-      isTooLate = performance.now() - repliedAt > CLOSE_IDLE_AFTER_MS / 2;
+      isTooLate = performance.now() - repliedAt > IDLE_MS / 2;
       await Promise.all([closed, kept.closed]);
       if (!isTooLate) assert.equal(repliesOf(kept), 2);
     }
@@ -167,8 +172,10 @@ test('a TLS handshake that ends after close has begun does not hold the server u
   const socket = connect(server.port, '127.0.0.1');
   await once(socket, 'connect');
   // A reply: the server has accepted both connections.
-  await ask(await clientOf(server));
+  const idle = await clientOf(server);
+  await ask(idle);
   const closed = server.close();
+  await idle.closed;
   const late = connectTls({ socket, rejectUnauthorized: false });
   const lateClosed = once(late, 'close');
   await once(late, 'secureConnect');
@@ -189,9 +196,11 @@ test('close does not cut off a reply that a client reads slowly', async () => {
   await ask(reader, GET.replace('quick', 'big'));
   reader.socket.pause();
   const closed = server.close();
-  await delay(CLOSE_IDLE_AFTER_MS + 50);
+  await delay(IDLE_MS + 50);
   reader.socket.resume();
-  await Promise.all([closed, reader.closed, idle.closed]);
+  const ended = Promise.all([closed, reader.closed, idle.closed]).then(() => 'ended');
+  // Without close, the server would close the connection after 5 seconds.
+  assert.equal(await Promise.race([ended, delay(3_000, 'too late', { ref: false })]), 'ended');
   assert.ok(reader.received.length > body.length, String(reader.received.length));
 });
 
