@@ -210,7 +210,7 @@ const CLIENTS = fileURLToPath(
 
 test('close amid clients in a closed loop loses no request', { timeout: 60_000 }, async () => {
   const server = await listen(quick(), { port: 0 });
-  const args = ['--import', 'tsx', CLIENTS, String(server.port), '100'];
+  const args = ['--import', 'tsx', CLIENTS, String(server.port), '100', '10'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
   const [ready] = await once(lines, 'line');
@@ -222,7 +222,7 @@ test('close amid clients in a closed loop loses no request', { timeout: 60_000 }
   assert.equal(lost, 0, counts);
   // On a busy machine a client can take over 50 ms for its next request.
   assert.equal(Number(last) + Number(closed), 100, counts);
-  assert.ok(Number(answered) >= 100 && Number(last) > 0, counts);
+  assert.ok(Number(answered) >= 100 && Number(last) >= 50, counts);
 });
 
 test('close answers requests in flight, accepts no more and ends idle connections', async () => {
