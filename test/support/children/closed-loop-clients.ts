@@ -26,6 +26,7 @@ for (let client = 0; client < clients; client += 1) {
   const socket = connect(port, '127.0.0.1').setEncoding('latin1').setNoDelay();
   let isFirst = true;
   let isLast = false;
+  let isLost = false;
   const ask = () => {
     if (!socket.destroyed) socket.write(GET);
   };
@@ -44,10 +45,11 @@ for (let client = 0; client < clients; client += 1) {
   socket.on('error', (error: NodeJS.ErrnoException) => {
     // If bytes that the server has not read lie in its socket, closing it resets the connection. If
     // the bytes arrive after it was closed, this side sees its end, or EPIPE.
-    if (error.code === 'ECONNRESET') counts.lost += 1;
+    isLost = error.code === 'ECONNRESET' && !isLast;
   });
-  socket.on('close', (hadError) => {
-    if (!isLast && !hadError) counts.closed += 1;
+  socket.on('close', () => {
+    if (isLost) counts.lost += 1;
+    else if (!isLast) counts.closed += 1;
     open -= 1;
     if (open === 0) console.log(JSON.stringify(counts));
   });
