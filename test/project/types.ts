@@ -13,7 +13,10 @@ import {
   Router,
   type GuardedRequest,
   type HttpRequest,
+  type JsonFileSessionStore,
+  type JsonFileUserStore,
   type PublicUser,
+  type Server,
   type User,
 } from '../../src/index.ts';
 
@@ -156,6 +159,22 @@ export function stores(
     new Accounts({ users: { find, insert: isDone, update: isDone } }),
     // @ts-expect-error: a hash is a string
     new MemoryUserStore().update({ id: '', username: '', passwordHash: '', createdAt: '' }, 1),
+  ];
+}
+
+/** `await using` closes a server and the stores in files. The other stores have nothing to close. */
+export function disposables(
+  server: Server,
+  users: JsonFileUserStore,
+  sessions: JsonFileSessionStore,
+  memory: MemoryUserStore,
+): AsyncDisposable[] {
+  return [
+    server,
+    users,
+    sessions,
+    // @ts-expect-error: it holds no resource
+    memory,
   ];
 }
 

@@ -228,3 +228,21 @@ test('a put acknowledged before kill -9 stays', async () => {
     });
   }
 });
+
+test('await using closes the file after its writes, and close can be called again', async () => {
+  const path = newPath();
+  let isPut: Promise<boolean>;
+  let first: JsonFileSessionStore;
+  {
+    await using store = await JsonFileSessionStore.open(path);
+    isPut = store.put('joe', recordOf(1, SESSION));
+    first = store;
+  }
+  assert.equal(read(path), fileOf(lineOf('joe', 1)));
+  assert.equal(await isPut, true);
+  await withSessions(path, async (second) => {
+    // If these calls released the lock, it would be that of the second store.
+    await Promise.all([first.close(), first.close(), first[Symbol.asyncDispose]()]);
+    assert.equal(await second.put('ann', recordOf(1, SESSION)), true);
+  });
+});

@@ -148,6 +148,25 @@ test('a removal that fails removes no user and keeps no time', async (t) => {
   await withStore(path, (store) => assert.deepEqual(store.find('joe'), newJoe));
 });
 
+test('await using closes the file after its writes, and close can be called again', async () => {
+  const path = newPath();
+  let isInserted: Promise<boolean>;
+  let first: JsonFileUserStore;
+  {
+    await using store = await JsonFileUserStore.open(path);
+    isInserted = store.insert(joe);
+    first = store;
+  }
+  assert.equal(read(path), closed(JOE));
+  assert.equal(await isInserted, true);
+  await withStore(path, async (second) => {
+    // If these calls released the lock, it would be that of the second store.
+    await Promise.all([first.close(), first.close(), first[Symbol.asyncDispose]()]);
+    assert.equal(await second.insert(ann), true);
+  });
+  assert.equal(read(path), closed(JOE, ANN));
+});
+
 test('check fails while the disk does, and after close', async (t) => {
   const path = newPath();
   const store = await JsonFileUserStore.open(path);
