@@ -8,7 +8,11 @@ import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { CLOSE_IDLE_AFTER_MS, MAX_PIPELINED } from './limits.ts';
+import {
+  CLOSE_IDLE_AFTER_MS,
+  CLOSE_IDLE_UNDER_LOAD_AFTER_MS,
+  MAX_PIPELINED,
+} from './limits.ts';
 import { defaultHeaders } from './reply.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 
@@ -29,6 +33,8 @@ export class Connections {
   /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
+  /** In a shutdown: whether a request was in flight at its beginning, or has come since. */
+  #isUnderLoad = false;
 
   /** @param isSecure whether the server serves TLS */
   constructor(isSecure: boolean) {
@@ -72,6 +78,7 @@ export class Connections {
     }
     inFlight.add(response);
     connection.latest = response;
+    this.#isUnderLoad = true;
     response.on('close', () => {
       inFlight.delete(response);
       this.#pipelined.delete(response);
@@ -117,11 +124,14 @@ export class Connections {
   }
 
   /**
-   * Sets `Connection: close` on the last reply in flight of each connection, so that the client
-   * sends no more requests. It cannot be set on a reply whose headers are sent already.
+   * Begins a shutdown. Sets `Connection: close` on the last reply in flight of each connection, so
+   * that the client sends no more requests. It cannot be set on a reply whose headers are sent
+   * already.
    */
   endAfterReplies(): void {
+    this.#isUnderLoad = false;
     for (const { inFlight } of this.#connections.values()) {
+      if (inFlight.size > 0) this.#isUnderLoad = true;
       const last = [...inFlight].at(-1);
       if (last?.headersSent === false) last.setHeader('Connection', 'close');
     }
@@ -137,7 +147,8 @@ export class Connections {
       for (const { writableEnded } of inFlight) if (writableEnded) return undefined;
       if (inFlight.size === 0) latestMs = Math.max(latestMs, idleSinceMs);
     }
-    const waitMs = latestMs + CLOSE_IDLE_AFTER_MS - performance.now();
+    const afterMs = this.#isUnderLoad ? CLOSE_IDLE_UNDER_LOAD_AFTER_MS : CLOSE_IDLE_AFTER_MS;
+    const waitMs = latestMs + afterMs - performance.now();
     return latestMs === 0 ? 0 : Math.max(0, Math.ceil(waitMs));
   }
 

@@ -57,6 +57,12 @@ export const SILENCE_TIMEOUT_MS = 6_500;
  */
 export const CLOSE_IDLE_AFTER_MS = 50;
 
+/**
+ * The same, if a request was in flight when the shutdown began, or has come since. Then clients are
+ * at work, and on a busy machine one can take far longer than 50 ms for its next request.
+ */
+export const CLOSE_IDLE_UNDER_LOAD_AFTER_MS = 500;
+
 /** Milliseconds after which a graceful shutdown cuts off requests that are still in flight. */
 export const CLOSE_ALL_AFTER_MS = 10_000;
 

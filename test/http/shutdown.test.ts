@@ -165,6 +165,23 @@ for (const [scheme, options] of Object.entries(KINDS)) {
   });
 }
 
+test('close waits longer for connections while clients are at work', async () => {
+  const { slow, entered, release } = slowHandler();
+  const server = await listen(quick().get('/slow', slow), { port: 0 });
+  const [kept, busy] = [await clientOf(server), await clientOf(server)];
+  await ask(kept);
+  busy.socket.write(GET.replace('quick', 'slow'));
+  await entered;
+  const closed = server.close();
+  release();
+  await busy.closed;
+  // Far longer than an idle server waits, and far shorter than one under load.
+  await delay(2 * IDLE_MS);
+  kept.socket.write(GET);
+  await Promise.all([closed, kept.closed]);
+  assert.equal(repliesOf(kept), 2);
+});
+
 test('a TLS handshake that ends after close has begun does not hold the server up', async () => {
   const server = await listen(quick(), { port: 0, tls: FIRST });
   const busy = await clientOf(server);
