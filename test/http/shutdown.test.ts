@@ -166,20 +166,25 @@ for (const [scheme, options] of Object.entries(KINDS)) {
 }
 
 test('close waits longer for connections while clients are at work', async () => {
-  const { slow, entered, release } = slowHandler();
-  const server = await listen(quick().get('/slow', slow), { port: 0 });
-  const [kept, busy] = [await clientOf(server), await clientOf(server)];
-  await ask(kept);
-  busy.socket.write(GET.replace('quick', 'slow'));
-  await entered;
-  const closed = server.close();
-  release();
-  await busy.closed;
-  // Far longer than an idle server waits, and far shorter than one under load.
-  await delay(2 * IDLE_MS);
-  kept.socket.write(GET);
-  await Promise.all([closed, kept.closed]);
-  assert.equal(repliesOf(kept), 2);
+  for (let isTooLate = true; isTooLate;) {
+    const { slow, entered, release } = slowHandler();
+    const server = await listen(quick().get('/slow', slow), { port: 0 });
+    const [kept, busy] = [await clientOf(server), await clientOf(server)];
+    busy.socket.write(GET.replace('quick', 'slow'));
+    await entered;
+    await ask(kept);
+    const repliedAt = performance.now();
+    const closed = server.close();
+    release();
+    await busy.closed;
+    // Far longer than an idle server waits, and far shorter than one under load.
+    await delay(2 * IDLE_MS);
+    kept.socket.write(GET);
+    // On a busy machine this can have taken too long. Then this round proves nothing.
+    isTooLate = performance.now() - repliedAt > 6 * IDLE_MS;
+    await Promise.all([closed, kept.closed]);
+    if (!isTooLate) assert.equal(repliesOf(kept), 2);
+  }
 });
 
 test('a TLS handshake that ends after close has begun does not hold the server up', async () => {
