@@ -24,7 +24,7 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessions: {
     name: '--sessions',
     group: SESSION_FLAG_GROUP,
-    help: 'whether tokens have or need a session',
+    help: 'required refuses tokens without one',
     kind: oneOf('on', 'off', 'required'),
     defaultText: 'on',
   },
