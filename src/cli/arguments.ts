@@ -18,8 +18,8 @@ export interface Kind<T> {
   readonly expected: string;
   /** @returns the value, or undefined if the text is not of this kind */
   readonly parse: (text: string) => T | undefined;
-  /** @returns why `parse` does not accept the text, for the end of the message */
-  readonly reasonOf?: (text: string) => string | undefined;
+  /** @returns what stands behind "got" in the message; without it the text stands there */
+  readonly problemOf?: (text: string) => string | undefined;
   /** Whether the text may hold a password, so that no message may repeat it. */
   readonly isSecret?: boolean;
 }
@@ -207,13 +207,11 @@ export function readFlags<Config extends object>(
 
 /** @throws UsageError if the text is not of the kind of its flag */
 export function parseText<T>({ kind }: Flag<T>, { text, source }: SourcedText): T {
-  const { parse, expected, isSecret, reasonOf } = kind;
+  const { parse, expected, isSecret, problemOf } = kind;
   const value = parse(text);
   if (value !== undefined) return value;
-  const got = isSecret === true ? '' : `, got ${JSON.stringify(text)}`;
-  const reason = reasonOf?.(text);
-  const why = reason === undefined ? '' : `: ${reason}`;
-  throw new UsageError(`${source.name} expected ${expected}${got}${why}`);
+  const got = isSecret === true ? '' : `, got ${problemOf?.(text) ?? JSON.stringify(text)}`;
+  throw new UsageError(`${source.name} expected ${expected}${got}`);
 }
 
 export function textOfFlag(

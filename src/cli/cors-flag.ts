@@ -1,36 +1,42 @@
 /** The value of `--cors`: origins of web pages, separated by commas. */
 import type { Kind } from './arguments.ts';
 
-/** A browser sends the origin in this form (RFC 6454 §6.2): scheme, host, and a port if it has one. */
-const EXAMPLE = 'https://app.example';
+const SCHEME = /^https?:\/\//;
 
-const WHITE_SPACE = /\s/;
-const SCHEME = /^https?:\/\//i;
-const SLASHES_AT_END = /\/+$/;
-
-/** @returns why the text is not the origin of a page, as a phrase; undefined if it is one */
-function originProblem(text: string): string | undefined {
-  if (text === '') return 'an origin is missing';
-  if (WHITE_SPACE.test(text)) return 'write the commas without spaces';
-  if (text === '*') return '* would let every page call: name each origin';
-  if (text === 'null') return 'null is the origin of files and sandboxed frames of any site';
-  if (!SCHEME.test(text)) return `${text} does not begin with http:// or https://`;
-  const sent = URL.canParse(text) ? new URL(text).origin : undefined;
-  if (sent === text) return undefined;
-  if (sent === undefined) return `${text} is not a URL`;
-  if (sent === text.replace(SLASHES_AT_END, '')) return `${text} has a slash at its end`;
-  return `browsers send ${sent} in place of ${text}`;
+/**
+ * @returns what is wrong with an origin, to be put behind "got"; undefined for a valid one, which
+ *   is written as browsers send it (RFC 6454 §6.2)
+ */
+function corsOriginProblem(origin: string): string | undefined {
+  if (origin === '*') return '"*": scripts of any page could use the replies, so name the origins';
+  if (origin === 'null') return '"null": sandboxed frames of every site have this origin';
+  if (!SCHEME.test(origin)) return 'a text without a scheme, such as "https://"';
+  if (!URL.canParse(origin)) return 'a text that is not a URL';
+  const { origin: sent } = new URL(origin);
+  return sent === origin ? undefined : `other text than the origin, which is ${sent}`;
 }
 
-export const originListKind: Kind<readonly string[]> = {
+const WHITE_SPACE = /\s/;
+
+/** @returns what stands behind "got" in the message on a wrong list; undefined for a valid list */
+function problemOf(text: string): string | undefined {
+  const quoted = JSON.stringify(text);
+  if (WHITE_SPACE.test(text)) return `${quoted}: separate the origins by commas without spaces`;
+  const origins = text.split(',');
+  if (origins.includes('')) return `${quoted}, where an origin is empty`;
+  for (const origin of origins) {
+    const problem = corsOriginProblem(origin);
+    if (problem === undefined) continue;
+    const name = JSON.stringify(origin);
+    return problem.startsWith(name) ? problem : `${name}, ${problem}`;
+  }
+  return new Set(origins).size < origins.length ? `${quoted}, where one is named twice` : undefined;
+}
+
+/** The kind of lists of origins. */
+export const originList: Kind<readonly string[]> = {
   placeholder: '<origin>[,<origin>...]',
-  expected: `origins such as ${EXAMPLE}, separated by commas`,
-  parse: (text) => {
-    const origins = text.split(',');
-    return origins.some((origin) => originProblem(origin) !== undefined) ? undefined : origins;
-  },
-  reasonOf: (text) => {
-    const problems = text.split(',').map(originProblem);
-    return problems.find((problem) => problem !== undefined);
-  },
+  expected: 'origins such as https://app.example, separated by commas',
+  parse: (text) => problemOf(text) === undefined ? text.split(',') : undefined,
+  problemOf,
 };

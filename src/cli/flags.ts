@@ -18,7 +18,7 @@ import {
   type Source,
 } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
-import { originListKind } from './cors-flag.ts';
+import { originList } from './cors-flag.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
 import {
   sessionConfigOf,
@@ -202,7 +202,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     name: '--cors',
     group: 'Browsers',
     help: 'origins of web pages that may call this server',
-    kind: originListKind,
+    kind: originList,
   },
   log: {
     name: '--log',

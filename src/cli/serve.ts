@@ -109,16 +109,16 @@ async function start(
 }
 
 /**
- * @returns four commands to paste into a shell, with a password that the server accepts. `tee` shows
- *   the answer to the login. `sed` prints nothing if the login was refused, and the shell then does
- *   not run the command that needs the token.
+ * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
+ *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
+ *   does not run the command that needs a token.
  */
 function curlLines(url: string, minPasswordLength: number): string {
   const joe = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
   return `  JSON='Content-Type: application/json' JOE='${joe}'
   curl ${url}/signup -H "$JSON" -d "$JOE"
-  TOKEN=$(curl -s ${url}/auth -H "$JSON" -d "$JOE" | tee /dev/stderr |
-    sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
+  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$JOE" |
+    tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
   curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
   curl -i ${url}/hello`;
 }
