@@ -15,8 +15,8 @@ const LONG_LEEWAY_SECONDS = 300;
 const LOOPBACK_URL = /^http:\/\/(127\.|\[::1\])/;
 
 /**
- * Settings that are legal and dangerous. Not among them is `--page on`, also beyond this machine:
- * the page sends only requests that any client can send. `latchkey serve` logs a warning for each once it listens.
+ * Settings that are legal and dangerous. `latchkey serve` logs a warning for each once it listens.
+ * `--page on` is not one of them, on any address: the page sends what any client can send.
  * @param url where the server listens
  * @returns what the danger is, and what to do
  */
