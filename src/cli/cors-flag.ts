@@ -1,4 +1,5 @@
 /** The value of `--cors`: origins of web pages, separated by commas. */
+
 import type { Kind } from './arguments.ts';
 
 const SCHEME = /^https?:\/\//;

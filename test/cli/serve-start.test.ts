@@ -74,6 +74,6 @@ describe('the start of latchkey serve', { concurrency: 3, timeout: 120_000 }, ()
     const server = await serve(SERVE, where);
     await stop(server);
     const printed = await outputOf('sh', linesOf(server.output.stdout));
-    assert.match(printed, /curl: \(7\) [^]*TOKEN: no token$/m);
+    assert.match(printed, /curl: \(7\) [^]*curl: \(7\) [^]*TOKEN: no token$/m);
   });
 });
