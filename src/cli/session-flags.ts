@@ -31,14 +31,14 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessionIdleSeconds: {
     name: '--session-idle',
     group: SESSION_FLAG_GROUP,
-    help: 'idle seconds that end a session',
+    help: 'a session idle this long ends',
     kind: aDuration,
     defaultText: '1209600',
   },
   sessionMaxSeconds: {
     name: '--session-max',
     group: SESSION_FLAG_GROUP,
-    help: 'seconds a session lasts at most',
+    help: 'a session this old ends',
     kind: aDuration,
     defaultText: '2592000',
   },

@@ -75,7 +75,7 @@ describe('a usage error', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve -port 3000', /unknown flag -p: did you mean --port\?/],
     ['serve --ENV-FILES .env', /unknown flag: did you mean --environment\?/],
     ['inspect --secretfile a b.c.d', /unknown flag --secretfile: did you mean --secret-file\?/],
-    ['serve another.token', /expected no argument but flags .*, got 1/],
+    ['serve another.token', /expected no argument but flags \(.* npm start -- .*\), got 1/],
     ['inspect --another.token.that.is.one', /unknown flag/],
     ['serve --port', /--port/],
     ['serve', /environment variable PORT.*"abc"/, { PORT: 'abc' }],
