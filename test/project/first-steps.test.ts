@@ -18,6 +18,7 @@ test('a newcomer finds the first steps within two screens of the front page', ()
     /^\| try it in a browser \| .*npm start/m,
     /^\| sign up \| /m,
     /^\| protect a route \| .*auth\.required/m,
+    /^\| call it from a page of another origin \| .*cors: \[.*--cors /m,
     /^\| change the port \| .*--port/m,
     /^\| write a test \| .*\]\(/m,
     /^npm install \.\.\/latchkey\//m,
