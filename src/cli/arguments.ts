@@ -18,6 +18,8 @@ export interface Kind<T> {
   readonly expected: string;
   /** @returns the value, or undefined if the text is not of this kind */
   readonly parse: (text: string) => T | undefined;
+  /** @returns what stands behind "got" in the message; without it the text stands there */
+  readonly problemOf?: (text: string) => string | undefined;
   /** Whether the text may hold a password, so that no message may repeat it. */
   readonly isSecret?: boolean;
 }
@@ -205,10 +207,10 @@ export function readFlags<Config extends object>(
 
 /** @throws UsageError if the text is not of the kind of its flag */
 export function parseText<T>({ kind }: Flag<T>, { text, source }: SourcedText): T {
-  const { parse, expected, isSecret } = kind;
+  const { parse, expected, isSecret, problemOf } = kind;
   const value = parse(text);
   if (value !== undefined) return value;
-  const got = isSecret === true ? '' : `, got ${JSON.stringify(text)}`;
+  const got = isSecret === true ? '' : `, got ${problemOf?.(text) ?? JSON.stringify(text)}`;
   throw new UsageError(`${source.name} expected ${expected}${got}`);
 }
 

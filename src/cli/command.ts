@@ -27,7 +27,8 @@ Options:
 
 "latchkey <command> --help" shows the options of a command.
 "latchkey serve" works without options: it listens on 127.0.0.1, port 3000, and
-prints curl commands to try.`;
+prints curl commands to try. "npm start" in a clone is the same for trials: it
+allows weak passwords, and serves a page to try the routes in a browser.`;
 
 const SECRET_HELP = `Usage: latchkey secret
 

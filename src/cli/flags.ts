@@ -18,6 +18,7 @@ import {
   type Source,
 } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
+import { originList } from './cors-flag.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
 import {
   sessionConfigOf,
@@ -50,6 +51,10 @@ export interface ServeConfig extends SessionConfig {
   readonly scryptCost: number;
   readonly throttle: 'on' | 'off';
   readonly maxConnections: number;
+  /** Whether `GET /` is the page for trying the routes in a browser. */
+  readonly page: 'on' | 'off';
+  /** The origins of pages whose scripts may call the server. */
+  readonly cors: readonly string[] | undefined;
   readonly log: 'none' | 'json';
   /** The path of a file with lines `NAME=value`. */
   readonly environmentFile: string | undefined;
@@ -90,6 +95,7 @@ export function leewayFlag(
 }
 
 const STORAGE_GROUP = 'Storage of users and sessions';
+const OPERATION_GROUP = 'Log and environment';
 
 export const SERVE_FLAGS: Flags<ServeConfig> = {
   host: {
@@ -111,7 +117,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   trustProxy: {
     name: '--trust-proxy',
     group: 'Listening',
-    help: 'reverse proxies whose X-Forwarded-For is trusted',
+    help: 'proxies whose X-Forwarded-For counts',
     kind: wholeNumber('<n>', 0, 100),
     defaultText: '0',
   },
@@ -130,7 +136,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   data: {
     name: '--data',
     group: STORAGE_GROUP,
-    help: 'folder for all files, created if missing',
+    help: 'folder, made if missing',
     kind: someText('<folder>', 'a folder'),
     defaultText: './latchkey-data',
   },
@@ -167,7 +173,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   scryptCost: {
     name: '--scrypt-cost',
     group: 'Passwords',
-    help: 'scrypt cost; each step doubles time and memory',
+    help: 'each step doubles time and memory',
     kind: wholeNumber('<log2 N>', 1, 20),
     defaultText: '17',
   },
@@ -185,10 +191,23 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     kind: wholeNumber('<n>', 1, 1_000_000),
     defaultText: '1000000',
   },
+  page: {
+    name: '--page',
+    group: 'Browsers',
+    help: 'serve a page at / to try the routes',
+    kind: oneOf('on', 'off'),
+    defaultText: 'off',
+  },
+  cors: {
+    name: '--cors',
+    group: 'Browsers',
+    help: 'origins of web pages that may call this server',
+    kind: originList,
+  },
   log: {
     name: '--log',
-    group: 'Logging',
-    help: 'json: log all events to stderr as JSON lines',
+    group: OPERATION_GROUP,
+    help: 'json: all events to stderr, as JSON',
     kind: oneOf('none', 'json'),
     defaultText: 'none',
   },
@@ -196,8 +215,8 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     name: '--environment',
     // Node 20 takes a flag of this name for itself, also behind the script.
     formerName: '--env-file',
-    group: 'Environment',
-    help: 'NAME=value lines; the environment overrides them',
+    group: OPERATION_GROUP,
+    help: 'file of NAME=value lines; the environment wins',
     kind: someText('<file>', 'a file'),
   },
 };
@@ -214,13 +233,14 @@ Run the server: POST /signup, POST /auth, GET /hello and, for sessions, GET
 /sessions, POST /refresh, /logout, /sessions/end, /password, /account/remove.
 Flags override environment variables. Ctrl-C finishes open requests and stops.
 Warnings and errors go to stderr, as text unless --log json is given.
+"npm start" in a clone is for trials: it allows weak passwords, and has a page.
 
 ${helpOf(SERVE_FLAGS)}
 ${SECRET_ROW}`;
 
 const NO_POSITIONALS: Positionals = {
   count: 0,
-  expected: 'no argument but flags (with npm start, flags follow "--")',
+  expected: 'no argument but flags (npm needs "--" before them: npm start -- --port 4123)',
 };
 
 /**

@@ -49,7 +49,10 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
     reloadFrom?.(server);
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
     const places = `${stores.summary}, ${secrets.summary}`;
-    console.log(`latchkey listens on ${server.url}, ${places}. Try it:\n`);
+    const invitation = config.page === 'on'
+      ? `Open ${server.url}/ in a browser, or try it:`
+      : 'Try it:';
+    console.log(`latchkey listens on ${server.url}, ${places}. ${invitation}\n`);
     console.log(curlLines(server.url, config.minPasswordLength));
   } catch (error) {
     await stores.close();
@@ -67,7 +70,7 @@ function appOf(
   { users, sessions: store }: OpenedStores,
   log: Log,
 ): Router {
-  const { lifetimeSeconds, leewaySeconds, minPasswordLength, trustProxy } = config;
+  const { lifetimeSeconds, leewaySeconds, minPasswordLength, trustProxy, cors } = config;
   const sessions = store && new Sessions({
     store,
     idleSeconds: config.sessionIdleSeconds,
@@ -83,6 +86,8 @@ function appOf(
     leewaySeconds,
     minPasswordLength,
     trustProxy,
+    page: config.page === 'on',
+    ...(cors && { cors }),
     limits: config.throttle === 'on' ? {} : false,
     ...(config.commonPasswords === 'allow' && { isForbidden: () => false }),
     onError: (error) => log('error', textOfError(error)),
@@ -103,13 +108,18 @@ async function start(
   }
 }
 
-/** @returns four commands to paste into a shell, with a password that the server accepts */
+/**
+ * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
+ *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
+ *   does not run the command that needs a token.
+ */
 function curlLines(url: string, minPasswordLength: number): string {
-  const json = "-H 'Content-Type: application/json'";
-  const body = `-d '{"username":"joe","password":"${examplePassword(minPasswordLength)}"}'`;
-  return `  curl ${url}/signup ${json} ${body}
-  TOKEN=$(curl -s ${url}/auth ${json} ${body} | cut -d '"' -f 4)
-  curl ${url}/hello -H "Authorization: JWT $TOKEN"
+  const joe = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
+  return `  JSON='Content-Type: application/json' JOE='${joe}'
+  curl ${url}/signup -H "$JSON" -d "$JOE"
+  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$JOE" |
+    tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
+  curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
   curl -i ${url}/hello`;
 }
 

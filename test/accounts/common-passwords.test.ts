@@ -140,7 +140,7 @@ test('npm start allows the passwords of the tutorial, and says so in package.jso
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     readonly scripts: { readonly start: string };
   };
-  assert.match(scripts.start, / serve --min-password-length 4 --common-passwords allow$/);
+  assert.match(scripts.start, / serve --min-password-length 4 --common-passwords allow --page on$/);
   assert.equal(isCommonPassword('pass'), false);
   assert.equal(isCommonPassword('Password'), true);
 });

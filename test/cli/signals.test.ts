@@ -68,8 +68,8 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
       const places = /latchkey-data\/users\.jsonl.*latchkey-data\/secret \(new/;
       assert.match(first, RegExp(String.raw`http://127\.0\.0\.1:\d.*${places.source}`));
       const lines = others.map((line) => line.trim()).filter((line) => line !== '');
-      const commands = lines.map((line) => /^(curl|TOKEN=)/.exec(line)?.[0]);
-      assert.deepEqual(commands, ['curl', 'TOKEN=', 'curl', 'curl']);
+      const commands = lines.map((line) => /^(JSON=|curl|TOKEN=|tee)/.exec(line)?.[0]);
+      assert.deepEqual(commands, ['JSON=', 'curl', 'TOKEN=', 'tee', 'curl', 'curl']);
 
       const script = [...lines, 'echo "token $TOKEN"'].join('\n');
       const { stdout } = await run('', { command: ['bash', '-c', script] });

@@ -41,7 +41,15 @@ test('errors that name the right culprit: plain HTTP on an address that HOST nam
 });
 
 test('the flags of npm start cause no warning', async () => {
-  assert.deepEqual(await warnings('--min-password-length=4 --common-passwords=allow'), []);
+  const flags = '--min-password-length=4 --common-passwords=allow --page=on';
+  assert.deepEqual(await warnings(flags), []);
+});
+
+test('the page causes no warning, on any address: it sends what any client can', async () => {
+  const flags = '--page=on --host=192.0.2.1';
+  assert.deepEqual(await warnings(flags, 'https://192.0.2.1:3000'), []);
+  const overPlainHttp = await warnings(flags, 'http://192.0.2.1:3000');
+  assert.deepEqual(overPlainHttp, await warnings('--host=192.0.2.1', 'http://192.0.2.1:3000'));
 });
 
 test('a server that listens logs its warnings', { timeout: 60_000 }, async () => {

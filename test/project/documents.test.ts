@@ -109,7 +109,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'npm run bench': '.ci/run',
   'deno run': 'runtimes.interop.ts',
   'npm ci && npm pack': 'makeUserFolder, without the network',
-  'npm install ../latchkey': 'makeUserFolder, without the network',
+  'npm init -y': 'makeUserFolder, without the network',
   'JSON=': 'readme.test.ts',
   'AS_JOE=': 'readme.test.ts',
   'latchkey()': 'readme.test.ts',

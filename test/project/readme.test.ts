@@ -104,6 +104,10 @@ test('npm start answers the four lines of curl', async () => {
   const flags = `--port 0 --scrypt-cost 1 --data ${await emptyFolder()}`;
   const server = await serve(flags, { cwd: root, command });
   await assertTutorial(server.port);
+  const [first = '', , ...lines] = server.output.stdout.trimEnd().split('\n');
+  assert.ok(first.endsWith(`Open ${server.url}/ in a browser, or try it:`), first);
+  const pasted = lines.map((line) => `${line.replace(/^ {2}/, '')}\n`).join('');
+  assert.equal(pasted.replaceAll(`:${server.port}`, ':3000'), shellBlock('JSON='));
 });
 
 test('the lines of curl refresh, list and end a session of the command', async () => {

@@ -89,7 +89,7 @@ export function start(args: string, where: Where = {}) {
 export const run = (args: string, where?: Where): Promise<Ended> => start(args, where).ended;
 
 /** The first line of the server, and what it prints below it. */
-const STARTED = /listens on (https?:\S+\d)\b.*\n(.*\n){4}/;
+const STARTED = /listens on (https?:\S+\d)\b.*\n(.*\n){7}/;
 
 /** Starts the server. @returns once it listens and has printed all of its start */
 export async function serve(args: string, where?: Where) {

@@ -63,9 +63,9 @@ function installOnce(folder: string, digest: string): void {
   const copy = { recursive: true, verbatimSymlinks: true };
   const make = (draft: string) => {
     mkdirSync(folder);
-    writeFileSync(join(folder, 'package.json'), '{}');
-    const [install = ''] = shellBlock('npm install ../latchkey').split('\n');
-    execFileSync('bash', ['-c', `${install} --offline`], { cwd: folder, stdio: 'pipe' });
+    const [init = '', install = ''] = shellBlock('npm init -y').split('\n');
+    const command = `${init} && ${install} --offline`;
+    execFileSync('bash', ['-c', command], { cwd: folder, stdio: 'pipe' });
     cpSync(folder, draft, copy);
   };
   const path = cached(`app-${digest}`, make);
