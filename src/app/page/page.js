@@ -192,9 +192,9 @@ function showToken(token, claims) {
   byId('token-text').append(...spans);
   byId('token-parts').hidden = parts.length !== 3;
   fillTable('token-claims', Object.entries(claims ?? {}).map(([name, value]) => {
-    const isTime = ['iat', 'nbf', 'exp'].includes(name);
-    const time = isTime ? `, which is ${timeText(value)}` : '';
-    return [name, `${JSON.stringify(value)}${time}`, wordsIn('meanings', name) ?? ''];
+    const time = ['iat', 'nbf', 'exp'].includes(name) ? `: ${timeText(value)}` : '';
+    const meaning = newElement('small', `${wordsIn('meanings', name) ?? ''}${time}`);
+    return [name, newElement('div', JSON.stringify(value), meaning)];
   }));
 }
 
@@ -211,13 +211,14 @@ function showSessions({ body }) {
   const list = member(body, 'sessions');
   fillTable('session-list', (Array.isArray(list) ? list : []).map((session) => {
     const began = timeText(member(session, 'started_at'));
-    const note = member(session, 'is_current') === true ? ' (this session)' : '';
+    const note = member(session, 'is_current') === true ? ', this session' : '';
     const button = newElement('button', 'End');
     button.setAttribute('form', 'end-sessions');
     button.setAttribute('name', 'id');
     button.setAttribute('value', textOf(session, 'id') ?? '');
     button.setAttribute('aria-label', `End the session that began ${began}`);
-    return [textOf(session, 'agent') ?? 'unknown', `${began}${note}`, button];
+    const detail = newElement('small', `began ${began}${note}`);
+    return [newElement('div', textOf(session, 'agent') || 'an unknown client', detail), button];
   }));
 }
 
