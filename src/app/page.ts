@@ -4,7 +4,7 @@
  * Promise: the page loads nothing else, and no script but its own runs in it. Its
  * Content-Security-Policy names the hashes of its style and its scripts.
  */
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Reply } from '../http/reply.ts';
 
@@ -77,8 +77,9 @@ function inlineJson(settings: PageSettings): string {
 
 /** A policy of CSP Level 3. `data:` allows the empty icon, for which no request is sent. */
 function policyOf(styles: readonly string[], scripts: readonly string[]): string {
+  const hashOf = (text: string) => createHash('sha256').update(text).digest('base64');
   const sources = (contents: readonly string[]) =>
-    contents.map((content) => `'sha256-${hash('sha256', content, 'base64')}'`).join(' ');
+    contents.map((content) => `'sha256-${hashOf(content)}'`).join(' ');
   return [
     "default-src 'none'",
     "connect-src 'self'",
