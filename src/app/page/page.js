@@ -17,7 +17,7 @@
  * @property {boolean} canRemove whether an owner can remove the account
  */
 
-/** @typedef {{ [name in 'username' | 'password' | 'next' | 'refresh' | 'id']?: string }} Inputs */
+/** @typedef {{ [name in 'username' | 'password' | 'next' | 'refresh' | 'session']?: string }} Inputs */
 /** @typedef {Inputs & { token?: 'access' | 'previous' | 'none' }} Fields */
 /** @typedef {Record<string, unknown>} Members */
 /**
@@ -48,8 +48,8 @@ const requests = {
   'hello': ({ token }) => get('/hello', token === 'none' ? undefined : tokens[token ?? 'access']),
   'refresh': () => post('/refresh', { refresh_token: tokens.refresh }),
   'sessions': () => get('/sessions', tokens.access),
-  'end-sessions': ({ password, id }) => {
-    return post('/sessions/end', { [passwordField]: password, id }, tokens.access);
+  'end-sessions': ({ password, session }) => {
+    return post('/sessions/end', { [passwordField]: password, id: session }, tokens.access);
   },
   'change-password': ({ password, next }) => post('/password', {
     [passwordField]: password,
@@ -115,8 +115,11 @@ async function send({ method, path, headers, body }) {
   return { status, statusText, headers: response.headers, body: parsed(content) };
 }
 
-/** @type {(form: HTMLFormElement) => void} */
-function addStep(form) {
+/** @type {(id: string, makeRequest: (fields: Fields) => Sent) => void} */
+function addStep(id, makeRequest) {
+  const form = document.getElementById(id);
+  // The server may lack this step.
+  if (!(form instanceof HTMLFormElement)) return;
   const section = form.closest('section') ?? form;
   const [request, answer] = section.querySelectorAll('.exchange pre');
   const result = section.querySelector('.result');
@@ -126,7 +129,7 @@ function addStep(form) {
     if (isWaiting) return;
     isWaiting = true;
     const fields = Object.fromEntries(new FormData(form, event.submitter));
-    const sent = requests[form.id]?.(fields) ?? get('/');
+    const sent = makeRequest(fields);
     show(request, requestText(sent));
     show(answer, 'Waiting for the answer');
     // Emptied first, so that a screen reader also reads a result that is the same as before.
@@ -135,7 +138,7 @@ function addStep(form) {
     isWaiting = false;
     show(answer, received === undefined ? 'No answer' : answerText(received));
     const isDone = received !== undefined && received.status < 300;
-    if (isDone) effects[form.id]?.(received, fields);
+    if (isDone) effects[id]?.(received, fields);
     show(result, isDone ? form.dataset['done'] : refusalText(received));
     result?.setAttribute('data-outcome', isDone ? 'done' : 'refused');
   });
@@ -214,7 +217,7 @@ function showSessions({ body }) {
     const note = member(session, 'is_current') === true ? ', this session' : '';
     const button = newElement('button', 'End');
     button.setAttribute('form', 'end-sessions');
-    button.setAttribute('name', 'id');
+    button.setAttribute('name', 'session');
     button.setAttribute('value', textOf(session, 'id') ?? '');
     button.setAttribute('aria-label', `End the session that began ${began}`);
     const detail = newElement('small', `began ${began}${note}`);
@@ -242,5 +245,5 @@ for (const element of document.querySelectorAll(unneeded.join())) element.remove
 for (const hint of document.querySelectorAll('[data-hint]')) {
   show(hint, `At least ${application.minPasswordLength} characters`);
 }
-for (const form of document.forms) addStep(form);
+for (const [id, makeRequest] of Object.entries(requests)) addStep(id, makeRequest);
 setInterval(showExpiry, 1000);
