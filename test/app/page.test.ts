@@ -4,7 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -17,6 +24,7 @@ import {
 } from '../../src/index.ts';
 import { send, withApp, withServer } from '../support/app.ts';
 import { commandPath } from '../support/compiled.ts';
+import { root } from '../support/documents.ts';
 import { SECRET } from '../support/tokens.ts';
 import { output } from '../support/user-folder.ts';
 
@@ -84,6 +92,17 @@ test('no text becomes HTML or code: the page has no sink for it, and no inline h
   const sinks = /innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|Function\(|parseHTML/;
   assert.doesNotMatch(html, sinks);
   assert.doesNotMatch(html, /\bon[a-z]+="|javascript:|\bstyle="/);
+});
+
+test('each file of the page can be read line by line', () => {
+  const folder = join(root, 'src/app/page');
+  const names = readdirSync(folder).sort();
+  assert.deepEqual(names, ['page.css', 'page.html', 'page.js', 'show.js']);
+  for (const name of names) {
+    const lines = readFileSync(join(folder, name), 'utf8').split('\n');
+    assert.ok(lines.length <= 300, `${name} has ${lines.length} lines`);
+    for (const line of lines) assert.ok(line.length <= 100, `${name}: ${line}`);
+  }
 });
 
 test('the page is off unless it is turned on, and answers GET and HEAD alone', async () => {

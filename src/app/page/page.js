@@ -17,10 +17,21 @@
  * @property {boolean} canRemove whether an owner can remove the account
  */
 
-/** @typedef {{ [name in 'username' | 'password' | 'next' | 'refresh' | 'session']?: string }} Inputs */
-/** @typedef {Inputs & { token?: 'access' | 'previous' | 'none' }} Fields */
-/** @typedef {Record<string, unknown>} Members */
 /**
+ * The inputs of a form, by their names.
+ * @typedef {object} Fields
+ * @property {string} [username]
+ * @property {string} [password]
+ * @property {string} [next] the new password
+ * @property {string} [refresh] present if the box is checked
+ * @property {string} [session] the id of a session
+ * @property {'access' | 'previous' | 'none'} [token]
+ */
+
+/** @typedef {Record<string, unknown>} Members */
+
+/**
+ * A request.
  * @typedef {object} Sent
  * @property {string} method
  * @property {string} path
@@ -204,7 +215,8 @@ function showToken(token, claims) {
 function showExpiry() {
   const { access, expiresAtMs = NaN } = tokens;
   const seconds = Math.round((expiresAtMs - Date.now()) / 1000);
-  const left = seconds > 0 ? `It expires in ${duration(seconds)}.` : 'It has expired.';
+  const expired = 'It has expired. The server refuses it after a leeway of a few seconds.';
+  const left = seconds > 0 ? `It expires in ${duration(seconds)}.` : expired;
   const known = Number.isNaN(seconds) ? 'The page cannot tell when it expires.' : left;
   show(byId('token-expiry'), access === undefined ? 'The page has no access token.' : known);
 }
