@@ -61,6 +61,9 @@ export interface AccountsOptions {
   readonly now?: () => number;
 }
 
+/** OWASP ASVS 5.0, 6.2.1. */
+export const DEFAULT_MIN_PASSWORD_LENGTH = 8;
+
 const passwordLength = integerBetween(1, MAX_PASSWORD_LENGTH);
 
 const limitsCheck = expecting('false or an object of limits', (value) => {
@@ -94,7 +97,8 @@ export interface AccountsSettings
 export function settingsOf(options: AccountsOptions): AccountsSettings {
   // It has no prototype, so prototype pollution cannot supply an option.
   const given = readOptions(options, ACCOUNTS_OPTION_CHECKS, ['users']);
-  const { minPasswordLength = 8, maxPasswordLength = 256, now } = given;
+  const { minPasswordLength = DEFAULT_MIN_PASSWORD_LENGTH } = given;
+  const { maxPasswordLength = 256, now } = given;
   // The message names an option that the caller has set. The other one may be a default.
   if (given.maxPasswordLength === undefined) {
     integerBetween(1, maxPasswordLength)('minPasswordLength', minPasswordLength);

@@ -3,7 +3,11 @@
  * sessions, the password and the removal of an account.
  */
 import { Accounts } from '../accounts/accounts.ts';
-import { ACCOUNTS_OPTION_CHECKS, type AccountsOptions } from '../accounts/options.ts';
+import {
+  ACCOUNTS_OPTION_CHECKS,
+  DEFAULT_MIN_PASSWORD_LENGTH,
+  type AccountsOptions,
+} from '../accounts/options.ts';
 import { withErrorReply } from '../auth/error-reply.ts';
 import { JwtAuth } from '../auth/jwt-auth.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';
@@ -15,6 +19,7 @@ import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 import { success } from './account-requests.ts';
 import { addAccountRoutes } from './account-routes.ts';
+import { pageReply } from './page.ts';
 import { addSessionRoutes } from './session-routes.ts';
 
 /** The options of JwtAuth without the hooks that createApp gets from Accounts. */
@@ -82,8 +87,20 @@ export function createApp(options: AppOptions): App {
   });
   router.post(authPath, auth.login);
   router.get('/hello', auth.required((_request, user) => success(`Hello ${user.username}`)));
+  const canRemove = users.remove !== undefined;
+  if (given.page === true) {
+    const page = pageReply({
+      authPath,
+      usernameField,
+      passwordField,
+      scheme: given.schemes?.[0] ?? 'Bearer',
+      minPasswordLength: given.minPasswordLength ?? DEFAULT_MIN_PASSWORD_LENGTH,
+      hasSessions: sessions !== undefined,
+      canRemove,
+    });
+    router.get('/', () => page);
+  }
   if (sessions !== undefined) {
-    const canRemove = users.remove !== undefined;
     const services = { auth, accounts, sessions, passwordField, canRemove };
     addSessionRoutes(router, services);
     addAccountRoutes(router, services);

@@ -60,6 +60,7 @@ const WRONG_APP_OPTIONS: WrongOptions = [
   ['authPath', [null, '', 'auth', 1, ['/auth']]],
   ['minPasswordLength', NOT_AMOUNTS],
   ['onError', NOT_FUNCTIONS],
+  ['page', [null, 0, 1, 'on', 'true', {}]],
   ['authenticate identity isCurrent port', [() => undefined]],
 ];
 

@@ -1,7 +1,7 @@
 /** The installed package in one file, bundled for a server by webpack, Vite (Rollup) and bun. */
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { build } from 'vite';
 import webpack, { type Configuration, type Stats } from 'webpack';
@@ -15,8 +15,9 @@ const PROGRAM = `
 import { AuthError, MemoryUserStore, PostgresUserStore, createApp, listen } from 'latchkey';
 import { Jwt } from 'latchkey/jwt';
 const secret = 'x'.repeat(32);
-const server = await listen(createApp({ secret, users: new MemoryUserStore() }), { port: 0 });
-const { status } = await fetch(server.url + '/hello');
+const page = process.argv.includes('page');
+const server = await listen(createApp({ secret, users: new MemoryUserStore(), page }), { port: 0 });
+const { status } = await fetch(server.url + (page ? '/' : '/hello'));
 await server.close();
 try {
   new Jwt({ secret }).verify('a.b.c');
@@ -25,6 +26,7 @@ try {
 }
 `;
 const PRINTED = '401 function true AuthError: Signature verification failed\n';
+const PRINTED_WITH_PAGE = PRINTED.replace('401', '200');
 
 let folder = '';
 const entry = () => join(folder, 'program.mjs');
@@ -56,8 +58,20 @@ describe('a way of bundling', { timeout: 120_000 }, () => {
       });
       assert.deepEqual(stats?.toJson().errors, []);
       assert.equal(await output(folder, join(folder, filename)), PRINTED);
+      // webpack finds the files of the page by itself.
+      assert.equal(await output(folder, join(folder, filename), 'page'), PRINTED_WITH_PAGE);
     }
   });
+
+  /** The page works once its files are copied, as the error says. */
+  async function assertServesCopiedPage(file: string): Promise<void> {
+    const message = /copy the folder node_modules\/latchkey\/dist\/app\/page beside the bundle/;
+    await assert.rejects(output(folder, file, 'page'), { stderr: message });
+    const files = join(folder, 'node_modules/latchkey/dist/app/page');
+    cpSync(files, join(dirname(file), 'page'), { recursive: true });
+    assert.equal(await output(folder, file, 'page'), PRINTED_WITH_PAGE);
+    rmSync(join(dirname(file), 'page'), { recursive: true });
+  }
 
   it('Vite for a server, with no package left outside', async () => {
     await build({
@@ -74,6 +88,7 @@ describe('a way of bundling', { timeout: 120_000 }, () => {
     } finally {
       await run('mv', [join(folder, 'moved'), join(folder, 'node_modules')]);
     }
+    await assertServesCopiedPage(join(folder, 'vite/program.mjs'));
   });
 
   it('bun build', { skip: noBun }, async () => {
@@ -81,5 +96,6 @@ describe('a way of bundling', { timeout: 120_000 }, () => {
     const args = ['build', entry(), '--target=node', '--minify', `--outfile=${outfile}`];
     await run(BUN, args, { cwd: folder });
     assert.equal(await output(folder, outfile), PRINTED);
+    await assertServesCopiedPage(outfile);
   });
 });

@@ -80,9 +80,13 @@ test('the package holds only the source, its JavaScript, types and their maps, a
   const built = modules.flatMap((name) => {
     return ['.js', '.d.ts', '.d.ts.map'].map((end) => `dist/${name.replace(/\.ts$/, end)}`);
   });
+  // The files of the page in the browser are copied as they are.
+  const copied = sources.filter((name) => name.startsWith('app/page/'));
+  assert.equal(copied.length, 4);
   const pages = PAGES.filter((page) => !page.startsWith('src/'));
   const others = ['LICENSE', 'package.json', 'bench/RESULTS.md'];
-  const expected = [...others, ...pages, ...sources.map((name) => `src/${name}`), ...built];
+  const plain = [...sources.map((name) => `src/${name}`), ...copied.map((name) => `dist/${name}`)];
+  const expected = [...others, ...pages, ...plain, ...built];
   const files = filesIn(installed);
   assert.deepEqual(files, expected.sort());
   const size = files.reduce((sum, name) => sum + statSync(join(installed, name)).size, 0);
@@ -97,6 +101,21 @@ test('every page is in the package, and the links of the front page work there',
     const [path = ''] = link.split('#');
     assert.ok(existsSync(join(installed, path)), `${link} is not in the package`);
   }
+});
+
+test('its application serves the page', async () => {
+  const program = `
+    import { MemoryUserStore, createApp, generateSecret, listen } from 'latchkey';
+    const users = new MemoryUserStore();
+    const app = createApp({ secret: generateSecret(), users, page: true });
+    const server = await listen(app, { port: 0 });
+    const response = await fetch(server.url);
+    console.log(response.status, response.headers.get('Content-Type'));
+    console.log(await response.text());
+    await server.close();
+  `;
+  const printed = await output(folder, '--input-type=module', '-e', program);
+  assert.match(printed, /^200 text\/html; charset=utf-8\n<!doctype html>[^]*<\/html>\s*$/);
 });
 
 test('packed twice it has the same bytes', async () => {

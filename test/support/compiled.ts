@@ -3,7 +3,7 @@
  * starts in a third of the time. All test files share what the first of them compiles.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readdirSync } from 'node:fs';
+import { copyFileSync, cpSync, readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cached, digestOf } from './cache.ts';
@@ -11,6 +11,8 @@ import { cached, digestOf } from './cache.ts';
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 
 const CHILDREN = 'test/support/children';
+/** The files of the page, which are not compiled. */
+const PAGE = 'src/app/page';
 /** The programs, and all that they import. */
 const SOURCES = ['src', 'test/support', 'package.json', 'tsconfig.json'];
 const FLAGS = [
@@ -39,6 +41,7 @@ function compile(folder: string): void {
   const places = ['--rootDir', ROOT, '--outDir', folder];
   execFileSync(process.execPath, [compiler, ...FLAGS, ...places, ...programs]);
   copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  cpSync(join(ROOT, PAGE), join(folder, PAGE), { recursive: true });
 }
 
 /** The path of the command. */
