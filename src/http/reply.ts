@@ -79,7 +79,10 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
     validateHeaderName(name);
     const values = Array.isArray(value) ? value : [value];
     for (const single of values) validateHeaderValue(name, single);
-    if (!FRAMING_HEADER.test(name)) replaceHeader(headers, name, value);
+    if (FRAMING_HEADER.test(name)) continue;
+    // What the router or a middleware has set stays, or a cache could mix up two origins.
+    const isVary = name.length === 4 && name.toLowerCase() === 'vary';
+    replaceHeader(headers, name, isVary ? [...varyOf(response), ...values] : value);
   }
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
   if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(content);
@@ -94,6 +97,12 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   response.writeHead(status, headers);
   // A string goes out in one packet with the header.
   response.end(content);
+}
+
+/** @returns the values of Vary that the response has. The response of an adapter may have none. */
+function varyOf(response: Partial<ServerResponse>): string[] {
+  const vary = response.getHeader?.('Vary') ?? [];
+  return [vary].flat().map(String);
 }
 
 /** @throws TypeError if the body is neither a JSON value nor bytes */
