@@ -47,9 +47,9 @@ export class Reply {
 
   /**
    * @param status 200 to 599
-   * @param body any JSON value; or a Uint8Array, such as a Buffer, whose bytes are sent as they are.
-   *   Bytes need a `Content-Type` of their own among the headers
-   * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored
+   * @param body any JSON value; or a Uint8Array, such as a Buffer, whose bytes are sent as they are
+   * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored. Bytes
+   *   without a Content-Type are sent as `application/octet-stream`
    * @throws TypeError or RangeError if `status` is not a whole number from 200 to 599
    */
   constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
@@ -74,6 +74,7 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   const { status } = reply;
   const content = contentOf(reply);
   const headers: OutgoingHttpHeaders = defaultHeaders();
+  if (typeof content !== 'string') headers['Content-Type'] = 'application/octet-stream';
   for (const [name, value] of Object.entries(reply.headers)) {
     // Checked here, because writeHead throws at an invalid header after it set those before it.
     validateHeaderName(name);

@@ -36,11 +36,11 @@ const WHOLE_SEGMENT =
   'write ":name" for the whole segment, with a name of letters, digits and "_" that does not ' +
   'begin with a digit, and split the value in the handler';
 
-/** What other routers read as a pattern, and what to write in its place. */
+/** What other routers read as a pattern, and what to write in its place. The first one counts. */
 const PATTERNS: readonly (readonly [character: string, replacement: string])[] = [
+  ['(', CHECK_IN_HANDLER],
   ['*', ONE_SEGMENT],
   ['+', ONE_SEGMENT],
-  ['(', CHECK_IN_HANDLER],
   ['{', OPTIONAL_PART],
   ['?', `${OPTIONAL_PART}; the handler finds a query in request.query`],
   ['<', 'write ":name"'],
@@ -54,12 +54,12 @@ export const pathCheck: Check = (name, value) => {
   if (isRegExp(value)) refusePattern(name, 'a regular expression', CHECK_IN_HANDLER);
   if (typeof value === 'string') {
     const pattern = PATTERNS.find(([character]) => value.includes(character));
-    if (pattern !== undefined) refusePattern(name, `"${pattern[0]}"`, pattern[1]);
+    if (pattern !== undefined) refusePattern(name, `a pattern with "${pattern[0]}"`, pattern[1]);
   }
   characterCheck(name, value);
   const segments = String(value).split('/');
   const isMisplaced = segments.some((text) => text.includes(':') && !PARAMETER.test(text));
-  if (isMisplaced) refusePattern(name, '":"', WHOLE_SEGMENT);
+  if (isMisplaced) refusePattern(name, 'a pattern with ":"', WHOLE_SEGMENT);
   const names = segments.filter((text) => PARAMETER.test(text));
   if (new Set(names).size < names.length) {
     throw new TypeError(`"${name}" expected a different name for each parameter, got one twice`);
