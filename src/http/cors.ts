@@ -20,8 +20,8 @@ const EXPOSED_HEADERS = 'Retry-After, WWW-Authenticate, Error-Code';
 /** How long a browser may remember a preflight: long for a page, short for a new release. */
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
-/** All methods that a router has. */
-const ALL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+/** The methods that a route can have. */
+const ALL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** CORS for the origins of a list. */
 export class Cors {
@@ -109,6 +109,11 @@ export function corsOriginProblem(origin: unknown): string | undefined {
   if (DEFAULT_PORT.test(origin)) return 'the default port, which browsers do not send: leave it out';
   const [, scheme = ''] = ORIGIN.exec(origin) ?? [];
   const isWeb = scheme === 'http' || scheme === 'https';
-  const isAsSent = isWeb ? URL.canParse(origin) && new URL(origin).origin === origin : scheme !== '';
-  return isAsSent ? undefined : 'a text that no browser sends as an origin: copy one from a request';
+  const isValid = isWeb ? isAsParsed(origin) : scheme !== '';
+  return isValid ? undefined : 'a text that no browser sends as an origin: copy one from a request';
+}
+
+/** Whether a parser of URLs keeps the host and the port as they are. */
+function isAsParsed(origin: string): boolean {
+  return URL.canParse(origin) && new URL(origin).origin === origin;
 }
