@@ -106,7 +106,7 @@ export function corsOriginProblem(origin: unknown): string | undefined {
   if (!SCHEME.test(origin)) return 'a text without a scheme, such as "https://"';
   if (PATH.test(origin)) return 'a slash or more behind the host: end with the host or its port';
   if (origin !== origin.toLowerCase()) return 'upper-case letters: browsers send lower case';
-  if (DEFAULT_PORT.test(origin)) return 'the default port, which browsers do not send: leave it out';
+  if (DEFAULT_PORT.test(origin)) return 'a default port, which browsers do not send: leave it out';
   const [, scheme = ''] = ORIGIN.exec(origin) ?? [];
   const isWeb = scheme === 'http' || scheme === 'https';
   const isValid = isWeb ? isAsParsed(origin) : scheme !== '';

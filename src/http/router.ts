@@ -17,8 +17,8 @@ import { NO_PARAMS, Routes } from './routes.ts';
 
 /**
  * Handles a request. It returns a JSON value or bytes, sent with status 200, or a {@link Reply}, or
- * a promise of any of them. A thrown AuthError is sent as the refusal that it describes. Anything else
- * that is thrown becomes a 500 without details.
+ * a promise of any of them. A thrown AuthError is sent as the refusal that it describes. Anything
+ * else that is thrown becomes a 500 without details.
  */
 export type Handler<Name extends string = string> = (request: HttpRequest<Name>) => unknown;
 

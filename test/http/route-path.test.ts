@@ -10,8 +10,8 @@ const add = (path: unknown) => new Router().get(path as string, answer);
 
 /** Pairs that differ in little: accepted, refused; and what the message advises. */
 const PATHS: readonly (readonly [accepted: string, refused: string, advice: RegExp])[] = [
-  ['/files/:name', '/files/*', /got a pattern with "\*": write ":name" for any one segment, and a /],
-  ['/files/:name', '/files/:name+', /with "\+": write ":name" for any one segment, and a route for/],
+  ['/files/:name', '/files/*', /a pattern with "\*": write ":name" for any one segment, and a /],
+  ['/files/:name', '/files/:name+', /with "\+": write ":name" for any one segment, and a route fo/],
   ['/users/:id', '/users/:id?', /with "\?": write one route with the optional part, and one witho/],
   ['/users/:id', '/users{/:id}', /with "\{": write one route with the optional part, and one with/],
   ['/users/:id', '/users/:id(\\d+)', /with "\(": write ":name", and check request\.params in the/],

@@ -152,7 +152,8 @@ test('query is what follows the first question mark, parsed once', async () => {
 test('a request of a test can have parameters, and an object in place of its message', () => {
   const message = { url: new URL('http://x/users/7?a=1') } as unknown as IncomingMessage;
   const request = new HttpRequest(message, 0, { id: '7' });
-  assert.deepEqual([request.path, request.params.id, request.query.get('a')], ['/users/7', '7', '1']);
+  const { path, params: { id }, query } = request;
+  assert.deepEqual([path, id, query.get('a')], ['/users/7', '7', '1']);
   const bare = new HttpRequest({} as IncomingMessage);
   assert.deepEqual([Object.keys(bare.params), [...bare.query]], [[], []]);
   for (const params of [null, '7', 7, ['7'], () => '7']) {
