@@ -64,3 +64,15 @@ test('a path of many segments is followed no deeper than the routes go', () => {
     assert.ok(countLookUps(routes, path) < 5);
   }
 });
+
+test('a target that is not a path finds no route with parameters', () => {
+  const routes = new Routes<number>();
+  routes.add('GET', '/:a', 1);
+  routes.add('GET', '/:a//:b', 2);
+  for (const target of ['*7', 'x7', 'http://a b', '']) {
+    assert.equal(routes.find('GET', target), undefined, target);
+    assert.deepEqual(routes.methodsOf(target), []);
+  }
+  assert.equal(routes.find('GET', '/7')?.handler, 1);
+  assert.equal(routes.find('GET', '/http://7')?.handler, 2);
+});
