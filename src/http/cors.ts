@@ -5,6 +5,7 @@
  * Promise: a page of any other origin gets no header of CORS. Every reply has `Vary: Origin`, so
  * that a cache does not serve the reply for one origin to another.
  */
+
 import type { ServerResponse } from 'node:http';
 import type { Check } from '../options.ts';
 import { describe } from '../values.ts';
