@@ -23,6 +23,7 @@ export { generateSecret, type Secret } from './crypto/secret.ts';
 
 export { Reply } from './http/reply.ts';
 export { HttpRequest } from './http/request.ts';
+export type { ParameterName } from './http/route-path.ts';
 export { Router, type AddRoute, type Handler, type RouterOptions } from './http/router.ts';
 export { listen, type ListenOptions, type Server } from './http/server.ts';
 export type { TlsOptions } from './http/tls.ts';

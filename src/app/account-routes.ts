@@ -18,11 +18,11 @@ import {
  */
 export function addAccountRoutes(router: Router, services: AccountServices): void {
   const { auth, accounts, passwordField, canRemove } = services;
-  router.post('/password', auth.required((request: HttpRequest, user, sessionId) => {
+  router.post('/password', auth.required((request, user, sessionId) => {
     return changePassword(services, request, user, sessionId);
   }));
   if (!canRemove) return;
-  router.post('/account/remove', auth.required(async (request: HttpRequest, user, sessionId) => {
+  router.post('/account/remove', auth.required(async (request, user, sessionId) => {
     const password = passwordIn(await readObject(request), passwordField);
     await accounts.removeByOwner(user.id, password, clientOf(request, sessionId));
     return success('User removed');

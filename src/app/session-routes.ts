@@ -29,7 +29,7 @@ export function addSessionRoutes(router: Router, services: AccountServices): voi
     const found = await sessions.list(user.id);
     return { sessions: found.map((session) => listed(session, sessionId)) };
   }));
-  router.post('/sessions/end', auth.required((request: HttpRequest, user, sessionId) => {
+  router.post('/sessions/end', auth.required((request, user, sessionId) => {
     return endSessions(services, request, user, sessionId);
   }));
 }

@@ -6,7 +6,7 @@
 /** Bytes of a JSON body. A signup with the longest password fits, even if it is all escapes. */
 export const MAX_BODY_BYTES: number = 16 * 1024;
 
-/** Characters of a request target. Routes are exact paths, so no real target comes near it. */
+/** Characters of a request target. The paths and queries of real clients are shorter. */
 export const MAX_TARGET_LENGTH = 2048;
 
 /** Bytes of a request line and its headers: Node's own default, which NODE_OPTIONS could raise. */

@@ -47,9 +47,9 @@ export class Reply {
 
   /**
    * @param status 200 to 599
-   * @param body any JSON value; or a Uint8Array, such as a Buffer, whose bytes are sent as they are.
-   *   Bytes need a `Content-Type` of their own among the headers
-   * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored
+   * @param body any JSON value; or a Uint8Array, such as a Buffer, whose bytes are sent as they are
+   * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored. Bytes
+   *   without a Content-Type are sent as `application/octet-stream`
    * @throws TypeError or RangeError if `status` is not a whole number from 200 to 599
    */
   constructor(status: number, body: unknown, headers: Reply['headers'] = {}) {
@@ -74,12 +74,16 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   const { status } = reply;
   const content = contentOf(reply);
   const headers: OutgoingHttpHeaders = defaultHeaders();
+  if (typeof content !== 'string') headers['Content-Type'] = 'application/octet-stream';
   for (const [name, value] of Object.entries(reply.headers)) {
     // Checked here, because writeHead throws at an invalid header after it set those before it.
     validateHeaderName(name);
     const values = Array.isArray(value) ? value : [value];
     for (const single of values) validateHeaderValue(name, single);
-    if (!FRAMING_HEADER.test(name)) replaceHeader(headers, name, value);
+    if (FRAMING_HEADER.test(name)) continue;
+    // What the router or a middleware has set stays, or a cache could mix up two origins.
+    const isVary = name.length === 4 && name.toLowerCase() === 'vary';
+    replaceHeader(headers, name, isVary ? [...varyOf(response), ...values] : value);
   }
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.
   if (status !== 204 && status !== 304) headers['Content-Length'] = Buffer.byteLength(content);
@@ -94,6 +98,12 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   response.writeHead(status, headers);
   // A string goes out in one packet with the header.
   response.end(content);
+}
+
+/** @returns the values of Vary that the response has. The response of an adapter may have none. */
+function varyOf(response: Partial<ServerResponse>): string[] {
+  const vary = response.getHeader?.('Vary') ?? [];
+  return [vary].flat().map(String);
 }
 
 /** @throws TypeError if the body is neither a JSON value nor bytes */

@@ -9,7 +9,8 @@ import { expecting, integerBetween, type Check } from '../options.ts';
 import { headerOf } from '../request-headers.ts';
 import { isObject } from '../values.ts';
 import { readJson } from './body.ts';
-import { pathOf } from './target.ts';
+import { NO_PARAMS } from './routes.ts';
+import { pathOf, queryOf } from './target.ts';
 
 /**
  * One controller for each connection. All requests of a connection share it. A message without a
@@ -18,6 +19,7 @@ import { pathOf } from './target.ts';
 const CONTROLLERS = new WeakMap<object, AbortController>();
 
 const messageCheck: Check = expecting('a request of node:http', isObject);
+const paramsCheck: Check = expecting('an object', isObject);
 
 /** The check of a number of trusted proxies. */
 export const trustProxyCheck: Check = integerBetween(0, 100);
@@ -25,14 +27,22 @@ export const trustProxyCheck: Check = integerBetween(0, 100);
 /** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */
 const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
 
-/** A request of node:http. Handlers, `JwtAuth` and `Accounts` accept it. */
-export class HttpRequest {
+/**
+ * A request of node:http. Handlers, `JwtAuth` and `Accounts` accept it. `Name` is the type of the
+ * names in `params`: for a handler of `/users/:id` it is `'id'`.
+ */
+export class HttpRequest<Name extends string = string> {
   /** The wrapped message of node:http. */
   readonly message: IncomingMessage;
   /**
    * The path of the request target as received: not decoded, not normalised. An empty path is `/`.
    */
   readonly path: string;
+  /**
+   * The values of the parameters in the path of the route, decoded. A value is never empty. It can
+   * hold any character, also `/`, because the client may have sent `%2F`.
+   */
+  readonly params: Readonly<Record<Name, string>>;
   /**
    * Bound to the request, so the function can be passed on alone.
    * @param name the name of a header, ignoring letter case
@@ -41,20 +51,32 @@ export class HttpRequest {
    */
   readonly header = (name: string): string | undefined => headerOf(this.message, name);
   readonly #trustProxy: number;
+  #query: URLSearchParams | undefined;
 
   /**
    * @param trustProxy number of proxies to trust, 0 to 100
-   * @throws TypeError if `message` is not an object
+   * @param params the values of the parameters in the path; default none
+   * @throws TypeError if `message` or `params` is not an object
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100
    */
-  constructor(message: IncomingMessage, trustProxy = 0) {
+  constructor(
+    message: IncomingMessage,
+    trustProxy = 0,
+    params: Readonly<Record<Name, string>> = NO_PARAMS,
+  ) {
     // Most arguments are valid. Without these checks, they are handled faster.
     if (!isObject(message)) messageCheck('message', message);
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
+    if (params !== NO_PARAMS) paramsCheck('params', params);
     this.message = message;
     this.#trustProxy = trustProxy;
-    // Some frameworks have an object of the class URL here.
-    this.path = pathOf(String(message.url ?? ''));
+    this.params = params;
+    this.path = pathOf(targetOf(message));
+  }
+
+  /** The query of the request target, parsed. It is empty if there is none. */
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(queryOf(targetOf(this.message))));
   }
 
   /**
@@ -112,4 +134,9 @@ export class HttpRequest {
   json(): Promise<unknown> {
     return readJson(this.message);
   }
+}
+
+/** Some frameworks have an object of the class URL in `message.url`. */
+function targetOf({ url }: IncomingMessage): string {
+  return String(url ?? '');
 }

@@ -1,30 +1,37 @@
-/** The router finds the handler of a method and an exact path, and sends the handler's result. */
+/** The router finds the handler of a method and a path, and sends the handler's result. */
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, isAuthError } from '../errors.ts';
-import { aFunction, listOfStrings, matching, readOptions, type Check, type Checks } from '../options.ts';
+import { aFunction, readOptions, type Checks } from '../options.ts';
 import { publishRefusal } from '../events.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
 import { textOfError } from '../error-text.ts';
 import { BusyReplies } from './busy-replies.ts';
+import { Cors, corsCheck } from './cors.ts';
 import { MAX_TARGET_LENGTH } from './limits.ts';
 import { isReply, Reply, sendReply } from './reply.ts';
 import { HttpRequest, trustProxyCheck } from './request.ts';
+import { pathCheck, type ParameterName } from './route-path.ts';
+import { NO_PARAMS, Routes } from './routes.ts';
 
 /**
- * Handles a request. It returns a JSON value, which is sent with status 200, or a {@link Reply}, or
- * a promise of either. A thrown AuthError is sent as the refusal that it describes. Anything else
- * that is thrown becomes a 500 without details.
+ * Handles a request. It returns a JSON value or bytes, sent with status 200, or a {@link Reply}, or
+ * a promise of any of them. A thrown AuthError is sent as the refusal that it describes. Anything
+ * else that is thrown becomes a 500 without details.
  */
-export type Handler = (request: HttpRequest) => unknown;
+export type Handler<Name extends string = string> = (request: HttpRequest<Name>) => unknown;
 
 /**
- * Adds a route. A route for GET answers HEAD too.
+ * Adds a route. A route for GET answers HEAD too. In the path `/users/:id` the segment `:id` stands
+ * for one segment that is not empty, whose value the handler finds in `request.params.id`.
  * @returns the router
  * @throws TypeError if the path is not valid, the handler is not one function or the route exists
  */
-export type AddRoute = (path: string, handler: Handler) => Router;
+export type AddRoute = <Path extends string>(
+  path: Path,
+  handler: Handler<ParameterName<Path>>,
+) => Router;
 
 /** The options of a {@link Router}. */
 export interface RouterOptions {
@@ -40,7 +47,7 @@ export interface RouterOptions {
   readonly trustProxy?: number;
   /**
    * The origins of pages whose scripts may read the replies, such as `https://app.example`; default
-   * none.
+   * none. Cookies play no part: the replies never allow credentials.
    */
   readonly cors?: readonly string[];
 }
@@ -49,22 +56,16 @@ export interface RouterOptions {
 export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
   onError: aFunction,
   trustProxy: trustProxyCheck,
-  cors: listOfStrings,
+  cors: corsCheck,
 };
 
-/** The check of the path of a route. A request target has no other characters (RFC 3986 §3.3). */
-export const pathCheck: Check = matching(
-  'a path that begins with "/", has no query, and is ASCII as encodeURI returns it',
-  /^\/[!"$->@-~]*$/,
-);
-
 /**
- * Maps a method and an exact path to a handler. There are no parameters or patterns. `handle` is
- * bound, so that it can be passed on: `http.createServer(router.handle)`.
+ * Maps a method and a path to a handler. A path is exact, or has parameters such as `:id`. `handle`
+ * is bound, so that it can be passed on: `http.createServer(router.handle)`.
  */
 export class Router {
-  /** Handlers by path, then by method. */
-  readonly #routes = new Map<string, Map<string, Handler>>();
+  readonly #routes = new Routes<Handler>();
+  readonly #cors: Cors | undefined;
   readonly #options: Required<RouterOptions>;
   readonly #busyReplies = new BusyReplies();
 
@@ -72,18 +73,25 @@ export class Router {
   constructor(options: RouterOptions = {}) {
     const own = readOptions(options, ROUTER_OPTION_CHECKS);
     this.#options = { onError: warn, trustProxy: 0, cors: [], ...own };
+    const { cors } = this.#options;
+    if (cors.length > 0) this.#cors = new Cors(cors);
   }
 
   /** Adds a handler for GET and HEAD. */
-  readonly get: AddRoute = (...route) => this.#add('GET', ...route);
+  readonly get: AddRoute = (...route) => this.#add('GET', route);
   /** Adds a handler for POST. */
-  readonly post: AddRoute = (...route) => this.#add('POST', ...route);
+  readonly post: AddRoute = (...route) => this.#add('POST', route);
   /** Adds a handler for PUT. */
-  readonly put: AddRoute = (...route) => this.#add('PUT', ...route);
+  readonly put: AddRoute = (...route) => this.#add('PUT', route);
   /** Adds a handler for PATCH. */
-  readonly patch: AddRoute = (...route) => this.#add('PATCH', ...route);
+  readonly patch: AddRoute = (...route) => this.#add('PATCH', route);
   /** Adds a handler for DELETE. */
-  readonly delete: AddRoute = (...route) => this.#add('DELETE', ...route);
+  readonly delete: AddRoute = (...route) => this.#add('DELETE', route);
+  /**
+   * Adds a handler for OPTIONS. With `cors`, the router answers a preflight of a browser before it
+   * looks for a handler.
+   */
+  readonly options: AddRoute = (...route) => this.#add('OPTIONS', route);
 
   /**
    * Answers one request. An AuthError that a handler throws is sent with its own status, and any
@@ -96,8 +104,8 @@ export class Router {
     // andThen sends a plain result at once and returns a promise only for a promise. So an error
     // comes in two ways: thrown at once, or as the rejection of that promise.
     try {
-      const handler = this.#handlerOf(request);
-      const sent = andThen(handler(request), (result) => {
+      const preflight = this.#cors?.begin(request, response, (path) => this.#methodsOf(path));
+      const sent = andThen(preflight ?? this.#handled(request), (result) => {
         sendReply(message, response, isReply(result) ? result : new Reply(200, result));
       });
       if (isPromise(sent)) return sent.catch((error) => this.#refuse(request, response, error));
@@ -107,34 +115,45 @@ export class Router {
     return undefined;
   };
 
-  #add(method: string, path: string, handler: Handler, ...others: never[]): Router {
+  #add(method: string, route: readonly unknown[]): Router {
+    const [path, handler] = route;
     pathCheck('path', path);
     aFunction('handler', handler);
-    if (others.length > 0) {
+    if (route.length > 2) {
       // In Express further handlers may follow. Here one that is left out could be the guard.
       const expected = 'one function, such as auth.required(handler)';
-      throw new TypeError(`"handler" expected ${expected}, got ${1 + others.length} arguments`);
+      throw new TypeError(`"handler" expected ${expected}, got ${route.length - 1} arguments`);
     }
-    const methods = this.#routes.get(path) ?? new Map<string, Handler>();
-    if (methods.has(method)) {
+    if (!this.#routes.add(method, String(path), handler as Handler)) {
       throw new TypeError(`"path" expected a new route, got one that already answers ${method}`);
     }
-    this.#routes.set(path, methods.set(method, handler));
     return this;
   }
 
-  /** @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD */
-  #handlerOf({ path, message }: HttpRequest): Handler {
+  /**
+   * @returns what the handler returns
+   * @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD, ERR_BAD_REQUEST, and what the
+   *   handler throws
+   */
+  #handled(request: HttpRequest): unknown {
+    const { message, path } = request;
     const { method = '', url = '' } = message;
     if (url.length > MAX_TARGET_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
-    const methods = this.#routes.get(path);
-    if (methods === undefined) throw new AuthError('ERR_NOT_FOUND');
-    const handler = methods.get(method === 'HEAD' ? 'GET' : method);
-    if (handler !== undefined) return handler;
-    // RFC 9110 §15.5.6: a 405 lists the methods of the route.
-    const names = [...methods.keys()];
-    const allowed = names.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
-    throw new AuthError('ERR_METHOD', { headers: { Allow: allowed.join(', ') } });
+    const found = this.#routes.find(method === 'HEAD' ? 'GET' : method, path);
+    if (found !== undefined) {
+      const { handler, params } = found;
+      if (params === NO_PARAMS) return handler(request);
+      return handler(new HttpRequest(message, this.#options.trustProxy, params));
+    }
+    const methods = this.#methodsOf(path);
+    if (methods.length === 0) throw new AuthError('ERR_NOT_FOUND');
+    // RFC 9110 §15.5.6: a 405 lists the methods of the path.
+    throw new AuthError('ERR_METHOD', { headers: { Allow: methods.join(', ') } });
+  }
+
+  #methodsOf(path: string): string[] {
+    const methods = this.#routes.methodsOf(path);
+    return methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
   }
 
   /**

@@ -53,3 +53,9 @@ export function pathOf(target: string): string {
   const end = target.indexOf('?', start);
   return target.slice(start, end === -1 ? undefined : end) || '/';
 }
+
+/** @returns the query of a target, without its `?`; empty if there is none */
+export function queryOf(target: string): string {
+  const start = target.indexOf('?');
+  return start === -1 ? '' : target.slice(start + 1);
+}

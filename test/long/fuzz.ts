@@ -1,9 +1,10 @@
 /**
- * Runs random cases of the properties in test/support/properties.ts and
- * test/support/session-properties.ts for a given time: `npm run fuzz -- --seconds 60 --seed 1`.
+ * Runs random cases of the properties in test/support/properties.ts, session-properties.ts and
+ * route-properties.ts for a given time: `npm run fuzz -- --seconds 60 --seed 1`.
  */
 import { setImmediate } from 'node:timers/promises';
 import { PROPERTIES, runCase } from '../support/properties.ts';
+import { ROUTE_PROPERTIES } from '../support/route-properties.ts';
 import { SESSION_PROPERTIES } from '../support/session-properties.ts';
 import { longRun } from './options.ts';
 
@@ -13,7 +14,8 @@ const CASES_PER_TURN = 50;
 async function check(seconds: number, seed: number): Promise<void> {
   let isStopped = false;
   process.once('SIGINT', () => (isStopped = true));
-  const runs = [...PROPERTIES, ...SESSION_PROPERTIES].map((property) => ({ property, counts: new Map<string, number>() }));
+  const all = [...PROPERTIES, ...SESSION_PROPERTIES, ...ROUTE_PROPERTIES];
+  const runs = all.map((property) => ({ property, counts: new Map<string, number>() }));
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
   for (let index = 0; !isStopped && elapsed() < seconds; index += CASES_PER_TURN) {

@@ -101,6 +101,16 @@ export function handlers(auth: JwtAuth<User>, request: HttpRequest): unknown[] {
   return [
     app.get('/', auth.required((given: HttpRequest, user) => [given.path, user.username])),
     app.get('/open', (given) => same<typeof given, HttpRequest>(true)),
+    app.get('/users/:id', ({ params }) => same<typeof params.id, string>(true)),
+    app.get('/users/:id/:part', ({ params }) => same<keyof typeof params, 'id' | 'part'>(true)),
+    app.put('/users/:id', auth.required(({ params, path }, user) => {
+      same<typeof path | typeof params.id | typeof user.username, string>(true);
+    })),
+    app.delete('/users/:id', async (given: HttpRequest) => given.params['id']),
+    // @ts-expect-error: a parameter that the path does not have
+    app.patch('/users/:id', ({ params }) => params.name),
+    // @ts-expect-error: two functions, of which the second would never run
+    app.post('/guarded', auth.required(() => 1), () => 1),
     auth.login(request),
     auth.login({ json: async () => ({}) }),
     // @ts-expect-error: an application needs users

@@ -1,0 +1,151 @@
+/**
+ * The routes of a router. A path without parameters is found by one look-up in a Map. The paths
+ * with parameters are a tree of segments.
+ * Promise: the cost of a look-up depends on the segments of the path and not on the number of
+ * routes. Accepted: where a plain segment and a parameter share a place, the search may try both
+ * branches.
+ */
+import { AuthError } from '../errors.ts';
+import { parameterIn } from './route-path.ts';
+
+/** Values by name of a parameter. It has no prototype, so `__proto__` is a name like any other. */
+export type Params = Readonly<Record<string, string>>;
+
+/** The parameters of a path that has none. */
+export const NO_PARAMS: Params = Object.freeze(Object.create(null));
+
+/** The handler of a request, and the decoded values of the parameters in its path. */
+export interface Found<Handler> {
+  readonly handler: Handler;
+  readonly params: Params;
+}
+
+interface Route<Handler> {
+  readonly handler: Handler;
+  /** In the order of the path. Routes of other methods may have other names. */
+  readonly names: readonly string[];
+}
+
+/** A place in the tree, behind some segments. */
+class Branch<Handler> {
+  /** What follows, by segment. */
+  readonly plain = new Map<string, Branch<Handler>>();
+  /** What follows any segment that is not empty. */
+  parameter: Branch<Handler> | undefined;
+  /** The routes that end here, by method. */
+  readonly routes = new Map<string, Route<Handler>>();
+}
+
+/** Whether the search ends at a branch with these routes. */
+type IsWanted<Handler> = (routes: Branch<Handler>['routes']) => boolean;
+
+/** A router is data: it does not know what its handlers do. */
+export class Routes<Handler> {
+  /** By path, then by method. */
+  readonly #exact = new Map<string, Map<string, Found<Handler>>>();
+  readonly #root = new Branch<Handler>();
+
+  /**
+   * @param path a valid path of a route
+   * @returns false, without a change, if a route answers the same method and the same paths. The
+   *   names of parameters make no difference.
+   */
+  add(method: string, path: string, handler: Handler): boolean {
+    const segments = path.slice(1).split('/');
+    const names = segments.flatMap((segment) => parameterIn(segment) ?? []);
+    if (names.length === 0) {
+      const methods = this.#exact.get(path) ?? new Map<string, Found<Handler>>();
+      if (methods.has(method)) return false;
+      this.#exact.set(path, methods.set(method, { handler, params: NO_PARAMS }));
+      return true;
+    }
+    let branch = this.#root;
+    for (const segment of segments) branch = grow(branch, segment);
+    if (branch.routes.has(method)) return false;
+    branch.routes.set(method, { handler, names });
+    return true;
+  }
+
+  /**
+   * @param path as received. It is compared as it is, and only the values of parameters are decoded
+   * @returns the route for the method. In the first segment that differs, a plain one is preferred
+   *   to a parameter
+   * @throws AuthError ERR_BAD_REQUEST if the value of a parameter cannot be decoded
+   */
+  find(method: string, path: string): Found<Handler> | undefined {
+    const exact = this.#exact.get(path)?.get(method);
+    if (exact !== undefined) return exact;
+    const values: string[] = [];
+    let route: Route<Handler> | undefined;
+    this.#search(path, values, (routes) => {
+      route = routes.get(method);
+      return route !== undefined;
+    });
+    if (route === undefined) return undefined;
+    const params: Record<string, string> = Object.create(null);
+    for (const [index, name] of route.names.entries()) {
+      params[name] = decoded(values[index] ?? '');
+    }
+    return { handler: route.handler, params };
+  }
+
+  /** @returns the methods of all routes with this path; none if no route has it */
+  methodsOf(path: string): string[] {
+    const methods = new Set(this.#exact.get(path)?.keys());
+    this.#search(path, [], (routes) => {
+      for (const method of routes.keys()) methods.add(method);
+      return false;
+    });
+    return [...methods];
+  }
+
+  #search(path: string, values: string[], isWanted: IsWanted<Handler>): void {
+    // The target of a request may also be `*`, or absolute with a bad authority.
+    if (path.startsWith('/')) search(this.#root, path, 1, values, isWanted);
+  }
+}
+
+/** @returns the branch behind a segment, which is new if there was none */
+function grow<Handler>(branch: Branch<Handler>, segment: string): Branch<Handler> {
+  if (parameterIn(segment) !== undefined) return (branch.parameter ??= new Branch<Handler>());
+  const next = branch.plain.get(segment) ?? new Branch<Handler>();
+  branch.plain.set(segment, next);
+  return next;
+}
+
+/**
+ * Visits the ends of all branches that match, the preferred one first, until `isWanted` is true.
+ * It goes no deeper than the tree, so a path of many segments costs no more.
+ * @param start where the next segment of the path begins
+ * @param values becomes the values of the parameters on the way to the wanted end
+ */
+function search<Handler>(
+  branch: Branch<Handler>,
+  path: string,
+  start: number,
+  values: string[],
+  isWanted: IsWanted<Handler>,
+): boolean {
+  const slash = path.indexOf('/', start);
+  const isLast = slash === -1;
+  const segment = path.slice(start, isLast ? undefined : slash);
+  const isWantedBehind = (next: Branch<Handler>): boolean =>
+    isLast ? isWanted(next.routes) : search(next, path, slash + 1, values, isWanted);
+  const plain = branch.plain.get(segment);
+  if (plain !== undefined && isWantedBehind(plain)) return true;
+  if (branch.parameter === undefined || segment === '') return false;
+  values.push(segment);
+  if (isWantedBehind(branch.parameter)) return true;
+  values.pop();
+  return false;
+}
+
+/** @throws AuthError ERR_BAD_REQUEST */
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    const description = 'A percent-escape in the path is broken, or is not UTF-8';
+    throw new AuthError('ERR_BAD_REQUEST', { description });
+  }
+}

@@ -1,0 +1,51 @@
+/** Paths of routes. Patterns of other routers are refused, with what to write in their place. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createApp, MemoryUserStore, Router } from '../../src/index.ts';
+import { fromOtherRealm } from '../support/copies.ts';
+import { SECRET } from '../support/tokens.ts';
+
+const answer = () => 1;
+const add = (path: unknown) => new Router().get(path as string, answer);
+
+/** Pairs that differ in little: accepted, refused; and what the message advises. */
+const PATHS: readonly (readonly [accepted: string, refused: string, advice: RegExp])[] = [
+  ['/files/:name', '/files/*', /a pattern with "\*": write ":name" for any one segment, and a /],
+  ['/files/:name', '/files/:name+', /with "\+": write ":name" for any one segment, and a route fo/],
+  ['/users/:id', '/users/:id?', /with "\?": write one route with the optional part, and one witho/],
+  ['/users/:id', '/users{/:id}', /with "\{": write one route with the optional part, and one with/],
+  ['/users/:id', '/users/:id(\\d+)', /with "\(": write ":name", and check request\.params in the/],
+  ['/users/:id', '/users/<id>', /with "<": write ":name"$/],
+  ['/users/:id', '/users/:id.json', /with ":": write ":name" for the whole segment, .* split /],
+  ['/:a/:b', '/:a-:b', /with ":": write ":name" for the whole segment/],
+  ['/users/:id', '/users/user:id', /with ":": write ":name" for the whole segment/],
+  ['/users/:i', '/users/:', /with ":": write ":name" for the whole segment/],
+  ['/users/:_1', '/users/:1', /a name of letters, digits and "_" that does not begin with a digit/],
+  ['/users/:Id_9', '/users/:Id-9', /with ":": write ":name" for the whole segment/],
+  ['/:a/b/:c', '/:a/b/:a', /expected a different name for each parameter, got one twice$/],
+  ['/:__proto__/:constructor', '/:__proto__/:__proto__', /expected a different name for each/],
+];
+
+test('a path has plain segments and parameters, and a pattern is refused with what to write', () => {
+  for (const [accepted, refused, advice] of PATHS) {
+    add(accepted);
+    assert.throws(() => add(refused), { name: 'TypeError', message: advice }, refused);
+    assert.throws(() => add(refused), { message: /^"path" expected / });
+    assert.throws(() => add(refused), ({ message }: Error) => !message.includes(refused));
+  }
+  for (const pattern of [/^\/users/, fromOtherRealm('/^.users/')]) {
+    assert.throws(() => add(pattern), {
+      name: 'TypeError',
+      message: /got a regular expression: write ":name", and check request\.params in the handler$/,
+    });
+  }
+});
+
+test('the path of the login obeys the same rules, and may have a parameter', () => {
+  const options = { secret: SECRET, users: new MemoryUserStore() };
+  createApp({ ...options, authPath: '/:tenant/auth' });
+  assert.throws(() => createApp({ ...options, authPath: '/*/auth' }), {
+    name: 'TypeError',
+    message: /^"authPath" expected a path of plain segments .* with "\*"/,
+  });
+});
