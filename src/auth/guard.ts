@@ -39,12 +39,12 @@ const NO_TOKEN: Passed<undefined> = { identity: undefined, sessionId: undefined 
 
 /** Finds the user of a request. Its methods are not `async`: that takes up to a third longer. */
 export class Guard<Identity> {
-  readonly #settings: JwtAuthSettings<Identity>;
-  readonly #sessions: SessionAuth<Identity> | undefined;
+  readonly #settings: JwtAuthSettings<Identity, unknown>;
+  readonly #sessions: SessionAuth<Identity, unknown> | undefined;
 
   constructor(
-    settings: JwtAuthSettings<Identity>,
-    sessions: SessionAuth<Identity> | undefined,
+    settings: JwtAuthSettings<Identity, unknown>,
+    sessions: SessionAuth<Identity, unknown> | undefined,
   ) {
     this.#settings = settings;
     this.#sessions = sessions;

@@ -16,6 +16,7 @@ import {
 import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
+import type { LoginReply, LoginReplyHook } from './login-reply.ts';
 import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
 import { sessionsCheck, tokenSettingsOf, type TokenSettings } from './token-settings.ts';
 
@@ -31,7 +32,7 @@ type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
  * The options of {@link JwtOptions}, two hooks that find users, the sessions, and hooks that shape
  * replies.
  */
-export interface JwtAuthOptions<Identity> extends JwtOptions {
+export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions {
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
    * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
@@ -101,9 +102,13 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   /**
    * Returns the reply to a login and to a refresh, and that of `issueReply`; default
    * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
-   * unless the client asked for one.
+   * unless the client asked for one. What this hook returns is the type `Reply` of `login`.
    */
-  readonly loginReply?: (token: string, identity: Identity, refreshToken?: string) => unknown;
+  readonly loginReply?: (
+    token: string,
+    identity: Identity,
+    refreshToken?: string,
+  ) => MaybePromise<Reply>;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
   readonly errorReply?: (error: AuthError) => unknown;
 }
@@ -117,7 +122,7 @@ const identityClaimCheck = expecting(
 );
 
 /** The checks of {@link JwtAuthOptions}, also for a function that passes these options on. */
-export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
+export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = {
   ...JWT_OPTION_CHECKS,
   authenticate: aFunction,
   identity: aFunction,
@@ -138,22 +143,22 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
 };
 
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
-export interface JwtAuthSettings<Identity> extends Required<
-  Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
+export interface JwtAuthSettings<Identity, Reply> extends Required<
+  Omit<JwtAuthOptions<Identity, Reply>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
 > {
   /** Undefined without sessions. */
   readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
-  readonly loginReply: JwtAuthOptions<Identity>['loginReply'];
+  readonly loginReply: LoginReplyHook<Identity, Reply> | undefined;
   /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
   readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
 }
 
 /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
-export function settingsOf<Identity>(
-  options: JwtAuthOptions<Identity>,
-): JwtAuthSettings<Identity> {
-  const given = readOptions<JwtAuthOptions<Identity>>(options, JWT_AUTH_OPTION_CHECKS, [
+export function settingsOf<Identity, Reply>(
+  options: JwtAuthOptions<Identity, Reply>,
+): JwtAuthSettings<Identity, Reply> {
+  const given = readOptions<JwtAuthOptions<Identity, Reply>>(options, JWT_AUTH_OPTION_CHECKS, [
     'authenticate',
     'identity',
   ]);
@@ -168,7 +173,7 @@ export function settingsOf<Identity>(
   } = given;
   // A copy, because the caller may change the list later.
   const schemes = [...givenSchemes];
-  const settings: JwtAuthSettings<Identity> = {
+  const settings: JwtAuthSettings<Identity, Reply> = {
     realm: 'Login Required',
     schemes,
     usernameField: 'username',
