@@ -65,7 +65,7 @@ export class Guard<Identity> {
     const { tokenFrom, decode, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return NO_TOKEN;
-      return andThen(decode(token), (decoded) => {
+      return andThen(decode(token, request), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);
         return andThen(this.#settings.identity(claims), (identity) => {
           if (!isIdentity(identity)) throw new AuthError('ERR_IDENTITY_UNKNOWN');

@@ -90,10 +90,10 @@ export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions
    */
   readonly encode?: (identity: Identity) => MaybePromise<string>;
   /**
-   * Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. Not with
-   * `sessions`.
+   * Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. `request`
+   * is what `tokenFrom` gets. Not with `sessions`.
    */
-  readonly decode?: (token: string) => MaybePromise<object>;
+  readonly decode?: (token: string, request: HeaderSource) => MaybePromise<object>;
   /**
    * Returns the token of a request, if there is one; default: from the Authorization header. Every
    * guard passes the same `header` and `message`.
@@ -142,9 +142,12 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
   errorReply: aFunction,
 };
 
+/** The hooks that get a {@link HeaderSource}. */
+type HookOfRequest = 'tokenFrom' | 'decode';
+
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
 export interface JwtAuthSettings<Identity, Reply> extends Required<
-  Omit<JwtAuthOptions<Identity, Reply>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
+  Omit<JwtAuthOptions<Identity, Reply>, keyof JwtOptions | HookOfRequest | 'sessions' | 'loginReply'>
 > {
   /** Undefined without sessions. */
   readonly tokens: TokenSettings | undefined;
@@ -152,6 +155,8 @@ export interface JwtAuthSettings<Identity, Reply> extends Required<
   readonly loginReply: LoginReplyHook<Identity, Reply> | undefined;
   /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
   readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
+  /** As `tokenFrom`. */
+  readonly decode: (token: string, request: Authorization) => MaybePromise<object>;
 }
 
 /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
@@ -167,6 +172,7 @@ export function settingsOf<Identity, Reply>(
   const {
     secret,
     tokenFrom,
+    decode,
     sessions,
     schemes: givenSchemes = ['JWT', 'Bearer'],
     ...others
@@ -186,8 +192,10 @@ export function settingsOf<Identity, Reply>(
       const header = await settings.header(identity);
       return jwt.sign(claims as Record<string, unknown>, { header });
     },
-    decode: (token) => jwt.verify(token),
     // A source would cost every request time, so without a hook none is made.
+    decode: decode === undefined
+      ? (token) => jwt.verify(token)
+      : (token, request) => decode(token, headerSourceOf(request)),
     tokenFrom: (request) =>
       (tokenFrom === undefined
         ? tokenIn(headerIn(request, 'authorization'), schemes)
