@@ -4,6 +4,7 @@ export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.t
 
 export { Accounts } from './accounts/accounts.ts';
 export type { Client, SessionClient } from './accounts/client.ts';
+export type { AccountHandlers } from './accounts/handlers.ts';
 export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';

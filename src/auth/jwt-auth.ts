@@ -12,6 +12,7 @@ import { describe } from '../values.ts';
 import { challenges, realmCheck } from './authorization.ts';
 import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
+import { countingGuess } from './login-limits.ts';
 import { replyOf, type LoginReply, type LogoutReply } from './login-reply.ts';
 import { readCredentials, type AuthRequest } from './request-body.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
@@ -50,7 +51,8 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    *   `json`, and an `address` if it is known
    * @returns the reply to send: `{ access_token }`, with sessions and `"refresh": true` in the body
    *   a {@link TokenPair}, or the result of `loginReply`
-   * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string
+   * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string;
+   *   ERR_THROTTLED, without calling `authenticate`
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
    * @throws any error that `request.json` or a hook throws
    */
@@ -234,20 +236,23 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   /**
    * @returns the identity that `authenticate` finds
    * @throws AuthError ERR_CREDENTIALS if it finds none, or if no user can have such a password
+   * @throws AuthError ERR_THROTTLED, without calling `authenticate`
    */
   async #checkCredentials(
     username: string,
     password: string,
     request: AuthRequest,
   ): Promise<Identity> {
-    const { authenticate } = this.#settings;
+    const { authenticate, throttle } = this.#settings;
     try {
-      const identity = await authenticate(username, password, request);
-      if (isIdentity(identity)) return identity;
+      return await countingGuess(throttle, username, request, async () => {
+        const identity = await authenticate(username, password, request);
+        if (!isIdentity(identity)) throw new AuthError('ERR_CREDENTIALS');
+        return identity;
+      });
     } catch (error) {
-      if (!isImpossiblePasswordError(error)) throw error;
+      throw isImpossiblePasswordError(error) ? new AuthError('ERR_CREDENTIALS') : error;
     }
-    throw new AuthError('ERR_CREDENTIALS');
   }
 
   /**

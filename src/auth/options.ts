@@ -4,6 +4,8 @@ import { Jwt } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
 import type { Client } from '../accounts/client.ts';
 import type { AuthError } from '../errors.ts';
+import { limitsCheck, throttleOf } from '../limits/options.ts';
+import type { LimitOptions, Throttle } from '../limits/throttle.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import {
   aFunction,
@@ -109,6 +111,12 @@ export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions
     identity: Identity,
     refreshToken?: string,
   ) => MaybePromise<Reply>;
+  /**
+   * Rate limits for wrong passwords at a login, by account and by network. Default: those of
+   * `LimitOptions`, counted in the memory of this process. `false` means none. A program whose
+   * `authenticate` counts them itself, as `Accounts` do, sets `false`.
+   */
+  readonly limits?: LimitOptions | false;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
   readonly errorReply?: (error: AuthError) => unknown;
 }
@@ -139,6 +147,7 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
   decode: aFunction,
   tokenFrom: aFunction,
   loginReply: aFunction,
+  limits: limitsCheck,
   errorReply: aFunction,
 };
 
@@ -147,8 +156,10 @@ type HookOfRequest = 'tokenFrom' | 'decode';
 
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
 export interface JwtAuthSettings<Identity, Reply> extends Required<
-  Omit<JwtAuthOptions<Identity, Reply>, keyof JwtOptions | HookOfRequest | 'sessions' | 'loginReply'>
+  Omit<JwtAuthOptions<Identity, Reply>, keyof JwtOptions | HookOfRequest | 'sessions' | 'loginReply' | 'limits'>
 > {
+  /** Undefined for no limits. */
+  readonly throttle: Throttle | undefined;
   /** Undefined without sessions. */
   readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
@@ -174,6 +185,7 @@ export function settingsOf<Identity, Reply>(
     tokenFrom,
     decode,
     sessions,
+    limits,
     schemes: givenSchemes = ['JWT', 'Bearer'],
     ...others
   } = given;
@@ -201,6 +213,7 @@ export function settingsOf<Identity, Reply>(
         ? tokenIn(headerIn(request, 'authorization'), schemes)
         : tokenFrom(headerSourceOf(request))),
     loginReply: undefined,
+    throttle: throttleOf(limits, given.now),
     errorReply: (error) => error.body,
     isCurrent: () => true,
     tokens: sessions && tokenSettingsOf({ ...given, sessions }, jwt),
