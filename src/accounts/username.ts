@@ -60,7 +60,7 @@ const SECOND_SMALL_LETTER = /[\u03c2\u1c80-\u1c88]/g;
  * Maximum length of a username in UTF-16 code units, before it is trimmed and put into NFKC. It
  * bounds the work of both. Usernames of 80 code points need far fewer.
  */
-export const MAX_CODE_UNITS = 1024;
+const MAX_CODE_UNITS = 1024;
 
 /**
  * @returns the canonical username: without ASCII white space at its ends, NFKC, lower case, one

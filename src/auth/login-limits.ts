@@ -4,7 +4,7 @@
  * or white space at the ends count for one account. Otherwise each spelling that a look-up treats
  * as the same user, such as one in a database with a collation, would give a guesser more tries.
  */
-import { foldedUsername, MAX_CODE_UNITS } from '../accounts/username.ts';
+import { foldedUsername } from '../accounts/username.ts';
 import type { Client } from '../accounts/client.ts';
 import { isAuthError } from '../errors.ts';
 import { sourceOf } from '../limits/network.ts';
@@ -12,6 +12,9 @@ import type { Throttle } from '../limits/throttle.ts';
 
 /** The longest key of an account. It is that of a username of `Accounts`. */
 const MAX_KEY_CODE_POINTS = 80;
+
+/** In any Unicode spelling, 80 letters with their accents have at most four code units each. */
+const MAX_FOLDED_CODE_UNITS = 4 * MAX_KEY_CODE_POINTS;
 
 /** Invisible characters, and the accents of Latin, Greek and Cyrillic letters. */
 const IGNORED = /[\p{Default_Ignorable_Code_Point}\u0300-\u036f]/gu;
@@ -55,7 +58,7 @@ export async function countingGuess<Identity>(
  */
 export function accountKeyOf(username: string): string {
   // Cut before it is normalised, which bounds the work.
-  const start = username.replace(IGNORED, '').trim().slice(0, MAX_CODE_UNITS);
+  const start = username.replace(IGNORED, '').trim().slice(0, MAX_FOLDED_CODE_UNITS);
   const letters = foldedUsername(start).normalize('NFD').replace(IGNORED, '').normalize('NFC');
   return [...letters.trim()].slice(0, MAX_KEY_CODE_POINTS).join('');
 }
