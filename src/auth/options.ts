@@ -151,12 +151,12 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
   errorReply: aFunction,
 };
 
-/** The hooks that get a {@link HeaderSource}. */
-type HookOfRequest = 'tokenFrom' | 'decode';
+/** The options that have another type, or another name, among the settings. */
+type Replaced = keyof JwtOptions | 'tokenFrom' | 'decode' | 'sessions' | 'loginReply' | 'limits';
 
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
 export interface JwtAuthSettings<Identity, Reply> extends Required<
-  Omit<JwtAuthOptions<Identity, Reply>, keyof JwtOptions | HookOfRequest | 'sessions' | 'loginReply' | 'limits'>
+  Omit<JwtAuthOptions<Identity, Reply>, Replaced>
 > {
   /** Undefined for no limits. */
   readonly throttle: Throttle | undefined;

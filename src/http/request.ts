@@ -65,10 +65,10 @@ export class HttpRequest {
    * the header has fewer addresses, the leftmost counts: the request did not come through all the
    * proxies, and the client may have forged it. If that is not an IP address, the peer's counts.
    *
-   * `unknown` stands for a peer that came through a Unix socket, and for a message without a socket.
-   * Rate limits by network do not apply to it. `disconnected` stands for a peer that has closed its
-   * connection before its address was read. Rate limits count all of those as one network:
-   * otherwise a client that resets its connection right behind each request would have no limit.
+   * `unknown` stands for a peer that came through a Unix socket, and for a message without a
+   * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
+   * closed its connection before its address was read. Rate limits count all of those as one
+   * network: otherwise a client that resets its connection behind each request would have no limit.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;

@@ -43,7 +43,9 @@ test('clients through a Unix socket have no limit by network, unless a proxy nam
           'X-Forwarded-For': '192.0.2.1',
         };
         const posted = request({ socketPath, path, method: 'POST', headers });
-        posted.end(JSON.stringify({ username: `${username}${path.length}`, password: 'a password' }));
+        // No account of `/auth` exists, so each password is wrong.
+        const name = path === '/signup' ? username : `not-${username}`;
+        posted.end(JSON.stringify({ username: name, password: 'a password' }));
         const [response] = await once(posted, 'response');
         response.resume();
         statuses.push(response.statusCode);
