@@ -4,6 +4,7 @@ export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.t
 
 export { Accounts } from './accounts/accounts.ts';
 export type { Client, SessionClient } from './accounts/client.ts';
+export type { AccountHandlers } from './accounts/handlers.ts';
 export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { LimitOptions } from './limits/throttle.ts';
@@ -11,10 +12,10 @@ export type { LimitOptions } from './limits/throttle.ts';
 export type { GuardableRequest, HeaderSource } from './auth/requests.ts';
 export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth } from './auth/jwt-auth.ts';
+export type { LoginReply, LogoutReply, TokenPair } from './auth/login-reply.ts';
 export type { AuthRequest } from './auth/request-body.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';
 export type { IdentityClaims, JwtAuthOptions } from './auth/options.ts';
-export type { TokenPair } from './auth/token-issuer.ts';
 
 export type { RegisteredClaims } from './crypto/claims.ts';
 export { decodeUnverified, Jwt } from './crypto/jwt.ts';

@@ -9,9 +9,8 @@
  */
 import { AuthError } from '../errors.ts';
 import { publishUser } from '../events.ts';
-import { MemoryCounts } from '../limits/memory.ts';
 import { sourceOf } from '../limits/network.ts';
-import { Throttle } from '../limits/throttle.ts';
+import type { Throttle } from '../limits/throttle.ts';
 import { andThen } from '../maybe-promise.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
@@ -20,6 +19,7 @@ import { createUser } from './account-creation.ts';
 import type { Client, SessionClient } from './client.ts';
 import { checkHash, isDisabled } from './disabled.ts';
 import { findUser } from './find-user.ts';
+import type { AccountHandlers } from './handlers.ts';
 import { renewHash } from './hash-renewal.ts';
 import { settingsOf, type AccountsOptions, type AccountsSettings } from './options.ts';
 import { hashClientOf, PasswordCheck } from './password-check.ts';
@@ -37,25 +37,21 @@ export class Accounts {
   readonly #changes: AccountChanges;
   readonly #verifiedHashes = new VerifiedHashes();
 
-  /**
-   * These methods, bound, to spread into the options of `JwtAuth`; and the option `sessions`, if
-   * these accounts have it.
-   */
-  readonly handlers: Pick<Accounts, 'authenticate' | 'identity' | 'isCurrent'> &
-    Pick<AccountsOptions, 'sessions'>;
+  /** Options of `JwtAuth`, to spread into them. */
+  readonly handlers: AccountHandlers;
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
   constructor(options: AccountsOptions) {
     this.#settings = settingsOf(options);
-    const { limits, limitsNow, sessions } = this.#settings;
-    const counts = new MemoryCounts(limitsNow);
-    this.#throttle = limits === false ? undefined : new Throttle(limits, counts);
-    this.#passwordCheck = new PasswordCheck(this.#settings, this.#throttle);
+    const { throttle, sessions } = this.#settings;
+    this.#throttle = throttle;
+    this.#passwordCheck = new PasswordCheck(this.#settings, throttle);
     this.#changes = new AccountChanges(this.#settings, this.#passwordCheck);
     this.handlers = {
       authenticate: (username, password, client) => this.authenticate(username, password, client),
       identity: (claims) => this.identity(claims),
       isCurrent: (user) => this.isCurrent(user),
+      limits: false,
       ...(sessions !== undefined && { sessions }),
     };
   }

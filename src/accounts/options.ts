@@ -1,10 +1,10 @@
 /** The options of Accounts, their checks and their defaults. */
 import { MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
-import type { LimitOptions } from '../limits/throttle.ts';
+import { limitsCheck, throttleOf } from '../limits/options.ts';
+import type { LimitOptions, Throttle } from '../limits/throttle.ts';
 import {
   aFunction,
   checkedClock,
-  expecting,
   integerBetween,
   objectWith,
   readOptions,
@@ -12,7 +12,6 @@ import {
 } from '../options.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { UserStore } from '../users/store.ts';
-import { isObject } from '../values.ts';
 import { isCommonPassword } from './common-passwords.ts';
 import { PasswordHasher } from './password-hasher.ts';
 import type { IsForbidden } from './password-rules.ts';
@@ -66,10 +65,6 @@ export const DEFAULT_MIN_PASSWORD_LENGTH = 8;
 
 const passwordLength = integerBetween(1, MAX_PASSWORD_LENGTH);
 
-const limitsCheck = expecting('false or an object of limits', (value) => {
-  return value === false || isObject(value);
-});
-
 /** The checks of {@link AccountsOptions}, also for a function that passes these options on. */
 export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
   users: objectWith('find', 'insert', 'update'),
@@ -85,10 +80,9 @@ export const ACCOUNTS_OPTION_CHECKS: Checks<AccountsOptions> = {
 /** The options with all defaults. */
 export interface AccountsSettings
   extends Required<Omit<AccountsOptions, 'limits' | 'now' | 'sessions'>> {
-  readonly limits: LimitOptions | false;
+  /** Undefined for no limits. */
+  readonly throttle: Throttle | undefined;
   readonly sessions: Sessions | undefined;
-  /** The clock of the limits, in seconds since 1970. */
-  readonly limitsNow: () => number;
   /** The clock of `createdAt` and of removals, in seconds since 1970. */
   readonly now: () => number;
 }
@@ -112,14 +106,8 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
     minPasswordLength,
     maxPasswordLength,
     isForbidden: given.isForbidden ?? isCommonPassword,
-    limits: given.limits ?? {},
+    throttle: throttleOf(given.limits, now),
     sessions: given.sessions,
-    limitsNow: now ?? steadyNow,
     now: checkedClock(now),
   };
-}
-
-/** @returns seconds since 1970, from a monotonic clock */
-function steadyNow(): number {
-  return (performance.timeOrigin + performance.now()) / 1000;
 }

@@ -103,8 +103,11 @@ export function usernameRefusal(username: string): AuthError {
   return new AuthError('ERR_USERNAME', { description });
 }
 
-/** @returns the canonical form, whether or not the username is valid */
-function foldedUsername(username: string): string {
+/**
+ * @param username of at most 1024 code units
+ * @returns the canonical form, whether or not the username is valid
+ */
+export function foldedUsername(username: string): string {
   return trimUsername(username)
     .normalize('NFKC')
     .toLowerCase()

@@ -13,7 +13,7 @@ import { isObject, ownMember } from '../values.ts';
 
 /** What the routes of an account need. */
 export interface AccountServices {
-  readonly auth: JwtAuth<PublicUser>;
+  readonly auth: JwtAuth<PublicUser, unknown>;
   readonly accounts: Accounts;
   readonly sessions: Sessions;
   /** The name of the member of a body with the password. */

@@ -10,6 +10,7 @@ import {
 } from '../accounts/options.ts';
 import { withErrorReply } from '../auth/error-reply.ts';
 import { JwtAuth } from '../auth/jwt-auth.ts';
+import type { LoginReply } from '../auth/login-reply.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';
 import { AuthError, isAuthError } from '../errors.ts';
 import type { HttpRequest } from '../http/request.ts';
@@ -24,7 +25,10 @@ import { pageReply } from './page.ts';
 import { addSessionRoutes } from './session-routes.ts';
 
 /** The options of JwtAuth without the hooks that createApp gets from Accounts. */
-type AuthOptions = Omit<JwtAuthOptions<PublicUser>, 'authenticate' | 'identity' | 'isCurrent'>;
+type AuthOptions<Reply> = Omit<
+  JwtAuthOptions<PublicUser, Reply>,
+  'authenticate' | 'identity' | 'isCurrent'
+>;
 // Takes these hooks out of the checks, so that createApp refuses them as unknown options.
 const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OPTION_CHECKS;
 
@@ -33,7 +37,8 @@ const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OP
  * `usernameField`, `passwordField` and `errorReply` apply to the signup as well as to the login.
  * With `sessions` there are routes to refresh, list and end them, and to change the password.
  */
-export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions {
+export interface AppOptions<Reply = LoginReply>
+  extends AccountsOptions, AuthOptions<Reply>, RouterOptions {
   /** The path of the login; default `/auth`. */
   readonly authPath?: string;
   /** Whether `GET /` is a page on which a person can try the routes in a browser; default false. */
@@ -46,7 +51,7 @@ export interface AppOptions extends AccountsOptions, AuthOptions, RouterOptions 
   readonly now?: () => number;
 }
 
-const APP_OPTION_CHECKS: Checks<AppOptions> = {
+const APP_OPTION_CHECKS: Checks<AppOptions<unknown>> = {
   ...ACCOUNTS_OPTION_CHECKS,
   ...AUTH_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
@@ -55,9 +60,9 @@ const APP_OPTION_CHECKS: Checks<AppOptions> = {
 };
 
 /** The Router of the application, with the JwtAuth and the Accounts behind its routes. */
-export interface App extends Router {
+export interface App<Reply = LoginReply> extends Router {
   /** Guards further routes: `app.get(path, app.auth.required(handler))`. */
-  readonly auth: JwtAuth<PublicUser>;
+  readonly auth: JwtAuth<PublicUser, Reply>;
   /** The accounts behind the routes. */
   readonly accounts: Accounts;
 }
@@ -66,13 +71,13 @@ export interface App extends Router {
  * Makes the tutorial application. Further routes can be added to the Router that it returns.
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
-export function createApp(options: AppOptions): App {
-  const given = readOptions(options, APP_OPTION_CHECKS, ['users']);
+export function createApp<Reply = LoginReply>(options: AppOptions<Reply>): App<Reply> {
+  const given = readOptions<AppOptions<Reply>>(options, APP_OPTION_CHECKS, ['users']);
   const { users, sessions, authPath = '/auth' } = given;
   const { usernameField = 'username', passwordField = 'password' } = given;
   const accounts = new Accounts(pickOptions(given, ACCOUNTS_OPTION_CHECKS));
-  const authOptions = pickOptions<AuthOptions>(given, AUTH_OPTION_CHECKS);
-  const auth = new JwtAuth<PublicUser>({ ...authOptions, ...accounts.handlers });
+  const authOptions = pickOptions<AuthOptions<Reply>>(given, AUTH_OPTION_CHECKS);
+  const auth = new JwtAuth<PublicUser, Reply>({ ...authOptions, ...accounts.handlers });
   const router = new Router(pickOptions(given, ROUTER_OPTION_CHECKS));
 
   router.post('/signup', async (request) => {

@@ -39,12 +39,12 @@ const NO_TOKEN: Passed<undefined> = { identity: undefined, sessionId: undefined 
 
 /** Finds the user of a request. Its methods are not `async`: that takes up to a third longer. */
 export class Guard<Identity> {
-  readonly #settings: JwtAuthSettings<Identity>;
-  readonly #sessions: SessionAuth<Identity> | undefined;
+  readonly #settings: JwtAuthSettings<Identity, unknown>;
+  readonly #sessions: SessionAuth<Identity, unknown> | undefined;
 
   constructor(
-    settings: JwtAuthSettings<Identity>,
-    sessions: SessionAuth<Identity> | undefined,
+    settings: JwtAuthSettings<Identity, unknown>,
+    sessions: SessionAuth<Identity, unknown> | undefined,
   ) {
     this.#settings = settings;
     this.#sessions = sessions;
@@ -65,7 +65,7 @@ export class Guard<Identity> {
     const { tokenFrom, decode, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return NO_TOKEN;
-      return andThen(decode(token), (decoded) => {
+      return andThen(decode(token, request), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);
         return andThen(this.#settings.identity(claims), (identity) => {
           if (!isIdentity(identity)) throw new AuthError('ERR_IDENTITY_UNKNOWN');

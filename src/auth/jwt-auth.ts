@@ -12,6 +12,8 @@ import { describe } from '../values.ts';
 import { challenges, realmCheck } from './authorization.ts';
 import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
+import { countingGuess } from './login-limits.ts';
+import { replyOf, type LoginReply, type LogoutReply } from './login-reply.ts';
 import { readCredentials, type AuthRequest } from './request-body.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
@@ -23,19 +25,19 @@ import {
 } from './options.ts';
 import type { Authorization, GuardableRequest, HeaderSource } from './requests.ts';
 import { SessionAuth } from './session-auth.ts';
-import type { TokenPair } from './token-issuer.ts';
 
 /**
  * A login and a guard with one set of options.
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
+ * @typeParam Reply the type of the reply to a login: what `loginReply` returns, if it is given
  */
-export class JwtAuth<Identity> {
-  readonly #settings: JwtAuthSettings<Identity>;
-  readonly #sessions: SessionAuth<Identity> | undefined;
+export class JwtAuth<Identity, Reply = LoginReply> {
+  readonly #settings: JwtAuthSettings<Identity, Reply>;
+  readonly #sessions: SessionAuth<Identity, Reply> | undefined;
   readonly #guard: Guard<Identity>;
 
   /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
-  constructor(options: JwtAuthOptions<Identity>) {
+  constructor(options: JwtAuthOptions<Identity, Reply>) {
     const settings = settingsOf(options);
     this.#settings = settings;
     this.#sessions = settings.tokens && new SessionAuth(settings, settings.tokens);
@@ -49,11 +51,12 @@ export class JwtAuth<Identity> {
    *   `json`, and an `address` if it is known
    * @returns the reply to send: `{ access_token }`, with sessions and `"refresh": true` in the body
    *   a {@link TokenPair}, or the result of `loginReply`
-   * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string
+   * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string;
+   *   ERR_THROTTLED, without calling `authenticate`
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
    * @throws any error that `request.json` or a hook throws
    */
-  readonly login = async (request: AuthRequest): Promise<unknown> =>
+  readonly login = async (request: AuthRequest): Promise<Reply> =>
     this.#completingRefusals(this.#settings.realm, () => this.#replyToLogin(request));
 
   /**
@@ -66,7 +69,7 @@ export class JwtAuth<Identity> {
    * @throws TypeError without the option `sessions`
    * @throws any error that `request.json` or a hook throws
    */
-  readonly refresh = async (request: AuthRequest): Promise<unknown> =>
+  readonly refresh = async (request: AuthRequest): Promise<Reply> =>
     this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
 
   /**
@@ -80,7 +83,7 @@ export class JwtAuth<Identity> {
    * @throws TypeError without the option `sessions`
    * @throws any error that `request.json` or a hook throws
    */
-  readonly logout = async (request: AuthRequest): Promise<unknown> =>
+  readonly logout = async (request: AuthRequest): Promise<LogoutReply> =>
     this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().logout(request));
 
   /**
@@ -99,7 +102,7 @@ export class JwtAuth<Identity> {
     identity: Identity,
     request?: object,
     options: { readonly refresh?: boolean } = {},
-  ): Promise<TokenPair | { access_token: string }> {
+  ): Promise<LoginReply> {
     const { refresh } = readOptions(options, { refresh: trueOrFalse });
     if (this.#sessions === undefined && refresh !== true) {
       return { access_token: await this.#encode(identity) };
@@ -115,7 +118,7 @@ export class JwtAuth<Identity> {
     identity: Identity,
     request?: object,
     options: { readonly refresh?: boolean } = {},
-  ): Promise<unknown> {
+  ): Promise<Reply> {
     const { refresh } = readOptions(options, { refresh: trueOrFalse });
     if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
@@ -173,17 +176,16 @@ export class JwtAuth<Identity> {
    * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets
    * `req.identity`, with sessions also `req.sessionId`, and calls `next()`, or sends the refusal
    * itself. It passes any other error to `next(error)`.
-   * @param none must be empty. With `app.get(path, auth.middleware)`, where the parentheses are
-   *   missing, a client would never get a response. The type `never[]` makes that a compile error.
-   *   In a program without types it throws at the first request.
-   * @throws TypeError if it is called with arguments
+   * @throws TypeError if it is called with arguments. With `app.get(path, auth.middleware)`, where
+   *   the parentheses are missing, a client would never get a response.
    */
-  middleware(...none: never[]): Middleware<Identity> {
-    if (none.length === 0) {
+  middleware(): Middleware<Identity> {
+    const { length } = arguments;
+    if (length === 0) {
       const hasSessions = this.#sessions !== undefined;
       return middlewareOf((request) => this.#passed(request), hasSessions);
     }
-    const got = none.length === 1 ? '1 argument' : `${none.length} arguments`;
+    const got = length === 1 ? '1 argument' : `${length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
   }
 
@@ -204,12 +206,12 @@ export class JwtAuth<Identity> {
       );
   }
 
-  #sessionAuth(): SessionAuth<Identity> {
+  #sessionAuth(): SessionAuth<Identity, Reply> {
     if (this.#sessions !== undefined) return this.#sessions;
     throw new TypeError('"sessions" expected an instance of Sessions, got undefined');
   }
 
-  async #replyToLogin(request: AuthRequest): Promise<unknown> {
+  async #replyToLogin(request: AuthRequest): Promise<Reply> {
     const { usernameField, passwordField } = this.#settings;
     const credentials = await readCredentials(request, usernameField, passwordField);
     const { username, password, wantsRefresh } = credentials;
@@ -220,10 +222,9 @@ export class JwtAuth<Identity> {
     return this.#statelessReply(await checkPassword());
   }
 
-  async #statelessReply(identity: Identity): Promise<unknown> {
-    const { loginReply } = this.#settings;
-    const token = await this.#encode(identity);
-    return loginReply === undefined ? { access_token: token } : loginReply(token, identity);
+  async #statelessReply(identity: Identity): Promise<Reply> {
+    const accessToken = await this.#encode(identity);
+    return replyOf({ accessToken }, identity, this.#settings.loginReply);
   }
 
   async #encode(identity: Identity): Promise<string> {
@@ -235,20 +236,23 @@ export class JwtAuth<Identity> {
   /**
    * @returns the identity that `authenticate` finds
    * @throws AuthError ERR_CREDENTIALS if it finds none, or if no user can have such a password
+   * @throws AuthError ERR_THROTTLED, without calling `authenticate`
    */
   async #checkCredentials(
     username: string,
     password: string,
     request: AuthRequest,
   ): Promise<Identity> {
-    const { authenticate } = this.#settings;
+    const { authenticate, throttle } = this.#settings;
     try {
-      const identity = await authenticate(username, password, request);
-      if (isIdentity(identity)) return identity;
+      return await countingGuess(throttle, username, request, async () => {
+        const identity = await authenticate(username, password, request);
+        if (!isIdentity(identity)) throw new AuthError('ERR_CREDENTIALS');
+        return identity;
+      });
     } catch (error) {
-      if (!isImpossiblePasswordError(error)) throw error;
+      throw isImpossiblePasswordError(error) ? new AuthError('ERR_CREDENTIALS') : error;
     }
-    throw new AuthError('ERR_CREDENTIALS');
   }
 
   /**

@@ -4,6 +4,8 @@ import { Jwt } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
 import type { Client } from '../accounts/client.ts';
 import type { AuthError } from '../errors.ts';
+import { limitsCheck, throttleOf } from '../limits/options.ts';
+import type { LimitOptions, Throttle } from '../limits/throttle.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import {
   aFunction,
@@ -16,6 +18,7 @@ import {
 import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
 import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
+import type { LoginReply, LoginReplyHook } from './login-reply.ts';
 import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
 import { sessionsCheck, tokenSettingsOf, type TokenSettings } from './token-settings.ts';
 
@@ -31,7 +34,7 @@ type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
  * The options of {@link JwtOptions}, two hooks that find users, the sessions, and hooks that shape
  * replies.
  */
-export interface JwtAuthOptions<Identity> extends JwtOptions {
+export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions {
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
    * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
@@ -89,10 +92,10 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
    */
   readonly encode?: (identity: Identity) => MaybePromise<string>;
   /**
-   * Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. Not with
-   * `sessions`.
+   * Verifies a token, and returns its claims or throws AuthError; default `Jwt.verify`. `request`
+   * is what `tokenFrom` gets. Not with `sessions`.
    */
-  readonly decode?: (token: string) => MaybePromise<object>;
+  readonly decode?: (token: string, request: HeaderSource) => MaybePromise<object>;
   /**
    * Returns the token of a request, if there is one; default: from the Authorization header. Every
    * guard passes the same `header` and `message`.
@@ -101,9 +104,19 @@ export interface JwtAuthOptions<Identity> extends JwtOptions {
   /**
    * Returns the reply to a login and to a refresh, and that of `issueReply`; default
    * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
-   * unless the client asked for one.
+   * unless the client asked for one. What this hook returns is the type `Reply` of `login`.
    */
-  readonly loginReply?: (token: string, identity: Identity, refreshToken?: string) => unknown;
+  readonly loginReply?: (
+    token: string,
+    identity: Identity,
+    refreshToken?: string,
+  ) => MaybePromise<Reply>;
+  /**
+   * Rate limits for wrong passwords at a login, by account and by network. Default: those of
+   * `LimitOptions`, counted in the memory of this process. `false` means none. A program whose
+   * `authenticate` counts them itself, as `Accounts` do, sets `false`.
+   */
+  readonly limits?: LimitOptions | false;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
   readonly errorReply?: (error: AuthError) => unknown;
 }
@@ -117,7 +130,7 @@ const identityClaimCheck = expecting(
 );
 
 /** The checks of {@link JwtAuthOptions}, also for a function that passes these options on. */
-export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
+export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = {
   ...JWT_OPTION_CHECKS,
   authenticate: aFunction,
   identity: aFunction,
@@ -134,26 +147,34 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown>> = {
   decode: aFunction,
   tokenFrom: aFunction,
   loginReply: aFunction,
+  limits: limitsCheck,
   errorReply: aFunction,
 };
 
+/** The options that have another type, or another name, among the settings. */
+type Replaced = keyof JwtOptions | 'tokenFrom' | 'decode' | 'sessions' | 'loginReply' | 'limits';
+
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
-export interface JwtAuthSettings<Identity> extends Required<
-  Omit<JwtAuthOptions<Identity>, keyof JwtOptions | 'tokenFrom' | 'sessions' | 'loginReply'>
+export interface JwtAuthSettings<Identity, Reply> extends Required<
+  Omit<JwtAuthOptions<Identity, Reply>, Replaced>
 > {
+  /** Undefined for no limits. */
+  readonly throttle: Throttle | undefined;
   /** Undefined without sessions. */
   readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
-  readonly loginReply: JwtAuthOptions<Identity>['loginReply'];
+  readonly loginReply: LoginReplyHook<Identity, Reply> | undefined;
   /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
   readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
+  /** As `tokenFrom`. */
+  readonly decode: (token: string, request: Authorization) => MaybePromise<object>;
 }
 
 /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
-export function settingsOf<Identity>(
-  options: JwtAuthOptions<Identity>,
-): JwtAuthSettings<Identity> {
-  const given = readOptions<JwtAuthOptions<Identity>>(options, JWT_AUTH_OPTION_CHECKS, [
+export function settingsOf<Identity, Reply>(
+  options: JwtAuthOptions<Identity, Reply>,
+): JwtAuthSettings<Identity, Reply> {
+  const given = readOptions<JwtAuthOptions<Identity, Reply>>(options, JWT_AUTH_OPTION_CHECKS, [
     'authenticate',
     'identity',
   ]);
@@ -162,13 +183,15 @@ export function settingsOf<Identity>(
   const {
     secret,
     tokenFrom,
+    decode,
     sessions,
+    limits,
     schemes: givenSchemes = ['JWT', 'Bearer'],
     ...others
   } = given;
   // A copy, because the caller may change the list later.
   const schemes = [...givenSchemes];
-  const settings: JwtAuthSettings<Identity> = {
+  const settings: JwtAuthSettings<Identity, Reply> = {
     realm: 'Login Required',
     schemes,
     usernameField: 'username',
@@ -181,13 +204,16 @@ export function settingsOf<Identity>(
       const header = await settings.header(identity);
       return jwt.sign(claims as Record<string, unknown>, { header });
     },
-    decode: (token) => jwt.verify(token),
     // A source would cost every request time, so without a hook none is made.
+    decode: decode === undefined
+      ? (token) => jwt.verify(token)
+      : (token, request) => decode(token, headerSourceOf(request)),
     tokenFrom: (request) =>
       (tokenFrom === undefined
         ? tokenIn(headerIn(request, 'authorization'), schemes)
         : tokenFrom(headerSourceOf(request))),
     loginReply: undefined,
+    throttle: throttleOf(limits, given.now),
     errorReply: (error) => error.body,
     isCurrent: () => true,
     tokens: sessions && tokenSettingsOf({ ...given, sessions }, jwt),

@@ -10,12 +10,19 @@ import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
 import { readRefreshToken, refreshTokenIn, type AuthRequest } from './request-body.ts';
 import { readOptionalBody } from './optional-body.ts';
+import {
+  defaultReplyOf,
+  replyOf,
+  type IssuedTokens,
+  type LoginReply,
+  type LogoutReply,
+} from './login-reply.ts';
 import { hookResultError, isIdentity } from './options.ts';
 import type { IdentityClaims, JwtAuthSettings } from './options.ts';
 import { userIdOf } from './refresh-token.ts';
 import { headerIn, showsHeaders } from './requests.ts';
 import type { TokenSettings } from './token-settings.ts';
-import { TokenIssuer, type IssuedTokens, type TokenPair } from './token-issuer.ts';
+import { TokenIssuer } from './token-issuer.ts';
 
 /**
  * If the hash was replaced during the login, such as by a renewal, the password is verified once
@@ -28,15 +35,15 @@ const NO_LOGOUT_TOKEN =
   'Expected the access token of a session, or a JSON object with the string "refresh_token"';
 
 /** Makes a reply of the tokens of a session that has begun. */
-type ReplyOf<Reply> = (tokens: IssuedTokens) => MaybePromise<Reply>;
+type MakeReply<Made> = (tokens: IssuedTokens) => MaybePromise<Made>;
 
 /** The sessions of one JwtAuth. */
-export class SessionAuth<Identity> {
-  readonly #settings: JwtAuthSettings<Identity>;
+export class SessionAuth<Identity, Reply> {
+  readonly #settings: JwtAuthSettings<Identity, Reply>;
   readonly #tokens: TokenSettings;
   readonly #issuer: TokenIssuer<Identity>;
 
-  constructor(settings: JwtAuthSettings<Identity>, tokens: TokenSettings) {
+  constructor(settings: JwtAuthSettings<Identity, Reply>, tokens: TokenSettings) {
     this.#settings = settings;
     this.#tokens = tokens;
     this.#issuer = new TokenIssuer(settings, tokens);
@@ -53,11 +60,11 @@ export class SessionAuth<Identity> {
     checkPassword: () => Promise<Identity>,
     request: AuthRequest,
     isRefreshable: boolean,
-  ): Promise<unknown> {
+  ): Promise<Reply> {
     for (let tries = 0; tries < MAX_LOGIN_TRIES; tries += 1) {
       const identity = await checkPassword();
-      const replyOf = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
-      const begun = await this.#begin(identity, request, isRefreshable, replyOf);
+      const makeReply = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
+      const begun = await this.#begin(identity, request, isRefreshable, makeReply);
       if (begun !== undefined) return begun.reply;
     }
     throw new AuthError('ERR_CREDENTIALS');
@@ -68,7 +75,7 @@ export class SessionAuth<Identity> {
     identity: Identity,
     request: unknown,
     isRefreshable: boolean,
-  ): Promise<TokenPair | { access_token: string }> {
+  ): Promise<LoginReply> {
     return this.#issueAs(identity, request, isRefreshable, defaultReplyOf);
   }
 
@@ -80,13 +87,13 @@ export class SessionAuth<Identity> {
     identity: Identity,
     request: unknown,
     isRefreshable: boolean,
-  ): Promise<unknown> {
-    const replyOf = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
-    return this.#issueAs(identity, request, isRefreshable, replyOf);
+  ): Promise<Reply> {
+    const makeReply = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
+    return this.#issueAs(identity, request, isRefreshable, makeReply);
   }
 
   /** Answers a refresh token. */
-  async refresh(request: AuthRequest): Promise<unknown> {
+  async refresh(request: AuthRequest): Promise<Reply> {
     const { sessions, refreshTokens } = this.#tokens;
     const claims = refreshTokens.verify(await readRefreshToken(request));
     const { userId, sessionId, generation } = claims;
@@ -110,7 +117,7 @@ export class SessionAuth<Identity> {
    * token. Either token may be of any generation, and its session may have ended before (RFC 7009
    * §2.2).
    */
-  async logout(request: AuthRequest): Promise<object> {
+  async logout(request: AuthRequest): Promise<LogoutReply> {
     const body = await readOptionalBody(request);
     const { userId, sessionId } = body === undefined
       ? await this.#accessTokenOf(request)
@@ -147,24 +154,24 @@ export class SessionAuth<Identity> {
     });
   }
 
-  async #issueAs<Reply>(
+  async #issueAs<Made>(
     identity: Identity,
     request: unknown,
     isRefreshable: boolean,
-    replyOf: ReplyOf<Reply>,
-  ): Promise<Reply> {
-    const begun = await this.#begin(identity, request, isRefreshable, replyOf);
+    makeReply: MakeReply<Made>,
+  ): Promise<Made> {
+    const begun = await this.#begin(identity, request, isRefreshable, makeReply);
     if (begun === undefined) throw new AuthError('ERR_CREDENTIALS');
     return begun.reply;
   }
 
   /** @returns undefined if the password is not current any more; the session has then ended */
-  async #begin<Reply>(
+  async #begin<Made>(
     identity: Identity,
     request: unknown,
     isRefreshable: boolean,
-    replyOf: ReplyOf<Reply>,
-  ): Promise<{ readonly reply: Reply } | undefined> {
+    makeReply: MakeReply<Made>,
+  ): Promise<{ readonly reply: Made } | undefined> {
     const { sessions } = this.#tokens;
     const draft = await this.#issuer.draft(identity, isRefreshable);
     const { userId } = draft;
@@ -176,7 +183,7 @@ export class SessionAuth<Identity> {
     });
     try {
       if (await this.#isCurrent(identity)) {
-        return { reply: await replyOf(this.#issuer.sign(draft, session)) };
+        return { reply: await makeReply(this.#issuer.sign(draft, session)) };
       }
     } catch (error) {
       // The client never gets the tokens, so a session that cannot be ended is harmless. The caller
@@ -194,11 +201,8 @@ export class SessionAuth<Identity> {
     throw hookResultError('isCurrent', 'true or false', describe(isCurrent));
   }
 
-  #replyOf(tokens: IssuedTokens, identity: Identity): unknown {
-    const { loginReply } = this.#settings;
-    if (loginReply === undefined) return defaultReplyOf(tokens);
-    const { accessToken, refreshToken } = tokens;
-    return loginReply(accessToken, identity, refreshToken);
+  #replyOf(tokens: IssuedTokens, identity: Identity): MaybePromise<Reply> {
+    return replyOf(tokens, identity, this.#settings.loginReply);
   }
 
   #claimsForHook(identity: unknown): IdentityClaims {
@@ -217,15 +221,4 @@ export class SessionAuth<Identity> {
     if (!Object.hasOwn(claims, 'sid')) throw refusal;
     return { userId: userIdOf(ownMember(claims, identityClaim)), sessionId: claims['sid'] };
   }
-}
-
-function defaultReplyOf(tokens: IssuedTokens): TokenPair | { access_token: string } {
-  const { accessToken, refreshToken, expiresInSeconds } = tokens;
-  if (refreshToken === undefined) return { access_token: accessToken };
-  return {
-    access_token: accessToken,
-    refresh_token: refreshToken,
-    token_type: 'Bearer',
-    expires_in: expiresInSeconds,
-  };
 }

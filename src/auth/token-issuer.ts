@@ -8,30 +8,10 @@
 import { checkTimeClaim } from '../options.ts';
 import { copyMembers, describe, isObject, ownMember } from '../values.ts';
 import type { Session } from '../sessions/store.ts';
+import type { IssuedTokens } from './login-reply.ts';
 import { hookResultError, type JwtAuthSettings } from './options.ts';
 import { REFRESH_AUDIENCE, userIdOf } from './refresh-token.ts';
 import { SESSION_CLAIMS, type TokenSettings } from './token-settings.ts';
-
-/** The reply to a client that asked for a refresh token (RFC 6749 §5.1). */
-export interface TokenPair {
-  /** For guarded requests, in the Authorization header. */
-  readonly access_token: string;
-  /** For one refresh. The client keeps it until it has kept the next one. */
-  readonly refresh_token: string;
-  /** The authentication scheme of the access token (RFC 6750). */
-  readonly token_type: 'Bearer';
-  /** Seconds until the access token expires. */
-  readonly expires_in: number;
-}
-
-/** The tokens of a session. */
-export interface IssuedTokens {
-  readonly accessToken: string;
-  /** Undefined if the client did not ask for one. */
-  readonly refreshToken?: string | undefined;
-  /** Seconds until the access token expires. */
-  readonly expiresInSeconds: number;
-}
 
 /** What a token holds before it has a session. */
 export interface TokenDraft {
@@ -48,7 +28,10 @@ export interface TokenDraft {
 }
 
 /** The hooks that make the claims and the header of a token. */
-type TokenHooks<Identity> = Pick<JwtAuthSettings<Identity>, 'identityClaim' | 'claims' | 'header'>;
+type TokenHooks<Identity> = Pick<
+  JwtAuthSettings<Identity, unknown>,
+  'identityClaim' | 'claims' | 'header'
+>;
 
 /**
  * A session without a refresh token lasts at least this long, even if its token does not, so that

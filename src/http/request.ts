@@ -87,12 +87,14 @@ export class HttpRequest<Name extends string = string> {
    * the header has fewer addresses, the leftmost counts: the request did not come through all the
    * proxies, and the client may have forged it. If that is not an IP address, the peer's counts.
    *
-   * `unknown` stands for a peer that has disconnected, or that came through a Unix socket, and for
-   * a message without a socket. Rate limits count all of those as one address.
+   * `unknown` stands for a peer that came through a Unix socket, and for a message without a
+   * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
+   * closed its connection before its address was read. Rate limits count all of those as one
+   * network: otherwise a client that resets its connection behind each request would have no limit.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;
-    const remoteAddress = socket?.remoteAddress ?? 'unknown';
+    const remoteAddress = socket?.remoteAddress ?? (isClosed(socket) ? 'disconnected' : 'unknown');
     if (this.#trustProxy === 0) return remoteAddress;
     const hops = this.header('x-forwarded-for')?.split(',') ?? [];
     const hop = hops.at(-Math.min(this.#trustProxy, hops.length))?.trim() ?? '';
@@ -139,4 +141,9 @@ export class HttpRequest<Name extends string = string> {
 /** Some frameworks have an object of the class URL in `message.url`. */
 function targetOf({ url }: IncomingMessage): string {
   return String(url ?? '');
+}
+
+/** @returns whether a socket without a remote address has had one. A Unix socket has neither. */
+function isClosed(socket: Partial<IncomingMessage['socket']> | null | undefined): boolean {
+  return socket?.localAddress !== undefined || socket?.destroyed === true;
 }

@@ -10,24 +10,31 @@ import { expecting } from '../options.ts';
 /** Maximum length of a network whose address is neither IPv4 nor IPv6. */
 const MAX_OTHER_CHARACTERS = 64;
 
+/**
+ * What `HttpRequest.address` returns for a peer without an address, such as that of a Unix socket.
+ * All clients of a proxy have it. If they were one network, one of them could lock all others out.
+ */
+const UNKNOWN_ADDRESS = 'unknown';
+
 /** Where a request comes from. */
 export interface ClientSource {
   /** The address as the caller passed it, for events. */
   readonly address: string | undefined;
-  /** The network of this address, by which the limits count. */
+  /** The network of this address, by which the limits count; undefined if it is not known. */
   readonly network: string | undefined;
 }
 
 const addressCheck = expecting('an address as a string', (value) => typeof value === 'string');
 
 /**
- * @param address of the client; undefined, or null from a header that is missing, if not known
+ * @param address of the client; if it is not known `unknown`, undefined, or null from a header that
+ *   is missing
  * @throws TypeError if it is another kind of value
  */
 export function sourceOf(address: string | null | undefined): ClientSource {
   if (address === undefined || address === null) return { address: undefined, network: undefined };
   addressCheck('client.address', address);
-  return { address, network: networkOf(address) };
+  return { address, network: address === UNKNOWN_ADDRESS ? undefined : networkOf(address) };
 }
 
 /**

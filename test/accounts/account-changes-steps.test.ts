@@ -100,7 +100,8 @@ test('handlers carry the sessions of the accounts, if they have some', async () 
   const sessions = new Sessions({ store: new MemorySessionStore() });
   const without = new Accounts({ users, passwords });
   const accounts = new Accounts({ users, passwords, sessions });
-  assert.deepEqual(Object.keys(without.handlers), ['authenticate', 'identity', 'isCurrent']);
+  const names = ['authenticate', 'identity', 'isCurrent', 'limits'];
+  assert.deepEqual(Object.keys(without.handlers), names);
   assert.equal(accounts.handlers.sessions, sessions);
   const auth = new JwtAuth<PublicUser>({ secret: SECRET, ...accounts.handlers });
   const user = await accounts.signup({ username: 'joe', password: OLD });

@@ -149,7 +149,7 @@ test('req.identity of the middleware has no hash', async () => {
 test('each hook of the application gets a user without a hash', async () => {
   const store = storeOfRows(false);
   const seen: unknown[] = [];
-  const options: AppOptions = {
+  const options: AppOptions<unknown> = {
     secret: SECRET,
     users: store,
     passwords: cheapPasswords(),

@@ -28,7 +28,7 @@ const NEW_PASSWORD = 'another horse';
 /** Serves the application with sessions, and an owner who has signed up. */
 function withOwner(
   use: (server: Server) => Promise<void>,
-  options: Partial<AppOptions> = {},
+  options: Partial<AppOptions<unknown>> = {},
 ): Promise<void> {
   const sessions = new Sessions({ store: new MemorySessionStore() });
   return withApp({ sessions, ...options }, async (server) => {
@@ -73,7 +73,7 @@ test('a new password answers with a pair to a client that asks for one', async (
 });
 
 test('loginReply makes the answer to a new password too, with and without a pair', async () => {
-  const loginReply: AppOptions['loginReply'] = (token, { username }, refreshToken) => {
+  const loginReply: AppOptions<unknown>['loginReply'] = (token, { username }, refreshToken) => {
     return { token, username, refreshToken: refreshToken ?? 'none' };
   };
   await withOwner(async ({ url }) => {
@@ -94,7 +94,7 @@ test('loginReply makes the answer to a new password too, with and without a pair
 
 test('a loginReply that throws after a new password leaves no session', async () => {
   let isBroken = false;
-  const loginReply: AppOptions['loginReply'] = (token) => {
+  const loginReply: AppOptions<unknown>['loginReply'] = (token) => {
     if (isBroken) throw new Error('a bug');
     return { access_token: token };
   };

@@ -18,7 +18,7 @@ import { assertRefusesOptions, WRONG_OPTIONS, type WrongOptions } from '../suppo
 test('the tutorial application takes every switch of the original at once', async () => {
   let time = NOW;
   const body = { user: 'joe', pass: 'correct horse' };
-  const options: Partial<AppOptions> = {
+  const options: Partial<AppOptions<unknown>> = {
     authPath: '/login',
     usernameField: 'user',
     passwordField: 'pass',

@@ -1,11 +1,11 @@
-/** Which objects each guard accepts as a request, and what the hook `tokenFrom` gets of them. */
+/** Which objects each guard accepts as a request, and what its hooks get of them. */
 import assert from 'node:assert/strict';
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { test } from 'node:test';
-import { currentIdentity, HttpRequest, type HeaderSource } from '../../src/index.ts';
+import { AuthError, currentIdentity, HttpRequest, type HeaderSource } from '../../src/index.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
-import { authWith, JOE, refusal, TAMPERED, TOKEN, type Auth } from '../support/guard.ts';
+import { authWith, JOE, jwt, refusal, TAMPERED, TOKEN, type Auth } from '../support/guard.ts';
 
 const KIND = "a request object that is not Node's own";
 
@@ -145,6 +145,29 @@ test('tokenFrom gets the same header and message from each guard', async () => {
       else await assert.rejects(outcome, what);
     });
   }
+});
+
+test('decode gets the header and the message of the request from each guard', async () => {
+  const seen: unknown[] = [];
+  const auth = authWith({
+    decode: (token, { header, message }) => {
+      seen.push([header('X-Tenant'), message?.url?.endsWith('/a')]);
+      if (header('x-tenant') !== 'red') throw new AuthError('ERR_JWT_ISSUER');
+      return jwt.verify(token);
+    },
+  });
+  const authorization = `JWT ${TOKEN}`;
+  for (const tenant of ['red', 'blue']) {
+    const headers: [string, string][] = [['Authorization', authorization], ['X-Tenant', tenant]];
+    await throughEachDoor(auth, headers, '/a', async (outcome, what) => {
+      if (tenant === 'red') assert.equal(await outcome, JOE, what);
+      else await assert.rejects(outcome, { description: 'Invalid issuer' }, what);
+      assert.deepEqual(seen.pop(), [tenant, true], what);
+    });
+  }
+  // The value of a header alone has neither.
+  await assert.rejects(auth.authorize(authorization), refusal('ERR_JWT_ISSUER'));
+  assert.deepEqual(seen, [[undefined, undefined]]);
 });
 
 test('tokenFrom gets the message itself, or none for the value of a header', async () => {

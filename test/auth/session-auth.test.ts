@@ -186,7 +186,7 @@ test('a store that fails refuses logins, refreshes, guards and logouts with 503,
     const { access_token: token, refresh_token: refreshToken } = await setup.logIn();
     const before = setup.live();
     setup.store.isSlow = isSlow;
-    const doors = (auth: JwtAuth<unknown>): Record<string, () => unknown> => ({
+    const doors = (auth: JwtAuth<unknown, unknown>): Record<string, () => unknown> => ({
       login: () => auth.login(request({}, { ...LOGIN, refresh: true })),
       plain: () => auth.login(request()),
       issue: () => auth.issue(JOE),

@@ -28,7 +28,7 @@ test('better-auth before 1.4.17 (CVE-2026-45364): an address counts as one howev
     ['0:0:0:0::/64', ['::1', '::', '::1.2.3.4']],
     ['fe80:0:0:0::/64', ['fe80::1', 'fe80::1%en0', 'fe80::ffff:1.2.3.4']],
     ['ffff:0:0:0::/64', ['ffff::']],
-    ['unknown', ['unknown']],
+    ['disconnected', ['disconnected']],
     ['unix%a', ['unix%a']],
     ['unix%b', ['unix%b']],
     ['x'.repeat(64), ['x'.repeat(64), 'x'.repeat(65), 'x'.repeat(100_000)]],
@@ -91,6 +91,8 @@ test('a client without an address has none, and an address of another kind is a 
     assert.deepEqual(sourceOf(address), { address: undefined, network: undefined });
   }
   assert.deepEqual(sourceOf('192.0.2.1'), { address: '192.0.2.1', network: '192.0.2.1' });
+  // Events show it, but all clients of a Unix socket have it.
+  assert.deepEqual(sourceOf('unknown'), { address: 'unknown', network: undefined });
   for (const address of [['192.0.2.1'], { address: '192.0.2.1' }, 5]) {
     assert.throws(
       () => Reflect.apply(sourceOf, undefined, [address]),

@@ -77,7 +77,14 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     ...GROUND,
   ],
   'app': ['accounts', 'auth', 'http', 'type sessions', 'type users/store.ts', ...GROUND],
-  'auth': ['crypto', 'type accounts', 'type sessions', ...GROUND],
+  'auth': [
+    'crypto',
+    'limits',
+    'accounts/username.ts',
+    'type accounts',
+    'type sessions',
+    ...GROUND,
+  ],
   'accounts': [
     'crypto',
     'limits',

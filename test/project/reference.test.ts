@@ -277,6 +277,7 @@ test('the table of Flask-JWT names every option and hook from there, and no othe
     'now',
     'sessions',
     'isCurrent',
+    'limits',
   ];
   const options = (await optionNamesOf('JwtAuth')).filter((name) => !added.includes(name));
   const named = ours.filter((name) => !values.includes(name));

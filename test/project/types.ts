@@ -11,12 +11,16 @@ import {
   JwtAuth,
   MemoryUserStore,
   Router,
+  type App,
   type GuardedRequest,
   type HttpRequest,
   type JsonFileSessionStore,
   type JsonFileUserStore,
+  type LoginReply,
+  type LogoutReply,
   type PublicUser,
   type Server,
+  type TokenPair,
   type User,
 } from '../../src/index.ts';
 
@@ -75,7 +79,7 @@ export function identities(): unknown[] {
     identity: (claims) => table.get(claims.identity),
     loginReply: (token, identity) => (same<typeof identity, Person>(true), token),
   });
-  same<typeof found, JwtAuth<Person>>(true);
+  same<typeof found, JwtAuth<Person, string>>(true);
 
   return [
     ofClass.required((_request, identity) => same<typeof identity, Person>(true)),
@@ -92,6 +96,43 @@ export function identities(): unknown[] {
     new JwtAuth({ secret, authenticate: () => person, identity: () => person, algorithm: 'none' }),
     // @ts-expect-error: neither function that finds users
     new JwtAuth({ secret }),
+  ];
+}
+
+/** A login and a refresh resolve to the default reply, or to what the hook `loginReply` returns. */
+export async function replies(auth: JwtAuth<Person>, pair: TokenPair): Promise<unknown[]> {
+  const hooks = { secret, authenticate: () => person, identity: () => person };
+  const standard = new JwtAuth(hooks);
+  same<typeof standard, JwtAuth<Person, LoginReply>>(true);
+  const reply = await standard.login({ json: () => ({}) });
+  same<typeof reply, LoginReply>(true);
+  same<typeof reply.access_token, string>(true);
+  same<typeof reply.refresh_token, string | undefined>(true);
+  const custom = new JwtAuth({ ...hooks, loginReply: async (token, { id }) => ({ token, id }) });
+  const made = await custom.login({ json: () => ({}) });
+  same<typeof made, { token: string; id: number }>(true);
+  const refreshed = await custom.refresh({ json: () => ({}) });
+  same<typeof refreshed, typeof made>(true);
+  const renewed = await custom.issueReply(person);
+  same<typeof renewed, typeof made>(true);
+  const issued = await custom.issue(person);
+  same<typeof issued, LoginReply>(true);
+  const out = await auth.logout({ json: () => ({}) });
+  same<typeof out, LogoutReply>(true);
+  const fitting: LoginReply = pair;
+  const users = new MemoryUserStore();
+  const app: App = createApp({ secret, users });
+  same<typeof app.auth, JwtAuth<PublicUser, LoginReply>>(true);
+  const other = createApp({ secret, users, loginReply: (token) => [token] });
+  same<typeof other.auth, JwtAuth<PublicUser, string[]>>(true);
+  return [
+    fitting,
+    // @ts-expect-error: a client may not have asked for a refresh token
+    reply.refresh_token.length,
+    // @ts-expect-error: not a member of this reply
+    made.access_token,
+    // @ts-expect-error: a reply of another type than the one that is named
+    new JwtAuth<Person, LoginReply>({ ...hooks, loginReply: (token: string) => token }),
   ];
 }
 
@@ -122,16 +163,14 @@ export function handlers(auth: JwtAuth<User>, request: HttpRequest): unknown[] {
   ];
 }
 
-/** A middleware sets an identity of one type, and `auth.middleware` must be called to make it. */
+/** A middleware sets an identity of one type. */
 export function middlewares(auth: JwtAuth<User>): void {
   type Req<Identity> = { headers: Record<string, string>; identity?: Identity };
   type Handle<Identity> = (req: Req<Identity>, res: never, next: () => void) => void;
   const passed: Handle<User> = auth.middleware();
   // @ts-expect-error: a request with an identity of another type
   const other: Handle<number> = auth.middleware();
-  // @ts-expect-error: without its parentheses
-  const forgotten: Handle<User> = auth.middleware;
-  void [passed, other, forgotten];
+  void [passed, other];
 }
 
 /** A program gets users without their password hash. */

@@ -32,7 +32,7 @@ export async function withServer<T>(
 
 /** Serves the tutorial application on a free port for as long as `use` runs. */
 export function withApp<T>(
-  options: Partial<AppOptions>,
+  options: Partial<AppOptions<unknown>>,
   use: (server: Server, users: AppOptions['users']) => Promise<T>,
 ): Promise<T> {
   const users = options.users ?? new MemoryUserStore();

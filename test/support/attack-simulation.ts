@@ -19,6 +19,9 @@ interface CountedTry {
   readonly endedAt: number;
 }
 
+/** Runs the check of a login, unless a limit is reached. */
+type LimitedLogin = (check: () => Promise<undefined>) => Promise<unknown>;
+
 /** A job that ends when the clock reaches its time. */
 interface JobInFlight {
   readonly endsAt: number;
@@ -38,11 +41,18 @@ export class Simulation {
     this.throttle = new Throttle(options, wrap(new MemoryCounts(() => this.seconds)));
   }
 
-  /** A wrong password, whose check takes so long. @returns whether it was checked */
-  guess(account: string, from: string, tookSeconds = 0): Promise<boolean> {
-    return this.#try(this.wrong, account, from, tookSeconds, (check) => {
-      return this.throttle.login(account, sourceOf(from), check);
-    });
+  /**
+   * A wrong password, whose check takes so long.
+   * @param login runs the check under limits; default: those of this throttle
+   * @returns whether it was checked
+   */
+  guess(
+    account: string,
+    from: string,
+    tookSeconds = 0,
+    login: LimitedLogin = (check) => this.throttle.login(account, sourceOf(from), check),
+  ): Promise<boolean> {
+    return this.#try(this.wrong, account, from, tookSeconds, login);
   }
 
   /** A wrong password on a guarded route. @returns whether it was checked */

@@ -39,7 +39,7 @@ export interface Client {
 
 /** Serves a login at `/auth`, and at `/protected` the username of the logged-in user. */
 export async function withTutorial(
-  options: Partial<JwtAuthOptions<Person>>,
+  options: Partial<JwtAuthOptions<Person, unknown>>,
   use: (client: Client) => Promise<void>,
 ) {
   const auth = new JwtAuth({ ...TUTORIAL, ...options });

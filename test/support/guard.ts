@@ -14,8 +14,8 @@ import {
 } from '../../src/index.ts';
 import { SECRET } from './tokens.ts';
 
-export type Auth = JwtAuth<unknown>;
-export type Options = Partial<JwtAuthOptions<unknown>>;
+export type Auth = JwtAuth<unknown, unknown>;
+export type Options = Partial<JwtAuthOptions<unknown, unknown>>;
 
 export const NOW = 1_700_000_000;
 export const JOE = { id: 'joe', name: 'Joe' } as const;
@@ -30,7 +30,7 @@ export const TOKEN: string = jwt.sign({ identity: 'joe' });
 export const TAMPERED: string = `${TOKEN.slice(0, -1)}${TOKEN.endsWith('A') ? 'E' : 'A'}`;
 
 /** Two functions that know one user, as a program without Accounts has them. */
-export const BASE: JwtAuthOptions<unknown> = {
+export const BASE: JwtAuthOptions<unknown, unknown> = {
   secret: SECRET,
   now: () => NOW,
   authenticate: (username, password) =>

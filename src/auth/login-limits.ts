@@ -1,0 +1,64 @@
+/**
+ * The limits of password guesses at a login, for users of the program's own.
+ * Promise: spellings of a username that differ by letter case, width, invisible characters, accents
+ * or white space at the ends count for one account. Otherwise each spelling that a look-up treats
+ * as the same user, such as one in a database with a collation, would give a guesser more tries.
+ */
+import { foldedUsername } from '../accounts/username.ts';
+import type { Client } from '../accounts/client.ts';
+import { isAuthError } from '../errors.ts';
+import { sourceOf } from '../limits/network.ts';
+import type { Throttle } from '../limits/throttle.ts';
+
+/** The longest key of an account. It is that of a username of `Accounts`. */
+const MAX_KEY_CODE_POINTS = 80;
+
+/** In any Unicode spelling, 80 letters with their accents have at most four code units each. */
+const MAX_FOLDED_CODE_UNITS = 4 * MAX_KEY_CODE_POINTS;
+
+/** Invisible characters, and the accents of Latin, Greek and Cyrillic letters. */
+const IGNORED = /[\p{Default_Ignorable_Code_Point}\u0300-\u036f]/gu;
+
+/**
+ * Runs the check of a login, if the limits allow it. A wrong password counts, and a right one does
+ * not. So a login with a session, which may check a right password twice, counts at most once.
+ * @param throttle undefined for no limits
+ * @param check returns the user. ERR_CREDENTIALS means that the password is wrong; after any other
+ *   error the try does not count.
+ * @throws AuthError ERR_THROTTLED, without calling `check`
+ * @throws TypeError if the address of the client is neither a string nor absent
+ * @throws any error that `check` throws
+ */
+export async function countingGuess<Identity>(
+  throttle: Throttle | undefined,
+  username: string,
+  client: Client,
+  check: () => Promise<Identity>,
+): Promise<Identity> {
+  if (throttle === undefined) return check();
+  let refusal: unknown;
+  const source = sourceOf(client.address);
+  const checked = await throttle.login(accountKeyOf(username), source, async () => {
+    try {
+      return { identity: await check() };
+    } catch (error) {
+      if (!isAuthError(error) || error.code !== 'ERR_CREDENTIALS') throw error;
+      refusal = error;
+      return undefined;
+    }
+  });
+  if (checked === undefined) throw refusal;
+  return checked.identity;
+}
+
+/**
+ * @param username any text that a client sent
+ * @returns for usernames of `Accounts` the canonical one without its accents; for any other text
+ *   the first 80 code points of its folded form
+ */
+export function accountKeyOf(username: string): string {
+  // Cut before it is normalised, which bounds the work.
+  const start = username.replace(IGNORED, '').trim().slice(0, MAX_FOLDED_CODE_UNITS);
+  const letters = foldedUsername(start).normalize('NFD').replace(IGNORED, '').normalize('NFC');
+  return [...letters.trim()].slice(0, MAX_KEY_CODE_POINTS).join('');
+}

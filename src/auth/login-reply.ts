@@ -1,0 +1,77 @@
+/** The replies to a login, a refresh and a logout. */
+
+import type { MaybePromise } from '../maybe-promise.ts';
+
+/** The reply to a login, and to a refresh, without the hook `loginReply`. */
+export interface LoginReply {
+  /** For guarded requests, in the Authorization header. */
+  readonly access_token: string;
+  /** With the other members, for a client that asked for one: see {@link TokenPair}. */
+  readonly refresh_token?: string;
+  /** The authentication scheme of the access token (RFC 6750). */
+  readonly token_type?: 'Bearer';
+  /** Seconds until the access token expires. */
+  readonly expires_in?: number;
+}
+
+/** The reply to a client that asked for a refresh token (RFC 6749 §5.1). */
+export interface TokenPair extends LoginReply {
+  /** For one refresh. The client keeps it until it has kept the next one. */
+  readonly refresh_token: string;
+  /** The authentication scheme of the access token (RFC 6750). */
+  readonly token_type: 'Bearer';
+  /** Seconds until the access token expires. */
+  readonly expires_in: number;
+}
+
+/** The reply to a logout. */
+export interface LogoutReply {
+  /** Always the same, also if the session has ended before. */
+  readonly Status: 'Success';
+  /** A constant text, for people. */
+  readonly result: string;
+}
+
+/** The tokens that a reply is made of. */
+export interface IssuedTokens {
+  readonly accessToken: string;
+  /** Undefined if the client did not ask for one. */
+  readonly refreshToken?: string | undefined;
+  /** Seconds until the access token expires; undefined without sessions. */
+  readonly expiresInSeconds?: number;
+}
+
+/** The hook `loginReply`. */
+export type LoginReplyHook<Identity, Reply> = (
+  token: string,
+  identity: Identity,
+  refreshToken?: string,
+) => MaybePromise<Reply>;
+
+/**
+ * @param loginReply undefined for the default
+ * @returns the reply to a login
+ */
+export function replyOf<Identity, Reply>(
+  tokens: IssuedTokens,
+  identity: Identity,
+  loginReply: LoginReplyHook<Identity, Reply> | undefined,
+): MaybePromise<Reply> {
+  if (loginReply !== undefined) {
+    return loginReply(tokens.accessToken, identity, tokens.refreshToken);
+  }
+  // `Reply` is inferred from the hook. Without one it has its default, which is LoginReply.
+  return defaultReplyOf(tokens) as Reply;
+}
+
+/** @returns the reply without the hook `loginReply` */
+export function defaultReplyOf(tokens: IssuedTokens): LoginReply {
+  const { accessToken, refreshToken, expiresInSeconds } = tokens;
+  if (refreshToken === undefined) return { access_token: accessToken };
+  return {
+    access_token: accessToken,
+    refresh_token: refreshToken,
+    token_type: 'Bearer',
+    ...(expiresInSeconds !== undefined && { expires_in: expiresInSeconds }),
+  };
+}
