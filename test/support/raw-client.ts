@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
-import { ERRORS } from '../../src/errors.ts';
+import { ERRORS } from '../../src/error-codes.ts';
 import { MARK, type RawRow } from './malformed-requests/rows.ts';
 
 /** Sent after a row that keeps its connection. A parser that is out of step would misread it. */
