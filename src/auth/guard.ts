@@ -83,10 +83,7 @@ export class Guard<Identity> {
   #decoded(token: string): MaybePromise<object> {
     try {
       const decoded = this.#settings.decode(token);
-      if (!isPromise(decoded)) return decoded;
-      return decoded.then(undefined, (error) => {
-        throw withTokenDetail(error, token);
-      });
+      return isPromise(decoded) ? explainingLater(decoded, token) : decoded;
     } catch (error) {
       throw withTokenDetail(error, token);
     }
@@ -117,6 +114,14 @@ export function handleAs<Request, Identity>(
   return runAs(identity, () =>
     andThen(handler(request, identity, sessionId), (result) => result),
   );
+}
+
+async function explainingLater(decoded: PromiseLike<object>, token: string): Promise<object> {
+  try {
+    return await decoded;
+  } catch (error) {
+    throw withTokenDetail(error, token);
+  }
 }
 
 function hasToken<Identity>(passed: Passed<Identity | undefined>): passed is Passed<Identity> {
