@@ -100,7 +100,7 @@ describe('over raw sockets', { concurrency: 10, timeout: 60_000 }, () => {
     const { text, seconds } = await dripping('GET /hello HTTP/1.1\r\nHost: x\r\nX: ');
     assert.match(
       text,
-      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Connection: close\r\n[^]*"status_code":408/,
+      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*\r\nError-Code: ERR_TIMEOUT\r\n[^]*Connection: close\r\n[^]*"status_code":408/,
     );
     assert.ok(seconds > 4.5 && seconds < 9, `after ${seconds} seconds`);
   });
@@ -110,7 +110,7 @@ describe('over raw sockets', { concurrency: 10, timeout: 60_000 }, () => {
     const { text, seconds } = await dripping(`${head}Content-Length: 1000\r\n\r\n`);
     assert.match(
       text,
-      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Connection: close\r\n[^]*"status_code":408/,
+      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*\r\nError-Code: ERR_TIMEOUT\r\n[^]*Connection: close\r\n[^]*"status_code":408/,
     );
     assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);
   });
@@ -121,7 +121,7 @@ describe('over raw sockets', { concurrency: 10, timeout: 60_000 }, () => {
       silent(`${head}Content-Length: 1000\r\n\r\n{`),
       silent(`${head}Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n`),
     ]);
-    assert.match(stopped.text, /^HTTP\/1\.1 408 /);
+    assert.match(stopped.text, /^HTTP\/1\.1 408 [^]*\r\nError-Code: ERR_TIMEOUT\r\n/);
     assert.match(expected.text, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 408 /);
     for (const { seconds } of [stopped, expected])
       assert.ok(seconds > 9.5 && seconds < 15, `after ${seconds} seconds`);

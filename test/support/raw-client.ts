@@ -73,6 +73,10 @@ function assertProper({ status, headers, body }: RawAnswer, name: string, isHead
     .filter((name) => name !== 'connection' && name !== 'keep-alive')
     .sort();
   assert.deepEqual(others, [...ALWAYS, ...own].sort(), name);
+  if (status >= 400) {
+    const found = Object.entries(ERRORS).find(([code]) => code === headers.get('error-code'));
+    assert.equal(found?.[1][0], status, name);
+  }
   assert.equal(headers.get('content-type'), 'application/json', name);
   assert.equal(headers.get('cache-control'), 'no-store', name);
   assert.equal(headers.get('x-content-type-options'), 'nosniff', name);
