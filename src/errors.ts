@@ -49,6 +49,13 @@ const REFUSAL = Symbol.for('latchkey.AuthError');
  * A refusal: of input from outside, or because the server or its store cannot serve now. It has no
  * stack trace. It becomes a reply, an error behind it is in `cause`, and making a trace takes
  * longer than the check that failed.
+ * @example
+ * try {
+ *   await accounts.signup({ username: 'Joe', password });
+ * } catch (error) {
+ *   if (error instanceof AuthError && error.code === 'ERR_USER_EXISTS') console.log('taken');
+ *   else throw error;
+ * }
  */
 export class AuthError extends Error {
   /** Stable, so that programs can branch on it. */
@@ -76,6 +83,9 @@ export class AuthError extends Error {
   }
 
   /**
+   * Makes a refusal, which a handler or a hook throws.
+   * @example
+   * throw new AuthError('ERR_NOT_FOUND', { description: 'No such page' });
    * @param code decides the status, the title and the description, as {@link ERRORS} lists them
    * @param options what replaces them, and what is added
    * @throws TypeError for an unknown code

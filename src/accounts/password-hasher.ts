@@ -53,12 +53,21 @@ const WORK_IN_FOUR_SECONDS = 2 ** 23;
 /**
  * Hashes and verifies passwords. The clients take turns. The jobs of one client run in the order of
  * the calls.
+ * @example
+ * const passwords = new PasswordHasher();
+ * const hash = await passwords.hash(password);
+ * console.log(await passwords.verify(password, hash)); // true
  */
 export class PasswordHasher {
   readonly #cost: ScryptCost;
   readonly #queue: WorkQueue;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes a hasher; without options at the default cost of 128 MiB.
+   * @example
+   * new PasswordHasher({ logN: 15, p: 3 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: PasswordHasherOptions = {}) {
     const given = readOptions(options, OPTION_CHECKS);
     const { logN = 17, r = 8, p = 1, maxConcurrent = defaultConcurrency() } = given;

@@ -27,6 +27,10 @@ import type { TokenPair } from './token-issuer.ts';
 
 /**
  * A login and a guard with one set of options.
+ * @example
+ * const auth = new JwtAuth({ secret, ...accounts.handlers });
+ * router.post('/auth', auth.login);
+ * router.get('/name', auth.required((_request, user) => user.username));
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
  */
 export class JwtAuth<Identity> {
@@ -34,7 +38,12 @@ export class JwtAuth<Identity> {
   readonly #sessions: SessionAuth<Identity> | undefined;
   readonly #guard: Guard<Identity>;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes the login and the guard, over `Accounts` or over users of your own.
+   * @example
+   * new JwtAuth({ secret, authenticate: logIn, identity: ({ identity }) => findUser(identity) });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: JwtAuthOptions<Identity>) {
     const settings = settingsOf(options);
     this.#settings = settings;

@@ -25,7 +25,14 @@ export const trustProxyCheck: Check = integerBetween(0, 100);
 /** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */
 const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
 
-/** A request of node:http. Handlers, `JwtAuth` and `Accounts` accept it. */
+/**
+ * A request of node:http. Handlers, `JwtAuth` and `Accounts` accept it.
+ * @example
+ * router.post('/echo', async (request) => {
+ *   const body = await request.json();
+ *   return { body, address: request.address, agent: request.header('user-agent') };
+ * });
+ */
 export class HttpRequest {
   /** The wrapped message of node:http. */
   readonly message: IncomingMessage;
@@ -43,6 +50,12 @@ export class HttpRequest {
   readonly #trustProxy: number;
 
   /**
+   * Wraps a message of node:http, for a server without the Router.
+   * @example
+   * createServer(async (message, response) => {
+   *   const reply = await auth.login(new HttpRequest(message));
+   *   response.end(JSON.stringify(reply));
+   * });
    * @param trustProxy number of proxies to trust, 0 to 100
    * @throws TypeError if `message` is not an object
    * @throws TypeError or RangeError if `trustProxy` is not a whole number from 0 to 100

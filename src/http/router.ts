@@ -61,6 +61,11 @@ export const pathCheck: Check = matching(
 /**
  * Maps a method and an exact path to a handler. There are no parameters or patterns. `handle` is
  * bound, so that it can be passed on: `http.createServer(router.handle)`.
+ * @example
+ * const router = new Router();
+ * router.get('/health', () => 'ok');
+ * router.post('/echo', (request) => request.json());
+ * const server = await listen(router, { port: 3000 });
  */
 export class Router {
   /** Handlers by path, then by method. */
@@ -68,7 +73,12 @@ export class Router {
   readonly #options: Required<RouterOptions>;
   readonly #busyReplies = new BusyReplies();
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes a router without routes.
+   * @example
+   * new Router({ trustProxy: 1 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: RouterOptions = {}) {
     const own = readOptions(options, ROUTER_OPTION_CHECKS);
     this.#options = { onError: warn, trustProxy: 0, cors: [], ...own };
