@@ -143,7 +143,7 @@ export class Accounts {
   }
 
   /**
-   * @param claims of a verified token
+   * Finds the user whom the claims of a verified token name.
    * @returns the user whose id is the claim `identity`. Undefined if there is none, if the account
    *   is disabled, and for a token that belongs to an earlier, removed user of this name: it was
    *   issued before the removal, and has no session. It is a promise only if the store returns one.
@@ -286,9 +286,9 @@ export class Accounts {
   }
 
   /**
+   * Lists one page of the users, sorted by id.
    * @param after the page begins behind this id; default: at the first user
    * @param limit the most users of the page, 1 to 1000; default 100
-   * @returns one page of the users, sorted by id
    * @throws AuthError ERR_STORE
    * @throws TypeError if the store has no method `list`; TypeError or RangeError for an argument
    */

@@ -82,6 +82,7 @@ export class PasswordHasher {
   }
 
   /**
+   * Hashes a password, once it is the turn of the client.
    * @param password of at most 1024 UTF-16 code units; normalised to NFC, never trimmed
    * @param signal aborting it takes a waiting job out of the queue; a run that has started goes on
    * @param address of the client. An IPv4 address or an IPv6 /64 is one client of the queue. All
@@ -99,6 +100,7 @@ export class PasswordHasher {
   }
 
   /**
+   * Verifies a password, once it is the turn of the client.
    * @param password as for `hash`; for a hash of Werkzeug it is not normalised
    * @param stored a PHC scrypt string, or a hash of Werkzeug (Flask). Undefined stands for an
    *   unknown user: a decoy hash is verified, as much work as a new hash, and the result is false.

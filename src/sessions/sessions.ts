@@ -74,6 +74,7 @@ export class Sessions {
   }
 
   /**
+   * Lists the sessions of a user.
    * @param userId the identity in the user's tokens; one that is not a string is its JSON text
    * @returns the sessions of the user that have not ended, the one refreshed last first
    * @throws TypeError if `userId` is not a string

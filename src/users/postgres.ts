@@ -186,6 +186,7 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
+   * Lists one page of the users.
    * @param after an id, which need not be stored; default: from the first user on
    * @param limit 1 to 1000, default 100
    * @returns the users whose ids come after `after`, sorted by id in code point order
