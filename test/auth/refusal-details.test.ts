@@ -175,7 +175,7 @@ test('the table of details has each detail', () => {
   assert.deepEqual(rows.toSorted(), [...new Set(details)].sort());
 });
 
-/** The details of the refusals that are published while `act` runs, and undefined for each other. */
+/** The details of the refusals that are published while `act` runs; some are undefined. */
 async function detailsDuring(act: () => Promise<unknown>): Promise<unknown[]> {
   const details: unknown[] = [];
   const { name } = EVENTS.refusal;

@@ -119,7 +119,8 @@ test('every exported class, its constructor and every exported function has an e
     return !name.includes('.') && !SUITES.includes(name) && !doc.includes('@example');
   });
   assert.deepEqual(lacking.map(({ name }) => name), []);
-  const constructed = hovers.flatMap(({ name }) => (name.startsWith('new ') ? [name.slice(4)] : []));
+  const constructors = hovers.filter(({ name }) => name.startsWith('new '));
+  const constructed = constructors.map(({ name }) => name.slice('new '.length));
   const classes = [...exported].filter((name) => /^[A-Z]/.test(name));
   const expected = classes.filter((name) => ![...OPENED, ...WITHOUT_CONSTRUCTOR].includes(name));
   assert.deepEqual([...new Set(constructed)].sort(), expected.sort());

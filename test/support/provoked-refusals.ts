@@ -237,6 +237,7 @@ async function provoke(
     if (response.status >= 400) codes.add(response.headers.get('Error-Code') ?? 'no code');
   }
   const smuggled = `${ownMethod} ${path} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`;
-  const [, code = 'no code'] = /\r\nError-Code: (\w+)\r\n/.exec(await sendRaw(port, smuggled)) ?? [];
+  const answer = await sendRaw(port, smuggled);
+  const [, code = 'no code'] = /\r\nError-Code: (\w+)\r\n/.exec(answer) ?? [];
   codes.add(code);
 }
