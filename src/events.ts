@@ -44,7 +44,10 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   password: channel('latchkey:password'),
   /** `{ id, address }`: an account was removed. */
   remove: channel('latchkey:remove'),
-  /** `{ code, status, address }`: a `Router`, or the server before it, refused a request. */
+  /**
+   * `{ code, status, address }`: a `Router`, or the server before it, refused a request. If the
+   * refusal has a `detail`, which no client gets, the message has it too.
+   */
   refusal: channel('latchkey:refusal'),
   /**
    * `{ kind: 'login' | 'confirmation' | 'signup', retryAfterSeconds, address }`: a rate limit was
@@ -70,6 +73,7 @@ export function publishUser(event: UserEvent, id: string, client: AddressedClien
 
 export function publishRefusal(refusal: AuthError, client: AddressedClient): void {
   if (!EVENTS.refusal.hasSubscribers) return;
-  const { code, status } = refusal;
-  EVENTS.refusal.publish({ code, status, address: client.address });
+  const { code, status, detail } = refusal;
+  const { address } = client;
+  EVENTS.refusal.publish({ code, status, ...(detail !== undefined && { detail }), address });
 }

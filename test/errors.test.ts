@@ -4,7 +4,8 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { ERRORS, isAuthError, isImpossiblePasswordError, reasonOf } from '../src/errors.ts';
+import { ERRORS } from '../src/error-codes.ts';
+import { isAuthError, isImpossiblePasswordError, reasonOf } from '../src/errors.ts';
 import { AuthError, JwtAuth, Router, type AuthErrorCode } from '../src/index.ts';
 import { fromOtherRealm, OtherAuthError } from './support/copies.ts';
 import { INHERITED_NAMES, NOT_STRINGS, UNREADABLE } from './support/hostile.ts';
@@ -55,6 +56,8 @@ test('an option of a refusal replaces the default of its code, and undefined doe
     [code, message, headers, error.cause],
     ['ERR_BUSY', 'Later', { 'Retry-After': '9', 'Error-Code': 'ERR_BUSY' }, cause],
   );
+  const { detail } = new AuthError('ERR_BUSY', { detail: 'why' });
+  assert.deepEqual([detail, error.detail], ['why', undefined]);
   for (const body of [null, 0, '', false, { x: 1 }]) {
     assert.equal(new AuthError('ERR_BUSY', { body }).body, body);
   }

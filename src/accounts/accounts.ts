@@ -3,9 +3,8 @@
  * Promise: no user enumeration by timing. A login with an unknown username gets the same answer as
  * one with a wrong password, after the same work: it verifies a decoy hash of the current cost.
  * There is one account for each canonical form of a username.
- * Accepted: a stored hash of another cost takes a different time and another amount of memory, so
- * time, or a refusal for want of memory, can show that the account exists. A login renews a weaker
- * hash, but not a stronger one.
+ * Accepted: a stored hash of another cost takes another time and amount of memory. Both can show
+ * that the account exists. A login renews a weaker hash, but not a stronger one.
  */
 import { AuthError } from '../errors.ts';
 import { publishUser } from '../events.ts';
@@ -29,7 +28,10 @@ import { endEarlierSessions, isTokenOfUser } from './token-age.ts';
 import { canonicalUsername, newUsername } from './username.ts';
 import { VerifiedHashes } from './verified-hashes.ts';
 
-/** The accounts of a service. */
+/**
+ * The accounts of a service: sign-up, login, changes and removal.
+ * @example const user = await new Accounts({ users }).signup({ username: 'Joe', password });
+ */
 export class Accounts {
   readonly #settings: AccountsSettings;
   readonly #throttle: Throttle | undefined;
@@ -40,7 +42,11 @@ export class Accounts {
   /** Options of `JwtAuth`, to spread into them. */
   readonly handlers: AccountHandlers;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes the accounts over a user store.
+   * @example new Accounts({ users, sessions, minPasswordLength: 10 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: AccountsOptions) {
     this.#settings = settingsOf(options);
     const { throttle, sessions } = this.#settings;
@@ -64,8 +70,7 @@ export class Accounts {
    * @returns the new user, once the store has it
    * @throws AuthError because of the input: ERR_SIGNUP_BODY, ERR_USERNAME, ERR_USER_EXISTS,
    *   ERR_PASSWORD_TOO_SHORT, ERR_PASSWORD_TOO_LONG, ERR_PASSWORD_INVALID, ERR_PASSWORD_FORBIDDEN
-   * @throws AuthError because of the load, the client or the store: ERR_THROTTLED, ERR_BUSY,
-   *   ERR_ABORTED, ERR_STORE
+   * @throws AuthError for load, client or store: ERR_THROTTLED, ERR_BUSY, ERR_ABORTED, ERR_STORE
    * @throws TypeError if `isForbidden` returns neither true nor false
    */
   async signup(input: unknown, client: Client = {}): Promise<PublicUser> {
@@ -93,8 +98,7 @@ export class Accounts {
   }
 
   /**
-   * Creates an account with a password hash that another system has made, such as a Flask
-   * application.
+   * Creates an account with a password hash that another system, such as Flask, has made.
    * @param username its canonical form becomes the id; trimmed as by `signup`
    * @param passwordHash a PHC scrypt string, or a hash of Werkzeug, which the first login replaces.
    *   With `!` before it the account is disabled.
@@ -135,7 +139,7 @@ export class Accounts {
   }
 
   /**
-   * @param claims of a verified token
+   * Finds the user whom the claims of a verified token name.
    * @returns the user whose id is the claim `identity`. Undefined if there is none, if the account
    *   is disabled, and for a token that belongs to an earlier, removed user of this name: it was
    *   issued before the removal, and has no session. It is a promise only if the store returns one.
@@ -166,9 +170,8 @@ export class Accounts {
    * @throws AuthError ERR_STORE
    */
   isCurrent(user: PublicUser): boolean | Promise<boolean> {
-    return andThen(findUser(this.#settings.users, user.id), (stored) => {
-      return this.#verifiedHashes.isCurrent(user, stored);
-    });
+    return andThen(findUser(this.#settings.users, user.id), (stored) =>
+      this.#verifiedHashes.isCurrent(user, stored));
   }
 
   /**
@@ -279,9 +282,9 @@ export class Accounts {
   }
 
   /**
+   * Lists one page of the users, sorted by id.
    * @param after the page begins behind this id; default: at the first user
    * @param limit the most users of the page, 1 to 1000; default 100
-   * @returns one page of the users, sorted by id
    * @throws AuthError ERR_STORE
    * @throws TypeError if the store has no method `list`; TypeError or RangeError for an argument
    */

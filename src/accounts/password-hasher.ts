@@ -53,12 +53,21 @@ const WORK_IN_FOUR_SECONDS = 2 ** 23;
 /**
  * Hashes and verifies passwords. The clients take turns. The jobs of one client run in the order of
  * the calls.
+ * @example
+ * const passwords = new PasswordHasher();
+ * const hash = await passwords.hash(password);
+ * console.log(await passwords.verify(password, hash)); // true
  */
 export class PasswordHasher {
   readonly #cost: ScryptCost;
   readonly #queue: WorkQueue;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes a hasher; without options at the default cost of 128 MiB.
+   * @example
+   * new PasswordHasher({ logN: 15, p: 3 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: PasswordHasherOptions = {}) {
     const given = readOptions(options, OPTION_CHECKS);
     const { logN = 17, r = 8, p = 1, maxConcurrent = defaultConcurrency() } = given;
@@ -73,6 +82,7 @@ export class PasswordHasher {
   }
 
   /**
+   * Hashes a password, once it is the turn of the client.
    * @param password of at most 1024 UTF-16 code units; normalised to NFC, never trimmed
    * @param signal aborting it takes a waiting job out of the queue; a run that has started goes on
    * @param address of the client. An IPv4 address or an IPv6 /64 is one client of the queue. All
@@ -90,6 +100,7 @@ export class PasswordHasher {
   }
 
   /**
+   * Verifies a password, once it is the turn of the client.
    * @param password as for `hash`; for a hash of Werkzeug it is not normalised
    * @param stored a PHC scrypt string, or a hash of Werkzeug (Flask). Undefined stands for an
    *   unknown user: a decoy hash is verified, as much work as a new hash, and the result is false.

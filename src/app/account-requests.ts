@@ -5,6 +5,7 @@
 import { AuthError } from '../errors.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { SessionClient } from '../accounts/client.ts';
+import { fieldDetail } from '../auth/refusal-details.ts';
 import type { JwtAuth } from '../auth/jwt-auth.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -40,8 +41,8 @@ export async function readObject(request: HttpRequest): Promise<object> {
  */
 export function passwordIn(body: object, passwordField: string): string {
   const password = ownMember(body, passwordField);
-  if (typeof password !== 'string' || password === '') throw new AuthError('ERR_CREDENTIALS');
-  return password;
+  if (typeof password === 'string' && password !== '') return password;
+  throw new AuthError('ERR_CREDENTIALS', { detail: fieldDetail(body, passwordField) });
 }
 
 /** @returns the client, for the rate limit of the account and its session */

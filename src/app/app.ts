@@ -69,6 +69,10 @@ export interface App<Reply = LoginReply> extends Router {
 
 /**
  * Makes the tutorial application. Further routes can be added to the Router that it returns.
+ * @example
+ * const app = createApp({ secret, users: new MemoryUserStore() });
+ * app.get('/name', app.auth.required((_request, user) => user.username));
+ * const server = await listen(app, { port: 3000 });
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
 export function createApp<Reply = LoginReply>(options: AppOptions<Reply>): App<Reply> {

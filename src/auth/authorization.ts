@@ -3,8 +3,9 @@
  * Promise: in a challenge, the realm and the description of an error are quoted strings. Quotes and
  * backslashes in them are escaped or replaced, so no text can end its string or add a challenge.
  */
-import { AuthError } from '../errors.ts';
+import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { expecting, matching, type Check } from '../options.ts';
+import { headerDetail } from './refusal-details.ts';
 
 /**
  * Captures the scheme, the token, and the first character of a third part. Named groups would make
@@ -28,10 +29,18 @@ export function tokenIn(
   if (scheme === undefined) return undefined;
   const given = scheme.toLowerCase();
   const isAccepted = schemes.some((accepted) => accepted.toLowerCase() === given);
-  if (!isAccepted) throw new AuthError('ERR_AUTHORIZATION_SCHEME');
-  if (token === undefined) throw new AuthError('ERR_AUTHORIZATION_NO_TOKEN');
-  if (third !== undefined) throw new AuthError('ERR_AUTHORIZATION_SPACES');
+  if (!isAccepted) throw refusalOf('ERR_AUTHORIZATION_SCHEME', authorization, schemes);
+  if (token === undefined) throw refusalOf('ERR_AUTHORIZATION_NO_TOKEN', authorization, schemes);
+  if (third !== undefined) throw refusalOf('ERR_AUTHORIZATION_SPACES', authorization, schemes);
   return token;
+}
+
+function refusalOf(
+  code: AuthErrorCode,
+  authorization: string | undefined,
+  schemes: readonly string[],
+): AuthError {
+  return new AuthError(code, { detail: headerDetail(authorization ?? '', schemes) });
 }
 
 /** Refusals of a token that is intact. Those of other tokens are ERR_JWT_*. */

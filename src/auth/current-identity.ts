@@ -23,6 +23,10 @@ export interface IdentityCarrier {
 const current = new AsyncLocalStorage<unknown>();
 
 /**
+ * Finds the user of the request that is being handled, without passing it along.
+ * @example
+ * app.get('/name', app.auth.required(() => nameOf()));
+ * const nameOf = () => currentIdentity<PublicUser>()?.username;
  * @typeParam Identity the type of user that the hook `identity` of the JwtAuth returns
  * @returns inside a guarded handler, and in everything that it starts, the identity of the request;
  *   elsewhere undefined

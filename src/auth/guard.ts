@@ -7,7 +7,7 @@
  * does not ask any store.
  */
 import { AuthError } from '../errors.ts';
-import { andThen } from '../maybe-promise.ts';
+import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
 import { bindListeners, runAs } from './current-identity.ts';
 import {
@@ -16,6 +16,7 @@ import {
   type IdentityClaims,
   type JwtAuthSettings,
 } from './options.ts';
+import { identityDetail, withTokenDetail } from './refusal-details.ts';
 import { messageOf, type Authorization } from './requests.ts';
 import type { SessionAuth } from './session-auth.ts';
 
@@ -62,17 +63,30 @@ export class Guard<Identity> {
   find(
     request: Authorization,
   ): Passed<Identity | undefined> | Promise<Passed<Identity | undefined>> {
-    const { tokenFrom, decode, identityClaim } = this.#settings;
+    const { tokenFrom, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return NO_TOKEN;
-      return andThen(decode(token, request), (decoded) => {
+      return andThen(this.#decoded(token, request), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);
         return andThen(this.#settings.identity(claims), (identity) => {
-          if (!isIdentity(identity)) throw new AuthError('ERR_IDENTITY_UNKNOWN');
+          if (!isIdentity(identity)) {
+            const detail = identityDetail(claims.identity, identityClaim);
+            throw new AuthError('ERR_IDENTITY_UNKNOWN', { detail });
+          }
           return this.#withSession(identity, claims, token);
         });
       });
     });
+  }
+
+  /** Only the refusal of a token is explained, so an accepted token takes no more time. */
+  #decoded(token: string, request: Authorization): MaybePromise<object> {
+    try {
+      const decoded = this.#settings.decode(token, request);
+      return isPromise(decoded) ? explainingLater(decoded, token) : decoded;
+    } catch (error) {
+      throw withTokenDetail(error, token);
+    }
   }
 
   #withSession(
@@ -100,6 +114,14 @@ export function handleAs<Request, Identity>(
   return runAs(identity, () =>
     andThen(handler(request, identity, sessionId), (result) => result),
   );
+}
+
+async function explainingLater(decoded: PromiseLike<object>, token: string): Promise<object> {
+  try {
+    return await decoded;
+  } catch (error) {
+    throw withTokenDetail(error, token);
+  }
 }
 
 function hasToken<Identity>(passed: Passed<Identity | undefined>): passed is Passed<Identity> {

@@ -28,6 +28,10 @@ import { SessionAuth } from './session-auth.ts';
 
 /**
  * A login and a guard with one set of options.
+ * @example
+ * const auth = new JwtAuth({ secret, ...accounts.handlers });
+ * router.post('/auth', auth.login);
+ * router.get('/name', auth.required((_request, user) => user.username));
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
  * @typeParam Reply the type of the reply to a login: what `loginReply` returns, if it is given
  */
@@ -36,7 +40,12 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   readonly #sessions: SessionAuth<Identity, Reply> | undefined;
   readonly #guard: Guard<Identity>;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes the login and the guard, over `Accounts` or over users of your own.
+   * @example
+   * new JwtAuth({ secret, authenticate: logIn, identity: ({ identity }) => findUser(identity) });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: JwtAuthOptions<Identity, Reply>) {
     const settings = settingsOf(options);
     this.#settings = settings;

@@ -6,6 +6,7 @@
 import { AuthError } from '../errors.ts';
 import { objectWith } from '../options.ts';
 import { isErrorNamed, isObject, ownMember } from '../values.ts';
+import { fieldDetail } from './refusal-details.ts';
 import type { Client } from '../accounts/client.ts';
 
 /** The parts of a request that a login, a refresh or a logout reads. */
@@ -48,7 +49,10 @@ export async function readCredentials(
   if (!isObject(body)) throw new AuthError('ERR_LOGIN_BODY');
   const username = ownMember(body, usernameField);
   const password = ownMember(body, passwordField);
-  if (!isFilled(username) || !isFilled(password)) throw new AuthError('ERR_CREDENTIALS');
+  if (!isFilled(username) || !isFilled(password)) {
+    const detail = fieldDetail(body, usernameField, passwordField);
+    throw new AuthError('ERR_CREDENTIALS', { detail });
+  }
   return { username, password, wantsRefresh: ownMember(body, 'refresh') === true };
 }
 

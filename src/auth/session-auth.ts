@@ -19,6 +19,7 @@ import {
 } from './login-reply.ts';
 import { hookResultError, isIdentity } from './options.ts';
 import type { IdentityClaims, JwtAuthSettings } from './options.ts';
+import { explaining, SESSION_DETAILS } from './refusal-details.ts';
 import { userIdOf } from './refresh-token.ts';
 import { headerIn, showsHeaders } from './requests.ts';
 import type { TokenSettings } from './token-settings.ts';
@@ -95,17 +96,18 @@ export class SessionAuth<Identity, Reply> {
   /** Answers a refresh token. */
   async refresh(request: AuthRequest): Promise<Reply> {
     const { sessions, refreshTokens } = this.#tokens;
-    const claims = refreshTokens.verify(await readRefreshToken(request));
+    const token = await readRefreshToken(request);
+    const claims = explaining(token, (text) => refreshTokens.verify(text));
     const { userId, sessionId, generation } = claims;
     const identity = await this.#settings.identity(this.#claimsForHook(claims.identity));
     // The session stays in the store. If the user is restored later, it can go on.
-    if (!isIdentity(identity)) throw new AuthError('ERR_SESSION_ENDED');
+    if (!isIdentity(identity)) throw sessionEnded('noUser');
     const draft = await this.#issuer.draft(identity, true);
     // The hook `claims` names another user now, whose record does not have this session.
-    if (draft.userId !== userId) throw new AuthError('ERR_SESSION_ENDED');
+    if (draft.userId !== userId) throw sessionEnded('otherUser');
     const { outcome, session } = await sessions.refresh(userId, sessionId, generation);
     if (outcome === 'reused') publishUser('reuse', userId, request);
-    if (session === undefined) throw new AuthError('ERR_SESSION_ENDED');
+    if (session === undefined) throw sessionEnded(outcome);
     const reply = await this.#replyOf(this.#issuer.sign(draft, session), identity);
     publishUser('refresh', userId, request);
     if (outcome === 'repeated late') publishUser('repeat', userId, request);
@@ -121,7 +123,7 @@ export class SessionAuth<Identity, Reply> {
     const body = await readOptionalBody(request);
     const { userId, sessionId } = body === undefined
       ? await this.#accessTokenOf(request)
-      : this.#tokens.refreshTokens.verify(refreshTokenIn(body));
+      : explaining(refreshTokenIn(body), (text) => this.#tokens.refreshTokens.verify(text));
     // `sid` is a string unless another program signed the token. Then no session is found.
     const hasEnded = await this.#tokens.sessions.end(userId, String(sessionId));
     if (hasEnded) publishUser('logout', userId, request);
@@ -140,7 +142,7 @@ export class SessionAuth<Identity, Reply> {
       const issuedAt = ownMember(claims, 'iat');
       const isAccepted = sessions.acceptsWithoutSession(userId, issuedAt, leewaySeconds);
       return andThen(isAccepted, (isGood) => {
-        if (!isGood) throw new AuthError('ERR_SESSION_ENDED');
+        if (!isGood) throw sessionEnded('withoutSession');
         return undefined;
       });
     }
@@ -150,7 +152,7 @@ export class SessionAuth<Identity, Reply> {
       // Verified again, because the token may have expired in the meantime. Then ERR_JWT_EXPIRED is
       // the better answer.
       jwt.verify(token);
-      throw new AuthError('ERR_SESSION_ENDED');
+      throw sessionEnded('unknown');
     });
   }
 
@@ -217,8 +219,12 @@ export class SessionAuth<Identity, Reply> {
     const token = showsHeaders(request) ? await tokenFrom(request) : undefined;
     const refusal = new AuthError('ERR_REFRESH_BODY', { description: NO_LOGOUT_TOKEN });
     if (token === undefined || token === null) throw refusal;
-    const claims = this.#tokens.jwt.verify(token);
+    const claims = explaining(token, (text) => this.#tokens.jwt.verify(text));
     if (!Object.hasOwn(claims, 'sid')) throw refusal;
     return { userId: userIdOf(ownMember(claims, identityClaim)), sessionId: claims['sid'] };
   }
+}
+
+function sessionEnded(reason: keyof typeof SESSION_DETAILS): AuthError {
+  return new AuthError('ERR_SESSION_ENDED', { detail: SESSION_DETAILS[reason] });
 }

@@ -21,6 +21,7 @@ export const INSPECT_FLAGS: Flags<InspectConfig> = {
 };
 
 export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [options]
+       latchkey inspect - [options]      (the token from standard input)
 
 Decode a token: print its header, its claims and its times. With --secret-file,
 also verify it. Without it, the signature is not checked: the token may be

@@ -125,6 +125,12 @@ export function refusalNotes(
   return [`The signature is right.${advice}`];
 }
 
+/** @returns a note about a token that cannot have been signed with HS256, whatever the secret */
+export function outlineNotes(token: string, alg: unknown): string[] {
+  const note = alg === 'HS256' ? cutNote(token) : algorithmNote(alg);
+  return note === undefined ? [] : [note];
+}
+
 const NAME_OF_ALGORITHM = /^[\w-]{1,20}$/;
 
 /**
@@ -133,15 +139,18 @@ const NAME_OF_ALGORITHM = /^[\w-]{1,20}$/;
  * @returns what the reason probably is
  */
 export function signatureNote(token: string, alg: unknown, secrets: readonly string[]): string {
-  if (alg !== 'HS256') {
-    const isName = typeof alg === 'string' && NAME_OF_ALGORITHM.test(alg);
-    return `Its alg is ${isName ? alg : 'not HS256'}; latchkey verifies HS256 only.`;
-  }
+  if (alg !== 'HS256') return algorithmNote(alg);
   const cut = cutNote(token);
   if (cut !== undefined) return cut;
   const used = secrets.flatMap(variantsOf).find(({ key }) => isSignedWith(token, key));
   if (used !== undefined) return `The token was signed with ${used.explanation}.`;
   return 'The token was signed with another secret, or was changed later.';
+}
+
+function algorithmNote(alg: unknown): string {
+  const isName = typeof alg === 'string' && NAME_OF_ALGORITHM.test(alg);
+  const found = `Its alg is ${isName ? alg : 'not HS256'}`;
+  return `${found}; latchkey verifies HS256 only: the issuer has to sign with a shared secret.`;
 }
 
 const HS256_CHARACTERS = 43;

@@ -5,10 +5,12 @@ import { ownMember } from '../values.ts';
 import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
+import { mistakeIn } from './inspect-mistakes.ts';
 import {
   findToken,
   kindNotes,
   kindOf,
+  outlineNotes,
   refusalNotes,
   refusalOf,
   surroundingsNotes,
@@ -19,7 +21,7 @@ import { secretsIn } from './secret-text.ts';
 
 const ONE_TOKEN: Positionals = {
   count: 1,
-  expected: 'one argument, the token (in quotation marks if it has spaces)',
+  expected: 'one argument, the token (in quotation marks if it has spaces), or -',
 };
 const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, with dots between.';
 
@@ -30,12 +32,15 @@ const TOKEN_FORM = 'A token is two JSON objects and a signature, in base64url, w
 export async function inspect(args: readonly string[]): Promise<void> {
   const parsed = parseArguments(args, INSPECT_FLAGS, ONE_TOKEN);
   const [argument = ''] = parsed.positionals;
+  const text = argument === '-' ? await readText(process.stdin) : argument;
   const { secretFile, leewaySeconds } = readFlags(INSPECT_FLAGS, parsed, { values: {} });
-  const found = findToken(argument);
+  const found = findToken(text);
   const { token } = found;
   const parts = await attempt('not a token', TOKEN_FORM, () => decodeParts(token));
   const notes = [...surroundingsNotes(found), ...kindNotes(parts)];
+  const alg = ownMember(parts.header, 'alg');
   if (secretFile === undefined) {
+    notes.push(...outlineNotes(token, alg));
     const verdict = 'Not verified: the token may be forged. With --secret-file it is verified.';
     console.log([describeToken(parts), ...notes, verdict].join('\n'));
     return;
@@ -43,7 +48,7 @@ export async function inspect(args: readonly string[]): Promise<void> {
   const secrets = await secretsOfFile(secretFile);
   const refusal = refusalOf(token, secrets, leewaySeconds, kindOf(parts));
   if (refusal !== undefined) {
-    notes.push(...refusalNotes(refusal, token, ownMember(parts.header, 'alg'), secrets));
+    notes.push(...refusalNotes(refusal, token, alg, secrets));
   }
   console.log([describeToken(parts), ...notes].join('\n'));
   if (refusal === undefined) {
@@ -52,6 +57,19 @@ export async function inspect(args: readonly string[]): Promise<void> {
     console.log(colored('red', `Not valid: ${refusal.message} (${refusal.code})`));
     process.exitCode = 1;
   }
+}
+
+/** The longest text that is decoded, in characters. */
+const MAX_TEXT_LENGTH = 1_048_576;
+
+/** @returns the text of a stream, without its last line break; a too long text is cut off */
+async function readText(stream: NodeJS.ReadStream): Promise<string> {
+  let text = '';
+  for await (const chunk of stream.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > MAX_TEXT_LENGTH) break;
+  }
+  return text.replace(/\r?\n$/, '');
 }
 
 /**
@@ -63,7 +81,7 @@ function decodeParts(token: string): TokenParts {
   if (length !== 3) {
     const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';
     const counted = `it has ${length} ${length === 1 ? 'segment' : 'segments'}${kind}`;
-    throw new CommandError(`not a token: ${counted}. ${TOKEN_FORM}`);
+    throw new CommandError(`not a token: ${counted}. ${mistakeIn(token) ?? TOKEN_FORM}`);
   }
   return decodeUnverified(token);
 }

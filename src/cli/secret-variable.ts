@@ -43,7 +43,7 @@ function warnOfSimilarName({ loaded }: Environment, log: Log): void {
 
 function usableSecrets(text: string, place: string): readonly string[] {
   if (text === '') {
-    const remedy = 'unset it, or set it to the output of "latchkey secret"';
+    const remedy = 'unset it, or set it: LATCHKEY_SECRET="$(latchkey secret)"';
     throw new UsageError(`${place} is set but empty: ${remedy}`);
   }
   try {

@@ -47,7 +47,7 @@ export interface SignOptions {
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
 
-const NEW_SECRET = 'text that "npx --no latchkey secret" prints (is its variable set?)';
+const NEW_SECRET = 'text (set its variable: SECRET=$(npx --no latchkey secret) node app.mjs)';
 
 /** The checks of {@link JwtOptions}. Exported, because JwtAuth accepts these options too. */
 export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {

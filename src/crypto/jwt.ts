@@ -19,6 +19,7 @@ import { TokenCache } from './token-cache.ts';
 /**
  * Signs and verifies tokens under one set of rules. Secrets are held as KeyObjects in private
  * fields, where neither `util.inspect` nor `JSON.stringify` finds them.
+ * @example const token = new Jwt({ secret }).sign({ identity: 'joe' });
  * @typeParam Claims the application's own claims, as sign takes and verify returns them
  */
 export class Jwt<Claims extends object = Record<string, unknown>> {
@@ -29,7 +30,11 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   #foreignHeaderSegment: string | undefined;
   readonly #cache: TokenCache<JwtClaims>;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes a signer and verifier of tokens.
+   * @example new Jwt({ secret, lifetimeSeconds: 3600 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: JwtOptions) {
     const own = readOptions(options, JWT_OPTION_CHECKS, ['secret']);
     this.#keys = keysOf(own.secret);
@@ -155,6 +160,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
 /**
  * Decodes the header and the claims of a token of at most 1,048,576 characters and verifies
  * nothing. For debugging, never for a decision.
+ * @example console.log(decodeUnverified(token).claims);
  * @throws AuthError ERR_JWT_MALFORMED for a token without exactly three segments, ERR_JWT_TOO_LONG,
  *   ERR_JWT_HEADER, ERR_JWT_PAYLOAD
  */

@@ -12,7 +12,10 @@ import { describe } from '../values.ts';
 /** At least 32 bytes (RFC 7518 §3.2): of text in UTF-8, or of a KeyObject of type `secret`. */
 export type Secret = string | Uint8Array | KeyObject;
 
-/** @returns 32 random bytes as 43 characters of base64url, to be used as text */
+/**
+ * @returns 32 random bytes as 43 characters of base64url, to be used as text
+ * @example console.log(generateSecret());
+ */
 export function generateSecret(): string {
   return randomBytes(32).toString('base64url');
 }
@@ -53,7 +56,7 @@ function bytesOf(secret: unknown, place: string): Buffer {
 }
 
 const messageOf = (kind: string, got: string, place: string) =>
-  `"secret" expected text that "npx --no latchkey secret" prints, or ${kind}, got ${got}${place}`;
+  `"secret" expected text from SECRET=$(npx --no latchkey secret), or ${kind}, got ${got}${place}`;
 
 /**
  * Calls the built-in getter. It works for arrays of every realm (Jest has its own), no subclass or
@@ -63,7 +66,6 @@ const isBytes = (value: unknown): value is Uint8Array =>
   Reflect.get(Uint8Array.prototype, Symbol.toStringTag, value) === 'Uint8Array';
 
 const KEY_TEXT = /----BEGIN|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|["'{,\\](?:kty|keys)\\*["']?:/;
-
 /** `--BEGIN` in base64, at each of the three offsets that it can have. */
 const PEM_IN_BASE64 = /LS1CRUdJ|LS0tQkV|LUJFR0/;
 /** The start of an SSH key in base64: the length of the name of its type, and that name. */

@@ -29,7 +29,11 @@ const FRAMING_HEADER = /^(?:content-length|transfer-encoding)$/i;
 /** Marks the replies of every copy of this package. JSON from outside cannot have a symbol. */
 const REPLY = Symbol.for('latchkey.Reply');
 
-/** A reply with a chosen status and headers. Any other result of a handler is sent with 200. */
+/**
+ * A reply with a chosen status and headers. Any other result of a handler is sent with 200.
+ * @example
+ * router.post('/things', () => new Reply(201, { id: 7 }, { Location: '/things/7' }));
+ */
 export class Reply {
   /** 200 to 599. */
   readonly status: number;
@@ -46,6 +50,9 @@ export class Reply {
   }
 
   /**
+   * Makes a reply, which a handler returns.
+   * @example
+   * new Reply(301, null, { Location: '/new' });
    * @param status 200 to 599
    * @param body any JSON value; or a Uint8Array, such as a Buffer, whose bytes are sent as they are
    * @param headers HTTP headers to add; Content-Length and Transfer-Encoding are ignored. Bytes

@@ -30,6 +30,11 @@ const ADDRESS_WITH_PORT = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/;
 /**
  * A request of node:http. Handlers, `JwtAuth` and `Accounts` accept it. `Name` is the type of the
  * names in `params`: for a handler of `/users/:id` it is `'id'`.
+ * @example
+ * router.post('/echo', async (request) => {
+ *   const body = await request.json();
+ *   return { body, address: request.address, agent: request.header('user-agent') };
+ * });
  */
 export class HttpRequest<Name extends string = string> {
   /** The wrapped message of node:http. */
@@ -54,6 +59,12 @@ export class HttpRequest<Name extends string = string> {
   #query: URLSearchParams | undefined;
 
   /**
+   * Wraps a message of node:http, for a server without the Router.
+   * @example
+   * createServer(async (message, response) => {
+   *   const reply = await auth.login(new HttpRequest(message));
+   *   response.end(JSON.stringify(reply));
+   * });
    * @param trustProxy number of proxies to trust, 0 to 100
    * @param params the values of the parameters in the path; default none
    * @throws TypeError if `message` or `params` is not an object

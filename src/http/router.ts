@@ -62,6 +62,11 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
 /**
  * Maps a method and a path to a handler. A path is exact, or has parameters such as `:id`. `handle`
  * is bound, so that it can be passed on: `http.createServer(router.handle)`.
+ * @example
+ * const router = new Router();
+ * router.get('/health', () => 'ok');
+ * router.post('/echo', (request) => request.json());
+ * const server = await listen(router, { port: 3000 });
  */
 export class Router {
   readonly #routes = new Routes<Handler>();
@@ -69,7 +74,12 @@ export class Router {
   readonly #options: Required<RouterOptions>;
   readonly #busyReplies = new BusyReplies();
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes a router without routes.
+   * @example
+   * new Router({ trustProxy: 1 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: RouterOptions = {}) {
     const own = readOptions(options, ROUTER_OPTION_CHECKS);
     this.#options = { onError: warn, trustProxy: 0, cors: [], ...own };

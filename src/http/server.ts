@@ -111,6 +111,10 @@ const SERVER_SETTINGS = {
 
 /**
  * Serves an application, which is a `Router` or any other object with a method `handle`.
+ * @example
+ * const server = await listen(app, { port: 3000 });
+ * console.log(server.url);
+ * await server.close();
  * @returns the server, once it listens
  * @throws TypeError or RangeError for a bad option, and what node:net and node:tls throw
  */

@@ -6,7 +6,12 @@ import { readRecord } from './record-check.ts';
 import { putRecord, sessionRecordFormat } from './session-records.ts';
 import { mayReplaceRecord, type SessionRecord, type SessionStore } from './store.ts';
 
-/** Keeps sessions in memory and, durably, in a file. */
+/**
+ * Keeps sessions in memory and, durably, in a file.
+ * @example
+ * const store = await JsonFileSessionStore.open('data/sessions.jsonl');
+ * const sessions = new Sessions({ store });
+ */
 export class JsonFileSessionStore implements SessionStore {
   readonly #journal: LockedJournal<SessionRecord>;
 

@@ -1,6 +1,11 @@
 import { copyOfRecord, mayReplaceRecord, type SessionRecord, type SessionStore } from './store.ts';
 
-/** Keeps sessions in memory until the process ends. For tests and trials. */
+/**
+ * Keeps sessions in memory until the process ends. For tests and trials.
+ * @example
+ * const sessions = new Sessions({ store: new MemorySessionStore() });
+ * const app = createApp({ secret, users, sessions });
+ */
 export class MemorySessionStore implements SessionStore {
   readonly #records = new Map<string, SessionRecord>();
 

@@ -28,7 +28,13 @@ const COLUMN_TYPES = [
 ].join(', ');
 const ROW_MEMBERS = ['user_id', 'version', 'record'];
 
-/** Keeps sessions in a table, which other servers may use at the same time. */
+/**
+ * Keeps sessions in a table, which other servers may use at the same time.
+ * @example
+ * const store = new PostgresSessionStore(pool);
+ * await store.createTable();
+ * const sessions = new Sessions({ store });
+ */
 export class PostgresSessionStore implements SessionStore {
   readonly #database: Database;
   /** The name as it is given, for messages. */
@@ -37,6 +43,9 @@ export class PostgresSessionStore implements SessionStore {
   readonly #table: string;
 
   /**
+   * Makes a store over a pool of `pg`, or another client with `query`.
+   * @example
+   * new PostgresSessionStore(pool, { table: 'auth.sessions' });
    * @param client the store never ends it; that is up to the caller
    * @throws TypeError if the client has no `query`, an option is unknown or `table` is not a table
    *   name. Every method throws a TypeError if `query` resolves to anything but rows.

@@ -36,7 +36,13 @@ const MAX_AGENT_LENGTH = 200;
 
 const checkUserId = expecting('a string', (value) => typeof value === 'string');
 
-/** The sessions of all users of a service. */
+/**
+ * The sessions of all users of a service.
+ * @example
+ * const sessions = new Sessions({ store: new MemorySessionStore() });
+ * const app = createApp({ secret, users, sessions });
+ * await sessions.endAll('joe');
+ */
 export class Sessions {
   /** Whether guards refuse tokens without a session. */
   readonly isRequired: boolean;
@@ -50,7 +56,12 @@ export class Sessions {
   readonly #changes: RecordChanges;
   readonly #useTries = new UseTries();
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
+  /**
+   * Makes the sessions over a store, which several servers may share.
+   * @example
+   * new Sessions({ store, idleSeconds: 86_400 });
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
   constructor(options: SessionsOptions) {
     const { store, policy, maxSeconds, isRequired, now } = settingsOf(options);
     this.isRequired = isRequired;
@@ -63,6 +74,7 @@ export class Sessions {
   }
 
   /**
+   * Lists the sessions of a user.
    * @param userId the identity in the user's tokens; one that is not a string is its JSON text
    * @returns the sessions of the user that have not ended, the one refreshed last first
    * @throws TypeError if `userId` is not a string

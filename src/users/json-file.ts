@@ -14,7 +14,12 @@ import {
 import { inserted, removed, updated, userIn, type StoredUser } from './stored-user.ts';
 import { removalRecord, USER_RECORDS, userRecord } from './user-records.ts';
 
-/** Keeps users in memory and, durably, in a file. */
+/**
+ * Keeps users in memory and, durably, in a file.
+ * @example
+ * const users = await JsonFileUserStore.open('data/users.jsonl');
+ * const app = createApp({ secret, users });
+ */
 export class JsonFileUserStore implements UserStore {
   readonly #journal: LockedJournal<StoredUser>;
   /** Ids whose insert is being written. */

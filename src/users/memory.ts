@@ -2,7 +2,12 @@ import { SortedIds } from './sorted-ids.ts';
 import { inserted, removed, updated, userIn, type StoredUser } from './stored-user.ts';
 import { checkPage, DEFAULT_PAGE_USERS, type User, type UserStore } from './store.ts';
 
-/** Keeps users in memory until the process ends. For tests and trials. */
+/**
+ * Keeps users in memory until the process ends. For tests and trials.
+ * @example
+ * const users = new MemoryUserStore();
+ * const app = createApp({ secret, users });
+ */
 export class MemoryUserStore implements UserStore {
   readonly #users = new Map<string, StoredUser>();
   readonly #sortedIds = new SortedIds();

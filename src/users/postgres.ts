@@ -62,7 +62,12 @@ const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
 /** SQLSTATE codes: a table is missing, or this role lacks a right. */
 const MISSING_OR_DENIED = /^42(?:P01|501)$/;
 
-/** Keeps users in a table, which other servers may use at the same time. */
+/**
+ * Keeps users in a table, which other servers may use at the same time.
+ * @example
+ * const users = new PostgresUserStore(pool);
+ * await users.createTable();
+ */
 export class PostgresUserStore implements UserStore {
   readonly #database: Database;
   readonly #removedNames = new OptionalTable();
@@ -73,6 +78,9 @@ export class PostgresUserStore implements UserStore {
   readonly #removedTable: string;
 
   /**
+   * Makes a store over a pool of `pg`, or another client with `query`.
+   * @example
+   * new PostgresUserStore(pool, { table: 'auth.users' });
    * @param client the store never ends it; that is up to the caller
    * @throws TypeError if the client has no `query`, an option is unknown or `table` is not a table
    *   name. Every method throws a TypeError if `query` resolves to anything but rows.
@@ -178,6 +186,7 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
+   * Lists one page of the users.
    * @param after an id, which need not be stored; default: from the first user on
    * @param limit 1 to 1000, default 100
    * @returns the users whose ids come after `after`, sorted by id in code point order

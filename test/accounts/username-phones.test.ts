@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonicalUsername } from '../../src/accounts/username.ts';
-import { ERRORS } from '../../src/errors.ts';
+import { ERRORS } from '../../src/error-codes.ts';
 import { makeAccounts, PASSWORD, refusal, werkzeugHash } from '../support/accounts.ts';
 import { send, withApp } from '../support/app.ts';
 import { WatchedStore } from '../support/doubles.ts';

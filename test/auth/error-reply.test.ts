@@ -11,9 +11,10 @@ const REFUSAL = new AuthError('ERR_THROTTLED', {
   description: 'Later',
   headers: { 'Retry-After': '9' },
   cause: CAUSE,
+  detail: 'the detail',
 });
-const membersOf = ({ code, status, error, description, headers, cause }: AuthError) =>
-  ({ code, status, error, description, headers, cause });
+const membersOf = ({ code, status, error, description, headers, cause, detail }: AuthError) =>
+  ({ code, status, error, description, headers, cause, detail });
 
 test('the hook errorReply changes the body alone, and not the AuthError that it gets', async () => {
   const before = REFUSAL.body;

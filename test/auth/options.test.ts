@@ -55,13 +55,16 @@ test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name',
 
 test('a message that names the culprit: a JwtAuth without a secret says how to make one', () => {
   const message =
-    '"secret" expected text that "npx --no latchkey secret" prints (is its variable set?), '
+    '"secret" expected text (set its variable: SECRET=$(npx --no latchkey secret) node app.mjs), '
     + 'got undefined';
   const { secret: _secret, ...withoutSecret } = BASE;
   for (const options of [{ ...BASE, secret: undefined }, withoutSecret]) {
     assert.throws(() => new JwtAuth(options as never), { name: 'TypeError', message });
   }
-  assert.throws(() => createApp({ users: new MemoryUserStore(), secret: undefined }), { message });
+  for (const options of [{}, { secret: undefined }]) {
+    const withUsers = { users: new MemoryUserStore(), ...options } as never;
+    assert.throws(() => createApp(withUsers), { name: 'TypeError', message });
+  }
 });
 
 test('a message that names the culprit: a scheme with a space or a colon hears what a scheme is', () => {

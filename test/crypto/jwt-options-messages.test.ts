@@ -11,11 +11,13 @@ import { CLAIMS, MARKER, NOW, SECRET } from '../support/tokens.ts';
 const jwtWith = (options: object = {}) =>
   new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 
-const PRINTED = '"secret" expected text that "npx --no latchkey secret" prints';
+const EXPECTED = '"secret" expected text';
+const PRINTED = `${EXPECTED} from SECRET=$(npx --no latchkey secret)`;
 const KINDS = 'or a well-formed string, a Uint8Array, a secret KeyObject or a list of them';
 
 test('a message that names the culprit: a missing secret says how to make one and why it is missing', () => {
-  const message = (got: string) => `${PRINTED} (is its variable set?), got ${got}`;
+  const how = 'set its variable: SECRET=$(npx --no latchkey secret) node app.mjs';
+  const message = (got: string) => `${EXPECTED} (${how}), got ${got}`;
   for (const options of [{}, { secret: undefined }]) {
     assert.throws(() => new Jwt(options as JwtOptions), {
       name: 'TypeError',

@@ -43,6 +43,7 @@ const ours = (imported: Import): boolean => imported.target.startsWith('src/');
 
 /** The files that every room may import, except crypto. */
 const GROUND = [
+  'error-codes.ts',
   'errors.ts',
   'options.ts',
   'values.ts',
@@ -101,7 +102,8 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'crypto': ['errors.ts', 'options.ts', 'values.ts'],
   'values.ts': [],
   'options.ts': ['values.ts'],
-  'errors.ts': ['options.ts', 'values.ts'],
+  'error-codes.ts': [],
+  'errors.ts': ['error-codes.ts', 'options.ts', 'values.ts'],
   'error-text.ts': ['errors.ts', 'values.ts'],
   'events.ts': ['type errors.ts'],
   'maybe-promise.ts': [],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
-import { ERRORS } from '../../src/errors.ts';
+import { ERRORS } from '../../src/error-codes.ts';
 import { MARK, type RawRow } from './malformed-requests/rows.ts';
 
 /** Sent after a row that keeps its connection. A parser that is out of step would misread it. */
@@ -73,6 +73,10 @@ function assertProper({ status, headers, body }: RawAnswer, name: string, isHead
     .filter((name) => name !== 'connection' && name !== 'keep-alive')
     .sort();
   assert.deepEqual(others, [...ALWAYS, ...own].sort(), name);
+  if (status >= 400) {
+    const found = Object.entries(ERRORS).find(([code]) => code === headers.get('error-code'));
+    assert.equal(found?.[1][0], status, name);
+  }
   assert.equal(headers.get('content-type'), 'application/json', name);
   assert.equal(headers.get('cache-control'), 'no-store', name);
   assert.equal(headers.get('x-content-type-options'), 'nosniff', name);
