@@ -13,6 +13,7 @@ export const PAGES: readonly string[] = [
   'src/crypto/README.md',
   'src/accounts/README.md',
   'src/auth/README.md',
+  'src/auth/frameworks.md',
   'src/users/README.md',
   'src/sessions/README.md',
   'src/http/README.md',
@@ -52,7 +53,9 @@ export const isUnnamed = (code: string): boolean => !FILE_NAME_LINE.test(code);
 
 /** The file name in the first line of a program, or else its page and number: `auth-2.mts`. */
 function fileNameOf(code: string, page: string, index: number): string {
-  const pageName = page === 'README.md' ? 'front' : basename(dirname(page));
+  const isReadme = basename(page) === 'README.md';
+  const folderOrPage = isReadme ? basename(dirname(page)) : basename(page, '.md');
+  const pageName = page === 'README.md' ? 'front' : folderOrPage;
   return FILE_NAME_LINE.exec(code)?.[1] ?? `${pageName}-${index + 1}.mts`;
 }
 
