@@ -22,7 +22,7 @@ export type ExpressRequest<Identity, Property extends string = 'user'> = Incomin
   /** The user that the hook `identity` of the JwtAuth returned. */
   [Name in Property]?: Identity;
 } & {
-  /** The id of the session of the token; not set for a token without one. */
+  /** The id of the session of the token; undefined for a token without one. */
   sessionId?: string | undefined;
 };
 
@@ -126,14 +126,10 @@ export function signup(
   }, options);
 }
 
-/** Requests whose `sessionId` a guard has set. Another guard replaces it, also by undefined. */
-const WITH_SESSION_ID = new WeakSet<object>();
-
 /**
  * Makes a middleware that lets a request pass if it has a valid token of an existing user:
- * `app.get('/hello', guard(auth), handler)`. It sets `req.user` and `currentIdentity()`, and
- * `req.sessionId` if the token has a session. It sends the refusal itself, and passes any other
- * error to `next`.
+ * `app.get('/hello', guard(auth), handler)`. It sets `req.user`, `req.sessionId` and
+ * `currentIdentity()`. It sends the refusal itself, and passes any other error to `next`.
  * @param auth a `JwtAuth`
  * @param options `property` is the name of the member to set in place of `user`
  * @throws TypeError or RangeError if an argument is not valid, as when `guard` is passed uncalled
@@ -146,10 +142,7 @@ export function guard<Identity, Property extends string = 'user'>(
   const { property = 'user', trustProxy } = readOptions(options, GUARD_OPTION_CHECKS);
   const find = auth.required((req, identity, sessionId) => {
     // Unlike Reflect.set, this throws if the member cannot be set.
-    Object.assign(req, { [property]: identity });
-    if (sessionId === undefined && !WITH_SESSION_ID.has(req)) return;
-    Object.assign(req, { sessionId });
-    WITH_SESSION_ID.add(req);
+    Object.assign(req, { [property]: identity, sessionId });
   });
   const pass = async (req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> => {
     let identity: unknown;
