@@ -28,7 +28,8 @@ export type ExpressRequest<Identity, Property extends string = 'user'> = Incomin
 
 /** A guard. The type of its request does not fit an application that declares another user. */
 export type ExpressGuard<Identity, Property extends string = 'user'> = (
-  req: ExpressRequest<Identity, Property>,
+  // Else a framework's type of requests, and not the arguments of `guard`, would decide the types.
+  req: ExpressRequest<NoInfer<Identity>, NoInfer<Property>>,
   res: ServerResponse,
   next: Next,
 ) => void;
@@ -185,7 +186,8 @@ export function refusal(
   if (canRefuse(exchange, error)) return refuse(exchange, error);
   if (typeof next !== 'function' || PASSED_ON.has(next)) return fail(exchange, error);
   PASSED_ON.add(next);
-  return next(error);
+  // As it came: an application may throw values that are not errors, for its own error handler.
+  Reflect.apply(next, undefined, [error]);
 }
 
 /** @returns the middleware that sends what `handle` returns for a request */

@@ -12,7 +12,7 @@ import type { HttpRequest } from '../http/request.ts';
 import { isError } from '../values.ts';
 
 /** Calls the next handler, or with an error the next error handler. */
-export type Next = (error?: unknown) => void;
+export type Next = (error?: Error) => void;
 
 /** A request, its response, and the way on. */
 export interface Exchange {

@@ -69,7 +69,7 @@ test('a refusal after the reply has begun is passed on, and nothing of it is sen
 
 /** Serves one error as Polka does: it calls its `onError` again for an error that goes to `next`. */
 async function asPolka(
-  error: unknown,
+  error: Error,
   use: (port: number) => Promise<void>,
   before: (res: ServerResponse) => void = beginNothing,
 ): Promise<void> {
