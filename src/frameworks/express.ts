@@ -49,8 +49,13 @@ export interface ExpressGuardOptions<Property extends string = 'user'> extends E
   readonly property?: Property;
 }
 
-/** What {@link guard} needs of a `JwtAuth`. */
-export interface ExpressGuardSource<Identity> {
+/** A `JwtAuth`, or another object with this handler of a `JwtAuth`, whatever it replies. */
+export type AuthWith<Handler extends string> = {
+  readonly [Name in Handler]: (request: AuthRequest) => Promise<unknown>;
+};
+
+/** A `JwtAuth`, or another object with its method `required`. */
+export interface GuardingAuth<Identity> {
   /** As `JwtAuth.required`. */
   required(
     handler: (request: IncomingMessage, identity: Identity, sessionId: string | undefined) => unknown,
@@ -77,7 +82,7 @@ const GUARD_OPTION_CHECKS: Checks<ExpressGuardOptions<string>> = {
  * @throws TypeError or RangeError if an argument is not valid, as when `login` is passed uncalled
  */
 export function login(
-  auth: { readonly login: (request: AuthRequest) => Promise<unknown> },
+  auth: AuthWith<'login'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
   requireOwner('login', 'auth', arguments);
@@ -90,7 +95,7 @@ export function login(
  * @throws TypeError or RangeError if an argument is not valid
  */
 export function refresh(
-  auth: { readonly refresh: (request: AuthRequest) => Promise<unknown> },
+  auth: AuthWith<'refresh'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
   requireOwner('refresh', 'auth', arguments);
@@ -103,7 +108,7 @@ export function refresh(
  * @throws TypeError or RangeError if an argument is not valid
  */
 export function logout(
-  auth: { readonly logout: (request: AuthRequest) => Promise<unknown> },
+  auth: AuthWith<'logout'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
   requireOwner('logout', 'auth', arguments);
@@ -136,7 +141,7 @@ export function signup(
  * @throws TypeError or RangeError if an argument is not valid, as when `guard` is passed uncalled
  */
 export function guard<Identity, Property extends string = 'user'>(
-  auth: ExpressGuardSource<Identity>,
+  auth: GuardingAuth<Identity>,
   options: ExpressGuardOptions<Property> = {},
 ): ExpressGuard<Identity, Property> {
   requireOwner('guard', 'auth', arguments, 'required');

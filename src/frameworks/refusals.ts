@@ -2,6 +2,7 @@
  * Sends replies and refusals as the Router does, and passes every other error on.
  * Promise: a request is answered once. No reply tells anything of an error that is not a refusal.
  */
+import { STATUS_CODES } from 'node:http';
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AuthError, isAuthError } from '../errors.ts';
@@ -9,7 +10,12 @@ import { textOfError } from '../error-text.ts';
 import { publishRefusal } from '../events.ts';
 import { isReply, Reply, sendReply } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
-import { isError } from '../values.ts';
+import { isError, propertyOf } from '../values.ts';
+
+/** The statuses that blame the client. */
+const CLIENT_ERROR: ReadonlySet<number> = new Set(
+  Object.keys(STATUS_CODES).map(Number).filter((status) => status >= 400 && status < 500),
+);
 
 /** Calls the next handler, or with an error the next error handler. */
 export type Next = (error?: Error) => void;
@@ -51,10 +57,13 @@ export function refuse(exchange: Exchange, error: unknown): void {
   return undefined;
 }
 
-/** Answers an error that no other handler takes, as the Router does: with a 500, and a warning. */
+/**
+ * Answers an error that no other handler takes: with the 4xx that it asks for, or as the Router
+ * does, with a 500 without details and a warning.
+ */
 export function fail({ req, res }: Exchange, error: unknown): void {
-  emitWarning(textOfError(error));
-  const { status, body, headers } = new AuthError('ERR_INTERNAL');
+  const { status, body, headers } = refusalFor(error);
+  if (status === 500 || res.headersSent) emitWarning(textOfError(error));
   try {
     // The client must not take a reply that was broken off for a complete one.
     if (res.headersSent) res.destroy();
@@ -62,6 +71,18 @@ export function fail({ req, res }: Exchange, error: unknown): void {
   } catch (failure) {
     emitWarning(textOfError(failure));
   }
+}
+
+/**
+ * Polka has `{ code: 404 }` for a path without a route. Errors of body parsers have a `status`.
+ * Their messages are not sent, because they may quote the body.
+ */
+function refusalFor(error: unknown): AuthError {
+  const members = [propertyOf(error, 'status'), propertyOf(error, 'code')];
+  const status = members.find((value) => typeof value === 'number' && CLIENT_ERROR.has(value));
+  if (typeof status !== 'number') return new AuthError('ERR_INTERNAL');
+  if (status === 404) return new AuthError('ERR_NOT_FOUND');
+  return new AuthError('ERR_BAD_REQUEST', { status, error: STATUS_CODES[status] ?? 'Bad Request' });
 }
 
 /**

@@ -69,14 +69,14 @@ test('a refusal after the reply has begun is passed on, and nothing of it is sen
 
 /** Serves one error as Polka does: it calls its `onError` again for an error that goes to `next`. */
 async function asPolka(
-  error: Error,
+  error: object,
   use: (port: number) => Promise<void>,
   before: (res: ServerResponse) => void = beginNothing,
 ): Promise<void> {
   const handle = (req: IncomingMessage, res: ServerResponse) => {
     const next: Next = (passed) => refusal(passed, req, res, next);
     before(res);
-    next(error);
+    refusal(error, req, res, next);
   };
   await withNodeServer(handle, use);
 }
@@ -89,6 +89,18 @@ test('where no other handler takes an error, it is a 500 without details', async
     assert.doesNotMatch(reply, /secret/);
   });
   assert.match(String(await warned), /Error: secret/);
+});
+
+test('where no other handler takes an error of the client, it has its status', async () => {
+  const malformed = Object.assign(new SyntaxError('correct horse'), { status: 400 });
+  const statuses = [[malformed, 400], [{ code: 404 }, 404], [{ code: 200 }, 500]] as const;
+  for (const [error, status] of statuses) {
+    await asPolka(error, async (port) => {
+      const reply = await sendRaw(port, REQUEST);
+      assert.match(reply, RegExp(`^HTTP/1\\.1 ${status} .*"status_code":${status}`, 's'));
+      assert.doesNotMatch(reply, /correct horse/);
+    });
+  }
 });
 
 test('where no other handler takes an error, a reply that has begun is broken off', async () => {
