@@ -153,6 +153,7 @@ export function guard<Identity, Property extends string = 'user'>(
   const pass = async (req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> => {
     let identity: unknown;
     try {
+      if (typeof next !== 'function') throw new TypeError('"guard" expected a handler after it');
       await find(req);
       identity = Reflect.get(req, property);
       bindListeners(identity, res);

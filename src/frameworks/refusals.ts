@@ -44,17 +44,23 @@ export function canRefuse({ res }: Exchange, error: unknown): error is AuthError
 
 /** Sends a refusal. Any other error goes to `next`, and so does one after the reply has begun. */
 export function refuse(exchange: Exchange, error: unknown): void {
-  const { req, res, next, client = {} } = exchange;
-  if (!canRefuse(exchange, error)) return next(asError(error));
+  const { req, res, client = {} } = exchange;
+  if (!canRefuse(exchange, error)) return passOn(exchange, asError(error));
   try {
     publishRefusal(error, client);
     // It may be the error of a database. No later handler sees it.
     if (error.cause !== undefined) emitWarning(textOfError(error));
     sendReply(req, res, new Reply(error.status, error.body, error.headers));
   } catch (failure) {
-    next(asError(failure));
+    passOn(exchange, asError(failure));
   }
   return undefined;
+}
+
+/** Polka gives no `next` to a handler that stands alone. */
+function passOn(exchange: Exchange, error: Error): void {
+  if (typeof exchange.next === 'function') exchange.next(error);
+  else fail(exchange, error);
 }
 
 /**

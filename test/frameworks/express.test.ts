@@ -108,6 +108,19 @@ test('an error that is not a refusal goes to next, always as an Error', async ()
   });
 });
 
+test('without next, as Polka calls a handler that stands alone, an error is a 500', async () => {
+  const authenticate = () => Promise.reject(new Error('the database'));
+  const auth = authWith({ authenticate });
+  for (const middleware of [login(auth), guard(auth)]) {
+    const alone = (req: IncomingMessage, res: ServerResponse) =>
+      void Reflect.apply(middleware, undefined, [req, res]);
+    await withNodeServer(alone, async (_port, url) => {
+      const { status, body } = await send(url, 'POST', LOGIN, { Authorization });
+      assert.deepEqual([status, body], [500, new AuthError('ERR_INTERNAL').body]);
+    });
+  }
+});
+
 test('a body that was read before and not kept is an error that says what to do', async () => {
   const handler = login(authWith());
   const readFirst = (kept: object): ExpressMiddleware => (req, res, next) => {
