@@ -17,13 +17,14 @@ import { canRefuse, fail, refuse, sendResult, type Next } from './refusals.ts';
 /** A middleware of Express, Connect and Polka. */
 export type ExpressMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
-/** A request behind a guard, as the guard leaves it. */
-export type ExpressRequest<Identity, Property extends string = 'user'> = IncomingMessage & {
-  /** The user that the hook `identity` of the JwtAuth returned. */
-  [Name in Property]?: Identity;
-} & {
+interface RequestWithSession extends IncomingMessage {
   /** The id of the session of the token; undefined for a token without one. */
   sessionId?: string | undefined;
+}
+
+/** A request behind a guard. Its `Property` is the user that the hook `identity` returned. */
+export type ExpressRequest<Identity, Property extends string = 'user'> = RequestWithSession & {
+  [Name in Property]?: Identity;
 };
 
 /** A guard. The type of its request does not fit an application that declares another user. */
@@ -58,7 +59,11 @@ export type AuthWith<Handler extends string> = {
 export interface GuardingAuth<Identity> {
   /** As `JwtAuth.required`. */
   required(
-    handler: (request: IncomingMessage, identity: Identity, sessionId: string | undefined) => unknown,
+    handler: (
+      request: IncomingMessage,
+      identity: Identity,
+      sessionId: string | undefined,
+    ) => unknown,
   ): (request: IncomingMessage) => unknown;
 }
 
