@@ -236,5 +236,6 @@ function requireOwner(
     throw new TypeError(`"${name}" expected to be called as ${name}(${parameter}), got ${got}`);
   }
   const kind = parameter === 'auth' ? 'a JwtAuth' : 'an instance of Accounts';
-  expecting(kind, (value) => isObject(value) && typeof value[method] === 'function')(parameter, owner);
+  const hasMethod = (value: unknown) => isObject(value) && typeof value[method] === 'function';
+  expecting(kind, hasMethod)(parameter, owner);
 }

@@ -63,6 +63,23 @@ test('in each program the identity has the type that the hook returns', async ()
   }
 });
 
+test('types: the user may be undefined, and a guard of another user or uncalled is refused', async () => {
+  const code = programs.get('express.mts') ?? '';
+  const WRONG = [
+    [code.replace('req.user?.', 'req.user.'), "TS18048: 'req.user' is possibly 'undefined'"],
+    [code.replace('guard(auth)', 'guard'), 'TS2769: No overload matches this call'],
+    [code.replace('{ user?: User }', '{ user?: string }'), 'TS2769: No overload matches this call'],
+  ] as const;
+  for (const [at, folderOf] of [folder, folder4].entries()) {
+    for (const [index, [program, problem]] of WRONG.entries()) {
+      const name = `wrong-express-${index}.mts`;
+      writeFileSync(join(folderOf, name), program);
+      const stdout = RegExp(`^${name}.+ error ${problem}`);
+      await assert.rejects(compile(folderOf, [name], '--skipLibCheck'), { stdout }, `${at} ${name}`);
+    }
+  }
+});
+
 for (const name of ['connect', 'express', 'fastify', 'hono', 'koa', 'polka']) {
   test(`${name} guards a route and logs in`, async () => {
     await serveProgram(folder, `${name}.mts`, assertServes);
