@@ -166,15 +166,18 @@ test('a guard sets the user, the id of the session and the current identity', as
 test('listeners on the response of a guarded request run as its user', async () => {
   const seen: unknown[] = [];
   const guarded = guard(authOfAnyone());
+  const emitters: ServerResponse[] = [];
   const handle = (req: IncomingMessage, res: ServerResponse) =>
     guarded(req, res, () => {
-      res.on('finish', () => seen.push(currentIdentity()));
+      emitters.push(res.on('custom', () => seen.push(currentIdentity())));
       res.end();
     });
   await withNodeServer(handle, async (_port, url) => {
     assert.equal((await send(url, 'GET', undefined, { Authorization })).status, 200);
   });
-  assert.deepEqual(seen, [JOE]);
+  // Here no identity is current.
+  emitters[0]?.emit('custom');
+  assert.deepEqual([seen, currentIdentity()], [[JOE], undefined]);
 });
 
 test('a guard refuses two Authorization headers', async () => {
