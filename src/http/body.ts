@@ -78,7 +78,8 @@ function parsedBody(message: IncomingMessage): unknown {
   if (body !== undefined && isParsed(body)) return body;
   if (destroyed === true && readableEnded !== true) throw new AuthError('ERR_ABORTED');
   const remedy =
-    'pass { json: () => parsedBody } to login in place of the request, or parsedBody to signup';
+    'let latchkey come before the parser, or pass { json: () => parsedBody } to login in place ' +
+    'of the request, or parsedBody to signup';
   if (readableEnded === true && body === undefined) {
     throw new TypeError(`the body was read before latchkey got the request: ${remedy}`);
   }

@@ -108,7 +108,8 @@ test(`${KIND}: the body of a function of Vercel is a getter that refuses malform
 
 test(`${KIND}: without a stream and a body it is a TypeError`, { timeout: 10_000 }, async () => {
   const remedy =
-    'pass { json: () => parsedBody } to login in place of the request, or parsedBody to signup';
+    'let latchkey come before the parser, or pass { json: () => parsedBody } to login in place ' +
+    'of the request, or parsedBody to signup';
   const wholly = '"message" expected a stream that can be read, or a parsed "body"';
   for (const [members, got] of [
     [{}, 'undefined'],

@@ -1,5 +1,5 @@
 /**
- * The programs of src/auth/README.md for other frameworks, as they stand there. Each compiles with
+ * The programs of src/auth for other frameworks, as they stand on its pages. Each compiles with
  * strict settings, serves on a socket of its own, and answers as the router does.
  */
 import assert from 'node:assert/strict';
@@ -35,7 +35,7 @@ before(async () => {
   for (const [name, target] of Object.entries(EXPRESS_4)) {
     link(target, join(folder4, 'node_modules', name));
   }
-  for (const name of ['auth.mts', 'send.mts', 'express.mts']) {
+  for (const name of ['auth.mts', 'express.mts']) {
     writeFileSync(join(folder4, name), programs.get(name) ?? '');
   }
 });
@@ -54,14 +54,33 @@ test('in each program the identity has the type that the hook returns', async ()
   assert.ok(typed.length >= 7);
   for (const [name, code] of typed) {
     const wrong = `wrong-${name}`;
-    writeFileSync(join(folder, wrong), code.replace('.username', '.nickname'));
+    // The last one, because the first may be of a row of the table.
+    const changed = code.replace(/\.username(?![^]*\.username)/, '.nickname');
+    writeFileSync(join(folder, wrong), changed);
     const problem = "Property 'nickname' does not exist on type '.*User'";
     const stdout = new RegExp(`^${wrong}.+ error TS2339: ${problem}`);
     await assert.rejects(compile(folder, [wrong], '--skipLibCheck'), { stdout }, name);
   }
 });
 
-for (const name of ['express', 'fastify', 'hono', 'koa', 'polka']) {
+test('types: the user may be undefined, and a guard of another user or uncalled is refused', async () => {
+  const code = programs.get('express.mts') ?? '';
+  const WRONG = [
+    [code.replace('req.user?.', 'req.user.'), "TS18048: 'req.user' is possibly 'undefined'"],
+    [code.replace('guard(auth)', 'guard'), 'TS2769: No overload matches this call'],
+    [code.replace('{ user?: User }', '{ user?: string }'), 'TS2769: No overload matches this call'],
+  ] as const;
+  for (const [at, folderOf] of [folder, folder4].entries()) {
+    for (const [index, [program, problem]] of WRONG.entries()) {
+      const name = `wrong-express-${index}.mts`;
+      writeFileSync(join(folderOf, name), program);
+      const stdout = RegExp(`^${name}.+ error ${problem}`);
+      await assert.rejects(compile(folderOf, [name], '--skipLibCheck'), { stdout }, `${at} ${name}`);
+    }
+  }
+});
+
+for (const name of ['connect', 'express', 'fastify', 'hono', 'koa', 'polka']) {
   test(`${name} guards a route and logs in`, async () => {
     await serveProgram(folder, `${name}.mts`, assertServes);
   });

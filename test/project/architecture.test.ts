@@ -57,7 +57,7 @@ const GROUND = [
  * The files that the package exports. Only they export what other files define, and no other file
  * imports them.
  */
-const ENTRY_POINTS = ['index.ts', 'jwt.ts', 'password.ts', 'store-contract.ts'];
+const ENTRY_POINTS = ['index.ts', 'express.ts', 'jwt.ts', 'password.ts', 'store-contract.ts'];
 
 /**
  * What a room may import, apart from its own files. A path with a slash is one file of a room.
@@ -78,6 +78,14 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     ...GROUND,
   ],
   'app': ['accounts', 'auth', 'http', 'type sessions', 'type users/store.ts', ...GROUND],
+  'frameworks': [
+    'auth/current-identity.ts',
+    'http/reply.ts',
+    'http/request.ts',
+    'type accounts/accounts.ts',
+    'type auth/request-body.ts',
+    ...GROUND,
+  ],
   'auth': [
     'crypto',
     'limits',
@@ -120,6 +128,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'type postgres/client.ts',
     ...GROUND,
   ],
+  'express.ts': ['frameworks'],
   'jwt.ts': ['crypto', 'errors.ts'],
   'password.ts': ['accounts/password-hasher.ts', 'errors.ts'],
   'store-contract.ts': ['sessions/contract.ts', 'users/contract.ts'],
@@ -131,6 +140,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'auth': 'an application with users of its own needs the guard without Accounts',
   'accounts': 'accounts must work with any store: they know its interface and no implementation',
   'app': 'the application only joins the rooms, so that a program can join them in another way',
+  'frameworks': 'a middleware only joins a request of a framework with a login or a guard',
   'limits': 'limits must work for any login, with any store',
   'journal': 'a journal holds records of any kind, so it must not depend on one kind',
   'postgres': 'statements hold rows of any kind, so this room must not depend on one kind',
@@ -264,6 +274,8 @@ const PROCESS_EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   'src/journal/liveness.ts': /import \{ kill, pid as ownPid \} from 'node:process';/g,
   // The default of `onError` is a warning of Node, which applications can turn off or trace.
   'src/http/router.ts': /import \{ emitWarning \} from 'node:process';/g,
+  // So is what an error handler of another framework would not see.
+  'src/frameworks/refusals.ts': /import \{ emitWarning \} from 'node:process';/g,
 };
 
 test('only src/cli reads the process and its environment, or writes to the console', () => {

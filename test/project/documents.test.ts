@@ -80,6 +80,12 @@ test('the front page has at most 300 lines', () => {
   assert.ok(lines <= 300, `README.md has ${lines} lines`);
 });
 
+test('the program of the front page for Express has at most 25 lines of code', () => {
+  const lines = programs.get('protect.mts')?.split('\n') ?? [];
+  const code = lines.filter((line) => line !== '' && !line.startsWith('//'));
+  assert.ok(code.length > 20 && code.length <= 25, String(code.length));
+});
+
 test('every figure of the front page is also on the page on speed', () => {
   const results = read('bench/README.md').split('\n');
   const [, section = ''] = read('README.md').split('\n## Speed\n');

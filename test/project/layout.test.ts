@@ -59,7 +59,7 @@ test('the manifest promises what a user may rely on', () => {
   assert.deepEqual(manifest['bin'], { latchkey: 'dist/cli/main.js' });
   const pages = ['test/README.md', 'bench/README.md', 'bench/RESULTS.md'];
   assert.deepEqual(manifest['files'], ['dist', 'src', ...pages]);
-  const entries = ['.', './jwt', './password', './store-contract', './package.json'];
+  const entries = ['.', './express', './jwt', './password', './store-contract', './package.json'];
   assert.deepEqual(Object.keys(manifest.exports), entries);
   const scripts = Object.keys(manifest['scripts'] as object);
   // `prepare` builds in a clone and for git. An installation from the registry does not run it.

@@ -41,6 +41,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
     'generateSecret',
     'listen',
   ]],
+  'latchkey/express': ['express', ['guard', 'login', 'logout', 'refresh', 'refusal', 'signup']],
   'latchkey/jwt': ['jwt', ['AuthError', 'Jwt', 'decodeUnverified', 'generateSecret']],
   'latchkey/password': ['password', ['AuthError', 'PasswordHasher']],
   'latchkey/store-contract': ['store-contract', ['testSessionStore', 'testUserStore']],

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ERRORS } from '../../src/error-codes.ts';
 import { EVENTS } from '../../src/events.ts';
+import { guard, login } from '../../src/express.ts';
 import {
   Accounts,
   createApp,
@@ -60,7 +61,7 @@ const typesOf = (file: string) => readFileSync(join(dist, `${file}.d.ts`), 'utf8
 /** The public members of a class, or the signature of a function, as the package declares them. */
 function declarationsOf(name: string): Declared[] {
   const declaration = RegExp(`^([^]*)export declare (?:class|function) (?=${name}\\b)([^]*)$`);
-  const [, before = '', rest = ''] = declaration.exec(types) ??
+  const [, before = '', rest = ''] = declaration.exec(typesOf(fileOf(name))) ??
     assert.fail(`no declaration of ${name}`);
   const isClass = /^\w+[^(;]*\{\n/.test(rest);
   const doc = before.slice(before.lastIndexOf('/**'));
@@ -82,7 +83,14 @@ function flat(code: string): string {
   return line.replace(/^get (\w+)\(\): /, '$1: ');
 }
 
-const ENTRY_POINTS = ['index', 'jwt', 'password', 'store-contract'];
+/** @returns the file that an entry point exports a name from. Other files may have the name too. */
+function fileOf(name: string): string {
+  const lines = ENTRY_POINTS.map(typesOf).join('\n').matchAll(/^export \{ (.+) \} from '\.\/(.+)\.ts';$/gm);
+  const [line] = [...lines].filter(([, list = '']) => list.split(', ').includes(name));
+  return line?.[2] ?? assert.fail(`no entry point exports ${name}`);
+}
+
+const ENTRY_POINTS = ['index', 'express', 'jwt', 'password', 'store-contract'];
 
 test('every exported name has a section with its signatures and the codes it throws', async () => {
   const importing = ENTRY_POINTS.map((entry) => import(`../../src/${entry}.ts`));
@@ -129,6 +137,8 @@ const OWNERS: Record<string, (options: object) => unknown> = {
   'JwtAuth': (options) => new JwtAuth({ secret, ...hooks, ...options }),
   'required': (options) => new JwtAuth({ secret, ...hooks }).required(() => null, options),
   'Accounts': (options) => new Accounts({ users, ...options }),
+  'login': (options) => login(new JwtAuth({ secret, ...hooks }), options),
+  'guard': (options) => guard(new JwtAuth({ secret, ...hooks }), options),
   'limits': (options) => new Accounts({ users, limits: options }),
   'PostgresUserStore': (options) => new PostgresUserStore(client, options),
   'PostgresSessionStore': (options) => new PostgresSessionStore(client, options),
@@ -167,6 +177,7 @@ test('the table of options has each option of each owner, with its bounds', asyn
     rows.filter(([cell]) => cell === `\`${owner}\``).flatMap(([, name]) => quoted(name));
   const INHERITED: Record<string, readonly string[]> = {
     JwtAuth: ['Jwt'],
+    guard: ['login'],
     createApp: ['Jwt', 'JwtAuth', 'Accounts', 'Router'],
   };
   for (const owner of Object.keys(OWNERS)) {
@@ -204,6 +215,8 @@ function withCompanions(name: string, value: number): object {
 
 /** The interface of the options of an owner, where it is not named after the owner. */
 const OPTIONS_OF: Readonly<Record<string, string>> = {
+  login: 'ExpressOptions',
+  guard: 'ExpressGuardOptions',
   limits: 'LimitOptions',
   listen: 'ListenOptions',
   createApp: 'AppOptions',

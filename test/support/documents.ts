@@ -14,6 +14,7 @@ export const PAGES: readonly string[] = [
   'src/accounts/README.md',
   'src/auth/README.md',
   'src/auth/testing.md',
+  'src/auth/frameworks.md',
   'src/users/README.md',
   'src/sessions/README.md',
   'src/http/README.md',

@@ -43,7 +43,7 @@ export async function assertGuarded(url: string, path = '/hello'): Promise<void>
   assert.match(twice, /^HTTP\/1\.1 401 .*Token contains spaces/s);
   const expired = jwt.sign({ identity: 1, exp: Math.floor(Date.now() / 1000) - 60 });
   await refused(`JWT ${expired}`, EXPIRED, 'Invalid token', 'Signature has expired');
-  for (const identity of [2, '1', 'joe', null]) {
+  for (const identity of [3, '1', 'joe', null]) {
     const unknown = EXPIRED.replace('Signature has expired', 'User does not exist');
     await refused(`JWT ${jwt.sign({ identity })}`, unknown, 'Invalid JWT', 'User does not exist');
   }

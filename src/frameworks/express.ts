@@ -1,0 +1,241 @@
+/**
+ * Sign-up, login, guard and refusal as middleware for Express, Connect, Polka and other servers
+ * whose middleware gets the messages of node:http. No framework is imported.
+ * Promise: each middleware sends its own refusals. So an application is safe without the error
+ * middleware `refusal`, which sends those of the application's own handlers.
+ */
+import { IncomingMessage } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import type { Accounts } from '../accounts/accounts.ts';
+import { bindListeners, runAs } from '../auth/current-identity.ts';
+import type { AuthRequest } from '../auth/request-body.ts';
+import { HttpRequest, trustProxyCheck } from '../http/request.ts';
+import { expecting, readOptions, type Check, type Checks } from '../options.ts';
+import { isObject } from '../values.ts';
+import { canRefuse, fail, refuse, sendResult, type Next } from './refusals.ts';
+
+/** A middleware of Express, Connect and Polka. */
+export type ExpressMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
+
+interface RequestWithSession extends IncomingMessage {
+  /** The id of the session of the token; undefined for a token without one. */
+  sessionId?: string | undefined;
+}
+
+/** A request behind a guard. Its `Property` is the user that the hook `identity` returned. */
+export type ExpressRequest<Identity, Property extends string = 'user'> = RequestWithSession & {
+  [Name in Property]?: Identity;
+};
+
+/** A guard. The type of its request does not fit an application that declares another user. */
+export type ExpressGuard<Identity, Property extends string = 'user'> = (
+  // Else a framework's type of requests, and not the arguments of `guard`, would decide the types.
+  req: ExpressRequest<NoInfer<Identity>, NoInfer<Property>>,
+  res: ServerResponse,
+  next: Next,
+) => void;
+
+/** The options of each middleware here. */
+export interface ExpressOptions {
+  /**
+   * Number of proxies in front, each of which adds to X-Forwarded-For; 0 to 100. Default 0: the
+   * header is ignored. The setting `trust proxy` of Express has no effect here.
+   */
+  readonly trustProxy?: number;
+}
+
+/** The options of a guard. */
+export interface ExpressGuardOptions<Property extends string = 'user'> extends ExpressOptions {
+  /** The member of the request that the guard sets; default `user`. */
+  readonly property?: Property;
+}
+
+/** A `JwtAuth`, or another object with this handler of a `JwtAuth`, whatever it replies. */
+export type AuthWith<Handler extends string> = {
+  readonly [Name in Handler]: (request: AuthRequest) => Promise<unknown>;
+};
+
+/** A `JwtAuth`, or another object with its method `required`. */
+export interface GuardingAuth<Identity> {
+  /** As `JwtAuth.required`. */
+  required(
+    handler: (
+      request: IncomingMessage,
+      identity: Identity,
+      sessionId: string | undefined,
+    ) => unknown,
+  ): (request: IncomingMessage) => unknown;
+}
+
+/** Members of a request of node:http that its prototype does not have. */
+const OWN_MEMBERS: ReadonlySet<unknown> = new Set(['method', 'url', 'socket', 'rawHeaders']);
+const propertyCheck: Check = expecting(
+  'a name that no member of a request of node:http has, such as user',
+  (name) => typeof name === 'string' && name !== '' && !OWN_MEMBERS.has(name) &&
+    !(name in IncomingMessage.prototype),
+);
+const OPTION_CHECKS: Checks<ExpressOptions> = { trustProxy: trustProxyCheck };
+const GUARD_OPTION_CHECKS: Checks<ExpressGuardOptions<string>> = {
+  ...OPTION_CHECKS,
+  property: propertyCheck,
+};
+
+/**
+ * Makes the handler of a login: `app.post('/auth', login(auth))`. It works before and behind a body
+ * parser. It sends the reply or the refusal itself, and passes any other error to `next`.
+ * @param auth a `JwtAuth`
+ * @throws TypeError or RangeError if an argument is not valid, as when `login` is passed uncalled
+ */
+export function login(
+  auth: AuthWith<'login'>,
+  options: ExpressOptions = {},
+): ExpressMiddleware {
+  requireOwner('login', 'auth', arguments);
+  return replying((request) => auth.login(request), options);
+}
+
+/**
+ * Makes the handler of a refresh: `app.post('/refresh', refresh(auth))`. Errors as of `login`.
+ * @param auth a `JwtAuth` with sessions
+ * @throws TypeError or RangeError if an argument is not valid
+ */
+export function refresh(
+  auth: AuthWith<'refresh'>,
+  options: ExpressOptions = {},
+): ExpressMiddleware {
+  requireOwner('refresh', 'auth', arguments);
+  return replying((request) => auth.refresh(request), options);
+}
+
+/**
+ * Makes the handler of a logout: `app.post('/logout', logout(auth))`. Errors as of `login`.
+ * @param auth a `JwtAuth` with sessions
+ * @throws TypeError or RangeError if an argument is not valid
+ */
+export function logout(
+  auth: AuthWith<'logout'>,
+  options: ExpressOptions = {},
+): ExpressMiddleware {
+  requireOwner('logout', 'auth', arguments);
+  return replying((request) => auth.logout(request), options);
+}
+
+/**
+ * Makes the handler of a signup: `app.post('/signup', signup(accounts))`. It replies as that of
+ * `createApp`. Errors as of `login`.
+ * @param accounts the `Accounts`
+ * @throws TypeError or RangeError if an argument is not valid
+ */
+export function signup(
+  accounts: Pick<Accounts, 'signup'>,
+  options: ExpressOptions = {},
+): ExpressMiddleware {
+  requireOwner('signup', 'accounts', arguments);
+  return replying(async (request) => {
+    await accounts.signup(await request.json(), request);
+    return { Status: 'Success', result: 'User created' };
+  }, options);
+}
+
+/**
+ * Makes a middleware that lets a request pass if it has a valid token of an existing user:
+ * `app.get('/hello', guard(auth), handler)`. It sets `req.user`, `req.sessionId` and
+ * `currentIdentity()`. It sends the refusal itself, and passes any other error to `next`.
+ * @param auth a `JwtAuth`
+ * @param options `property` is the name of the member to set in place of `user`
+ * @throws TypeError or RangeError if an argument is not valid, as when `guard` is passed uncalled
+ */
+export function guard<Identity, Property extends string = 'user'>(
+  auth: GuardingAuth<Identity>,
+  options: ExpressGuardOptions<Property> = {},
+): ExpressGuard<Identity, Property> {
+  requireOwner('guard', 'auth', arguments, 'required');
+  const { property = 'user', trustProxy } = readOptions(options, GUARD_OPTION_CHECKS);
+  const find = auth.required((req, identity, sessionId) => {
+    // Unlike Reflect.set, this throws if the member cannot be set.
+    Object.assign(req, { [property]: identity, sessionId });
+  });
+  const pass = async (req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> => {
+    let identity: unknown;
+    try {
+      if (typeof next !== 'function') throw new TypeError('"guard" expected a handler after it');
+      await find(req);
+      identity = Reflect.get(req, property);
+      bindListeners(identity, res);
+    } catch (error) {
+      return refuse({ req, res, next, client: new HttpRequest(req, trustProxy) }, error);
+    }
+    // Not in the `try`: an error that a later handler throws must not call `next` a second time.
+    return runAs(identity, () => next());
+  };
+  // Restify refuses an async function that takes `next`.
+  return (req, res, next) => pass(req, res, next);
+}
+
+/** The functions `next` that have got an error from {@link refusal}. */
+const PASSED_ON = new WeakSet<Next>();
+
+/**
+ * The error middleware: `app.use(refusal)`, after all routes. It sends an AuthError that a handler
+ * of the application threw or passed to `next`. Any other error goes on to `next`, and so does one
+ * that comes after the reply has begun.
+ *
+ * In Polka it is the option `onError`. There `next` calls `onError` once more, so that any other
+ * error is answered by a 500 without details, and becomes a warning of Node.
+ * @throws TypeError if it is called without arguments, as in `app.use(refusal())`
+ */
+export function refusal(
+  error: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: Next,
+): void {
+  if (arguments.length === 0) {
+    throw new TypeError('"refusal" expected to be passed as app.use(refusal), got called');
+  }
+  const exchange = { req, res, next };
+  if (canRefuse(exchange, error)) return refuse(exchange, error);
+  if (typeof next !== 'function' || PASSED_ON.has(next)) return fail(exchange, error);
+  PASSED_ON.add(next);
+  // As it came: an application may throw values that are not errors, for its own error handler.
+  Reflect.apply(next, undefined, [error]);
+}
+
+/** @returns the middleware that sends what `handle` returns for a request */
+function replying(
+  handle: (request: HttpRequest) => Promise<unknown>,
+  options: ExpressOptions,
+): ExpressMiddleware {
+  const { trustProxy } = readOptions(options, OPTION_CHECKS);
+  const reply = async (req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> => {
+    const client = new HttpRequest(req, trustProxy);
+    const exchange = { req, res, next, client };
+    try {
+      sendResult(exchange, await handle(client));
+    } catch (error) {
+      refuse(exchange, error);
+    }
+  };
+  return (req, res, next) => reply(req, res, next);
+}
+
+/**
+ * Checks the arguments of a function that makes a middleware.
+ * @param parameter the name of its first parameter
+ * @throws TypeError if it was passed to a framework uncalled, or if its first argument lacks the
+ *   method
+ */
+function requireOwner(
+  name: string,
+  parameter: 'auth' | 'accounts',
+  { length, 0: owner }: IArguments,
+  method: string = name,
+): void {
+  if (length === 0 || length > 2) {
+    const got = length === 0 ? 'no argument' : `${length} arguments`;
+    throw new TypeError(`"${name}" expected to be called as ${name}(${parameter}), got ${got}`);
+  }
+  const kind = parameter === 'auth' ? 'a JwtAuth' : 'an instance of Accounts';
+  const hasMethod = (value: unknown) => isObject(value) && typeof value[method] === 'function';
+  expecting(kind, hasMethod)(parameter, owner);
+}

@@ -1,0 +1,281 @@
+/** Sign-up, login and guard on plain node:http. test/interop runs them in the frameworks. */
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  guard,
+  login,
+  logout,
+  refresh,
+  signup,
+  type ExpressMiddleware,
+} from '../../src/express.ts';
+import {
+  Accounts,
+  AuthError,
+  currentIdentity,
+  MemoryUserStore,
+  Reply,
+  type AuthRequest,
+} from '../../src/index.ts';
+import { cheapPasswords, send, sendRaw, type Answer } from '../support/app.ts';
+import { fromOtherRealm, OtherAuthError } from '../support/copies.ts';
+import {
+  authOfAnyone,
+  authWith,
+  CHALLENGES,
+  JOE,
+  LOGIN,
+  TOKEN,
+  withNodeServer,
+  type GuardedMessage,
+} from '../support/guard.ts';
+import { sessionSetup, type Tokens } from '../support/session-guard.ts';
+
+const Authorization = `JWT ${TOKEN}`;
+
+/** Serves a middleware. What it passes to `next` is in `errors`, and is answered with 299. */
+async function serve(
+  middleware: ExpressMiddleware,
+  use: (url: string, errors: unknown[], port: number) => Promise<void>,
+): Promise<void> {
+  const errors: unknown[] = [];
+  const handle = (req: IncomingMessage, res: ServerResponse) =>
+    middleware(req, res, (error) => {
+      errors.push(error);
+      res.writeHead(299).end();
+    });
+  await withNodeServer(handle, (port, url) => use(url, errors, port));
+}
+
+const ofJoe = (answer: Answer) => [answer.status, Object.keys(answer.body as object)];
+
+test('a login replies as the router does, and sends its refusals itself', async () => {
+  await serve(login(authWith()), async (url, errors) => {
+    const right = await send(url, 'POST', LOGIN);
+    assert.deepEqual(ofJoe(right), [200, ['access_token']]);
+    assert.equal(right.headers.get('cache-control'), 'no-store');
+    assert.equal(right.headers.get('content-type'), 'application/json');
+    const wrong = await send(url, 'POST', { ...LOGIN, password: 'wrong' });
+    const { status, body } = new AuthError('ERR_CREDENTIALS');
+    assert.deepEqual([wrong.status, wrong.body], [status, body]);
+    assert.equal(wrong.headers.get('www-authenticate'), CHALLENGES.join(', '));
+    assert.equal(wrong.headers.get('error-code'), 'ERR_CREDENTIALS');
+    assert.equal((await send(url, 'POST', '{')).status, 400);
+    const text = { 'Content-Type': 'text/plain' };
+    assert.equal((await send(url, 'POST', LOGIN, text)).status, 415);
+    assert.deepEqual(errors, []);
+  });
+});
+
+test('a refusal ends a connection on which the body is still arriving', async () => {
+  const head = ['POST / HTTP/1.1', 'Host: x', 'Content-Type: application/json'];
+  await serve(login(authWith()), async (_url, _errors, port) => {
+    const lines = [...head, 'Content-Length: 99999999', '', ''];
+    const reply = await sendRaw(port, lines.join('\r\n'));
+    assert.match(reply, /^HTTP\/1\.1 413 .*\r\nConnection: close\r\n/s);
+  });
+});
+
+test('a Reply that the program makes is sent with its status', async () => {
+  const auth = authWith({ loginReply: (token) => new Reply(201, { token }, { 'X-Own': '1' }) });
+  await serve(login(auth), async (url) => {
+    const answer = await send(url, 'POST', LOGIN);
+    assert.deepEqual(ofJoe(answer), [201, ['token']]);
+    assert.equal(answer.headers.get('x-own'), '1');
+  });
+});
+
+test('an error that is not a refusal goes to next, always as an Error', async () => {
+  const errors = [new Error('the database'), fromOtherRealm('new RangeError("x")')];
+  for (const thrown of [...errors, undefined, 'route']) {
+    const fail = () => Promise.reject(thrown);
+    const auth = authWith({ authenticate: fail, tokenFrom: fail });
+    for (const middleware of [login(auth), guard(auth)]) {
+      await serve(middleware, async (url, passed) => {
+        assert.equal((await send(url, 'POST', LOGIN)).status, 299);
+        assert.equal(passed.length, 1);
+        if (errors.includes(thrown)) assert.equal(passed[0], thrown);
+        else assert.ok(passed[0] instanceof TypeError);
+      });
+    }
+  }
+  const refusing = authWith({ tokenFrom: () => Promise.reject(new OtherAuthError('ERR_BUSY')) });
+  await serve(guard(refusing), async (url, passed) => {
+    assert.equal((await send(url, 'GET')).status, 503);
+    assert.deepEqual(passed, []);
+  });
+});
+
+test('without next, as Polka calls a handler that stands alone, an error is a 500', async () => {
+  const authenticate = () => Promise.reject(new Error('the database'));
+  const auth = authWith({ authenticate });
+  for (const middleware of [login(auth), guard(auth)]) {
+    const alone = (req: IncomingMessage, res: ServerResponse) =>
+      void Reflect.apply(middleware, undefined, [req, res]);
+    await withNodeServer(alone, async (_port, url) => {
+      const { status, body } = await send(url, 'POST', LOGIN, { Authorization });
+      assert.deepEqual([status, body], [500, new AuthError('ERR_INTERNAL').body]);
+    });
+  }
+});
+
+test('a body that was read before and not kept is an error that says what to do', async () => {
+  const handler = login(authWith());
+  const readFirst = (kept: object): ExpressMiddleware => (req, res, next) => {
+    Object.assign(req, kept).resume().once('end', () => handler(req, res, next));
+  };
+  await serve(readFirst({}), async (url, errors) => {
+    await send(url, 'POST', LOGIN);
+    assert.match(String(errors[0]), /^TypeError: the body was read before latchkey .*parser/);
+  });
+  await serve(readFirst({ body: LOGIN }), async (url) => {
+    assert.equal((await send(url, 'POST', LOGIN)).status, 200);
+  });
+});
+
+test('a guard sets the user, the id of the session and the current identity', async () => {
+  const { auth, logIn, live } = sessionSetup();
+  const { access_token: token } = await logIn();
+  for (const property of ['user', 'account'] as const) {
+    const guarded = guard(auth, { property });
+    const handle = (req: GuardedMessage, res: ServerResponse) => {
+      req.sessionId = 'of the application';
+      const show = async () => {
+        await delay(1);
+        const { sessionId = null } = req;
+        res.end(JSON.stringify([Reflect.get(req, property), sessionId, currentIdentity()]));
+      };
+      guarded(req, res, show);
+    };
+    await withNodeServer(handle, async (_port, url) => {
+      const get = (authorization: string) =>
+        send(url, 'GET', undefined, { Authorization: authorization });
+      assert.deepEqual((await get(`JWT ${token}`)).body, [JOE, live()[0]?.id, JOE]);
+      // A value of the application never passes for the id of a session.
+      assert.deepEqual((await get(Authorization)).body, [JOE, null, JOE]);
+    });
+    await serve(guarded, async (url, errors) => {
+      assert.equal((await send(url, 'GET')).status, 401);
+      assert.deepEqual(errors, []);
+    });
+  }
+});
+
+test('listeners on the response of a guarded request run as its user', async () => {
+  const seen: unknown[] = [];
+  const guarded = guard(authOfAnyone());
+  const emitters: ServerResponse[] = [];
+  const handle = (req: IncomingMessage, res: ServerResponse) =>
+    guarded(req, res, () => {
+      emitters.push(res.on('custom', () => seen.push(currentIdentity())));
+      res.end();
+    });
+  await withNodeServer(handle, async (_port, url) => {
+    assert.equal((await send(url, 'GET', undefined, { Authorization })).status, 200);
+  });
+  // Here no identity is current.
+  emitters[0]?.emit('custom');
+  assert.deepEqual([seen, currentIdentity()], [[JOE], undefined]);
+});
+
+test('a guard refuses two Authorization headers', async () => {
+  await serve(guard(authOfAnyone()), async (_url, _errors, port) => {
+    const get = (...lines: string[]) => {
+      const head = ['GET / HTTP/1.1', 'Host: x', 'Connection: close', ...lines, '', ''];
+      return sendRaw(port, head.join('\r\n'));
+    };
+    const line = `Authorization: ${Authorization}`;
+    assert.match(await get(line), /^HTTP\/1\.1 299 /);
+    assert.match(await get(line, line), /^HTTP\/1\.1 401 .*Token contains spaces/s);
+  });
+});
+
+test('a request on which no user can be set is an error to next', async () => {
+  const guarded = guard(authOfAnyone());
+  const middleware: ExpressMiddleware = (req, res, next) => {
+    Object.defineProperty(req, 'user', { value: 'someone else', writable: false });
+    guarded(req, res, next);
+  };
+  await serve(middleware, async (url, errors) => {
+    await send(url, 'GET', undefined, { Authorization });
+    assert.match(String(errors[0]), /^TypeError: .*user/);
+  });
+});
+
+test('a refresh and a logout work over sessions, and else are an error to next', async () => {
+  const { auth, logIn, live } = sessionSetup();
+  const first = await logIn();
+  let pair = first;
+  await serve(refresh(auth), async (url) => {
+    const { refresh_token } = first;
+    pair = (await send(url, 'POST', { refresh_token })).body as Tokens;
+    assert.notEqual(pair.refresh_token, refresh_token);
+    assert.equal((await send(url, 'POST', {})).status, 400);
+  });
+  await serve(logout(auth), async (url) => {
+    assert.equal((await send(url, 'POST')).status, 400);
+    assert.equal(live().length, 1);
+    const headers = { Authorization: `Bearer ${pair.access_token}` };
+    const { body } = await send(url, 'POST', undefined, headers);
+    assert.deepEqual(body, { Status: 'Success', result: 'Logged out' });
+    assert.equal(live().length, 0);
+  });
+  for (const middleware of [refresh(authWith()), logout(authWith())]) {
+    await serve(middleware, async (url, errors) => {
+      await send(url, 'POST', { refresh_token: 'x' });
+      assert.match(String(errors[0]), /^TypeError: "sessions" expected/);
+    });
+  }
+});
+
+test('a signup replies as that of createApp, and is refused with the reason', async () => {
+  const accounts = new Accounts({ users: new MemoryUserStore(), passwords: cheapPasswords() });
+  await serve(signup(accounts), async (url, errors) => {
+    const ann = { username: 'ann', password: 'battery staple' };
+    const created = await send(url, 'POST', ann);
+    const success = { Status: 'Success', result: 'User created' };
+    assert.deepEqual([created.status, created.body], [200, success]);
+    const again = await send(url, 'POST', ann);
+    const exists = { Status: 'Error', result: 'User already exists' };
+    assert.deepEqual([again.status, again.body], [400, exists]);
+    assert.deepEqual(errors, []);
+  });
+});
+
+test('X-Forwarded-For tells the address of a client only where a proxy is trusted', async () => {
+  const addresses: unknown[] = [];
+  const note = async ({ address }: AuthRequest) => addresses.push(address);
+  for (const options of [{}, { trustProxy: 1 }]) {
+    await serve(login({ login: note }, options), async (url) => {
+      await send(url, 'POST', LOGIN, { 'X-Forwarded-For': '192.0.2.1' });
+    });
+  }
+  assert.deepEqual(addresses, ['127.0.0.1', '192.0.2.1']);
+});
+
+test('a middleware that is passed on uncalled throws, and so does one over another object', () => {
+  for (const [name, make] of Object.entries({ guard, login, logout, refresh, signup })) {
+    const call = (...args: unknown[]) => () => Reflect.apply(make, undefined, args);
+    const parameter = name === 'signup' ? 'accounts' : 'auth';
+    const uncalled = `"${name}" expected to be called as ${name}(${parameter}), got`;
+    assert.throws(call({}, {}, () => assert.fail()), new TypeError(`${uncalled} 3 arguments`));
+    assert.throws(call(), new TypeError(`${uncalled} no argument`));
+    const kind = name === 'signup' ? 'an instance of Accounts' : 'a JwtAuth';
+    assert.throws(call({}), new TypeError(`"${parameter}" expected ${kind}, got an object`));
+    const owner = Object.assign(authWith(), { signup: () => null });
+    const unknown = { name: 'TypeError', message: /got an unknown option$/ };
+    assert.throws(call(owner, { realm: 'x' }), unknown);
+    assert.throws(call(owner, { trustProxy: 101 }), RangeError);
+    assert.equal(typeof call(owner, { trustProxy: 1 })(), 'function');
+  }
+});
+
+test('a guard sets no member that a request of node:http has', () => {
+  for (const property of ['', 'url', 'headers', 'constructor', '__proto__', 'method', 'on', 7]) {
+    const call = () => Reflect.apply(guard, undefined, [authWith(), { property }]);
+    assert.throws(call, { name: 'TypeError', message: /^"property" expected a name/ });
+  }
+  assert.equal(guard(authWith(), { property: 'account' }).length, 3);
+});

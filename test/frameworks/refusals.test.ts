@@ -1,0 +1,153 @@
+/** The error middleware, and that a request is answered once. */
+import assert from 'node:assert/strict';
+import { channel } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { guard, refusal, type Next } from '../../src/express.ts';
+import { AuthError } from '../../src/index.ts';
+import { send, sendRaw } from '../support/app.ts';
+import { OtherAuthError } from '../support/copies.ts';
+import { authWith, withNodeServer } from '../support/guard.ts';
+
+const REQUEST = ['GET / HTTP/1.1', 'Host: x', 'Connection: close', '', ''].join('\r\n');
+const begin = (res: ServerResponse) => void res.writeHead(200).write('begun');
+const beginNothing = () => undefined;
+
+/** Serves `refusal` for one error. What it passes on is in `passed`, and is answered with 299. */
+async function refusing(
+  error: unknown,
+  use: (url: string, passed: unknown[], port: number) => Promise<void>,
+  before: (res: ServerResponse) => void = beginNothing,
+): Promise<void> {
+  const passed: unknown[] = [];
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    before(res);
+    refusal(error, req, res, (other) => {
+      passed.push(other);
+      if (!res.headersSent) res.writeHead(299);
+      res.end();
+    });
+  };
+  await withNodeServer(handle, (port, url) => use(url, passed, port));
+}
+
+test('the error middleware sends a refusal, also of another copy, and its event', async () => {
+  const seen: object[] = [];
+  const listener = (message: unknown) => void seen.push(Object(message));
+  channel('latchkey:refusal').subscribe(listener);
+  for (const error of [new AuthError('ERR_BUSY'), new OtherAuthError('ERR_BUSY')]) {
+    await refusing(error, async (url, passed) => {
+      const { status, body, headers } = await send(url, 'GET');
+      assert.deepEqual([status, body], [503, new AuthError('ERR_BUSY').body]);
+      assert.equal(headers.get('retry-after'), '5');
+      assert.equal(headers.get('cache-control'), 'no-store');
+      assert.deepEqual(passed, []);
+    });
+  }
+  channel('latchkey:refusal').unsubscribe(listener);
+  assert.deepEqual(seen.map((event) => Reflect.get(event, 'code')), ['ERR_BUSY', 'ERR_BUSY']);
+});
+
+test('the error middleware passes every other error on, unchanged', async () => {
+  for (const error of [new Error('secret'), 'text', { status: 401, body: 'x' }, null]) {
+    await refusing(error, async (url, passed) => {
+      assert.deepEqual([(await send(url, 'GET')).status, passed], [299, [error]]);
+    });
+  }
+});
+
+test('a refusal after the reply has begun is passed on, and nothing of it is sent', async () => {
+  const error = new AuthError('ERR_BUSY');
+  await refusing(error, async (_url, passed, port) => {
+    const reply = await sendRaw(port, REQUEST);
+    assert.match(reply, /^HTTP\/1\.1 200 .*begun/s);
+    assert.doesNotMatch(reply, /503/);
+    assert.deepEqual(passed, [error]);
+  }, begin);
+});
+
+/** Serves one error as Polka does: it calls its `onError` again for an error that goes to `next`. */
+async function asPolka(
+  error: object,
+  use: (port: number) => Promise<void>,
+  before: (res: ServerResponse) => void = beginNothing,
+): Promise<void> {
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    const next: Next = (passed) => refusal(passed, req, res, next);
+    before(res);
+    refusal(error, req, res, next);
+  };
+  await withNodeServer(handle, use);
+}
+
+test('where no other handler takes an error, it is a 500 without details', async () => {
+  const warned = once(process, 'warning');
+  await asPolka(new Error('secret'), async (port) => {
+    const reply = await sendRaw(port, REQUEST);
+    assert.match(reply, /^HTTP\/1\.1 500 .*The server failed to answer this request/s);
+    assert.doesNotMatch(reply, /secret/);
+  });
+  assert.match(String(await warned), /Error: secret/);
+});
+
+test('where no other handler takes an error of the client, it has its status', async () => {
+  const malformed = Object.assign(new SyntaxError('correct horse'), { status: 400 });
+  const statuses = [[malformed, 400], [{ code: 404 }, 404], [{ code: 200 }, 500]] as const;
+  for (const [error, status] of statuses) {
+    await asPolka(error, async (port) => {
+      const reply = await sendRaw(port, REQUEST);
+      assert.match(reply, RegExp(`^HTTP/1\\.1 ${status} .*"status_code":${status}`, 's'));
+      assert.doesNotMatch(reply, /correct horse/);
+    });
+  }
+});
+
+test('where no other handler takes an error, a reply that has begun is broken off', async () => {
+  await asPolka(new Error('late'), async (port) => {
+    // Without the last chunk, which would say that the reply is complete.
+    assert.doesNotMatch(await sendRaw(port, REQUEST), /\r\n0\r\n/);
+  }, begin);
+});
+
+test('a refusal that cannot be sent is a 500 there, and goes to next elsewhere', async () => {
+  const unsendable = new AuthError('ERR_BUSY', { body: 1n });
+  await asPolka(unsendable, async (port) => {
+    assert.match(await sendRaw(port, REQUEST), /^HTTP\/1\.1 500 /);
+  });
+  await refusing(unsendable, async (url, passed) => {
+    assert.equal((await send(url, 'GET')).status, 299);
+    assert.ok(passed[0] instanceof TypeError);
+  });
+});
+
+test('a server whose onError gets no next is answered too', async () => {
+  const handle = (req: IncomingMessage, res: ServerResponse) =>
+    Reflect.apply(refusal, undefined, [new Error('secret'), req, res]);
+  await withNodeServer(handle, async (_port, url) => {
+    assert.equal((await send(url, 'GET')).status, 500);
+  });
+});
+
+test('the error behind a refusal becomes a warning, and no client sees it', async () => {
+  const cause = new Error('the database');
+  const fail = () => Promise.reject(new AuthError('ERR_STORE', { cause }));
+  const guarded = guard(authWith({ tokenFrom: fail }));
+  const warned = once(process, 'warning');
+  const handle = (req: IncomingMessage, res: ServerResponse) =>
+    guarded(req, res, () => assert.fail());
+  await withNodeServer(handle, async (_port, url) => {
+    const { status, body } = await send(url, 'GET');
+    assert.deepEqual([status, body], [503, new AuthError('ERR_STORE').body]);
+  });
+  assert.match(String(await warned), /Error: the database/);
+});
+
+test('the error middleware is not called by the program, and has four parameters', () => {
+  assert.throws(() => Reflect.apply(refusal, undefined, []), {
+    name: 'TypeError',
+    message: '"refusal" expected to be passed as app.use(refusal), got called',
+  });
+  // Express and Connect know an error middleware by them.
+  assert.equal(refusal.length, 4);
+});

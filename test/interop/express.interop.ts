@@ -1,0 +1,218 @@
+/**
+ * `latchkey/express` in Express 5 and 4, Connect and Polka, before and behind their body parsers.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import connect from 'connect';
+import express from 'express';
+import express4 from 'express4';
+import polka from 'polka';
+import { guard, login, refusal, type Next } from '../../src/express.ts';
+import { AuthError, currentIdentity, Jwt, JwtAuth } from '../../src/index.ts';
+import { send, sendRaw } from '../support/app.ts';
+import { SECRET } from '../support/tokens.ts';
+
+const JOE = { username: 'joe', password: 'correct horse' };
+const jwt = new Jwt<{ identity: string; exp?: number }>({ secret: SECRET });
+const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
+const TOKEN = jwt.sign({ identity: 'joe' });
+const EXPIRED = jwt.sign({ identity: 'joe', exp: Math.floor(Date.now() / 1000) - 60 });
+
+const auth = new JwtAuth<string>({
+  secret: SECRET,
+  authenticate: (username, password) => {
+    if (username === 'flood') throw new AuthError('ERR_THROTTLED', { headers: { 'Retry-After': '7' } });
+    if (username === 'broken') throw new Error('the database');
+    return password === JOE.password ? username : undefined;
+  },
+  identity: (claims) => String(claims.identity),
+});
+
+/** Where the JSON parser of the framework stands: before the login, behind it, or nowhere. */
+type Parser = 'before' | 'behind' | 'none';
+type Handle = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
+
+interface Setup {
+  readonly parser: Parser;
+  /** Whether `refusal` and an error handler of the program are there. */
+  readonly handlesErrors: boolean;
+}
+
+const greet: Handle = (req, res) => {
+  res.end(JSON.stringify([Reflect.get(req, 'user'), currentIdentity()]));
+};
+const refuseLater: Handle = (_req, _res, next) => next(new AuthError('ERR_BUSY'));
+const fail: Handle = (_req, _res, next) => next(new Error('secret'));
+const guarded = guard(auth);
+const parse = express.json();
+
+/** The error handler of a program. It sees what is not a refusal. */
+const onError = (error: unknown, _req: IncomingMessage, res: ServerResponse, next: Next) => {
+  if (error instanceof AuthError) return next(error);
+  res.writeHead(Number(Reflect.get(Object(error), 'status') ?? 599)).end();
+};
+
+type Make = (setup: Setup) => Handle;
+
+function makeExpress(framework: typeof express): Make {
+  return ({ parser, handlesErrors }) => {
+    const app = framework();
+    const sub = framework.Router();
+    sub.post('/auth', login(auth));
+    sub.get('/hello', guarded, greet);
+    if (parser === 'before') app.use(framework.json());
+    app.post('/auth', login(auth));
+    app.use('/sub', sub);
+    if (parser === 'behind') app.use(framework.json());
+    app.get('/hello', guarded, greet);
+    app.get('/refuses', guarded, refuseLater);
+    app.get('/fails', guarded, fail);
+    if (handlesErrors) app.use(refusal, onError);
+    return (req, res) => void Reflect.apply(app, undefined, [req, res]);
+  };
+}
+
+const makeConnect: Make = ({ parser, handlesErrors }) => {
+  const app = connect();
+  const sub = connect();
+  sub.use('/auth', login(auth)).use('/hello', guarded).use('/hello', greet);
+  if (parser === 'before') app.use(parse as connect.NextHandleFunction);
+  app.use('/auth', login(auth)).use('/sub', sub);
+  if (parser === 'behind') app.use(parse as connect.NextHandleFunction);
+  for (const [path, handle] of [['/hello', greet], ['/refuses', refuseLater], ['/fails', fail]] as const) {
+    app.use(path, guarded).use(path, handle);
+  }
+  if (handlesErrors) app.use(refusal).use(onError);
+  return (req, res) => app(req, res);
+};
+
+const makePolka: Make = ({ parser, handlesErrors }) => {
+  const app = handlesErrors ? polka({ onError: refusal }) : polka();
+  const sub = polka();
+  sub.post('/auth', login(auth)).get('/hello', guarded, greet);
+  if (parser === 'before') app.use(parse);
+  app.post('/auth', login(auth));
+  app.use('/sub', sub);
+  // In Polka a middleware runs before all routes.
+  if (parser === 'behind') app.use('/hello', parse);
+  app.get('/hello', guarded, greet).get('/refuses', guarded, refuseLater).get('/fails', guarded, fail);
+  return (req, res) => void Reflect.apply(app.handler, app, [req, res]);
+};
+
+const FRAMEWORKS: Readonly<Record<string, Make>> = {
+  'Express 5': makeExpress(express),
+  'Express 4': makeExpress(express4 as unknown as typeof express),
+  'Connect': makeConnect,
+  'Polka': makePolka,
+};
+
+async function serve(handle: Handle, use: (url: string, port: number) => Promise<void>) {
+  const server = createServer((req, res) => handle(req, res, () => assert.fail()));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    await use(`http://127.0.0.1:${port}`, port);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+async function assertRefused(
+  answer: Awaited<ReturnType<typeof send>>,
+  code: ConstructorParameters<typeof AuthError>[0],
+): Promise<void> {
+  const { status, body } = new AuthError(code);
+  assert.deepEqual([answer.status, answer.body], [status, body]);
+  assert.equal(answer.headers.get('error-code'), code);
+  assert.equal(answer.headers.get('cache-control'), 'no-store');
+}
+
+async function assertLogin(url: string, { parser }: Setup): Promise<void> {
+  const right = await send(url, 'POST', JOE);
+  assert.deepEqual([right.status, Object.keys(Object(right.body))], [200, ['access_token']]);
+  assert.equal(right.headers.get('cache-control'), 'no-store');
+  await assertRefused(await send(url, 'POST', { ...JOE, password: 'x' }), 'ERR_CREDENTIALS');
+  const flood = await send(url, 'POST', { ...JOE, username: 'flood' });
+  await assertRefused(flood, 'ERR_THROTTLED');
+  assert.equal(flood.headers.get('retry-after'), '7');
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
+    const answer = await send(url, 'POST', 'username=joe', { 'Content-Type': type });
+    await assertRefused(answer, 'ERR_CONTENT_TYPE');
+  }
+  const malformed = await send(url, 'POST', '{"username":"joe","password":correct horse}');
+  assert.equal(malformed.status, 400);
+  // Before the login, the parser of the framework refuses it.
+  if (parser !== 'before') await assertRefused(malformed, 'ERR_BODY');
+}
+
+async function assertGuard(url: string, port: number): Promise<void> {
+  const good = await send(`${url}/hello`, 'GET', undefined, bearer(TOKEN));
+  assert.deepEqual([good.status, good.body], [200, ['joe', 'joe']]);
+  await assertRefused(await send(`${url}/hello`, 'GET'), 'ERR_AUTHORIZATION_MISSING');
+  const expired = await send(`${url}/hello`, 'GET', undefined, bearer(EXPIRED));
+  await assertRefused(expired, 'ERR_JWT_EXPIRED');
+  assert.match(expired.headers.get('www-authenticate') ?? '', /error="invalid_token"/);
+  const raw = (...lines: string[]) =>
+    sendRaw(port, [...lines, 'Host: x', 'Connection: close', '', ''].join('\r\n'));
+  const line = `Authorization: Bearer ${TOKEN}`;
+  const path = new URL(url).pathname.replace(/\/$/, '');
+  const twice = await raw(`GET ${path}/hello HTTP/1.1`, line, line);
+  assert.match(twice, /^HTTP\/1\.1 401 .*Token contains spaces/s);
+}
+
+async function assertHead(url: string): Promise<void> {
+  const head = (headers = {}) => send(`${url}/hello`, 'HEAD', undefined, headers);
+  const [good, bad] = [await head(bearer(TOKEN)), await head()];
+  assert.deepEqual([good.status, good.body, bad.status, bad.body], [200, '', 401, '']);
+}
+
+for (const [name, make] of Object.entries(FRAMEWORKS)) {
+  for (const parser of ['before', 'behind', 'none'] as const) {
+    for (const handlesErrors of [true, false]) {
+      const setup = { parser, handlesErrors };
+      const what = `parser ${parser}, ${handlesErrors ? 'with' : 'without'} the error middleware`;
+      test(`${name}, ${what}: login and guard answer as the router does`, async () => {
+        await serve(make(setup), async (url, port) => {
+          await assertLogin(`${url}/auth`, setup);
+          await assertGuard(url, port);
+          // Polka has a route for HEAD only if the program makes one.
+          if (name !== 'Polka') await assertHead(url);
+          await assertLogin(`${url}/sub/auth`, setup);
+          await assertGuard(`${url}/sub`, port);
+        });
+      });
+    }
+  }
+
+  test(`${name}: refusals of handlers are sent, and the program sees every other error`, async () => {
+    await serve(make({ parser: 'none', handlesErrors: true }), async (url) => {
+      const get = (path: string) => send(url + path, 'GET', undefined, bearer(TOKEN));
+      await assertRefused(await get('/refuses'), 'ERR_BUSY');
+      const failed = [await get('/fails'), await send(`${url}/auth`, 'POST', { ...JOE, username: 'broken' })];
+      for (const { status, body } of failed) {
+        // Polka has no error handler but `refusal`.
+        assert.equal(status, name === 'Polka' ? 500 : 599);
+        assert.doesNotMatch(JSON.stringify(body), /secret|database|\bat /);
+      }
+      assert.equal((await get('/nowhere')).status, 404);
+    });
+  });
+}
+
+for (const [name, parser] of [
+  ['express.text()', express.text({ type: '*/*' })],
+  ['express.raw()', express.raw({ type: '*/*' })],
+] as const) {
+  test(`a login reads JSON behind ${name}`, async () => {
+    const app = express().use(parser).post('/auth', login(auth));
+    await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
+      assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 200);
+      const malformed = await send(`${url}/auth`, 'POST', '{"password":correct horse}');
+      await assertRefused(malformed, 'ERR_BODY');
+    });
+  });
+}
