@@ -15,6 +15,7 @@ export const PAGES: readonly string[] = [
   'src/auth/README.md',
   'src/auth/testing.md',
   'src/auth/frameworks.md',
+  'src/auth/browser.md',
   'src/users/README.md',
   'src/sessions/README.md',
   'src/http/README.md',
