@@ -1,0 +1,206 @@
+/** The client of the page "From a browser" in a real browser, on another origin than the server. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { AuthError } from '../../src/index.ts';
+import { countEnds, failureOf, script } from './browser-pages.ts';
+import { nextEvent, withSetting, type Setting } from './browser-setting.ts';
+import { launchChromium, skipWithoutChromium } from './chromium.ts';
+
+const SIGN_UP = "await signup('joe', 'correct horse');";
+const LOG_IN = "await login('joe', 'correct horse');";
+const HELLO = { Status: 'Success', result: 'Hello joe' };
+const IN_A_BROWSER = { skip: skipWithoutChromium };
+
+let browser: Browser;
+
+before(async () => {
+  if (skipWithoutChromium === false) browser = await launchChromium();
+});
+
+after(() => browser?.close());
+
+/** Runs a test on a page on which joe has logged in. */
+function loggedIn(use: (setting: Setting) => Promise<void>): () => Promise<void> {
+  return () => withSetting(browser, async (setting) => {
+    await script(setting.page, SIGN_UP + LOG_IN);
+    assert.deepEqual(await script(setting.page, "return json('/hello');"), HELLO);
+    setting.watch.take();
+    await use(setting);
+  });
+}
+
+test('a page of another origin signs up, logs in and reaches a guarded route', IN_A_BROWSER, () => {
+  return withSetting(browser, async ({ page, watch }) => {
+    assert.deepEqual(await script(page, `${SIGN_UP}${LOG_IN}return json('/hello');`), HELLO);
+    // The browser asks for each path first, and sends no token then.
+    assert.deepEqual(watch.take(), [
+      'OPTIONS /signup 204',
+      'POST /signup 200',
+      'OPTIONS /auth 204',
+      'POST /auth 200',
+      'OPTIONS /hello 204',
+      'GET /hello 200',
+    ]);
+  });
+});
+
+test('the client refreshes before its token expires, once for several requests', IN_A_BROWSER, loggedIn(
+  async ({ page, watch }) => {
+    await page.clock.setFixedTime(Date.now() + 269_000);
+    await script(page, "return json('/hello');");
+    assert.deepEqual(watch.take(), ['GET /hello 200']);
+    await page.clock.setFixedTime(Date.now() + 271_000);
+    await script(page, "return Promise.all([json('/hello'), json('/hello'), json('/hello')]);");
+    const hellos = Array(3).fill('GET /hello 200');
+    assert.deepEqual(watch.take(), ['OPTIONS /refresh 204', 'POST /refresh 200', ...hellos]);
+  },
+));
+
+test('the client refreshes after a 401 for an expired token, once for several', IN_A_BROWSER, loggedIn(
+  async ({ page, watch }) => {
+    watch.secondsAhead = 311;
+    const hellos = await script(page, "return Promise.all([json('/hello'), json('/hello')]);");
+    assert.deepEqual(hellos, [HELLO, HELLO]);
+    const answers = watch.take();
+    assert.equal(answers.filter((answer) => answer === 'POST /refresh 200').length, 1);
+    assert.deepEqual(answers.slice(0, 1), ['GET /hello 401']);
+    assert.deepEqual(answers.slice(-2), ['GET /hello 200', 'GET /hello 200']);
+  },
+));
+
+test('a refresh whose answer is lost is repeated with the same token', IN_A_BROWSER, loggedIn(
+  async ({ page, watch }) => {
+    const endsOf = await countEnds(page);
+    watch.secondsAhead = 311;
+    watch.losesRefreshes = true;
+    const failure = await failureOf(page, "return json('/hello');");
+    assert.deepEqual(failure, { message: 'Failed to fetch' });
+    assert.ok(watch.take().includes('POST /refresh 200'));
+    watch.losesRefreshes = false;
+    // The first generation is not used again: a second one would be refused.
+    watch.secondsAhead = 350;
+    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    assert.equal(await endsOf(), 0);
+  },
+));
+
+test('after a 503 to a refresh the login goes on, and the script sees Retry-After', IN_A_BROWSER, loggedIn(
+  async ({ page, store, watch }) => {
+    const endsOf = await countEnds(page);
+    watch.secondsAhead = 311;
+    store.failure = new AuthError('ERR_STORE');
+    const failure = await failureOf(page, "return json('/hello');");
+    assert.deepEqual([failure.status, failure.code], [503, 'ERR_STORE']);
+    assert.ok(Number(failure.retryAfterSeconds) > 0);
+    store.failure = undefined;
+    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    assert.equal(await endsOf(), 0);
+  },
+));
+
+test('a session that has ended is not refreshed, and the page is told', IN_A_BROWSER, loggedIn(
+  async ({ page, sessions, watch }) => {
+    const endsOf = await countEnds(page);
+    await sessions.endAll('joe');
+    const failure = await failureOf(page, "return json('/hello');");
+    assert.deepEqual([failure.status, failure.code], [401, 'ERR_SESSION_ENDED']);
+    assert.equal(failure.message, 'Session has ended, log in again');
+    assert.deepEqual(watch.take(), ['GET /hello 401']);
+    assert.equal(await endsOf(), 1);
+    assert.equal((await failureOf(page, "return json('/hello');")).status, 400);
+    assert.deepEqual(await script(page, `${LOG_IN}return json('/hello');`), HELLO);
+  },
+));
+
+test('a refused refresh ends the login of the page', IN_A_BROWSER, loggedIn(
+  async ({ page, sessions, watch }) => {
+    const endsOf = await countEnds(page);
+    await sessions.endAll('joe');
+    watch.secondsAhead = 311;
+    const failure = await failureOf(page, "return json('/hello');");
+    assert.deepEqual([failure.status, failure.code], [401, 'ERR_SESSION_ENDED']);
+    assert.equal(await endsOf(), 1);
+  },
+));
+
+test('a refusal of the application itself ends no login and causes no refresh', IN_A_BROWSER, loggedIn(
+  async ({ page, watch }) => {
+    const endsOf = await countEnds(page);
+    const body = JSON.stringify({ password: 'wrong' });
+    const headers = JSON.stringify({ 'Content-Type': 'application/json' });
+    const end = `json('/sessions/end', { method: 'POST', headers: ${headers}, body: '${body}' })`;
+    const failure = await failureOf(page, `return ${end};`);
+    assert.deepEqual([failure.status, failure.code], [401, 'ERR_CREDENTIALS']);
+    assert.deepEqual(watch.take(), ['OPTIONS /sessions/end 204', 'POST /sessions/end 401']);
+    assert.equal(await endsOf(), 0);
+  },
+));
+
+test('a script sees how long to wait after too many wrong passwords', IN_A_BROWSER, () => {
+  const limits = { triesPerAccount: 1 };
+  return withSetting(browser, async ({ page }) => {
+    await script(page, SIGN_UP);
+    const wrong = await failureOf(page, "await login('joe', 'battery staple');");
+    assert.deepEqual(wrong, {
+      message: 'Invalid credentials',
+      status: 401,
+      code: 'ERR_CREDENTIALS',
+      retryAfterSeconds: 0,
+    });
+    const { retryAfterSeconds, ...refused } = await failureOf(page, LOG_IN);
+    const message = 'Too many attempts, try again later';
+    assert.deepEqual(refused, { message, status: 429, code: 'ERR_THROTTLED' });
+    assert.ok(Number(retryAfterSeconds) > 60, String(retryAfterSeconds));
+  }, { limits });
+});
+
+test('a script reads why a signup is refused', IN_A_BROWSER, loggedIn(async ({ page }) => {
+  const { message, status, code } = await failureOf(page, SIGN_UP);
+  assert.deepEqual([status, code, message], [400, 'ERR_USER_EXISTS', 'User already exists']);
+}));
+
+test('a logout in one tab logs out all tabs, each with a session of its own', IN_A_BROWSER, loggedIn(
+  async ({ page, context, sessions }) => {
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await script(other, LOG_IN);
+    assert.equal((await sessions.list('joe')).length, 2);
+    const toldOther = other.evaluate(
+      "new Promise((resolve) => addEventListener('login-ended', () => resolve('told')))",
+    );
+    const first = nextEvent('logout');
+    await script(page, 'await logout();');
+    await first;
+    const second = (await sessions.list('joe')).length === 0 ? undefined : nextEvent('logout');
+    assert.equal(await toldOther, 'told');
+    await second;
+    assert.deepEqual(await sessions.list('joe'), []);
+    assert.equal((await failureOf(other, "return json('/hello');")).status, 400);
+  },
+));
+
+test('a logout that the server could not store leaves the page logged in', IN_A_BROWSER, loggedIn(
+  async ({ page, store }) => {
+    store.failure = new AuthError('ERR_STORE');
+    assert.equal((await failureOf(page, 'await logout();')).status, 503);
+    store.failure = undefined;
+    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    await script(page, 'await logout();');
+    assert.equal((await failureOf(page, "return json('/hello');")).status, 400);
+  },
+));
+
+for (const [what, leave] of [
+  ['reloaded', (page) => page.reload()],
+  ['closed', (page) => page.close({ runBeforeUnload: true })],
+] as const satisfies [string, (page: Setting['page']) => Promise<unknown>][]) {
+  test(`the session of a page that is ${what} ends`, IN_A_BROWSER, loggedIn(
+    async ({ page, sessions }) => {
+      const ended = nextEvent('logout');
+      await leave(page);
+      await ended;
+      assert.deepEqual(await sessions.list('joe'), []);
+    },
+  ));
+}
