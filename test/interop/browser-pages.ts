@@ -76,8 +76,9 @@ export async function script(page: Page | Frame, code: string): Promise<unknown>
   return page.evaluate(`(async () => {
     const { signup, login, request, logout } = await import('/client.mjs');
     const json = async (path, init) => (await request(path, init)).json();
+    const run = async () => { ${code} };
     try {
-      ${code}
+      return await run();
     } catch (error) {
       const { message, status, code, retryAfterSeconds } = error;
       return { message, status, code, retryAfterSeconds };
