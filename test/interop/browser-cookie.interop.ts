@@ -6,7 +6,15 @@ import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { root } from '../support/documents.ts';
 import { makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
-import { clientWithCookie, countEnds, failureOf, filesWith, script } from './browser-pages.ts';
+import {
+  clientWithCookie,
+  countEnds,
+  failureOf,
+  filesWith,
+  LOGIN_PAGE,
+  pageProgram,
+  script,
+} from './browser-pages.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
 const LOG_IN = "await login('joe', 'correct horse');";
@@ -25,7 +33,8 @@ before(async () => {
   }
   const { '/': page = '', ...scripts } = filesWith(clientWithCookie);
   mkdirSync(join(folder, 'public'));
-  for (const [path, text] of Object.entries({ '/index.html': page, ...scripts })) {
+  const files = { 'index.html': page, 'login.html': LOGIN_PAGE, 'page.mjs': pageProgram };
+  for (const [path, text] of Object.entries({ ...files, ...scripts })) {
     writeFileSync(join(folder, 'public', path), text);
   }
 });
@@ -50,7 +59,7 @@ async function withCookies(
 ): Promise<void> {
   await serveProgram(folder, 'cookie.mts', async (url) => {
     for (const [title, use] of Object.entries(tests)) {
-      await test(title, async () => {
+      await test(title, { timeout: 60_000 }, async () => {
         const context = await browser.newContext();
         let requests: string[] = [];
         context.on('request', (request) => {
@@ -156,6 +165,30 @@ const TESTS = {
     assert.equal(await told, 'told');
     assert.equal(await endsOf(), 1);
     assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+  },
+
+  'the page that uses the client logs in, goes on after a reload, and logs out': async (
+    { page, url },
+  ) => {
+    await script(page, 'await logout();');
+    await page.goto(`${url}/login.html`);
+    const output = page.locator('output');
+    const form = page.locator('form');
+    const logIn = async (password: string) => {
+      await page.fill('[name=username]', 'joe');
+      await page.fill('[name=password]', password);
+      await page.click('form button');
+    };
+    await logIn('battery staple');
+    await output.filter({ hasText: /^Invalid credentials$/ }).waitFor();
+    await logIn('correct horse');
+    await form.waitFor({ state: 'hidden' });
+    assert.equal(await output.textContent(), '{"hello":"joe"}');
+    await page.reload();
+    await output.filter({ hasText: '{"hello":"joe"}' }).waitFor();
+    await page.click('#logout');
+    await form.waitFor({ state: 'visible' });
+    assert.equal(await output.textContent(), '');
   },
 
   'no page of another site refreshes or logs out': async ({ page, context, url }) => {

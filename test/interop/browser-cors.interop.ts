@@ -9,7 +9,7 @@ import { withSetting, type Setting } from './browser-setting.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
 const SIGN_UP = "await signup('joe', 'correct horse');";
-const IN_A_BROWSER = { skip: skipWithoutChromium };
+const IN_A_BROWSER = { skip: skipWithoutChromium, timeout: 60_000 };
 const NO_ORIGIN = "No 'Access-Control-Allow-Origin' header is present on the requested resource.";
 const PREFLIGHT = "Response to preflight request doesn't pass access control check: ";
 const CREDENTIALS = "The value of the 'Access-Control-Allow-Credentials' header in the response is "

@@ -14,13 +14,20 @@ const OWN_ORIGIN = "const SERVER = '';";
 const COOKIE_PATHS = "['/session/login', '/session/refresh', '/session/logout']";
 const ROUTES = "['/auth', '/refresh', '/logout']";
 
-/** @returns a program of the pages without its types, as the tools of a front end make it */
+/** @returns a program without its types, as the tools of a front end make it */
 function javaScriptOf(code: string): string {
   return transformSync(code, { loader: 'ts', target: 'es2022' }).code;
 }
 
-/** The client of the page "From a browser" in JavaScript, for the server of `cookie.mts`. */
+/** The programs of the page "From a browser" in JavaScript, for the server of `cookie.mts`. */
 export const clientWithCookie: string = javaScriptOf(programs.get('client.mts') ?? '');
+export const pageProgram: string = javaScriptOf(programs.get('page.mts') ?? '');
+
+/** What the program of a page needs. */
+export const LOGIN_PAGE = `<!doctype html><title>login</title><link rel="icon" href="data:,">
+<form><input name="username"><input name="password" type="password"><button>Log in</button></form>
+<output></output><button id="logout">Log out</button>
+<script type="module" src="page.mjs"></script>`;
 
 /** The same client, for a server on another origin. */
 export function clientOf(server: string): string {

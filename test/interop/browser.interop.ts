@@ -10,7 +10,7 @@ import { launchChromium, skipWithoutChromium } from './chromium.ts';
 const SIGN_UP = "await signup('joe', 'correct horse');";
 const LOG_IN = "await login('joe', 'correct horse');";
 const HELLO = { Status: 'Success', result: 'Hello joe' };
-const IN_A_BROWSER = { skip: skipWithoutChromium };
+const IN_A_BROWSER = { skip: skipWithoutChromium, timeout: 60_000 };
 
 let browser: Browser;
 
