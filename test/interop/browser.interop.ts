@@ -188,6 +188,8 @@ test('a logout that the server could not store leaves the page logged in', IN_A_
     assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
     await script(page, 'await logout();');
     assert.equal((await failureOf(page, "return json('/hello');")).status, 400);
+    // A second logout finds nothing to end.
+    assert.equal(await script(page, 'await logout();'), undefined);
   },
 ));
 
