@@ -1,4 +1,4 @@
-/** What a real browser blocks, and what it says in its console: the table of the page says it too. */
+/** What a real browser blocks. What it says in its console is in a table of "From a browser". */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
@@ -16,7 +16,8 @@ const CREDENTIALS = "The value of the 'Access-Control-Allow-Credentials' header 
   + "'' which must be 'true' when the request's credentials mode is 'include'.";
 const HEADER = 'Request header field x-trace is not allowed by Access-Control-Allow-Headers in '
   + 'preflight response.';
-const METHOD = 'Method DELETE is not allowed by Access-Control-Allow-Methods in preflight response.';
+const METHOD = 'Method DELETE is not allowed by Access-Control-Allow-Methods in preflight '
+  + 'response.';
 
 let browser: Browser;
 
@@ -45,7 +46,7 @@ test('the table of the page has what the console says', () => {
   assert.deepEqual(texts, all.map((text) => `\`${text}\``));
 });
 
-test('a page of an origin that is not listed cannot sign up, and reads no reply', IN_A_BROWSER, () => {
+test('a page of an unlisted origin cannot sign up, and reads no reply', IN_A_BROWSER, () => {
   return withSetting(browser, async ({ page, server, watch }) => {
     // The same page under another name is another origin, and another site.
     const unlisted = new URL(page.url().replace('127.0.0.1', 'localhost')).origin;

@@ -101,8 +101,12 @@ export async function failureOf(page: Page | Frame, code: string): Promise<Failu
   return failure as Failure;
 }
 
-/** Counts the events `login-ended` of a page from now on. @returns how many there were */
-export async function countEnds(page: Page): Promise<() => Promise<unknown>> {
+/** Counts the events `login-ended` of a page from now on. */
+export async function countEnds(page: Page): Promise<{
+  readonly count: () => Promise<unknown>;
+  /** @returns once there was one */
+  readonly first: () => Promise<unknown>;
+}> {
   await page.evaluate("ends = 0; addEventListener('login-ended', () => { ends += 1; })");
-  return () => page.evaluate('ends');
+  return { count: () => page.evaluate('ends'), first: () => page.waitForFunction('ends > 0') };
 }

@@ -87,8 +87,11 @@ export async function withSetting(
       const context = await browser.newContext();
       const page = await context.newPage();
       await page.goto(`http://127.0.0.1:${port}`);
-      await use({ page, context, server, sessions, store, watch });
-      await context.close();
+      try {
+        await use({ page, context, server, sessions, store, watch });
+      } finally {
+        await context.close();
+      }
     });
   });
 }
