@@ -1,21 +1,6 @@
 /** The value of `--cors`: origins of web pages, separated by commas. */
-
+import { corsOriginProblem } from '../http/cors.ts';
 import type { Kind } from './arguments.ts';
-
-const SCHEME = /^https?:\/\//;
-
-/**
- * @returns what is wrong with an origin, to be put behind "got"; undefined for a valid one, which
- *   is written as browsers send it (RFC 6454 §6.2)
- */
-function corsOriginProblem(origin: string): string | undefined {
-  if (origin === '*') return '"*": scripts of any page could use the replies, so name the origins';
-  if (origin === 'null') return '"null": sandboxed frames of every site have this origin';
-  if (!SCHEME.test(origin)) return 'a text without a scheme, such as "https://"';
-  if (!URL.canParse(origin)) return 'a text that is not a URL';
-  const { origin: sent } = new URL(origin);
-  return sent === origin ? undefined : `other text than the origin, which is ${sent}`;
-}
 
 const WHITE_SPACE = /\s/;
 
