@@ -111,8 +111,8 @@ describe('a usage error', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve --tls-cert= --tls-key key.pem', /--tls-cert expected a file in PEM, got ""/],
     ['serve --host=', /--host/],
     ['secret another.token', /expected no argument, got 1/],
-    ['inspect', /the token \(.*\), got 0/],
-    ['inspect a.token another.token', /the token \(.*\), got 2/],
+    ['inspect', /the token \(.*\), or -, got 0/],
+    ['inspect a.token another.token', /the token \(.*\), or -, got 2/],
   ];
   for (const [line, word, env = {}] of USAGE) {
     const variables = Object.entries(env).map((pair) => pair.join('='));
