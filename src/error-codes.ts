@@ -96,7 +96,7 @@ const REQUEST_ERRORS = {
 
 /**
  * Every code, with the HTTP status, the title and the description of its reply. No other code
- * occurs. A new version may add codes, and never renames one.
+ * occurs. A new version may add codes, but does not rename one.
  */
 export const ERRORS: typeof ACCESS_ERRORS & typeof SIGNUP_ERRORS & typeof REQUEST_ERRORS = {
   ...ACCESS_ERRORS,

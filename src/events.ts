@@ -45,8 +45,9 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   /** `{ id, address }`: an account was removed. */
   remove: channel('latchkey:remove'),
   /**
-   * `{ code, status, address }`: a `Router`, or the server before it, refused a request. If the
-   * refusal has a `detail`, which no client gets, the message has it too.
+   * `{ code, status, address }`: a `Router`, the server before it or a middleware of
+   * `latchkey/express` refused a request. If the refusal has a `detail`, which no client gets, the
+   * message has it too.
    */
   refusal: channel('latchkey:refusal'),
   /**

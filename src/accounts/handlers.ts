@@ -4,7 +4,7 @@ import type { Sessions } from '../sessions/sessions.ts';
 import type { PublicUser } from '../users/store.ts';
 import type { Client } from './client.ts';
 
-/** The options of `JwtAuth` that `Accounts` supply. The functions are methods of it, bound. */
+/** As they are spread into the options of `JwtAuth`. The functions are bound methods. */
 export interface AccountHandlers {
   /** The method `authenticate`. */
   readonly authenticate: (
@@ -22,6 +22,6 @@ export interface AccountHandlers {
   readonly isCurrent: (user: PublicUser) => boolean | Promise<boolean>;
   /** `Accounts` count the guesses themselves, so the `JwtAuth` does not. */
   readonly limits: false;
-  /** The option of these accounts, if it was given. */
+  /** The option `sessions` of the `Accounts`, if it was given. */
   readonly sessions?: Sessions | undefined;
 }

@@ -28,12 +28,12 @@ const SETTINGS_SCRIPT = /(?<=<script type="application\/json" id="application">)
 
 /**
  * @returns the reply with the page
- * @throws Error if a file of the page cannot be read, as in a program that a bundler has made
+ * @throws Error if a file of the page cannot be read, such as in a bundle without these files
  */
 export function pageReply(settings: PageSettings): Reply {
   const styles: string[] = [];
   const scripts: string[] = [];
-  // Functions, because a text as the replacement would give `$&` and the like a meaning.
+  // Replacements are functions, because in a replacement text `$&` has a meaning.
   const html = readPageFile('page.html')
     .replaceAll(STYLE_LINK, (_link, name: string) => {
       const style = readPageFile(name);

@@ -25,8 +25,8 @@ const current = new AsyncLocalStorage<unknown>();
 /**
  * Finds the user of the request that is being handled, without passing it along.
  * @example
- * app.get('/name', app.auth.required(() => nameOf()));
- * const nameOf = () => currentIdentity<PublicUser>()?.username;
+ * const nameOfUser = () => currentIdentity<PublicUser>()?.username;
+ * app.get('/name', app.auth.required(() => nameOfUser()));
  * @typeParam Identity the type of user that the hook `identity` of the JwtAuth returns
  * @returns inside a guarded handler, and in everything that it starts, the identity of the request;
  *   elsewhere undefined

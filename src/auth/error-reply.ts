@@ -1,5 +1,5 @@
 /**
- * The hook `errorReply`, which makes the bodies of refusals, and the details that only logs have.
+ * Copies of refusals: with the body that the hook `errorReply` makes, or with a detail for logs.
  * Promise: the hook cannot turn a refusal into a success. It changes the body, or throws another
  * error.
  */

@@ -1,8 +1,8 @@
 /**
- * The limits of password guesses at a login, for users of the program's own.
+ * The rate limits of a login, for a program with its own users.
  * Promise: spellings of a username that differ by letter case, width, invisible characters, accents
- * or white space at the ends count for one account. Otherwise each spelling that a look-up treats
- * as the same user, such as one in a database with a collation, would give a guesser more tries.
+ * or white space at the ends count for one account. A database may treat them as the same user, by
+ * its collation. If each counted for itself, each would give an attacker more guesses.
  */
 import { foldedUsername } from '../accounts/username.ts';
 import type { Client } from '../accounts/client.ts';
@@ -10,18 +10,18 @@ import { isAuthError } from '../errors.ts';
 import { sourceOf } from '../limits/network.ts';
 import type { Throttle } from '../limits/throttle.ts';
 
-/** The longest key of an account. It is that of a username of `Accounts`. */
+/** The length of the longest username of `Accounts`. */
 const MAX_KEY_CODE_POINTS = 80;
 
-/** In any Unicode spelling, 80 letters with their accents have at most four code units each. */
+/** In any normal form of Unicode, a letter with its accents has at most four code units. */
 const MAX_FOLDED_CODE_UNITS = 4 * MAX_KEY_CODE_POINTS;
 
 /** Invisible characters, and the accents of Latin, Greek and Cyrillic letters. */
 const IGNORED = /[\p{Default_Ignorable_Code_Point}\u0300-\u036f]/gu;
 
 /**
- * Runs the check of a login, if the limits allow it. A wrong password counts, and a right one does
- * not. So a login with a session, which may check a right password twice, counts at most once.
+ * Runs the check of a login, if the limits allow it. Only a wrong password counts. So a login with
+ * a session, which may check a right password twice, counts at most once.
  * @param throttle undefined for no limits
  * @param check returns the user. ERR_CREDENTIALS means that the password is wrong; after any other
  *   error the try does not count.

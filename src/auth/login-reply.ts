@@ -6,7 +6,7 @@ import type { MaybePromise } from '../maybe-promise.ts';
 export interface LoginReply {
   /** For guarded requests, in the Authorization header. */
   readonly access_token: string;
-  /** With the other members, for a client that asked for one: see {@link TokenPair}. */
+  /** Only for a client that asked for one. The next two members come with it. */
   readonly refresh_token?: string;
   /** The authentication scheme of the access token (RFC 6750). */
   readonly token_type?: 'Bearer';
@@ -26,9 +26,9 @@ export interface TokenPair extends LoginReply {
 
 /** The reply to a logout. */
 export interface LogoutReply {
-  /** Always the same, also if the session has ended before. */
+  /** Constant, also if the session had ended before. */
   readonly Status: 'Success';
-  /** A constant text, for people. */
+  /** Constant English text. */
   readonly result: string;
 }
 

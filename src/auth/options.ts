@@ -104,7 +104,7 @@ export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions
   /**
    * Returns the reply to a login and to a refresh, and that of `issueReply`; default
    * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
-   * unless the client asked for one. What this hook returns is the type `Reply` of `login`.
+   * unless the client asked for one. The type of its result is `Reply`, which `login` returns too.
    */
   readonly loginReply?: (
     token: string,
@@ -113,8 +113,8 @@ export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions
   ) => MaybePromise<Reply>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
-   * `LimitOptions`, counted in the memory of this process. `false` means none. A program whose
-   * `authenticate` counts them itself, as `Accounts` do, sets `false`.
+   * `LimitOptions`, counted in the memory of this process. `false` turns them off. Set it if
+   * `authenticate` has limits of its own, as that of `Accounts` has.
    */
   readonly limits?: LimitOptions | false;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
@@ -151,7 +151,7 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
   errorReply: aFunction,
 };
 
-/** The options that have another type, or another name, among the settings. */
+/** The options that the settings lack, or have with another type. */
 type Replaced = keyof JwtOptions | 'tokenFrom' | 'decode' | 'sessions' | 'loginReply' | 'limits';
 
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
@@ -164,7 +164,7 @@ export interface JwtAuthSettings<Identity, Reply> extends Required<
   readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
   readonly loginReply: LoginReplyHook<Identity, Reply> | undefined;
-  /** Every guard passes what it was given. The hook gets a {@link HeaderSource} of it. */
+  /** Takes a request as a guard gets it. The hook gets a {@link HeaderSource} of it. */
   readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
   /** As `tokenFrom`. */
   readonly decode: (token: string, request: Authorization) => MaybePromise<object>;

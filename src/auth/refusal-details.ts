@@ -1,9 +1,9 @@
 /**
- * What a refusal does not tell the client, in words for the log. The bodies and statuses are those
- * of Flask-JWT, which say little about the mistake of a client.
- * Promise: a detail is a constant text. It holds nothing that a client sent, except for words that
- * stand for a mistake of its program, such as `undefined`.
- * Promise: no detail is looked for unless a request was refused already, and nothing is decoded
+ * The details of refusals: for the log, what is probably wrong with a request. A client gets the
+ * statuses and bodies of Flask-JWT alone, which say little about its mistake.
+ * Promise: a detail is a constant text. It repeats nothing that a client sent, except for a few
+ * words such as `undefined`, which a program sends by mistake.
+ * Promise: only a request that was refused already is looked at, and no part of a token is decoded
  * before its signature was verified.
  */
 import { decodeUnverified } from '../crypto/jwt.ts';
@@ -12,7 +12,7 @@ import { ownMember } from '../values.ts';
 import { withDetail } from './error-reply.ts';
 import { REFRESH_TYPE } from './refresh-token.ts';
 
-/** What JavaScript makes of a value that is not a text, where a token was meant. */
+/** What JavaScript writes in place of a token that is missing. */
 const WORDS: readonly string[] = ['undefined', 'null'];
 
 const OBJECT = /^\[object\b/;
@@ -110,7 +110,7 @@ function headerOf(token: string): object {
 /**
  * @param error what a verification threw, which may be anything
  * @param token the token, or what a hook returned in its place
- * @returns the error; a refusal that {@link outlineDetail} can explain has a detail
+ * @returns the error. It is a copy with a detail, if it is a refusal that can be explained.
  */
 export function withTokenDetail(error: unknown, token: unknown): unknown {
   if (!isAuthError(error)) return error;
@@ -119,7 +119,7 @@ export function withTokenDetail(error: unknown, token: unknown): unknown {
     case 'ERR_JWT_SIGNATURE':
     case 'ERR_JWT_TOO_LONG':
       return withDetail(error, outlineDetail(token));
-    // These two come after the signature was found to be right.
+    // These two come after the signature was verified.
     case 'ERR_JWT_TYPE':
     case 'ERR_JWT_AUDIENCE':
       return withDetail(error, typeDetail(String(token)));
@@ -140,7 +140,7 @@ export function explaining<Result>(token: string, verify: (token: string) => Res
   }
 }
 
-/** Why a session has ended, as far as it is known without another look into the store. */
+/** Why a session is refused, as far as that is known without another query of the store. */
 export const SESSION_DETAILS = {
   unknown: 'the session was ended, was idle for too long, or never existed',
   reused: 'the refresh token was replaced before, so its session has ended now: it may be stolen',
@@ -157,7 +157,7 @@ export function identityDetail(claim: unknown, name: string): string | undefined
   return `the claim "${name}" is ${kind}; Accounts finds users by a string`;
 }
 
-/** @returns which of two members is not a string, or is empty; undefined if neither */
+/** @returns which of these members are not strings, or are empty; undefined if all are filled */
 export function fieldDetail(body: object, ...names: readonly string[]): string | undefined {
   const faults = names.flatMap((name) => {
     const value = ownMember(body, name);

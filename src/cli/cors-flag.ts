@@ -4,7 +4,7 @@ import type { Kind } from './arguments.ts';
 
 const WHITE_SPACE = /\s/;
 
-/** @returns what stands behind "got" in the message on a wrong list; undefined for a valid list */
+/** @returns what is wrong with a list, to be put after "got"; undefined for a valid list */
 function problemOf(text: string): string | undefined {
   const quoted = JSON.stringify(text);
   if (WHITE_SPACE.test(text)) return `${quoted}: separate the origins by commas without spaces`;
@@ -19,7 +19,7 @@ function problemOf(text: string): string | undefined {
   return new Set(origins).size < origins.length ? `${quoted}, where one is named twice` : undefined;
 }
 
-/** The kind of lists of origins. */
+/** A list of different origins. */
 export const originList: Kind<readonly string[]> = {
   placeholder: '<origin>[,<origin>...]',
   expected: 'origins such as https://app.example, separated by commas',

@@ -51,9 +51,9 @@ export interface ServeConfig extends SessionConfig {
   readonly scryptCost: number;
   readonly throttle: 'on' | 'off';
   readonly maxConnections: number;
-  /** Whether `GET /` is the page for trying the routes in a browser. */
+  /** Whether `GET /` is a page on which a person can try the routes. */
   readonly page: 'on' | 'off';
-  /** The origins of pages whose scripts may call the server. */
+  /** The origins of pages whose scripts may read the replies; undefined for none. */
   readonly cors: readonly string[] | undefined;
   readonly log: 'none' | 'json';
   /** The path of a file with lines `NAME=value`. */

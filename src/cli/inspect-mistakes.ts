@@ -3,14 +3,14 @@
  * do. Promise: no sentence repeats the text, which may be an API key.
  */
 
-/** Whatever people copy together with a token. */
+/** What people copy together with a token. */
 const HEADER_NAME = /^authorization:\s*/i;
 const SCHEMES = /^(?:(?:bearer|jwt)(?:\s+|%20|$))+/i;
 const QUOTATION_MARKS = /^["'`\u2018-\u201f]+|["'`\u2018-\u201f]+$/g;
 
 const LOGIN_REPLY = 'Take "access_token" out of a reply to a login that has status 200';
 
-/** Texts without a token, the more exact ones first. */
+/** Texts that are not tokens. The first one that matches counts. */
 const MISTAKES: readonly (readonly [form: RegExp, advice: string])[] = [
   [/^$/, `It has no text: the variable is empty or not set. ${LOGIN_REPLY}.`],
   [/^undefined$/, `It is the text "undefined", of a missing member. ${LOGIN_REPLY}.`],
@@ -21,14 +21,14 @@ const MISTAKES: readonly (readonly [form: RegExp, advice: string])[] = [
   [/^[\w-]+(?:%2e[\w-]*)+$/i, 'It is URL-encoded: decode it with decodeURIComponent first.'],
 ];
 
-/** By the number of segments of a text that has no other mistake. */
+/** For a text that none of {@link MISTAKES} matches, by its number of segments. */
 const SEGMENT_ADVICE: ReadonlyMap<number, string> = new Map([
   [1, 'A text without dots is an opaque token or an API key: ask the service that made it.'],
   [2, 'It was cut off: copy all three segments, up to the end of the last one.'],
   [5, 'Only the service that it was encrypted for can read it: ask for a signed token (JWS).'],
 ]);
 
-/** @returns one sentence or two for a text that is not three segments; undefined for any other */
+/** @returns what a text probably is, and what to do; undefined if it has none of these mistakes */
 export function mistakeIn(text: string): string | undefined {
   const value = text
     .trim()

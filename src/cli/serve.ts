@@ -123,7 +123,10 @@ function curlLines(url: string, minPasswordLength: number): string {
   curl -i ${url}/hello`;
 }
 
-/** @returns a password with a space, since all common passwords lack one, and without any quote */
+/**
+ * @returns a password that the server accepts. It has a space, which no common password has, and no
+ *   quotation mark, which would end the string in the shell.
+ */
 function examplePassword(minLength: number): string {
   const short = 'correct horse';
   const password = minLength > short.length ? `${short} battery staple` : short;

@@ -1,8 +1,8 @@
 /**
  * Sign-up, login, guard and refusal as middleware for Express, Connect, Polka and other servers
  * whose middleware gets the messages of node:http. No framework is imported.
- * Promise: each middleware sends its own refusals. So an application is safe without the error
- * middleware `refusal`, which sends those of the application's own handlers.
+ * Promise: each middleware sends its own refusals. The error middleware `refusal` sends those that
+ * handlers of the application throw, so no guard or login depends on it.
  */
 import { IncomingMessage } from 'node:http';
 import type { ServerResponse } from 'node:http';
@@ -22,20 +22,23 @@ interface RequestWithSession extends IncomingMessage {
   sessionId?: string | undefined;
 }
 
-/** A request behind a guard. Its `Property` is the user that the hook `identity` returned. */
+/** A request behind a guard. Its member `Property` is what the hook `identity` returned. */
 export type ExpressRequest<Identity, Property extends string = 'user'> = RequestWithSession & {
   [Name in Property]?: Identity;
 };
 
-/** A guard. The type of its request does not fit an application that declares another user. */
+/**
+ * The middleware that `guard` makes. It does not compile in an application that declares this
+ * member of its requests with another type.
+ */
 export type ExpressGuard<Identity, Property extends string = 'user'> = (
-  // Else a framework's type of requests, and not the arguments of `guard`, would decide the types.
+  // NoInfer: the arguments of `guard` decide the types, and not the framework's type of requests.
   req: ExpressRequest<NoInfer<Identity>, NoInfer<Property>>,
   res: ServerResponse,
   next: Next,
 ) => void;
 
-/** The options of each middleware here. */
+/** The options of every function here that makes a middleware. */
 export interface ExpressOptions {
   /**
    * Number of proxies in front, each of which adds to X-Forwarded-For; 0 to 100. Default 0: the
@@ -67,7 +70,7 @@ export interface GuardingAuth<Identity> {
   ): (request: IncomingMessage) => unknown;
 }
 
-/** Members of a request of node:http that its prototype does not have. */
+/** Members that a request of node:http has itself. All others come from its prototype. */
 const OWN_MEMBERS: ReadonlySet<unknown> = new Set(['method', 'url', 'socket', 'rawHeaders']);
 const propertyCheck: Check = expecting(
   'a name that no member of a request of node:http has, such as user',
@@ -172,7 +175,7 @@ export function guard<Identity, Property extends string = 'user'>(
   return (req, res, next) => pass(req, res, next);
 }
 
-/** The functions `next` that have got an error from {@link refusal}. */
+/** Each function `next` to which {@link refusal} has passed an error. */
 const PASSED_ON = new WeakSet<Next>();
 
 /**
@@ -180,8 +183,9 @@ const PASSED_ON = new WeakSet<Next>();
  * of the application threw or passed to `next`. Any other error goes on to `next`, and so does one
  * that comes after the reply has begun.
  *
- * In Polka it is the option `onError`. There `next` calls `onError` once more, so that any other
- * error is answered by a 500 without details, and becomes a warning of Node.
+ * In Polka it is the option `onError`, and there `next` calls `onError` once more. The second call
+ * answers the error: with the 4xx that it asks for, or with a 500 without details and a warning of
+ * Node.
  * @throws TypeError if it is called without arguments, as in `app.use(refusal())`
  */
 export function refusal(
@@ -197,7 +201,7 @@ export function refusal(
   if (canRefuse(exchange, error)) return refuse(exchange, error);
   if (typeof next !== 'function' || PASSED_ON.has(next)) return fail(exchange, error);
   PASSED_ON.add(next);
-  // As it came: an application may throw values that are not errors, for its own error handler.
+  // Passed on unchanged: the application's error handler may expect a value that is not an Error.
   Reflect.apply(next, undefined, [error]);
 }
 
@@ -222,8 +226,8 @@ function replying(
 /**
  * Checks the arguments of a function that makes a middleware.
  * @param parameter the name of its first parameter
- * @throws TypeError if it was passed to a framework uncalled, or if its first argument lacks the
- *   method
+ * @throws TypeError if a framework has called the function in place of the middleware, or if the
+ *   first argument lacks the method
  */
 function requireOwner(
   name: string,

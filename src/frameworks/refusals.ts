@@ -1,6 +1,6 @@
 /**
  * Sends replies and refusals as the Router does, and passes every other error on.
- * Promise: a request is answered once. No reply tells anything of an error that is not a refusal.
+ * Promise: a request is answered once. The reply to an error that is not a refusal has no details.
  */
 import { STATUS_CODES } from 'node:http';
 import { emitWarning } from 'node:process';
@@ -12,7 +12,7 @@ import { isReply, Reply, sendReply } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { isError, propertyOf } from '../values.ts';
 
-/** The statuses that blame the client. */
+/** The statuses 4xx that Node knows. */
 const CLIENT_ERROR: ReadonlySet<number> = new Set(
   Object.keys(STATUS_CODES).map(Number).filter((status) => status >= 400 && status < 500),
 );
@@ -20,7 +20,7 @@ const CLIENT_ERROR: ReadonlySet<number> = new Set(
 /** Calls the next handler, or with an error the next error handler. */
 export type Next = (error?: Error) => void;
 
-/** A request, its response, and the way on. */
+/** A request, its response, and the function that calls the next handler. */
 export interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -37,7 +37,7 @@ export function sendResult({ req, res }: Exchange, result: unknown): void {
   sendReply(req, res, isReply(result) ? result : new Reply(200, result));
 }
 
-/** @returns whether an error is a refusal, and no reply has begun before it */
+/** @returns whether an error is a refusal, and can be sent because no reply has begun */
 export function canRefuse({ res }: Exchange, error: unknown): error is AuthError {
   return isAuthError(error) && !res.headersSent;
 }
@@ -48,7 +48,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
   if (!canRefuse(exchange, error)) return passOn(exchange, asError(error));
   try {
     publishRefusal(error, client);
-    // It may be the error of a database. No later handler sees it.
+    // The cause may be the error of a database, and no later handler gets it.
     if (error.cause !== undefined) emitWarning(textOfError(error));
     sendReply(req, res, new Reply(error.status, error.body, error.headers));
   } catch (failure) {
@@ -57,7 +57,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
   return undefined;
 }
 
-/** Polka gives no `next` to a handler that stands alone. */
+/** Passes an error to `next`. Polka gives none to a single handler; then it is answered here. */
 function passOn(exchange: Exchange, error: Error): void {
   if (typeof exchange.next === 'function') exchange.next(error);
   else fail(exchange, error);

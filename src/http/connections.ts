@@ -27,7 +27,7 @@ interface Connection {
 
 /** The open connections of one server. */
 export class Connections {
-  /** Called each time when a connection opens, becomes idle, or closes. */
+  /** Called when a connection has opened, become idle or closed. */
   onIdle: (() => void) | undefined;
   readonly #connections = new Map<Socket, Connection>();
   /** Open replies whose request came while an earlier one of its connection was in flight. */
@@ -138,8 +138,8 @@ export class Connections {
   }
 
   /**
-   * @returns the milliseconds after which every idle connection has been idle for long enough that
-   *   a graceful shutdown closes it; undefined while a reply has ended, but is not sent yet
+   * @returns the milliseconds until every idle connection has been idle for as long as a graceful
+   *   shutdown requires; 0 if there is none; undefined while a reply is written, but not sent yet
    */
   idleWaitMs(): number | undefined {
     let latestMs = 0;

@@ -28,16 +28,16 @@ const ALL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 export class Cors {
   readonly #origins: ReadonlySet<string>;
 
-  /** @param origins valid ones */
+  /** @param origins as {@link corsCheck} accepts them */
   constructor(origins: readonly string[]) {
     this.#origins = new Set(origins);
   }
 
   /**
-   * Sets the headers of whatever reply will follow, also of a refusal.
+   * Sets the headers of the reply that will follow, which may be a refusal.
    * @param methodsOf returns the methods of a path, none if it is unknown
-   * @returns the reply to a preflight, for which no handler may run: a browser sends no token with
-   *   it. Undefined for any other request.
+   * @returns the reply to a preflight; undefined for any other request. A browser sends a preflight
+   *   without a token, so no guard could let it pass.
    */
   begin(
     request: HttpRequest,
@@ -94,8 +94,8 @@ const PATH = /^[^/]+:\/\/[^/?#]*[/?#]/;
 const DEFAULT_PORT = /^(?:http:\/\/.*:80|https:\/\/.*:443)$/;
 
 /**
- * @returns what is wrong with an origin, to be put behind "got"; undefined for a valid one, which
- *   is written as browsers send it. The text does not repeat the origin.
+ * @returns what is wrong with an origin, to be put after "got"; undefined for a valid one, which is
+ *   written as browsers send it. The text does not repeat the origin.
  */
 export function corsOriginProblem(origin: unknown): string | undefined {
   if (typeof origin !== 'string' || origin === '') return describe(origin);
@@ -114,7 +114,7 @@ export function corsOriginProblem(origin: unknown): string | undefined {
   return isValid ? undefined : 'a text that no browser sends as an origin: copy one from a request';
 }
 
-/** Whether a parser of URLs keeps the host and the port as they are. */
+/** @returns whether the URL parser leaves an origin unchanged, as it does with that of a page */
 function isAsParsed(origin: string): boolean {
   return URL.canParse(origin) && new URL(origin).origin === origin;
 }

@@ -52,8 +52,8 @@ export const TIMEOUT_CHECK_MS = 1_000;
 export const SILENCE_TIMEOUT_MS = 6_500;
 
 /**
- * Milliseconds for which a connection must have been idle before a graceful shutdown closes it. Not
- * at once, because a client that has just received a reply may have its next request on the way.
+ * Milliseconds for which a connection must have been idle before a graceful shutdown closes it. A
+ * client that has just received a reply may have its next request on the way.
  */
 export const CLOSE_IDLE_AFTER_MS = 50;
 

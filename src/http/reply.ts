@@ -88,7 +88,8 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
     const values = Array.isArray(value) ? value : [value];
     for (const single of values) validateHeaderValue(name, single);
     if (FRAMING_HEADER.test(name)) continue;
-    // What the router or a middleware has set stays, or a cache could mix up two origins.
+    // Vary is added to what the router or a middleware has set. If it were replaced, a cache could
+    // serve the reply for one origin to another.
     const isVary = name.length === 4 && name.toLowerCase() === 'vary';
     replaceHeader(headers, name, isVary ? [...varyOf(response), ...values] : value);
   }

@@ -75,7 +75,7 @@ export class HttpRequest<Name extends string = string> {
     trustProxy = 0,
     params: Readonly<Record<Name, string>> = NO_PARAMS,
   ) {
-    // Most arguments are valid. Without these checks, they are handled faster.
+    // Each check is called only for a value that may be wrong, because this runs for every request.
     if (!isObject(message)) messageCheck('message', message);
     if (trustProxy !== 0) trustProxyCheck('trustProxy', trustProxy);
     if (params !== NO_PARAMS) paramsCheck('params', params);
@@ -96,12 +96,13 @@ export class HttpRequest<Name extends string = string> {
    * With `trustProxy` of n, this is the n-th address from the right in X-Forwarded-For. The proxy
    * that the client reached added it, and a client can forge all addresses to the left of it. If
    * the header has fewer addresses, the leftmost counts: the request did not come through all the
-   * proxies, and the client may have forged it. If that is not an IP address, the peer's counts.
+   * proxies, and the client may have forged it. If the text found is not an IP address, this is the
+   * address of the peer.
    *
    * `unknown` stands for a peer that came through a Unix socket, and for a message without a
    * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
-   * closed its connection before its address was read. Rate limits count all of those as one
-   * network: otherwise a client that resets its connection behind each request would have no limit.
+   * closed its connection before its address was read. Rate limits count all such peers as one
+   * network: otherwise a client that resets its connection after each request would have no limit.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;

@@ -3,12 +3,12 @@
  * with parameters are a tree of segments.
  * Promise: the cost of a look-up depends on the segments of the path and not on the number of
  * routes. Accepted: where a plain segment and a parameter share a place, the search may try both
- * branches.
+ * branches. If all places are shared, it visits all branches, as a list of routes would.
  */
 import { AuthError } from '../errors.ts';
 import { parameterIn } from './route-path.ts';
 
-/** Values by name of a parameter. It has no prototype, so `__proto__` is a name like any other. */
+/** Values by parameter name. The object has no prototype, so `__proto__` is an ordinary name. */
 export type Params = Readonly<Record<string, string>>;
 
 /** The parameters of a path that has none. */
@@ -22,7 +22,7 @@ export interface Found<Handler> {
 
 interface Route<Handler> {
   readonly handler: Handler;
-  /** In the order of the path. Routes of other methods may have other names. */
+  /** Parameter names, in the order of the path. The route of another method may have others. */
   readonly names: readonly string[];
 }
 
@@ -36,10 +36,10 @@ class Branch<Handler> {
   readonly routes = new Map<string, Route<Handler>>();
 }
 
-/** Whether the search ends at a branch with these routes. */
+/** Called with the routes of each matching branch. The search stops when it returns true. */
 type IsWanted<Handler> = (routes: Branch<Handler>['routes']) => boolean;
 
-/** A router is data: it does not know what its handlers do. */
+/** Handlers by method and path. It does not know what a handler is. */
 export class Routes<Handler> {
   /** By path, then by method. */
   readonly #exact = new Map<string, Map<string, Found<Handler>>>();
@@ -68,8 +68,8 @@ export class Routes<Handler> {
 
   /**
    * @param path as received. It is compared as it is, and only the values of parameters are decoded
-   * @returns the route for the method. In the first segment that differs, a plain one is preferred
-   *   to a parameter
+   * @returns the handler for the method. Of two routes that match, the one with the plain segment
+   *   wins, where they first differ
    * @throws AuthError ERR_BAD_REQUEST if the value of a parameter cannot be decoded
    */
   find(method: string, path: string): Found<Handler> | undefined {

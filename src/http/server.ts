@@ -75,9 +75,9 @@ export interface Server {
    */
   renewTls(tls: TlsOptions): void;
   /**
-   * Graceful shutdown: stops accepting and lets requests in flight end, for 10 seconds at most. A
-   * connection is closed once it has been idle for 50 milliseconds, or for 500 if a request was in
-   * flight or comes. Further calls change nothing.
+   * Graceful shutdown: stops accepting and lets requests in flight end, for 10 seconds at most.
+   * Idle connections are closed after 50 milliseconds without a request. If a request was in flight
+   * at the call, or one has come since, it is 500 milliseconds. Further calls change nothing.
    * @returns a promise that resolves once all connections are closed
    */
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * The graceful shutdown of a server. Promise: no connection is closed while a request is in flight
- * on it, or after a byte of a request was read from it, unless the 10 seconds are over.
+ * The graceful shutdown of a server. Promise: for 10 seconds no connection is closed while it has a
+ * request in flight, or after the first byte of a request was read from it.
  * Accepted: a request that arrives in the instant in which its idle connection is closed is lost.
  * HTTP/1.1 has no way to avoid that (RFC 9112 §9.5).
  */
@@ -20,9 +20,9 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
   });
   connections.endAfterReplies();
   const stopClosingIdle = closeOnceIdle(connections, () => {
-    // Closes those on which a request has ended and no byte of a next one has come.
+    // Closes those that have had a request, and from which no byte of a next one has come.
     server.closeIdleConnections();
-    // Bun does not count the bytes of a connection, and has closed these already.
+    // Bun does not count the bytes of a connection, and closes unused ones in the call above.
     if (isTcpServer) connections.closeUnused();
   });
   const allTimer = setTimeout(() => server.closeAllConnections(), CLOSE_ALL_AFTER_MS);
@@ -34,9 +34,8 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
 }
 
 /**
- * Closes the idle connections once each of them has been idle for long enough. It waits for the
- * last of them, because the shutdown takes no longer for that, and a request that comes meanwhile
- * is answered.
+ * Closes all idle connections at once, when the last of them has been idle for long enough. The
+ * shutdown has to wait for that one anyway, and until then the others can still send a request.
  * @returns a function that stops it
  */
 function closeOnceIdle(connections: Connections, closeIdle: () => void): () => void {

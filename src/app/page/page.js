@@ -129,7 +129,7 @@ async function send({ method, path, headers, body }) {
 /** @type {(id: string, makeRequest: (fields: Fields) => Sent) => void} */
 function addStep(id, makeRequest) {
   const form = document.getElementById(id);
-  // The server may lack this step.
+  // A step that this server does not have was removed from the page.
   if (!(form instanceof HTMLFormElement)) return;
   const section = form.closest('section') ?? form;
   const [request, answer] = section.querySelectorAll('.exchange pre');
