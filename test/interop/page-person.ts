@@ -63,7 +63,7 @@ export class Person {
 
   async logIn(username: string, password: string): Promise<void> {
     await this.fill('Log in', { Username: username, Password: password });
-    await this.press('Log in', 'Log in', 'You are logged in.');
+    await this.press('Log in', 'Log in', `You are logged in as ${username}.`);
   }
 }
 
