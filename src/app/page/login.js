@@ -22,7 +22,7 @@ function beginLogin(username, answer) {
   clearSteps();
   fillUsernames(username);
   byId('who').dataset['state'] = 'in';
-  show(byId('who'), 'You are logged in as ', newElement('b', username ?? ''));
+  show(byId('who'), 'You are logged in as ', newElement('b', username ?? ''), '.');
   login.username = username;
   keepTokens(answer);
 }
