@@ -114,7 +114,7 @@ export class Router {
     // andThen sends a plain result at once and returns a promise only for a promise. So an error
     // comes in two ways: thrown at once, or as the rejection of that promise.
     try {
-      const preflight = this.#cors?.begin(request, response, (path) => this.#methodsOf(path));
+      const preflight = this.#cors?.start(request, response);
       const sent = andThen(preflight ?? this.#handled(request), (result) => {
         sendResult(message, response, result);
       });
