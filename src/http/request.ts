@@ -102,7 +102,7 @@ export class HttpRequest<Name extends string = string> {
    * `unknown` stands for a peer that came through a Unix socket, and for a message without a
    * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
    * closed its connection before its address was read. Rate limits count all such peers as one
-   * network: otherwise a client that resets its connection after each request would have no limit.
+   * network, so a client cannot leave its network by a reset of its connection.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;
@@ -151,7 +151,7 @@ export class HttpRequest<Name extends string = string> {
   }
 }
 
-/** @returns the request target. Some frameworks have an object of the class URL in `message.url`. */
+/** @returns the request target. Some frameworks have an object of the class URL in its place. */
 export function targetOf({ url }: IncomingMessage): string {
   return String(url ?? '');
 }
