@@ -54,6 +54,13 @@ const REFUSED: readonly (readonly [origin: string, problem: RegExp])[] = [
   ['NULL', /"null"/],
   ['file://', /"null"/],
   ['file:///index.html', /"null"/],
+  ['data:text/html,x', /"null"/],
+  ['data://host', /"null"/],
+  ['about:blank', /"null"/],
+  ['about://host', /"null"/],
+  ['blob:https://app.example/1', /"null"/],
+  ['blob://host', /"null"/],
+  ['data:text/html,\n', /"null"/],
   ['', /^an empty string$/],
   ['app.example', /^a text without a scheme, such as "https:\/\/"$/],
   ['localhost:5173', /^a text without a scheme/],
@@ -78,6 +85,7 @@ const REFUSED: readonly (readonly [origin: string, problem: RegExp])[] = [
   [' https://app.example', /no browser sends/],
   ['https://', /no browser sends/],
   ['capacitor://', /no browser sends/],
+  ['capacitor://localhost:123456', /no browser sends/],
   ['capacitor://localhost/', /^a slash or more behind the host/],
 ];
 
