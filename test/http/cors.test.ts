@@ -215,12 +215,14 @@ test('a Reply can add to Vary, and cannot take Origin away', async () => {
   const router = new Router({ cors: [ORIGIN] })
     .get('/one', () => new Reply(200, 1, { vary: 'Accept' }))
     .get('/two', () => new Reply(200, 1, { VARY: ['Accept', 'Cookie'] }))
+    .get('/link', () => new Reply(200, 1, { Link: '</one>' }))
     .get('/own', () => new Reply(200, 1, { 'access-control-allow-origin': 'https://own.example' }));
   await withServer(router, async ({ url }) => {
     const headersOf = async (path: string) =>
       corsOf((await send(`${url}${path}`, 'GET', undefined, { Origin: ORIGIN })).headers);
     assert.deepEqual(await headersOf('/one'), { ...READABLE, vary: 'Origin, Accept' });
     assert.deepEqual(await headersOf('/two'), { ...READABLE, vary: 'Origin, Accept, Cookie' });
+    assert.equal((await send(`${url}/link`, 'GET')).headers.get('link'), '</one>');
     const own = { ...READABLE, 'access-control-allow-origin': 'https://own.example' };
     assert.deepEqual(await headersOf('/own'), own);
   });
