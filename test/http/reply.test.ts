@@ -1,7 +1,7 @@
 /** Headers of a Reply on the wire. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Reply, Router } from '../../src/index.ts';
+import { AuthError, Reply, Router } from '../../src/index.ts';
 import { sendRaw, withServer } from '../support/app.ts';
 
 test('a Reply replaces default headers in any letter case, and cannot set the length', async () => {
@@ -49,5 +49,19 @@ test('a Reply replaces default headers in any letter case, and cannot set the le
       assert.doesNotMatch(own, /content-length/i);
       assert.equal(body, '');
     }
+  });
+});
+
+test('a refusal ends the connection if a body is still arriving, and else does not', async () => {
+  const refuse = () => {
+    throw new AuthError('ERR_BAD_REQUEST');
+  };
+  const router = new Router().get('/', refuse).post('/', refuse);
+  await withServer(router, async ({ port }) => {
+    const get = 'GET / HTTP/1.1\r\nHost: x\r\n';
+    const replies = await sendRaw(port, `${get}\r\n${get}Connection: close\r\n\r\n`);
+    assert.equal(replies.match(/^HTTP\/1\.1 400 /gm)?.length, 2);
+    const reply = await sendRaw(port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n');
+    assert.match(reply, /^HTTP\/1\.1 400 [^]*\r\nConnection: close\r\n/);
   });
 });
