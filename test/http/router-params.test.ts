@@ -179,3 +179,12 @@ test('what a handler writes into the parameters reaches no other request', async
   });
   assert.deepEqual(Object.keys(new HttpRequest({} as IncomingMessage).params), []);
 });
+
+test('a target of 2048 characters finds its route, and a longer one is refused', async () => {
+  const router = new Router().get('/:name', () => 1);
+  await withServer(router, async ({ port }) => {
+    const target = `/${'x'.repeat(2047)}`;
+    assert.equal(await ask(port, target), '200 1');
+    assert.match(await ask(port, `${target}x`), /^414 /);
+  });
+});
