@@ -72,13 +72,13 @@ export const pathCheck: Check = (name, value) => {
 
 /** The check of a path that a client can use as it is written: it has no parameters either. */
 export const plainPathCheck: Check = (name, value) => {
-  const text = String(value);
-  const found = [...PATTERNS.map(([characters]) => characters), ':'].find((characters) => {
-    return typeof value === 'string' && text.includes(characters);
-  });
-  if (found !== undefined) {
-    const expected = 'a path of plain segments such as "/auth"';
-    throw new TypeError(`"${name}" expected ${expected}, got one with "${found}"`);
+  if (typeof value === 'string') {
+    const all = [...PATTERNS.map(([characters]) => characters), ':'];
+    const found = all.find((characters) => value.includes(characters));
+    if (found !== undefined) {
+      const expected = 'a path of plain segments such as "/auth"';
+      throw new TypeError(`"${name}" expected ${expected}, got one with "${found}"`);
+    }
   }
   characterCheck(name, value);
 };

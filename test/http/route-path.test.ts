@@ -54,7 +54,7 @@ test('the path of the login is a plain one, which clients use as it is written',
       message: `"authPath" expected a path of plain segments such as "/auth", got one with "${found}"`,
     });
   }
-  for (const authPath of [/auth/, ['/:auth'], 'auth']) {
+  for (const authPath of [/auth/, ['/:auth'], Object.create(null), 'auth']) {
     assert.throws(() => createApp({ ...options, authPath: authPath as string }), {
       name: 'TypeError',
       message: /^"authPath" expected a path that begins with "\/", /,
