@@ -6,6 +6,8 @@
  * at the beginning: the reply to that one says `Connection: close`.
  */
 import { Server as TcpServer } from 'node:net';
+// Jest's environment jsdom has no setImmediate, and a test may replace the global timers.
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Server as NodeServer } from 'node:http';
 import type { Connections } from './connections.ts';
 import { CLOSE_ALL_AFTER_MS } from './limits.ts';
