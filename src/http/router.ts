@@ -10,7 +10,7 @@ import { textOfError } from '../error-text.ts';
 import { BusyReplies } from './busy-replies.ts';
 import { Cors, corsCheck } from './cors.ts';
 import { MAX_TARGET_LENGTH } from './limits.ts';
-import { isReply, Reply, sendReply } from './reply.ts';
+import { sendRefusal, sendResult } from './reply.ts';
 import { HttpRequest, trustProxyCheck } from './request.ts';
 import { pathCheck, type ParameterName } from './route-path.ts';
 import { NO_PARAMS, Routes } from './routes.ts';
@@ -116,7 +116,7 @@ export class Router {
     try {
       const preflight = this.#cors?.begin(request, response, (path) => this.#methodsOf(path));
       const sent = andThen(preflight ?? this.#handled(request), (result) => {
-        sendReply(message, response, isReply(result) ? result : new Reply(200, result));
+        sendResult(message, response, result);
       });
       if (isPromise(sent)) return sent.catch((error) => this.#refuse(request, response, error));
     } catch (error) {
@@ -180,7 +180,7 @@ export class Router {
       publishRefusal(refusal, request);
       const isUnexpected = refusal !== error || refusal.cause !== undefined;
       if (isUnexpected) this.#options.onError(error);
-      sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
+      sendRefusal(message, response, refusal);
     } catch (secondError) {
       // onError threw, or the body or a header of the refusal cannot be sent.
       warn(secondError);
@@ -191,9 +191,8 @@ export class Router {
 
 /** The response of an adapter may lack a method. Then no reply can be sent at all. */
 function sendInternalError(message: IncomingMessage, response: ServerResponse): void {
-  const { status, body, headers } = new AuthError('ERR_INTERNAL');
   try {
-    sendReply(message, response, new Reply(status, body, headers));
+    sendRefusal(message, response, new AuthError('ERR_INTERNAL'));
   } catch (error) {
     warn(error);
   }

@@ -35,7 +35,7 @@ import {
   SILENCE_TIMEOUT_MS,
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
-import { Reply, sendReply } from './reply.ts';
+import { sendRefusal } from './reply.ts';
 import type { Router } from './router.ts';
 import { closeGracefully } from './shutdown.ts';
 import { hasValidAuthority, isHost } from './target.ts';
@@ -191,7 +191,7 @@ function serve(
     if (isClosing) response.setHeader('Connection', 'close');
     if (fault !== undefined) {
       publishRefusal(fault, { address: message.socket.remoteAddress });
-      sendReply(message, response, new Reply(fault.status, fault.body, fault.headers));
+      sendRefusal(message, response, fault);
       return;
     }
     if (isContinueExpected) {
