@@ -21,10 +21,12 @@ const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 const TOKEN = jwt.sign({ identity: 'joe' });
 const EXPIRED = jwt.sign({ identity: 'joe', exp: Math.floor(Date.now() / 1000) - 60 });
 
-const auth = new JwtAuth<string>({
+/** Each test has a JwtAuth of its own, because it counts wrong passwords. */
+const makeAuth = () => new JwtAuth<string>({
   secret: SECRET,
   authenticate: (username, password) => {
-    if (username === 'flood') throw new AuthError('ERR_THROTTLED', { headers: { 'Retry-After': '7' } });
+    const headers = { 'Retry-After': '7' };
+    if (username === 'flood') throw new AuthError('ERR_THROTTLED', { headers });
     if (username === 'broken') throw new Error('the database');
     return password === JOE.password ? username : undefined;
   },
@@ -46,7 +48,6 @@ const greet: Handle = (req, res) => {
 };
 const refuseLater: Handle = (_req, _res, next) => next(new AuthError('ERR_BUSY'));
 const fail: Handle = (_req, _res, next) => next(new Error('secret'));
-const guarded = guard(auth);
 const parse = express.json();
 
 /** The error handler of a program. It sees what is not a refusal. */
@@ -59,6 +60,8 @@ type Make = (setup: Setup) => Handle;
 
 function makeExpress(framework: typeof express): Make {
   return ({ parser, handlesErrors }) => {
+    const auth = makeAuth();
+    const guarded = guard(auth);
     const app = framework();
     const sub = framework.Router();
     sub.post('/auth', login(auth));
@@ -76,6 +79,8 @@ function makeExpress(framework: typeof express): Make {
 }
 
 const makeConnect: Make = ({ parser, handlesErrors }) => {
+  const auth = makeAuth();
+  const guarded = guard(auth);
   const app = connect();
   const sub = connect();
   sub.use('/auth', login(auth)).use('/hello', guarded).use('/hello', greet);
@@ -90,6 +95,8 @@ const makeConnect: Make = ({ parser, handlesErrors }) => {
 };
 
 const makePolka: Make = ({ parser, handlesErrors }) => {
+  const auth = makeAuth();
+  const guarded = guard(auth);
   const app = handlesErrors ? polka({ onError: refusal }) : polka();
   const sub = polka();
   sub.post('/auth', login(auth)).get('/hello', guarded, greet);
@@ -208,7 +215,7 @@ for (const [name, parser] of [
   ['express.raw()', express.raw({ type: '*/*' })],
 ] as const) {
   test(`a login reads JSON behind ${name}`, async () => {
-    const app = express().use(parser).post('/auth', login(auth));
+    const app = express().use(parser).post('/auth', login(makeAuth()));
     await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
       assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 200);
       const malformed = await send(`${url}/auth`, 'POST', '{"password":correct horse}');
@@ -216,3 +223,18 @@ for (const [name, parser] of [
     });
   });
 }
+
+test('wrong passwords are limited in Express, by account and by network', async () => {
+  const app = express().post('/auth', login(makeAuth(), { trustProxy: 1 }));
+  await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
+    const logIn = (password: string, address = '192.0.2.1') =>
+      send(`${url}/auth`, 'POST', { ...JOE, password }, { 'X-Forwarded-For': address });
+    for (let tries = 0; tries < 10; tries += 1) {
+      await assertRefused(await logIn('wrong'), 'ERR_CREDENTIALS');
+    }
+    const limited = await logIn(JOE.password);
+    await assertRefused(limited, 'ERR_THROTTLED');
+    assert.match(limited.headers.get('retry-after') ?? '', /^\d+$/);
+    assert.equal((await logIn(JOE.password, '198.51.100.1')).status, 200);
+  });
+});
