@@ -39,16 +39,6 @@ export function isError(value: unknown): value is Error {
 }
 
 /**
- * @returns an Error for the `next` of a framework. Other values could have a meaning there:
- *   `next(undefined)` means success, and in Express `next('route')` skips the remaining handlers of
- *   the route.
- */
-export function asError(thrown: unknown): Error {
-  if (isError(thrown)) return thrown;
-  return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
-}
-
-/**
  * Finds the class of an error by its name, because `instanceof` knows the classes of one realm and
  * of one copy of a package. It never throws.
  * @returns whether a value is an error of a class with this name, or of a subclass

@@ -4,7 +4,7 @@
  */
 import { isAuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
-import { asError } from '../values.ts';
+import { isError } from '../values.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
 import type { Passed } from './guard.ts';
 import type { RequestMessage } from './requests.ts';
@@ -83,4 +83,14 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
   } catch (failure) {
     next(asError(failure));
   }
+}
+
+/**
+ * @returns an Error for the `next` of a framework. Other values could have a meaning there:
+ *   `next(undefined)` means success, and in Express `next('route')` skips the remaining handlers of
+ *   the route.
+ */
+export function asError(thrown: unknown): Error {
+  if (isError(thrown)) return thrown;
+  return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
 }

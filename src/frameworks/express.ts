@@ -208,12 +208,13 @@ const MAX_PASSES = 8;
 
 /**
  * The error middleware: `app.use(refusal)`, after all routes. It sends an AuthError that a handler
- * of the application threw or passed to `next`, and sends the error of a body parser as ERR_BODY,
- * ERR_BODY_TOO_LARGE or ERR_CONTENT_TYPE, because Express would log its text, which quotes the
- * body. Any other error goes on to `next`, and so does one that comes after the reply has begun.
+ * of the application threw or passed to `next`. It answers the error of a body parser with 400, 413
+ * or 415, because Express would log its text, which quotes the body. Any other error goes on to
+ * `next`, and so does one that comes after the reply has begun.
  *
- * Only Express 5 passes on what an async handler throws. In Express 4, Connect and Polka it ends
- * the process, unless the handler catches: `(req, res, next) => handler(req, res).catch(next)`.
+ * Only Express 5 passes on what an async handler throws. In Express 4 and Connect it ends the
+ * process, unless the handler catches: `(req, res, next) => handler(req, res).catch(next)`. In Polka
+ * too, where `next` may be missing: `.catch((error) => refusal(error, req, res, next))`.
  *
  * In Polka it is the option `onError`, where no other handler can follow. It answers each error:
  * with the 4xx that it asks for, or with a 500 without details and a warning of Node.

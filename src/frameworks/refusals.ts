@@ -5,12 +5,13 @@
 import { STATUS_CODES } from 'node:http';
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { asError } from '../auth/middleware.ts';
 import { AuthError, isAuthError, type AuthErrorCode } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
 import { publishRefusal } from '../events.ts';
 import { sendRefusal } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
-import { asError, propertyOf } from '../values.ts';
+import { propertyOf } from '../values.ts';
 
 /** The errors of the body parsers of Express, by their member `type`. */
 const PARSER_ERRORS: ReadonlyMap<unknown, AuthErrorCode> = new Map([
