@@ -141,30 +141,57 @@ test('where no other handler takes an error, it is a 500 without details', async
 
 test('where no other handler takes an error of the client, it has its status', async () => {
   const malformed = Object.assign(new SyntaxError('correct horse'), { status: 400 });
-  const statuses = [[malformed, 400], [{ code: 404 }, 404], [{ code: 200 }, 500]] as const;
-  for (const [error, status] of statuses) {
+  const statuses = [
+    [malformed, 400, 'ERR_BAD_REQUEST'],
+    [{ status: 413 }, 413, 'ERR_BAD_REQUEST'],
+    [{ code: 404 }, 404, 'ERR_NOT_FOUND'],
+    // The server's own errors are told apart for no client.
+    [{ code: 200 }, 500, 'ERR_INTERNAL'],
+    [{ status: 503 }, 500, 'ERR_INTERNAL'],
+  ] as const;
+  for (const [error, status, code] of statuses) {
     await asPolka(error, async (port) => {
       const reply = await sendRaw(port, REQUEST);
-      assert.match(reply, RegExp(`^HTTP/1\\.1 ${status} .*"status_code":${status}`, 's'));
+      const head = `^HTTP/1\\.1 ${status} .*\r\nError-Code: ${code}\r\n`;
+      assert.match(reply, RegExp(`${head}.*"status_code":${status}`, 's'));
       assert.doesNotMatch(reply, /correct horse/);
     });
   }
 });
 
+test('an error for which no reply can be sent becomes a warning, and is not thrown', async () => {
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    const broken = Object.create(res, {
+      writeHead: { value: () => assert.fail('the response is broken') },
+    });
+    Reflect.apply(refusal, undefined, [{ code: 404 }, req, broken]);
+    res.end('not thrown');
+  };
+  const warned = once(process, 'warning');
+  await withNodeServer(handle, async (_port, url) => {
+    assert.equal((await send(url, 'GET')).body, 'not thrown');
+  });
+  assert.match(String(await warned), /the response is broken/);
+});
+
 test('where no other handler takes an error, a reply that has begun is broken off', async () => {
   const LAST_CHUNK = /\r\n0\r\n/;
-  for (const fails of [true, false]) {
+  // A warning too for an error of the client, since no reply tells of it.
+  const ofClient = Object.assign(new Error('late'), { status: 400 });
+  for (const failure of [new Error('late'), ofClient, undefined]) {
+    const warned = failure && once(process, 'warning');
     const handle = (req: IncomingMessage, res: ServerResponse) => {
       const next: Next = (error) => refusal(error, req, res, next);
       // The error comes when the client has the beginning.
-      res.writeHead(200).write('begun', () => (fails ? next(new Error('late')) : res.end()));
+      res.writeHead(200).write('begun', () => (failure ? next(failure) : res.end()));
     };
     await withNodeServer(handle, async (port) => {
       const reply = await sendRaw(port, REQUEST);
       assert.match(reply, /^HTTP\/1\.1 200 .*begun/s);
-      if (fails) assert.doesNotMatch(reply, LAST_CHUNK);
+      if (failure) assert.doesNotMatch(reply, LAST_CHUNK);
       else assert.match(reply, LAST_CHUNK);
     });
+    if (warned) assert.match(String(await warned), /Error: late/);
   }
 });
 
