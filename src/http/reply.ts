@@ -134,7 +134,7 @@ export function sendRefusal(
 }
 
 /** @returns the values of Vary that the response has. The response of an adapter may have none. */
-function varyOf(response: Partial<ServerResponse>): string[] {
+export function varyOf(response: Partial<ServerResponse>): string[] {
   const vary = response.getHeader?.('Vary') ?? [];
   return [vary].flat().map(String);
 }
