@@ -103,6 +103,7 @@ export function createApp<LoginResult = LoginReply>(options: AppOptions<LoginRes
       authPath,
       usernameField,
       passwordField,
+      // `JwtAuth` accepts JWT and Bearer by default. Most clients send Bearer.
       scheme: given.schemes?.[0] ?? 'Bearer',
       minPasswordLength: given.minPasswordLength ?? DEFAULT_MIN_PASSWORD_LENGTH,
       hasSessions: sessions !== undefined,
