@@ -4,21 +4,27 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { root } from '../support/documents.ts';
-import { makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
+import { createServer } from 'vite';
+import { send } from '../support/app.ts';
+import { programs, root } from '../support/documents.ts';
+import { freePort, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
 import {
-  clientWithCookie,
-  countEnds,
+  countChanges,
   failureOf,
-  filesWith,
-  LOGIN_PAGE,
-  pageProgram,
+  holdAnswers,
+  LOGGED_OUT,
+  LOGIN_FILES,
   script,
+  setClients,
 } from './browser-pages.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
-const LOG_IN = "await login('joe', 'correct horse');";
-const HELLO = { hello: 'joe' };
+const LOG_IN = "await client.login('joe', 'correct horse');";
+const LOG_IN_ANN = "await client.login('ann', 'battery staple');";
+const HELLO = { Status: 'Success', result: 'Hello joe' };
+const HELLO_ANN = { Status: 'Success', result: 'Hello ann' };
+const JOE = { username: 'joe', password: 'correct horse' };
+const IN_A_BROWSER = { skip: skipWithoutChromium, timeout: 60_000 };
 const PACKAGES = join(root, 'test/interop/node_modules');
 
 let browser: Browser;
@@ -31,11 +37,9 @@ before(async () => {
   for (const name of readdirSync(PACKAGES).filter((name) => !name.startsWith('.'))) {
     symlinkSync(join(PACKAGES, name), join(folder, 'node_modules', name));
   }
-  const { '/': page = '', ...scripts } = filesWith(clientWithCookie);
   mkdirSync(join(folder, 'public'));
-  const files = { 'index.html': page, 'login.html': LOGIN_PAGE, 'page.mjs': pageProgram };
-  for (const [path, text] of Object.entries({ ...files, ...scripts })) {
-    writeFileSync(join(folder, 'public', path), text);
+  for (const [name, text] of Object.entries(LOGIN_FILES)) {
+    writeFileSync(join(folder, 'public', name), text);
   }
 });
 
@@ -46,6 +50,8 @@ after(async () => {
 
 interface Setting {
   readonly url: string;
+  /** An address without a page of its own, where the scripts of the tests run. */
+  readonly blank: string;
   /** On which joe has logged in. */
   readonly page: Page;
   readonly context: BrowserContext;
@@ -58,9 +64,14 @@ async function withCookies(
   tests: Readonly<Record<string, (setting: Setting) => Promise<void>>>,
 ): Promise<void> {
   await serveProgram(folder, 'cookie.mts', async (url) => {
+    const blank = `${url}/blank`;
+    for (const user of [JOE, { username: 'ann', password: 'battery staple' }]) {
+      assert.equal((await send(`${url}/signup`, 'POST', user)).status, 200);
+    }
     for (const [title, use] of Object.entries(tests)) {
       await test(title, { timeout: 60_000 }, async () => {
         const context = await browser.newContext();
+        await setClients(context, { refreshIn: 'cookie' });
         let requests: string[] = [];
         context.on('request', (request) => {
           requests.push(`${request.method()} ${new URL(request.url()).pathname}`);
@@ -71,9 +82,9 @@ async function withCookies(
           return taken;
         };
         const page = await context.newPage();
-        await page.goto(url);
+        await page.goto(blank);
         await script(page, LOG_IN);
-        await use({ url, page, context, sent });
+        await use({ url, blank, page, context, sent });
         await context.close();
       });
     }
@@ -100,18 +111,18 @@ const TESTS = {
   'a page that is loaded again goes on without a login': async ({ page, sent }) => {
     sent();
     await page.reload();
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
     assert.deepEqual(sent(), ['POST /session/refresh', 'GET /hello']);
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
     assert.deepEqual(sent(), ['GET /hello']);
   },
 
   'two tabs share the session, and refresh one after the other': async (
-    { page, context, sent, url },
+    { page, context, sent, blank },
   ) => {
     const other = await context.newPage();
-    await other.goto(url);
-    assert.deepEqual(await script(other, "return json('/hello');"), HELLO);
+    await other.goto(blank);
+    assert.deepEqual(await script(other, 'return hello();'), HELLO);
     const pages = [page, other];
     for (const tab of pages) await tab.clock.setFixedTime(Date.now() + HOUR_MS);
     let atOnce = 0;
@@ -129,46 +140,121 @@ const TESTS = {
       await route.fulfill({ response });
     });
     sent();
-    const hellos = [page, other].map((tab) => script(tab, "return json('/hello');"));
+    const hellos = [page, other].map((tab) => script(tab, 'return hello();'));
     assert.deepEqual(await Promise.all(hellos), [HELLO, HELLO]);
     const refreshes = sent().filter((line) => line === 'POST /session/refresh');
     assert.equal(refreshes.length, 2);
   },
 
-  'a logout clears the cookie and logs out all tabs': async ({ page, context, url, sent }) => {
+  'a logout clears the cookie and logs out all tabs': async ({ page, context, blank, sent }) => {
     const other = await context.newPage();
-    await other.goto(url);
-    assert.deepEqual(await script(other, "return json('/hello');"), HELLO);
-    const ends = await countEnds(other);
+    await other.goto(blank);
+    assert.deepEqual(await script(other, 'return hello();'), HELLO);
+    const changes = await countChanges(other);
     sent();
-    await script(page, 'await logout();');
-    await ends.first();
+    await script(page, 'await client.logout();');
+    await changes.first();
     assert.deepEqual(await context.cookies(), []);
     for (const tab of [page, other]) {
-      assert.equal((await failureOf(tab, "return json('/hello');")).status, 400);
+      assert.deepEqual(await failureOf(tab, 'return hello();'), LOGGED_OUT);
     }
-    assert.equal(sent().filter((line) => line === 'POST /session/logout').length, 1);
+    assert.deepEqual(sent(), ['POST /session/logout']);
   },
 
-  'a login in one tab ends what the others show of the user before': async (
-    { page, context, url },
+  'requests of a page that is loaded without a login send one refresh': async (
+    { page, context, sent },
   ) => {
-    const ends = await countEnds(page);
-    const other = await context.newPage();
-    await other.goto(url);
-    await script(other, LOG_IN);
-    await ends.first();
-    assert.equal(await ends.count(), 1);
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    await context.clearCookies();
+    await page.reload();
+    sent();
+    const three = 'return Promise.allSettled([hello(), hello(), hello()]);';
+    assert.equal(JSON.stringify(await script(page, three)).match(/rejected/g)?.length, 3);
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
+    assert.deepEqual(sent(), ['POST /session/refresh']);
   },
 
-  'the page that uses the client logs in, goes on after a reload, and logs out': async (
+  'a login in one tab shows its user in the others, and ends the session before': async (
+    { page, context, blank },
+  ) => {
+    const changes = await countChanges(page);
+    const [old] = await context.cookies();
+    const other = await context.newPage();
+    await other.goto(blank);
+    await script(other, LOG_IN_ANN);
+    await changes.first();
+    assert.deepEqual(await script(page, 'return hello();'), HELLO_ANN);
+    assert.equal(await changes.count(), 1);
+    const headers = { Cookie: `${old?.name}=${old?.value}` };
+    const { status } = await send(blank.replace('blank', 'session/refresh'), 'POST', {}, headers);
+    assert.equal(status, 401);
+  },
+
+  'a request that began as joe is never sent as ann, who logs in in another tab': async (
+    { page, context, blank, sent },
+  ) => {
+    const other = await context.newPage();
+    await other.goto(blank);
+    await page.clock.setFixedTime(Date.now() + HOUR_MS);
+    const login = await holdAnswers(context, '/session/auth');
+    const loggingIn = script(other, LOG_IN_ANN);
+    await login.held;
+    sent();
+    const hello = script(page, 'return hello();');
+    // The tokens of joe are old, so the request waits for a refresh behind the login of ann.
+    const waits = 'navigator.locks.query().then(({ pending }) => pending.length === 1)';
+    await other.waitForFunction(waits);
+    login.release();
+    await loggingIn;
+    assert.deepEqual(await hello, LOGGED_OUT);
+    assert.ok(!sent().includes('GET /hello'));
+    assert.deepEqual(await script(page, 'return hello();'), HELLO_ANN);
+  },
+
+  'a refresh that answers for another user is a new login, and its request is not sent': async (
+    { page, context, url, sent },
+  ) => {
+    const changes = await countChanges(page);
+    const ann = { username: 'ann', password: 'battery staple' };
+    const { headers } = await send(`${url}/session/auth`, 'POST', ann);
+    const [, value = ''] = /__Host-refresh=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
+    const [cookie] = await context.cookies();
+    await context.addCookies([{ ...(cookie ?? assert.fail()), value }]);
+    await page.clock.setFixedTime(Date.now() + HOUR_MS);
+    sent();
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
+    assert.deepEqual(sent(), ['POST /session/refresh']);
+    assert.equal(await changes.count(), 1);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO_ANN);
+  },
+
+  'a new password keeps the login in all tabs': async ({ page, context, blank }) => {
+    const other = await context.newPage();
+    await other.goto(blank);
+    assert.deepEqual(await script(other, 'return hello();'), HELLO);
+    const wrong = "await client.setPassword('wrong horse', 'another horse');";
+    assert.equal((await failureOf(page, wrong)).code, 'ERR_CREDENTIALS');
+    const changes = await countChanges(page);
+    await script(page, "await client.setPassword('correct horse', 'another horse');");
+    for (const tab of [page, other]) {
+      assert.deepEqual(await script(tab, 'return hello();'), HELLO);
+    }
+    await script(page, "await client.setPassword('another horse', 'correct horse');");
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
+    assert.equal(await changes.count(), 0);
+  },
+
+  'the page logs in, goes on after a reload, and logs out, under its strict policy': async (
     { page, url },
   ) => {
-    await script(page, 'await logout();');
-    await page.goto(`${url}/login.html`);
+    await script(page, 'await client.logout();');
+    const problems: string[] = [];
+    page.on('pageerror', ({ message }) => problems.push(message));
+    page.on('console', (entry) => problems.push(entry.text()));
+    const response = await page.goto(url);
+    assert.match(response?.headers()['content-security-policy'] ?? '', /^default-src 'none'; /);
     const output = page.locator('output');
     const form = page.locator('form');
+    const logOut = page.locator('#logout');
     const logIn = async (password: string) => {
       await page.fill('[name=username]', 'joe');
       await page.fill('[name=password]', password);
@@ -176,19 +262,24 @@ const TESTS = {
     };
     await logIn('battery staple');
     await output.filter({ hasText: /^Invalid credentials$/ }).waitFor();
+    assert.equal(await logOut.isVisible(), false);
     await logIn('correct horse');
-    await form.waitFor({ state: 'hidden' });
-    assert.equal(await output.textContent(), '{"hello":"joe"}');
+    const said = output.filter({ hasText: JSON.stringify(HELLO) });
+    await said.waitFor();
+    assert.equal(await form.isVisible(), false);
     await page.reload();
-    await output.filter({ hasText: '{"hello":"joe"}' }).waitFor();
-    await page.click('#logout');
+    await said.waitFor();
+    await logOut.click();
     await form.waitFor({ state: 'visible' });
     assert.equal(await output.textContent(), '');
+    // Nothing but the refusals, and the icon that the page does not have.
+    const others = problems.filter((text) => !/status of 40[014]/.test(text));
+    assert.deepEqual(others, []);
   },
 
-  'no page of another site refreshes or logs out': async ({ page, context, url }) => {
+  'no page of another site refreshes or logs out': async ({ page, context, url, blank }) => {
     const stranger = await context.newPage();
-    await stranger.goto(url.replace('127.0.0.1', 'localhost'));
+    await stranger.goto(blank.replace('127.0.0.1', 'localhost'));
     const before = await context.cookies(url);
     for (const path of ['refresh', 'logout']) {
       const answered = stranger.waitForResponse(`${url}/session/${path}`);
@@ -199,8 +290,40 @@ const TESTS = {
       assert.equal((await answer.request().allHeaders())['cookie'], undefined);
     }
     assert.deepEqual(await context.cookies(url), before);
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
   },
 } satisfies Record<string, (setting: Setting) => Promise<void>>;
+
+test('the proxy of Vite makes page and server one origin', IN_A_BROWSER, async () => {
+  const config = [...programs.values()].find((code) => code.startsWith('// vite.config.ts\n'));
+  await serveProgram(folder, 'cookie.mts', async (url) => {
+    const front = join(folder, 'front');
+    const page = LOGIN_FILES['page.mjs'] ?? '';
+    const settings = '{ refreshIn: "cookie", server: "/api" }';
+    const changed = page.replace('{ refreshIn: "cookie" }', settings);
+    assert.notEqual(changed, page);
+    mkdirSync(front);
+    const own = config?.replace('http://127.0.0.1:3000', url) ?? assert.fail();
+    const files = { ...LOGIN_FILES, 'page.mjs': changed, 'vite.config.ts': own };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(front, name), text);
+    assert.equal((await send(`${url}/signup`, 'POST', JOE)).status, 200);
+    const vite = await createServer({ root: front, logLevel: 'error' });
+    const tab = await (await browser.newContext()).newPage();
+    try {
+      await vite.listen(await freePort());
+      await tab.goto(vite.resolvedUrls?.local[0] ?? assert.fail());
+      await tab.fill('[name=username]', JOE.username);
+      await tab.fill('[name=password]', JOE.password);
+      await tab.click('form button');
+      const said = tab.locator('output').filter({ hasText: JSON.stringify(HELLO) });
+      await said.waitFor();
+      await tab.reload();
+      await said.waitFor();
+    } finally {
+      await tab.context().close();
+      await vite.close();
+    }
+  });
+});
 
 test('the cookie recipe in a browser', { skip: skipWithoutChromium }, () => withCookies(TESTS));

@@ -102,7 +102,7 @@ test('Express with sessions of own users refreshes, logs out and changes a passw
 });
 
 test('a browser application keeps its refresh token in a cookie that no script reads', async () => {
-  await serveProgram(folder, 'cookie.mts', assertCookies);
+  await serveProgram(folder, 'cookie-express.mts', assertCookies);
 });
 
 test('a handler of the Web standard guards itself', async () => {
