@@ -1,31 +1,16 @@
 /** The cookie of `cookie.mts` in a real browser, with the client on a page of the same origin. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { createServer } from 'vite';
+import type { Browser } from 'playwright-core';
 import { send } from '../support/app.ts';
-import { programs, root } from '../support/documents.ts';
-import { freePort, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
-import {
-  countChanges,
-  failureOf,
-  holdAnswers,
-  LOGGED_OUT,
-  LOGIN_FILES,
-  script,
-  setClients,
-} from './browser-pages.ts';
+import { removeUserFolder } from '../support/user-folder.ts';
+import { makeCookieFolder, withCookies, type Setting } from './browser-cookie-setting.ts';
+import { countChanges, failureOf, holdAnswers, LOGGED_OUT, script } from './browser-pages.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
-const LOG_IN = "await client.login('joe', 'correct horse');";
 const LOG_IN_ANN = "await client.login('ann', 'battery staple');";
 const HELLO = { Status: 'Success', result: 'Hello joe' };
 const HELLO_ANN = { Status: 'Success', result: 'Hello ann' };
-const JOE = { username: 'joe', password: 'correct horse' };
-const IN_A_BROWSER = { skip: skipWithoutChromium, timeout: 60_000 };
-const PACKAGES = join(root, 'test/interop/node_modules');
 
 let browser: Browser;
 let folder = '';
@@ -33,63 +18,13 @@ let folder = '';
 before(async () => {
   if (skipWithoutChromium !== false) return;
   browser = await launchChromium();
-  folder = await makeUserFolder(() => true);
-  for (const name of readdirSync(PACKAGES).filter((name) => !name.startsWith('.'))) {
-    symlinkSync(join(PACKAGES, name), join(folder, 'node_modules', name));
-  }
-  mkdirSync(join(folder, 'public'));
-  for (const [name, text] of Object.entries(LOGIN_FILES)) {
-    writeFileSync(join(folder, 'public', name), text);
-  }
+  folder = await makeCookieFolder();
 });
 
 after(async () => {
   await browser?.close();
   if (folder !== '') removeUserFolder(folder);
 });
-
-interface Setting {
-  readonly url: string;
-  /** An address without a page of its own, where the scripts of the tests run. */
-  readonly blank: string;
-  /** On which joe has logged in. */
-  readonly page: Page;
-  readonly context: BrowserContext;
-  /** The requests that the browser has sent since the last call, such as `POST /session/login`. */
-  readonly sent: () => string[];
-}
-
-/** Runs tests on one server, each in a browser without cookies. */
-async function withCookies(
-  tests: Readonly<Record<string, (setting: Setting) => Promise<void>>>,
-): Promise<void> {
-  await serveProgram(folder, 'cookie.mts', async (url) => {
-    const blank = `${url}/blank`;
-    for (const user of [JOE, { username: 'ann', password: 'battery staple' }]) {
-      assert.equal((await send(`${url}/signup`, 'POST', user)).status, 200);
-    }
-    for (const [title, use] of Object.entries(tests)) {
-      await test(title, { timeout: 60_000 }, async () => {
-        const context = await browser.newContext();
-        await setClients(context, { refreshIn: 'cookie' });
-        let requests: string[] = [];
-        context.on('request', (request) => {
-          requests.push(`${request.method()} ${new URL(request.url()).pathname}`);
-        });
-        const sent = () => {
-          const taken = requests.filter((line) => /session|hello/.test(line));
-          requests = [];
-          return taken;
-        };
-        const page = await context.newPage();
-        await page.goto(blank);
-        await script(page, LOG_IN);
-        await use({ url, blank, page, context, sent });
-        await context.close();
-      });
-    }
-  });
-}
 
 const HOUR_MS = 3_600_000;
 
@@ -294,36 +229,6 @@ const TESTS = {
   },
 } satisfies Record<string, (setting: Setting) => Promise<void>>;
 
-test('the proxy of Vite makes page and server one origin', IN_A_BROWSER, async () => {
-  const config = [...programs.values()].find((code) => code.startsWith('// vite.config.ts\n'));
-  await serveProgram(folder, 'cookie.mts', async (url) => {
-    const front = join(folder, 'front');
-    const page = LOGIN_FILES['page.mjs'] ?? '';
-    const settings = '{ refreshIn: "cookie", server: "/api" }';
-    const changed = page.replace('{ refreshIn: "cookie" }', settings);
-    assert.notEqual(changed, page);
-    mkdirSync(front);
-    const own = config?.replace('http://127.0.0.1:3000', url) ?? assert.fail();
-    const files = { ...LOGIN_FILES, 'page.mjs': changed, 'vite.config.ts': own };
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(front, name), text);
-    assert.equal((await send(`${url}/signup`, 'POST', JOE)).status, 200);
-    const vite = await createServer({ root: front, logLevel: 'error' });
-    const tab = await (await browser.newContext()).newPage();
-    try {
-      await vite.listen(await freePort());
-      await tab.goto(vite.resolvedUrls?.local[0] ?? assert.fail());
-      await tab.fill('[name=username]', JOE.username);
-      await tab.fill('[name=password]', JOE.password);
-      await tab.click('form button');
-      const said = tab.locator('output').filter({ hasText: JSON.stringify(HELLO) });
-      await said.waitFor();
-      await tab.reload();
-      await said.waitFor();
-    } finally {
-      await tab.context().close();
-      await vite.close();
-    }
-  });
+test('the cookie recipe in a browser', { skip: skipWithoutChromium }, () => {
+  return withCookies(browser, folder, TESTS);
 });
-
-test('the cookie recipe in a browser', { skip: skipWithoutChromium }, () => withCookies(TESTS));
