@@ -10,7 +10,7 @@ import { makeUserFolder, serveProgram } from '../support/user-folder.ts';
 import { LOGIN_FILES, script, setClients } from './browser-pages.ts';
 
 export const JOE = { username: 'joe', password: 'correct horse' };
-const ANN = { username: 'ann', password: 'battery staple' };
+export const ANN = { username: 'ann', password: 'battery staple' };
 const LOG_IN = "await client.login('joe', 'correct horse');";
 const PACKAGES = join(root, 'test/interop/node_modules');
 

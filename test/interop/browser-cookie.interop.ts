@@ -1,10 +1,10 @@
 /** The cookie of `cookie.mts` in a real browser, with the client on a page of the same origin. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { send } from '../support/app.ts';
 import { removeUserFolder } from '../support/user-folder.ts';
-import { makeCookieFolder, withCookies, type Setting } from './browser-cookie-setting.ts';
+import { ANN, makeCookieFolder, withCookies, type Setting } from './browser-cookie-setting.ts';
 import { countChanges, failureOf, holdAnswers, LOGGED_OUT, script } from './browser-pages.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
@@ -25,6 +25,14 @@ after(async () => {
   await browser?.close();
   if (folder !== '') removeUserFolder(folder);
 });
+
+/** Gives a browser the cookie of ann, as her login in another tab does before its message comes. */
+async function replaceCookie(context: BrowserContext, url: string): Promise<void> {
+  const { headers } = await send(`${url}/session/auth`, 'POST', ANN);
+  const [, value = ''] = /__Host-refresh=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
+  const [cookie = assert.fail()] = await context.cookies();
+  await context.addCookies([{ ...cookie, value }]);
+}
 
 const HOUR_MS = 3_600_000;
 
@@ -149,17 +157,24 @@ const TESTS = {
     { page, context, url, sent },
   ) => {
     const changes = await countChanges(page);
-    const ann = { username: 'ann', password: 'battery staple' };
-    const { headers } = await send(`${url}/session/auth`, 'POST', ann);
-    const [, value = ''] = /__Host-refresh=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
-    const [cookie] = await context.cookies();
-    await context.addCookies([{ ...(cookie ?? assert.fail()), value }]);
+    await replaceCookie(context, url);
     await page.clock.setFixedTime(Date.now() + HOUR_MS);
     sent();
     assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
     assert.deepEqual(sent(), ['POST /session/refresh']);
     assert.equal(await changes.count(), 1);
     assert.deepEqual(await script(page, 'return hello();'), HELLO_ANN);
+  },
+
+  'a request whose token has expired is not repeated for another user of the cookie': async (
+    { page, context, url, sent },
+  ) => {
+    await replaceCookie(context, url);
+    const headers = { 'Error-Code': 'ERR_JWT_EXPIRED' };
+    await context.route('**/hello', (route) => route.fulfill({ status: 401, headers }));
+    sent();
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
+    assert.deepEqual(sent(), ['GET /hello', 'POST /session/refresh']);
   },
 
   'a new password keeps the login in all tabs': async ({ page, context, blank }) => {

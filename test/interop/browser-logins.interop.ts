@@ -132,13 +132,14 @@ testLoggedIn(
     await answer.held;
     const other = await context.newPage();
     await other.goto(page.url());
+    await other.evaluate('settings.timeLimitMs = 60_000');
     await script(other, LOG_IN_ANN);
     assert.deepEqual(await hello, { message: 'signal timed out' });
     answer.release();
     await context.unroute('**/refresh');
     assert.deepEqual(await script(page, 'return hello();'), HELLO);
   },
-  2000,
+  4000,
 );
 
 test('a page without a login sends no refresh', IN_A_BROWSER, () => {

@@ -139,7 +139,8 @@ testLoggedIn(
     const changes = await countChanges(page);
     const body = JSON.stringify({ password: 'wrong' });
     const headers = JSON.stringify({ 'Content-Type': 'application/json' });
-    const end = `client.request('/sessions/end', { method: 'POST', headers: ${headers}, body: '${body}' })`;
+    const init = `{ method: 'POST', headers: ${headers}, body: '${body}' }`;
+    const end = `client.request('/sessions/end', ${init})`;
     const failure = await failureOf(page, `return ${end};`);
     assert.deepEqual([failure.status, failure.code], [401, 'ERR_CREDENTIALS']);
     assert.deepEqual(watch.take(), ['OPTIONS /sessions/end 204', 'POST /sessions/end 401']);
