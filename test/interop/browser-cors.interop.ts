@@ -4,11 +4,11 @@ import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { rowsOf } from '../support/documents.ts';
 import { serve, stop } from '../support/run-command.ts';
-import { clientOf, failureOf, filesWith, script, withPages } from './browser-pages.ts';
+import { failureOf, filesWith, script, setClients, withPages } from './browser-pages.ts';
 import { withSetting, type Setting } from './browser-setting.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
-const SIGN_UP = "await signup('joe', 'correct horse');";
+const SIGN_UP = "await client.signup('joe', 'correct horse');";
 const IN_A_BROWSER = { skip: skipWithoutChromium, timeout: 60_000 };
 const NO_ORIGIN = "No 'Access-Control-Allow-Origin' header is present on the requested resource.";
 const PREFLIGHT = "Response to preflight request doesn't pass access control check: ";
@@ -95,15 +95,18 @@ test('the flag --cors of the command lists the origins', IN_A_BROWSER, async () 
     const server = await serve(
       `serve --port 0 --users memory --scrypt-cost 1 --cors ${origins}`,
     );
-    Object.assign(files, filesWith(clientOf(server.url)));
-    const page = await browser.newPage();
+    const settings = { refreshIn: 'memory', server: server.url } as const;
+    Object.assign(files, filesWith(settings));
+    const context = await browser.newContext();
+    await setClients(context, settings);
+    const page = await context.newPage();
     await page.goto(`http://127.0.0.1:${port}`);
-    const hello = "await login('joe', 'correct horse'); return json('/hello');";
+    const hello = "await client.login('joe', 'correct horse'); return hello();";
     const expected = { Status: 'Success', result: 'Hello joe' };
     assert.deepEqual(await script(page, SIGN_UP + hello), expected);
     await page.goto(`http://localhost:${port}`);
     await assertBlocked(page, SIGN_UP, PREFLIGHT + NO_ORIGIN);
-    await page.close();
+    await context.close();
     await stop(server);
   });
 });

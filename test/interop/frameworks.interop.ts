@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { send } from '../support/app.ts';
 import { programs, root } from '../support/documents.ts';
 import { send } from '../support/app.ts';
 import { assertGuarded, assertLimitsGuesses, assertServes } from '../support/guarded-program.ts';
@@ -124,7 +125,16 @@ test('Express with sessions of own users refreshes, logs out and changes a passw
 });
 
 test('a browser application keeps its refresh token in a cookie that no script reads', async () => {
-  await serveProgram(folder, 'cookie.mts', assertCookies);
+  await serveProgram(folder, 'cookie-express.mts', assertCookies);
+  mkdirSync(join(folder, 'public'));
+  for (const name of ['index.html', 'page.mjs', 'client.mjs']) {
+    writeFileSync(join(folder, 'public', name), '');
+  }
+  await serveProgram(folder, 'cookie.mts', async (url) => {
+    const joe = { username: 'joe', password: 'correct horse' };
+    assert.equal((await send(`${url}/signup`, 'POST', joe)).status, 200);
+    await assertCookies(url);
+  });
 });
 
 test('a handler of the Web standard guards itself', async () => {
