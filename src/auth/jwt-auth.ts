@@ -7,9 +7,15 @@
  */
 import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
-import { aFunction, readOptions, trueOrFalse } from '../options.ts';
+import { aFunction, readOptions } from '../options.ts';
 import { describe } from '../values.ts';
-import { challenges, realmCheck } from './authorization.ts';
+import { challenges } from './authorization.ts';
+import {
+  GUARD_OPTION_CHECKS,
+  ISSUE_OPTION_CHECKS,
+  type GuardOptions,
+  type IssueOptions,
+} from './call-options.ts';
 import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
 import { countingGuess } from './login-limits.ts';
@@ -33,12 +39,15 @@ import { SessionAuth } from './session-auth.ts';
  * router.post('/auth', auth.login);
  * router.get('/name', auth.required((_request, user) => user.username));
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
- * @typeParam Reply the type of the reply to a login: what `loginReply` returns, if it is given
+ * @typeParam LoginResult the type of the reply to a login: what `loginReply` returns, if it is given
  */
-export class JwtAuth<Identity, Reply = LoginReply> {
-  readonly #settings: JwtAuthSettings<Identity, Reply>;
-  readonly #sessions: SessionAuth<Identity, Reply> | undefined;
+export class JwtAuth<Identity, LoginResult = LoginReply> {
+  readonly #settings: JwtAuthSettings<Identity, LoginResult>;
+  readonly #sessions: SessionAuth<Identity, LoginResult> | undefined;
   readonly #guard: Guard<Identity>;
+
+  /** Whether every login is a session: whether the option `sessions` was given. */
+  readonly hasSessions: boolean;
 
   /**
    * Makes the login and the guard, over `Accounts` or over users of your own.
@@ -46,11 +55,12 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * new JwtAuth({ secret, authenticate: logIn, identity: ({ identity }) => findUser(identity) });
    * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
    */
-  constructor(options: JwtAuthOptions<Identity, Reply>) {
+  constructor(options: JwtAuthOptions<Identity, LoginResult>) {
     const settings = settingsOf(options);
     this.#settings = settings;
     this.#sessions = settings.tokens && new SessionAuth(settings, settings.tokens);
     this.#guard = new Guard(settings, this.#sessions);
+    this.hasSessions = this.#sessions !== undefined;
   }
 
   /**
@@ -65,7 +75,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
    * @throws any error that `request.json` or a hook throws
    */
-  readonly login = async (request: AuthRequest): Promise<Reply> =>
+  readonly login = async (request: AuthRequest): Promise<LoginResult> =>
     this.#completingRefusals(this.#settings.realm, () => this.#replyToLogin(request));
 
   /**
@@ -78,7 +88,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * @throws TypeError without the option `sessions`
    * @throws any error that `request.json` or a hook throws
    */
-  readonly refresh = async (request: AuthRequest): Promise<Reply> =>
+  readonly refresh = async (request: AuthRequest): Promise<LoginResult> =>
     this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
 
   /**
@@ -110,9 +120,9 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   async issue(
     identity: Identity,
     request?: object,
-    options: { readonly refresh?: boolean } = {},
+    options: IssueOptions = {},
   ): Promise<LoginReply> {
-    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
     if (this.#sessions === undefined && refresh !== true) {
       return { access_token: await this.#encode(identity) };
     }
@@ -126,9 +136,9 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   async issueReply(
     identity: Identity,
     request?: object,
-    options: { readonly refresh?: boolean } = {},
-  ): Promise<Reply> {
-    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    options: IssueOptions = {},
+  ): Promise<LoginResult> {
+    const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
     if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
   }
@@ -144,9 +154,9 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    */
   required<Request extends GuardableRequest = HeaderSource>(
     handler: (request: Request, identity: Identity, sessionId: string | undefined) => unknown,
-    options: { readonly realm?: string } = {},
+    options: GuardOptions = {},
   ): (request: Request) => unknown {
-    const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
+    const { realm = this.#settings.realm } = readOptions(options, GUARD_OPTION_CHECKS);
     aFunction('handler', handler);
     return this.#guarded(realm, (request) => this.#guard.require(request), handler);
   }
@@ -191,8 +201,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   middleware(): Middleware<Identity> {
     const { length } = arguments;
     if (length === 0) {
-      const hasSessions = this.#sessions !== undefined;
-      return middlewareOf((request) => this.#passed(request), hasSessions);
+      return middlewareOf((request) => this.#passed(request), this.hasSessions);
     }
     const got = length === 1 ? '1 argument' : `${length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
@@ -215,12 +224,12 @@ export class JwtAuth<Identity, Reply = LoginReply> {
       );
   }
 
-  #sessionAuth(): SessionAuth<Identity, Reply> {
+  #sessionAuth(): SessionAuth<Identity, LoginResult> {
     if (this.#sessions !== undefined) return this.#sessions;
     throw new TypeError('"sessions" expected an instance of Sessions, got undefined');
   }
 
-  async #replyToLogin(request: AuthRequest): Promise<Reply> {
+  async #replyToLogin(request: AuthRequest): Promise<LoginResult> {
     const { usernameField, passwordField } = this.#settings;
     const credentials = await readCredentials(request, usernameField, passwordField);
     const { username, password, wantsRefresh } = credentials;
@@ -231,7 +240,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
     return this.#statelessReply(await checkPassword());
   }
 
-  async #statelessReply(identity: Identity): Promise<Reply> {
+  async #statelessReply(identity: Identity): Promise<LoginResult> {
     const accessToken = await this.#encode(identity);
     return replyOf({ accessToken }, identity, this.#settings.loginReply);
   }
