@@ -75,7 +75,9 @@ export interface App<LoginResult = LoginReply> extends Router {
  * const server = await listen(app, { port: 3000 });
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
-export function createApp<LoginResult = LoginReply>(options: AppOptions<LoginResult>): App<LoginResult> {
+export function createApp<LoginResult = LoginReply>(
+  options: AppOptions<LoginResult>,
+): App<LoginResult> {
   const given = readOptions<AppOptions<LoginResult>>(options, APP_OPTION_CHECKS, ['users']);
   const { users, sessions, authPath = '/auth' } = given;
   const { usernameField = 'username', passwordField = 'password' } = given;

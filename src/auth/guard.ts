@@ -29,11 +29,11 @@ export interface Passed<Identity> {
 }
 
 /** A handler behind a guard. */
-export type GuardedHandler<Request, Identity> = (
-  request: Request,
+export type GuardedHandler<Incoming, Identity, Result> = (
+  request: Incoming,
   identity: Identity,
   sessionId: string | undefined,
-) => unknown;
+) => MaybePromise<Result>;
 
 /** The result for a request without a token. */
 const NO_TOKEN: Passed<undefined> = { identity: undefined, sessionId: undefined };
@@ -102,11 +102,11 @@ export class Guard<Identity> {
 }
 
 /** Calls a handler so that `currentIdentity()` returns the identity of its request. */
-export function handleAs<Request, Identity>(
+export function handleAs<Incoming, Identity, Result>(
   { identity, sessionId }: Passed<Identity>,
-  handler: GuardedHandler<Request, Identity>,
-  request: Request,
-): unknown {
+  handler: GuardedHandler<Incoming, Identity, Result>,
+  request: Incoming,
+): Result | Promise<Result> {
   const message = messageOf(request);
   if (message !== undefined) bindListeners(identity, message);
   // Queries of Knex and Mongoose start when `then` is called. `andThen` calls it inside `runAs`, so

@@ -5,10 +5,9 @@
  * a success by returning normally. Whether a request passes depends on `authenticate`, `tokenFrom`,
  * `decode` and `identity`.
  */
-import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
-import { andThen, isPromise } from '../maybe-promise.ts';
+import { isAuthError } from '../errors.ts';
+import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
 import { aFunction, readOptions } from '../options.ts';
-import { describe } from '../values.ts';
 import { challenges } from './authorization.ts';
 import {
   GUARD_OPTION_CHECKS,
@@ -18,17 +17,11 @@ import {
 } from './call-options.ts';
 import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
-import { countingGuess } from './login-limits.ts';
-import { replyOf, type LoginReply, type LogoutReply } from './login-reply.ts';
-import { readCredentials, type AuthRequest } from './request-body.ts';
+import { Login } from './login.ts';
+import type { LoginReply, LogoutReply } from './login-reply.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
-import {
-  hookResultError,
-  isIdentity,
-  settingsOf,
-  type JwtAuthOptions,
-  type JwtAuthSettings,
-} from './options.ts';
+import { settingsOf, type JwtAuthOptions, type JwtAuthSettings } from './options.ts';
+import type { AuthRequest } from './request-body.ts';
 import type { Authorization, GuardableRequest, HeaderSource } from './requests.ts';
 import { SessionAuth } from './session-auth.ts';
 
@@ -44,6 +37,7 @@ import { SessionAuth } from './session-auth.ts';
 export class JwtAuth<Identity, LoginResult = LoginReply> {
   readonly #settings: JwtAuthSettings<Identity, LoginResult>;
   readonly #sessions: SessionAuth<Identity, LoginResult> | undefined;
+  readonly #login: Login<Identity, LoginResult>;
   readonly #guard: Guard<Identity>;
 
   /** Whether every login is a session: whether the option `sessions` was given. */
@@ -59,6 +53,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     const settings = settingsOf(options);
     this.#settings = settings;
     this.#sessions = settings.tokens && new SessionAuth(settings, settings.tokens);
+    this.#login = new Login(settings, this.#sessions);
     this.#guard = new Guard(settings, this.#sessions);
     this.hasSessions = this.#sessions !== undefined;
   }
@@ -76,7 +71,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly login = async (request: AuthRequest): Promise<LoginResult> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#replyToLogin(request));
+    this.#completingRefusals(this.#settings.realm, () => this.#login.replyTo(request));
 
   /**
    * The handler of `POST /refresh`: exchanges the `refresh_token` in the body for new tokens. It is
@@ -124,7 +119,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   ): Promise<LoginReply> {
     const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
     if (this.#sessions === undefined && refresh !== true) {
-      return { access_token: await this.#encode(identity) };
+      return this.#login.plainTokens(identity);
     }
     return this.#sessionAuth().issue(identity, request, refresh ?? true);
   }
@@ -139,7 +134,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     options: IssueOptions = {},
   ): Promise<LoginResult> {
     const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
-    if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
+    if (this.#sessions === undefined && refresh !== true) return this.#login.plainReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
   }
 
@@ -149,13 +144,17 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    *   token without one
    * @param options a `realm` for this route alone
    * @returns the guarded handler. For a valid token it returns what `handler` returns,
-   *   synchronously if all hooks are synchronous. Otherwise it returns a promise that rejects with
-   *   AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
+   *   synchronously if all hooks are synchronous, and else a promise of it. For any other token it
+   *   returns a promise that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
    */
-  required<Request extends GuardableRequest = HeaderSource>(
-    handler: (request: Request, identity: Identity, sessionId: string | undefined) => unknown,
+  required<Incoming extends GuardableRequest = HeaderSource, Result = unknown>(
+    handler: (
+      request: Incoming,
+      identity: Identity,
+      sessionId: string | undefined,
+    ) => Result | PromiseLike<Result>,
     options: GuardOptions = {},
-  ): (request: Request) => unknown {
+  ): (request: Incoming) => Result | Promise<Result> {
     const { realm = this.#settings.realm } = readOptions(options, GUARD_OPTION_CHECKS);
     aFunction('handler', handler);
     return this.#guarded(realm, (request) => this.#guard.require(request), handler);
@@ -165,13 +164,13 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * As `required`, but without a token the handler gets `undefined`. A bad token is refused. The
    * realm is always that of the JwtAuth.
    */
-  optional<Request extends GuardableRequest = HeaderSource>(
+  optional<Incoming extends GuardableRequest = HeaderSource, Result = unknown>(
     handler: (
-      request: Request,
+      request: Incoming,
       identity: Identity | undefined,
       sessionId: string | undefined,
-    ) => unknown,
-  ): (request: Request) => unknown {
+    ) => Result | PromiseLike<Result>,
+  ): (request: Incoming) => Result | Promise<Result> {
     aFunction('handler', handler);
     const { realm } = this.#settings;
     return this.#guarded(realm, (request) => this.#guard.find(request), handler);
@@ -213,11 +212,11 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
-  #guarded<Request extends GuardableRequest, Found>(
+  #guarded<Incoming extends GuardableRequest, Found, Result>(
     realm: string,
-    find: (request: Request) => Passed<Found> | Promise<Passed<Found>>,
-    handler: GuardedHandler<Request, Found>,
-  ): (request: Request) => unknown {
+    find: (request: Incoming) => MaybePromise<Passed<Found>>,
+    handler: GuardedHandler<Incoming, Found, Result>,
+  ): (request: Incoming) => Result | Promise<Result> {
     return (request) =>
       this.#completingRefusals(realm, () =>
         andThen(find(request), (passed) => handleAs(passed, handler, request)),
@@ -227,50 +226,6 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   #sessionAuth(): SessionAuth<Identity, LoginResult> {
     if (this.#sessions !== undefined) return this.#sessions;
     throw new TypeError('"sessions" expected an instance of Sessions, got undefined');
-  }
-
-  async #replyToLogin(request: AuthRequest): Promise<LoginResult> {
-    const { usernameField, passwordField } = this.#settings;
-    const credentials = await readCredentials(request, usernameField, passwordField);
-    const { username, password, wantsRefresh } = credentials;
-    const checkPassword = () => this.#checkCredentials(username, password, request);
-    if (this.#sessions !== undefined) {
-      return this.#sessions.login(checkPassword, request, wantsRefresh);
-    }
-    return this.#statelessReply(await checkPassword());
-  }
-
-  async #statelessReply(identity: Identity): Promise<LoginResult> {
-    const accessToken = await this.#encode(identity);
-    return replyOf({ accessToken }, identity, this.#settings.loginReply);
-  }
-
-  async #encode(identity: Identity): Promise<string> {
-    const token = await this.#settings.encode(identity);
-    if (typeof token !== 'string') throw hookResultError('encode', 'a string', describe(token));
-    return token;
-  }
-
-  /**
-   * @returns the identity that `authenticate` finds
-   * @throws AuthError ERR_CREDENTIALS if it finds none, or if no user can have such a password
-   * @throws AuthError ERR_THROTTLED, without calling `authenticate`
-   */
-  async #checkCredentials(
-    username: string,
-    password: string,
-    request: AuthRequest,
-  ): Promise<Identity> {
-    const { authenticate, throttle } = this.#settings;
-    try {
-      return await countingGuess(throttle, username, request, async () => {
-        const identity = await authenticate(username, password, request);
-        if (!isIdentity(identity)) throw new AuthError('ERR_CREDENTIALS');
-        return identity;
-      });
-    } catch (error) {
-      throw isImpossiblePasswordError(error) ? new AuthError('ERR_CREDENTIALS') : error;
-    }
   }
 
   /**

@@ -26,10 +26,9 @@ const IGNORED = /[\p{Default_Ignorable_Code_Point}\u0300-\u036f]/gu;
  * @param check returns the user. ERR_CREDENTIALS means that the password is wrong; after any other
  *   error the try does not count.
  * @throws AuthError ERR_THROTTLED, without calling `check`
- * @throws TypeError if the address of the client is neither a string nor absent
  * @throws any error that `check` throws
  */
-export async function countingGuess<Identity>(
+export async function withLimits<Identity>(
   throttle: Throttle | undefined,
   username: string,
   client: Client,
@@ -37,7 +36,8 @@ export async function countingGuess<Identity>(
 ): Promise<Identity> {
   if (throttle === undefined) return check();
   let refusal: unknown;
-  const source = sourceOf(client.address);
+  // As in Bun, where `address` of a request may be an object. Such a client has no network.
+  const source = sourceOf(typeof client.address === 'string' ? client.address : undefined);
   const checked = await throttle.login(accountKeyOf(username), source, async () => {
     try {
       return { identity: await check() };

@@ -164,8 +164,8 @@ export function signup(
 
 /**
  * Makes a middleware that lets a request pass if it has a valid token of an existing user:
- * `app.get('/hello', guard(auth), handler)`. It sets `req.user` and `currentIdentity()`, with sessions
- * also `req.sessionId`. It sends the refusal itself, and passes any other error to `next`.
+ * `app.get('/hello', guard(auth), handler)`. It sets `req.user` and `currentIdentity()`, and with
+ * sessions `req.sessionId`. It sends the refusal itself, and passes any other error to `next`.
  * @param auth a `JwtAuth`
  * @param options `property` is the name of the member to set in place of `user`
  * @throws TypeError or RangeError if an argument is not valid, as when `guard` is passed uncalled

@@ -1,7 +1,7 @@
 /** The key by which guesses at an account of the program's own count. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { accountKeyOf, countingGuess } from '../../src/auth/login-limits.ts';
+import { accountKeyOf, withLimits } from '../../src/auth/login-limits.ts';
 import { canonicalUsername } from '../../src/accounts/username.ts';
 import { AuthError } from '../../src/index.ts';
 import { throttleOf } from '../../src/limits/options.ts';
@@ -85,7 +85,7 @@ test('no more is normalised for a long name than for one of 320 characters', () 
 test('ERR_CREDENTIALS counts and is passed on, and no other error counts', async () => {
   const throttle = throttleOf({ triesPerAccount: 1 });
   const tryWith = (error: Error) => {
-    return countingGuess(throttle, 'joe', {}, () => Promise.reject(error));
+    return withLimits(throttle, 'joe', {}, () => Promise.reject(error));
   };
   const faults = [new Error('a fault'), new AuthError('ERR_BUSY'), new AuthError('ERR_STORE')];
   for (const error of faults) {
@@ -98,6 +98,6 @@ test('ERR_CREDENTIALS counts and is passed on, and no other error counts', async
   const none = throttleOf(false);
   const check = () => Promise.reject(own);
   for (let tries = 0; tries < 200; tries += 1) {
-    await assert.rejects(countingGuess(none, 'joe', {}, check), own);
+    await assert.rejects(withLimits(none, 'joe', {}, check), own);
   }
 });

@@ -13,6 +13,7 @@ import {
   Router,
   type App,
   type GuardedRequest,
+  type HeaderSource,
   type HttpRequest,
   type JsonFileSessionStore,
   type JsonFileUserStore,
@@ -134,6 +135,25 @@ export async function replies(auth: JwtAuth<Person>, pair: TokenPair): Promise<u
     made.access_token,
     // @ts-expect-error: a reply of another type than the one that is named
     new JwtAuth<Person, LoginReply>({ ...hooks, loginReply: (token: string) => token }),
+  ];
+}
+
+/** A guarded handler has the result of its handler, which a hook or a refusal makes a promise. */
+export async function results(auth: JwtAuth<Person>, request: Request): Promise<unknown[]> {
+  const found = auth.required((_request, user, sessionId) => ({ user, sessionId }));
+  same<Parameters<typeof found>[0], HeaderSource>(true);
+  const { user, sessionId } = await found({ header: () => undefined });
+  same<typeof user, Person>(true);
+  same<typeof sessionId, string | undefined>(true);
+  const later = auth.optional(async (_request: Request, one) => one?.id);
+  const id = await later(request);
+  same<typeof id, 7 | undefined>(true);
+  // One type argument alone, as before the result had a type.
+  const untyped = await auth.required<Request>((given) => given.url)(request);
+  same<typeof untyped, unknown>(true);
+  return [
+    // @ts-expect-error: the result may be a promise
+    found({ header: () => undefined }).user,
   ];
 }
 

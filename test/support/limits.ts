@@ -1,6 +1,12 @@
 /** Accounts with rate limits, under a clock that a test moves by hand. */
 import assert from 'node:assert/strict';
-import { Accounts, AuthError, MemoryUserStore, type AccountsOptions } from '../../src/index.ts';
+import {
+  Accounts,
+  AuthError,
+  MemoryUserStore,
+  type AccountsOptions,
+  type AuthRequest,
+} from '../../src/index.ts';
 import { cheapPasswords } from './app.ts';
 
 export const PASSWORD = 'correct horse';
@@ -9,6 +15,13 @@ export const MINUTE = 60;
 
 /** Where the clocks of these tests start: January 2027. */
 export const START_SECONDS = 1_800_000_000;
+
+/** A login with its address, in plain objects. */
+export const loginRequest = (
+  username: string,
+  password: string,
+  address?: string,
+): AuthRequest => ({ json: () => ({ username, password }), address });
 
 interface LimitedAccounts {
   readonly accounts: Accounts;
