@@ -32,7 +32,7 @@ import { SessionAuth } from './session-auth.ts';
  * router.post('/auth', auth.login);
  * router.get('/name', auth.required((_request, user) => user.username));
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
- * @typeParam LoginResult the type of the reply to a login: what `loginReply` returns, if it is given
+ * @typeParam LoginResult the type of the reply to a login: that of the result of `loginReply`
  */
 export class JwtAuth<Identity, LoginResult = LoginReply> {
   readonly #settings: JwtAuthSettings<Identity, LoginResult>;
@@ -144,8 +144,9 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    *   token without one
    * @param options a `realm` for this route alone
    * @returns the guarded handler. For a valid token it returns what `handler` returns,
-   *   synchronously if all hooks are synchronous, and else a promise of it. For any other token it
-   *   returns a promise that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
+   *   synchronously if all hooks are synchronous, and else a promise of it. For any other request
+   *   it returns a promise that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_*,
+   *   ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
    */
   required<Incoming extends GuardableRequest = HeaderSource, Result = unknown>(
     handler: (

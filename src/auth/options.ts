@@ -103,14 +103,10 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /**
    * Returns the reply to a login and to a refresh, and that of `issueReply`; default
-   * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
-   * unless the client asked for one. The type of its result is `LoginResult`, which `login` returns too.
+   * `{ access_token }`, and with a refresh token a {@link TokenPair}. It gets the access token, the
+   * user, and the refresh token if the client asked for one. `login` resolves to its result.
    */
-  readonly loginReply?: (
-    token: string,
-    identity: Identity,
-    refreshToken?: string,
-  ) => MaybePromise<LoginResult>;
+  readonly loginReply?: LoginReplyHook<Identity, LoginResult>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
    * `LimitOptions`, counted in the memory of this process. `false` turns them off. Set it if
@@ -174,10 +170,8 @@ export interface JwtAuthSettings<Identity, LoginResult> extends Required<
 export function settingsOf<Identity, LoginResult>(
   options: JwtAuthOptions<Identity, LoginResult>,
 ): JwtAuthSettings<Identity, LoginResult> {
-  const given = readOptions<JwtAuthOptions<Identity, LoginResult>>(options, JWT_AUTH_OPTION_CHECKS, [
-    'authenticate',
-    'identity',
-  ]);
+  const checks: Checks<JwtAuthOptions<Identity, LoginResult>> = JWT_AUTH_OPTION_CHECKS;
+  const given = readOptions(options, checks, ['authenticate', 'identity']);
   const jwt = new Jwt(pickOptions(given, JWT_OPTION_CHECKS));
   // The Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
   const {
