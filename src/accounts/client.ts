@@ -9,7 +9,7 @@ export interface Client {
    */
   readonly socket?: never;
   /**
-   * An IPv4 or IPv6 address. All clients without an address, or with the address `unknown`, share
+   * An IPv4 or IPv6 address; a port after it is left out. All clients without an address, or with the address `unknown`, share
    * one count per account, as if they were one network. The limits of one network for all accounts,
    * and for signups, do not apply to them.
    */
