@@ -71,7 +71,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly login = async (request: AuthRequest): Promise<LoginResult> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#login.replyTo(request));
+    this.#completeRefusals(this.#settings.realm, () => this.#login.replyTo(request));
 
   /**
    * The handler of `POST /refresh`: exchanges the `refresh_token` in the body for new tokens. It is
@@ -84,7 +84,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly refresh = async (request: AuthRequest): Promise<LoginResult> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
+    this.#completeRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
 
   /**
    * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
@@ -98,7 +98,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly logout = async (request: AuthRequest): Promise<LogoutReply> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().logout(request));
+    this.#completeRefusals(this.#settings.realm, () => this.#sessionAuth().logout(request));
 
   /**
    * Makes tokens outside a login, such as after a signup or another proof. With sessions it begins
@@ -209,7 +209,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
 
   #passed(request: Authorization): Passed<Identity> | Promise<Passed<Identity>> {
     const { realm } = this.#settings;
-    return this.#completingRefusals(realm, () => this.#guard.require(request));
+    return this.#completeRefusals(realm, () => this.#guard.require(request));
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
@@ -219,7 +219,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     handler: GuardedHandler<Incoming, Found, Result>,
   ): (request: Incoming) => Result | Promise<Result> {
     return (request) =>
-      this.#completingRefusals(realm, () =>
+      this.#completeRefusals(realm, () =>
         andThen(find(request), (passed) => handleAs(passed, handler, request)),
       );
   }
@@ -233,7 +233,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @returns the result of `run`
    * @throws as `#refuse`, if `run` throws or rejects
    */
-  #completingRefusals<Result>(
+  #completeRefusals<Result>(
     realm: string,
     run: () => Result | Promise<Result>,
   ): Result | Promise<Result> {
