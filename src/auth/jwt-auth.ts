@@ -194,7 +194,8 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   /**
    * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets
    * `req.identity`, with sessions also `req.sessionId`, and calls `next()`, or sends the refusal
-   * itself. It passes any other error to `next(error)`.
+   * itself. It passes any other error to `next(error)`. `guard` of `latchkey/express` sets
+   * `req.user` with its type instead, and publishes its refusals.
    * @throws TypeError if it is called with arguments. With `app.get(path, auth.middleware)`, where
    *   the parentheses are missing, a client would never get a response.
    */

@@ -38,7 +38,7 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
    * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
-   * is refused as with a wrong password. To refuse with these codes, set another status.
+   * is refused, and counted, as with a wrong password. To refuse with these codes, set another status.
    */
   readonly authenticate: (
     username: string,
@@ -109,7 +109,7 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   readonly loginReply?: LoginReplyHook<Identity, LoginResult>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
-   * `LimitOptions`, counted in the memory of this process. `false` turns them off. Set it if
+   * `LimitOptions`, counted in the memory of this JwtAuth. `false` turns them off. Set it if
    * `authenticate` has limits of its own, as that of `Accounts` has.
    */
   readonly limits?: LimitOptions | false;

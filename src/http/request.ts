@@ -102,7 +102,7 @@ export class HttpRequest<Name extends string = string> {
    * `unknown` stands for a peer that came through a Unix socket, and for a message without a
    * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
    * closed its connection before its address was read. Rate limits count all such peers as one
-   * network: otherwise a client that resets its connection after each request would have no limit.
+   * network. Such a client gets no answer, so it can guess no password.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;
