@@ -165,8 +165,10 @@ function withDetail(refusal: AuthError, detail: string | undefined): AuthError {
   return changedRefusal(refusal, { detail, body: refusal.body });
 }
 
+type SessionFault = 'unknown' | 'reused' | 'noUser' | 'otherUser' | 'withoutSession';
+
 /** Why a session is refused, as far as that is known without another query of the store. */
-export const SESSION_DETAILS = {
+export const SESSION_DETAILS: Readonly<Record<SessionFault, string>> = {
   unknown: 'the session was ended, was idle for too long, or never existed',
   reused:
     'the refresh token was used again after it was replaced: it may be stolen, so its session ' +
@@ -174,7 +176,7 @@ export const SESSION_DETAILS = {
   noUser: 'the hook "identity" found no user for the refresh token',
   otherUser: 'the hook "claims" names another user than the refresh token',
   withoutSession: 'the token has no session: sessions are required, or all were ended since',
-} as const;
+};
 
 /** @returns why a hook may have found no user for the claim that names it */
 export function identityDetail(claim: unknown, name: string): string | undefined {
