@@ -14,7 +14,7 @@ import type { LoginReply } from '../auth/login-reply.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';
 import { AuthError, isAuthError } from '../errors.ts';
 import type { HttpRequest } from '../http/request.ts';
-import { pathCheck } from '../http/route-path.ts';
+import { plainPathCheck } from '../http/route-path.ts';
 import { Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../http/router.ts';
 import { pickOptions, readOptions, trueOrFalse, type Checks } from '../options.ts';
 import type { PublicUser } from '../users/store.ts';
@@ -39,7 +39,7 @@ const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OP
  */
 export interface AppOptions<LoginResult = LoginReply>
   extends AccountsOptions, AuthOptions<LoginResult>, RouterOptions {
-  /** The path of the login; default `/auth`. */
+  /** The path of the login, without parameters; default `/auth`. */
   readonly authPath?: string;
   /** Whether `GET /` is a page on which a person can try the routes in a browser; default false. */
   readonly page?: boolean;
@@ -55,7 +55,7 @@ const APP_OPTION_CHECKS: Checks<AppOptions<unknown>> = {
   ...ACCOUNTS_OPTION_CHECKS,
   ...AUTH_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
-  authPath: pathCheck,
+  authPath: plainPathCheck,
   page: trueOrFalse,
 };
 
@@ -105,6 +105,7 @@ export function createApp<LoginResult = LoginReply>(
       authPath,
       usernameField,
       passwordField,
+      // `JwtAuth` accepts JWT and Bearer by default. Most clients send Bearer.
       scheme: given.schemes?.[0] ?? 'Bearer',
       minPasswordLength: given.minPasswordLength ?? DEFAULT_MIN_PASSWORD_LENGTH,
       hasSessions: sessions !== undefined,

@@ -57,6 +57,59 @@ test('the error middleware passes every other error on, unchanged', async () => 
   }
 });
 
+test('the error middleware answers for body parsers, and repeats no text of theirs', async () => {
+  const ofParser = (type: string, status: number) =>
+    Object.assign(new Error('correct horse'), { type, status, body: 'correct horse' });
+  const ERRORS = [
+    ['entity.parse.failed', 'ERR_BODY'],
+    ['entity.too.large', 'ERR_BODY_TOO_LARGE'],
+    ['charset.unsupported', 'ERR_CONTENT_TYPE'],
+    ['encoding.unsupported', 'ERR_CONTENT_TYPE'],
+  ] as const;
+  const warnings: unknown[] = [];
+  const listener = (warning: Error) => void warnings.push(warning);
+  process.on('warning', listener);
+  for (const [type, code] of ERRORS) {
+    await refusing(ofParser(type, 400), async (url, passed) => {
+      const { status, body, headers } = await send(url, 'GET');
+      const expected = new AuthError(code);
+      assert.deepEqual([status, body], [expected.status, expected.body]);
+      assert.equal(headers.get('error-code'), code);
+      assert.deepEqual(passed, []);
+    });
+  }
+  process.off('warning', listener);
+  assert.deepEqual(warnings, []);
+  const other = ofParser('entity.verify.failed', 403);
+  await refusing(other, async (url, passed) => {
+    assert.deepEqual([(await send(url, 'GET')).status, passed], [299, [other]]);
+  });
+  const parsed = ofParser('entity.parse.failed', 400);
+  await refusing(parsed, async (_url, passed, port) => {
+    await sendRaw(port, REQUEST);
+    assert.deepEqual(passed, [parsed]);
+  }, begin);
+});
+
+test('the error middleware may be registered twice, as Express then calls it', async () => {
+  const error = new Error('of the application');
+  const passed: unknown[] = [];
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    // Express and Connect have one `next` for all layers of a request.
+    const layers = [refusal, refusal];
+    const next: Next = (other) => {
+      const layer = layers.shift();
+      if (layer !== undefined) return layer(other, req, res, next);
+      passed.push(other);
+      res.writeHead(299).end();
+    };
+    next(error);
+  };
+  await withNodeServer(handle, async (_port, url) => {
+    assert.deepEqual([(await send(url, 'GET')).status, passed], [299, [error]]);
+  });
+});
+
 test('a refusal after the reply has begun is passed on, and nothing of it is sent', async () => {
   const error = new AuthError('ERR_BUSY');
   await refusing(error, async (_url, passed, port) => {
@@ -68,14 +121,9 @@ test('a refusal after the reply has begun is passed on, and nothing of it is sen
 });
 
 /** Serves one error as Polka does: it calls its `onError` again for an error that goes to `next`. */
-async function asPolka(
-  error: object,
-  use: (port: number) => Promise<void>,
-  before: (res: ServerResponse) => void = beginNothing,
-): Promise<void> {
+async function asPolka(error: object, use: (port: number) => Promise<void>): Promise<void> {
   const handle = (req: IncomingMessage, res: ServerResponse) => {
     const next: Next = (passed) => refusal(passed, req, res, next);
-    before(res);
     refusal(error, req, res, next);
   };
   await withNodeServer(handle, use);
@@ -93,24 +141,61 @@ test('where no other handler takes an error, it is a 500 without details', async
 
 test('where no other handler takes an error of the client, it has its status', async () => {
   const malformed = Object.assign(new SyntaxError('correct horse'), { status: 400 });
-  const statuses = [[malformed, 400], [{ code: 404 }, 404], [{ code: 200 }, 500]] as const;
-  for (const [error, status] of statuses) {
+  const statuses = [
+    [malformed, 400, 'ERR_BAD_REQUEST'],
+    [{ status: 413 }, 413, 'ERR_BAD_REQUEST'],
+    [{ code: 404 }, 404, 'ERR_NOT_FOUND'],
+    // The server's own errors are told apart for no client.
+    [{ code: 200 }, 500, 'ERR_INTERNAL'],
+    [{ status: 503 }, 500, 'ERR_INTERNAL'],
+  ] as const;
+  for (const [error, status, code] of statuses) {
     await asPolka(error, async (port) => {
       const reply = await sendRaw(port, REQUEST);
-      assert.match(reply, RegExp(`^HTTP/1\\.1 ${status} .*"status_code":${status}`, 's'));
+      const head = `^HTTP/1\\.1 ${status} .*\r\nError-Code: ${code}\r\n`;
+      assert.match(reply, RegExp(`${head}.*"status_code":${status}`, 's'));
       assert.doesNotMatch(reply, /correct horse/);
     });
   }
 });
 
-test('where no other handler takes an error, a reply that has begun is broken off', async () => {
-  await asPolka(new Error('late'), async (port) => {
-    // Without the last chunk, which would say that the reply is complete.
-    assert.doesNotMatch(await sendRaw(port, REQUEST), /\r\n0\r\n/);
-  }, begin);
+test('an error for which no reply can be sent becomes a warning, and is not thrown', async () => {
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    const broken = Object.create(res, {
+      writeHead: { value: () => assert.fail('the response is broken') },
+    });
+    Reflect.apply(refusal, undefined, [{ code: 404 }, req, broken]);
+    res.end('not thrown');
+  };
+  const warned = once(process, 'warning');
+  await withNodeServer(handle, async (_port, url) => {
+    assert.equal((await send(url, 'GET')).body, 'not thrown');
+  });
+  assert.match(String(await warned), /the response is broken/);
 });
 
-test('a refusal that cannot be sent is a 500 there, and goes to next elsewhere', async () => {
+test('where no other handler takes an error, a reply that has begun is broken off', async () => {
+  const LAST_CHUNK = /\r\n0\r\n/;
+  // A warning too for an error of the client, since no reply tells of it.
+  const ofClient = Object.assign(new Error('late'), { status: 400 });
+  for (const failure of [new Error('late'), ofClient, undefined]) {
+    const warned = failure && once(process, 'warning');
+    const handle = (req: IncomingMessage, res: ServerResponse) => {
+      const next: Next = (error) => refusal(error, req, res, next);
+      // The error comes when the client has the beginning.
+      res.writeHead(200).write('begun', () => (failure ? next(failure) : res.end()));
+    };
+    await withNodeServer(handle, async (port) => {
+      const reply = await sendRaw(port, REQUEST);
+      assert.match(reply, /^HTTP\/1\.1 200 .*begun/s);
+      if (failure) assert.doesNotMatch(reply, LAST_CHUNK);
+      else assert.match(reply, LAST_CHUNK);
+    });
+    if (warned) assert.match(String(await warned), /Error: late/);
+  }
+});
+
+test('a refusal that cannot be sent is a 500 in Polka, and elsewhere goes to next', async () => {
   const unsendable = new AuthError('ERR_BUSY', { body: 1n });
   await asPolka(unsendable, async (port) => {
     assert.match(await sendRaw(port, REQUEST), /^HTTP\/1\.1 500 /);
@@ -143,7 +228,7 @@ test('the error behind a refusal becomes a warning, and no client sees it', asyn
   assert.match(String(await warned), /Error: the database/);
 });
 
-test('the error middleware is not called by the program, and has four parameters', () => {
+test('refusal throws when it is called without arguments, and has four parameters', () => {
   assert.throws(() => Reflect.apply(refusal, undefined, []), {
     name: 'TypeError',
     message: '"refusal" expected to be passed as app.use(refusal), got called',
