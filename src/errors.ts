@@ -149,6 +149,16 @@ export function isAuthError(value: unknown): value is AuthError {
   }
 }
 
+/**
+ * @returns a copy of a refusal with these changes: an AuthError of this copy of the package, whose
+ *   body is that of the changes. A copy, because a hook may throw one AuthError for many requests.
+ */
+export function changedRefusal(refusal: AuthError, changes: AuthErrorOptions): AuthError {
+  const { code, status, error, description, headers, cause, detail } = refusal;
+  const same = { status, error, description, headers, cause, detail };
+  return new AuthError(code, { ...same, ...changes });
+}
+
 /** `instanceof`, without the method that AuthError has for it. */
 function isInstance(constructor: typeof AuthError, value: unknown): boolean {
   return Function.prototype[Symbol.hasInstance].call(constructor, value);

@@ -31,7 +31,8 @@ export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return isPromiseLike(value);
 }
 
-function isPromiseLike<T>(value: MaybePromise<T>): value is PromiseLike<T> {
+/** @returns whether a value that a hook or a store returned is a promise, of any library */
+export function isPromiseLike<T>(value: MaybePromise<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
 

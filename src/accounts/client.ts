@@ -9,9 +9,9 @@ export interface Client {
    */
   readonly socket?: never;
   /**
-   * An IPv4 or IPv6 address. All clients without an address, or with the address `unknown`, share
-   * one count per account, as if they were one network. The limits of one network for all accounts,
-   * and for signups, do not apply to them.
+   * An IPv4 or IPv6 address. A port behind it does not count. All clients without an address, or
+   * with the address `unknown`, share one count per account, as if they were one network. The
+   * limits of one network for all accounts, and for signups, do not apply to them.
    */
   readonly address?: string | undefined;
   /** Aborted when the client disconnects. A password that still waits is then not hashed. */

@@ -20,7 +20,7 @@ export interface AccountHandlers {
   }) => PublicUser | undefined | Promise<PublicUser | undefined>;
   /** The method `isCurrent`. */
   readonly isCurrent: (user: PublicUser) => boolean | Promise<boolean>;
-  /** `Accounts` count the guesses themselves, so the `JwtAuth` does not. */
+  /** `Accounts` count wrong passwords themselves, so the `JwtAuth` does not. */
   readonly limits: false;
   /** The option `sessions` of the `Accounts`, if it was given. */
   readonly sessions?: Sessions | undefined;

@@ -35,7 +35,8 @@ const IGNORABLE_CHARACTER = /\p{Default_Ignorable_Code_Point}/u;
  * them: the Brahmi number joiner, the mirror and the blanks of hieroglyphs, the filler of Khitan,
  * the selector of Duployan, the modifiers of SignWriting.
  */
-const BLANK_CHARACTER = /[\u{1107f}\u{13440}-\u{13442}\u{16fe4}\u{1bc9d}\u{1da9b}-\u{1daaf}]/u;
+export const BLANK_CHARACTER: RegExp =
+  /[\u{1107f}\u{13440}-\u{13442}\u{16fe4}\u{1bc9d}\u{1da9b}-\u{1daaf}]/u;
 
 /**
  * Marks that are visible only by how they place the letters around them: those that stack

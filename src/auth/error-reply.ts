@@ -1,9 +1,9 @@
 /**
- * Copies of refusals: with the body that the hook `errorReply` makes, or with a detail for logs.
+ * Calls the hook `errorReply`, which makes the body of a refusal.
  * Promise: the hook cannot turn a refusal into a success. It changes the body, or throws another
  * error.
  */
-import { AuthError, isAuthError, type AuthErrorOptions } from '../errors.ts';
+import { changedRefusal, isAuthError, type AuthError } from '../errors.ts';
 
 /**
  * @param headersOf returns the headers of the refusal that is sent; default: its own
@@ -26,24 +26,5 @@ export async function withErrorReply(
     sent = thrown;
     body = thrown.body;
   }
-  return copyOf(sent, { headers: headersOf(sent), body });
-}
-
-/** @returns a refusal with this detail; the refusal itself if there is none, or if it has one */
-export function withDetail(refusal: AuthError, detail: string | undefined): AuthError {
-  if (detail === undefined || refusal.detail !== undefined) return refusal;
-  return copyOf(refusal, { detail, body: refusal.body });
-}
-
-function copyOf(refusal: AuthError, changes: AuthErrorOptions): AuthError {
-  const { code, status, error, description, headers, cause, detail } = refusal;
-  return new AuthError(code, {
-    status,
-    error,
-    description,
-    headers,
-    cause,
-    detail,
-    ...changes,
-  });
+  return changedRefusal(sent, { headers: headersOf(sent), body });
 }

@@ -7,7 +7,7 @@
  * does not ask any store.
  */
 import { AuthError } from '../errors.ts';
-import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
+import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
 import { bindListeners, runAs } from './current-identity.ts';
 import {
@@ -16,7 +16,7 @@ import {
   type IdentityClaims,
   type JwtAuthSettings,
 } from './options.ts';
-import { identityDetail, withTokenDetail } from './refusal-details.ts';
+import { explainRefusals, identityDetail } from './refusal-details.ts';
 import { messageOf, type Authorization } from './requests.ts';
 import type { SessionAuth } from './session-auth.ts';
 
@@ -66,7 +66,8 @@ export class Guard<Identity> {
     const { tokenFrom, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return NO_TOKEN;
-      return andThen(this.#decoded(token, request), (decoded) => {
+      const decode = () => this.#settings.decode(token, request);
+      return andThen(explainRefusals(token, decode), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);
         return andThen(this.#settings.identity(claims), (identity) => {
           if (!isIdentity(identity)) {
@@ -77,16 +78,6 @@ export class Guard<Identity> {
         });
       });
     });
-  }
-
-  /** Only the refusal of a token is explained, so an accepted token takes no more time. */
-  #decoded(token: string, request: Authorization): MaybePromise<object> {
-    try {
-      const decoded = this.#settings.decode(token, request);
-      return isPromise(decoded) ? explainingLater(decoded, token) : decoded;
-    } catch (error) {
-      throw withTokenDetail(error, token);
-    }
   }
 
   #withSession(
@@ -114,14 +105,6 @@ export function handleAs<Incoming, Identity, Result>(
   return runAs(identity, () =>
     andThen(handler(request, identity, sessionId), (result) => result),
   );
-}
-
-async function explainingLater(decoded: PromiseLike<object>, token: string): Promise<object> {
-  try {
-    return await decoded;
-  } catch (error) {
-    throw withTokenDetail(error, token);
-  }
 }
 
 function hasToken<Identity>(passed: Passed<Identity | undefined>): passed is Passed<Identity> {

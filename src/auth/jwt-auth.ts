@@ -32,7 +32,7 @@ import { SessionAuth } from './session-auth.ts';
  * router.post('/auth', auth.login);
  * router.get('/name', auth.required((_request, user) => user.username));
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
- * @typeParam LoginResult the type of the reply to a login: what `loginReply` returns, if it is given
+ * @typeParam LoginResult the type of the reply to a login: that of the result of `loginReply`
  */
 export class JwtAuth<Identity, LoginResult = LoginReply> {
   readonly #settings: JwtAuthSettings<Identity, LoginResult>;
@@ -71,7 +71,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly login = async (request: AuthRequest): Promise<LoginResult> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#login.replyTo(request));
+    this.#completeRefusals(this.#settings.realm, () => this.#login.replyTo(request));
 
   /**
    * The handler of `POST /refresh`: exchanges the `refresh_token` in the body for new tokens. It is
@@ -84,7 +84,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly refresh = async (request: AuthRequest): Promise<LoginResult> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
+    this.#completeRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
 
   /**
    * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
@@ -98,7 +98,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @throws any error that `request.json` or a hook throws
    */
   readonly logout = async (request: AuthRequest): Promise<LogoutReply> =>
-    this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().logout(request));
+    this.#completeRefusals(this.#settings.realm, () => this.#sessionAuth().logout(request));
 
   /**
    * Makes tokens outside a login, such as after a signup or another proof. With sessions it begins
@@ -144,8 +144,9 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    *   token without one
    * @param options a `realm` for this route alone
    * @returns the guarded handler. For a valid token it returns what `handler` returns,
-   *   synchronously if all hooks are synchronous, and else a promise of it. For any other token it
-   *   returns a promise that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
+   *   synchronously if all hooks are synchronous, and else a promise of it. For any other request
+   *   it returns a promise that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_*,
+   *   ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
    */
   required<Incoming extends GuardableRequest = HeaderSource, Result = unknown>(
     handler: (
@@ -193,7 +194,8 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   /**
    * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets
    * `req.identity`, with sessions also `req.sessionId`, and calls `next()`, or sends the refusal
-   * itself. It passes any other error to `next(error)`.
+   * itself. It passes any other error to `next(error)`. `guard` of `latchkey/express` sets
+   * `req.user` with its type instead, and publishes its refusals.
    * @throws TypeError if it is called with arguments. With `app.get(path, auth.middleware)`, where
    *   the parentheses are missing, a client would never get a response.
    */
@@ -208,7 +210,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
 
   #passed(request: Authorization): Passed<Identity> | Promise<Passed<Identity>> {
     const { realm } = this.#settings;
-    return this.#completingRefusals(realm, () => this.#guard.require(request));
+    return this.#completeRefusals(realm, () => this.#guard.require(request));
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
@@ -218,7 +220,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     handler: GuardedHandler<Incoming, Found, Result>,
   ): (request: Incoming) => Result | Promise<Result> {
     return (request) =>
-      this.#completingRefusals(realm, () =>
+      this.#completeRefusals(realm, () =>
         andThen(find(request), (passed) => handleAs(passed, handler, request)),
       );
   }
@@ -232,7 +234,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @returns the result of `run`
    * @throws as `#refuse`, if `run` throws or rejects
    */
-  #completingRefusals<Result>(
+  #completeRefusals<Result>(
     realm: string,
     run: () => Result | Promise<Result>,
   ): Result | Promise<Result> {

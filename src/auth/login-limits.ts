@@ -1,23 +1,14 @@
 /**
  * The rate limits of a login, for a program with its own users.
- * Promise: spellings of a username that differ by letter case, width, invisible characters, accents
- * or white space at the ends count for one account. A database may treat them as the same user, by
- * its collation. If each counted for itself, each would give an attacker more guesses.
+ * Accepted: an `authenticate` that never settles keeps its try until the process ends. Ten of them
+ * use up the tries of an account from their network, and 20 those of the network. A time limit of
+ * the hook, as a pool of database connections has one, frees them.
  */
-import { foldedUsername } from '../accounts/username.ts';
-import type { Client } from '../accounts/client.ts';
 import { isAuthError } from '../errors.ts';
 import { sourceOf } from '../limits/network.ts';
+import type { Client } from '../accounts/client.ts';
 import type { Throttle } from '../limits/throttle.ts';
-
-/** The length of the longest username of `Accounts`. */
-const MAX_KEY_CODE_POINTS = 80;
-
-/** In any normal form of Unicode, a letter with its accents has at most four code units. */
-const MAX_FOLDED_CODE_UNITS = 4 * MAX_KEY_CODE_POINTS;
-
-/** Invisible characters, and the accents of Latin, Greek and Cyrillic letters. */
-const IGNORED = /[\p{Default_Ignorable_Code_Point}\u0300-\u036f]/gu;
+import { accountKeyOf } from './account-key.ts';
 
 /**
  * Runs the check of a login, if the limits allow it. Only a wrong password counts. So a login with
@@ -36,7 +27,7 @@ export async function withLimits<Identity>(
 ): Promise<Identity> {
   if (throttle === undefined) return check();
   let refusal: unknown;
-  // As in Bun, where `address` of a request may be an object. Such a client has no network.
+  // Another framework or runtime may have something else there. Such a client has no network.
   const source = sourceOf(typeof client.address === 'string' ? client.address : undefined);
   const checked = await throttle.login(accountKeyOf(username), source, async () => {
     try {
@@ -49,16 +40,4 @@ export async function withLimits<Identity>(
   });
   if (checked === undefined) throw refusal;
   return checked.identity;
-}
-
-/**
- * @param username any text that a client sent
- * @returns for usernames of `Accounts` the canonical one without its accents; for any other text
- *   the first 80 code points of its folded form
- */
-export function accountKeyOf(username: string): string {
-  // Cut before it is normalised, which bounds the work.
-  const start = username.replace(IGNORED, '').trim().slice(0, MAX_FOLDED_CODE_UNITS);
-  const letters = foldedUsername(start).normalize('NFD').replace(IGNORED, '').normalize('NFC');
-  return [...letters.trim()].slice(0, MAX_KEY_CODE_POINTS).join('');
 }

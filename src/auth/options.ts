@@ -38,7 +38,8 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
    * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
-   * is refused as with a wrong password. To refuse with these codes, set another status.
+   * is refused, and counted, as with a wrong password. To refuse with these codes, set another
+   * status.
    */
   readonly authenticate: (
     username: string,
@@ -103,17 +104,13 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /**
    * Returns the reply to a login and to a refresh, and that of `issueReply`; default
-   * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
-   * unless the client asked for one. The type of its result is `LoginResult`, which `login` returns too.
+   * `{ access_token }`, and with a refresh token a {@link TokenPair}. It gets the access token, the
+   * user, and the refresh token if the client asked for one. `login` resolves to its result.
    */
-  readonly loginReply?: (
-    token: string,
-    identity: Identity,
-    refreshToken?: string,
-  ) => MaybePromise<LoginResult>;
+  readonly loginReply?: LoginReplyHook<Identity, LoginResult>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
-   * `LimitOptions`, counted in the memory of this process. `false` turns them off. Set it if
+   * `LimitOptions`, counted in the memory of this JwtAuth. `false` turns them off. Set it if
    * `authenticate` has limits of its own, as that of `Accounts` has.
    */
   readonly limits?: LimitOptions | false;
@@ -174,10 +171,8 @@ export interface JwtAuthSettings<Identity, LoginResult> extends Required<
 export function settingsOf<Identity, LoginResult>(
   options: JwtAuthOptions<Identity, LoginResult>,
 ): JwtAuthSettings<Identity, LoginResult> {
-  const given = readOptions<JwtAuthOptions<Identity, LoginResult>>(options, JWT_AUTH_OPTION_CHECKS, [
-    'authenticate',
-    'identity',
-  ]);
+  const checks: Checks<JwtAuthOptions<Identity, LoginResult>> = JWT_AUTH_OPTION_CHECKS;
+  const given = readOptions(options, checks, ['authenticate', 'identity']);
   const jwt = new Jwt(pickOptions(given, JWT_OPTION_CHECKS));
   // The Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
   const {

@@ -7,19 +7,48 @@
  * before its signature was verified.
  */
 import { decodeUnverified } from '../crypto/jwt.ts';
-import { isAuthError } from '../errors.ts';
+import { AuthError, changedRefusal, isAuthError } from '../errors.ts';
+import { isPromiseLike, type MaybePromise } from '../maybe-promise.ts';
 import { ownMember } from '../values.ts';
-import { withDetail } from './error-reply.ts';
 import { REFRESH_TYPE } from './refresh-token.ts';
+import {
+  signatureMistakeIn,
+  tokenMistakeIn,
+  type SignatureMistake,
+  type TokenMistake,
+} from './token-mistakes.ts';
 
-/** What JavaScript writes in place of a token that is missing. */
-const WORDS: readonly string[] = ['undefined', 'null'];
+const TOKEN_DETAILS: Readonly<Record<TokenMistake, string>> = {
+  'empty': 'the token is an empty text',
+  'undefined': 'the token is the text "undefined"',
+  'null': 'the token is the text "null"',
+  'promise': 'the token is the text "[object Promise]": the client does not await the promise',
+  'object':
+    'the token is the text "[object Object]": the client sends the object that holds the token',
+  'basic': 'the header is one of Basic authentication',
+  'quoted': 'the token is in quotation marks',
+  'line break': 'the token has a line break in it',
+  'separator': 'the token has a comma or a semicolon at its end',
+  'encoded': 'the token is URL-encoded',
+  'one segment': 'the token has no dots: it is an opaque token or an API key',
+  'two segments': 'the token has two of three segments: it was cut off',
+  'five segments': 'the token has five segments: it is encrypted (JWE)',
+  'too many segments': 'the token has more than three segments',
+};
 
-const OBJECT = /^\[object\b/;
-const QUOTATION_MARK = /^["'`\u2018-\u201f]|["'`\u2018-\u201f]$/;
-const ENCODED = /%(?:2e|20|22)/i;
-const SEPARATOR_AT_END = /[,;]$/;
-const LINE_BREAK = /[\r\n]/;
+const SIGNATURE_DETAILS: Readonly<Record<SignatureMistake, string>> = {
+  missing: 'the token has no signature',
+  short: 'the signature is shorter than that of HS256: it was cut off',
+  long: 'the signature is longer than that of HS256: the token has another alg',
+};
+
+/** The header as a whole is one of these: it has no scheme. */
+const WHOLE_HEADERS: ReadonlySet<TokenMistake | undefined> = new Set([
+  'undefined',
+  'null',
+  'basic',
+] as const);
+
 /** Three or five segments, as a JWS or a JWE has. */
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]*(?:\.[\w-]*\.[\w-]*)?$/;
 const AROUND_HEADER = /^[ \t]+|[ \t]+$/g;
@@ -37,64 +66,34 @@ export function headerDetail(authorization: string, schemes: readonly string[]):
   };
   if (isScheme(scheme)) {
     if (second === '') return 'the header has a scheme and no token: the token was an empty text';
-    if (OBJECT.test(second)) return objectDetail(`${second} ${third}`);
     if (isScheme(second)) return 'the header has its scheme twice';
     if (second.endsWith(',')) return 'the request has two Authorization headers, or a list in one';
+    const mistake = tokenMistakeIn(`${second} ${third}`);
+    if (mistake === 'promise' || mistake === 'object') return TOKEN_DETAILS[mistake];
     return 'the header has more parts than a scheme and a token';
   }
-  if (scheme.toLowerCase() === 'basic') return 'the header is one of Basic authentication';
   if (TOKEN.test(text)) return 'the header is a token without a scheme before it';
-  if (second === '') return tokenWordDetail(text) ?? 'the header is one word: it has no scheme';
-  if (QUOTATION_MARK.test(scheme)) return 'the header is in quotation marks';
-  return 'the scheme is none of the option "schemes"';
-}
-
-function objectDetail(text: string): string {
-  const isPromise = text.startsWith('[object Promise]');
-  if (isPromise) return 'the token is the text "[object Promise]": the client does not await it';
-  return 'the token is the text "[object Object]": the client sends the object that holds it';
-}
-
-function tokenWordDetail(token: string): string | undefined {
-  const word = WORDS.find((name) => name === token);
-  return word === undefined ? undefined : `the token is the text "${word}"`;
+  const mistake = tokenMistakeIn(text);
+  if (mistake !== undefined && WHOLE_HEADERS.has(mistake)) return TOKEN_DETAILS[mistake];
+  if (second === '') return 'the header is one word: it has no scheme';
+  if (mistake === 'quoted') return 'the header is in quotation marks';
+  return 'the option "schemes" does not have this scheme';
 }
 
 /** @returns what is probably wrong with a token that is not three segments, or has a wrong MAC */
-function outlineDetail(token: unknown): string | undefined {
+function tokenDetail(token: unknown): string | undefined {
   if (typeof token !== 'string') return undefined;
-  const word = tokenWordDetail(token);
-  if (word !== undefined) return word;
-  if (OBJECT.test(token)) return objectDetail(token);
-  if (QUOTATION_MARK.test(token)) return 'the token is in quotation marks';
-  if (LINE_BREAK.test(token)) return 'the token has a line break in it';
-  if (SEPARATOR_AT_END.test(token)) return 'the token has a comma or a semicolon at its end';
-  if (ENCODED.test(token)) return 'the token is URL-encoded';
-  // The limit keeps a megabyte of dots from making a long list.
-  const segments = token.split('.', 6);
-  if (segments.length === 1) return 'the token has no dots: it is an opaque token or an API key';
-  if (segments.length === 2) return 'the token has two of three segments: it was cut off';
-  if (segments.length === 5) return 'the token has five segments: it is encrypted (JWE)';
-  if (segments.length > 3) return 'the token has more than three segments';
-  return signatureDetail(segments[2] ?? '');
-}
-
-const HS256_CHARACTERS = 43;
-
-function signatureDetail({ length }: string): string | undefined {
-  if (length === 0) return 'the token has no signature';
-  if (length < HS256_CHARACTERS) {
-    return 'the signature is shorter than that of HS256: it was cut off';
-  }
-  if (length === HS256_CHARACTERS) return undefined;
-  return 'the signature is longer than that of HS256: the token has another alg';
+  const mistake = tokenMistakeIn(token);
+  if (mistake !== undefined) return TOKEN_DETAILS[mistake];
+  const signatureMistake = signatureMistakeIn(token);
+  return signatureMistake && SIGNATURE_DETAILS[signatureMistake];
 }
 
 /** @returns what `typ` says about a token whose signature was verified */
 function typeDetail(token: string): string | undefined {
   const type = ownMember(headerOf(token), 'typ');
   if (type === REFRESH_TYPE) return 'the token is a refresh token, which only a refresh takes';
-  if (type === 'JWT') return 'the token is an access token, in place of one of another type';
+  if (type === 'JWT') return 'the token is an access token, where one of another type is expected';
   return undefined;
 }
 
@@ -108,17 +107,45 @@ function headerOf(token: string): object {
 }
 
 /**
+ * @returns what `verify` returns for a token
+ * @throws what `verify` throws, or rejects with it; a refusal that can be explained has a detail.
+ *   Only a refusal is looked at, so an accepted token takes no more time.
+ */
+export function explainRefusals<Result>(
+  token: string,
+  verify: () => MaybePromise<Result>,
+): MaybePromise<Result> {
+  try {
+    const result = verify();
+    return isPromiseLike(result) ? explainLater(result, token) : result;
+  } catch (error) {
+    throw withTokenDetail(error, token);
+  }
+}
+
+async function explainLater<Result>(
+  result: PromiseLike<Result>,
+  token: string,
+): Promise<Result> {
+  try {
+    return await result;
+  } catch (error) {
+    throw withTokenDetail(error, token);
+  }
+}
+
+/**
  * @param error what a verification threw, which may be anything
  * @param token the token, or what a hook returned in its place
- * @returns the error. It is a copy with a detail, if it is a refusal that can be explained.
+ * @returns the error; a copy with a detail, if it is a refusal that can be explained
  */
-export function withTokenDetail(error: unknown, token: unknown): unknown {
+function withTokenDetail(error: unknown, token: unknown): unknown {
   if (!isAuthError(error)) return error;
   switch (error.code) {
     case 'ERR_JWT_MALFORMED':
     case 'ERR_JWT_SIGNATURE':
     case 'ERR_JWT_TOO_LONG':
-      return withDetail(error, outlineDetail(token));
+      return withDetail(error, tokenDetail(token));
     // These two come after the signature was verified.
     case 'ERR_JWT_TYPE':
     case 'ERR_JWT_AUDIENCE':
@@ -129,25 +156,27 @@ export function withTokenDetail(error: unknown, token: unknown): unknown {
 }
 
 /**
- * @returns what `verify` returns for a token
- * @throws what `verify` throws, with a detail if it is a refusal that can be explained
+ * @returns a copy of the refusal with this detail; the refusal itself if there is none, if it has
+ *   one, or if a hook threw one of a class of its own, which a copy would lose
  */
-export function explaining<Result>(token: string, verify: (token: string) => Result): Result {
-  try {
-    return verify(token);
-  } catch (error) {
-    throw withTokenDetail(error, token);
-  }
+function withDetail(refusal: AuthError, detail: string | undefined): AuthError {
+  const isPlain = Object.getPrototypeOf(refusal) === AuthError.prototype;
+  if (detail === undefined || !isPlain || refusal.detail !== undefined) return refusal;
+  return changedRefusal(refusal, { detail, body: refusal.body });
 }
 
+type SessionFault = 'unknown' | 'reused' | 'noUser' | 'otherUser' | 'withoutSession';
+
 /** Why a session is refused, as far as that is known without another query of the store. */
-export const SESSION_DETAILS = {
+export const SESSION_DETAILS: Readonly<Record<SessionFault, string>> = {
   unknown: 'the session was ended, was idle for too long, or never existed',
-  reused: 'the refresh token was replaced before, so its session has ended now: it may be stolen',
+  reused:
+    'the refresh token was used again after it was replaced: it may be stolen, so its session ' +
+    'was ended',
   noUser: 'the hook "identity" found no user for the refresh token',
   otherUser: 'the hook "claims" names another user than the refresh token',
   withoutSession: 'the token has no session: sessions are required, or all were ended since',
-} as const;
+};
 
 /** @returns why a hook may have found no user for the claim that names it */
 export function identityDetail(claim: unknown, name: string): string | undefined {

@@ -19,8 +19,8 @@ import {
 } from './login-reply.ts';
 import { hookResultError, isIdentity } from './options.ts';
 import type { IdentityClaims, JwtAuthSettings } from './options.ts';
-import { explaining, SESSION_DETAILS } from './refusal-details.ts';
-import { userIdOf } from './refresh-token.ts';
+import { explainRefusals, SESSION_DETAILS } from './refusal-details.ts';
+import { userIdOf, type RefreshClaims } from './refresh-token.ts';
 import { headerIn, showsHeaders } from './requests.ts';
 import type { TokenSettings } from './token-settings.ts';
 import { TokenIssuer } from './token-issuer.ts';
@@ -95,9 +95,8 @@ export class SessionAuth<Identity, LoginResult> {
 
   /** Answers a refresh token. */
   async refresh(request: AuthRequest): Promise<LoginResult> {
-    const { sessions, refreshTokens } = this.#tokens;
-    const token = await readRefreshToken(request);
-    const claims = explaining(token, (text) => refreshTokens.verify(text));
+    const { sessions } = this.#tokens;
+    const claims = await this.#refreshClaimsOf(await readRefreshToken(request));
     const { userId, sessionId, generation } = claims;
     const identity = await this.#settings.identity(this.#claimsForHook(claims.identity));
     // The session stays in the store. If the user is restored later, it can go on.
@@ -123,7 +122,7 @@ export class SessionAuth<Identity, LoginResult> {
     const body = await readOptionalBody(request);
     const { userId, sessionId } = body === undefined
       ? await this.#accessTokenOf(request)
-      : explaining(refreshTokenIn(body), (text) => this.#tokens.refreshTokens.verify(text));
+      : await this.#refreshClaimsOf(refreshTokenIn(body));
     // `sid` is a string unless another program signed the token. Then no session is found.
     const hasEnded = await this.#tokens.sessions.end(userId, String(sessionId));
     if (hasEnded) publishUser('logout', userId, request);
@@ -211,6 +210,10 @@ export class SessionAuth<Identity, LoginResult> {
     return { [this.#settings.identityClaim]: identity, identity };
   }
 
+  async #refreshClaimsOf(token: string): Promise<RefreshClaims> {
+    return explainRefusals(token, () => this.#tokens.refreshTokens.verify(token));
+  }
+
   /** @throws AuthError ERR_REFRESH_BODY if the request has no token, or one without a session */
   async #accessTokenOf(
     request: AuthRequest,
@@ -219,7 +222,7 @@ export class SessionAuth<Identity, LoginResult> {
     const token = showsHeaders(request) ? await tokenFrom(request) : undefined;
     const refusal = new AuthError('ERR_REFRESH_BODY', { description: NO_LOGOUT_TOKEN });
     if (token === undefined || token === null) throw refusal;
-    const claims = explaining(token, (text) => this.#tokens.jwt.verify(text));
+    const claims = await explainRefusals(token, () => this.#tokens.jwt.verify(token));
     if (!Object.hasOwn(claims, 'sid')) throw refusal;
     return { userId: userIdOf(ownMember(claims, identityClaim)), sessionId: claims['sid'] };
   }

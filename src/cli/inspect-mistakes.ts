@@ -2,6 +2,7 @@
  * What `latchkey inspect` says about a text that is not a token: what it probably is, and what to
  * do. Promise: no sentence repeats the text, which may be an API key.
  */
+import { tokenMistakeIn, type TokenMistake } from '../auth/token-mistakes.ts';
 
 /** What people copy together with a token. */
 const HEADER_NAME = /^authorization:\s*/i;
@@ -10,23 +11,24 @@ const QUOTATION_MARKS = /^["'`\u2018-\u201f]+|["'`\u2018-\u201f]+$/g;
 
 const LOGIN_REPLY = 'Take "access_token" out of a reply to a login that has status 200';
 
-/** Texts that are not tokens. The first one that matches counts. */
-const MISTAKES: readonly (readonly [form: RegExp, advice: string])[] = [
-  [/^$/, `It has no text: the variable is empty or not set. ${LOGIN_REPLY}.`],
-  [/^undefined$/, `It is the text "undefined", of a missing member. ${LOGIN_REPLY}.`],
-  [/^null$/, `It is the text "null", of an empty storage. ${LOGIN_REPLY}.`],
-  [/^\[object Promise\]$/, 'It is the text of a promise: await it, and send what it resolves to.'],
-  [/^\[object\b/, 'It is the text of an object: send its member "access_token".'],
-  [/^basic\s/i, 'It is Basic authentication: send username and password as JSON to the login.'],
-  [/^[\w-]+(?:%2e[\w-]*)+$/i, 'It is URL-encoded: decode it with decodeURIComponent first.'],
-];
-
-/** For a text that none of {@link MISTAKES} matches, by its number of segments. */
-const SEGMENT_ADVICE: ReadonlyMap<number, string> = new Map([
-  [1, 'A text without dots is an opaque token or an API key: ask the service that made it.'],
-  [2, 'It was cut off: copy all three segments, up to the end of the last one.'],
-  [5, 'Only the service that it was encrypted for can read it: ask for a signed token (JWS).'],
-]);
+/** Quotation marks are removed before. */
+const ADVICE: Readonly<Record<Exclude<TokenMistake, 'quoted'>, string>> = {
+  'empty': `It has no text: the variable is empty or not set. ${LOGIN_REPLY}.`,
+  'undefined': `It is the text "undefined", of a missing member. ${LOGIN_REPLY}.`,
+  'null': `It is the text "null", of an empty storage. ${LOGIN_REPLY}.`,
+  'promise': 'It is the text of a promise: await it, and send what it resolves to.',
+  'object': 'It is the text of an object: send its member "access_token".',
+  'basic': 'It is Basic authentication: send username and password as JSON to the login.',
+  'line break': 'It has a line break in it: copy the token on one line.',
+  'separator': 'It has a comma or a semicolon at its end: copy the token alone.',
+  'encoded': 'It is URL-encoded: decode it with decodeURIComponent first.',
+  'one segment':
+    'A text without dots is an opaque token or an API key: ask the service that made it.',
+  'two segments': 'It was cut off: copy all three segments, up to the end of the last one.',
+  'five segments':
+    'Only the service that it was encrypted for can read it: ask for a signed token (JWS).',
+  'too many segments': 'A signed token has three segments: copy the token alone.',
+};
 
 /** @returns what a text probably is, and what to do; undefined if it has none of these mistakes */
 export function mistakeIn(text: string): string | undefined {
@@ -36,6 +38,6 @@ export function mistakeIn(text: string): string | undefined {
     .replace(HEADER_NAME, '')
     .replace(SCHEMES, '')
     .replace(QUOTATION_MARKS, '');
-  const [, advice] = MISTAKES.find(([form]) => form.test(value)) ?? [];
-  return advice ?? SEGMENT_ADVICE.get(value.split('.').length);
+  const mistake = tokenMistakeIn(value);
+  return mistake === undefined || mistake === 'quoted' ? undefined : ADVICE[mistake];
 }

@@ -5,6 +5,7 @@
  * Promise: no note repeats a secret.
  */
 import { REFRESH_AUDIENCE, REFRESH_TYPE } from '../auth/refresh-token.ts';
+import { HS256_CHARACTERS } from '../auth/token-mistakes.ts';
 import { Jwt } from '../crypto/jwt.ts';
 import type { JwtOptions } from '../crypto/jwt-options.ts';
 import { isAuthError, type AuthError } from '../errors.ts';
@@ -152,8 +153,6 @@ function algorithmNote(alg: unknown): string {
   const found = `Its alg is ${isName ? alg : 'not HS256'}`;
   return `${found}; latchkey verifies HS256 only: the issuer has to sign with a shared secret.`;
 }
-
-const HS256_CHARACTERS = 43;
 
 /** @returns a note if the last segment cannot be a signature of HS256 */
 function cutNote(token: string): string | undefined {

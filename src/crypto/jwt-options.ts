@@ -47,7 +47,7 @@ export interface SignOptions {
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
 
-const NEW_SECRET = 'text (set its variable: SECRET=$(npx --no latchkey secret) node app.mjs)';
+const NEW_SECRET = 'text: make one with "npx --no latchkey secret", and keep it in a variable';
 
 /** The checks of {@link JwtOptions}. Exported, because JwtAuth accepts these options too. */
 export const JWT_OPTION_CHECKS: check.Checks<JwtOptions> = {

@@ -56,7 +56,7 @@ function bytesOf(secret: unknown, place: string): Buffer {
 }
 
 const messageOf = (kind: string, got: string, place: string) =>
-  `"secret" expected text from SECRET=$(npx --no latchkey secret), or ${kind}, got ${got}${place}`;
+  `"secret" expected the output of "npx --no latchkey secret", or ${kind}, got ${got}${place}`;
 
 /**
  * Calls the built-in getter. It works for arrays of every realm (Jest has its own), no subclass or

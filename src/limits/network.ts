@@ -37,12 +37,18 @@ export function sourceOf(address: string | null | undefined): ClientSource {
   return { address, network: address === UNKNOWN_ADDRESS ? undefined : networkOf(address) };
 }
 
+/** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */
+const ADDRESS_WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/;
+
 /**
+ * @param text an address, also with a port
  * @returns for IPv4 the whole address, also if it is written as IPv6 (RFC 4291 §2.5.5.2); for IPv6
  *   the first 64 bits, in one spelling (RFC 4291 §2.5.1); for any other text its first 64
  *   characters
  */
-export function networkOf(address: string): string {
+export function networkOf(text: string): string {
+  const [, ipv6, ipv4] = ADDRESS_WITH_PORT.exec(text) ?? [];
+  const address = ipv6 ?? ipv4 ?? text;
   // Rebuilt from numbers, so that the result is not a slice of `address`: see `copyOf`.
   if (isIPv4(address)) return address.split('.').map(Number).join('.');
   if (!isIPv6(address)) return copyOf(address.slice(0, MAX_OTHER_CHARACTERS));

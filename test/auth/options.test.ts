@@ -55,8 +55,8 @@ test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name',
 
 test('a message that names the culprit: a JwtAuth without a secret says how to make one', () => {
   const message =
-    '"secret" expected text (set its variable: SECRET=$(npx --no latchkey secret) node app.mjs), '
-    + 'got undefined';
+    '"secret" expected text: make one with "npx --no latchkey secret", and keep it in a variable, ' +
+    'got undefined';
   const { secret: _secret, ...withoutSecret } = BASE;
   for (const options of [{ ...BASE, secret: undefined }, withoutSecret]) {
     assert.throws(() => new JwtAuth(options as never), { name: 'TypeError', message });

@@ -50,12 +50,12 @@ const HEADERS: readonly (readonly [authorization: string, code: string, detail: 
   [
     'Bearer [object Object]',
     'ERR_AUTHORIZATION_SPACES',
-    'the token is the text "[object Object]": the client sends the object that holds it',
+    'the token is the text "[object Object]": the client sends the object that holds the token',
   ],
   [
     'Bearer [object Promise]',
     'ERR_AUTHORIZATION_SPACES',
-    'the token is the text "[object Promise]": the client does not await it',
+    'the token is the text "[object Promise]": the client does not await the promise',
   ],
   [`Bearer "${TOKEN}"`, 'ERR_JWT_SIGNATURE', 'the token is in quotation marks'],
   [`Bearer Bearer ${TOKEN}`, 'ERR_AUTHORIZATION_SPACES', 'the header has its scheme twice'],
@@ -79,7 +79,7 @@ const HEADERS: readonly (readonly [authorization: string, code: string, detail: 
   ['undefined', 'ERR_AUTHORIZATION_SCHEME', 'the token is the text "undefined"'],
   ['sk-live-marker', 'ERR_AUTHORIZATION_SCHEME', 'the header is one word: it has no scheme'],
   [`"Bearer ${TOKEN}"`, 'ERR_AUTHORIZATION_SCHEME', 'the header is in quotation marks'],
-  ['ApiKey marker', 'ERR_AUTHORIZATION_SCHEME', 'the scheme is none of the option "schemes"'],
+  ['ApiKey marker', 'ERR_AUTHORIZATION_SCHEME', 'the option "schemes" does not have this scheme'],
   [`Bearer ${TOKEN}\n`, 'ERR_JWT_SIGNATURE', 'the token has a line break in it'],
   [
     `Bearer ${TOKEN},`,
@@ -164,15 +164,42 @@ test('a detail that a hook gave to its refusal stays', async () => {
   assert.equal((await refusalOf('Bearer undefined', { decode })).detail, 'own');
 });
 
-/** Those of the tests below. */
+test('an empty token of the hook tokenFrom has a detail of its own', async () => {
+  const { code, detail } = await refusalOf('', { tokenFrom: () => '' });
+  assert.deepEqual([code, detail], ['ERR_JWT_MALFORMED', 'the token is an empty text']);
+});
+
+test('a refusal of a class of its own stays as it is, whatever the token', async () => {
+  class OwnRefusal extends AuthError {
+    readonly tenant = 'red';
+  }
+  const codes = ['ERR_JWT_SIGNATURE', 'ERR_JWT_MALFORMED', 'ERR_JWT_TYPE'] as const;
+  for (const [code, token] of codes.flatMap((one) => [[one, 'undefined'], [one, TOKEN]] as const)) {
+    for (const later of [false, true]) {
+      const seen: unknown[] = [];
+      const own = new OwnRefusal(code);
+      const decode = () => {
+        if (later) return Promise.reject(own);
+        throw own;
+      };
+      const errorReply = (error: AuthError) => seen.push(error);
+      await refusalOf(`Bearer ${token}`, { decode, errorReply });
+      assert.equal(seen[0], own);
+      assert.ok(seen[0] instanceof OwnRefusal && seen[0].detail === undefined);
+    }
+  }
+});
+
+/** Those of the other tests. */
 const OTHER_DETAILS = [
+  'the token is an empty text',
   'the body has no string "password"',
   'the string "username" of the body is empty',
-  'the token is an access token, in place of one of another type',
+  'the token is an access token, where one of another type is expected',
   ...Object.values(SESSION_DETAILS),
 ];
 
-test('the table of details has each detail', () => {
+test('the table of the page lists every detail', () => {
   const rows = rowsOf('### Details').map(([cell = '']) => cell.replaceAll('`', ''));
   const details = [...HEADERS.map(([, , detail]) => detail), ...OTHER_DETAILS];
   assert.deepEqual(rows.toSorted(), [...new Set(details)].sort());
@@ -236,11 +263,11 @@ test('a refresh explains an access token, a replaced token and a session that ha
       await send(`${url}/logout`, 'POST', { refresh_token: first.access_token });
     });
     const ended = 'the session was ended, was idle for too long, or never existed';
-    const another = 'the token is an access token, in place of one of another type';
+    const another = 'the token is an access token, where one of another type is expected';
     assert.deepEqual(details, [
       another,
       'the token is the text "undefined"',
-      'the refresh token was replaced before, so its session has ended now: it may be stolen',
+      SESSION_DETAILS.reused,
       ended,
       ended,
       another,

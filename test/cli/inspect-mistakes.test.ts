@@ -26,6 +26,9 @@ const MISTAKES: readonly (readonly [argument: string, advice: string])[] = [
   [`Bearer%20${TOKEN.replaceAll('.', '%2e')}`, 'It is URL-encoded: decode it'],
   ['sk-live-marker', 'A text without dots is an opaque token or an API key'],
   [`${HEADER}.${CLAIMS}`, 'It was cut off: copy all three segments'],
+  ['a.b.c.d', 'A signed token has three segments: copy the token alone'],
+  ['sk-live-marker;', 'It has a comma or a semicolon at its end: copy the token alone'],
+  ['sk-live-\nmarker', 'It has a line break in it: copy the token on one line'],
   [`${HEADER}.a.b.c.d`, 'Only the service that it was encrypted for can read it'],
 ];
 
@@ -67,7 +70,7 @@ test('inspect reads the token from standard input where the argument is a hyphen
   assertRefused(endless, 1, [/not a token/]);
 });
 
-test('the page has a row for each advice', () => {
+test('the page has a row for every advice of inspect', () => {
   const rows = rowsOf('## Inspect a token').map(([line = '']) => line.replaceAll('`', ''));
   const said = MISTAKES.map(([argument]) => mistakeIn(argument) ?? assert.fail(argument));
   for (const advice of new Set(said)) assert.ok(rows.includes(advice), advice);

@@ -11,13 +11,12 @@ import { CLAIMS, MARKER, NOW, SECRET } from '../support/tokens.ts';
 const jwtWith = (options: object = {}) =>
   new Jwt<object>({ secret: SECRET, now: () => NOW, ...options });
 
-const EXPECTED = '"secret" expected text';
-const PRINTED = `${EXPECTED} from SECRET=$(npx --no latchkey secret)`;
+const PRINTED = '"secret" expected the output of "npx --no latchkey secret"';
 const KINDS = 'or a well-formed string, a Uint8Array, a secret KeyObject or a list of them';
 
-test('a message that names the culprit: a missing secret says how to make one and why it is missing', () => {
-  const how = 'set its variable: SECRET=$(npx --no latchkey secret) node app.mjs';
-  const message = (got: string) => `${EXPECTED} (${how}), got ${got}`;
+test('a message that names the culprit: a missing secret says how to make one and where to keep it', () => {
+  const how = 'make one with "npx --no latchkey secret", and keep it in a variable';
+  const message = (got: string) => `"secret" expected text: ${how}, got ${got}`;
   for (const options of [{}, { secret: undefined }]) {
     assert.throws(() => new Jwt(options as JwtOptions), {
       name: 'TypeError',

@@ -13,6 +13,8 @@ test('better-auth before 1.4.17 (CVE-2026-45364): an address counts as one howev
       '::ffff:1.2.3.4',
       '::FFFF:1.2.3.4',
       '::ffff:102:304',
+      '1.2.3.4:5678',
+      '[::ffff:1.2.3.4]:443',
       '0:0:0:0:0:ffff:0102:0304',
     ]],
     ['2001:db8:0:1::/64', [
@@ -22,6 +24,8 @@ test('better-auth before 1.4.17 (CVE-2026-45364): an address counts as one howev
       '2001:db8:0:1:ffff:ffff:ffff:ffff',
       '2001:db8::1:1:2:3:4',
       '2001:db8:0:1::1%eth0',
+      '[2001:db8:0:1::1]:443',
+      '[2001:db8:0:1::2]',
       '2001:db8:0:1:0:0:1.2.3.4',
     ]],
     ['2001:db8:0:2::/64', ['2001:db8:0:2::1']],
@@ -29,6 +33,8 @@ test('better-auth before 1.4.17 (CVE-2026-45364): an address counts as one howev
     ['fe80:0:0:0::/64', ['fe80::1', 'fe80::1%en0', 'fe80::ffff:1.2.3.4']],
     ['ffff:0:0:0::/64', ['ffff::']],
     ['disconnected', ['disconnected']],
+    // Not an address with a port.
+    ['2001:db8:1:4::/64', ['2001:db8:1:4:1:2:3:80']],
     ['unix%a', ['unix%a']],
     ['unix%b', ['unix%b']],
     ['x'.repeat(64), ['x'.repeat(64), 'x'.repeat(65), 'x'.repeat(100_000)]],

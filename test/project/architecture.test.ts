@@ -72,6 +72,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'crypto',
     'http',
     'auth/refresh-token.ts',
+    'auth/token-mistakes.ts',
     'journal/disk.ts',
     'journal/system-errors.ts',
     'type postgres/client.ts',
