@@ -8,7 +8,6 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { send } from '../support/app.ts';
 import { programs, root } from '../support/documents.ts';
-import { send } from '../support/app.ts';
 import { assertGuarded, assertLimitsGuesses, assertServes } from '../support/guarded-program.ts';
 import { assertCookies, assertSessions } from '../support/session-program.ts';
 import { compile, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
