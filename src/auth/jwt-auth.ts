@@ -17,7 +17,9 @@ import { replyOf, type LoginReply, type LogoutReply } from './login-reply.ts';
 import { readCredentials, type AuthRequest } from './request-body.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
 import {
+  checkCall,
   hookResultError,
+  identityCheck,
   isIdentity,
   settingsOf,
   type JwtAuthOptions,
@@ -113,6 +115,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
     options: { readonly refresh?: boolean } = {},
   ): Promise<LoginReply> {
     const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    identityCheck('issue', identity);
     if (this.#sessions === undefined && refresh !== true) {
       return { access_token: await this.#encode(identity) };
     }
@@ -129,6 +132,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
     options: { readonly refresh?: boolean } = {},
   ): Promise<Reply> {
     const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    identityCheck('issueReply', identity);
     if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
   }
@@ -146,6 +150,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
     handler: (request: Request, identity: Identity, sessionId: string | undefined) => unknown,
     options: { readonly realm?: string } = {},
   ): (request: Request) => unknown {
+    checkCall(#settings in Object(this), 'required', 'auth.required(handler)');
     const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
     aFunction('handler', handler);
     return this.#guarded(realm, (request) => this.#guard.require(request), handler);
@@ -162,9 +167,9 @@ export class JwtAuth<Identity, Reply = LoginReply> {
       sessionId: string | undefined,
     ) => unknown,
   ): (request: Request) => unknown {
+    checkCall(#settings in Object(this), 'optional', 'auth.optional(handler)');
     aFunction('handler', handler);
-    const { realm } = this.#settings;
-    return this.#guarded(realm, (request) => this.#guard.find(request), handler);
+    return this.#guarded(this.#settings.realm, (request) => this.#guard.find(request), handler);
   }
 
   /**
@@ -185,22 +190,20 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets
    * `req.identity`, with sessions also `req.sessionId`, and calls `next()`, or sends the refusal
    * itself. It passes any other error to `next(error)`.
-   * @throws TypeError if it is called with arguments. With `app.get(path, auth.middleware)`, where
-   *   the parentheses are missing, a client would never get a response.
+   * @throws TypeError if it is passed on without its parentheses, as in
+   *   `app.get(path, auth.middleware)`: it would never respond
    */
   middleware(): Middleware<Identity> {
     const { length } = arguments;
     if (length === 0) {
-      const hasSessions = this.#sessions !== undefined;
-      return middlewareOf((request) => this.#passed(request), hasSessions);
+      return middlewareOf((request) => this.#passed(request), this.#sessions !== undefined);
     }
     const got = length === 1 ? '1 argument' : `${length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
   }
 
   #passed(request: Authorization): Passed<Identity> | Promise<Passed<Identity>> {
-    const { realm } = this.#settings;
-    return this.#completingRefusals(realm, () => this.#guard.require(request));
+    return this.#completingRefusals(this.#settings.realm, () => this.#guard.require(request));
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
@@ -274,8 +277,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   ): Result | Promise<Result> {
     try {
       const result = run();
-      if (!isPromise(result)) return result;
-      return result.catch((error) => this.#refuse(realm, error));
+      return isPromise(result) ? result.catch((error) => this.#refuse(realm, error)) : result;
     } catch (error) {
       return this.#refuse(realm, error);
     }
