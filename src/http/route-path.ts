@@ -21,10 +21,12 @@ type NamesIn<Path extends string> = string extends Path
       ? Name
       : never;
 
+const beginningCheck: Check = matching('a path that begins with "/"', /^\//);
+
 /** A request target has no other characters (RFC 3986 §3.3). */
 const characterCheck: Check = matching(
-  'a path that begins with "/", has no query, and is ASCII as encodeURI returns it',
-  /^\/[!"$->@-~]*$/,
+  'a path without a query, a fragment or a space, in ASCII as encodeURI returns it',
+  /^[!"$->@-~]*$/,
 );
 
 const PARAMETER = /^:([A-Za-z_]\w*)$/;
@@ -56,6 +58,7 @@ export const pathCheck: Check = (name, value) => {
     const pattern = PATTERNS.find(([character]) => value.includes(character));
     if (pattern !== undefined) refusePattern(name, `a pattern with "${pattern[0]}"`, pattern[1]);
   }
+  beginningCheck(name, value);
   characterCheck(name, value);
   const segments = String(value).split('/');
   const isMisplaced = segments.some((text) => text.includes(':') && !PARAMETER.test(text));
