@@ -21,14 +21,14 @@ const MISTAKES: readonly (readonly [form: RegExp, advice: string])[] = [
   [/^[\w-]+(?:%2e[\w-]*)+$/i, 'It is URL-encoded: decode it with decodeURIComponent first.'],
 ];
 
-/** For a text that none of {@link MISTAKES} matches, by its number of segments. */
-const SEGMENT_ADVICE: ReadonlyMap<number, string> = new Map([
+/** What to do about a text of so many segments that has none of these mistakes. */
+export const SEGMENT_ADVICE: ReadonlyMap<number, string> = new Map([
   [1, 'A text without dots is an opaque token or an API key: ask the service that made it.'],
   [2, 'It was cut off: copy all three segments, up to the end of the last one.'],
   [5, 'Only the service that it was encrypted for can read it: ask for a signed token (JWS).'],
 ]);
 
-/** @returns what a text probably is, and what to do; undefined if it has none of these mistakes */
+/** @returns what a text is in place of a token, and what to do; undefined for any other text */
 export function mistakeIn(text: string): string | undefined {
   const value = text
     .trim()
@@ -36,6 +36,5 @@ export function mistakeIn(text: string): string | undefined {
     .replace(HEADER_NAME, '')
     .replace(SCHEMES, '')
     .replace(QUOTATION_MARKS, '');
-  const [, advice] = MISTAKES.find(([form]) => form.test(value)) ?? [];
-  return advice ?? SEGMENT_ADVICE.get(value.split('.').length);
+  return MISTAKES.find(([form]) => form.test(value))?.[1];
 }

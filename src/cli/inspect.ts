@@ -5,7 +5,7 @@ import { ownMember } from '../values.ts';
 import { parseArguments, readFlags, type Positionals } from './arguments.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
-import { mistakeIn } from './inspect-mistakes.ts';
+import { mistakeIn, SEGMENT_ADVICE } from './inspect-mistakes.ts';
 import {
   findToken,
   kindNotes,
@@ -41,7 +41,7 @@ export async function inspect(args: readonly string[]): Promise<void> {
   const alg = ownMember(parts.header, 'alg');
   if (secretFile === undefined) {
     notes.push(...outlineNotes(token, alg));
-    const verdict = 'Not verified: the token may be forged. With --secret-file it is verified.';
+    const verdict = 'Not verified, so it may be forged: verify it with --secret-file.';
     console.log([describeToken(parts), ...notes, verdict].join('\n'));
     return;
   }
@@ -77,11 +77,13 @@ async function readText(stream: NodeJS.ReadStream): Promise<string> {
  * @throws AuthError if they are not those of a token, as `decodeUnverified` does
  */
 function decodeParts(token: string): TokenParts {
+  const mistake = mistakeIn(token);
+  if (mistake !== undefined) throw new CommandError(`not a token. ${mistake}`);
   const { length } = token.split('.');
   if (length !== 3) {
     const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';
     const counted = `it has ${length} ${length === 1 ? 'segment' : 'segments'}${kind}`;
-    throw new CommandError(`not a token: ${counted}. ${mistakeIn(token) ?? TOKEN_FORM}`);
+    throw new CommandError(`not a token: ${counted}. ${SEGMENT_ADVICE.get(length) ?? TOKEN_FORM}`);
   }
   return decodeUnverified(token);
 }
