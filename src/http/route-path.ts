@@ -21,13 +21,17 @@ type NamesIn<Path extends string> = string extends Path
       ? Name
       : never;
 
-const beginningCheck: Check = matching('a path that begins with "/"', /^\//);
-
-/** A request target has no other characters (RFC 3986 §3.3). */
-const characterCheck: Check = matching(
+const pathBeginning: Check = matching('a path that begins with "/"', /^\//);
+const pathCharacters: Check = matching(
   'a path without a query, a fragment or a space, in ASCII as encodeURI returns it',
   /^[!"$->@-~]*$/,
 );
+
+/** A request target has no other characters (RFC 3986 §3.3). */
+const characterCheck: Check = (name, value) => {
+  pathBeginning(name, value);
+  pathCharacters(name, value);
+};
 
 const PARAMETER = /^:([A-Za-z_]\w*)$/;
 
@@ -58,7 +62,6 @@ export const pathCheck: Check = (name, value) => {
     const pattern = PATTERNS.find(([character]) => value.includes(character));
     if (pattern !== undefined) refusePattern(name, `a pattern with "${pattern[0]}"`, pattern[1]);
   }
-  beginningCheck(name, value);
   characterCheck(name, value);
   const segments = String(value).split('/');
   const isMisplaced = segments.some((text) => text.includes(':') && !PARAMETER.test(text));
