@@ -99,7 +99,9 @@ const DEFAULT_PORT = /^(?:http:\/\/.*:80|https:\/\/.*:443)$/;
  */
 export function corsOriginProblem(origin: unknown): string | undefined {
   if (typeof origin !== 'string' || origin === '') return describe(origin);
-  if (origin === '*') return '"*": scripts of any page could use the replies, so name the origins';
+  if (origin === '*') {
+    return 'a wildcard: scripts of any page could use the replies, so name the origins';
+  }
   if (origin.includes('*')) return 'a pattern with "*": name each origin';
   if (WITHOUT_PAGE_ORIGIN.test(origin)) {
     return 'one that browsers send as "null": sandboxed frames of every site have this origin';

@@ -48,7 +48,7 @@ const ORIGINS = [
 ];
 
 const REFUSED: readonly (readonly [origin: string, problem: RegExp])[] = [
-  ['*', /^"\*": scripts of any page could use the replies, so name the origins$/],
+  ['*', /^a wildcard: scripts of any page could use the replies, so name the origins$/],
   ['https://*.example', /^a pattern with "\*": name each origin$/],
   ['null', /^one that browsers send as "null": sandboxed frames of every site have this origin$/],
   ['NULL', /"null"/],
