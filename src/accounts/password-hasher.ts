@@ -125,6 +125,7 @@ export class PasswordHasher {
   }
 
   /**
+   * Compares a stored hash with the cost of new ones.
    * @returns whether the next login must renew the hash: it is Werkzeug's, or takes less work
    *   (N·r·p) than a new one, or the same work with a shorter salt or key
    * @throws AuthError ERR_PASSWORD_HASH as `verify`

@@ -18,4 +18,7 @@ export class MemorySessionStore implements SessionStore {
     this.#records.set(userId, copyOfRecord(record));
     return true;
   }
+
+  /** Does nothing. With it a test may write `await using` as for a file. */
+  async [Symbol.asyncDispose](): Promise<void> {}
 }

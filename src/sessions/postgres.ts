@@ -68,6 +68,7 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   /**
+   * Finds the sessions of a user.
    * @returns the record of exactly this user, deeply frozen, or undefined
    * @throws AuthError ERR_STORE if the database does not answer, or returns a row that is not a
    *   record of this user; `cause` has the reason and its code

@@ -196,7 +196,10 @@ export class Sessions {
     });
   }
 
-  /** @returns when the session ends unless it is refreshed, in seconds since 1970 */
+  /**
+   * Reads the end from a session that the store returned.
+   * @returns when the session ends unless it is refreshed, in seconds since 1970
+   */
   endOf(session: Session): number {
     return rules.endOf(session, this.#policy);
   }

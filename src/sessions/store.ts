@@ -42,7 +42,10 @@ export interface SessionRecord {
  * `latchkey/store-contract`.
  */
 export interface SessionStore {
-  /** @returns the record of exactly this user, or undefined. The caller does not change it. */
+  /**
+   * Finds the sessions of a user.
+   * @returns the record of exactly this user, or undefined. The caller does not change it.
+   */
   find(userId: string): SessionRecord | undefined | Promise<SessionRecord | undefined>;
   /**
    * An atomic compare-and-set: stores the record if its version is one more than that of the stored

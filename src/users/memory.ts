@@ -35,6 +35,9 @@ export class MemoryUserStore implements UserStore {
 
   check(): void {}
 
+  /** Does nothing. With it a test may write `await using` as for a file. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
   #store(user: StoredUser | undefined): boolean {
     if (user === undefined) return false;
     this.#users.set(user.id, user);

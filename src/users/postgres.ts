@@ -110,6 +110,7 @@ export class PostgresUserStore implements UserStore {
   }
 
   /**
+   * Finds a user.
    * @returns the user with exactly this id, or undefined
    * @throws AuthError ERR_STORE if the database does not answer, or returns a row that is not a
    *   user with this id; `cause` has the reason and its code

@@ -92,7 +92,10 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * `cause`, where database drivers put the parameters of a statement.
  */
 export interface UserStore {
-  /** @returns the user with exactly this id, or undefined */
+  /**
+   * Finds a user.
+   * @returns the user with exactly this id, or undefined
+   */
   find(id: string): User | undefined | Promise<User | undefined>;
   /**
    * Atomic: of any number of overlapping inserts of one id, exactly one returns true. When it does,

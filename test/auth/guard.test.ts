@@ -257,3 +257,18 @@ test('sessions of another copy of the package work, and any object with their me
   await sessions.endAll('joe');
   await assert.rejects(auth.authorize(`JWT ${token}`), ENDED);
 });
+
+test('a hook decode that returns no object lets no request pass, and the error says so', async () => {
+  // This hook would find a user for any claims.
+  const identity = () => JOE;
+  for (const result of [undefined, null, false, 'joe', 7]) {
+    for (const decode of [() => result, async () => result]) {
+      const auth = authWith({ decode: decode as () => never, identity });
+      await assert.rejects(async () => auth.authorize(`JWT ${TOKEN}`), {
+        name: 'TypeError',
+        message: /^"decode" expected to return an object, got /,
+      });
+    }
+  }
+  assert.equal(await authWith({ decode: () => ({}), identity }).authorize(`JWT ${TOKEN}`), JOE);
+});

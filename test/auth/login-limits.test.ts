@@ -51,6 +51,37 @@ test('a key has at most 80 code points, whatever the name, and padding does not 
   assert.equal(accountKeyOf(' '), '');
 });
 
+test('80 letters have one key, also where each is spelled as three characters', () => {
+  const name = '한'.repeat(80);
+  const spelled = name.normalize('NFD');
+  assert.equal(spelled.length, 240);
+  assert.deepEqual([accountKeyOf(name), accountKeyOf(spelled)], [name, name]);
+});
+
+/** @returns the length of the longest text that is normalised for the key of a name */
+function longestNormalised(name: string): number {
+  const { normalize } = String.prototype;
+  let longest = 0;
+  String.prototype.normalize = function measured(form) {
+    longest = Math.max(longest, this.length);
+    return normalize.call(this, form);
+  };
+  try {
+    accountKeyOf(name);
+  } finally {
+    String.prototype.normalize = normalize;
+  }
+  return longest;
+}
+
+test('no more is normalised for a long name than for one of 320 characters', () => {
+  for (const letter of ['x', '\ufdfa']) {
+    const longest = longestNormalised(letter.repeat(320));
+    assert.ok(longest >= 320);
+    assert.equal(longestNormalised(letter.repeat(16_384)), longest);
+  }
+});
+
 test('ERR_CREDENTIALS counts and is passed on, and no other error counts', async () => {
   const throttle = throttleOf({ triesPerAccount: 1 });
   const tryWith = (error: Error) => {

@@ -93,21 +93,49 @@ test('where no other handler takes an error, it is a 500 without details', async
 
 test('where no other handler takes an error of the client, it has its status', async () => {
   const malformed = Object.assign(new SyntaxError('correct horse'), { status: 400 });
-  const statuses = [[malformed, 400], [{ code: 404 }, 404], [{ code: 200 }, 500]] as const;
-  for (const [error, status] of statuses) {
+  const statuses = [
+    [malformed, 400, 'ERR_BAD_REQUEST'],
+    [{ status: 413 }, 413, 'ERR_BAD_REQUEST'],
+    [{ code: 404 }, 404, 'ERR_NOT_FOUND'],
+    // The server's own errors are told apart for no client.
+    [{ code: 200 }, 500, 'ERR_INTERNAL'],
+    [{ status: 503 }, 500, 'ERR_INTERNAL'],
+  ] as const;
+  for (const [error, status, code] of statuses) {
     await asPolka(error, async (port) => {
       const reply = await sendRaw(port, REQUEST);
-      assert.match(reply, RegExp(`^HTTP/1\\.1 ${status} .*"status_code":${status}`, 's'));
+      const head = `^HTTP/1\\.1 ${status} .*\r\nError-Code: ${code}\r\n`;
+      assert.match(reply, RegExp(`${head}.*"status_code":${status}`, 's'));
       assert.doesNotMatch(reply, /correct horse/);
     });
   }
 });
 
+test('an error for which no reply can be sent becomes a warning, and is not thrown', async () => {
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    const broken = Object.create(res, {
+      writeHead: { value: () => assert.fail('the response is broken') },
+    });
+    Reflect.apply(refusal, undefined, [{ code: 404 }, req, broken]);
+    res.end('not thrown');
+  };
+  const warned = once(process, 'warning');
+  await withNodeServer(handle, async (_port, url) => {
+    assert.equal((await send(url, 'GET')).body, 'not thrown');
+  });
+  assert.match(String(await warned), /the response is broken/);
+});
+
 test('where no other handler takes an error, a reply that has begun is broken off', async () => {
-  await asPolka(new Error('late'), async (port) => {
-    // Without the last chunk, which would say that the reply is complete.
-    assert.doesNotMatch(await sendRaw(port, REQUEST), /\r\n0\r\n/);
-  }, begin);
+  // A warning too for an error of the client, since no reply tells of it.
+  for (const error of [new Error('late'), Object.assign(new Error('late'), { status: 400 })]) {
+    const warned = once(process, 'warning');
+    await asPolka(error, async (port) => {
+      // Without the last chunk, which would say that the reply is complete.
+      assert.doesNotMatch(await sendRaw(port, REQUEST), /\r\n0\r\n/);
+    }, begin);
+    assert.match(String(await warned), /Error: late/);
+  }
 });
 
 test('a refusal that cannot be sent is a 500 there, and goes to next elsewhere', async () => {

@@ -54,6 +54,13 @@ const REFUSED: readonly (readonly [origin: string, problem: RegExp])[] = [
   ['NULL', /"null"/],
   ['file://', /"null"/],
   ['file:///index.html', /"null"/],
+  ['data:text/html,x', /"null"/],
+  ['data://host', /"null"/],
+  ['about:blank', /"null"/],
+  ['about://host', /"null"/],
+  ['blob:https://app.example/1', /"null"/],
+  ['blob://host', /"null"/],
+  ['data:text/html,\n', /"null"/],
   ['', /^an empty string$/],
   ['app.example', /^a text without a scheme, such as "https:\/\/"$/],
   ['localhost:5173', /^a text without a scheme/],
@@ -78,6 +85,7 @@ const REFUSED: readonly (readonly [origin: string, problem: RegExp])[] = [
   [' https://app.example', /no browser sends/],
   ['https://', /no browser sends/],
   ['capacitor://', /no browser sends/],
+  ['capacitor://localhost:123456', /no browser sends/],
   ['capacitor://localhost/', /^a slash or more behind the host/],
 ];
 
@@ -207,12 +215,14 @@ test('a Reply can add to Vary, and cannot take Origin away', async () => {
   const router = new Router({ cors: [ORIGIN] })
     .get('/one', () => new Reply(200, 1, { vary: 'Accept' }))
     .get('/two', () => new Reply(200, 1, { VARY: ['Accept', 'Cookie'] }))
+    .get('/link', () => new Reply(200, 1, { Link: '</one>' }))
     .get('/own', () => new Reply(200, 1, { 'access-control-allow-origin': 'https://own.example' }));
   await withServer(router, async ({ url }) => {
     const headersOf = async (path: string) =>
       corsOf((await send(`${url}${path}`, 'GET', undefined, { Origin: ORIGIN })).headers);
     assert.deepEqual(await headersOf('/one'), { ...READABLE, vary: 'Origin, Accept' });
     assert.deepEqual(await headersOf('/two'), { ...READABLE, vary: 'Origin, Accept, Cookie' });
+    assert.equal((await send(`${url}/link`, 'GET')).headers.get('link'), '</one>');
     const own = { ...READABLE, 'access-control-allow-origin': 'https://own.example' };
     assert.deepEqual(await headersOf('/own'), own);
   });

@@ -163,3 +163,28 @@ test('a request of a test can have parameters, and an object in place of its mes
     });
   }
 });
+
+test('what a handler writes into the parameters reaches no other request', async () => {
+  const writing = (request: HttpRequest) => {
+    const before = Object.keys(request.params);
+    const isWritten = Reflect.set(request.params, 'role', 'admin');
+    return [before, isWritten];
+  };
+  const router = new Router().get('/plain', writing).get('/of/:name', writing);
+  await withServer(router, async ({ url }) => {
+    for (let time = 0; time < 2; time += 1) {
+      assert.deepEqual((await send(`${url}/plain`, 'GET')).body, [[], false]);
+      assert.deepEqual((await send(`${url}/of/joe`, 'GET')).body, [['name'], true]);
+    }
+  });
+  assert.deepEqual(Object.keys(new HttpRequest({} as IncomingMessage).params), []);
+});
+
+test('a target of 2048 characters finds its route, and a longer one is refused', async () => {
+  const router = new Router().get('/:name', () => 1);
+  await withServer(router, async ({ port }) => {
+    const target = `/${'x'.repeat(2047)}`;
+    assert.equal(await ask(port, target), '200 1');
+    assert.match(await ask(port, `${target}x`), /^414 /);
+  });
+});

@@ -62,11 +62,14 @@ test('X-Forwarded-For is trusted for `trustProxy` hops, counted from the right',
     [2, ['10.0.0.1', '10.0.0.2'], false],
     [1, ['[2001:db8::1]:443', '2001:db8::2'], true],
     [1, ['[2001:db8::1]', '2001:db8:0:1::1'], false],
+    [1, ['[2001:db8::1]', '2001:db8::2'], true],
     [1, ['::ffff:10.0.0.1', '10.0.0.1'], true],
     // What is not an address is ignored: the address of the proxy counts.
     [1, ['unknown', '10.0.0.1, '], true],
     [1, ['10.0.0.1, _hidden', '"10.0.0.2"'], true],
     [1, ['10.0.0.1, 1.2.3', '10.0.0.2, 1.2.3.4.5:6'], true],
+    [1, ['x10.0.0.1:80', '10.0.0.2:80x'], true],
+    [1, ['x[2001:db8::1]:80', '[2001:db8:0:1::1]:80x'], true],
   ];
   for (const [trustProxy, headers, isSame] of rows) {
     const options = {

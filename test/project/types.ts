@@ -18,6 +18,7 @@ import {
   type JsonFileUserStore,
   type LoginReply,
   type LogoutReply,
+  type PostgresUserStore,
   type PublicUser,
   type Server,
   type TokenPair,
@@ -211,19 +212,21 @@ export function stores(
   ];
 }
 
-/** `await using` closes a server and the stores in files. The other stores have nothing to close. */
+/** `await using` works for a server and the stores in files and memory. */
 export function disposables(
   server: Server,
   users: JsonFileUserStore,
   sessions: JsonFileSessionStore,
   memory: MemoryUserStore,
+  database: PostgresUserStore,
 ): AsyncDisposable[] {
   return [
     server,
     users,
     sessions,
-    // @ts-expect-error: it holds no resource
     memory,
+    // @ts-expect-error: its client belongs to the program
+    database,
   ];
 }
 

@@ -1,6 +1,7 @@
 /** The suite that every store must pass. Our stores pass it, and broken stores fail in it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MemorySessionStore } from '../../src/sessions/memory.ts';
 import { testUserStore } from '../../src/users/contract.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { MemoryUserStore } from '../../src/users/memory.ts';
@@ -141,6 +142,17 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
   'keeps users alone': [TIMES.kept],
   'forgets': [TIMES.kept, 'keeps acknowledged writes when it is reopened'],
 };
+
+test('await using works for the stores in memory, which keep what they have', async () => {
+  const users = new MemoryUserStore();
+  {
+    await using store = users;
+    await using sessions = new MemorySessionStore();
+    assert.equal(sessions.find('joe'), undefined);
+    store.insert({ id: 'joe', username: 'Joe', passwordHash: 'a hash', createdAt: '2026-01-02' });
+  }
+  assert.equal(users.find('joe')?.username, 'Joe');
+});
 
 test('each store with a broken optional method fails in the tests of its fault', () => {
   const verdicts = verdictsOf('broken-removals');
