@@ -12,6 +12,7 @@ export type { LimitOptions } from './limits/throttle.ts';
 export type { GuardableRequest, HeaderSource } from './auth/requests.ts';
 export { currentIdentity } from './auth/current-identity.ts';
 export { JwtAuth } from './auth/jwt-auth.ts';
+export type { GuardOptions, IssueOptions } from './auth/call-options.ts';
 export type { LoginReply, LogoutReply, TokenPair } from './auth/login-reply.ts';
 export type { AuthRequest } from './auth/request-body.ts';
 export type { GuardedRequest, Middleware, RefusalResponse } from './auth/middleware.ts';

@@ -14,7 +14,7 @@ import type { LoginReply } from '../auth/login-reply.ts';
 import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts';
 import { AuthError, isAuthError } from '../errors.ts';
 import type { HttpRequest } from '../http/request.ts';
-import { pathCheck } from '../http/route-path.ts';
+import { plainPathCheck } from '../http/route-path.ts';
 import { Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../http/router.ts';
 import { pickOptions, readOptions, trueOrFalse, type Checks } from '../options.ts';
 import type { PublicUser } from '../users/store.ts';
@@ -25,8 +25,8 @@ import { pageReply } from './page.ts';
 import { addSessionRoutes } from './session-routes.ts';
 
 /** The options of JwtAuth without the hooks that createApp gets from Accounts. */
-type AuthOptions<Reply> = Omit<
-  JwtAuthOptions<PublicUser, Reply>,
+type AuthOptions<LoginResult> = Omit<
+  JwtAuthOptions<PublicUser, LoginResult>,
   'authenticate' | 'identity' | 'isCurrent'
 >;
 // Takes these hooks out of the checks, so that createApp refuses them as unknown options.
@@ -37,9 +37,9 @@ const { authenticate, identity, isCurrent, ...AUTH_OPTION_CHECKS } = JWT_AUTH_OP
  * `usernameField`, `passwordField` and `errorReply` apply to the signup as well as to the login.
  * With `sessions` there are routes to refresh, list and end them, and to change the password.
  */
-export interface AppOptions<Reply = LoginReply>
-  extends AccountsOptions, AuthOptions<Reply>, RouterOptions {
-  /** The path of the login; default `/auth`. */
+export interface AppOptions<LoginResult = LoginReply>
+  extends AccountsOptions, AuthOptions<LoginResult>, RouterOptions {
+  /** The path of the login, without parameters; default `/auth`. */
   readonly authPath?: string;
   /** Whether `GET /` is a page on which a person can try the routes in a browser; default false. */
   readonly page?: boolean;
@@ -55,14 +55,14 @@ const APP_OPTION_CHECKS: Checks<AppOptions<unknown>> = {
   ...ACCOUNTS_OPTION_CHECKS,
   ...AUTH_OPTION_CHECKS,
   ...ROUTER_OPTION_CHECKS,
-  authPath: pathCheck,
+  authPath: plainPathCheck,
   page: trueOrFalse,
 };
 
 /** The Router of the application, with the JwtAuth and the Accounts behind its routes. */
-export interface App<Reply = LoginReply> extends Router {
+export interface App<LoginResult = LoginReply> extends Router {
   /** Guards further routes: `app.get(path, app.auth.required(handler))`. */
-  readonly auth: JwtAuth<PublicUser, Reply>;
+  readonly auth: JwtAuth<PublicUser, LoginResult>;
   /** The accounts behind the routes. */
   readonly accounts: Accounts;
 }
@@ -75,13 +75,13 @@ export interface App<Reply = LoginReply> extends Router {
  * const server = await listen(app, { port: 3000 });
  * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
  */
-export function createApp<Reply = LoginReply>(options: AppOptions<Reply>): App<Reply> {
-  const given = readOptions<AppOptions<Reply>>(options, APP_OPTION_CHECKS, ['users']);
+export function createApp<LoginResult = LoginReply>(options: AppOptions<LoginResult>): App<LoginResult> {
+  const given = readOptions<AppOptions<LoginResult>>(options, APP_OPTION_CHECKS, ['users']);
   const { users, sessions, authPath = '/auth' } = given;
   const { usernameField = 'username', passwordField = 'password' } = given;
   const accounts = new Accounts(pickOptions(given, ACCOUNTS_OPTION_CHECKS));
-  const authOptions = pickOptions<AuthOptions<Reply>>(given, AUTH_OPTION_CHECKS);
-  const auth = new JwtAuth<PublicUser, Reply>({ ...authOptions, ...accounts.handlers });
+  const authOptions = pickOptions<AuthOptions<LoginResult>>(given, AUTH_OPTION_CHECKS);
+  const auth = new JwtAuth<PublicUser, LoginResult>({ ...authOptions, ...accounts.handlers });
   const router = new Router(pickOptions(given, ROUTER_OPTION_CHECKS));
 
   router.post('/signup', async (request) => {
@@ -103,6 +103,7 @@ export function createApp<Reply = LoginReply>(options: AppOptions<Reply>): App<R
       authPath,
       usernameField,
       passwordField,
+      // `JwtAuth` accepts JWT and Bearer by default. Most clients send Bearer.
       scheme: given.schemes?.[0] ?? 'Bearer',
       minPasswordLength: given.minPasswordLength ?? DEFAULT_MIN_PASSWORD_LENGTH,
       hasSessions: sessions !== undefined,

@@ -8,8 +8,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Reply } from '../http/reply.ts';
 
-/** What the page must know of the application. */
+/** What the page must know of the application. Its scripts read it as `settings`. */
 export interface PageSettings {
+  /** The path of the login. */
   readonly authPath: string;
   readonly usernameField: string;
   readonly passwordField: string;
@@ -24,34 +25,39 @@ export interface PageSettings {
 
 const STYLE_LINK = /<link rel="stylesheet" href="([\w.]+)">/g;
 const SCRIPT_LINK = /<script src="([\w.]+)"><\/script>/g;
-const SETTINGS_SCRIPT = /(?<=<script type="application\/json" id="application">)(?=<\/script>)/;
+const SETTINGS_SCRIPT = /(?<=<script type="application\/json" id="settings">)(?=<\/script>)/;
 
 /**
  * @returns the reply with the page
  * @throws Error if a file of the page cannot be read, such as in a bundle without these files
  */
 export function pageReply(settings: PageSettings): Reply {
-  const styles: string[] = [];
-  const scripts: string[] = [];
-  // Replacements are functions, because in a replacement text `$&` has a meaning.
-  const html = readPageFile('page.html')
-    .replaceAll(STYLE_LINK, (_link, name: string) => {
-      const style = readPageFile(name);
-      styles.push(style);
-      return `<style>${style}</style>`;
-    })
-    .replaceAll(SCRIPT_LINK, (_link, name: string) => {
-      const script = readPageFile(name);
-      scripts.push(script);
-      return `<script>${script}</script>`;
-    })
-    .replace(SETTINGS_SCRIPT, () => inlineJson(settings));
-  return new Reply(200, Buffer.from(html), {
+  const links = readPageFile('page.html');
+  const { html: styled, contents: styles } = inlined(links, STYLE_LINK, 'style');
+  const { html, contents: scripts } = inlined(styled, SCRIPT_LINK, 'script');
+  const page = html.replace(SETTINGS_SCRIPT, () => inlineJson(settings));
+  return new Reply(200, Buffer.from(page), {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Security-Policy': policyOf(styles, scripts),
     'Referrer-Policy': 'no-referrer',
     'Cross-Origin-Opener-Policy': 'same-origin',
   });
+}
+
+/** @returns the HTML with elements in place of its links to files, and the contents of those */
+function inlined(
+  html: string,
+  link: RegExp,
+  tag: 'style' | 'script',
+): { readonly html: string; readonly contents: readonly string[] } {
+  const contents: string[] = [];
+  // The replacement is a function, because in a replacement text `$&` has a meaning.
+  const inline = html.replaceAll(link, (_link, name: string) => {
+    const content = readPageFile(name);
+    contents.push(content);
+    return `<${tag}>${content}</${tag}>`;
+  });
+  return { html: inline, contents };
 }
 
 function readPageFile(name: string): string {

@@ -7,9 +7,15 @@
  */
 import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
-import { aFunction, readOptions, trueOrFalse } from '../options.ts';
+import { aFunction, readOptions } from '../options.ts';
 import { describe } from '../values.ts';
-import { challenges, realmCheck } from './authorization.ts';
+import { challenges } from './authorization.ts';
+import {
+  GUARD_OPTION_CHECKS,
+  ISSUE_OPTION_CHECKS,
+  type GuardOptions,
+  type IssueOptions,
+} from './call-options.ts';
 import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
 import { countingGuess } from './login-limits.ts';
@@ -35,12 +41,15 @@ import { SessionAuth } from './session-auth.ts';
  * router.post('/auth', auth.login);
  * router.get('/name', auth.required((_request, user) => user.username));
  * @typeParam Identity the type of user that `authenticate` and `identity` return; any type
- * @typeParam Reply the type of the reply to a login: what `loginReply` returns, if it is given
+ * @typeParam LoginResult the type of the reply to a login: what `loginReply` returns, if it is given
  */
-export class JwtAuth<Identity, Reply = LoginReply> {
-  readonly #settings: JwtAuthSettings<Identity, Reply>;
-  readonly #sessions: SessionAuth<Identity, Reply> | undefined;
+export class JwtAuth<Identity, LoginResult = LoginReply> {
+  readonly #settings: JwtAuthSettings<Identity, LoginResult>;
+  readonly #sessions: SessionAuth<Identity, LoginResult> | undefined;
   readonly #guard: Guard<Identity>;
+
+  /** Whether every login is a session: whether the option `sessions` was given. */
+  readonly hasSessions: boolean;
 
   /**
    * Makes the login and the guard, over `Accounts` or over users of your own.
@@ -48,11 +57,12 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * new JwtAuth({ secret, authenticate: logIn, identity: ({ identity }) => findUser(identity) });
    * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
    */
-  constructor(options: JwtAuthOptions<Identity, Reply>) {
+  constructor(options: JwtAuthOptions<Identity, LoginResult>) {
     const settings = settingsOf(options);
     this.#settings = settings;
     this.#sessions = settings.tokens && new SessionAuth(settings, settings.tokens);
     this.#guard = new Guard(settings, this.#sessions);
+    this.hasSessions = this.#sessions !== undefined;
   }
 
   /**
@@ -67,7 +77,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
    * @throws any error that `request.json` or a hook throws
    */
-  readonly login = async (request: AuthRequest): Promise<Reply> =>
+  readonly login = async (request: AuthRequest): Promise<LoginResult> =>
     this.#completingRefusals(this.#settings.realm, () => this.#replyToLogin(request));
 
   /**
@@ -80,7 +90,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * @throws TypeError without the option `sessions`
    * @throws any error that `request.json` or a hook throws
    */
-  readonly refresh = async (request: AuthRequest): Promise<Reply> =>
+  readonly refresh = async (request: AuthRequest): Promise<LoginResult> =>
     this.#completingRefusals(this.#settings.realm, () => this.#sessionAuth().refresh(request));
 
   /**
@@ -112,9 +122,9 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   async issue(
     identity: Identity,
     request?: object,
-    options: { readonly refresh?: boolean } = {},
+    options: IssueOptions = {},
   ): Promise<LoginReply> {
-    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
     identityCheck('issue', identity);
     if (this.#sessions === undefined && refresh !== true) {
       return { access_token: await this.#encode(identity) };
@@ -129,9 +139,9 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   async issueReply(
     identity: Identity,
     request?: object,
-    options: { readonly refresh?: boolean } = {},
-  ): Promise<Reply> {
-    const { refresh } = readOptions(options, { refresh: trueOrFalse });
+    options: IssueOptions = {},
+  ): Promise<LoginResult> {
+    const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
     identityCheck('issueReply', identity);
     if (this.#sessions === undefined && refresh !== true) return this.#statelessReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
@@ -148,10 +158,10 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    */
   required<Request extends GuardableRequest = HeaderSource>(
     handler: (request: Request, identity: Identity, sessionId: string | undefined) => unknown,
-    options: { readonly realm?: string } = {},
+    options: GuardOptions = {},
   ): (request: Request) => unknown {
     checkCall(#settings in Object(this), 'required', 'auth.required(handler)');
-    const { realm = this.#settings.realm } = readOptions(options, { realm: realmCheck });
+    const { realm = this.#settings.realm } = readOptions(options, GUARD_OPTION_CHECKS);
     aFunction('handler', handler);
     return this.#guarded(realm, (request) => this.#guard.require(request), handler);
   }
@@ -169,7 +179,8 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   ): (request: Request) => unknown {
     checkCall(#settings in Object(this), 'optional', 'auth.optional(handler)');
     aFunction('handler', handler);
-    return this.#guarded(this.#settings.realm, (request) => this.#guard.find(request), handler);
+    const { realm } = this.#settings;
+    return this.#guarded(realm, (request) => this.#guard.find(request), handler);
   }
 
   /**
@@ -190,20 +201,21 @@ export class JwtAuth<Identity, Reply = LoginReply> {
    * Makes the guard for Express, Connect, Polka and plain node:http. The guard sets
    * `req.identity`, with sessions also `req.sessionId`, and calls `next()`, or sends the refusal
    * itself. It passes any other error to `next(error)`.
-   * @throws TypeError if it is passed on without its parentheses, as in
-   *   `app.get(path, auth.middleware)`: it would never respond
+   * @throws TypeError if it is called with arguments. With `app.get(path, auth.middleware)`, where
+   *   the parentheses are missing, a client would never get a response.
    */
   middleware(): Middleware<Identity> {
     const { length } = arguments;
     if (length === 0) {
-      return middlewareOf((request) => this.#passed(request), this.#sessions !== undefined);
+      return middlewareOf((request) => this.#passed(request), this.hasSessions);
     }
     const got = length === 1 ? '1 argument' : `${length} arguments`;
     throw new TypeError(`"middleware" expected to be called as auth.middleware(), got ${got}`);
   }
 
   #passed(request: Authorization): Passed<Identity> | Promise<Passed<Identity>> {
-    return this.#completingRefusals(this.#settings.realm, () => this.#guard.require(request));
+    const { realm } = this.#settings;
+    return this.#completingRefusals(realm, () => this.#guard.require(request));
   }
 
   /** @returns the guarded handler, for `required` and `optional` */
@@ -218,12 +230,12 @@ export class JwtAuth<Identity, Reply = LoginReply> {
       );
   }
 
-  #sessionAuth(): SessionAuth<Identity, Reply> {
+  #sessionAuth(): SessionAuth<Identity, LoginResult> {
     if (this.#sessions !== undefined) return this.#sessions;
     throw new TypeError('"sessions" expected an instance of Sessions, got undefined');
   }
 
-  async #replyToLogin(request: AuthRequest): Promise<Reply> {
+  async #replyToLogin(request: AuthRequest): Promise<LoginResult> {
     const { usernameField, passwordField } = this.#settings;
     const credentials = await readCredentials(request, usernameField, passwordField);
     const { username, password, wantsRefresh } = credentials;
@@ -234,7 +246,7 @@ export class JwtAuth<Identity, Reply = LoginReply> {
     return this.#statelessReply(await checkPassword());
   }
 
-  async #statelessReply(identity: Identity): Promise<Reply> {
+  async #statelessReply(identity: Identity): Promise<LoginResult> {
     const accessToken = await this.#encode(identity);
     return replyOf({ accessToken }, identity, this.#settings.loginReply);
   }
@@ -277,7 +289,8 @@ export class JwtAuth<Identity, Reply = LoginReply> {
   ): Result | Promise<Result> {
     try {
       const result = run();
-      return isPromise(result) ? result.catch((error) => this.#refuse(realm, error)) : result;
+      if (!isPromise(result)) return result;
+      return result.catch((error) => this.#refuse(realm, error));
     } catch (error) {
       return this.#refuse(realm, error);
     }

@@ -42,26 +42,26 @@ export interface IssuedTokens {
 }
 
 /** The hook `loginReply`. */
-export type LoginReplyHook<Identity, Reply> = (
+export type LoginReplyHook<Identity, LoginResult> = (
   token: string,
   identity: Identity,
   refreshToken?: string,
-) => MaybePromise<Reply>;
+) => MaybePromise<LoginResult>;
 
 /**
  * @param loginReply undefined for the default
  * @returns the reply to a login
  */
-export function replyOf<Identity, Reply>(
+export function replyOf<Identity, LoginResult>(
   tokens: IssuedTokens,
   identity: Identity,
-  loginReply: LoginReplyHook<Identity, Reply> | undefined,
-): MaybePromise<Reply> {
+  loginReply: LoginReplyHook<Identity, LoginResult> | undefined,
+): MaybePromise<LoginResult> {
   if (loginReply !== undefined) {
     return loginReply(tokens.accessToken, identity, tokens.refreshToken);
   }
-  // `Reply` is inferred from the hook. Without one it has its default, which is LoginReply.
-  return defaultReplyOf(tokens) as Reply;
+  // `LoginResult` is inferred from the hook. Without one it has its default, which is LoginReply.
+  return defaultReplyOf(tokens) as LoginResult;
 }
 
 /** @returns the reply without the hook `loginReply` */

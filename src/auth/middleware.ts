@@ -86,10 +86,11 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
 }
 
 /**
- * @returns an Error for `next`. Other values could have a meaning there: `next(undefined)` means
- *   success, and in Express `next('route')` skips the remaining handlers of the route.
+ * @returns an Error for the `next` of a framework. Other values could have a meaning there:
+ *   `next(undefined)` means success, and in Express `next('route')` skips the remaining handlers of
+ *   the route.
  */
-function asError(thrown: unknown): Error {
+export function asError(thrown: unknown): Error {
   if (isError(thrown)) return thrown;
   return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
 }

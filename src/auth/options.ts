@@ -35,7 +35,7 @@ type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
  * The options of {@link JwtOptions}, two hooks that find users, the sessions, and hooks that shape
  * replies.
  */
-export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions {
+export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtOptions {
   /**
    * Returns the user with this username and password. `client` is the login request. If this hook
    * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
@@ -105,13 +105,13 @@ export interface JwtAuthOptions<Identity, Reply = LoginReply> extends JwtOptions
   /**
    * Returns the reply to a login and to a refresh, and that of `issueReply`; default
    * `{ access_token }`, and with a refresh token a {@link TokenPair}. `refreshToken` is undefined
-   * unless the client asked for one. The type of its result is `Reply`, which `login` returns too.
+   * unless the client asked for one. The type of its result is `LoginResult`, which `login` returns too.
    */
   readonly loginReply?: (
     token: string,
     identity: Identity,
     refreshToken?: string,
-  ) => MaybePromise<Reply>;
+  ) => MaybePromise<LoginResult>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
    * `LimitOptions`, counted in the memory of this process. `false` turns them off. Set it if
@@ -156,15 +156,15 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
 type Replaced = keyof JwtOptions | 'tokenFrom' | 'decode' | 'sessions' | 'loginReply' | 'limits';
 
 /** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
-export interface JwtAuthSettings<Identity, Reply> extends Required<
-  Omit<JwtAuthOptions<Identity, Reply>, Replaced>
+export interface JwtAuthSettings<Identity, LoginResult> extends Required<
+  Omit<JwtAuthOptions<Identity, LoginResult>, Replaced>
 > {
   /** Undefined for no limits. */
   readonly throttle: Throttle | undefined;
   /** Undefined without sessions. */
   readonly tokens: TokenSettings | undefined;
   /** Undefined for the default. */
-  readonly loginReply: LoginReplyHook<Identity, Reply> | undefined;
+  readonly loginReply: LoginReplyHook<Identity, LoginResult> | undefined;
   /** Takes a request as a guard gets it. The hook gets a {@link HeaderSource} of it. */
   readonly tokenFrom: (request: Authorization) => MaybePromise<string | null | undefined>;
   /** As `tokenFrom`. */
@@ -172,10 +172,10 @@ export interface JwtAuthSettings<Identity, Reply> extends Required<
 }
 
 /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
-export function settingsOf<Identity, Reply>(
-  options: JwtAuthOptions<Identity, Reply>,
-): JwtAuthSettings<Identity, Reply> {
-  const given = readOptions<JwtAuthOptions<Identity, Reply>>(options, JWT_AUTH_OPTION_CHECKS, [
+export function settingsOf<Identity, LoginResult>(
+  options: JwtAuthOptions<Identity, LoginResult>,
+): JwtAuthSettings<Identity, LoginResult> {
+  const given = readOptions<JwtAuthOptions<Identity, LoginResult>>(options, JWT_AUTH_OPTION_CHECKS, [
     'authenticate',
     'identity',
   ]);
@@ -192,7 +192,7 @@ export function settingsOf<Identity, Reply>(
   } = given;
   // A copy, because the caller may change the list later.
   const schemes = [...givenSchemes];
-  const settings: JwtAuthSettings<Identity, Reply> = {
+  const settings: JwtAuthSettings<Identity, LoginResult> = {
     realm: 'Login Required',
     schemes,
     usernameField: 'username',

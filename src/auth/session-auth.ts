@@ -39,12 +39,12 @@ const NO_LOGOUT_TOKEN =
 type MakeReply<Made> = (tokens: IssuedTokens) => MaybePromise<Made>;
 
 /** The sessions of one JwtAuth. */
-export class SessionAuth<Identity, Reply> {
-  readonly #settings: JwtAuthSettings<Identity, Reply>;
+export class SessionAuth<Identity, LoginResult> {
+  readonly #settings: JwtAuthSettings<Identity, LoginResult>;
   readonly #tokens: TokenSettings;
   readonly #issuer: TokenIssuer<Identity>;
 
-  constructor(settings: JwtAuthSettings<Identity, Reply>, tokens: TokenSettings) {
+  constructor(settings: JwtAuthSettings<Identity, LoginResult>, tokens: TokenSettings) {
     this.#settings = settings;
     this.#tokens = tokens;
     this.#issuer = new TokenIssuer(settings, tokens);
@@ -61,7 +61,7 @@ export class SessionAuth<Identity, Reply> {
     checkPassword: () => Promise<Identity>,
     request: AuthRequest,
     isRefreshable: boolean,
-  ): Promise<Reply> {
+  ): Promise<LoginResult> {
     for (let tries = 0; tries < MAX_LOGIN_TRIES; tries += 1) {
       const identity = await checkPassword();
       const makeReply = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
@@ -88,13 +88,13 @@ export class SessionAuth<Identity, Reply> {
     identity: Identity,
     request: unknown,
     isRefreshable: boolean,
-  ): Promise<Reply> {
+  ): Promise<LoginResult> {
     const makeReply = (tokens: IssuedTokens) => this.#replyOf(tokens, identity);
     return this.#issueAs(identity, request, isRefreshable, makeReply);
   }
 
   /** Answers a refresh token. */
-  async refresh(request: AuthRequest): Promise<Reply> {
+  async refresh(request: AuthRequest): Promise<LoginResult> {
     const { sessions, refreshTokens } = this.#tokens;
     const token = await readRefreshToken(request);
     const claims = explaining(token, (text) => refreshTokens.verify(text));
@@ -203,7 +203,7 @@ export class SessionAuth<Identity, Reply> {
     throw hookResultError('isCurrent', 'true or false', describe(isCurrent));
   }
 
-  #replyOf(tokens: IssuedTokens, identity: Identity): MaybePromise<Reply> {
+  #replyOf(tokens: IssuedTokens, identity: Identity): MaybePromise<LoginResult> {
     return replyOf(tokens, identity, this.#settings.loginReply);
   }
 

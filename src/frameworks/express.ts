@@ -4,27 +4,31 @@
  * Promise: each middleware sends its own refusals. The error middleware `refusal` sends those that
  * handlers of the application throw, so no guard or login depends on it.
  */
-import { IncomingMessage } from 'node:http';
-import type { ServerResponse } from 'node:http';
-import type { Accounts } from '../accounts/accounts.ts';
 import { bindListeners, runAs } from '../auth/current-identity.ts';
-import type { AuthRequest } from '../auth/request-body.ts';
+import { sendResult } from '../http/reply.ts';
 import { HttpRequest, trustProxyCheck } from '../http/request.ts';
-import { expecting, readOptions, type Check, type Checks } from '../options.ts';
+import { expecting, readOptions, type Checks } from '../options.ts';
 import { isObject } from '../values.ts';
-import { canRefuse, fail, refuse, sendResult, type Next } from './refusals.ts';
+import { answerUnhandled, refusalOf, refuse, type Next } from './refusals.ts';
+import { propertyCheck } from './request-members.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Accounts } from '../accounts/accounts.ts';
+import type { AuthRequest } from '../auth/request-body.ts';
 
 /** A middleware of Express, Connect and Polka. */
 export type ExpressMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
 interface RequestWithSession extends IncomingMessage {
-  /** The id of the session of the token; undefined for a token without one. */
+  /**
+   * The id of the session of the token; undefined for a token without one. A JwtAuth without
+   * sessions leaves this member as it is.
+   */
   sessionId?: string | undefined;
 }
 
 /** A request behind a guard. Its member `Property` is what the hook `identity` returned. */
 export type ExpressRequest<Identity, Property extends string = 'user'> = RequestWithSession & {
-  [Name in Property]?: Identity;
+  [Name in Property]?: Identity | undefined;
 };
 
 /**
@@ -58,9 +62,14 @@ export type AuthWith<Handler extends string> = {
   readonly [Name in Handler]: (request: AuthRequest) => Promise<unknown>;
 };
 
-/** A `JwtAuth`, or another object with its method `required`. */
+/** A `JwtAuth`, or another object with these members of a `JwtAuth`. */
 export interface GuardingAuth<Identity> {
-  /** As `JwtAuth.required`. */
+  /** Whether the guard sets `req.sessionId`. */
+  readonly hasSessions: boolean;
+  /**
+   * As `JwtAuth.required`. What it returns must return what the handler returns, or a promise of
+   * it: otherwise the request does not pass.
+   */
   required(
     handler: (
       request: IncomingMessage,
@@ -70,13 +79,26 @@ export interface GuardingAuth<Identity> {
   ): (request: IncomingMessage) => unknown;
 }
 
-/** Members that a request of node:http has itself. All others come from its prototype. */
-const OWN_MEMBERS: ReadonlySet<unknown> = new Set(['method', 'url', 'socket', 'rawHeaders']);
-const propertyCheck: Check = expecting(
-  'a name that no member of a request of node:http has, such as user',
-  (name) => typeof name === 'string' && name !== '' && !OWN_MEMBERS.has(name) &&
-    !(name in IncomingMessage.prototype),
-);
+/** What a guard found. It is a class so that no result of another object passes for it. */
+class Found {
+  readonly identity: unknown;
+  readonly sessionId: string | undefined;
+
+  constructor(identity: unknown, sessionId: string | undefined) {
+    this.identity = identity;
+    this.sessionId = sessionId;
+  }
+}
+
+/** The method that each function which makes a middleware calls. */
+const METHODS = {
+  guard: 'required',
+  login: 'login',
+  logout: 'logout',
+  refresh: 'refresh',
+  signup: 'signup',
+} as const;
+
 const OPTION_CHECKS: Checks<ExpressOptions> = { trustProxy: trustProxyCheck };
 const GUARD_OPTION_CHECKS: Checks<ExpressGuardOptions<string>> = {
   ...OPTION_CHECKS,
@@ -93,8 +115,8 @@ export function login(
   auth: AuthWith<'login'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
-  requireOwner('login', 'auth', arguments);
-  return replying((request) => auth.login(request), options);
+  requireOwner('login', auth, arguments.length);
+  return middlewareFor((request) => auth.login(request), options);
 }
 
 /**
@@ -106,8 +128,8 @@ export function refresh(
   auth: AuthWith<'refresh'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
-  requireOwner('refresh', 'auth', arguments);
-  return replying((request) => auth.refresh(request), options);
+  requireOwner('refresh', auth, arguments.length);
+  return middlewareFor((request) => auth.refresh(request), options);
 }
 
 /**
@@ -119,8 +141,8 @@ export function logout(
   auth: AuthWith<'logout'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
-  requireOwner('logout', 'auth', arguments);
-  return replying((request) => auth.logout(request), options);
+  requireOwner('logout', auth, arguments.length);
+  return middlewareFor((request) => auth.logout(request), options);
 }
 
 /**
@@ -133,8 +155,8 @@ export function signup(
   accounts: Pick<Accounts, 'signup'>,
   options: ExpressOptions = {},
 ): ExpressMiddleware {
-  requireOwner('signup', 'accounts', arguments);
-  return replying(async (request) => {
+  requireOwner('signup', accounts, arguments.length);
+  return middlewareFor(async (request) => {
     await accounts.signup(await request.json(), request);
     return { Status: 'Success', result: 'User created' };
   }, options);
@@ -142,8 +164,8 @@ export function signup(
 
 /**
  * Makes a middleware that lets a request pass if it has a valid token of an existing user:
- * `app.get('/hello', guard(auth), handler)`. It sets `req.user`, `req.sessionId` and
- * `currentIdentity()`. It sends the refusal itself, and passes any other error to `next`.
+ * `app.get('/hello', guard(auth), handler)`. It sets `req.user` and `currentIdentity()`, with sessions
+ * also `req.sessionId`. It sends the refusal itself, and passes any other error to `next`.
  * @param auth a `JwtAuth`
  * @param options `property` is the name of the member to set in place of `user`
  * @throws TypeError or RangeError if an argument is not valid, as when `guard` is passed uncalled
@@ -152,18 +174,19 @@ export function guard<Identity, Property extends string = 'user'>(
   auth: GuardingAuth<Identity>,
   options: ExpressGuardOptions<Property> = {},
 ): ExpressGuard<Identity, Property> {
-  requireOwner('guard', 'auth', arguments, 'required');
+  requireOwner('guard', auth, arguments.length);
   const { property = 'user', trustProxy } = readOptions(options, GUARD_OPTION_CHECKS);
-  const find = auth.required((req, identity, sessionId) => {
-    // Unlike Reflect.set, this throws if the member cannot be set.
-    Object.assign(req, { [property]: identity, sessionId });
-  });
+  const { hasSessions } = auth;
+  const find = auth.required((_req, identity, sessionId) => new Found(identity, sessionId));
   const pass = async (req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> => {
     let identity: unknown;
     try {
       if (typeof next !== 'function') throw new TypeError('"guard" expected a handler after it');
-      await find(req);
-      identity = Reflect.get(req, property);
+      const found = await find(req);
+      if (!(found instanceof Found)) throw handlerDidNotRun();
+      ({ identity } = found);
+      // Unlike Reflect.set, this throws if the member cannot be set.
+      Object.assign(req, { [property]: identity }, hasSessions && { sessionId: found.sessionId });
       bindListeners(identity, res);
     } catch (error) {
       return refuse({ req, res, next, client: new HttpRequest(req, trustProxy) }, error);
@@ -175,17 +198,26 @@ export function guard<Identity, Property extends string = 'user'>(
   return (req, res, next) => pass(req, res, next);
 }
 
-/** Each function `next` to which {@link refusal} has passed an error. */
-const PASSED_ON = new WeakSet<Next>();
+/**
+ * How often {@link refusal} has passed an error to each function `next`. Express and Connect have
+ * one `next` for all error handlers of a request, and a program may register `refusal` twice. In
+ * Polka `next` leads back to `refusal`, so there must be an end.
+ */
+const passCounts = new WeakMap<Next, number>();
+const MAX_PASSES = 8;
 
 /**
  * The error middleware: `app.use(refusal)`, after all routes. It sends an AuthError that a handler
- * of the application threw or passed to `next`. Any other error goes on to `next`, and so does one
- * that comes after the reply has begun.
+ * of the application threw or passed to `next`. It answers the error of a body parser with 400, 413
+ * or 415, because Express would log its text, which quotes the body. Any other error goes on to
+ * `next`, and so does one that comes after the reply has begun.
  *
- * In Polka it is the option `onError`, and there `next` calls `onError` once more. The second call
- * answers the error: with the 4xx that it asks for, or with a 500 without details and a warning of
- * Node.
+ * Only Express 5 passes on what an async handler throws. In Express 4 and Connect it ends the
+ * process, unless the handler catches: `(req, res, next) => handler(req, res).catch(next)`. In Polka
+ * too, where `next` may be missing: `.catch((error) => refusal(error, req, res, next))`.
+ *
+ * In Polka it is the option `onError`, where no other handler can follow. It answers each error:
+ * with the 4xx that it asks for, or with a 500 without details and a warning of Node.
  * @throws TypeError if it is called without arguments, as in `app.use(refusal())`
  */
 export function refusal(
@@ -198,15 +230,18 @@ export function refusal(
     throw new TypeError('"refusal" expected to be passed as app.use(refusal), got called');
   }
   const exchange = { req, res, next };
-  if (canRefuse(exchange, error)) return refuse(exchange, error);
-  if (typeof next !== 'function' || PASSED_ON.has(next)) return fail(exchange, error);
-  PASSED_ON.add(next);
+  const known = refusalOf(error);
+  if (known !== undefined && !res.headersSent) return refuse(exchange, known);
+  if (typeof next !== 'function') return answerUnhandled(exchange, error);
+  const passCount = passCounts.get(next) ?? 0;
+  if (passCount >= MAX_PASSES) return answerUnhandled(exchange, error);
+  passCounts.set(next, passCount + 1);
   // Passed on unchanged: the application's error handler may expect a value that is not an Error.
   Reflect.apply(next, undefined, [error]);
 }
 
 /** @returns the middleware that sends what `handle` returns for a request */
-function replying(
+function middlewareFor(
   handle: (request: HttpRequest) => Promise<unknown>,
   options: ExpressOptions,
 ): ExpressMiddleware {
@@ -215,7 +250,7 @@ function replying(
     const client = new HttpRequest(req, trustProxy);
     const exchange = { req, res, next, client };
     try {
-      sendResult(exchange, await handle(client));
+      sendResult(req, res, await handle(client));
     } catch (error) {
       refuse(exchange, error);
     }
@@ -223,23 +258,24 @@ function replying(
   return (req, res, next) => reply(req, res, next);
 }
 
+/** @returns the error of a request that must not pass, because `required` did not say that it may */
+function handlerDidNotRun(): TypeError {
+  return new TypeError('"auth" expected a method "required" that returns what its handler returns');
+}
+
 /**
  * Checks the arguments of a function that makes a middleware.
- * @param parameter the name of its first parameter
  * @throws TypeError if a framework has called the function in place of the middleware, or if the
  *   first argument lacks the method
  */
-function requireOwner(
-  name: string,
-  parameter: 'auth' | 'accounts',
-  { length, 0: owner }: IArguments,
-  method: string = name,
-): void {
-  if (length === 0 || length > 2) {
-    const got = length === 0 ? 'no argument' : `${length} arguments`;
+function requireOwner(name: keyof typeof METHODS, owner: unknown, argumentCount: number): void {
+  const parameter = name === 'signup' ? 'accounts' : 'auth';
+  if (argumentCount === 0 || argumentCount > 2) {
+    const got = argumentCount === 0 ? 'no argument' : `${argumentCount} arguments`;
     throw new TypeError(`"${name}" expected to be called as ${name}(${parameter}), got ${got}`);
   }
-  const kind = parameter === 'auth' ? 'a JwtAuth' : 'an instance of Accounts';
-  const hasMethod = (value: unknown) => isObject(value) && typeof value[method] === 'function';
+  const kind = name === 'signup' ? 'an instance of Accounts' : 'a JwtAuth';
+  const hasMethod = (value: unknown) =>
+    isObject(value) && typeof value[METHODS[name]] === 'function';
   expecting(kind, hasMethod)(parameter, owner);
 }

@@ -5,15 +5,24 @@
 import { STATUS_CODES } from 'node:http';
 import { emitWarning } from 'node:process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AuthError, isAuthError } from '../errors.ts';
+import { asError } from '../auth/middleware.ts';
+import { AuthError, isAuthError, type AuthErrorCode } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
 import { publishRefusal } from '../events.ts';
-import { isReply, Reply, sendReply } from '../http/reply.ts';
+import { sendRefusal } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
-import { isError, propertyOf } from '../values.ts';
+import { propertyOf } from '../values.ts';
+
+/** The errors of the body parsers of Express, by their member `type`. */
+const PARSER_ERRORS: ReadonlyMap<unknown, AuthErrorCode> = new Map([
+  ['entity.parse.failed', 'ERR_BODY'],
+  ['entity.too.large', 'ERR_BODY_TOO_LARGE'],
+  ['charset.unsupported', 'ERR_CONTENT_TYPE'],
+  ['encoding.unsupported', 'ERR_CONTENT_TYPE'],
+]);
 
 /** The statuses 4xx that Node knows. */
-const CLIENT_ERROR: ReadonlySet<number> = new Set(
+const CLIENT_ERROR_STATUSES: ReadonlySet<number> = new Set(
   Object.keys(STATUS_CODES).map(Number).filter((status) => status >= 400 && status < 500),
 );
 
@@ -29,73 +38,67 @@ export interface Exchange {
   readonly client?: HttpRequest;
 }
 
-/**
- * Sends a reply with status 200, or a {@link Reply} as it is.
- * @throws TypeError, before anything is sent, if the result cannot be sent
- */
-export function sendResult({ req, res }: Exchange, result: unknown): void {
-  sendReply(req, res, isReply(result) ? result : new Reply(200, result));
-}
-
-/** @returns whether an error is a refusal, and can be sent because no reply has begun */
-export function canRefuse({ res }: Exchange, error: unknown): error is AuthError {
-  return isAuthError(error) && !res.headersSent;
-}
-
 /** Sends a refusal. Any other error goes to `next`, and so does one after the reply has begun. */
 export function refuse(exchange: Exchange, error: unknown): void {
   const { req, res, client = {} } = exchange;
-  if (!canRefuse(exchange, error)) return passOn(exchange, asError(error));
+  if (!isAuthError(error) || res.headersSent) {
+    passOn(exchange, asError(error));
+    return;
+  }
   try {
     publishRefusal(error, client);
     // The cause may be the error of a database, and no later handler gets it.
     if (error.cause !== undefined) emitWarning(textOfError(error));
-    sendReply(req, res, new Reply(error.status, error.body, error.headers));
+    sendRefusal(req, res, error);
   } catch (failure) {
     passOn(exchange, asError(failure));
   }
-  return undefined;
+}
+
+/**
+ * @returns the refusal that an error is or stands for. The errors of body parsers stand for one:
+ *   their texts quote the body, which may hold a password, and Express would log and send them.
+ */
+export function refusalOf(error: unknown): AuthError | undefined {
+  if (isAuthError(error)) return error;
+  const code = PARSER_ERRORS.get(propertyOf(error, 'type'));
+  // The error of the parser is not the cause, because a cause is logged.
+  return code && new AuthError(code);
 }
 
 /** Passes an error to `next`. Polka gives none to a single handler; then it is answered here. */
 function passOn(exchange: Exchange, error: Error): void {
   if (typeof exchange.next === 'function') exchange.next(error);
-  else fail(exchange, error);
+  else answerUnhandled(exchange, error);
 }
 
 /**
  * Answers an error that no other handler takes: with the 4xx that it asks for, or as the Router
  * does, with a 500 without details and a warning.
  */
-export function fail({ req, res }: Exchange, error: unknown): void {
-  const { status, body, headers } = refusalFor(error);
-  if (status === 500 || res.headersSent) emitWarning(textOfError(error));
+export function answerUnhandled({ req, res }: Exchange, error: unknown): void {
+  const refusal = clientErrorOf(error) ?? new AuthError('ERR_INTERNAL');
+  if (refusal.status === 500 || res.headersSent) emitWarning(textOfError(error));
   try {
     // The client must not take a reply that was broken off for a complete one.
     if (res.headersSent) res.destroy();
-    else sendReply(req, res, new Reply(status, body, headers));
+    else sendRefusal(req, res, refusal);
   } catch (failure) {
     emitWarning(textOfError(failure));
   }
 }
 
 /**
- * Polka has `{ code: 404 }` for a path without a route. Errors of body parsers have a `status`.
- * Their messages are not sent, because they may quote the body.
+ * @returns a refusal with the 4xx that an error asks for. Polka has `{ code: 404 }` for a path
+ *   without a route, and other errors have a `status`. Their messages are not sent, because they
+ *   may quote the body.
  */
-function refusalFor(error: unknown): AuthError {
+function clientErrorOf(error: unknown): AuthError | undefined {
   const members = [propertyOf(error, 'status'), propertyOf(error, 'code')];
-  const status = members.find((value) => typeof value === 'number' && CLIENT_ERROR.has(value));
-  if (typeof status !== 'number') return new AuthError('ERR_INTERNAL');
+  const isStatus = (value: unknown) =>
+    typeof value === 'number' && CLIENT_ERROR_STATUSES.has(value);
+  const status = members.find(isStatus);
+  if (typeof status !== 'number') return undefined;
   if (status === 404) return new AuthError('ERR_NOT_FOUND');
   return new AuthError('ERR_BAD_REQUEST', { status, error: STATUS_CODES[status] ?? 'Bad Request' });
-}
-
-/**
- * @returns an Error for `next`. Other values could have a meaning there: `next(undefined)` means
- *   success, and in Express `next('route')` skips the remaining handlers of the route.
- */
-function asError(thrown: unknown): Error {
-  if (isError(thrown)) return thrown;
-  return new TypeError('a hook threw a value that is not an Error', { cause: thrown });
 }

@@ -28,20 +28,23 @@ interface Connection {
 /** The open connections of one server. */
 export class Connections {
   /** Called when a connection has opened, become idle or closed. */
-  onIdle: (() => void) | undefined;
+  onChange: (() => void) | undefined;
   readonly #connections = new Map<Socket, Connection>();
   /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
-  /** In a shutdown: whether a request was in flight at its beginning, or has come since. */
-  #isUnderLoad = false;
+  /** Whether a request has come. In a shutdown: one in flight at its beginning, or one since. */
+  #hasRequests = false;
 
   /** @param isSecure whether the server serves TLS */
   constructor(isSecure: boolean) {
     this.#isSecure = isSecure;
   }
 
-  /** Adds a connection, and removes it once it closes. */
+  /**
+   * Adds a connection, and removes it once it closes. With TLS a connection is added as a TCP
+   * connection, which alone counts the bytes of the handshake, and once more after the handshake.
+   */
   open(socket: Socket): void {
     const connection: Connection = {
       inFlight: new Set(),
@@ -49,14 +52,14 @@ export class Connections {
       idleSinceMs: performance.now(),
     };
     this.#connections.set(socket, connection);
-    this.onIdle?.();
+    this.onChange?.();
     // At CONNECT Node removes its own 'error' listener. Without any, a reset would end the process.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       // Node emits 'close' only for the first of these replies.
       for (const response of connection.inFlight) this.#pipelined.delete(response);
       this.#connections.delete(socket);
-      this.onIdle?.();
+      this.onChange?.();
     });
   }
 
@@ -78,13 +81,13 @@ export class Connections {
     }
     inFlight.add(response);
     connection.latest = response;
-    this.#isUnderLoad = true;
+    this.#hasRequests = true;
     response.on('close', () => {
       inFlight.delete(response);
       this.#pipelined.delete(response);
       if (inFlight.size > 0) return;
       connection.idleSinceMs = performance.now();
-      this.onIdle?.();
+      this.onChange?.();
     });
     return true;
   }
@@ -129,9 +132,9 @@ export class Connections {
    * already.
    */
   endAfterReplies(): void {
-    this.#isUnderLoad = false;
+    this.#hasRequests = false;
     for (const { inFlight } of this.#connections.values()) {
-      if (inFlight.size > 0) this.#isUnderLoad = true;
+      if (inFlight.size > 0) this.#hasRequests = true;
       const last = [...inFlight].at(-1);
       if (last?.headersSent === false) last.setHeader('Connection', 'close');
     }
@@ -142,14 +145,13 @@ export class Connections {
    *   shutdown requires; 0 if there is none; undefined while a reply is written, but not sent yet
    */
   idleWaitMs(): number | undefined {
-    let latestMs = 0;
+    let latestMs = -Infinity;
     for (const { inFlight, idleSinceMs } of this.#connections.values()) {
       for (const { writableEnded } of inFlight) if (writableEnded) return undefined;
       if (inFlight.size === 0) latestMs = Math.max(latestMs, idleSinceMs);
     }
-    const afterMs = this.#isUnderLoad ? CLOSE_IDLE_UNDER_LOAD_AFTER_MS : CLOSE_IDLE_AFTER_MS;
-    const waitMs = latestMs + afterMs - performance.now();
-    return latestMs === 0 ? 0 : Math.max(0, Math.ceil(waitMs));
+    const afterMs = this.#hasRequests ? CLOSE_IDLE_UNDER_LOAD_AFTER_MS : CLOSE_IDLE_AFTER_MS;
+    return Math.max(0, Math.ceil(latestMs + afterMs - performance.now()));
   }
 
   /** Closes the connections on which no byte has been received. */

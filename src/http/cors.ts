@@ -2,14 +2,15 @@
  * CORS (https://fetch.spec.whatwg.org/#http-cors-protocol): scripts of the pages of listed origins
  * may read the replies. Tokens travel in a header that a script sets, so credentials such as
  * cookies are never allowed.
- * Promise: a page of any other origin gets no header of CORS. Every reply has `Vary: Origin`, so
- * that a cache does not serve the reply for one origin to another.
+ * Promise: a page of any other origin gets no header of CORS. Every reply of the router has
+ * `Vary: Origin`, so that a cache does not serve the reply for one origin to another.
+ * Accepted: the refusals that the server writes before the router (400, 408, 431) have neither.
  */
 
 import type { ServerResponse } from 'node:http';
 import type { Check } from '../options.ts';
 import { describe } from '../values.ts';
-import { Reply } from './reply.ts';
+import { Reply, varyOf } from './reply.ts';
 import type { HttpRequest } from './request.ts';
 
 /** What a script may send besides the headers that need no permission. */
@@ -21,8 +22,11 @@ const EXPOSED_HEADERS = 'Retry-After, WWW-Authenticate, Error-Code';
 /** How long a browser may remember a preflight: long for a page, short for a new release. */
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
-/** The methods that a route can have. */
-const ALL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+/**
+ * The same for every path, so that a script sees the 404 or 405 of its request, and a preflight
+ * does not tell which routes there are.
+ */
+const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 
 /** CORS for the origins of a list. */
 export class Cors {
@@ -35,19 +39,16 @@ export class Cors {
 
   /**
    * Sets the headers of the reply that will follow, which may be a refusal.
-   * @param methodsOf returns the methods of a path, none if it is unknown
    * @returns the reply to a preflight; undefined for any other request. A browser sends a preflight
    *   without a token, so no guard could let it pass.
    */
-  begin(
-    request: HttpRequest,
-    response: ServerResponse,
-    methodsOf: (path: string) => string[],
-  ): Reply | undefined {
+  start(request: HttpRequest, response: ServerResponse): Reply | undefined {
     const origin = request.header('origin');
     const isAllowed = origin !== undefined && this.#origins.has(origin);
     const isOptions = request.message.method === 'OPTIONS';
-    response.setHeader('Vary', isOptions ? 'Origin, Access-Control-Request-Method' : 'Origin');
+    const varying = isOptions ? ['Origin', 'Access-Control-Request-Method'] : ['Origin'];
+    // A middleware may have set Vary, such as to Accept-Encoding.
+    response.setHeader('Vary', [...varyOf(response), ...varying].join(', '));
     if (isAllowed) response.setHeader('Access-Control-Allow-Origin', origin);
     const wanted = request.header('access-control-request-method');
     if (!isOptions || origin === undefined || wanted === undefined) {
@@ -55,11 +56,8 @@ export class Cors {
       return undefined;
     }
     if (!isAllowed) return new Reply(204, null);
-    const methods = methodsOf(request.path);
-    // For an unknown path the browser must go on, so that the script sees the 404.
-    const allowedMethods = methods.length === 0 ? ALL_METHODS : methods;
     return new Reply(204, null, {
-      'Access-Control-Allow-Methods': allowedMethods.join(', '),
+      'Access-Control-Allow-Methods': ALLOWED_METHODS,
       'Access-Control-Allow-Headers': ALLOWED_HEADERS,
       'Access-Control-Max-Age': String(PREFLIGHT_MAX_AGE_SECONDS),
     });
@@ -86,8 +84,10 @@ export const corsCheck: Check = (name, value) => {
 };
 
 /** RFC 6454 §6.2, with the host in ASCII. Shells of apps have schemes of their own. */
-const ORIGIN = /^([a-z][a-z\d+.-]*):\/\/(?:[a-z\d._-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/;
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/(?:[a-z\d._-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/;
 
+/** A URL with such a scheme is a script, which runs in the origin of its page. */
+const SCRIPT_SCHEME = /^(?:javascript|vbscript):/;
 const WITHOUT_PAGE_ORIGIN = /^(?:null|(?:file|data|about|blob):.*)$/is;
 const SCHEME = /^[^/]+:\/\//;
 const PATH = /^[^/]+:\/\/[^/?#]*[/?#]/;
@@ -104,19 +104,20 @@ export function corsOriginProblem(origin: unknown): string | undefined {
   }
   if (origin.includes('*')) return 'a pattern with "*": name each origin';
   if (WITHOUT_PAGE_ORIGIN.test(origin)) {
-    return 'one that browsers send as "null": sandboxed frames of every site have this origin';
+    return 'an origin that browsers call "null": sandboxed frames of every site have it';
   }
-  if (!SCHEME.test(origin)) return 'a text without a scheme, such as "https://"';
+  if (!SCHEME.test(origin)) return 'a text without a scheme: begin with "https://" or "http://"';
   if (PATH.test(origin)) return 'a slash or more behind the host: end with the host or its port';
   if (origin !== origin.toLowerCase()) return 'upper-case letters: browsers send lower case';
   if (DEFAULT_PORT.test(origin)) return 'a default port, which browsers do not send: leave it out';
-  const [, scheme = ''] = ORIGIN.exec(origin) ?? [];
-  const isWeb = scheme === 'http' || scheme === 'https';
-  const isValid = isWeb ? isAsParsed(origin) : scheme !== '';
+  const isValid = ORIGIN.test(origin) && !SCRIPT_SCHEME.test(origin) && isAsParsed(origin);
   return isValid ? undefined : 'a text that no browser sends as an origin: copy one from a request';
 }
 
 /** @returns whether the URL parser leaves an origin unchanged, as it does with that of a page */
 function isAsParsed(origin: string): boolean {
-  return URL.canParse(origin) && new URL(origin).origin === origin;
+  if (!URL.canParse(origin)) return false;
+  // URL.origin is "null" for the schemes of apps.
+  const { protocol, host } = new URL(origin);
+  return `${protocol}//${host}` === origin;
 }

@@ -5,6 +5,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { isUint8Array } from 'node:util/types';
+import type { AuthError } from '../errors.ts';
 import { integerBetween } from '../options.ts';
 import { describe } from '../values.ts';
 
@@ -108,8 +109,32 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   response.end(content);
 }
 
+/**
+ * Sends the result of a handler: a {@link Reply} as it is, any other value with status 200.
+ * @throws what {@link sendReply} throws
+ */
+export function sendResult(
+  message: IncomingMessage,
+  response: ServerResponse,
+  result: unknown,
+): void {
+  sendReply(message, response, isReply(result) ? result : new Reply(200, result));
+}
+
+/**
+ * Sends a refusal.
+ * @throws what {@link sendReply} throws, if a program made the body or the headers
+ */
+export function sendRefusal(
+  message: IncomingMessage,
+  response: ServerResponse,
+  { status, body, headers }: AuthError,
+): void {
+  sendReply(message, response, new Reply(status, body, headers));
+}
+
 /** @returns the values of Vary that the response has. The response of an adapter may have none. */
-function varyOf(response: Partial<ServerResponse>): string[] {
+export function varyOf(response: Partial<ServerResponse>): string[] {
   const vary = response.getHeader?.('Vary') ?? [];
   return [vary].flat().map(String);
 }

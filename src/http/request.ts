@@ -96,13 +96,13 @@ export class HttpRequest<Name extends string = string> {
    * With `trustProxy` of n, this is the n-th address from the right in X-Forwarded-For. The proxy
    * that the client reached added it, and a client can forge all addresses to the left of it. If
    * the header has fewer addresses, the leftmost counts: the request did not come through all the
-   * proxies, and the client may have forged it. If the text found is not an IP address, this is the
-   * address of the peer.
+   * proxies, and the client may have forged it. A port and the zone of an IPv6 address are left
+   * out. If the text found is not an IP address, this is the address of the peer.
    *
    * `unknown` stands for a peer that came through a Unix socket, and for a message without a
    * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
    * closed its connection before its address was read. Rate limits count all such peers as one
-   * network: otherwise a client that resets its connection after each request would have no limit.
+   * network, so a client cannot leave its network by a reset of its connection.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;
@@ -111,7 +111,8 @@ export class HttpRequest<Name extends string = string> {
     const hops = this.header('x-forwarded-for')?.split(',') ?? [];
     const hop = hops.at(-Math.min(this.#trustProxy, hops.length))?.trim() ?? '';
     const [, ipv6, ipv4] = ADDRESS_WITH_PORT.exec(hop) ?? [];
-    const address = ipv6 ?? ipv4 ?? hop;
+    // A zone names an interface of the proxy, and a client could send one of any length.
+    const [address = ''] = (ipv6 ?? ipv4 ?? hop).split('%', 1);
     return isIP(address) === 0 ? remoteAddress : address;
   }
 
@@ -150,8 +151,8 @@ export class HttpRequest<Name extends string = string> {
   }
 }
 
-/** Some frameworks have an object of the class URL in `message.url`. */
-function targetOf({ url }: IncomingMessage): string {
+/** @returns the request target. Some frameworks have an object of the class URL in its place. */
+export function targetOf({ url }: IncomingMessage): string {
   return String(url ?? '');
 }
 

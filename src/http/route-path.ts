@@ -43,13 +43,17 @@ const WHOLE_SEGMENT =
   'begin with a digit, and split the value in the handler';
 
 /** What other routers read as a pattern, and what to write in its place. The first one counts. */
-const PATTERNS: readonly (readonly [character: string, replacement: string])[] = [
+const PATTERNS: readonly (readonly [characters: string, replacement: string])[] = [
   ['(', CHECK_IN_HANDLER],
   ['*', ONE_SEGMENT],
   ['+', ONE_SEGMENT],
   ['{', OPTIONAL_PART],
   ['?', `${OPTIONAL_PART}; the handler finds a query in request.query`],
   ['<', 'write ":name"'],
+  ['[...', ONE_SEGMENT],
+  ['[', 'write ":name" for the whole segment'],
+  ['/$', 'write ":name" for the whole segment'],
+  ['|', 'write one route for each of the alternatives'],
 ];
 
 /**
@@ -59,7 +63,7 @@ const PATTERNS: readonly (readonly [character: string, replacement: string])[] =
 export const pathCheck: Check = (name, value) => {
   if (isRegExp(value)) refusePattern(name, 'a regular expression', CHECK_IN_HANDLER);
   if (typeof value === 'string') {
-    const pattern = PATTERNS.find(([character]) => value.includes(character));
+    const pattern = PATTERNS.find(([characters]) => value.includes(characters));
     if (pattern !== undefined) refusePattern(name, `a pattern with "${pattern[0]}"`, pattern[1]);
   }
   characterCheck(name, value);
@@ -70,6 +74,19 @@ export const pathCheck: Check = (name, value) => {
   if (new Set(names).size < names.length) {
     throw new TypeError(`"${name}" expected a different name for each parameter, got one twice`);
   }
+};
+
+/** The check of a path that a client can use as it is written: it has no parameters either. */
+export const plainPathCheck: Check = (name, value) => {
+  if (typeof value === 'string') {
+    const all = [...PATTERNS.map(([characters]) => characters), ':'];
+    const found = all.find((characters) => value.includes(characters));
+    if (found !== undefined) {
+      const expected = 'a path of plain segments such as "/auth"';
+      throw new TypeError(`"${name}" expected ${expected}, got one with "${found}"`);
+    }
+  }
+  characterCheck(name, value);
 };
 
 /** @returns the name of the parameter that a segment of a checked path is, or undefined */

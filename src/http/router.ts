@@ -10,10 +10,11 @@ import { textOfError } from '../error-text.ts';
 import { BusyReplies } from './busy-replies.ts';
 import { Cors, corsCheck } from './cors.ts';
 import { MAX_TARGET_LENGTH } from './limits.ts';
-import { isReply, Reply, sendReply } from './reply.ts';
-import { HttpRequest, trustProxyCheck } from './request.ts';
+import { sendRefusal, sendResult } from './reply.ts';
+import { HttpRequest, targetOf, trustProxyCheck } from './request.ts';
 import { pathCheck, type ParameterName } from './route-path.ts';
-import { NO_PARAMS, Routes } from './routes.ts';
+import { NO_PARAMS, Routes, type Found } from './routes.ts';
+import { pathOf } from './target.ts';
 
 /**
  * Handles a request. It returns a JSON value or bytes, sent with status 200, or a {@link Reply}, or
@@ -110,13 +111,14 @@ export class Router {
    *   Some frameworks go on to the next handler unless they get such a promise. It never rejects.
    */
   readonly handle = (message: IncomingMessage, response: ServerResponse): void | Promise<void> => {
-    const request = new HttpRequest(message, this.#options.trustProxy);
+    const { handler, params } = this.#routeOf(message);
+    const request = new HttpRequest(message, this.#options.trustProxy, params);
     // andThen sends a plain result at once and returns a promise only for a promise. So an error
     // comes in two ways: thrown at once, or as the rejection of that promise.
     try {
-      const preflight = this.#cors?.begin(request, response, (path) => this.#methodsOf(path));
-      const sent = andThen(preflight ?? this.#handled(request), (result) => {
-        sendReply(message, response, isReply(result) ? result : new Reply(200, result));
+      const preflight = this.#cors?.start(request, response);
+      const sent = andThen(preflight ?? handler(request), (result) => {
+        sendResult(message, response, result);
       });
       if (isPromise(sent)) return sent.catch((error) => this.#refuse(request, response, error));
     } catch (error) {
@@ -140,30 +142,31 @@ export class Router {
     return this;
   }
 
-  /**
-   * @returns what the handler returns
-   * @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD, ERR_BAD_REQUEST, and what the
-   *   handler throws
-   */
-  #handled(request: HttpRequest): unknown {
-    const { message, path } = request;
-    const { method = '', url = '' } = message;
-    if (url.length > MAX_TARGET_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
-    const found = this.#routes.find(method === 'HEAD' ? 'GET' : method, path);
-    if (found !== undefined) {
-      const { handler, params } = found;
-      if (params === NO_PARAMS) return handler(request);
-      return handler(new HttpRequest(message, this.#options.trustProxy, params));
+  /** @returns the route of a request; if there is none, one whose handler throws the refusal */
+  #routeOf(message: IncomingMessage): Found<Handler> {
+    try {
+      return this.#find(message);
+    } catch (error) {
+      const handler = () => {
+        throw error;
+      };
+      return { handler, params: NO_PARAMS };
     }
-    const methods = this.#methodsOf(path);
-    if (methods.length === 0) throw new AuthError('ERR_NOT_FOUND');
-    // RFC 9110 §15.5.6: a 405 lists the methods of the path.
-    throw new AuthError('ERR_METHOD', { headers: { Allow: methods.join(', ') } });
   }
 
-  #methodsOf(path: string): string[] {
+  /** @throws AuthError ERR_URL_TOO_LONG, ERR_NOT_FOUND, ERR_METHOD, ERR_BAD_REQUEST */
+  #find(message: IncomingMessage): Found<Handler> {
+    const target = targetOf(message);
+    if (target.length > MAX_TARGET_LENGTH) throw new AuthError('ERR_URL_TOO_LONG');
+    const { method = '' } = message;
+    const path = pathOf(target);
+    const found = this.#routes.find(method === 'HEAD' ? 'GET' : method, path);
+    if (found !== undefined) return found;
     const methods = this.#routes.methodsOf(path);
-    return methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
+    if (methods.length === 0) throw new AuthError('ERR_NOT_FOUND');
+    // RFC 9110 §15.5.6: a 405 lists the methods of the path.
+    const allowed = methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
+    throw new AuthError('ERR_METHOD', { headers: { Allow: allowed.join(', ') } });
   }
 
   /**
@@ -180,7 +183,7 @@ export class Router {
       publishRefusal(refusal, request);
       const isUnexpected = refusal !== error || refusal.cause !== undefined;
       if (isUnexpected) this.#options.onError(error);
-      sendReply(message, response, new Reply(refusal.status, refusal.body, refusal.headers));
+      sendRefusal(message, response, refusal);
     } catch (secondError) {
       // onError threw, or the body or a header of the refusal cannot be sent.
       warn(secondError);
@@ -191,9 +194,8 @@ export class Router {
 
 /** The response of an adapter may lack a method. Then no reply can be sent at all. */
 function sendInternalError(message: IncomingMessage, response: ServerResponse): void {
-  const { status, body, headers } = new AuthError('ERR_INTERNAL');
   try {
-    sendReply(message, response, new Reply(status, body, headers));
+    sendRefusal(message, response, new AuthError('ERR_INTERNAL'));
   } catch (error) {
     warn(error);
   }

@@ -1,9 +1,9 @@
 /**
  * The routes of a router. A path without parameters is found by one look-up in a Map. The paths
  * with parameters are a tree of segments.
- * Promise: the cost of a look-up depends on the segments of the path and not on the number of
- * routes. Accepted: where a plain segment and a parameter share a place, the search may try both
- * branches. If all places are shared, it visits all branches, as a list of routes would.
+ * Promise: a look-up takes one step for each segment of the path, however many routes there are.
+ * Accepted: where a plain segment and a parameter share a place, the search may try both branches.
+ * If all places are shared, it may visit all branches, as a list of routes would.
  */
 import { AuthError } from '../errors.ts';
 import { parameterIn } from './route-path.ts';
@@ -36,8 +36,12 @@ class Branch<Handler> {
   readonly routes = new Map<string, Route<Handler>>();
 }
 
-/** Called with the routes of each matching branch. The search stops when it returns true. */
-type IsWanted<Handler> = (routes: Branch<Handler>['routes']) => boolean;
+/** The end of a branch that matches a path. */
+interface End<Handler> {
+  readonly routes: Branch<Handler>['routes'];
+  /** The values of the parameters on the way, not decoded. */
+  readonly values: readonly string[];
+}
 
 /** Handlers by method and path. It does not know what a handler is. */
 export class Routes<Handler> {
@@ -56,7 +60,8 @@ export class Routes<Handler> {
     if (names.length === 0) {
       const methods = this.#exact.get(path) ?? new Map<string, Found<Handler>>();
       if (methods.has(method)) return false;
-      this.#exact.set(path, methods.set(method, { handler, params: NO_PARAMS }));
+      methods.set(method, { handler, params: NO_PARAMS });
+      this.#exact.set(path, methods);
       return true;
     }
     let branch = this.#root;
@@ -75,33 +80,27 @@ export class Routes<Handler> {
   find(method: string, path: string): Found<Handler> | undefined {
     const exact = this.#exact.get(path)?.get(method);
     if (exact !== undefined) return exact;
-    const values: string[] = [];
-    let route: Route<Handler> | undefined;
-    this.#search(path, values, (routes) => {
-      route = routes.get(method);
-      return route !== undefined;
-    });
-    if (route === undefined) return undefined;
-    const params: Record<string, string> = Object.create(null);
-    for (const [index, name] of route.names.entries()) {
-      params[name] = decoded(values[index] ?? '');
+    for (const { routes, values } of this.#endsOf(path)) {
+      const route = routes.get(method);
+      if (route !== undefined) {
+        return { handler: route.handler, params: paramsOf(route.names, values) };
+      }
     }
-    return { handler: route.handler, params };
+    return undefined;
   }
 
   /** @returns the methods of all routes with this path; none if no route has it */
   methodsOf(path: string): string[] {
     const methods = new Set(this.#exact.get(path)?.keys());
-    this.#search(path, [], (routes) => {
+    for (const { routes } of this.#endsOf(path)) {
       for (const method of routes.keys()) methods.add(method);
-      return false;
-    });
+    }
     return [...methods];
   }
 
-  #search(path: string, values: string[], isWanted: IsWanted<Handler>): void {
+  #endsOf(path: string): Iterable<End<Handler>> {
     // The target of a request may also be `*`, or absolute with a bad authority.
-    if (path.startsWith('/')) search(this.#root, path, 1, values, isWanted);
+    return path.startsWith('/') ? endsOf(this.#root, path, 1, []) : [];
   }
 }
 
@@ -114,30 +113,37 @@ function grow<Handler>(branch: Branch<Handler>, segment: string): Branch<Handler
 }
 
 /**
- * Visits the ends of all branches that match, the preferred one first, until `isWanted` is true.
- * It goes no deeper than the tree, so a path of many segments costs no more.
+ * Yields the ends of all branches that match, the preferred one first. It goes no deeper than the
+ * tree, so a path of many segments costs no more.
  * @param start where the next segment of the path begins
- * @param values becomes the values of the parameters on the way to the wanted end
+ * @param values those of the parameters before it
  */
-function search<Handler>(
+function* endsOf<Handler>(
   branch: Branch<Handler>,
   path: string,
   start: number,
-  values: string[],
-  isWanted: IsWanted<Handler>,
-): boolean {
+  values: readonly string[],
+): Generator<End<Handler>, void> {
   const slash = path.indexOf('/', start);
   const isLast = slash === -1;
   const segment = path.slice(start, isLast ? undefined : slash);
-  const isWantedBehind = (next: Branch<Handler>): boolean =>
-    isLast ? isWanted(next.routes) : search(next, path, slash + 1, values, isWanted);
   const plain = branch.plain.get(segment);
-  if (plain !== undefined && isWantedBehind(plain)) return true;
-  if (branch.parameter === undefined || segment === '') return false;
-  values.push(segment);
-  if (isWantedBehind(branch.parameter)) return true;
-  values.pop();
-  return false;
+  if (plain !== undefined) {
+    if (isLast) yield { routes: plain.routes, values };
+    else yield* endsOf(plain, path, slash + 1, values);
+  }
+  const { parameter } = branch;
+  if (parameter === undefined || segment === '') return;
+  const withSegment = [...values, segment];
+  if (isLast) yield { routes: parameter.routes, values: withSegment };
+  else yield* endsOf(parameter, path, slash + 1, withSegment);
+}
+
+/** @throws AuthError ERR_BAD_REQUEST */
+function paramsOf(names: readonly string[], values: readonly string[]): Params {
+  const params: Record<string, string> = Object.create(null);
+  for (const [index, name] of names.entries()) params[name] = decoded(values[index] ?? '');
+  return params;
 }
 
 /** @throws AuthError ERR_BAD_REQUEST */

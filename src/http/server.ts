@@ -37,7 +37,7 @@ import {
   SILENCE_TIMEOUT_MS,
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
-import { Reply, sendReply } from './reply.ts';
+import { sendRefusal } from './reply.ts';
 import type { Router } from './router.ts';
 import { closeGracefully } from './shutdown.ts';
 import { hasValidAuthority, isHost } from './target.ts';
@@ -149,7 +149,7 @@ export async function listen(
   server.maxHeadersCount = MAX_HEADERS + 1;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   const connections = new Connections(isSecure);
-  serve(app, server, connections, isSecure);
+  connectEvents(app, server, connections, isSecure);
 
   await new Promise<void>((resolve, reject) => {
     // The listener stays, and then does nothing: once the server listens, an error means that a
@@ -181,7 +181,7 @@ export async function listen(
 }
 
 /** Connects the events of a server with an application. */
-function serve(
+function connectEvents(
   app: Pick<Router, 'handle'>,
   server: NodeServer,
   connections: Connections,
@@ -202,7 +202,7 @@ function serve(
     if (isClosing) response.setHeader('Connection', 'close');
     if (fault !== undefined) {
       publishRefusal(fault, { address: message.socket.remoteAddress });
-      sendReply(message, response, new Reply(fault.status, fault.body, fault.headers));
+      sendRefusal(message, response, fault);
       return;
     }
     if (isContinueExpected) {
@@ -218,9 +218,8 @@ function serve(
       queueMicrotask(() => app.handle(message, response));
     }
   };
-  server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
-    connections.open(socket);
-  });
+  server.on('connection', (socket) => connections.open(socket));
+  if (isSecure) server.on('secureConnection', (socket: Socket) => connections.open(socket));
   server.on('request', onRequest);
   server.on('checkContinue', (message, response) => onRequest(message, response, true));
   // RFC 9110 §10.1.1: a server may ignore any expectation but 100-continue.

@@ -1,10 +1,13 @@
 /**
  * The graceful shutdown of a server. Promise: for 10 seconds no connection is closed while it has a
- * request in flight, or after the first byte of a request was read from it.
+ * request in flight, nor an idle one from which the first byte of a request was read.
  * Accepted: a request that arrives in the instant in which its idle connection is closed is lost.
- * HTTP/1.1 has no way to avoid that (RFC 9112 §9.5).
+ * HTTP/1.1 has no way to avoid that (RFC 9112 §9.5). So is a request behind one that was in flight
+ * at the beginning: the reply to that one says `Connection: close`.
  */
 import { Server as TcpServer } from 'node:net';
+// Jest's environment jsdom has no setImmediate, and a test may replace the global timers.
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Server as NodeServer } from 'node:http';
 import type { Connections } from './connections.ts';
 import { CLOSE_ALL_AFTER_MS } from './limits.ts';
@@ -53,10 +56,10 @@ function closeOnceIdle(connections: Connections, closeIdle: () => void): () => v
     if (waitMs === 0) closeIdle();
     else if (waitMs !== undefined) timer = setTimeout(start, waitMs);
   };
-  connections.onIdle = start;
+  connections.onChange = start;
   start();
   return () => {
-    connections.onIdle = undefined;
+    connections.onChange = undefined;
     clearTimeout(timer);
     clearImmediate(immediate);
   };

@@ -38,7 +38,7 @@ interface Page {
 }
 
 /** The content of the element, up to the first text that ends it. */
-const SETTINGS = /(?<=<script type="application\/json" id="application">)[^]*?(?=<\/script>)/;
+const SETTINGS = /(?<=<script type="application\/json" id="settings">)[^]*?(?=<\/script>)/;
 
 async function pageOf(options: Partial<AppOptions> = {}): Promise<Page> {
   const app = createApp({ secret: SECRET, users: new MemoryUserStore(), page: true, ...options });
@@ -63,7 +63,7 @@ const sha256 = (text: string) => `'sha256-${createHash('sha256').update(text).di
 
 test('the page comes with headers that keep other code and other pages out', async () => {
   const { headers, styles, scripts } = await pageOf();
-  assert.deepEqual([styles.length, scripts.length], [1, 2]);
+  assert.deepEqual([styles.length, scripts.length], [2, 4]);
   assert.equal(
     headers.get('Content-Security-Policy'),
     "default-src 'none'; connect-src 'self'; img-src data:; " +
@@ -97,7 +97,8 @@ test('no text becomes HTML or code: the page has no sink for it, and no inline h
 test('each file of the page can be read line by line', () => {
   const folder = join(root, 'src/app/page');
   const names = readdirSync(folder).sort();
-  assert.deepEqual(names, ['page.css', 'page.html', 'page.js', 'show.js']);
+  const scripts = ['login.js', 'page.js', 'show.js', 'step.js'];
+  assert.deepEqual(names, [...scripts, 'page.css', 'page.html', 'step.css'].sort());
   for (const name of names) {
     const lines = readFileSync(join(folder, name), 'utf8').split('\n');
     assert.ok(lines.length <= 300, `${name} has ${lines.length} lines`);

@@ -1,8 +1,7 @@
-/** Sign-up, login and guard on plain node:http. test/interop runs them in the frameworks. */
+/** Sign-up, login, refresh and logout on plain node:http. test/interop has the frameworks. */
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { isAsyncFunction } from 'node:util/types';
 import {
   guard,
@@ -15,39 +14,22 @@ import {
 import {
   Accounts,
   AuthError,
-  currentIdentity,
   MemoryUserStore,
   Reply,
 } from '../../src/index.ts';
 import { cheapPasswords, send, sendRaw, type Answer } from '../support/app.ts';
 import { fromOtherRealm, OtherAuthError } from '../support/copies.ts';
 import {
-  authOfAnyone,
   authWith,
   CHALLENGES,
-  JOE,
   LOGIN,
   TOKEN,
   withNodeServer,
-  type GuardedMessage,
 } from '../support/guard.ts';
+import { serve } from '../support/middleware.ts';
 import { sessionSetup, type Tokens } from '../support/session-guard.ts';
 
 const Authorization = `JWT ${TOKEN}`;
-
-/** Serves a middleware. What it passes to `next` is in `errors`, and is answered with 299. */
-async function serve(
-  middleware: ExpressMiddleware,
-  use: (url: string, errors: unknown[], port: number) => Promise<void>,
-): Promise<void> {
-  const errors: unknown[] = [];
-  const handle = (req: IncomingMessage, res: ServerResponse) =>
-    middleware(req, res, (error) => {
-      errors.push(error);
-      res.writeHead(299).end();
-    });
-  await withNodeServer(handle, (port, url) => use(url, errors, port));
-}
 
 const ofJoe = (answer: Answer) => [answer.status, Object.keys(answer.body as object)];
 
@@ -121,7 +103,7 @@ test('without next, as Polka calls a handler that stands alone, an error is a 50
   }
 });
 
-test('a body that was read before and not kept is an error that says what to do', async () => {
+test('a body that a parser read and dropped is an error with a remedy', async () => {
   const handler = login(authWith());
   const readFirst = (kept: object): ExpressMiddleware => (req, res, next) => {
     Object.assign(req, kept).resume().once('end', () => handler(req, res, next));
@@ -135,76 +117,7 @@ test('a body that was read before and not kept is an error that says what to do'
   });
 });
 
-test('a guard sets the user, the id of the session and the current identity', async () => {
-  const { auth, logIn, live } = sessionSetup();
-  const { access_token: token } = await logIn();
-  for (const property of ['user', 'account'] as const) {
-    const guarded = guard(auth, { property });
-    const handle = (req: GuardedMessage, res: ServerResponse) => {
-      req.sessionId = 'of the application';
-      const show = async () => {
-        await delay(1);
-        const { sessionId = null } = req;
-        res.end(JSON.stringify([Reflect.get(req, property), sessionId, currentIdentity()]));
-      };
-      guarded(req, res, show);
-    };
-    await withNodeServer(handle, async (_port, url) => {
-      const get = (authorization: string) =>
-        send(url, 'GET', undefined, { Authorization: authorization });
-      assert.deepEqual((await get(`JWT ${token}`)).body, [JOE, live()[0]?.id, JOE]);
-      // A value of the application never passes for the id of a session.
-      assert.deepEqual((await get(Authorization)).body, [JOE, null, JOE]);
-    });
-    await serve(guarded, async (url, errors) => {
-      assert.equal((await send(url, 'GET')).status, 401);
-      assert.deepEqual(errors, []);
-    });
-  }
-});
-
-test('listeners on the response of a guarded request run as its user', async () => {
-  const seen: unknown[] = [];
-  const guarded = guard(authOfAnyone());
-  const emitters: ServerResponse[] = [];
-  const handle = (req: IncomingMessage, res: ServerResponse) =>
-    guarded(req, res, () => {
-      emitters.push(res.on('custom', () => seen.push(currentIdentity())));
-      res.end();
-    });
-  await withNodeServer(handle, async (_port, url) => {
-    assert.equal((await send(url, 'GET', undefined, { Authorization })).status, 200);
-  });
-  // Here no identity is current.
-  emitters[0]?.emit('custom');
-  assert.deepEqual([seen, currentIdentity()], [[JOE], undefined]);
-});
-
-test('a guard refuses two Authorization headers', async () => {
-  await serve(guard(authOfAnyone()), async (_url, _errors, port) => {
-    const get = (...lines: string[]) => {
-      const head = ['GET / HTTP/1.1', 'Host: x', 'Connection: close', ...lines, '', ''];
-      return sendRaw(port, head.join('\r\n'));
-    };
-    const line = `Authorization: ${Authorization}`;
-    assert.match(await get(line), /^HTTP\/1\.1 299 /);
-    assert.match(await get(line, line), /^HTTP\/1\.1 401 .*Token contains spaces/s);
-  });
-});
-
-test('a request on which no user can be set is an error to next', async () => {
-  const guarded = guard(authOfAnyone());
-  const middleware: ExpressMiddleware = (req, res, next) => {
-    Object.defineProperty(req, 'user', { value: 'someone else', writable: false });
-    guarded(req, res, next);
-  };
-  await serve(middleware, async (url, errors) => {
-    await send(url, 'GET', undefined, { Authorization });
-    assert.match(String(errors[0]), /^TypeError: .*user/);
-  });
-});
-
-test('a refresh and a logout work over sessions, and else are an error to next', async () => {
+test('a refresh and a logout need sessions; without them next gets an error', async () => {
   const { auth, logIn, live } = sessionSetup();
   const first = await logIn();
   let pair = first;
@@ -230,7 +143,7 @@ test('a refresh and a logout work over sessions, and else are an error to next',
   }
 });
 
-test('a signup replies as that of createApp, and is refused with the reason', async () => {
+test('a signup sends the replies of createApp, also the reason of a refusal', async () => {
   const accounts = new Accounts({ users: new MemoryUserStore(), passwords: cheapPasswords() });
   await serve(signup(accounts), async (url, errors) => {
     const ann = { username: 'ann', password: 'battery staple' };
@@ -251,7 +164,7 @@ test('no middleware is an async function, which Restify refuses', () => {
   for (const middleware of middlewares) assert.ok(!isAsyncFunction(middleware));
 });
 
-test('a middleware that is passed on uncalled throws, and so does one over another object', () => {
+test('login and the others throw if they are passed uncalled or get another object', () => {
   for (const [name, make] of Object.entries({ guard, login, logout, refresh, signup })) {
     const call = (...args: unknown[]) => () => Reflect.apply(make, undefined, args);
     const parameter = name === 'signup' ? 'accounts' : 'auth';
@@ -266,13 +179,4 @@ test('a middleware that is passed on uncalled throws, and so does one over anoth
     assert.throws(call(owner, { trustProxy: 101 }), RangeError);
     assert.equal(typeof call(owner, { trustProxy: 1 })(), 'function');
   }
-});
-
-test('a guard sets no member that a request of node:http has', () => {
-  const ofNode = ['url', 'method', 'socket', 'rawHeaders', 'headers', 'on'];
-  for (const property of [...ofNode, 'constructor', '__proto__', '', 7]) {
-    const call = () => Reflect.apply(guard, undefined, [authWith(), { property }]);
-    assert.throws(call, { name: 'TypeError', message: /^"property" expected a name/ });
-  }
-  assert.equal(guard(authWith(), { property: 'account' }).length, 3);
 });

@@ -57,6 +57,59 @@ test('the error middleware passes every other error on, unchanged', async () => 
   }
 });
 
+test('the error middleware answers for body parsers, and repeats no text of theirs', async () => {
+  const ofParser = (type: string, status: number) =>
+    Object.assign(new Error('correct horse'), { type, status, body: 'correct horse' });
+  const ERRORS = [
+    ['entity.parse.failed', 'ERR_BODY'],
+    ['entity.too.large', 'ERR_BODY_TOO_LARGE'],
+    ['charset.unsupported', 'ERR_CONTENT_TYPE'],
+    ['encoding.unsupported', 'ERR_CONTENT_TYPE'],
+  ] as const;
+  const warnings: unknown[] = [];
+  const listener = (warning: Error) => void warnings.push(warning);
+  process.on('warning', listener);
+  for (const [type, code] of ERRORS) {
+    await refusing(ofParser(type, 400), async (url, passed) => {
+      const { status, body, headers } = await send(url, 'GET');
+      const expected = new AuthError(code);
+      assert.deepEqual([status, body], [expected.status, expected.body]);
+      assert.equal(headers.get('error-code'), code);
+      assert.deepEqual(passed, []);
+    });
+  }
+  process.off('warning', listener);
+  assert.deepEqual(warnings, []);
+  const other = ofParser('entity.verify.failed', 403);
+  await refusing(other, async (url, passed) => {
+    assert.deepEqual([(await send(url, 'GET')).status, passed], [299, [other]]);
+  });
+  const parsed = ofParser('entity.parse.failed', 400);
+  await refusing(parsed, async (_url, passed, port) => {
+    await sendRaw(port, REQUEST);
+    assert.deepEqual(passed, [parsed]);
+  }, begin);
+});
+
+test('the error middleware may be registered twice, as Express then calls it', async () => {
+  const error = new Error('of the application');
+  const passed: unknown[] = [];
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    // Express and Connect have one `next` for all layers of a request.
+    const layers = [refusal, refusal];
+    const next: Next = (other) => {
+      const layer = layers.shift();
+      if (layer !== undefined) return layer(other, req, res, next);
+      passed.push(other);
+      res.writeHead(299).end();
+    };
+    next(error);
+  };
+  await withNodeServer(handle, async (_port, url) => {
+    assert.deepEqual([(await send(url, 'GET')).status, passed], [299, [error]]);
+  });
+});
+
 test('a refusal after the reply has begun is passed on, and nothing of it is sent', async () => {
   const error = new AuthError('ERR_BUSY');
   await refusing(error, async (_url, passed, port) => {
@@ -68,14 +121,9 @@ test('a refusal after the reply has begun is passed on, and nothing of it is sen
 });
 
 /** Serves one error as Polka does: it calls its `onError` again for an error that goes to `next`. */
-async function asPolka(
-  error: object,
-  use: (port: number) => Promise<void>,
-  before: (res: ServerResponse) => void = beginNothing,
-): Promise<void> {
+async function asPolka(error: object, use: (port: number) => Promise<void>): Promise<void> {
   const handle = (req: IncomingMessage, res: ServerResponse) => {
     const next: Next = (passed) => refusal(passed, req, res, next);
-    before(res);
     refusal(error, req, res, next);
   };
   await withNodeServer(handle, use);
@@ -127,18 +175,27 @@ test('an error for which no reply can be sent becomes a warning, and is not thro
 });
 
 test('where no other handler takes an error, a reply that has begun is broken off', async () => {
+  const LAST_CHUNK = /\r\n0\r\n/;
   // A warning too for an error of the client, since no reply tells of it.
-  for (const error of [new Error('late'), Object.assign(new Error('late'), { status: 400 })]) {
-    const warned = once(process, 'warning');
-    await asPolka(error, async (port) => {
-      // Without the last chunk, which would say that the reply is complete.
-      assert.doesNotMatch(await sendRaw(port, REQUEST), /\r\n0\r\n/);
-    }, begin);
-    assert.match(String(await warned), /Error: late/);
+  const ofClient = Object.assign(new Error('late'), { status: 400 });
+  for (const failure of [new Error('late'), ofClient, undefined]) {
+    const warned = failure && once(process, 'warning');
+    const handle = (req: IncomingMessage, res: ServerResponse) => {
+      const next: Next = (error) => refusal(error, req, res, next);
+      // The error comes when the client has the beginning.
+      res.writeHead(200).write('begun', () => (failure ? next(failure) : res.end()));
+    };
+    await withNodeServer(handle, async (port) => {
+      const reply = await sendRaw(port, REQUEST);
+      assert.match(reply, /^HTTP\/1\.1 200 .*begun/s);
+      if (failure) assert.doesNotMatch(reply, LAST_CHUNK);
+      else assert.match(reply, LAST_CHUNK);
+    });
+    if (warned) assert.match(String(await warned), /Error: late/);
   }
 });
 
-test('a refusal that cannot be sent is a 500 there, and goes to next elsewhere', async () => {
+test('a refusal that cannot be sent is a 500 in Polka, and elsewhere goes to next', async () => {
   const unsendable = new AuthError('ERR_BUSY', { body: 1n });
   await asPolka(unsendable, async (port) => {
     assert.match(await sendRaw(port, REQUEST), /^HTTP\/1\.1 500 /);
@@ -171,7 +228,7 @@ test('the error behind a refusal becomes a warning, and no client sees it', asyn
   assert.match(String(await warned), /Error: the database/);
 });
 
-test('the error middleware is not called by the program, and has four parameters', () => {
+test('refusal throws when it is called without arguments, and has four parameters', () => {
   assert.throws(() => Reflect.apply(refusal, undefined, []), {
     name: 'TypeError',
     message: '"refusal" expected to be passed as app.use(refusal), got called',

@@ -22,6 +22,24 @@ test('trustProxy is a whole number from 0 to 100', () => {
   }
 });
 
+test('the address that a proxy forwards is no longer than an address, and has no zone', () => {
+  const rows: readonly (readonly [hop: string, address: string])[] = [
+    ['fe80::1', 'fe80::1'],
+    ['fe80::1%eth0', 'fe80::1'],
+    [`fe80::1%${'z'.repeat(12_000)}`, 'fe80::1'],
+    ['[fe80::1%25eth0]:443', 'fe80::1'],
+    ['192.0.2.1%eth0', '192.0.2.1'],
+    ['::ffff:192.0.2.255', '::ffff:192.0.2.255'],
+    ['%fe80::1', '127.0.0.1'],
+    ['z'.repeat(12_000), '127.0.0.1'],
+  ];
+  const socket = { remoteAddress: '127.0.0.1' };
+  for (const [hop, address] of rows) {
+    const message = { socket, headers: { 'x-forwarded-for': hop } };
+    assert.equal(new HttpRequest(message as unknown as IncomingMessage, 1).address, address);
+  }
+});
+
 test('clients through a Unix socket have no limit by network, unless a proxy names them', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-'));
   const socketPath = join(folder, 'socket');

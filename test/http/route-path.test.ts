@@ -16,6 +16,10 @@ const PATHS: readonly (readonly [accepted: string, refused: string, advice: RegE
   ['/users/:id', '/users{/:id}', /with "\{": write one route with the optional part, and one with/],
   ['/users/:id', '/users/:id(\\d+)', /with "\(": write ":name", and check request\.params in the/],
   ['/users/:id', '/users/<id>', /with "<": write ":name"$/],
+  ['/users/:id', '/users/[id]', /with "\[": write ":name" for the whole segment$/],
+  ['/users/:id', '/users/[...id]', /with "\[\.\.\.": write ":name" for any one segment, and a /],
+  ['/users/id$', '/users/$id', /with "\/\$": write ":name" for the whole segment$/],
+  ['/a', '/a|b', /with "\|": write one route for each of the alternatives$/],
   ['/users/:id', '/users/:id.json', /with ":": write ":name" for the whole segment, .* split /],
   ['/:a/:b', '/:a-:b', /with ":": write ":name" for the whole segment/],
   ['/users/:id', '/users/user:id', /with ":": write ":name" for the whole segment/],
@@ -54,11 +58,19 @@ test('a path that is not one is refused by what it lacks', () => {
   }
 });
 
-test('the path of the login obeys the same rules, and may have a parameter', () => {
+test('the path of the login is a plain one, which clients use as it is written', () => {
   const options = { secret: SECRET, users: new MemoryUserStore() };
-  createApp({ ...options, authPath: '/:tenant/auth' });
-  assert.throws(() => createApp({ ...options, authPath: '/*/auth' }), {
-    name: 'TypeError',
-    message: /^"authPath" expected a path of plain segments .* with "\*"/,
-  });
+  createApp({ ...options, authPath: '/tenant/auth' });
+  for (const [path, found] of [['/:tenant/auth', ':'], ['/*/auth', '*'], ['/$tenant/auth', '/$']]) {
+    assert.throws(() => createApp({ ...options, authPath: String(path) }), {
+      name: 'TypeError',
+      message: `"authPath" expected a path of plain segments such as "/auth", got one with "${found}"`,
+    });
+  }
+  for (const authPath of [/auth/, ['/:auth'], Object.create(null), 'auth']) {
+    assert.throws(() => createApp({ ...options, authPath: authPath as string }), {
+      name: 'TypeError',
+      message: /^"authPath" expected a path that begins with "\/", /,
+    });
+  }
 });

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { connect as connectPlain, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { connect, createServer, getCiphers, type ConnectionOptions } from 'node:tls';
 import { listen, Router, type Server, type TlsOptions } from '../../src/index.ts';
@@ -84,8 +84,6 @@ async function withLaxServer<T>(tls: TlsOptions, use: (port: number) => Promise<
 function withTls(tls: TlsOptions, use: (server: Server) => Promise<void>): Promise<void> {
   return withServer(new Router(), use, { tls });
 }
-
-const LAST_GET = 'GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
 
 const CERTIFICATES = { RSA, ECDSA: FIRST };
 type Kind = keyof typeof CERTIFICATES;
@@ -286,24 +284,4 @@ test('openssl s_client is refused if it offers only weak suites', { skip }, asyn
     assert.equal(weak[2], '(NONE)');
     assert.equal(weak[3], '(NONE)');
   });
-});
-
-test('replies over TLS have Strict-Transport-Security, and plain ones do not', async () => {
-  const checkReplies = async (tls: TlsOptions | undefined) => {
-    const check = async ({ port }: Server) => {
-      for (const bytes of [LAST_GET, 'garbage\r\n\r\n']) {
-        const options = { port, host: '127.0.0.1', rejectUnauthorized: false };
-        const socket = tls === undefined ? connectPlain(options) : connect(options);
-        socket.setEncoding('latin1').write(bytes);
-        let answer = '';
-        for await (const some of socket) answer += some;
-        const lines = answer.match(/^Strict-Transport-Security: .*$/gm) ?? [];
-        const expected = tls === undefined ? [] : ['Strict-Transport-Security: max-age=15552000'];
-        assert.deepEqual(lines, expected, answer);
-      }
-    };
-    await withServer(new Router(), check, tls && { tls });
-  };
-  await checkReplies(undefined);
-  await checkReplies(FIRST);
 });

@@ -1,15 +1,16 @@
-/** HTTPS: the renewal of a certificate, and clients that do not speak TLS. */
+/** HTTPS: the renewal of a certificate, its header, and clients that do not speak TLS. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, get } from 'node:https';
 import { connect } from 'node:net';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import {
   createApp,
   listen,
   MemoryUserStore,
+  Router,
   type Server,
   type TlsOptions,
 } from '../../src/index.ts';
@@ -163,4 +164,26 @@ describe('a server with the option tls', { concurrency: true }, () => {
     assert.throws(() => plain.renewTls(FIRST), { name: 'TypeError', message: /^"tls" expected / });
     await plain.close();
   });
+});
+
+const LAST_GET = 'GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+
+test('replies over TLS have Strict-Transport-Security, and plain ones do not', async () => {
+  const checkReplies = async (tls: TlsOptions | undefined) => {
+    const check = async ({ port }: Server) => {
+      for (const bytes of [LAST_GET, 'garbage\r\n\r\n']) {
+        const options = { port, host: '127.0.0.1', rejectUnauthorized: false };
+        const socket = tls === undefined ? connect(options) : connectTls(options);
+        socket.setEncoding('latin1').write(bytes);
+        let answer = '';
+        for await (const some of socket) answer += some;
+        const lines = answer.match(/^Strict-Transport-Security: .*$/gm) ?? [];
+        const expected = tls === undefined ? [] : ['Strict-Transport-Security: max-age=15552000'];
+        assert.deepEqual(lines, expected, answer);
+      }
+    };
+    await withServer(new Router(), check, tls && { tls });
+  };
+  await checkReplies(undefined);
+  await checkReplies(FIRST);
 });

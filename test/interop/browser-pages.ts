@@ -3,50 +3,51 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { transformSync } from 'esbuild';
-import type { Frame, Page } from 'playwright-core';
-import { programs } from '../support/documents.ts';
+import type { BrowserContext, Frame, Page } from 'playwright-core';
+import { blocks, programs } from '../support/documents.ts';
 
 /** An empty page, with an icon so that the browser does not ask for one. */
 const HTML = '<!doctype html><title>page</title><link rel="icon" href="data:,"><body></body>';
 
-/** The lines of the client that a user changes for a server on another origin. */
-const OWN_ORIGIN = "const SERVER = '';";
-const COOKIE_PATHS = "['/session/login', '/session/refresh', '/session/logout']";
-const ROUTES = "['/auth', '/refresh', '/logout']";
+/** The settings of the client. */
+export interface ClientSettings {
+  readonly refreshIn: 'memory' | 'cookie';
+  readonly server?: string;
+  readonly timeLimitMs?: number;
+}
 
-/** @returns a program without its types, as the tools of a front end make it */
-function javaScriptOf(code: string): string {
+/** @returns a program of the pages without its types, as the tools of a front end make it */
+function javaScriptOf(name: string): string {
+  const code = programs.get(name) ?? assert.fail(`no page has a program ${name}`);
   return transformSync(code, { loader: 'ts', target: 'es2022' }).code;
 }
 
-/** The programs of the page "From a browser" in JavaScript, for the server of `cookie.mts`. */
-export const clientWithCookie: string = javaScriptOf(programs.get('client.mts') ?? '');
-export const pageProgram: string = javaScriptOf(programs.get('page.mts') ?? '');
+const client = javaScriptOf('client.mts');
+const loginPage = blocks('html').join();
 
-/** What the program of a page needs. */
-export const LOGIN_PAGE = `<!doctype html><title>login</title><link rel="icon" href="data:,">
-<form><input name="username"><input name="password" type="password"><button>Log in</button></form>
-<output></output><button id="logout">Log out</button>
-<script type="module" src="page.mjs"></script>`;
+/** The page that uses the client, as its files are named in the folder `public`. */
+export const LOGIN_FILES: Readonly<Record<string, string>> = {
+  'index.html': loginPage,
+  'page.mjs': javaScriptOf('page.mts'),
+  'client.mjs': client,
+};
 
-/** The same client, for a server on another origin. */
-export function clientOf(server: string): string {
-  let code = programs.get('client.mts') ?? '';
-  for (const [shown, own] of [
-    [OWN_ORIGIN, `const SERVER = '${server}';`],
-    [COOKIE_PATHS, ROUTES],
-  ] as const) {
-    assert.ok(code.includes(shown), `the client does not have ${shown}`);
-    code = code.replace(shown, own);
-  }
-  return javaScriptOf(code);
+/** @returns the files of an empty page with the client, and of the page that uses it */
+export function filesWith(settings: ClientSettings): Readonly<Record<string, string>> {
+  const shown = "new Client({ refreshIn: 'cookie' })";
+  const page = LOGIN_FILES['page.mjs'] ?? '';
+  assert.ok(page.includes(shown.replaceAll("'", '"')), page);
+  const own = page.replace(shown.replaceAll("'", '"'), `new Client(${JSON.stringify(settings)})`);
+  return { '/': HTML, '/login.html': loginPage, '/page.mjs': own, '/client.mjs': client };
 }
 
-/** The files of a page with the client. */
-export const filesWith = (client: string): Readonly<Record<string, string>> => ({
-  '/': HTML,
-  '/client.mjs': client,
-});
+/** Gives the clients of all pages their settings. */
+export async function setClients(
+  context: BrowserContext,
+  settings: ClientSettings,
+): Promise<void> {
+  await context.addInitScript(`globalThis.settings = ${JSON.stringify(settings)};`);
+}
 
 /** Serves files on an origin of their own for as long as `use` runs. */
 export async function withPages(
@@ -75,21 +76,27 @@ export interface Failure {
   readonly retryAfterSeconds?: number;
 }
 
+/** What a request gets whose user is not logged in, or not any more. */
+export const LOGGED_OUT: Failure = { message: 'Not logged in' };
+
 /**
- * Runs a script on a page, which has the members of the client.
- * @returns its JSON value, or the refusal that it threw
+ * Runs a script on a page, which has one client and a function `hello`. The client counts its
+ * events in `changes`.
+ * @returns its JSON value, or the failure that it threw
  */
 export async function script(page: Page | Frame, code: string): Promise<unknown> {
   return page.evaluate(`(async () => {
-    const { signup, login, request, logout } = await import('/client.mjs');
-    const json = async (path, init) => (await request(path, init)).json();
-    const run = async () => { ${code} };
-    try {
-      return await run();
-    } catch (error) {
-      const { message, status, code, retryAfterSeconds } = error;
-      return { message, status, code, retryAfterSeconds };
+    if (globalThis.client === undefined) {
+      const { Client } = await import('/client.mjs');
+      globalThis.client = new Client(settings);
+      globalThis.changes = 0;
+      client.addEventListener('login-changed', () => { changes += 1; });
     }
+    const hello = () => client.request('/hello');
+    const failure = ({ message, status, code, retryAfterSeconds }) =>
+      status === undefined ? { message } : { message, status, code, retryAfterSeconds };
+    const run = async () => { ${code} };
+    return run().catch(failure);
   })()`);
 }
 
@@ -101,12 +108,36 @@ export async function failureOf(page: Page | Frame, code: string): Promise<Failu
   return failure as Failure;
 }
 
-/** Counts the events `login-ended` of a page from now on. */
-export async function countEnds(page: Page): Promise<{
+/** Counts the events `login-changed` of the client of a page from now on. */
+export async function countChanges(page: Page): Promise<{
   readonly count: () => Promise<unknown>;
   /** @returns once there was one */
   readonly first: () => Promise<unknown>;
 }> {
-  await page.evaluate("ends = 0; addEventListener('login-ended', () => { ends += 1; })");
-  return { count: () => page.evaluate('ends'), first: () => page.waitForFunction('ends > 0') };
+  await script(page, 'changes = 0;');
+  return {
+    count: () => page.evaluate('changes'),
+    first: () => page.waitForFunction('changes > 0'),
+  };
+}
+
+/** Holds back the answers to a path until a test lets them go. */
+export async function holdAnswers(context: BrowserContext, path: string): Promise<{
+  /** @returns once an answer is held */
+  readonly held: Promise<void>;
+  readonly release: () => void;
+}> {
+  let hold = () => {};
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (hold = resolve));
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await context.route(`**${path}`, async (route) => {
+    if (route.request().method() === 'OPTIONS') return route.continue();
+    const response = await route.fetch();
+    hold();
+    await released;
+    // The page may have gone.
+    await route.fulfill({ response }).catch(() => undefined);
+  });
+  return { held, release: () => release() };
 }

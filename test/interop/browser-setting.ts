@@ -12,7 +12,7 @@ import {
 import { cheapPasswords, withServer } from '../support/app.ts';
 import { WatchedSessionStore } from '../support/session-stores.ts';
 import { SECRET } from '../support/tokens.ts';
-import { clientOf, filesWith, withPages } from './browser-pages.ts';
+import { filesWith, setClients, withPages } from './browser-pages.ts';
 
 /** What a test of a page on another origin uses. */
 export interface Setting {
@@ -66,6 +66,7 @@ export async function withSetting(
   browser: Browser,
   use: (setting: Setting) => Promise<void>,
   options: Partial<AppOptions> = {},
+  timeLimitMs = 15_000,
 ): Promise<void> {
   const files: Record<string, string> = {};
   await withPages(files, async (port) => {
@@ -83,8 +84,10 @@ export async function withSetting(
       ...options,
     });
     await withServer(watch.over(app), async (server) => {
-      Object.assign(files, filesWith(clientOf(server.url)));
+      const settings = { refreshIn: 'memory', server: server.url, timeLimitMs } as const;
+      Object.assign(files, filesWith(settings));
       const context = await browser.newContext();
+      await setClients(context, settings);
       const page = await context.newPage();
       await page.goto(`http://127.0.0.1:${port}`);
       try {

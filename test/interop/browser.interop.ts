@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { AuthError } from '../../src/index.ts';
-import { countEnds, failureOf, script } from './browser-pages.ts';
+import { countChanges, failureOf, LOGGED_OUT, script } from './browser-pages.ts';
 import { nextEvent, withSetting, type Setting } from './browser-setting.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 
-const SIGN_UP = "await signup('joe', 'correct horse');";
-const LOG_IN = "await login('joe', 'correct horse');";
+const SIGN_UP = "await client.signup('joe', 'correct horse');";
+const LOG_IN = "await client.login('joe', 'correct horse');";
 const HELLO = { Status: 'Success', result: 'Hello joe' };
 const IN_A_BROWSER = { skip: skipWithoutChromium, timeout: 60_000 };
 
@@ -24,7 +24,7 @@ after(() => browser?.close());
 function testLoggedIn(title: string, use: (setting: Setting) => Promise<void>): void {
   test(title, IN_A_BROWSER, () => withSetting(browser, async (setting) => {
     await script(setting.page, SIGN_UP + LOG_IN);
-    assert.deepEqual(await script(setting.page, "return json('/hello');"), HELLO);
+    assert.deepEqual(await script(setting.page, 'return hello();'), HELLO);
     setting.watch.take();
     await use(setting);
   }));
@@ -32,7 +32,7 @@ function testLoggedIn(title: string, use: (setting: Setting) => Promise<void>): 
 
 test('a page of another origin signs up, logs in and reaches a guarded route', IN_A_BROWSER, () => {
   return withSetting(browser, async ({ page, watch }) => {
-    assert.deepEqual(await script(page, `${SIGN_UP}${LOG_IN}return json('/hello');`), HELLO);
+    assert.deepEqual(await script(page, `${SIGN_UP}${LOG_IN}return hello();`), HELLO);
     // The browser asks for each path first, and sends no token then.
     assert.deepEqual(watch.take(), [
       'OPTIONS /signup 204',
@@ -53,10 +53,10 @@ testLoggedIn(
     await script(page, LOG_IN);
     watch.take();
     await page.clock.setFixedTime(loginAt + 269_999);
-    await script(page, "return json('/hello');");
+    await script(page, 'return hello();');
     assert.deepEqual(watch.take(), ['GET /hello 200']);
     await page.clock.setFixedTime(loginAt + 270_000);
-    await script(page, "return Promise.all([json('/hello'), json('/hello'), json('/hello')]);");
+    await script(page, 'return Promise.all([hello(), hello(), hello()]);');
     const hellos = Array(3).fill('GET /hello 200');
     assert.deepEqual(watch.take(), ['OPTIONS /refresh 204', 'POST /refresh 200', ...hellos]);
   },
@@ -66,7 +66,7 @@ testLoggedIn(
   'the client refreshes after a 401 for an expired token, once for several',
   async ({ page, watch }) => {
     watch.secondsAhead = 311;
-    const hellos = await script(page, "return Promise.all([json('/hello'), json('/hello')]);");
+    const hellos = await script(page, 'return Promise.all([hello(), hello()]);');
     assert.deepEqual(hellos, [HELLO, HELLO]);
     const answers = watch.take();
     assert.equal(answers.filter((answer) => answer === 'POST /refresh 200').length, 1);
@@ -78,73 +78,73 @@ testLoggedIn(
 testLoggedIn(
   'a refresh whose answer is lost is repeated with the same token',
   async ({ page, watch }) => {
-    const ends = await countEnds(page);
+    const changes = await countChanges(page);
     watch.secondsAhead = 311;
     watch.losesRefreshes = true;
-    const failure = await failureOf(page, "return json('/hello');");
-    assert.deepEqual([failure.message, failure.status], ['Failed to fetch', undefined]);
+    const failure = await failureOf(page, 'return hello();');
+    assert.deepEqual(failure, { message: 'Failed to fetch' });
     assert.ok(watch.take().includes('POST /refresh 200'));
     watch.losesRefreshes = false;
     // The grace period is over, but no token of the lost answer was used.
     watch.secondsAhead = 350;
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
-    assert.equal(await ends.count(), 0);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
+    assert.equal(await changes.count(), 0);
   },
 );
 
 testLoggedIn(
   'after a 503 to a refresh the login goes on, and the script sees Retry-After',
   async ({ page, store, watch }) => {
-    const ends = await countEnds(page);
+    const changes = await countChanges(page);
     watch.secondsAhead = 311;
     store.failure = new AuthError('ERR_STORE');
-    const failure = await failureOf(page, "return json('/hello');");
+    const failure = await failureOf(page, 'return hello();');
     assert.deepEqual([failure.status, failure.code], [503, 'ERR_STORE']);
     assert.ok(Number(failure.retryAfterSeconds) > 0);
     store.failure = undefined;
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
-    assert.equal(await ends.count(), 0);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
+    assert.equal(await changes.count(), 0);
   },
 );
 
 testLoggedIn(
   'a session that has ended is not refreshed, and the page is told',
   async ({ page, sessions, watch }) => {
-    const ends = await countEnds(page);
+    const changes = await countChanges(page);
     await sessions.endAll('joe');
-    const failure = await failureOf(page, "return json('/hello');");
-    assert.deepEqual([failure.status, failure.code], [401, 'ERR_SESSION_ENDED']);
-    assert.equal(failure.message, 'Session has ended, log in again');
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
     assert.deepEqual(watch.take(), ['GET /hello 401']);
-    assert.equal(await ends.count(), 1);
-    assert.equal((await failureOf(page, "return json('/hello');")).status, 400);
-    assert.deepEqual(await script(page, `${LOG_IN}return json('/hello');`), HELLO);
+    assert.equal(await changes.count(), 1);
+    // Without a refresh token nothing is sent.
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
+    assert.deepEqual(watch.take(), []);
+    assert.deepEqual(await script(page, `${LOG_IN}return hello();`), HELLO);
   },
 );
 
 testLoggedIn(
   'a refused refresh ends the login of the page',
   async ({ page, sessions, watch }) => {
-    const ends = await countEnds(page);
+    const changes = await countChanges(page);
     await sessions.endAll('joe');
     watch.secondsAhead = 311;
-    const failure = await failureOf(page, "return json('/hello');");
-    assert.deepEqual([failure.status, failure.code], [401, 'ERR_SESSION_ENDED']);
-    assert.equal(await ends.count(), 1);
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
+    assert.equal(await changes.count(), 1);
   },
 );
 
 testLoggedIn(
   'a refusal of the application itself ends no login and causes no refresh',
   async ({ page, watch }) => {
-    const ends = await countEnds(page);
+    const changes = await countChanges(page);
     const body = JSON.stringify({ password: 'wrong' });
     const headers = JSON.stringify({ 'Content-Type': 'application/json' });
-    const end = `json('/sessions/end', { method: 'POST', headers: ${headers}, body: '${body}' })`;
+    const init = `{ method: 'POST', headers: ${headers}, body: '${body}' }`;
+    const end = `client.request('/sessions/end', ${init})`;
     const failure = await failureOf(page, `return ${end};`);
     assert.deepEqual([failure.status, failure.code], [401, 'ERR_CREDENTIALS']);
     assert.deepEqual(watch.take(), ['OPTIONS /sessions/end 204', 'POST /sessions/end 401']);
-    assert.equal(await ends.count(), 0);
+    assert.equal(await changes.count(), 0);
   },
 );
 
@@ -152,7 +152,7 @@ test('a script sees how long to wait after too many wrong passwords', IN_A_BROWS
   const limits = { triesPerAccount: 1 };
   return withSetting(browser, async ({ page }) => {
     await script(page, SIGN_UP);
-    const wrong = await failureOf(page, "await login('joe', 'battery staple');");
+    const wrong = await failureOf(page, "await client.login('joe', 'battery staple');");
     assert.deepEqual(wrong, {
       message: 'Invalid credentials',
       status: 401,
@@ -178,15 +178,15 @@ testLoggedIn(
     await other.goto(page.url());
     await script(other, LOG_IN);
     assert.equal((await sessions.list('joe')).length, 2);
-    const ends = await countEnds(other);
+    const changes = await countChanges(other);
     const first = nextEvent('logout');
-    await script(page, 'await logout();');
+    await script(page, 'await client.logout();');
     await first;
     const second = (await sessions.list('joe')).length === 0 ? undefined : nextEvent('logout');
-    await ends.first();
+    await changes.first();
     await second;
     assert.deepEqual(await sessions.list('joe'), []);
-    assert.equal((await failureOf(other, "return json('/hello');")).status, 400);
+    assert.deepEqual(await failureOf(other, 'return hello();'), LOGGED_OUT);
   },
 );
 
@@ -194,13 +194,13 @@ testLoggedIn(
   'a logout that the server could not store leaves the page logged in',
   async ({ page, store }) => {
     store.failure = new AuthError('ERR_STORE');
-    assert.equal((await failureOf(page, 'await logout();')).status, 503);
+    assert.equal((await failureOf(page, 'await client.logout();')).status, 503);
     store.failure = undefined;
-    assert.deepEqual(await script(page, "return json('/hello');"), HELLO);
-    await script(page, 'await logout();');
-    assert.equal((await failureOf(page, "return json('/hello');")).status, 400);
+    assert.deepEqual(await script(page, 'return hello();'), HELLO);
+    await script(page, 'await client.logout();');
+    assert.deepEqual(await failureOf(page, 'return hello();'), LOGGED_OUT);
     // A second logout finds nothing to end.
-    assert.equal(await script(page, 'await logout();'), undefined);
+    assert.equal(await script(page, 'await client.logout();'), undefined);
   },
 );
 

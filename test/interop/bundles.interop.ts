@@ -81,14 +81,16 @@ describe('a way of bundling', { timeout: 120_000 }, () => {
       ssr: { noExternal: true },
       build: { ssr: entry(), outDir: 'vite', minify: 'esbuild' },
     });
+    // In a folder with "type": "module", Vite names its file .js.
+    const bundled = join(folder, 'vite/program.js');
     // The package is in the file: here Node could not find it.
     await run('mv', [join(folder, 'node_modules'), join(folder, 'moved')]);
     try {
-      assert.equal(await output(folder, join(folder, 'vite/program.mjs')), PRINTED);
+      assert.equal(await output(folder, bundled), PRINTED);
     } finally {
       await run('mv', [join(folder, 'moved'), join(folder, 'node_modules')]);
     }
-    await assertServesCopiedPage(join(folder, 'vite/program.mjs'));
+    await assertServesCopiedPage(bundled);
   });
 
   it('bun build', { skip: noBun }, async () => {

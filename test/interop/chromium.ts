@@ -10,10 +10,15 @@ const executablePath = PLACES.find((place) => existsSync(place));
 export const skipWithoutChromium: string | false =
   executablePath === undefined && 'Chromium is not installed';
 
-/** @returns a running browser. Close it at the end of the test. */
-export async function launchChromium(): Promise<Browser> {
+/**
+ * @param keepsPages whether it keeps pages in memory when it leaves them (bfcache), as browsers do
+ *   and Playwright does not
+ * @returns a running browser. Close it at the end of the test.
+ */
+export async function launchChromium({ keepsPages = false } = {}): Promise<Browser> {
   if (executablePath === undefined) throw new Error('Chromium is not installed');
   // Chromium refuses to run with its sandbox as root, as in most containers.
   const args = getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath, args });
+  const ignoreDefaultArgs = keepsPages ? ['--disable-back-forward-cache'] : [];
+  return chromium.launch({ executablePath, args, ignoreDefaultArgs });
 }

@@ -21,10 +21,12 @@ const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 const TOKEN = jwt.sign({ identity: 'joe' });
 const EXPIRED = jwt.sign({ identity: 'joe', exp: Math.floor(Date.now() / 1000) - 60 });
 
-const auth = new JwtAuth<string>({
+/** Each test has a JwtAuth of its own, because it counts wrong passwords. */
+const makeAuth = () => new JwtAuth<string>({
   secret: SECRET,
   authenticate: (username, password) => {
-    if (username === 'flood') throw new AuthError('ERR_THROTTLED', { headers: { 'Retry-After': '7' } });
+    const headers = { 'Retry-After': '7' };
+    if (username === 'flood') throw new AuthError('ERR_THROTTLED', { headers });
     if (username === 'broken') throw new Error('the database');
     return password === JOE.password ? username : undefined;
   },
@@ -45,8 +47,16 @@ const greet: Handle = (req, res) => {
   res.end(JSON.stringify([Reflect.get(req, 'user'), currentIdentity()]));
 };
 const refuseLater: Handle = (_req, _res, next) => next(new AuthError('ERR_BUSY'));
+const refuseAsync = async () => {
+  await Promise.resolve();
+  throw new AuthError('ERR_USER_EXISTS');
+};
+/** As the page says for Express 4 and Connect. */
+const catching: Handle = (_req, _res, next) => void refuseAsync().catch(next);
+/** As the page says for Polka, which gives no `next` to a handler that stands alone. */
+const catchingInPolka: Handle = (req, res, next) =>
+  void refuseAsync().catch((error: unknown) => refusal(error, req, res, next));
 const fail: Handle = (_req, _res, next) => next(new Error('secret'));
-const guarded = guard(auth);
 const parse = express.json();
 
 /** The error handler of a program. It sees what is not a refusal. */
@@ -59,6 +69,8 @@ type Make = (setup: Setup) => Handle;
 
 function makeExpress(framework: typeof express): Make {
   return ({ parser, handlesErrors }) => {
+    const auth = makeAuth();
+    const guarded = guard(auth);
     const app = framework();
     const sub = framework.Router();
     sub.post('/auth', login(auth));
@@ -69,27 +81,34 @@ function makeExpress(framework: typeof express): Make {
     if (parser === 'behind') app.use(framework.json());
     app.get('/hello', guarded, greet);
     app.get('/refuses', guarded, refuseLater);
+    app.get('/catches', catching);
     app.get('/fails', guarded, fail);
-    if (handlesErrors) app.use(refusal, onError);
+    // Express calls both: a program may register it in two files.
+    if (handlesErrors) app.use(refusal, refusal, onError);
     return (req, res) => void Reflect.apply(app, undefined, [req, res]);
   };
 }
 
 const makeConnect: Make = ({ parser, handlesErrors }) => {
+  const auth = makeAuth();
+  const guarded = guard(auth);
   const app = connect();
   const sub = connect();
   sub.use('/auth', login(auth)).use('/hello', guarded).use('/hello', greet);
   if (parser === 'before') app.use(parse as connect.NextHandleFunction);
   app.use('/auth', login(auth)).use('/sub', sub);
   if (parser === 'behind') app.use(parse as connect.NextHandleFunction);
-  for (const [path, handle] of [['/hello', greet], ['/refuses', refuseLater], ['/fails', fail]] as const) {
-    app.use(path, guarded).use(path, handle);
-  }
-  if (handlesErrors) app.use(refusal).use(onError);
+  app.use('/hello', guarded).use('/hello', greet);
+  app.use('/refuses', guarded).use('/refuses', refuseLater);
+  app.use('/fails', guarded).use('/fails', fail);
+  app.use('/catches', catching);
+  if (handlesErrors) app.use(refusal).use(refusal).use(onError);
   return (req, res) => app(req, res);
 };
 
 const makePolka: Make = ({ parser, handlesErrors }) => {
+  const auth = makeAuth();
+  const guarded = guard(auth);
   const app = handlesErrors ? polka({ onError: refusal }) : polka();
   const sub = polka();
   sub.post('/auth', login(auth)).get('/hello', guarded, greet);
@@ -98,7 +117,8 @@ const makePolka: Make = ({ parser, handlesErrors }) => {
   app.use('/sub', sub);
   // In Polka a middleware runs before all routes.
   if (parser === 'behind') app.use('/hello', parse);
-  app.get('/hello', guarded, greet).get('/refuses', guarded, refuseLater).get('/fails', guarded, fail);
+  app.get('/hello', guarded, greet).get('/refuses', guarded, refuseLater);
+  app.get('/fails', guarded, fail).get('/catches', catchingInPolka);
   return (req, res) => void Reflect.apply(app.handler, app, [req, res]);
 };
 
@@ -131,7 +151,7 @@ async function assertRefused(
   assert.equal(answer.headers.get('cache-control'), 'no-store');
 }
 
-async function assertLogin(url: string, { parser }: Setup): Promise<void> {
+async function assertLogin(url: string, { parser, handlesErrors }: Setup): Promise<void> {
   const right = await send(url, 'POST', JOE);
   assert.deepEqual([right.status, Object.keys(Object(right.body))], [200, ['access_token']]);
   assert.equal(right.headers.get('cache-control'), 'no-store');
@@ -145,8 +165,8 @@ async function assertLogin(url: string, { parser }: Setup): Promise<void> {
   }
   const malformed = await send(url, 'POST', '{"username":"joe","password":correct horse}');
   assert.equal(malformed.status, 400);
-  // Before the login, the parser of the framework refuses it.
-  if (parser !== 'before') await assertRefused(malformed, 'ERR_BODY');
+  // A parser before the login refuses it, and then `refusal` answers.
+  if (parser !== 'before' || handlesErrors) await assertRefused(malformed, 'ERR_BODY');
 }
 
 async function assertGuard(url: string, port: number): Promise<void> {
@@ -192,7 +212,9 @@ for (const [name, make] of Object.entries(FRAMEWORKS)) {
     await serve(make({ parser: 'none', handlesErrors: true }), async (url) => {
       const get = (path: string) => send(url + path, 'GET', undefined, bearer(TOKEN));
       await assertRefused(await get('/refuses'), 'ERR_BUSY');
-      const failed = [await get('/fails'), await send(`${url}/auth`, 'POST', { ...JOE, username: 'broken' })];
+      await assertRefused(await get('/catches'), 'ERR_USER_EXISTS');
+      const broken = await send(`${url}/auth`, 'POST', { ...JOE, username: 'broken' });
+      const failed = [await get('/fails'), broken];
       for (const { status, body } of failed) {
         // Polka has no error handler but `refusal`.
         assert.equal(status, name === 'Polka' ? 500 : 599);
@@ -203,12 +225,52 @@ for (const [name, make] of Object.entries(FRAMEWORKS)) {
   });
 }
 
+for (const [name, make] of Object.entries(FRAMEWORKS)) {
+  test(`${name}: refusal answers the errors of a body parser, and no body is logged`, async (t) => {
+    const logged = t.mock.method(console, 'error', () => undefined);
+    await serve(make({ parser: 'before', handlesErrors: true }), async (url) => {
+      const post = (body: unknown, headers = {}) => send(`${url}/auth`, 'POST', body, headers);
+      await assertRefused(await post('{"password":correct horse}'), 'ERR_BODY');
+      const large = JSON.stringify({ ...JOE, more: 'x'.repeat(200_000) });
+      await assertRefused(await post(large), 'ERR_BODY_TOO_LARGE');
+      const charset = { 'Content-Type': 'application/json; charset=x' };
+      await assertRefused(await post(JOE, charset), 'ERR_CONTENT_TYPE');
+      await assertRefused(await post(JOE, { 'Content-Encoding': 'x' }), 'ERR_CONTENT_TYPE');
+      assert.equal((await post(JOE)).status, 200);
+    });
+    assert.deepEqual(logged.mock.calls, []);
+  });
+}
+
+for (const [name, framework] of [
+  ['Express 5', express],
+  ['Express 4', express4 as unknown as typeof express],
+] as const) {
+  test(`a guard sets no member that a request has in ${name}`, async () => {
+    const members = new Set<string>();
+    const app = framework();
+    app.use(framework.json()).get('/:id', (req, res) => {
+      for (const name of Object.getOwnPropertyNames(req)) members.add(name);
+      for (const name of Object.getOwnPropertyNames(framework.request)) members.add(name);
+      res.end();
+    });
+    await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
+      assert.equal((await send(`${url}/1?q=2`, 'GET')).status, 200);
+    });
+    assert.ok(members.has('body') && members.has('hostname'));
+    const auth = makeAuth();
+    for (const property of members) {
+      assert.throws(() => guard(auth, { property }), { name: 'TypeError' }, property);
+    }
+  });
+}
+
 for (const [name, parser] of [
   ['express.text()', express.text({ type: '*/*' })],
   ['express.raw()', express.raw({ type: '*/*' })],
 ] as const) {
   test(`a login reads JSON behind ${name}`, async () => {
-    const app = express().use(parser).post('/auth', login(auth));
+    const app = express().use(parser).post('/auth', login(makeAuth()));
     await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
       assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 200);
       const malformed = await send(`${url}/auth`, 'POST', '{"password":correct horse}');
@@ -216,3 +278,18 @@ for (const [name, parser] of [
     });
   });
 }
+
+test('wrong passwords are limited in Express, by account and by network', async () => {
+  const app = express().post('/auth', login(makeAuth(), { trustProxy: 1 }));
+  await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
+    const logIn = (password: string, address = '192.0.2.1') =>
+      send(`${url}/auth`, 'POST', { ...JOE, password }, { 'X-Forwarded-For': address });
+    for (let tries = 0; tries < 10; tries += 1) {
+      await assertRefused(await logIn('wrong'), 'ERR_CREDENTIALS');
+    }
+    const limited = await logIn(JOE.password);
+    await assertRefused(limited, 'ERR_THROTTLED');
+    assert.match(limited.headers.get('retry-after') ?? '', /^\d+$/);
+    assert.equal((await logIn(JOE.password, '198.51.100.1')).status, 200);
+  });
+});

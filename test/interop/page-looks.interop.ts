@@ -1,4 +1,4 @@
-/** The page of `createApp({ page: true })` for every eye: contrast, narrow screens, screen readers. */
+/** The looks of the page of `createApp({ page: true })`: contrast, narrow screens, screen readers. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
@@ -101,7 +101,8 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       const { page } = person;
       const session = await page.context().newCDPSession(page);
       const { nodes } = await session.send('Accessibility.getFullAXTree');
-      const roles = ['button', 'textbox', 'checkbox', 'region', 'table', 'columnheader'];
+      const tables = ['table', 'columnheader', 'rowheader'];
+      const roles = ['button', 'textbox', 'checkbox', 'region', ...tables];
       const named = nodes.filter(({ role }) => roles.includes(String(role?.value)));
       assert.ok(named.length > 30, String(named.length));
       for (const { role, name } of named) assert.ok(name?.value, `a ${role?.value} has no name`);
@@ -116,6 +117,45 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       assert.equal(levels.filter((level) => level === 1).length, 1);
       const isInOrder = levels.every((level, at) => at === 0 || level <= (levels[at - 1] ?? 0) + 1);
       assert.ok(isInOrder, levels.join());
+    });
+  });
+
+  it('has headings and rows that say of what they are, and times with their zone', async () => {
+    await atPage(browser, { context: { timezoneId: 'Europe/Berlin' } }, async (person) => {
+      await fillPage(person);
+      const { page } = person;
+      assert.equal(await page.title(), 'Try sign-up and login – latchkey');
+      const title = page.getByRole('heading', { level: 1, name: 'Try sign-up and login' });
+      assert.equal(await title.count(), 1);
+      const names = await page.getByRole('heading', { level: 3 }).allTextContents();
+      assert.equal(new Set(names).size, names.length);
+      for (const name of ['Log in: Request', 'Log in: Answer']) assert.ok(names.includes(name));
+      const claim = person.step('Read the access token').getByRole('rowheader', { name: 'exp' });
+      assert.equal(await claim.count(), 1);
+      const client = person.step('Sessions').getByRole('rowheader', { name: /Chrome/ });
+      assert.match(await client.innerText(), /began .*\d{2}.* (GMT|CES?T)/);
+      const expiry = await page.getByRole('row', { name: 'when it expires' }).innerText();
+      assert.match(expiry, /(GMT|CES?T)/);
+      const username = person.step('Sign up').getByLabel('Username');
+      assert.equal(await username.getAttribute('aria-describedby'), 'sign-up-username-hint');
+      await person.step('Sign up').getByText('1 to 80 letters, digits or ASCII symbols').waitFor();
+    });
+  });
+
+  it('shows by another colour which buttons end or remove something', async () => {
+    await atPage(browser, {}, async (person) => {
+      await fillPage(person);
+      const colors = await person.page.evaluate<Record<string, string[]>>(`Object.groupBy(
+        [...document.querySelectorAll('button:enabled')].map((button) => button.innerText),
+        (text) => {
+          const buttons = [...document.querySelectorAll('button')];
+          const button = buttons.find(({ innerText }) => innerText === text);
+          return getComputedStyle(button).borderTopColor;
+        },
+      )`);
+      const groups = Object.values(colors);
+      assert.equal(groups.length, 2);
+      assert.deepEqual(groups[1], ['End all other sessions', 'End', 'Remove the account']);
     });
   });
 

@@ -1,5 +1,6 @@
 /** A person at the page of an application: in a real browser, by roles and labels alone. */
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import {
   createApp,
@@ -14,6 +15,11 @@ import { SECRET } from '../support/tokens.ts';
 
 /** Waiting ends sooner: as soon as the text is there. */
 const TIMEOUT_MS = 10_000;
+
+/** An answer on its way to the page. */
+export interface HeldAnswer {
+  release(): Promise<void>;
+}
 
 export class Person {
   readonly page: Page;
@@ -56,6 +62,36 @@ export class Person {
     return { request, answer };
   }
 
+  /** What the page says about the login. */
+  async who(): Promise<string> {
+    return this.page.locator('#who').innerText();
+  }
+
+  /** Presses a button of a step. The server answers, and the page gets the answer at `release`. */
+  async pressAndHold(heading: string, button: string | RegExp): Promise<HeldAnswer> {
+    const events = new EventEmitter();
+    const answered = once(events, 'answered');
+    const released = once(events, 'released');
+    await this.page.route('**/*', async (route) => {
+      const response = await route.fetch();
+      events.emit('answered');
+      await released;
+      await route.fulfill({ response });
+    }, { times: 1 });
+    const received = this.page.waitForResponse('**/*');
+    await this.step(heading).getByRole('button', { name: button }).click();
+    await answered;
+    await this.sees(heading, 'Waiting for the answer');
+    return {
+      release: async () => {
+        events.emit('released');
+        await (await received).finished();
+        // The script of the page has run before this timer.
+        await this.page.evaluate('new Promise((done) => setTimeout(done))');
+      },
+    };
+  }
+
   async signUp(username: string, password: string): Promise<void> {
     await this.fill('Sign up', { Username: username, Password: password });
     await this.press('Sign up', 'Sign up', 'The account exists.');
@@ -63,7 +99,7 @@ export class Person {
 
   async logIn(username: string, password: string): Promise<void> {
     await this.fill('Log in', { Username: username, Password: password });
-    await this.press('Log in', 'Log in', 'You are logged in.');
+    await this.press('Log in', 'Log in', `You are logged in as ${username}.`);
   }
 }
 

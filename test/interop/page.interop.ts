@@ -26,7 +26,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       const login = await person.exchange('Log in');
       assert.match(login.request, /^POST \/auth\nContent-Type: application\/json\n/);
       assert.match(login.request, /"username": "Joe",\n  "password": "••••••••",\n  "refresh": true/);
-      const tokenStep = person.step('The access token');
+      const tokenStep = person.step('Read the access token');
       assert.match(await tokenStep.getByRole('timer').innerText(), /^It expires in (5 min 0|4 min 5\d) s\.$/);
       const claims = await tokenStep.getByRole('row').allInnerTexts();
       assert.equal(claims.filter((row) => /^(iat|nbf|exp|identity|sid|gen)\b/.test(row)).length, 6);
@@ -42,7 +42,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
         'Current password': PASSWORD,
         'New password': NEW_PASSWORD,
       });
-      await person.press('Change the password', /Change/, 'The new password holds.');
+      await person.press('Change the password', /Change/, 'The new password is in use now.');
       const { request } = await person.exchange('Change the password');
       assert.match(request, /"password": "•+",\n  "new_password": "•+",\n  "refresh": true/);
       await person.press('Say hello', 'Hello with the previous token', REFUSES_ENDED);
@@ -57,6 +57,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await person.fill('Remove the account', { Password: NEW_PASSWORD });
       await person.press('Remove the account', /Remove/, 'The account is removed.');
       await person.press('Say hello', 'Hello with the previous token', '(401, ERR_');
+      await person.fill('Log in', { Username: 'Joe', Password: NEW_PASSWORD });
       await person.press('Log in', 'Log in', 'The username or the password is wrong.');
       const shown = await person.page.content();
       for (const password of [PASSWORD, NEW_PASSWORD]) assert.ok(!shown.includes(password));
@@ -83,6 +84,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await thief.getByRole('button', { name: /^End the session that began / }).click();
       await person.sees('Sessions', 'Ended.');
       assert.deepEqual((await list()).sort(), ['tablet', 'telephone', 'this session']);
+      await person.fill('Sessions', { 'Password, to end sessions': PASSWORD });
       await person.press('Sessions', 'End all other sessions', 'Ended.');
       assert.deepEqual(await list(), ['this session']);
     });
@@ -116,7 +118,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await page.keyboard.press('Space');
       await tab('Log in');
       await page.keyboard.press('Enter');
-      await page.getByRole('status').filter({ hasText: 'You are logged in.' }).waitFor();
+      await page.getByRole('status').filter({ hasText: 'You are logged in as joe.' }).waitFor();
       assert.equal(await focus(), 'Log in');
       await tab('Hello with the access token');
       await page.keyboard.press('Space');
@@ -137,6 +139,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
     await atPage(browser, { app: { limits } }, async (person) => {
       await person.fill('Log in', { Username: 'joe', Password: PASSWORD });
       await person.press('Log in', 'Log in', '(401, ERR_CREDENTIALS)');
+      await person.fill('Log in', { Password: PASSWORD });
       await person.press('Log in', 'Log in', 'There were too many attempts. Try again in ');
       await person.sees('Log in', '(429, ERR_THROTTLED)');
       assert.match((await person.exchange('Log in')).answer, /\nRetry-After: \d+\n/);
@@ -164,7 +167,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
   it('shows no step that a server without sessions lacks, and says so', async () => {
     await atPage(browser, { app: {} }, async (person) => {
       const headings = await person.page.getByRole('heading', { level: 2 }).allInnerTexts();
-      assert.deepEqual(headings, ['Sign up', 'Log in', 'The access token', 'Say hello']);
+      assert.deepEqual(headings, ['Sign up', 'Log in', 'Read the access token', 'Say hello']);
       await person.page.getByText('This server has sessions off.').waitFor();
       await person.signUp('joe', PASSWORD);
       await person.logIn('joe', PASSWORD);
@@ -217,8 +220,8 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       const { answer } = await person.exchange('Say hello');
       assert.ok(answer.includes(`"Hello ${username}"`));
       assert.equal(await person.page.locator('img, svg').count(), 0);
-      // The settings of the application, and the two scripts of the page.
-      assert.equal(await person.page.locator('script').count(), 3);
+      // The settings of the application, and the four scripts of the page.
+      assert.equal(await person.page.locator('script').count(), 5);
     });
   });
 

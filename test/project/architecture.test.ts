@@ -81,6 +81,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'app': ['accounts', 'auth', 'http', 'type sessions', 'type users/store.ts', ...GROUND],
   'frameworks': [
     'auth/current-identity.ts',
+    'auth/middleware.ts',
     'http/reply.ts',
     'http/request.ts',
     'type accounts/accounts.ts',

@@ -134,6 +134,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
 const OTHER_BLOCKS: Readonly<Record<string, number>> = {
   ini: 1, // readme.test.ts
   nginx: 1, // test/interop
+  html: 1, // test/interop/browser-cookie.interop.ts
   js: 1, // postgres-servers.test.ts
   json: 3, // readme.test.ts
   sql: 2, // readme.test.ts

@@ -83,7 +83,7 @@ test('the package holds only the source, its JavaScript, types and their maps, a
   });
   // The files of the page in the browser are copied as they are.
   const copied = sources.filter((name) => name.startsWith('app/page/'));
-  assert.equal(copied.length, 4);
+  assert.equal(copied.length, 7);
   const pages = PAGES.filter((page) => !page.startsWith('src/'));
   const others = ['LICENSE', 'package.json', 'bench/RESULTS.md'];
   const plain = [...sources.map((name) => `src/${name}`), ...copied.map((name) => `dist/${name}`)];

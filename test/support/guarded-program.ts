@@ -1,5 +1,6 @@
 /** Asserts the replies of a program of the pages that has the users of `auth.mts`. */
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { Jwt } from '../../src/index.ts';
 import { send, sendRaw } from './app.ts';
 import { SECRET } from './tokens.ts';
@@ -93,4 +94,24 @@ async function assertLogsIn(url: string): Promise<void> {
   const malformed = await login('{"username":"joe","password":correct horse}');
   assert.equal(malformed.status, 400);
   assert.doesNotMatch(JSON.stringify(malformed.body), /correct|horse/);
+}
+
+/** Asserts that wrong passwords lock out the network of the guesser, and not the owner. */
+export async function assertLimitsGuesses(url: string): Promise<void> {
+  for (let tries = 0; tries < 10; tries += 1) {
+    assert.equal(await loginStatus(url, 'battery staple', '127.0.0.2'), 401);
+  }
+  assert.equal(await loginStatus(url, 'correct horse', '127.0.0.2'), 429);
+  assert.equal(await loginStatus(url, 'correct horse', '127.0.0.1'), 200);
+}
+
+/** Logs joe in from an address of this machine. fetch cannot choose one. */
+function loginStatus(url: string, password: string, localAddress: string): Promise<number> {
+  const headers = { 'Content-Type': 'application/json', 'Connection': 'close' };
+  return new Promise((resolve, reject) => {
+    const sent = request(`${url}/auth`, { method: 'POST', headers, localAddress }, (reply) => {
+      reply.resume().once('end', () => resolve(reply.statusCode ?? 0));
+    });
+    sent.once('error', reject).end(JSON.stringify({ username: 'joe', password }));
+  });
 }

@@ -74,7 +74,7 @@ const ATTRIBUTES = ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Strict'];
 /** Asserts that a program keeps the refresh token in a cookie, and never in a body. */
 export async function assertCookies(url: string): Promise<void> {
   const post = (path: string, cookie: string, headers = {}, body?: object) =>
-    send(`${url}/session/${path}`, 'POST', path === 'login' ? LOGIN : body, {
+    send(`${url}/session/${path}`, 'POST', path === 'auth' ? LOGIN : body, {
       ...(cookie !== '' && { Cookie: `other=1; ${cookie}; more=2` }),
       ...headers,
     });
@@ -86,7 +86,7 @@ export async function assertCookies(url: string): Promise<void> {
     assert.equal(headers.get('cache-control'), 'no-store');
     return cookie;
   };
-  const first = cookieOf(await post('login', ''));
+  const first = cookieOf(await post('auth', ''));
   // Two tabs refresh at the same moment.
   const answers = await Promise.all([post('refresh', first), post('refresh', first)]);
   const [second = '', same] = answers.map(cookieOf);
@@ -95,7 +95,7 @@ export async function assertCookies(url: string): Promise<void> {
   const { access_token: token } = answers[0]?.body as Tokens;
   await assertHello(url, token);
   for (const site of ['cross-site', 'same-site', 'none']) {
-    for (const path of ['login', 'refresh', 'logout']) {
+    for (const path of ['auth', 'refresh', 'logout']) {
       const refused = await post(path, second, { 'Sec-Fetch-Site': site });
       assert.deepEqual([refused.status, refused.headers.has('set-cookie')], [403, false]);
     }

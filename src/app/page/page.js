@@ -1,21 +1,11 @@
 /**
- * Sends the requests of the page, and shows each one beside its answer.
- * Promise: the tokens are kept in `tokens` and in the shown text alone, and a password in its field
- * alone. Nothing is stored in the browser.
+ * What each step of the page sends, and what it does with the answer.
+ * Promise: a password is kept in its field alone, and no longer than it is of use. Nothing is
+ * stored in the browser.
  */
 'use strict';
 
-/**
- * What the server says about its application.
- * @typedef {object} Application
- * @property {string} authPath the path of the login
- * @property {string} usernameField
- * @property {string} passwordField
- * @property {string} scheme the word before a token in the Authorization header
- * @property {number} minPasswordLength in characters
- * @property {boolean} hasSessions
- * @property {boolean} canRemove whether an owner can remove the account
- */
+/** @typedef {import('../page.ts').PageSettings} PageSettings */
 
 /**
  * The inputs of a form, by their names.
@@ -28,23 +18,12 @@
  * @property {'access' | 'previous' | 'none'} [token]
  */
 
-/** @typedef {Record<string, unknown>} Members */
+/** How long the page waits for an answer. A server with many logins at once takes seconds. */
+const TIMEOUT_MS = 20_000;
 
-/**
- * A request.
- * @typedef {object} Sent
- * @property {string} method
- * @property {string} path
- * @property {Record<string, string>} headers
- * @property {Members} [body]
- */
-
-/** @type {Application} */
-const application = JSON.parse(byId('application').textContent);
-const { authPath, usernameField, passwordField } = application;
-
-/** @type {{ access?: string, refresh?: string, previous?: string, expiresAtMs?: number }} */
-const tokens = {};
+/** @type {PageSettings} */
+const settings = JSON.parse(byId('settings').textContent);
+const { authPath, usernameField, passwordField } = settings;
 
 /**
  * Makes the request of each form, by the id of the form. A member that is undefined is not sent.
@@ -56,206 +35,145 @@ const requests = {
     const refresh = fields.refresh === undefined ? undefined : true;
     return post(authPath, { ...credentials(fields), refresh });
   },
-  'hello': ({ token }) => get('/hello', token === 'none' ? undefined : tokens[token ?? 'access']),
-  'refresh': () => post('/refresh', { refresh_token: tokens.refresh }),
-  'sessions': () => get('/sessions', tokens.access),
+  'hello': ({ token }) => get('/hello', token === 'none' ? undefined : login[token ?? 'access']),
+  'refresh': () => post('/refresh', { refresh_token: login.refresh }),
+  'sessions': () => get('/sessions', login.access),
   'end-sessions': ({ password, session }) => {
-    return post('/sessions/end', { [passwordField]: password, id: session }, tokens.access);
+    return post('/sessions/end', { [passwordField]: password, id: session }, login.access);
   },
   'change-password': ({ password, next }) => post('/password', {
     [passwordField]: password,
     [`new_${passwordField}`]: next,
-    refresh: tokens.refresh === undefined ? undefined : true,
-  }, tokens.access),
+    refresh: login.refresh === undefined ? undefined : true,
+  }, login.access),
   'log-out': () => {
-    if (tokens.refresh !== undefined) return post('/logout', { refresh_token: tokens.refresh });
-    return { ...get('/logout', tokens.access), method: 'POST' };
+    const { access, refresh } = login;
+    if (refresh === undefined) return post('/logout', undefined, access);
+    return post('/logout', { refresh_token: refresh });
   },
   'remove': ({ password }) => {
-    return post('/account/remove', { [passwordField]: password }, tokens.access);
+    return post('/account/remove', { [passwordField]: password }, login.access);
   },
 };
 
 /**
- * What the page does after a success, by the id of the form.
- * @type {Record<string, (answer: Answer, fields: Fields) => void>}
+ * What the page does after a success, by the id of the form. A text that is returned is the result,
+ * in place of the text in the form.
+ * @type {Record<string, (answer: Answer, fields: Fields) => string | void>}
  */
 const effects = {
-  'sign-up': (_answer, fields) => fillUsernames(fields),
-  'log-in': (answer, fields) => {
-    fillUsernames(fields);
-    keepTokens(answer);
+  'sign-up': (_answer, { username }) => fillUsernames(username),
+  'log-in': (answer, { username }) => {
+    beginLogin(username, answer);
+    return `You are logged in as ${username}.`;
   },
   'refresh': keepTokens,
   'sessions': showSessions,
-  'change-password': keepTokens,
-  'log-out': () => replaceTokens(),
-  'remove': () => replaceTokens(),
+  'end-sessions': (_answer, { session }) => {
+    clearSessions();
+    if (session === undefined || session !== ownSessionId()) return undefined;
+    endLogin();
+    return 'Ended. It was the session of this page, so you are logged out.';
+  },
+  'change-password': (answer) => beginLogin(login.username, answer),
+  'log-out': endLogin,
+  'remove': endLogin,
 };
 
-/** @type {(fields: Fields) => Members} */
+/** With these the server says that the login of a token has ended. */
+const ENDED_CODES = ['ERR_SESSION_ENDED', 'ERR_IDENTITY_UNKNOWN'];
+
+/** @type {(fields: Fields) => Record<string, unknown>} */
 function credentials({ username, password }) {
   return { [usernameField]: username, [passwordField]: password };
 }
 
-/** @type {(path: string, token?: string) => Sent} */
-function get(path, token) {
-  const headers = token === undefined ? {} : { Authorization: `${application.scheme} ${token}` };
-  return { method: 'GET', path, headers };
+/** @type {(token?: string) => Record<string, string>} */
+function authorization(token) {
+  return token === undefined ? {} : { Authorization: `${settings.scheme} ${token}` };
 }
 
-/** @type {(path: string, body: Members, token?: string) => Sent} */
+/** @type {(path: string, token?: string) => Sent} */
+function get(path, token) {
+  return { method: 'GET', path, headers: authorization(token) };
+}
+
+/** @type {(path: string, body?: Sent['body'], token?: string) => Sent} */
 function post(path, body, token) {
-  const headers = { ...get(path, token).headers, 'Content-Type': 'application/json' };
+  const headers = authorization(token);
+  if (body === undefined) return { method: 'POST', path, headers };
+  headers['Content-Type'] = 'application/json';
   return { method: 'POST', path, headers, body };
 }
 
-// Sending
-
-/** @type {(sent: Sent) => Promise<Answer>} */
+/** @type {(sent: Sent) => Promise<Answer>} if none comes, the status is 0 and its text says why */
 async function send({ method, path, headers, body }) {
-  // Relative to the page, because a proxy may serve the application below a path of its own.
-  const response = await fetch(`.${path}`, {
-    method,
-    headers,
-    redirect: 'error',
-    ...(body && { body: JSON.stringify(body) }),
-  });
-  const { status, statusText } = response;
-  const content = await response.text();
-  return { status, statusText, headers: response.headers, body: parsed(content) };
+  try {
+    // Relative to the page, because a proxy may serve the application below a path of its own.
+    const response = await fetch(`.${path}`, {
+      method,
+      headers,
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    const { status, statusText } = response;
+    const content = await response.text();
+    return { status, statusText, headers: response.headers, body: parsed(content) };
+  } catch (error) {
+    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+    const statusText = isLate
+      ? `No answer came within ${duration(TIMEOUT_MS / 1000)}. The server may be at work still.`
+      : 'No answer came. The server may have stopped, or the network is down.';
+    return { status: 0, statusText, headers: new Headers(), body: undefined };
+  }
 }
 
-/** @type {(id: string, makeRequest: (fields: Fields) => Sent) => void} */
-function addStep(id, makeRequest) {
-  const form = document.getElementById(id);
-  // A step that this server does not have was removed from the page.
-  if (!(form instanceof HTMLFormElement)) return;
-  const section = form.closest('section') ?? form;
-  const [request, answer] = section.querySelectorAll('.exchange pre');
-  const result = section.querySelector('.result');
-  let isWaiting = false;
+/** @type {(form: HTMLFormElement, makeRequest: (fields: Fields) => Sent) => void} */
+function addStep(form, makeRequest) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    if (isWaiting) return;
-    isWaiting = true;
+    if (isWaiting(form)) return;
+    /** @type {Fields} */
     const fields = Object.fromEntries(new FormData(form, event.submitter));
     const sent = makeRequest(fields);
-    show(request, requestText(sent));
-    show(answer, 'Waiting for the answer');
-    // Emptied first, so that a screen reader also reads a result that is the same as before.
-    show(result, '');
-    const received = await send(sent).catch(() => undefined);
-    isWaiting = false;
-    show(answer, received === undefined ? 'No answer' : answerText(received));
-    const isDone = received !== undefined && received.status < 300;
-    if (isDone) effects[id]?.(received, fields);
-    show(result, isDone ? form.dataset['done'] : refusalText(received));
-    result?.setAttribute('data-outcome', isDone ? 'done' : 'refused');
+    const { number } = login;
+    showWaiting(form, withDots(sent));
+    const answer = await send(sent);
+    // If the login has changed, this step was cleared, and may wait for another answer by now.
+    if (number !== login.number && !WITHOUT_LOGIN.includes(form.id)) return;
+    const problem = problemOf(form, answer);
+    const done = problem === undefined ? effects[form.id]?.(answer, fields) : undefined;
+    const isOwnToken = (fields.token ?? 'access') === 'access';
+    if (ENDED_CODES.includes(codeOf(answer)) && isOwnToken) endLogin();
+    showOutcome(form, withDots(sent), answer, { problem, done });
   });
 }
 
-/** @type {(sent: Sent) => string} */
-function requestText({ method, path, headers, body }) {
-  const secrets = [passwordField, `new_${passwordField}`];
-  const withDots = JSON.stringify(body, (name, value) => {
-    return secrets.includes(name) ? '••••••••' : value;
-  }, 2);
-  return messageText(`${method} ${path}`, Object.entries(headers), withDots);
-}
-
-// Tokens
-
-/** @type {(answer: Answer) => void} */
-function keepTokens({ body }) {
-  replaceTokens(textOf(body, 'access_token'), textOf(body, 'refresh_token'));
-}
-
-/** @type {(access?: string, refresh?: string) => void} */
-function replaceTokens(access, refresh) {
-  const previous = tokens.access ?? tokens.previous;
-  const claims = claimsOf(access);
-  const seconds = Number(member(claims, 'exp')) - Number(member(claims, 'iat'));
-  // Counted from now, because the clocks of the browser and of the server may differ.
-  Object.assign(tokens, { access, refresh, previous, expiresAtMs: Date.now() + seconds * 1000 });
-  showToken(access, claims);
-  showExpiry();
-}
-
-/** @type {(token?: string) => unknown} the claims, or undefined if it is not a JSON Web Token */
-function claimsOf(token) {
-  const [, payload = ''] = token?.split('.') ?? [];
-  try {
-    const binary = atob(payload.replaceAll('-', '+').replaceAll('_', '/'));
-    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
+/** @type {(sent: Sent) => Sent} the request with dots in place of its passwords */
+function withDots(sent) {
+  const body = { ...sent.body };
+  for (const name of [passwordField, `new_${passwordField}`]) {
+    if (Object.hasOwn(body, name)) body[name] = '••••••••';
   }
-}
-
-/** @type {(token: string | undefined, claims: unknown) => void} */
-function showToken(token, claims) {
-  const parts = token?.split('.') ?? [];
-  const spans = parts.map((part, index) => {
-    const span = newElement('span', index === 0 ? part : `.${part}`);
-    span.className = `part-${index + 1}`;
-    return span;
-  });
-  show(byId('token-text'), token === undefined ? 'No token' : '');
-  byId('token-text').append(...spans);
-  byId('token-parts').hidden = parts.length !== 3;
-  fillTable('token-claims', Object.entries(claims ?? {}).map(([name, value]) => {
-    const time = ['iat', 'nbf', 'exp'].includes(name) ? `: ${timeText(value)}` : '';
-    const meaning = newElement('small', `${wordsIn('meanings', name) ?? ''}${time}`);
-    return [name, newElement('div', JSON.stringify(value), meaning)];
-  }));
-}
-
-function showExpiry() {
-  const { access, expiresAtMs = NaN } = tokens;
-  const seconds = Math.round((expiresAtMs - Date.now()) / 1000);
-  const expired = 'It has expired. The server refuses it after a leeway of a few seconds.';
-  const left = seconds > 0 ? `It expires in ${duration(seconds)}.` : expired;
-  const known = Number.isNaN(seconds) ? 'The page cannot tell when it expires.' : left;
-  show(byId('token-expiry'), access === undefined ? 'The page has no access token.' : known);
-}
-
-/** @type {(answer: Answer) => void} */
-function showSessions({ body }) {
-  const list = member(body, 'sessions');
-  fillTable('session-list', (Array.isArray(list) ? list : []).map((session) => {
-    const began = timeText(member(session, 'started_at'));
-    const note = member(session, 'is_current') === true ? ', this session' : '';
-    const button = newElement('button', 'End');
-    button.setAttribute('form', 'end-sessions');
-    button.setAttribute('name', 'session');
-    button.setAttribute('value', textOf(session, 'id') ?? '');
-    button.setAttribute('aria-label', `End the session that began ${began}`);
-    const detail = newElement('small', `began ${began}${note}`);
-    return [newElement('div', textOf(session, 'agent') || 'an unknown client', detail), button];
-  }));
-}
-
-/** @type {(fields: Fields) => void} */
-function fillUsernames({ username = '' }) {
-  for (const input of document.querySelectorAll('input[name="username"]')) {
-    if (input instanceof HTMLInputElement) input.value = username;
-  }
+  return sent.body === undefined ? sent : { ...sent, body };
 }
 
 // The start
 
-for (const section of document.querySelectorAll('section:not(:has(.exchange))')) {
-  section.append(copyOf('exchange'));
-}
 const unneeded = [
-  application.hasSessions ? '[data-without="sessions"]' : '[data-needs="sessions"]',
-  ...(application.canRemove ? [] : ['section:has(#remove)']),
+  settings.hasSessions ? '[data-without="sessions"]' : '[data-needs="sessions"]',
+  ...(settings.canRemove ? [] : ['section:has(#remove)']),
 ];
-for (const element of document.querySelectorAll(unneeded.join())) element.remove();
+for (const element of document.querySelectorAll(unneeded.join(', '))) element.remove();
 for (const hint of document.querySelectorAll('[data-hint]')) {
-  show(hint, `At least ${application.minPasswordLength} characters`);
+  show(hint, `At least ${settings.minPasswordLength} characters`);
 }
-for (const [id, makeRequest] of Object.entries(requests)) addStep(id, makeRequest);
+for (const section of document.querySelectorAll('section:not(:has(.exchange))')) {
+  section.append(newExchange(section));
+}
+for (const form of document.forms) {
+  const makeRequest = requests[form.id];
+  if (makeRequest !== undefined) addStep(form, makeRequest);
+}
 setInterval(showExpiry, 1000);

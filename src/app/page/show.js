@@ -1,37 +1,75 @@
 /**
- * Turns answers, times and rows into text and elements of the page. `page.js` uses these functions:
- * both are scripts without imports, so that the page is one document.
+ * Turns answers, times and rows into text and elements of the page. The other scripts use these
+ * functions. All are scripts without imports, so that the page is one document.
  * Promise: text from a server or a person becomes text nodes alone, so it is never read as HTML.
  */
 'use strict';
 
-/** @typedef {{ status: number, statusText: string, headers: Headers, body: unknown }} Answer */
+/**
+ * A request.
+ * @typedef {object} Sent
+ * @property {string} method
+ * @property {string} path
+ * @property {Record<string, string>} headers
+ * @property {Record<string, unknown>} [body]
+ */
 
-// Answers
+/**
+ * An answer. If the status is 0, none came, and `statusText` says why.
+ * @typedef {{ status: number, statusText: string, headers: Headers, body: unknown }} Answer
+ */
+
+// Requests and answers
+
+/** @type {(element: Element | null, sent: Sent) => void} */
+function showRequest(element, { method, path, headers, body }) {
+  showMessage(element, `${method} ${path}`, Object.entries(headers), body);
+}
+
+/** @type {(element: Element | null, answer: Answer) => void} */
+function showAnswer(element, { status, statusText, headers, body }) {
+  if (status === 0) return showEmpty(element, 'No answer');
+  const names = ['Content-Type', 'Error-Code', 'Retry-After', 'WWW-Authenticate'];
+  const shown = names.flatMap((name) => {
+    const value = headers.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+  return showMessage(element, `${status} ${statusText}`, shown, body);
+}
+
+/** @type {(element: Element | null, start: string, headers: string[][], body: unknown) => void} */
+function showMessage(element, start, headers, body) {
+  const lines = headers.map((header) => `\n${header.join(': ')}`).join('');
+  const content = typeof body === 'string' ? body : JSON.stringify(body, null, 2);
+  show(element, newElement('b', start), lines, content === undefined ? '' : `\n\n${content}`);
+}
 
 /** @type {(answer: Answer) => string} */
-function answerText({ status, statusText, headers, body }) {
-  const names = ['Content-Type', 'Error-Code', 'Retry-After', 'WWW-Authenticate'];
-  const shown = names.filter((name) => headers.has(name)).map((name) => [name, headers.get(name)]);
-  const content = typeof body === 'string' ? body : JSON.stringify(body, null, 2);
-  return messageText(`${status} ${statusText}`, shown, content);
+function codeOf({ headers }) {
+  return headers.get('Error-Code') ?? 'no Error-Code';
 }
 
-/** @type {(start: string, headers: unknown[][], content?: string) => string} */
-function messageText(start, headers, content) {
-  const head = [start, ...headers.map((header) => header.join(': '))].join('\n');
-  return content === undefined ? head : `${head}\n\n${content}`;
-}
-
-/** @type {(answer: Answer | undefined) => string} */
-function refusalText(answer) {
-  if (answer === undefined) {
-    return 'No answer came. The server may have stopped, or the network is down.';
+/** @type {(form: HTMLFormElement, answer: Answer) => string | undefined} why it is not a success */
+function problemOf(form, answer) {
+  const { status, statusText, headers, body } = answer;
+  if (status === 0) return statusText;
+  if (typeof body !== 'object' && !headers.has('Error-Code')) {
+    const end = `(${status}, ${codeOf(answer)})`;
+    return `This is not an answer of latchkey. A proxy may have sent it. ${end}`;
   }
+  if (status >= 300) return refusalText(form.id, answer);
+  const { expects } = form.dataset;
+  if (expects === undefined || textOf(body, expects)) return undefined;
+  return `The server accepted the request, but its answer has no text "${expects}". (${status})`;
+}
+
+/** @type {(formId: string, answer: Answer) => string} */
+function refusalText(formId, answer) {
   const { status, headers, body } = answer;
-  const code = headers.get('Error-Code') ?? 'no Error-Code';
-  const said = member(body, 'description') ?? member(body, 'result');
-  const words = wordsIn('advice', code) ?? (typeof said === 'string' ? `${said}.` : '');
+  const code = codeOf(answer);
+  const said = textOf(body, 'description') ?? textOf(body, 'result');
+  const advice = wordsIn('advice', `${formId}-${code}`) ?? wordsIn('advice', code);
+  const words = advice ?? (said === undefined ? 'The answer does not say why.' : `${said}.`);
   const waitSeconds = Number(headers.get('Retry-After') ?? 0);
   const wait = waitSeconds > 0 ? ` Try again in ${duration(waitSeconds)}.` : '';
   return `Refused: ${words}${wait} (${status}, ${code})`;
@@ -46,10 +84,16 @@ function byId(id) {
   return found;
 }
 
-/** @type {(element: Element | null | undefined, content?: string) => void} */
-function show(element, content = '') {
+/** @type {(element: Element | null, ...content: (string | Node)[]) => void} */
+function show(element, ...content) {
   element?.classList.remove('empty');
-  element?.replaceChildren(content);
+  element?.replaceChildren(...content);
+}
+
+/** @type {(element: Element | null, content: string) => void} shows why there is nothing to see */
+function showEmpty(element, content) {
+  show(element, content);
+  element?.classList.add('empty');
 }
 
 /** @type {(kind: string, ...content: (string | Node)[]) => HTMLElement} */
@@ -59,10 +103,15 @@ function newElement(kind, ...content) {
   return element;
 }
 
-/** @type {(id: string, rows: (string | Node)[][]) => void} shows the table if it has rows */
+/**
+ * Shows the table if it has rows. The first cell of a row is its header.
+ * @type {(id: string, rows: [string | Node, ...(string | Node)[]][]) => void}
+ */
 function fillTable(id, rows) {
-  const lines = rows.map((cells) => {
-    return newElement('tr', ...cells.map((cell) => newElement('td', cell)));
+  const lines = rows.map(([name, ...cells]) => {
+    const header = newElement('th', name);
+    header.setAttribute('scope', 'row');
+    return newElement('tr', header, ...cells.map((cell) => newElement('td', cell)));
   });
   byId(id).querySelector('tbody')?.replaceChildren(...lines);
   byId(id).hidden = rows.length === 0;
@@ -104,9 +153,10 @@ function textOf(value, name) {
   return typeof found === 'string' ? found : undefined;
 }
 
-/** @type {(seconds: unknown) => string} */
+/** @type {(seconds: unknown) => string} a time with its time zone */
 function timeText(seconds) {
-  return new Date(Number(seconds) * 1000).toLocaleString();
+  const time = new Date(Number(seconds) * 1000);
+  return time.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'long' });
 }
 
 /** @type {(seconds: number) => string} */
