@@ -24,7 +24,7 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessions: {
     name: '--sessions',
     group: SESSION_FLAG_GROUP,
-    help: 'required: refuse tokens without a session',
+    help: 'required: no token without a session',
     kind: oneOf('on', 'off', 'required'),
     defaultText: 'on',
   },
