@@ -5,6 +5,7 @@
  * Promise: no message repeats a string, since it could be a token, a password or a key. Exceptions:
  * names of options, claims and fields, and paths of files.
  */
+import { mostSimilar } from './similar-name.ts';
 import { describe, isObject } from './values.ts';
 
 /** Throws a TypeError or RangeError if the value of the named option is not acceptable. */
@@ -33,15 +34,20 @@ export function readOptions<T extends object>(
   }
   const own: T = Object.assign(Object.create(null), options);
   for (const name of Object.keys(own) as (keyof T & string)[]) {
-    if (!Object.hasOwn(checks, name)) {
-      const known = Object.keys(checks).join(', ');
-      throw new TypeError(`"${name}" expected one of ${known}, got an unknown option`);
-    }
+    if (!Object.hasOwn(checks, name)) throw unknownOption(name, Object.keys(checks));
     if (own[name] === undefined) delete own[name];
     else checks[name](name, own[name]);
   }
   for (const name of required) checks[name](name, own[name]);
   return own;
+}
+
+/** A list of all options would hide the one that was meant. */
+function unknownOption(name: string, known: readonly string[]): TypeError {
+  const meant = mostSimilar(name, known);
+  const expected = meant === undefined ? `one of ${known.join(', ')}` : 'the name of an option';
+  const hint = meant === undefined ? '' : `: did you mean "${meant}"?`;
+  return new TypeError(`"${name}" expected ${expected}, got an unknown option${hint}`);
 }
 
 /** @returns the members of `options` that `checks` names, for a class that accepts only these */
@@ -63,7 +69,10 @@ export function expecting(
 ): Check {
   return (name, value) => {
     if (isExpected(value)) return;
-    const text = `"${name}" expected ${expected}, got ${describe(value)}`;
+    // Environment variables are strings.
+    const isText = boundedType === 'number' && typeof value === 'string' && value !== '';
+    const hint = isText ? ': is "Number(...)" missing?' : '';
+    const text = `"${name}" expected ${expected}, got ${describe(value)}${hint}`;
     throw typeof value === boundedType ? new RangeError(text) : new TypeError(text);
   };
 }

@@ -54,6 +54,26 @@ test('the message for an unknown option names it, and options must be an object'
   }
 });
 
+test('the message for an unknown option suggests the option that was meant', () => {
+  const secret = SECRET;
+  const made = (options: object) => () => createApp({ secret, ...options } as never);
+  const message = '"user" expected the name of an option, got an unknown option: ' +
+    'did you mean "users"?';
+  assert.throws(made({ user: users }), { name: 'TypeError', message });
+  assert.throws(made({ users, nope: 1 }), /^TypeError: "nope" expected one of users, .*option$/);
+  made({ users })();
+});
+
+test('a number that is still the text of a variable is refused with a hint', async () => {
+  const app = new Router();
+  const port = '0';
+  const message = '"port" expected a whole number from 0 to 65535, got a string: ' +
+    'is "Number(...)" missing?';
+  await assert.rejects(listen(app, { port } as never), { name: 'TypeError', message });
+  await (await listen(app, { port: Number(port) })).close();
+  await assert.rejects(listen(app, { port: '' } as never), /, got an empty string$/);
+});
+
 test('options on a prototype are not read, not even on Object.prototype', async () => {
   const inherited = Object.create({ secret: SECRET, users, logN: 'x', realm: '\n', nope: 1 });
   assert.throws(() => new Jwt(inherited), /^TypeError: "secret" expected .+, got undefined$/);

@@ -20,7 +20,13 @@ import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
 import { Login } from './login.ts';
 import type { LoginReply, LogoutReply } from './login-reply.ts';
 import { middlewareOf, type Middleware } from './middleware.ts';
-import { settingsOf, type JwtAuthOptions, type JwtAuthSettings } from './options.ts';
+import {
+  checkCall,
+  identityCheck,
+  settingsOf,
+  type JwtAuthOptions,
+  type JwtAuthSettings,
+} from './options.ts';
 import type { AuthRequest } from './request-body.ts';
 import type { Authorization, GuardableRequest, HeaderSource } from './requests.ts';
 import { SessionAuth } from './session-auth.ts';
@@ -118,6 +124,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     options: IssueOptions = {},
   ): Promise<LoginReply> {
     const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
+    identityCheck('issue', identity);
     if (this.#sessions === undefined && refresh !== true) {
       return this.#login.plainTokens(identity);
     }
@@ -134,6 +141,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     options: IssueOptions = {},
   ): Promise<LoginResult> {
     const { refresh } = readOptions(options, ISSUE_OPTION_CHECKS);
+    identityCheck('issueReply', identity);
     if (this.#sessions === undefined && refresh !== true) return this.#login.plainReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
   }
@@ -156,6 +164,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     ) => Result | PromiseLike<Result>,
     options: GuardOptions = {},
   ): (request: Incoming) => Result | Promise<Result> {
+    checkCall(#settings in Object(this), 'required', 'auth.required(handler)');
     const { realm = this.#settings.realm } = readOptions(options, GUARD_OPTION_CHECKS);
     aFunction('handler', handler);
     return this.#guarded(realm, (request) => this.#guard.require(request), handler);
@@ -172,6 +181,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
       sessionId: string | undefined,
     ) => Result | PromiseLike<Result>,
   ): (request: Incoming) => Result | Promise<Result> {
+    checkCall(#settings in Object(this), 'optional', 'auth.optional(handler)');
     aFunction('handler', handler);
     const { realm } = this.#settings;
     return this.#guarded(realm, (request) => this.#guard.find(request), handler);

@@ -6,13 +6,14 @@ import type { Client } from '../accounts/client.ts';
 import type { AuthError } from '../errors.ts';
 import { limitsCheck, throttleOf } from '../limits/options.ts';
 import type { LimitOptions, Throttle } from '../limits/throttle.ts';
-import type { MaybePromise } from '../maybe-promise.ts';
+import { isPromise, type MaybePromise } from '../maybe-promise.ts';
 import {
   aFunction,
   expecting,
   nonEmptyString,
   pickOptions,
   readOptions,
+  type Check,
   type Checks,
 } from '../options.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -240,6 +241,23 @@ function idOf(identity: unknown): unknown {
 export function hookResultError(hook: string, expected: string, got: string): TypeError {
   return new TypeError(`"${hook}" expected to return ${expected}, got ${got}`);
 }
+
+/**
+ * Checks that a method was called on its object, and not passed to a framework uncalled.
+ * @param call how a program has to call it, such as `auth.required(handler)`
+ * @throws TypeError if a framework called the method in place of what it returns
+ */
+export function checkCall(isOnOwner: boolean, name: string, call: string): void {
+  if (isOnOwner) return;
+  const got = `a call without its object: pass what ${call} returns`;
+  throw new TypeError(`"${name}" expected to be called as ${call}, got ${got}`);
+}
+
+/** The identity that a program passes to `issue`. Without the check, "authenticate" were blamed. */
+export const identityCheck: Check = expecting(
+  'the user that a signup, a login or a change of the password returned',
+  (value) => isIdentity(value) && !isPromise(value),
+);
 
 /** `false` is not an identity, because a failed comparison returns it. */
 export function isIdentity<Identity>(

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { UsageError } from './command-errors.ts';
-import { mostSimilar } from './similar-name.ts';
+import { mostSimilar } from '../similar-name.ts';
 
 /** The values that a flag accepts. */
 export interface Kind<T> {
@@ -144,10 +144,24 @@ export function parseArguments(
     }
     typed.set(flag.name, { text: value, source: { kind: 'flag', name: rawName } });
   }
+  if (positionals.length < count) checkValues(flags, typed);
   if (positionals.length !== count) {
-    throw new UsageError(`expected ${expected}, got ${positionals.length}`);
+    // Behind "no argument" or "flags only" a number would look like a value.
+    const got = count === 0 ? '' : `, got ${positionals.length}`;
+    throw new UsageError(`expected ${expected}${got}`);
   }
   return { typed, positionals };
+}
+
+/**
+ * Checks the values that were typed. A flag may have taken an argument that is missing now.
+ * @throws UsageError for a value that is not of its kind
+ */
+function checkValues(flags: AnyFlags, typed: ReadonlyMap<string, SourcedText>): void {
+  for (const flag of Object.values(flags)) {
+    const sourced = typed.get(flag.name);
+    if (sourced !== undefined) parseText(flag, sourced);
+  }
 }
 
 /** @returns each flag by its name and by its former name */

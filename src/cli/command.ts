@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
+import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
@@ -67,9 +68,12 @@ async function main(): Promise<void> {
 
 /** An unknown command is not repeated, because it may be a token. */
 function unknownCommand(): UsageError {
+  const known = [...COMMANDS.keys()];
+  const expected = `expected ${known.join(', ')}`;
   const isMissing = name === '' || name.startsWith('-');
-  const problem = isMissing ? 'a command is missing' : 'unknown command';
-  return new UsageError(`${problem}: expected ${[...COMMANDS.keys()].join(', ')}`);
+  if (isMissing) return new UsageError(`a command is missing: ${expected}`);
+  const meant = mostSimilar(name, known);
+  return new UsageError(`unknown command: ${meant ? `did you mean ${meant}?` : expected}`);
 }
 
 /** Loads the server only here, because the other commands do not need its many files. */

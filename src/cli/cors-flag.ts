@@ -12,9 +12,7 @@ function problemOf(text: string): string | undefined {
   if (origins.includes('')) return `${quoted}, where an origin is empty`;
   for (const origin of origins) {
     const problem = corsOriginProblem(origin);
-    if (problem === undefined) continue;
-    const name = JSON.stringify(origin);
-    return problem.startsWith(name) ? problem : `${name}, ${problem}`;
+    if (problem !== undefined) return `${JSON.stringify(origin)}, ${problem}`;
   }
   return new Set(origins).size < origins.length ? `${quoted}, where one is named twice` : undefined;
 }

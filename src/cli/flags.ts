@@ -240,7 +240,7 @@ ${SECRET_ROW}`;
 
 const NO_POSITIONALS: Positionals = {
   count: 0,
-  expected: 'no argument but flags (npm needs "--" before them: npm start -- --port 4123)',
+  expected: 'flags only, such as --port 4000 (with npm: npm start -- --port 4000)',
 };
 
 /**

@@ -2,7 +2,7 @@
  * The flags and the help of `latchkey inspect`. They are apart from `inspect.ts`, so that `--help`
  * does not load the code for tokens.
  */
-import { helpOf, someText, type Flags } from './arguments.ts';
+import { helpOf, someText, type Flags, type Kind } from './arguments.ts';
 import { leewayFlag } from './flags.ts';
 
 export interface InspectConfig {
@@ -10,12 +10,24 @@ export interface InspectConfig {
   readonly leewaySeconds: number;
 }
 
+/** The flag takes the token for its file if the file was left out, or stands behind the token. */
+const LIKE_A_TOKEN = /(?:^|[^\w.-])e[3wy][\w-]{10,}\.[\w-]+\.[\w-]{20,}$/;
+
+const aFile: Kind<string> = someText('<file>', 'a file');
+
+const aFileAndNoToken: Kind<string> = {
+  ...aFile,
+  expected: 'a file with the secrets',
+  parse: (text) => LIKE_A_TOKEN.test(text) ? undefined : aFile.parse(text),
+  problemOf: (text) => LIKE_A_TOKEN.test(text) ? 'a token in its place' : undefined,
+};
+
 export const INSPECT_FLAGS: Flags<InspectConfig> = {
   secretFile: {
     name: '--secret-file',
     group: 'Options',
     help: 'also verify the token, with the secrets in the file',
-    kind: someText('<file>', 'a file'),
+    kind: aFileAndNoToken,
   },
   leewaySeconds: leewayFlag('Options', 'with --secret-file: seconds clocks may differ by'),
 };

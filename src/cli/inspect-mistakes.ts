@@ -30,8 +30,24 @@ const ADVICE: Readonly<Record<Exclude<TokenMistake, 'quoted'>, string>> = {
   'too many segments': 'A signed token has three segments: copy the token alone.',
 };
 
-/** @returns what a text probably is, and what to do; undefined if it has none of these mistakes */
-export function mistakeIn(text: string): string | undefined {
+/** Mistakes that say no more than the number of segments. */
+const SEGMENT_MISTAKES: ReadonlySet<TokenMistake> = new Set([
+  'one segment',
+  'two segments',
+  'five segments',
+  'too many segments',
+] as const);
+
+/** What is wrong with a text in place of a token. */
+export interface TextMistake {
+  /** What the text probably is, and what to do. */
+  readonly advice: string;
+  /** Whether the number of its segments is all that is wrong with it. */
+  readonly isNumber: boolean;
+}
+
+/** @returns undefined if the text has none of these mistakes */
+export function mistakeIn(text: string): TextMistake | undefined {
   const value = text
     .trim()
     .replace(QUOTATION_MARKS, '')
@@ -39,5 +55,6 @@ export function mistakeIn(text: string): string | undefined {
     .replace(SCHEMES, '')
     .replace(QUOTATION_MARKS, '');
   const mistake = tokenMistakeIn(value);
-  return mistake === undefined || mistake === 'quoted' ? undefined : ADVICE[mistake];
+  if (mistake === undefined || mistake === 'quoted') return undefined;
+  return { advice: ADVICE[mistake], isNumber: SEGMENT_MISTAKES.has(mistake) };
 }

@@ -41,7 +41,7 @@ export async function inspect(args: readonly string[]): Promise<void> {
   const alg = ownMember(parts.header, 'alg');
   if (secretFile === undefined) {
     notes.push(...outlineNotes(token, alg));
-    const verdict = 'Not verified: the token may be forged. With --secret-file it is verified.';
+    const verdict = 'Not verified, so it may be forged: verify it with --secret-file.';
     console.log([describeToken(parts), ...notes, verdict].join('\n'));
     return;
   }
@@ -73,17 +73,20 @@ async function readText(stream: NodeJS.ReadStream): Promise<string> {
 }
 
 /**
- * @throws CommandError if the text does not have three segments
+ * @throws CommandError if the text has a mistake, such as another number of segments than three
  * @throws AuthError if they are not those of a token, as `decodeUnverified` does
  */
 function decodeParts(token: string): TokenParts {
+  const mistake = mistakeIn(token);
+  if (mistake === undefined) return decodeUnverified(token);
+  const count = mistake.isNumber ? `: ${segmentsOf(token)}` : '';
+  throw new CommandError(`not a token${count}. ${mistake.advice}`);
+}
+
+function segmentsOf(token: string): string {
   const { length } = token.split('.');
-  if (length !== 3) {
-    const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';
-    const counted = `it has ${length} ${length === 1 ? 'segment' : 'segments'}${kind}`;
-    throw new CommandError(`not a token: ${counted}. ${mistakeIn(token) ?? TOKEN_FORM}`);
-  }
-  return decodeUnverified(token);
+  const kind = length === 5 ? ', as encrypted tokens (JWE) have' : '';
+  return `it has ${length} ${length === 1 ? 'segment' : 'segments'}${kind}`;
 }
 
 const WEAK_SECRET = 'latchkey accepts no such secret: the other side has to change it.';

@@ -4,13 +4,13 @@
  */
 import { stat } from 'node:fs/promises';
 import { ignoreFailure } from '../journal/system-errors.ts';
+import { mostSimilar } from '../similar-name.ts';
 import { placeOf, type Environment } from './arguments.ts';
 import { CommandError, UsageError } from './command-errors.ts';
 import { warnOfSystemUsers } from './file-trust.ts';
 import type { Log } from './log.ts';
 import { summaryOf, type Secrets } from './secret-file.ts';
 import { secretsIn } from './secret-text.ts';
-import { mostSimilar } from './similar-name.ts';
 
 const VARIABLE = 'LATCHKEY_SECRET';
 
@@ -36,14 +36,14 @@ export async function readSecretVariable(
 
 /** Without a warning, the server would sign with another secret than the file has. */
 function warnOfSimilarName({ loaded }: Environment, log: Log): void {
-  const isSimilar = loaded?.names.some((name) => mostSimilar(name, ['--latchkey-secret']));
+  const isSimilar = loaded?.names.some((name) => mostSimilar(name, [VARIABLE]));
   if (loaded === undefined || !isSimilar) return;
   log('warning', `${loaded.file}: it sets a name similar to ${VARIABLE}, which latchkey ignores`);
 }
 
 function usableSecrets(text: string, place: string): readonly string[] {
   if (text === '') {
-    const remedy = 'unset it, or set it: LATCHKEY_SECRET="$(latchkey secret)"';
+    const remedy = 'unset it, or set it to the output of "latchkey secret"';
     throw new UsageError(`${place} is set but empty: ${remedy}`);
   }
   try {

@@ -114,10 +114,10 @@ async function start(
  *   does not run the command that needs a token.
  */
 function curlLines(url: string, minPasswordLength: number): string {
-  const joe = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
-  return `  JSON='Content-Type: application/json' JOE='${joe}'
-  curl ${url}/signup -H "$JSON" -d "$JOE"
-  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$JOE" |
+  const body = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
+  return `  JSON='Content-Type: application/json' BODY='${body}'
+  curl ${url}/signup -H "$JSON" -d "$BODY"
+  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$BODY" |
     tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
   curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
   curl -i ${url}/hello`;

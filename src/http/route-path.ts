@@ -21,11 +21,17 @@ type NamesIn<Path extends string> = string extends Path
       ? Name
       : never;
 
-/** A request target has no other characters (RFC 3986 §3.3). */
-const characterCheck: Check = matching(
-  'a path that begins with "/", has no query, and is ASCII as encodeURI returns it',
-  /^\/[!"$->@-~]*$/,
+const pathBeginning: Check = matching('a path that begins with "/"', /^\//);
+const pathCharacters: Check = matching(
+  'a path without a query, a fragment or a space, in ASCII as encodeURI returns it',
+  /^[!"$->@-~]*$/,
 );
+
+/** A request target has no other characters (RFC 3986 §3.3). */
+const characterCheck: Check = (name, value) => {
+  pathBeginning(name, value);
+  pathCharacters(name, value);
+};
 
 const PARAMETER = /^:([A-Za-z_]\w*)$/;
 

@@ -16,13 +16,15 @@ import type { AddressInfo, Socket } from 'node:net';
 import { AuthError } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import {
+  expecting,
   integerBetween,
   nonEmptyString,
-  objectWith,
   readOptions,
+  type Check,
   type Checks,
 } from '../options.ts';
 import { countOf } from '../request-headers.ts';
+import { isObject } from '../values.ts';
 import { Connections } from './connections.ts';
 import {
   HANDSHAKE_TIMEOUT_MS,
@@ -93,6 +95,14 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   tls: () => undefined,
 };
 
+const isApplication = (value: unknown) => isObject(value) && typeof value['handle'] === 'function';
+const appCheck: Check = expecting(
+  'an application with the method handle, such as a Router',
+  isApplication,
+);
+
+const optionsCheck: Check = expecting('an object, such as { port: 4000 }', isObject);
+
 const HOST_IN_BRACKETS = /^\[(.+)\]$/;
 
 /** Every limit is set here, because NODE_OPTIONS can change Node's defaults. */
@@ -122,7 +132,8 @@ export async function listen(
   app: Pick<Router, 'handle'>,
   options: ListenOptions = {},
 ): Promise<Server> {
-  objectWith('handle')('app', app);
+  appCheck('app', app);
+  optionsCheck('options', options);
   const own = readOptions(options, OPTION_CHECKS);
   const { port = 3000, maxConnections } = own;
   // In a URL an IPv6 address has brackets, and node:net would look them up as a name.

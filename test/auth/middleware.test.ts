@@ -147,6 +147,23 @@ test('a middleware that is passed on without its parentheses throws at the first
   assert.throws(() => uncalled({}), { message: message.replace('3 arguments', '1 argument') });
 });
 
+// A Router, Express and Fastify call it with a request, and without its object.
+test('a guard that is passed on in place of a guarded handler says how it is called', () => {
+  const auth = authOfAnyone();
+  for (const name of ['required', 'optional'] as const) {
+    const uncalled = Reflect.get(auth, name) as (...args: unknown[]) => unknown;
+    const expected = `"${name}" expected to be called as auth.${name}(handler), got a call without`;
+    for (const args of [[{}], [{}, {}, () => assert.fail()]]) {
+      const call = () => uncalled(...args);
+      const isClear = (error: unknown) =>
+        error instanceof TypeError && error.message.startsWith(expected);
+      assert.throws(call, isClear, name);
+      assert.throws(() => Reflect.apply(uncalled, {}, args), isClear, name);
+    }
+    auth[name](() => 1);
+  }
+});
+
 /** @returns the status of the refusal, or what the middleware passed to `next` */
 const outcomeOf = (thrown: unknown) =>
   new Promise((resolve) => {

@@ -35,6 +35,25 @@ import {
   WRONG_OPTIONS,
 } from '../support/wrong-options.ts';
 
+test('issue and issueReply name themselves where the user is missing or is a promise', async () => {
+  const joe = { id: 'joe' };
+  const auth = new JwtAuth({ secret: SECRET, authenticate: () => joe, identity: () => joe });
+  const WRONG: readonly (readonly [identity: unknown, got: string])[] = [
+    [Promise.resolve(joe), 'a promise: is an "await" missing?'],
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [false, 'false'],
+  ];
+  for (const name of ['issue', 'issueReply'] as const) {
+    for (const [identity, got] of WRONG) {
+      const expected = 'the user that a signup, a login or a change of the password returned';
+      const message = `"${name}" expected ${expected}, got ${got}`;
+      await assert.rejects(auth[name](identity as never), { name: 'TypeError', message });
+    }
+    assert.ok((await auth[name](joe)).access_token);
+  }
+});
+
 test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name', () => {
   const hooks = ['authenticate identity', [undefined, ...NOT_FUNCTIONS]] as const;
   assertRefusesOptions((options) => new JwtAuth(options), BASE, [...WRONG_OPTIONS, hooks]);

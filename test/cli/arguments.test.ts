@@ -93,6 +93,15 @@ test('positionals are counted and not repeated', () => {
   assert.deepEqual(positionals, ['one']);
   const isSilent = /^Error: expected one argument, the file, got 2$/;
   assert.throws(() => parseArguments(['one', 'two'], FLAGS, ONE), isSilent);
+  // A number would look like the argument.
+  assert.throws(() => parseArguments(['one'], FLAGS, NONE), /^Error: expected no argument$/);
+});
+
+test('a flag that took the only argument for its value is named', () => {
+  const took = () => parseArguments(['--size', 'one'], FLAGS, ONE);
+  assert.throws(took, /^Error: --size expected a whole number from 1 to 100, got "one"$/);
+  const missing = () => parseArguments(['--size', '1'], FLAGS, ONE);
+  assert.throws(missing, /^Error: expected one argument, the file, got 0$/);
 });
 
 test('the name of an unknown flag is repeated only if it looks like a flag', () => {

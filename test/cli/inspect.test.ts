@@ -77,6 +77,20 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     assertRefused(await inspect('secrets'), 1, [/--secret-file.*32 bytes, got 5/]);
   });
 
+  it('errors that name the right culprit: a token in the place of the file', async () => {
+    const cwd = await emptyFolder();
+    await writeFile(join(cwd, 'eyes.some-long-name.of-a-file-with-secrets'), SECRET);
+    const token = new Jwt({ secret: SECRET }).sign({ identity: 'joe' });
+    const named = [/--secret-file expected a file with the secrets, got a token in its place/];
+    for (const line of [`--secret-file ${token}`, `--secret-file ${token} secrets`]) {
+      const ended = await run(`inspect ${line}`, { cwd });
+      assertRefused(ended, 2, named);
+      assert.doesNotMatch(ended.stderr, /eyJ/);
+    }
+    const file = 'eyes.some-long-name.of-a-file-with-secrets';
+    assert.equal((await run(`inspect ${token} --secret-file ${file}`, { cwd })).code, 0);
+  });
+
   it('errors that name the right culprit: a right signature is not blamed', async () => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'secrets'), SECRET);

@@ -45,6 +45,19 @@ test('a path has plain segments and parameters, and a pattern is refused with wh
   }
 });
 
+test('a path that is not one is refused by what it lacks', () => {
+  const PAIRS: readonly (readonly [accepted: string, refused: string, lack: RegExp])[] = [
+    ['/x', 'x', /^"path" expected a path that begins with "\/", got a string$/],
+    ['/', '', /^"path" expected a path that begins with "\/", got an empty string$/],
+    ['/a%20b', '/a b', /^"path" expected a path without a query, a fragment or a space, in ASCII/],
+    ['/a', '/a#b', /^"path" expected a path without a query, a fragment or a space, in ASCII/],
+  ];
+  for (const [accepted, refused, lack] of PAIRS) {
+    add(accepted);
+    assert.throws(() => add(refused), { name: 'TypeError', message: lack }, refused);
+  }
+});
+
 test('the path of the login is a plain one, which clients use as it is written', () => {
   const options = { secret: SECRET, users: new MemoryUserStore() };
   createApp({ ...options, authPath: '/tenant/auth' });

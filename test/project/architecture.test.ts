@@ -51,6 +51,7 @@ const GROUND = [
   'maybe-promise.ts',
   'error-text.ts',
   'request-headers.ts',
+  'similar-name.ts',
 ];
 
 /**
@@ -110,8 +111,9 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'journal': GROUND,
   'http': GROUND,
   'crypto': ['errors.ts', 'options.ts', 'values.ts'],
+  'similar-name.ts': [],
   'values.ts': [],
-  'options.ts': ['values.ts'],
+  'options.ts': ['similar-name.ts', 'values.ts'],
   'error-codes.ts': [],
   'errors.ts': ['error-codes.ts', 'options.ts', 'values.ts'],
   'error-text.ts': ['errors.ts', 'values.ts'],

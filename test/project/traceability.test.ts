@@ -16,7 +16,8 @@ test('the reading order holds every file of src/crypto, with its number of lines
   const named = order.map(({ file }) => file);
   const inCrypto = readdirSync(join(root, 'src/crypto')).filter((name) => name.endsWith('.ts'));
   const files = inCrypto.map((file) => `src/crypto/${file}`);
-  const ground = ['values', 'options', 'error-codes', 'errors'].map((name) => `src/${name}.ts`);
+  const names = ['values', 'similar-name', 'options', 'error-codes', 'errors'];
+  const ground = names.map((name) => `src/${name}.ts`);
   assert.deepEqual(named.toSorted(), [...ground, ...files].toSorted());
   for (const { file, lines } of order) assert.equal(lines, read(file).split('\n').length - 1, file);
 });

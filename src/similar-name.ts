@@ -1,39 +1,41 @@
-/** Finds the name that an operator probably meant by one that does not exist. */
+/** Finds the name of a flag, a command or an option that was probably meant by an unknown one. */
 
 /** One letter added, left out or changed is one edit; two neighbours exchanged are one as well. */
 const MAX_EDITS = 2;
 
-/** The hyphens and two letters must be right, because any two short names differ by few edits. */
-const MIN_RIGHT_CHARACTERS = '--ab'.length;
+/** Fewer edits in a short name, because any two short names differ by few. */
+const CHARACTERS_PER_EDIT = 3;
 
 /**
- * Far longer than any flag. The work of a comparison grows with the product of both lengths, and an
+ * Far longer than any name. The work of a comparison grows with the product of both lengths, and an
  * argument may be very long.
  */
 const MAX_CHARACTERS = 40;
 
 /** A shorter beginning, such as `--t`, would say little about the name that was meant. */
-const MIN_BEGINNING = '--min'.length;
+const MIN_BEGINNING = 3;
 
 /**
- * Letter case, underscores and the number of hyphens at the start do not count.
- * @returns the known name that differs by the fewest edits, at most two; else the only known name
- *   that begins with this one; else undefined
+ * Letter case, hyphens and underscores do not count.
+ * @returns the known name that differs by the fewest edits, at most two, and at most one for every
+ *   three characters; else the only known name that begins with this one; else undefined
  */
 export function mostSimilar(name: string, known: readonly string[]): string | undefined {
-  const typed = `--${name.toLowerCase().replace(/^-*/, '').replaceAll('_', '-')}`;
-  if (typed.length > MAX_CHARACTERS) return undefined;
-  const maxEdits = Math.min(MAX_EDITS, typed.length - MIN_RIGHT_CHARACTERS);
+  if (name.length > MAX_CHARACTERS) return undefined;
+  const typed = lettersOf(name);
+  const maxEdits = Math.min(MAX_EDITS, Math.floor(typed.length / CHARACTERS_PER_EDIT));
   const distances = known.map((candidate) => {
-    return { candidate, edits: editsBetween(typed, candidate) };
+    return { candidate, edits: editsBetween(typed, lettersOf(candidate)) };
   });
   const [nearest] = distances.sort((one, other) => one.edits - other.edits);
   if (nearest !== undefined && nearest.edits <= maxEdits) {
     return nearest.candidate;
   }
-  const longer = known.filter((candidate) => candidate.startsWith(typed));
+  const longer = known.filter((candidate) => lettersOf(candidate).startsWith(typed));
   return typed.length >= MIN_BEGINNING && longer.length === 1 ? longer[0] : undefined;
 }
+
+const lettersOf = (name: string) => name.toLowerCase().replace(/[-_]/g, '');
 
 /** The distance of Damerau and Levenshtein, in the form that edits no part twice. */
 function editsBetween(one: string, other: string): number {
