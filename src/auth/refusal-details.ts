@@ -8,7 +8,7 @@
  */
 import { decodeUnverified } from '../crypto/jwt.ts';
 import { AuthError, changedRefusal, isAuthError } from '../errors.ts';
-import { isPromiseLike, type MaybePromise } from '../maybe-promise.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
 import { ownMember } from '../values.ts';
 import { REFRESH_TYPE } from './refresh-token.ts';
 import {
@@ -107,28 +107,15 @@ function headerOf(token: string): object {
 }
 
 /**
- * @returns what `verify` returns for a token
- * @throws what `verify` throws, or rejects with it; a refusal that can be explained has a detail.
- *   Only a refusal is looked at, so an accepted token takes no more time.
+ * @returns what `verify` returns for a token, or resolves to
+ * @throws what `verify` throws, with a detail if it is a refusal that can be explained
  */
-export function explainRefusals<Result>(
+export async function explainRefusals<Result>(
   token: string,
   verify: () => MaybePromise<Result>,
-): MaybePromise<Result> {
-  try {
-    const result = verify();
-    return isPromiseLike(result) ? explainLater(result, token) : result;
-  } catch (error) {
-    throw withTokenDetail(error, token);
-  }
-}
-
-async function explainLater<Result>(
-  result: PromiseLike<Result>,
-  token: string,
 ): Promise<Result> {
   try {
-    return await result;
+    return await verify();
   } catch (error) {
     throw withTokenDetail(error, token);
   }
@@ -139,7 +126,7 @@ async function explainLater<Result>(
  * @param token the token, or what a hook returned in its place
  * @returns the error; a copy with a detail, if it is a refusal that can be explained
  */
-function withTokenDetail(error: unknown, token: unknown): unknown {
+export function withTokenDetail(error: unknown, token: unknown): unknown {
   if (!isAuthError(error)) return error;
   switch (error.code) {
     case 'ERR_JWT_MALFORMED':
