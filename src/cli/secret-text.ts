@@ -29,7 +29,7 @@ const NAMES_BEFORE_VALUES: readonly RegExp[] = [
 ];
 const IN_QUOTATION_MARKS = /^(["'`]).*\1$/;
 /** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
-const SUBJECT = /^"secret" expected (?:text from .+?\), or )?/;
+const SUBJECT = /^"secret" expected (?:the output of ".+?", or )?/;
 
 /** The text holds secrets in a form that the operator has to change. The secrets may be good. */
 class FormError extends TypeError {}

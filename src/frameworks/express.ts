@@ -212,9 +212,9 @@ const MAX_PASSES = 8;
  * or 415, because Express would log its text, which quotes the body. Any other error goes on to
  * `next`, and so does one that comes after the reply has begun.
  *
- * Only Express 5 passes on what an async handler throws. In Express 4 and Connect it ends the
- * process, unless the handler catches: `(req, res, next) => handler(req, res).catch(next)`. In Polka
- * too, where `next` may be missing: `.catch((error) => refusal(error, req, res, next))`.
+ * Only Express 5 passes on what an async handler throws. In Express 4, Connect and Polka it ends
+ * the process, unless the handler catches: `(req, res, next) => handler(req, res).catch(next)`. In
+ * Polka `next` may be missing: `.catch((error) => refusal(error, req, res, next))`.
  *
  * In Polka it is the option `onError`, where no other handler can follow. It answers each error:
  * with the 4xx that it asks for, or with a 500 without details and a warning of Node.
