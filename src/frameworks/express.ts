@@ -258,7 +258,7 @@ function middlewareFor(
   return (req, res, next) => reply(req, res, next);
 }
 
-/** @returns the error of a request that must not pass, because `required` did not say that it may */
+/** @returns the error for a request that may not pass, since `required` did not run its handler */
 function handlerDidNotRun(): TypeError {
   return new TypeError('"auth" expected a method "required" that returns what its handler returns');
 }
