@@ -199,11 +199,11 @@ export function guard<Identity, Property extends string = 'user'>(
 }
 
 /**
- * How often {@link refusal} has passed an error to each function `next`. Express and Connect have
- * one `next` for all error handlers of a request, and a program may register `refusal` twice. In
- * Polka `next` leads back to `refusal`, so there must be an end.
+ * How often {@link refusal} has passed on an error of each request. A program may register
+ * `refusal` twice. In Polka `next` leads back to `refusal`, so there must be an end. It is not
+ * counted by `next`, which may be one function for all requests of a program.
  */
-const passCounts = new WeakMap<Next, number>();
+const passCounts = new WeakMap<IncomingMessage, number>();
 const MAX_PASSES = 8;
 
 /**
@@ -233,9 +233,9 @@ export function refusal(
   const known = refusalOf(error);
   if (known !== undefined && !res.headersSent) return refuse(exchange, known);
   if (typeof next !== 'function') return answerUnhandled(exchange, error);
-  const passCount = passCounts.get(next) ?? 0;
+  const passCount = passCounts.get(req) ?? 0;
   if (passCount >= MAX_PASSES) return answerUnhandled(exchange, error);
-  passCounts.set(next, passCount + 1);
+  passCounts.set(req, passCount + 1);
   // Passed on unchanged: the application's error handler may expect a value that is not an Error.
   Reflect.apply(next, undefined, [error]);
 }

@@ -110,6 +110,19 @@ test('the error middleware may be registered twice, as Express then calls it', a
   });
 });
 
+test('the error middleware passes the errors of many requests on to one function', async () => {
+  let passedCount = 0;
+  const shared: Next = () => void (passedCount += 1);
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    refusal(new Error('of the application'), req, res, shared);
+    res.end();
+  };
+  await withNodeServer(handle, async (_port, url) => {
+    for (let count = 0; count < 10; count += 1) await send(url, 'GET');
+  });
+  assert.equal(passedCount, 10);
+});
+
 test('a refusal after the reply has begun is passed on, and nothing of it is sent', async () => {
   const error = new AuthError('ERR_BUSY');
   await refusing(error, async (_url, passed, port) => {
