@@ -1,6 +1,6 @@
 /**
  * Which member of a request a guard may set.
- * Promise: it is none that Node, Express or a common middleware of Express uses, because a request
+ * Promise: it is none that Node, Express, cookie-parser or express-session uses, because a request
  * without it could fail later, or pass for the request of another user.
  */
 import { IncomingMessage } from 'node:http';

@@ -27,14 +27,17 @@ export interface ClientSource {
 const addressCheck = expecting('an address as a string', (value) => typeof value === 'string');
 
 /**
- * @param address of the client; if it is not known `unknown`, undefined, or null from a header that
- *   is missing
+ * @param address of the client; if it is not known `unknown`, empty, undefined, or null from a
+ *   header that is missing
  * @throws TypeError if it is another kind of value
  */
 export function sourceOf(address: string | null | undefined): ClientSource {
   if (address === undefined || address === null) return { address: undefined, network: undefined };
   addressCheck('client.address', address);
-  return { address, network: address === UNKNOWN_ADDRESS ? undefined : networkOf(address) };
+  // A part of a header may have blanks around it, or be empty.
+  const text = address.trim();
+  const isKnown = text !== '' && text !== UNKNOWN_ADDRESS;
+  return { address, network: isKnown ? networkOf(text) : undefined };
 }
 
 /** An address with a port, as some proxies write it: `[2001:db8::1]:80`, `192.0.2.1:80`. */

@@ -102,6 +102,9 @@ test('a client without an address has none, and an address of another kind is a 
   assert.deepEqual(sourceOf('192.0.2.1'), { address: '192.0.2.1', network: '192.0.2.1' });
   // Events show it, but all clients of a Unix socket have it.
   assert.deepEqual(sourceOf('unknown'), { address: 'unknown', network: undefined });
+  // A program may pass a part of a header as it is.
+  assert.deepEqual(sourceOf(''), { address: '', network: undefined });
+  assert.deepEqual(sourceOf(' 192.0.2.1\t'), { address: ' 192.0.2.1\t', network: '192.0.2.1' });
   for (const address of [['192.0.2.1'], { address: '192.0.2.1' }, 5]) {
     assert.throws(
       () => Reflect.apply(sourceOf, undefined, [address]),
