@@ -95,7 +95,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   /**
    * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
    * body it ends that of the access token of the request. It is bound.
-   * @param request as for `login`. Only a request with headers shows an access token.
+   * @param request as for `login`; with its headers, if it shall show an access token
    * @returns the reply to send, also if the session has ended before
    * @throws AuthError ERR_JWT_*, ERR_AUTHORIZATION_*, ERR_STORE
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it has no token, and
