@@ -150,9 +150,8 @@ export function isAuthError(value: unknown): value is AuthError {
 }
 
 /**
- * @returns a copy of a refusal with these changes: an AuthError of this copy of the package. Its
- *   body is that of the changes, or the default. A copy, because a hook may throw one AuthError for
- *   many requests.
+ * A hook may throw one AuthError for many requests, so the refusal itself is not changed.
+ * @returns a new AuthError: the refusal with these changes. Its body is theirs, or the default one.
  */
 export function changedRefusal(refusal: AuthError, changes: AuthErrorOptions): AuthError {
   const { code, status, error, description, headers, cause, detail } = refusal;
