@@ -151,7 +151,7 @@ export function isAuthError(value: unknown): value is AuthError {
 
 /**
  * A hook may throw one AuthError for many requests, so the refusal itself is not changed.
- * @returns a new AuthError: the refusal with these changes. Its body is theirs, or the default one.
+ * @returns a new AuthError with these changes. Without a `body` among them it has the usual body.
  */
 export function changedRefusal(refusal: AuthError, changes: AuthErrorOptions): AuthError {
   const { code, status, error, description, headers, cause, detail } = refusal;

@@ -111,7 +111,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * a session.
    * @param identity the very object that the login, the signup or the change of the password
    *   returned, so that the hook `isCurrent` can notice a later change
-   * @param request with its User-Agent, if the session shall show it
+   * @param request the session shows its User-Agent; default none
    * @param options `refresh: false` for an access token alone; default true with sessions
    * @returns the tokens, whatever `loginReply` returns for a login
    * @throws AuthError ERR_CREDENTIALS if the hook `isCurrent` returns false, ERR_STORE

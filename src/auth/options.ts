@@ -100,8 +100,8 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
    */
   readonly decode?: (token: string, request: HeaderSource) => MaybePromise<object>;
   /**
-   * Returns the token of a request, if there is one; default: from the Authorization header. Every
-   * guard passes the same `header` and `message`.
+   * Returns the token of a request, if there is one; default: from the Authorization header. It
+   * gets an object with `header` and `message` from every kind of guard.
    */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /**
