@@ -40,8 +40,8 @@ export interface AuthErrorOptions {
 const errorStatus = integerBetween(400, 599);
 
 /**
- * Marks the refusals of every copy of this package. Going by members would let an error that was
- * made of JSON from another service choose the status and the headers of a reply.
+ * Marks the refusals of every copy of this package. If members were the mark, an error made of JSON
+ * from another service could choose the status and the headers of a reply.
  */
 const REFUSAL = Symbol.for('latchkey.AuthError');
 
@@ -150,8 +150,8 @@ export function isAuthError(value: unknown): value is AuthError {
 }
 
 /**
- * @returns a copy of a refusal with these changes: an AuthError of this copy of the package, whose
- *   body is that of the changes. A copy, because a hook may throw one AuthError for many requests.
+ * A hook may throw one AuthError for many requests, so the refusal itself is not changed.
+ * @returns a new AuthError with these changes. Without a `body` among them it has the usual body.
  */
 export function changedRefusal(refusal: AuthError, changes: AuthErrorOptions): AuthError {
   const { code, status, error, description, headers, cause, detail } = refusal;
@@ -183,7 +183,7 @@ function limitStackTraces(limit: number): void {
   }
 }
 
-/** The option of `Jwt` that decides about a refusal. The others are about the type of a claim. */
+/** The option of `Jwt` that decides about a refusal. The others are about a claim's type. */
 const DECIDING_OPTIONS: ReadonlyMap<unknown, string> = new Map([
   ['ERR_JWT_AUDIENCE', 'audience'],
   ['ERR_JWT_ISSUER', 'issuer'],

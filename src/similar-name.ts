@@ -1,4 +1,4 @@
-/** Finds the name of a flag, a command or an option that was probably meant by an unknown one. */
+/** Finds the flag, the command or the option that a person probably meant by an unknown name. */
 
 /** One letter added, left out or changed is one edit; two neighbours exchanged are one as well. */
 const MAX_EDITS = 2;

@@ -28,7 +28,7 @@ const IGNORED_LETTERS =
 const IGNORED_CLASS =
   `[\\p{M}\\p{C}\\p{Default_Ignorable_Code_Point}${IGNORED_LETTERS}]|${BLANK_CHARACTER.source}`;
 const IGNORED = new RegExp(IGNORED_CLASS, 'gu');
-const IGNORED_BUT_LETTERS = new RegExp(`(?![${LETTER_MARKS}])(?:${IGNORED_CLASS})`, 'gu');
+const IGNORED_EXCEPT_LETTER_MARKS = new RegExp(`(?![${LETTER_MARKS}])(?:${IGNORED_CLASS})`, 'gu');
 
 const NOT_ASCII = /[^\x00-\x7f]/gu;
 
@@ -42,7 +42,8 @@ const LETTERS_AND_DIGITS = [...'0123456789abcdefghijklmnopqrstuvwxyz'];
  */
 export function accountKeyOf(username: string): string {
   // Cut before the slower steps, which bounds the work.
-  const start = username.replace(IGNORED_BUT_LETTERS, '').trim().slice(0, MAX_FOLDED_CODE_UNITS);
+  const kept = username.replace(IGNORED_EXCEPT_LETTER_MARKS, '').trim();
+  const start = kept.slice(0, MAX_FOLDED_CODE_UNITS);
   const folded = foldedUsername(start.replace(NOT_ASCII, letterOf));
   const letters = folded.normalize('NFKD').replace(IGNORED, '').normalize('NFC');
   return [...letters.trim()].slice(0, MAX_CODE_POINTS).join('');
@@ -50,7 +51,8 @@ export function accountKeyOf(username: string): string {
 
 /** @returns the letter or the digit of ASCII that a collation equates with a character, if any */
 function letterOf(character: string): string {
-  let [low, high] = [0, LETTERS_AND_DIGITS.length];
+  let low = 0;
+  let high = LETTERS_AND_DIGITS.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     const letter = LETTERS_AND_DIGITS[middle] ?? '';

@@ -95,7 +95,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   /**
    * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
    * body it ends that of the access token of the request. It is bound.
-   * @param request as for `login`. Only a request with headers shows an access token.
+   * @param request as for `login`; with its headers, if it shall show an access token
    * @returns the reply to send, also if the session has ended before
    * @throws AuthError ERR_JWT_*, ERR_AUTHORIZATION_*, ERR_STORE
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it has no token, and
@@ -111,7 +111,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * a session.
    * @param identity the very object that the login, the signup or the change of the password
    *   returned, so that the hook `isCurrent` can notice a later change
-   * @param request with its User-Agent, if the session shall show it
+   * @param request the session shows its User-Agent; default none
    * @param options `refresh: false` for an access token alone; default true with sessions
    * @returns the tokens, whatever `loginReply` returns for a login
    * @throws AuthError ERR_CREDENTIALS if the hook `isCurrent` returns false, ERR_STORE

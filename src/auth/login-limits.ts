@@ -1,8 +1,8 @@
 /**
  * The rate limits of a login, for a program with its own users.
- * Accepted: an `authenticate` that never settles keeps its try until the process ends. Ten of them
- * use up the tries of an account from their network, and 20 those of the network. A time limit of
- * the hook, as a pool of database connections has one, frees them.
+ * Accepted: an `authenticate` that never settles keeps its try until the process ends. From one
+ * network, ten such logins use up the tries of an account, and 20 those of the network. A hook with
+ * a time limit, such as that of a pool of database connections, gives its try back.
  */
 import { isAuthError } from '../errors.ts';
 import { sourceOf } from '../limits/network.ts';
@@ -27,7 +27,7 @@ export async function withLimits<Identity>(
 ): Promise<Identity> {
   if (throttle === undefined) return check();
   let refusal: unknown;
-  // Another framework or runtime may have something else there. Such a client has no network.
+  // In another framework `address` may not be a string. Such a client has no network.
   const source = sourceOf(typeof client.address === 'string' ? client.address : undefined);
   const checked = await throttle.login(accountKeyOf(username), source, async () => {
     try {

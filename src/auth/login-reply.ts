@@ -16,7 +16,7 @@ export interface LoginReply {
 
 /** The reply to a client that asked for a refresh token (RFC 6749 §5.1). */
 export interface TokenPair extends LoginReply {
-  /** For one refresh. The client keeps it until it has kept the next one. */
+  /** For one refresh. The client keeps it until it has stored the next one. */
   readonly refresh_token: string;
   /** The authentication scheme of the access token (RFC 6750). */
   readonly token_type: 'Bearer';

@@ -49,20 +49,21 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   ) => LookupResult<Identity>;
   /**
    * Returns the user whom the verified claims name. Called for each guarded request, before its
-   * session is asked for. At a refresh the claim that names the user is the only one. Without a
+   * session is asked for. At a refresh it gets only the claim that names the user. Without a
    * user the request is refused with ERR_IDENTITY_UNKNOWN, a refresh with ERR_SESSION_ENDED.
    */
   readonly identity: (claims: IdentityClaims) => LookupResult<Identity>;
   /**
    * Makes every login a session, which can be refreshed and ended; default none. Give it the same
-   * `now` as this JwtAuth. The program that changes passwords ends the sessions of this object: the
-   * `Accounts` of `authenticate` must have the same one. It excludes `encode` and `decode`.
+   * `now` as this JwtAuth. Give this object also to the code that changes passwords, such as the
+   * `Accounts` of `authenticate`, so that a change ends these sessions. Not with `encode` or
+   * `decode`.
    */
   readonly sessions?: Sessions | undefined;
   /**
    * Returns whether the password that `authenticate` verified for this identity is still the one of
    * the user. With sessions it is asked at a login and by `issue`, once the session has begun, so
-   * that neither outlives a change of the password. Default: true.
+   * that no session outlives a change of the password. Default: true.
    */
   readonly isCurrent?: (identity: Identity) => MaybePromise<boolean>;
   /** The realm in challenges (RFC 9110 §11.5), printable ASCII; default `Login Required`. */
@@ -99,8 +100,8 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
    */
   readonly decode?: (token: string, request: HeaderSource) => MaybePromise<object>;
   /**
-   * Returns the token of a request, if there is one; default: from the Authorization header. Every
-   * guard passes the same `header` and `message`.
+   * Returns the token of a request, if there is one; default: from the Authorization header. It
+   * gets an object with `header` and `message` from every kind of guard.
    */
   readonly tokenFrom?: (request: HeaderSource) => MaybePromise<string | null | undefined>;
   /**
@@ -200,7 +201,7 @@ export function settingsOf<Identity, LoginResult>(
       const header = await settings.header(identity);
       return jwt.sign(claims as Record<string, unknown>, { header });
     },
-    // A source would cost every request time, so without a hook none is made.
+    // Making a HeaderSource takes time at every request, so without a hook none is made.
     decode: decode === undefined
       ? (token) => jwt.verify(token)
       : (token, request) => decode(token, headerSourceOf(request)),
@@ -253,7 +254,7 @@ export function checkCall(isOnOwner: boolean, name: string, call: string): void 
   throw new TypeError(`"${name}" expected to be called as ${call}, got ${got}`);
 }
 
-/** The identity that a program passes to `issue`. Without the check, "authenticate" were blamed. */
+/** For the identity that a program passes to `issue`: a later error would blame "authenticate". */
 export const identityCheck: Check = expecting(
   'the user that a signup, a login or a change of the password returned',
   (value) => isIdentity(value) && !isPromise(value),

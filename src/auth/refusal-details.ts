@@ -42,12 +42,8 @@ const SIGNATURE_DETAILS: Readonly<Record<SignatureMistake, string>> = {
   long: 'the signature is longer than that of HS256: the token has another alg',
 };
 
-/** The header as a whole is one of these: it has no scheme. */
-const WHOLE_HEADERS: ReadonlySet<TokenMistake | undefined> = new Set([
-  'undefined',
-  'null',
-  'basic',
-] as const);
+/** The mistakes that explain a whole header. The others explain the token in it alone. */
+const HEADER_MISTAKES: ReadonlySet<TokenMistake> = new Set(['undefined', 'null', 'basic']);
 
 /** Three or five segments, as a JWS or a JWE has. */
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]*(?:\.[\w-]*\.[\w-]*)?$/;
@@ -74,7 +70,7 @@ export function headerDetail(authorization: string, schemes: readonly string[]):
   }
   if (TOKEN.test(text)) return 'the header is a token without a scheme before it';
   const mistake = tokenMistakeIn(text);
-  if (mistake !== undefined && WHOLE_HEADERS.has(mistake)) return TOKEN_DETAILS[mistake];
+  if (mistake !== undefined && HEADER_MISTAKES.has(mistake)) return TOKEN_DETAILS[mistake];
   if (second === '') return 'the header is one word: it has no scheme';
   if (mistake === 'quoted') return 'the header is in quotation marks';
   return 'the option "schemes" does not have this scheme';

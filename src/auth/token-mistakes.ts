@@ -1,6 +1,6 @@
 /**
- * The mistakes that a text in place of a token shows. They have a table of words each: the details
- * for the log, and the advice of `latchkey inspect`.
+ * The mistakes that a text in place of a token shows. Two other files put them into words: the
+ * details for the log, and the advice of `latchkey inspect`.
  * Promise: only the outline of the text is looked at. Nothing is decoded.
  */
 
@@ -21,7 +21,7 @@ export type TokenMistake =
   | 'five segments'
   | 'too many segments';
 
-/** The first form that a text has counts. */
+/** Of several forms that a text has, the first in this list counts. */
 const FORMS: readonly (readonly [mistake: TokenMistake, form: RegExp])[] = [
   ['empty', /^$/],
   // What JavaScript writes in place of a token that is missing.

@@ -11,7 +11,7 @@ const QUOTATION_MARKS = /^["'`\u2018-\u201f]+|["'`\u2018-\u201f]+$/g;
 
 const LOGIN_REPLY = 'Take "access_token" out of a reply to a login that has status 200';
 
-/** Quotation marks are removed before. */
+/** `mistakeIn` removes quotation marks before it looks for a mistake. */
 const ADVICE: Readonly<Record<Exclude<TokenMistake, 'quoted'>, string>> = {
   'empty': `It has no text: the variable is empty or not set. ${LOGIN_REPLY}.`,
   'undefined': `It is the text "undefined", of a missing member. ${LOGIN_REPLY}.`,
@@ -36,14 +36,14 @@ const SEGMENT_MISTAKES: ReadonlySet<TokenMistake> = new Set([
   'two segments',
   'five segments',
   'too many segments',
-] as const);
+]);
 
 /** What is wrong with a text in place of a token. */
 export interface TextMistake {
   /** What the text probably is, and what to do. */
   readonly advice: string;
   /** Whether the number of its segments is all that is wrong with it. */
-  readonly isNumber: boolean;
+  readonly isSegmentCount: boolean;
 }
 
 /** @returns undefined if the text has none of these mistakes */
@@ -55,6 +55,7 @@ export function mistakeIn(text: string): TextMistake | undefined {
     .replace(SCHEMES, '')
     .replace(QUOTATION_MARKS, '');
   const mistake = tokenMistakeIn(value);
+  // 'quoted' is impossible here, because the value has no quotation marks at its ends.
   if (mistake === undefined || mistake === 'quoted') return undefined;
-  return { advice: ADVICE[mistake], isNumber: SEGMENT_MISTAKES.has(mistake) };
+  return { advice: ADVICE[mistake], isSegmentCount: SEGMENT_MISTAKES.has(mistake) };
 }

@@ -62,7 +62,7 @@ export async function inspect(args: readonly string[]): Promise<void> {
 /** The longest text that is decoded, in characters. */
 const MAX_TEXT_LENGTH = 1_048_576;
 
-/** @returns the text of a stream, without its last line break; a too long text is cut off */
+/** @returns the text of a stream without its last line break. If it is too long, it is cut off. */
 async function readText(stream: NodeJS.ReadStream): Promise<string> {
   let text = '';
   for await (const chunk of stream.setEncoding('utf8')) {
@@ -74,12 +74,12 @@ async function readText(stream: NodeJS.ReadStream): Promise<string> {
 
 /**
  * @throws CommandError if the text has a mistake, such as another number of segments than three
- * @throws AuthError if they are not those of a token, as `decodeUnverified` does
+ * @throws AuthError as `decodeUnverified`, if its three segments are not those of a token
  */
 function decodeParts(token: string): TokenParts {
   const mistake = mistakeIn(token);
   if (mistake === undefined) return decodeUnverified(token);
-  const count = mistake.isNumber ? `: ${segmentsOf(token)}` : '';
+  const count = mistake.isSegmentCount ? `: ${segmentsOf(token)}` : '';
   throw new CommandError(`not a token${count}. ${mistake.advice}`);
 }
 
@@ -130,7 +130,7 @@ function describeToken({ header, claims }: TokenParts): string {
 /** `Jwt` signs no deeper claims. The stack would overflow at some thousand levels. */
 const MAX_DEPTH = 100;
 
-/** @returns JSON for people to read, with `\\u{...}` in place of each invisible character */
+/** @returns JSON for people to read, with `\u{...}` in place of each invisible character */
 function printable(value: object): string {
   if (isDeeper(value, MAX_DEPTH)) return `(more than ${MAX_DEPTH} levels deep, not printed)`;
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (character) => {
@@ -138,7 +138,7 @@ function printable(value: object): string {
   });
 }
 
-/** @returns whether JSON nests deeper than so many levels. There is no recursion. */
+/** @returns whether JSON nests deeper than `levels`. A loop, because recursion could overflow. */
 function isDeeper(value: object, levels: number): boolean {
   let level: object[] = [value];
   for (let depth = 1; depth <= levels; depth += 1) {

@@ -1,8 +1,8 @@
 /**
  * Sign-up, login, guard and refusal as middleware for Express, Connect, Polka and other servers
  * whose middleware gets the messages of node:http. No framework is imported.
- * Promise: each middleware sends its own refusals. The error middleware `refusal` sends those that
- * handlers of the application throw, so no guard or login depends on it.
+ * Promise: each middleware sends its own refusals, so no guard or login depends on the error
+ * middleware `refusal`. That one sends the refusals that handlers of the application throw.
  */
 import { bindListeners, runAs } from '../auth/current-identity.ts';
 import { sendResult } from '../http/reply.ts';
@@ -32,8 +32,8 @@ export type ExpressRequest<Identity, Property extends string = 'user'> = Request
 };
 
 /**
- * The middleware that `guard` makes. It does not compile in an application that declares this
- * member of its requests with another type.
+ * The middleware that `guard` makes. If an application declares the member `Property` of its
+ * requests with another type, the compiler refuses the guard as a middleware.
  */
 export type ExpressGuard<Identity, Property extends string = 'user'> = (
   // NoInfer: the arguments of `guard` decide the types, and not the framework's type of requests.
@@ -90,7 +90,7 @@ class Found {
   }
 }
 
-/** The method that each function which makes a middleware calls. */
+/** By the name of each function that makes a middleware: the method that its middleware needs. */
 const METHODS = {
   guard: 'required',
   login: 'login',
@@ -120,7 +120,7 @@ export function login(
 }
 
 /**
- * Makes the handler of a refresh: `app.post('/refresh', refresh(auth))`. Errors as of `login`.
+ * Makes the handler of a refresh: `app.post('/refresh', refresh(auth))`. Errors: as `login`.
  * @param auth a `JwtAuth` with sessions
  * @throws TypeError or RangeError if an argument is not valid
  */
@@ -133,7 +133,7 @@ export function refresh(
 }
 
 /**
- * Makes the handler of a logout: `app.post('/logout', logout(auth))`. Errors as of `login`.
+ * Makes the handler of a logout: `app.post('/logout', logout(auth))`. Errors: as `login`.
  * @param auth a `JwtAuth` with sessions
  * @throws TypeError or RangeError if an argument is not valid
  */
@@ -146,8 +146,8 @@ export function logout(
 }
 
 /**
- * Makes the handler of a signup: `app.post('/signup', signup(accounts))`. It replies as that of
- * `createApp`. Errors as of `login`.
+ * Makes the handler of a signup: `app.post('/signup', signup(accounts))`. It replies as
+ * `POST /signup` of `createApp` does. Errors: as `login`.
  * @param accounts the `Accounts`
  * @throws TypeError or RangeError if an argument is not valid
  */
@@ -199,9 +199,9 @@ export function guard<Identity, Property extends string = 'user'>(
 }
 
 /**
- * How often {@link refusal} has passed on an error of each request. A program may register
- * `refusal` twice. In Polka `next` leads back to `refusal`, so there must be an end. It is not
- * counted by `next`, which may be one function for all requests of a program.
+ * How often {@link refusal} has passed on an error of each request. In Polka `next` leads back to
+ * `refusal`, so the number has a limit. The limit is more than 1, because a program may register
+ * `refusal` twice. The key is not `next`, which may be one function for all requests of a program.
  */
 const passCounts = new WeakMap<IncomingMessage, number>();
 const MAX_PASSES = 8;
@@ -212,12 +212,14 @@ const MAX_PASSES = 8;
  * or 415, because Express would log its text, which quotes the body. Any other error goes on to
  * `next`, and so does one that comes after the reply has begun.
  *
- * Only Express 5 passes on what an async handler throws. In Express 4, Connect and Polka it ends
- * the process, unless the handler catches: `(req, res, next) => handler(req, res).catch(next)`. In
- * Polka `next` may be missing: `.catch((error) => refusal(error, req, res, next))`.
+ * Only Express 5 passes on what an async handler throws. In Express 4, Connect and Polka such an
+ * error ends the process, unless the route catches it:
+ * `(req, res, next) => handler(req, res).catch(next)`. In Polka `next` may be missing:
+ * `.catch((error) => refusal(error, req, res, next))`.
  *
- * In Polka it is the option `onError`, where no other handler can follow. It answers each error:
- * with the 4xx that it asks for, or with a 500 without details and a warning of Node.
+ * In Polka `refusal` is the option `onError`, and no other handler can follow it. So it answers
+ * every error: with the 4xx that the error asks for, or with a 500 without details and a warning of
+ * Node.
  * @throws TypeError if it is called without arguments, as in `app.use(refusal())`
  */
 export function refusal(
@@ -255,6 +257,7 @@ function middlewareFor(
       refuse(exchange, error);
     }
   };
+  // Restify: see `guard`.
   return (req, res, next) => reply(req, res, next);
 }
 

@@ -66,7 +66,7 @@ export function refusalOf(error: unknown): AuthError | undefined {
   return code && new AuthError(code);
 }
 
-/** Passes an error to `next`. Polka gives none to a single handler; then it is answered here. */
+/** Passes an error to `next`. A single handler in Polka has no `next`: then it is answered here. */
 function passOn(exchange: Exchange, error: Error): void {
   if (typeof exchange.next === 'function') exchange.next(error);
   else answerUnhandled(exchange, error);
@@ -94,11 +94,10 @@ export function answerUnhandled({ req, res }: Exchange, error: unknown): void {
  *   may quote the body.
  */
 function clientErrorOf(error: unknown): AuthError | undefined {
-  const members = [propertyOf(error, 'status'), propertyOf(error, 'code')];
-  const isStatus = (value: unknown) =>
+  const isStatus = (value: unknown): value is number =>
     typeof value === 'number' && CLIENT_ERROR_STATUSES.has(value);
-  const status = members.find(isStatus);
-  if (typeof status !== 'number') return undefined;
+  const status = [propertyOf(error, 'status'), propertyOf(error, 'code')].find(isStatus);
+  if (status === undefined) return undefined;
   if (status === 404) return new AuthError('ERR_NOT_FOUND');
   return new AuthError('ERR_BAD_REQUEST', { status, error: STATUS_CODES[status] ?? 'Bad Request' });
 }

@@ -1,7 +1,7 @@
 /**
  * Which member of a request a guard may set.
- * Promise: it is none that Node, Express, cookie-parser or express-session uses, because a request
- * without it could fail later, or pass for the request of another user.
+ * Promise: Node, Express, cookie-parser and express-session do not use this member. If a guard
+ * replaced one that they use, the request could fail later, or pass for that of another user.
  */
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';

@@ -42,8 +42,8 @@ export class Connections {
   }
 
   /**
-   * Adds a connection, and removes it once it closes. With TLS a connection is added as a TCP
-   * connection, which alone counts the bytes of the handshake, and once more after the handshake.
+   * Adds a connection, and removes it once it closes. A connection with TLS is added twice: first
+   * its TCP socket, which alone counts the bytes of the handshake; then, after it, its TLS socket.
    */
   open(socket: Socket): void {
     const connection: Connection = {

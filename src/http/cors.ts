@@ -38,7 +38,7 @@ export class Cors {
   }
 
   /**
-   * Sets the headers of the reply that will follow, which may be a refusal.
+   * Sets the CORS headers of the reply that will follow, which may be a refusal.
    * @returns the reply to a preflight; undefined for any other request. A browser sends a preflight
    *   without a token, so no guard could let it pass.
    */

@@ -102,7 +102,7 @@ export class HttpRequest<Name extends string = string> {
    * `unknown` stands for a peer that came through a Unix socket, and for a message without a
    * socket. Rate limits by network do not apply to it. `disconnected` stands for a peer that has
    * closed its connection before its address was read. Rate limits count all such peers as one
-   * network, so a client cannot leave its network by a reset of its connection.
+   * network, so a client that resets its connection does not escape them.
    */
   get address(): string {
     const { socket }: Partial<IncomingMessage> = this.message;
@@ -156,7 +156,10 @@ export function targetOf({ url }: IncomingMessage): string {
   return String(url ?? '');
 }
 
-/** @returns whether a socket without a remote address has had one. A Unix socket has neither. */
+/**
+ * @returns whether a socket without a remote address is closed. A TCP socket that its peer has
+ *   reset keeps its local address; an open Unix socket has none.
+ */
 function isClosed(socket: Partial<IncomingMessage['socket']> | null | undefined): boolean {
   return socket?.localAddress !== undefined || socket?.destroyed === true;
 }

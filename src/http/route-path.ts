@@ -22,12 +22,12 @@ type NamesIn<Path extends string> = string extends Path
       : never;
 
 const pathBeginning: Check = matching('a path that begins with "/"', /^\//);
+/** A request target has no other characters (RFC 3986 §3.3). */
 const pathCharacters: Check = matching(
   'a path without a query, a fragment or a space, in ASCII as encodeURI returns it',
   /^[!"$->@-~]*$/,
 );
 
-/** A request target has no other characters (RFC 3986 §3.3). */
 const characterCheck: Check = (name, value) => {
   pathBeginning(name, value);
   pathCharacters(name, value);

@@ -22,15 +22,15 @@ export interface Found<Handler> {
 
 interface Route<Handler> {
   readonly handler: Handler;
-  /** Parameter names, in the order of the path. The route of another method may have others. */
+  /** Parameter names, in the order of the path. Another method may name them differently. */
   readonly names: readonly string[];
 }
 
 /** A place in the tree, behind some segments. */
 class Branch<Handler> {
-  /** What follows, by segment. */
+  /** The next branches, by plain segment. */
   readonly plain = new Map<string, Branch<Handler>>();
-  /** What follows any segment that is not empty. */
+  /** The next branch for a parameter, which matches any segment that is not empty. */
   parameter: Branch<Handler> | undefined;
   /** The routes that end here, by method. */
   readonly routes = new Map<string, Route<Handler>>();
@@ -114,7 +114,7 @@ function grow<Handler>(branch: Branch<Handler>, segment: string): Branch<Handler
 
 /**
  * Yields the ends of all branches that match, the preferred one first. It goes no deeper than the
- * tree, so a path of many segments costs no more.
+ * tree, so a path with more segments than that costs no more.
  * @param start where the next segment of the path begins
  * @param values those of the parameters before it
  */

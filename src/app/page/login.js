@@ -130,9 +130,10 @@ function showSessions({ body }) {
 
 /** Empties the list. If the focus is in it, the focus moves to the button that fills it again. */
 function clearSessions() {
-  // A server without sessions has no such list.
-  const hadFocus = document.getElementById('session-list')?.contains(document.activeElement);
-  if (hadFocus === undefined) return;
+  const list = document.getElementById('session-list');
+  // The page of a server without sessions has no such list.
+  if (list === null) return;
+  const hadFocus = list.contains(document.activeElement);
   fillTable('session-list', []);
   if (hadFocus) byId('list-sessions').focus();
 }

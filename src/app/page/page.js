@@ -57,8 +57,8 @@ const requests = {
 };
 
 /**
- * What the page does after a success, by the id of the form. A text that is returned is the result,
- * in place of the text in the form.
+ * What the page does after a success, by the id of the form. If it returns a text, that is shown as
+ * the result, in place of `data-done` of the form.
  * @type {Record<string, (answer: Answer, fields: Fields) => string | void>}
  */
 const effects = {
@@ -106,7 +106,7 @@ function post(path, body, token) {
   return { method: 'POST', path, headers, body };
 }
 
-/** @type {(sent: Sent) => Promise<Answer>} if none comes, the status is 0 and its text says why */
+/** @type {(sent: Sent) => Promise<Answer>} if none comes, `statusText` says why */
 async function send({ method, path, headers, body }) {
   try {
     // Relative to the page, because a proxy may serve the application below a path of its own.
@@ -123,7 +123,7 @@ async function send({ method, path, headers, body }) {
   } catch (error) {
     const isLate = error instanceof DOMException && error.name === 'TimeoutError';
     const statusText = isLate
-      ? `No answer came within ${duration(TIMEOUT_MS / 1000)}. The server may be at work still.`
+      ? `No answer came within ${duration(TIMEOUT_MS / 1000)}. The server may still be at work.`
       : 'No answer came. The server may have stopped, or the network is down.';
     return { status: 0, statusText, headers: new Headers(), body: undefined };
   }

@@ -49,7 +49,7 @@ function showWaiting(form, sent) {
 
 /**
  * @param {HTMLFormElement} form
- * @param {Sent} sent shown again, because a change of the login has cleared the step
+ * @param {Sent} sent shown again, because a change of the login may have cleared the step
  * @param {Answer} answer
  * @param {{ problem: string | undefined, done: string | void }} outcome
  */
@@ -71,7 +71,7 @@ function showResult(section, state, words) {
   show(result, words);
 }
 
-/** Clears all steps, but not a sign-up or a login that waits: it belongs to no other login. */
+/** Clears all steps, except a sign-up or a login that waits: its answer is still to be shown. */
 function clearSteps() {
   clearSessions();
   for (const section of document.querySelectorAll('section:has(form)')) {
