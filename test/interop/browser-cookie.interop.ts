@@ -227,6 +227,16 @@ const TESTS = {
     assert.deepEqual(others, []);
   },
 
+  'no path leads to another origin': async ({ page, context }) => {
+    let isSent = false;
+    await context.route('http://other.example/**', async (route) => {
+      isSent = true;
+      await route.fulfill({ json: {}, headers: { 'Access-Control-Allow-Origin': '*' } });
+    });
+    const failure = await script(page, "return client.request('//other.example/hello');");
+    assert.deepEqual(failure, { message: 'Failed to fetch' });
+    assert.equal(isSent, false);
+  },
   'no page of another site refreshes or logs out': async ({ page, context, url, blank }) => {
     const stranger = await context.newPage();
     await stranger.goto(blank.replace('127.0.0.1', 'localhost'));

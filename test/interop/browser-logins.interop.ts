@@ -123,6 +123,33 @@ testLoggedIn(
   },
 );
 
+testLoggedIn('a new password is set after a refresh if the token has expired', async (setting) => {
+  const { page, watch } = setting;
+  watch.secondsAhead = 311;
+  await script(page, "await client.setPassword('correct horse', 'another horse');");
+  const statuses = watch.take().filter((line) => line.startsWith('POST'));
+  assert.deepEqual(statuses, ['POST /password 401', 'POST /refresh 200', 'POST /password 200']);
+  assert.deepEqual(await script(page, 'return hello();'), HELLO);
+});
+
+testLoggedIn('a new password that is refused with the session ends the login', async (setting) => {
+  const { page, sessions } = setting;
+  await sessions.endAll('joe');
+  const changes = await countChanges(page);
+  const code = "await client.setPassword('correct horse', 'another horse');";
+  assert.deepEqual(await failureOf(page, code), LOGGED_OUT);
+  assert.equal(await page.evaluate('client.isLoggedIn'), false);
+  assert.equal(await changes.count(), 1);
+});
+
+test('tokens that do not name their user are not kept', IN_A_BROWSER, () => {
+  return withSetting(browser, async ({ page }) => {
+    const failure = await failureOf(page, SIGN_UP + LOG_IN);
+    assert.equal(failure.message, 'The access token has no claim "identity"');
+    assert.equal(await page.evaluate('client.isLoggedIn'), false);
+  }, { identityClaim: 'sub' });
+});
+
 testLoggedIn(
   'a refresh without an answer ends in time, and another tab does not wait for it',
   async ({ page, context, watch }) => {

@@ -189,6 +189,18 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
     });
   });
 
+  it('keeps the name of the login in its forms when another account is signed up', async () => {
+    await atPage(browser, {}, async (person) => {
+      await person.signUp('joe', PASSWORD);
+      await person.logIn('joe', PASSWORD);
+      await person.signUp('ann', PASSWORD);
+      const names = await person.page.evaluate(`[...document.querySelectorAll('[name=username]')]
+        .map(({ form, value }) => form.id + ' ' + value)`);
+      const own = ['end-sessions joe', 'change-password joe', 'remove joe'];
+      assert.deepEqual(names, ['sign-up ann', 'log-in ann', ...own]);
+    });
+  });
+
   it('keeps no password in a field once the server has judged it', async () => {
     await atPage(browser, {}, async (person) => {
       const filled = () => person.page.evaluate(`[...document.querySelectorAll('[type=password]')]

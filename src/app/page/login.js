@@ -104,9 +104,9 @@ function expiryText() {
   return 'It has expired. The server refuses it after a leeway of a few seconds.';
 }
 
-/** @type {(username?: string) => void} */
-function fillUsernames(username = '') {
-  for (const input of document.querySelectorAll('input[name="username"]')) {
+/** @type {(username?: string, place?: string) => void} in all forms, or in that of a selector */
+function fillUsernames(username = '', place = 'form') {
+  for (const input of document.querySelectorAll(`${place} input[name="username"]`)) {
     if (input instanceof HTMLInputElement) input.value = username;
   }
 }

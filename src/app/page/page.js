@@ -62,7 +62,7 @@ const requests = {
  * @type {Record<string, (answer: Answer, fields: Fields) => string | void>}
  */
 const effects = {
-  'sign-up': (_answer, { username }) => fillUsernames(username),
+  'sign-up': (_answer, { username }) => fillUsernames(username, '#log-in'),
   'log-in': (answer, { username }) => {
     beginLogin(username, answer);
     return `You are logged in as ${username}.`;
