@@ -14,10 +14,7 @@ export interface JwtOptions {
   readonly leewaySeconds?: number;
   /** The `iss` claim: sign writes it, verify requires it. Default none. */
   readonly issuer?: string;
-  /**
-   * The `aud` claim: sign writes it, verify requires one of its values. Default none: a token with
-   * `aud` is then refused.
-   */
+  /** The `aud` claim: sign writes it, verify requires one of its values. Default: refuse `aud`. */
   readonly audience?: string | readonly string[];
   /**
    * The `typ` header parameter; default `JWT`. If this option is set, a token must have it
@@ -30,10 +27,7 @@ export interface JwtOptions {
   readonly maxAgeSeconds?: number;
   /** The longest token, in characters; 64 to 1,048,576, default 8192. */
   readonly maxTokenLength?: number;
-  /**
-   * How many verified tokens, of at most 16,383 characters, are cached; 0 to 1,000,000, default
-   * 1000.
-   */
+  /** Verified tokens to cache, each of up to 16,383 characters; 0 to 1,000,000, default 1000. */
   readonly cacheSize?: number;
   /** The clock, in seconds since 1970, from 0 to the year 9999. Default: the system's clock. */
   readonly now?: () => number;

@@ -51,8 +51,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    *   leave out are refused at every level. `exp`, `nbf` and `iat` are seconds since 1970, up to
    *   the year 9999.
    * @param options the same rule holds for `header`
-   * @returns a compact token (RFC 7515 §3.1). verify of this Jwt accepts the token while its times
-   *   allow.
+   * @returns a compact token (RFC 7515 §3.1) that verify of this Jwt accepts while its times allow
    * @throws TypeError for claims or a header of another kind, and for content that verify would
    *   refuse; `cause` is then the refusal
    * @throws RangeError for a number that is not finite, a time after the year 9999, more than 100
@@ -194,8 +193,7 @@ function rulesOf(own: JwtOptions) {
 
 /**
  * @param members copied by copyObject, so without a `toJSON` function of their own
- * @throws TypeError if every object or array inherits a `toJSON` (prototype pollution), which could
- *   write any claims
+ * @throws TypeError for an inherited `toJSON` (prototype pollution), which could write any claims
  */
 function jsonOf(members: object): string {
   if ('toJSON' in []) throw new TypeError('"toJSON" expected no inherited member, got one');
