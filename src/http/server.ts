@@ -11,6 +11,7 @@ import {
   type Server as NodeServer,
   type ServerResponse,
 } from 'node:http';
+import { chmod } from 'node:fs/promises';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { AuthError } from '../errors.ts';
@@ -62,6 +63,8 @@ export interface ListenOptions {
   readonly maxConnections?: number;
   /** Serves HTTPS, with TLS 1.2 and 1.3. */
   readonly tls?: TlsOptions;
+  /** The path of a Unix socket, in place of `host` and `port`. Its mode is 0660. */
+  readonly path?: string;
 }
 
 /** A server that is listening. */
@@ -91,6 +94,7 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integerBetween(0, 65_535),
   host: nonEmptyString,
   maxConnections: integerBetween(1, 1_000_000),
+  path: nonEmptyString,
   // Accepted here, and checked by checkedTls.
   tls: () => undefined,
 };
@@ -155,20 +159,20 @@ export async function listen(
     // The listener stays, and then does nothing: once the server listens, an error means that a
     // connection could not be accepted. Without a listener it would end the process.
     server.on('error', reject);
-    server.listen(port, host, resolve);
+    if (own.path === undefined) server.listen(port, host, resolve);
+    else server.listen(own.path, resolve);
   });
+  if (own.path !== undefined) await chmod(own.path, 0o660);
   const stopRotation = tlsServer === undefined ? () => {} : rotateTicketKeys(tlsServer);
-  // A server that listens on TCP has an address object.
-  const { address, family, port: actualPort } = server.address() as AddressInfo;
+  const listening = addressOf(server);
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= closeGracefully(server, connections).then(stopRotation);
     return closing;
   };
-  const urlHost = family === 'IPv6' ? `[${address}]` : address;
   return {
-    url: `${isSecure ? 'https' : 'http'}://${urlHost}:${actualPort}`,
-    port: actualPort,
+    url: `${isSecure ? 'https' : 'http'}://${listening.authority}`,
+    port: listening.port,
     renewTls: (renewed) => {
       if (tlsServer === undefined) {
         throw new TypeError('"tls" expected a server that was started with TLS, got plain HTTP');
@@ -178,6 +182,15 @@ export async function listen(
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** @returns the port, which is 0 for a Unix socket, and what follows `http://` in the URL */
+function addressOf(server: NodeServer): { readonly authority: string; readonly port: number } {
+  const listening = server.address();
+  if (typeof listening === 'string') return { authority: `unix:${listening}`, port: 0 };
+  // A server that listens on TCP has an address object.
+  const { address, family, port } = listening as AddressInfo;
+  return { authority: `${family === 'IPv6' ? `[${address}]` : address}:${port}`, port };
 }
 
 /** Connects the events of a server with an application. */

@@ -20,6 +20,8 @@ export const PAGES: readonly string[] = [
   'src/sessions/README.md',
   'src/http/README.md',
   'src/cli/README.md',
+  'src/cli/users.md',
+  'src/cli/deployment.md',
   'test/README.md',
   'bench/README.md',
 ];
