@@ -14,6 +14,7 @@ import { listenProblem } from './listen-errors.ts';
 import { startJsonLog, textLog, type Log } from './log.ts';
 import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
+import { startText } from './serve-start.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
@@ -48,12 +49,13 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
     void stores.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
     reloadFrom?.(server);
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
-    const places = `${stores.summary}, ${secrets.summary}`;
-    const invitation = config.page === 'on'
-      ? `Open ${server.url}/ in a browser, or try it:`
-      : 'Try it:';
-    console.log(`latchkey listens on ${server.url}, ${places}. ${invitation}\n`);
-    console.log(curlLines(server.url, config.minPasswordLength));
+    console.log(startText({
+      url: server.url,
+      places: `${stores.summary}, ${secrets.summary}`,
+      hasPage: config.page === 'on',
+      minPasswordLength: config.minPasswordLength,
+      isTerminal: process.stdout.isTTY,
+    }));
   } catch (error) {
     await stores.close();
     throw error;
@@ -106,29 +108,4 @@ async function start(
   } catch (error) {
     throw new CommandError(listenProblem(error, config), { cause: error });
   }
-}
-
-/**
- * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
- *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
- *   does not run the command that needs a token.
- */
-function curlLines(url: string, minPasswordLength: number): string {
-  const body = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
-  return `  JSON='Content-Type: application/json' BODY='${body}'
-  curl ${url}/signup -H "$JSON" -d "$BODY"
-  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$BODY" |
-    tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
-  curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
-  curl -i ${url}/hello`;
-}
-
-/**
- * @returns a password that the server accepts. It has a space, which no common password has, and no
- *   quotation mark, which would end the string in the shell.
- */
-function examplePassword(minLength: number): string {
-  const short = 'correct horse';
-  const password = minLength > short.length ? `${short} battery staple` : short;
-  return password.padEnd(minLength, 'staple');
 }

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isCommonPassword } from '../../src/accounts/common-passwords.ts';
+import { curlLines } from '../../src/cli/serve-start.ts';
 import { Accounts, createApp, MemoryUserStore } from '../../src/index.ts';
 import { assertRefused, emptyFolder, ROOT, run, serve } from '../support/run-command.ts';
 import { cheapPasswords, send, withServer } from '../support/app.ts';
@@ -127,7 +128,7 @@ test('the curl lines of serve work in a shell, with any minimum length', SLOW, a
     const cwd = await emptyFolder();
     const flags = `--port 0 --scrypt-cost 1 --users memory --min-password-length ${minimum}`;
     const server = await serve(`serve ${flags}`, { cwd });
-    const lines = server.output.stdout.split('\n').slice(1).join('\n');
+    const lines = curlLines(server.url, minimum);
     assert.match(lines, password);
     const bash = await run('', { command: ['bash', '-c', lines] });
     assert.match(bash.stdout, /"User created"[^]*"Hello joe"[^]*HTTP\/1.1 401 /, String(minimum));

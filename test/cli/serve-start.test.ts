@@ -1,9 +1,11 @@
 /** What `latchkey serve` prints when it listens: its address, and lines to paste into a shell. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { curlLines } from '../../src/cli/serve-start.ts';
 import { send } from '../support/app.ts';
-import { logLines, run, serve, stop } from '../support/run-command.ts';
+import { command, logLines, run, serve, start, stop } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const SERVE = 'serve --port 0 --users memory --scrypt-cost 1 --throttle off --log json';
@@ -20,21 +22,44 @@ async function outputOf(shell: string, lines: string): Promise<string> {
   return (await run('', { command })).stdout;
 }
 
-/** The lines below the first one, which names the address. */
-const linesOf = (stdout: string) => stdout.split('\n').slice(1).join('\n');
+const linesFor = (url: string) => curlLines(url, 8);
 
 describe('the start of latchkey serve', { concurrency: 3, timeout: 120_000 }, () => {
-  it('names the URL of the page with --page on, and only then', async () => {
+  it('prints one line, which names the URL of the page with --page on, and only then', async () => {
     const [on, byDefault] = await Promise.all([
       serve(`${SERVE} --page on`, where),
       serve(SERVE, where),
     ]);
-    const [withPage = ''] = on.output.stdout.split('\n');
-    const [withoutPage = ''] = byDefault.output.stdout.split('\n');
-    const invitation = `, secret in LATCHKEY_SECRET. Open ${on.url}/ in a browser, or try it:`;
-    assert.ok(withPage.endsWith(invitation), withPage);
-    assert.ok(withoutPage.endsWith(', secret in LATCHKEY_SECRET. Try it:'), withoutPage);
+    const places = 'users and sessions in memory (lost when the server stops)';
+    const line = (url: string) => {
+      return `latchkey listens on ${url}, ${places}, secret in LATCHKEY_SECRET.`;
+    };
+    assert.equal(on.output.stdout, `${line(on.url)} Open ${on.url}/ in a browser.\n`);
+    assert.equal(byDefault.output.stdout, `${line(byDefault.url)}\n`);
     await Promise.all([stop(on), stop(byDefault)]);
+  });
+
+  it('prints lines of curl on a terminal, and only there', async () => {
+    const onTerminal = (flags: string) => {
+      // script(1) runs a command on a terminal of its own.
+      const words = [...command(), SERVE, flags].join(' ');
+      return start('', { ...where, command: ['script', '-qec', words, '/dev/null'] });
+    };
+    const invitations = {
+      off: /^(\S+), users .*\. Try it:$/,
+      on: /^(\S+), users .*\. Open \1\/ in a browser, or try it:$/,
+    };
+    for (const [page, invitation] of Object.entries(invitations)) {
+      const { child, output, ended } = onTerminal(`--page ${page} --min-password-length 20`);
+      while (!output.stdout.includes('curl -i')) await once(child.stdout, 'data');
+      child.stdin.write('\x03');
+      // The warnings are on the terminal too, above.
+      const [, printed = ''] = (await ended).stdout.replaceAll('\r', '').split(' listens on ');
+      const [first = '', ...others] = printed.split('\n');
+      const [, url = ''] = invitation.exec(first) ?? [];
+      assert.notEqual(url, '', first);
+      assert.ok(others.join('\n').startsWith(`\n${curlLines(url, 20)}\n`), printed);
+    }
   });
 
   it('prints lines that sign up, log in and greet, in every shell', async () => {
@@ -47,7 +72,7 @@ describe('the start of latchkey serve', { concurrency: 3, timeout: 120_000 }, ()
       /^HTTP\/1\.1 401 /,
     ];
     for (const shell of SHELLS) {
-      const printed = await outputOf(shell, linesOf(server.output.stdout));
+      const printed = await outputOf(shell, linesFor(server.url));
       const lines = printed.split(/\r?\n/);
       const places = answers.map((answer) => lines.findIndex((line) => answer.test(line)));
       assert.ok(!places.includes(-1), `${shell}: ${printed}`);
@@ -61,7 +86,7 @@ describe('the start of latchkey serve', { concurrency: 3, timeout: 120_000 }, ()
     const joe = { username: 'joe', password: 'another horse' };
     assert.equal((await send(`${server.url}/signup`, 'POST', joe)).status, 200);
     for (const shell of SHELLS) {
-      const printed = await outputOf(shell, linesOf(server.output.stdout));
+      const printed = await outputOf(shell, linesFor(server.url));
       assert.match(printed, /"User already exists"[^]*"description":"Invalid credentials"/, shell);
       assert.match(printed, /TOKEN: no token$/m, shell);
     }
@@ -73,7 +98,7 @@ describe('the start of latchkey serve', { concurrency: 3, timeout: 120_000 }, ()
   it('prints lines that say why a login was not answered, and then send no token', async () => {
     const server = await serve(SERVE, where);
     await stop(server);
-    const printed = await outputOf('sh', linesOf(server.output.stdout));
+    const printed = await outputOf('sh', linesFor(server.url));
     assert.match(printed, /curl: \(7\) [^]*curl: \(7\) [^]*TOKEN: no token$/m);
   });
 });

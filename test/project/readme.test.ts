@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { curlLines } from '../../src/cli/serve-start.ts';
 import {
   Accounts,
   JsonFileSessionStore,
@@ -104,9 +105,9 @@ test('npm start answers the four lines of curl', async () => {
   const flags = `--port 0 --scrypt-cost 1 --data ${await emptyFolder()}`;
   const server = await serve(flags, { cwd: root, command });
   await assertTutorial(server.port);
-  const [first = '', , ...lines] = server.output.stdout.trimEnd().split('\n');
-  assert.ok(first.endsWith(`Open ${server.url}/ in a browser, or try it:`), first);
-  const pasted = lines.map((line) => `${line.replace(/^ {2}/, '')}\n`).join('');
+  assert.ok(server.output.stdout.endsWith(` Open ${server.url}/ in a browser.\n`));
+  const lines = curlLines(server.url, Number(/--min-password-length (\d+)/.exec(start)?.[1]));
+  const pasted = lines.split('\n').map((line) => `${line.replace(/^ {2}/, '')}\n`).join('');
   assert.equal(pasted.replaceAll(`:${server.port}`, ':3000'), shellBlock('JSON='));
 });
 

@@ -88,10 +88,10 @@ export function start(args: string, where: Where = {}) {
 /** Runs the command to its end. */
 export const run = (args: string, where?: Where): Promise<Ended> => start(args, where).ended;
 
-/** The first line of the server, and what it prints below it. */
-const STARTED = /listens on (https?:\S+\d)\b.*\n(.*\n){7}/;
+/** The first line of the server. */
+const STARTED = /listens on (https?:\S+), users .*\n/;
 
-/** Starts the server. @returns once it listens and has printed all of its start */
+/** Starts the server. @returns once it listens and has printed its first line */
 export async function serve(args: string, where?: Where) {
   const started = start(args, where);
   const url = await new Promise<string>((resolve, reject) => {

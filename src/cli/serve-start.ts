@@ -1,0 +1,50 @@
+/** What `latchkey serve` prints to stdout once it listens. */
+
+/** What a person who starts the server wants to know. */
+export interface ServerStart {
+  readonly url: string;
+  /** Where users, sessions and secrets are kept. It begins with `users`. */
+  readonly places: string;
+  readonly hasPage: boolean;
+  readonly minPasswordLength: number;
+  /** Whether stdout is a terminal. Only a person can use lines to paste. */
+  readonly isTerminal: boolean;
+}
+
+/**
+ * @returns one line, for which scripts wait: `latchkey listens on <url>, users ...`. On a terminal
+ *   lines of curl follow, below an empty line.
+ */
+export function startText(start: ServerStart): string {
+  const { url, places, hasPage, minPasswordLength, isTerminal } = start;
+  const said = `latchkey listens on ${url}, ${places}.`;
+  const invitation = hasPage ? ` Open ${url}/ in a browser` : '';
+  if (!isTerminal) return hasPage ? `${said}${invitation}.` : said;
+  const trial = hasPage ? `${invitation}, or try it:` : ' Try it:';
+  return `${said}${trial}\n\n${curlLines(url, minPasswordLength)}`;
+}
+
+/**
+ * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
+ *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
+ *   does not run the command that needs a token.
+ */
+export function curlLines(url: string, minPasswordLength: number): string {
+  const body = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
+  return `  JSON='Content-Type: application/json' BODY='${body}'
+  curl ${url}/signup -H "$JSON" -d "$BODY"
+  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$BODY" |
+    tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
+  curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
+  curl -i ${url}/hello`;
+}
+
+/**
+ * @returns a password that the server accepts. It has a space, which no common password has, and no
+ *   quotation mark, which would end the string in the shell.
+ */
+function examplePassword(minLength: number): string {
+  const short = 'correct horse';
+  const password = minLength > short.length ? `${short} battery staple` : short;
+  return password.padEnd(minLength, 'staple');
+}
