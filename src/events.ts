@@ -45,9 +45,11 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
   /** `{ id, address }`: an account was removed. */
   remove: channel('latchkey:remove'),
   /**
-   * `{ code, status, address }`: a `Router`, the server before it or a middleware of
-   * `latchkey/express` refused a request. If the refusal has a `detail`, which no client gets, the
-   * message has it too.
+   * `{ code, status, method, route, address }`: a `Router`, the server before it or a middleware of
+   * `latchkey/express` refused a request. `route` is the pattern of the route, such as
+   * `/users/:id`, and never the path. It is absent if the request was refused before its route was
+   * found, and `method` is absent if the bytes were not a request. If the refusal has a `detail`,
+   * which no client gets, the message has it too.
    */
   refusal: channel('latchkey:refusal'),
   /**
@@ -72,9 +74,28 @@ export function publishUser(event: UserEvent, id: string, client: AddressedClien
   if (EVENTS[event].hasSubscribers) EVENTS[event].publish({ id, address: client.address });
 }
 
-export function publishRefusal(refusal: AuthError, client: AddressedClient): void {
+/** What is known of the request. No member holds text from the client. */
+export interface RefusedRequest {
+  /** One of the methods that Node knows. */
+  readonly method?: string | undefined;
+  /** The pattern of the route, as the program wrote it. */
+  readonly route?: string | undefined;
+}
+
+export function publishRefusal(
+  refusal: AuthError,
+  client: AddressedClient,
+  { method, route }: RefusedRequest = {},
+): void {
   if (!EVENTS.refusal.hasSubscribers) return;
   const { code, status, detail } = refusal;
   const { address } = client;
-  EVENTS.refusal.publish({ code, status, ...(detail !== undefined && { detail }), address });
+  EVENTS.refusal.publish({
+    code,
+    status,
+    ...(detail !== undefined && { detail }),
+    ...(method !== undefined && { method }),
+    ...(route !== undefined && { route }),
+    address,
+  });
 }

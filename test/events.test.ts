@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { EVENTS } from '../src/events.ts';
-import { Accounts, MemoryUserStore, PasswordHasher, Router } from '../src/index.ts';
-import { cheapPasswords, send, sendRaw, withApp } from './support/app.ts';
+import { Accounts, AuthError, MemoryUserStore, PasswordHasher, Router } from '../src/index.ts';
+import { cheapPasswords, send, sendRaw, withApp, withServer } from './support/app.ts';
 
 const JOE = { username: 'Joe', password: 'the marker 4711' };
 const address = '127.0.0.1';
@@ -43,20 +43,66 @@ test('signups, logins and refusals are published, with user ids and without unkn
       await sendRaw(port, 'marker\r\n\r\n');
       await sendRaw(port, 'GET /marker HTTP/1.1\r\n\r\n');
     });
-    const refusal = (code: string, status: number) => ({ event: 'refusal', code, status, address });
+    const refusal = (code: string, status: number, place: object = {}) => {
+      return { event: 'refusal', code, status, ...place, address };
+    };
+    const login = { method: 'POST', route: '/auth' };
     assert.deepEqual(seen, [
       { event: 'signup', id: 'joe', address },
-      refusal('ERR_USER_EXISTS', 400),
+      refusal('ERR_USER_EXISTS', 400, { method: 'POST', route: '/signup' }),
       { event: 'login', id: 'joe', address },
-      refusal('ERR_CREDENTIALS', 401),
-      refusal('ERR_CREDENTIALS', 401),
-      refusal('ERR_JWT_SIGNATURE', 401),
-      refusal('ERR_NOT_FOUND', 404),
+      refusal('ERR_CREDENTIALS', 401, login),
+      refusal('ERR_CREDENTIALS', 401, login),
+      refusal('ERR_JWT_SIGNATURE', 401, { method: 'GET', route: '/hello' }),
+      refusal('ERR_NOT_FOUND', 404, { method: 'GET' }),
+      // The first is not a request, and the second lacks a Host.
       refusal('ERR_BAD_REQUEST', 400),
-      refusal('ERR_BAD_REQUEST', 400),
+      refusal('ERR_BAD_REQUEST', 400, { method: 'GET' }),
     ]);
     assert.doesNotMatch(JSON.stringify(seen), /marker/);
   });
+});
+
+test('a refusal names the pattern of its route, and never the path, the query or a token', async () => {
+  const router = new Router();
+  const refuse = () => {
+    throw new AuthError('ERR_CREDENTIALS');
+  };
+  router.get('/users/:id/keys', refuse).put('/users/:name/keys', async () => refuse());
+  const seen = await published(() => withServer(router, async ({ url }) => {
+    const path = '/users/marker/keys?marker=marker';
+    const headers = { Authorization: 'Bearer marker' };
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
+      await send(`${url}${path}`, method, undefined, headers);
+    }
+    await send(`${url}/users/marker%/keys`, 'GET');
+  }));
+  assert.doesNotMatch(JSON.stringify(seen), /marker/);
+  assert.deepEqual(seen.map((event) => {
+    const { code, method, route } = Object(event);
+    return [code, method, route];
+  }), [
+    ['ERR_CREDENTIALS', 'GET', '/users/:id/keys'],
+    ['ERR_CREDENTIALS', 'HEAD', '/users/:id/keys'],
+    ['ERR_CREDENTIALS', 'PUT', '/users/:name/keys'],
+    ['ERR_METHOD', 'DELETE', undefined],
+    ['ERR_BAD_REQUEST', 'GET', undefined],
+  ]);
+});
+
+test('a refusal has the method only if it is one that Node knows', async () => {
+  const methodOfRefusal = async (method: string) => {
+    const message = { url: '/nowhere', method };
+    const [event] = await published(() => new Promise<void>((resolve) => {
+      const response = { writeHead: () => undefined, end: () => resolve() };
+      new Router().handle(message as never, response as never);
+    }));
+    return Object(event);
+  };
+  assert.equal((await methodOfRefusal('PATCH')).method, 'PATCH');
+  const { code, ...others } = await methodOfRefusal('PATCHES');
+  assert.equal(code, 'ERR_NOT_FOUND');
+  assert.ok(!('method' in others) && !('route' in others));
 });
 
 test('a throttled attempt and a full queue are published, with the seconds to wait', async () => {

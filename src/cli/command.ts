@@ -2,7 +2,6 @@
  * The command line: its commands, its exit codes and the errors that end it.
  * Exit codes: 0 done, 1 failed, 2 usage error, 129 stopped by SIGHUP.
  */
-import { readFile } from 'node:fs/promises';
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
@@ -11,7 +10,8 @@ import { parseArguments, type Positionals } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
 import { INSPECT_HELP } from './inspect-flags.ts';
-import { oneLine } from './log.ts';
+import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
+import { readVersion } from './version.ts';
 
 const HELP = `latchkey: sign-up and login with JSON Web Tokens
 
@@ -49,8 +49,6 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['inspect', { help: INSPECT_HELP, run: runInspect }],
 ]);
 
-const MANIFEST = new URL('../../package.json', import.meta.url);
-
 const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
 
 const [first = '', ...rest] = process.argv.slice(2);
@@ -61,7 +59,7 @@ const command = COMMANDS.get(name);
 async function main(): Promise<void> {
   const isHelp = HELP_WORDS.includes(first) || rest.includes('--help') || rest.includes('-h');
   if (isHelp) console.log(command?.help ?? HELP);
-  else if (name === '--version') console.log(JSON.parse(await readFile(MANIFEST, 'utf8')).version);
+  else if (name === '--version') console.log(await readVersion());
   else if (command !== undefined) await command.run(rest);
   else throw unknownCommand();
 }
@@ -76,10 +74,15 @@ function unknownCommand(): UsageError {
   return new UsageError(`unknown command: ${meant ? `did you mean ${meant}?` : expected}`);
 }
 
+/** The log in JSON, as soon as the arguments ask for it. */
+let jsonLog: Log | undefined;
+
 /** Loads the server only here, because the other commands do not need its many files. */
 async function runServe(args: readonly string[]): Promise<void> {
-  const [config, { serve }] = await Promise.all([readServeConfig(args), import('./serve.ts')]);
-  await serve(config);
+  if (isJsonLog(args)) jsonLog = startJsonLog();
+  const log = jsonLog ?? textLog;
+  const [config, { serve }] = await Promise.all([readServeConfig(args, log), import('./serve.ts')]);
+  await serve(config, log);
 }
 
 async function runInspect(args: readonly string[]): Promise<void> {
@@ -94,17 +97,23 @@ async function printSecret(args: readonly string[]): Promise<void> {
   console.log(generateSecret());
 }
 
+/** Writes an error that ends the command to stderr. */
+function report(text: string): void {
+  if (jsonLog === undefined) console.error(`latchkey: ${text}`);
+  else jsonLog('error', text);
+}
+
 /** Prints the message of an error on one line, and sets the exit code. */
 function fail(error: unknown): void {
   const isUsage = error instanceof UsageError;
   const help = command === undefined ? 'latchkey --help' : `latchkey ${name} --help`;
-  console.error(`latchkey: ${oneLine(reasonOf(error))}${isUsage ? ` (see: ${help})` : ''}`);
+  report(`${oneLine(reasonOf(error))}${isUsage ? ` (see: ${help})` : ''}`);
   process.exitCode = isUsage ? 2 : 1;
 }
 
 /** Ends the process because of an error that nothing caught. */
 function endByError(error: unknown): void {
-  console.error(`latchkey: ${textOfError(error)}`);
+  report(textOfError(error));
   process.exit(1);
 }
 

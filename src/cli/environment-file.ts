@@ -5,6 +5,7 @@
  */
 import { parseEnv } from 'node:util';
 import { CommandError } from './command-errors.ts';
+import { textLog, type Log } from './log.ts';
 import { readNamedFile } from './named-file.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -17,8 +18,12 @@ const BYTE_ORDER_MARK = /^\ufeff/;
  * @returns the names of the variables that it has set
  * @throws CommandError if the file cannot be read, or a line of it is wrong
  */
-export async function loadEnvironmentFile(flag: string, path: string): Promise<readonly string[]> {
-  const file = await readNamedFile(flag, path, 'Name a file that the server can read.');
+export async function loadEnvironmentFile(
+  flag: string,
+  path: string,
+  log: Log = textLog,
+): Promise<readonly string[]> {
+  const file = await readNamedFile(flag, path, 'Name a file that the server can read.', log);
   const refuse = (problem: string) => new CommandError(`${flag}: ${path}${problem}`);
   // In UTF-16 every second byte of a letter of English is a NUL.
   if (file.includes('\0')) throw refuse(' is in UTF-16: save it as UTF-8');

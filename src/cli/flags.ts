@@ -20,6 +20,7 @@ import {
 import { UsageError } from './command-errors.ts';
 import { originList } from './cors-flag.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
+import { textLog, type Log } from './log.ts';
 import {
   sessionConfigOf,
   SESSION_FLAG_GROUP,
@@ -249,9 +250,12 @@ const NO_POSITIONALS: Positionals = {
  * @throws UsageError if an argument or a variable is wrong
  * @throws CommandError if the file cannot be read, or a line of it is wrong
  */
-export async function readServeConfig(args: readonly string[]): Promise<SourcedServeConfig> {
+export async function readServeConfig(
+  args: readonly string[],
+  log: Log = textLog,
+): Promise<SourcedServeConfig> {
   const parsed = parseArguments(args, SERVE_FLAGS, NO_POSITIONALS);
-  const environment = await environmentOf(parsed);
+  const environment = await environmentOf(parsed, log);
   const config = readFlags(SERVE_FLAGS, parsed, environment);
   checkTlsPair(config);
   const { source: hostSource } = textOfFlag(SERVE_FLAGS.host, parsed, environment);
@@ -261,13 +265,13 @@ export async function readServeConfig(args: readonly string[]): Promise<SourcedS
 }
 
 /** Loads the file of `--environment`, if the flag was typed. */
-async function environmentOf({ typed }: Arguments): Promise<Environment> {
+async function environmentOf({ typed }: Arguments, log: Log): Promise<Environment> {
   const flag = SERVE_FLAGS.environmentFile;
   const sourced = typed.get(flag.name);
   if (sourced === undefined) return { values: process.env };
   const file = parseText(flag, sourced);
   // The name that was typed may be the former one.
-  const names = await loadEnvironmentFile(sourced.source.name, file);
+  const names = await loadEnvironmentFile(sourced.source.name, file, log);
   return { values: process.env, loaded: { file, names } };
 }
 

@@ -1,16 +1,23 @@
 /**
  * Log lines on stderr: text for people, or JSON with one object per line.
- * Promise: lines that no process reads take at most about 1 MiB of memory. Further lines are
- * dropped.
+ * Promise: with JSON, stderr has nothing else, from the first argument that was read to the end.
+ * Lines that no process reads take at most about 1 MiB of memory. Further lines are dropped.
  */
 import { subscribe } from 'node:diagnostics_channel';
+import { parseArgs } from 'node:util';
 import { EVENTS } from '../events.ts';
 
-/** `tls` tells that the certificate was reloaded. */
-export type LogEvent = 'warning' | 'error' | 'tls';
+/**
+ * The events of the command itself. `tls` tells that the certificate was reloaded. `stop` is the
+ * last one, after everything was closed.
+ */
+export type LogEvent = 'start' | 'stop' | 'warning' | 'error' | 'tls';
+
+/** Further members of a line of JSON. Their names are not `time`, `event` or `detail`. */
+export type LogFields = Readonly<Record<string, string>>;
 
 /** Writes one line. As text the line has only the detail. */
-export type Log = (event: LogEvent, detail: string) => void;
+export type Log = (event: LogEvent, detail: string, fields?: LogFields) => void;
 
 const LINE_BREAK = /\s*[\r\n]\s*/g;
 
@@ -19,19 +26,45 @@ export function oneLine(text: string): string {
   return text.replace(LINE_BREAK, ' | ');
 }
 
-export const textLog: Log = (_event, detail) => {
-  writeLine(`latchkey: ${oneLine(detail)}`);
+/** Start and stop are not mistakes, so as text they go to stdout. The server prints its start. */
+export const textLog: Log = (event, detail) => {
+  if (event === 'start') return;
+  if (event === 'stop') console.log(`latchkey stopped: ${oneLine(detail)}`);
+  else writeLine(`latchkey: ${oneLine(detail)}`);
 };
 
 /**
- * Begins to log every event of the diagnostics channels, as JSON.
+ * Finds `--log json` before the arguments are checked, so that an error in them is logged as JSON.
+ * Of several flags the last one counts, as for every flag.
+ */
+export function isJsonLog(args: readonly string[]): boolean {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { log: { type: 'string' } },
+    allowPositionals: true,
+    strict: false,
+  });
+  return values.log === 'json';
+}
+
+/**
+ * Begins to log every event of the diagnostics channels, and every warning of Node, as JSON.
  * @returns the log for all other events, which writes the same form
  */
 export function startJsonLog(): Log {
   for (const [event, { name }] of Object.entries(EVENTS)) {
     subscribe(name, (message) => writeJson(event, Object(message)));
   }
-  return (event, detail) => writeJson(event, { detail });
+  const log: Log = (event, detail, fields) => writeJson(event, { detail, ...fields });
+  logNodeWarnings(log);
+  return log;
+}
+
+/** Replaces Node's own listener, which prints text. With --no-warnings there is no listener. */
+function logNodeWarnings(log: Log): void {
+  if (process.listenerCount('warning') === 0) return;
+  process.removeAllListeners('warning');
+  process.on('warning', ({ name, message }) => log('warning', `${name}: ${message}`));
 }
 
 function writeJson(event: string, fields: object): void {

@@ -1,6 +1,7 @@
 /** Reads a file that a flag names: of `--environment` and of `inspect --secret-file`. */
 import { readFile } from 'node:fs/promises';
 import { attempt, explainIfSlow } from './command-errors.ts';
+import { textLog, type Log } from './log.ts';
 
 /**
  * @param flag the name of the flag, for messages
@@ -8,9 +9,14 @@ import { attempt, explainIfSlow } from './command-errors.ts';
  * @returns the file, decoded as UTF-8
  * @throws CommandError if it cannot be read
  */
-export async function readNamedFile(flag: string, path: string, remedy: string): Promise<string> {
+export async function readNamedFile(
+  flag: string,
+  path: string,
+  remedy: string,
+  log: Log = textLog,
+): Promise<string> {
   const explainWait = () => {
-    console.error(`latchkey: ${flag}: still reading: it may be a pipe that no program writes to`);
+    log('warning', `${flag}: still reading: it may be a pipe that no program writes to`);
   };
   return explainIfSlow(attempt(flag, remedy, () => readFile(path, 'utf8')), explainWait);
 }

@@ -11,13 +11,14 @@ import { Sessions } from '../sessions/sessions.ts';
 import { CommandError } from './command-errors.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import { listenProblem } from './listen-errors.ts';
-import { startJsonLog, textLog, type Log } from './log.ts';
+import type { Log } from './log.ts';
 import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
 import { startText } from './serve-start.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
+import { readVersion } from './version.ts';
 import { warningsOf } from './warnings.ts';
 
 /** A terminal that closes sends SIGHUP. With TLS, SIGHUP reloads the certificate instead. */
@@ -28,15 +29,15 @@ const STOP_SIGNALS_WITH_TLS = ['SIGINT', 'SIGTERM'] as const;
  * Starts the server. It runs until a signal or the loss of one of its files stops it.
  * @throws Error if it cannot start
  */
-export async function serve(config: SourcedServeConfig): Promise<void> {
+export async function serve(config: SourcedServeConfig, log: Log): Promise<void> {
   const { data } = config;
-  const log = config.log === 'json' ? startJsonLog() : textLog;
   const tlsPaths = tlsPathsOf(config);
   // A renewal of the certificate may send SIGHUP during a slow start.
   const reloadFrom = tlsPaths && reloadTlsOnSignal(tlsPaths, log);
   const certificate = tlsPaths && await readTls(tlsPaths, log);
   const secrets = await readSecretVariable(config.environment, log)
     ?? await readSecrets(join(data, 'secret'), log);
+  const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
   const stores = await openStores({ users: config.users, hasSessions, data }, log);
   try {
@@ -46,12 +47,15 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
       await stores.close();
     }, log);
     stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
-    void stores.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
+    void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
     reloadFrom?.(server);
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
+    const { url } = server;
+    const places = { stores: stores.summary, secrets: secrets.summary };
+    log('start', `listens on ${url}`, { url, version, ...places });
     console.log(startText({
-      url: server.url,
-      places: `${stores.summary}, ${secrets.summary}`,
+      url,
+      places: `${places.stores}, ${places.secrets}`,
       hasPage: config.page === 'on',
       minPasswordLength: config.minPasswordLength,
       isTerminal: process.stdout.isTTY,

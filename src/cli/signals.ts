@@ -18,44 +18,49 @@ const MAX_LINGER_MS = 1_000;
 const EXIT_CODE_OF_SIGHUP = 129;
 
 /**
- * Calls `stop` at the first of these signals. After SIGHUP the exit code is then 129, unless the
+ * Calls `stop` with the first of these signals. After SIGHUP the exit code is then 129, unless the
  * process has failed. A later signal ends the process at once, with 1.
  */
-export function stopOnSignal(signals: readonly NodeJS.Signals[], stop: () => void): void {
+export function stopOnSignal(
+  signals: readonly NodeJS.Signals[],
+  stop: (signal: NodeJS.Signals) => void,
+): void {
   let stoppedAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     const now = performance.now();
     if (stoppedAt !== undefined && now - stoppedAt > ONE_SIGNAL_MS) process.exit(1);
     if (stoppedAt === undefined && signal === 'SIGHUP') process.exitCode ??= EXIT_CODE_OF_SIGHUP;
     stoppedAt ??= now;
-    stop();
+    stop(signal);
   };
   for (const signal of signals) process.on(signal, onSignal);
 }
 
 /**
  * @param close lets the requests in flight finish, and closes the server and its store
- * @returns a function that calls `close` at its first call. A failure that it is called with, or
- *   one of `close`, is logged and makes the exit code 1.
+ * @returns a function that calls `close` at its first call, and then logs `stop` with the reason of
+ *   that call. If a failure is the reason, or `close` fails, the error is logged before, and the
+ *   exit code is 1.
  */
 export function stopperOf(
   close: () => Promise<void>,
   log: Log,
-): (failure?: string) => void {
+): (reason: string, isFailure?: boolean) => void {
   let isStopping = false;
   const fail = (detail: string) => {
     log('error', detail);
     process.exitCode = 1;
   };
-  const closeOnce = async () => {
+  const closeOnce = async (reason: string) => {
     if (isStopping) return;
     isStopping = true;
-    await close();
+    await close().catch((error: unknown) => fail(reasonOf(error)));
+    log('stop', reason);
     // Log lines that no process reads would keep this process alive.
     setTimeout(() => process.exit(), MAX_LINGER_MS).unref();
   };
-  return (failure) => {
-    if (failure !== undefined) fail(failure);
-    closeOnce().catch((error: unknown) => fail(reasonOf(error)));
+  return (reason, isFailure = false) => {
+    if (isFailure) fail(`the server stops: ${reason}`);
+    void closeOnce(reason);
   };
 }

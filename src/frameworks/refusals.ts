@@ -10,7 +10,7 @@ import { AuthError, isAuthError, type AuthErrorCode } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
 import { publishRefusal } from '../events.ts';
 import { sendRefusal } from '../http/reply.ts';
-import type { HttpRequest } from '../http/request.ts';
+import { methodOf, type HttpRequest } from '../http/request.ts';
 import { propertyOf } from '../values.ts';
 
 /** The errors of the body parsers of Express, by their member `type`. */
@@ -46,13 +46,23 @@ export function refuse(exchange: Exchange, error: unknown): void {
     return;
   }
   try {
-    publishRefusal(error, client);
+    publishRefusal(error, client, { method: methodOf(req), route: routeOf(req) });
     // The cause may be the error of a database, and no later handler gets it.
     if (error.cause !== undefined) emitWarning(textOfError(error));
     sendRefusal(req, res, error);
   } catch (failure) {
     passOn(exchange, asError(failure));
   }
+}
+
+/**
+ * @returns the path of the route as the program wrote it. Express and Restify have it in the member
+ *   `route` of a request; in Express it is relative to the `express.Router` that it was added to.
+ *   What Express has matched before that, `baseUrl`, may hold values of parameters.
+ */
+function routeOf(req: IncomingMessage): string | undefined {
+  const path = propertyOf(propertyOf(req, 'route'), 'path');
+  return typeof path === 'string' ? path : undefined;
 }
 
 /**

@@ -3,7 +3,7 @@
  * have an object in its place that lacks some members.
  */
 import { setMaxListeners } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { METHODS, type IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { expecting, integerBetween, type Check } from '../options.ts';
 import { headerOf } from '../request-headers.ts';
@@ -154,6 +154,13 @@ export class HttpRequest<Name extends string = string> {
 /** @returns the request target. Some frameworks have an object of the class URL in its place. */
 export function targetOf({ url }: IncomingMessage): string {
   return String(url ?? '');
+}
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
+
+/** @returns the method; undefined if an adapter has a text in its place that is not a method */
+export function methodOf({ method = '' }: IncomingMessage): string | undefined {
+  return KNOWN_METHODS.has(method) ? method : undefined;
 }
 
 /**

@@ -11,7 +11,7 @@ import { BusyReplies } from './busy-replies.ts';
 import { Cors, corsCheck } from './cors.ts';
 import { MAX_TARGET_LENGTH } from './limits.ts';
 import { sendRefusal, sendResult } from './reply.ts';
-import { HttpRequest, targetOf, trustProxyCheck } from './request.ts';
+import { HttpRequest, methodOf, targetOf, trustProxyCheck } from './request.ts';
 import { pathCheck, type ParameterName } from './route-path.ts';
 import { NO_PARAMS, Routes, type Found } from './routes.ts';
 import { pathOf } from './target.ts';
@@ -59,6 +59,9 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
   trustProxy: trustProxyCheck,
   cors: corsCheck,
 };
+
+/** What handles a request: a route, or a handler without one that throws. */
+type FoundOrRefused = Omit<Found<Handler>, 'route'> & { readonly route?: string };
 
 /**
  * Maps a method and a path to a handler. A path is exact, or has parameters such as `:id`. `handle`
@@ -111,7 +114,7 @@ export class Router {
    *   Some frameworks go on to the next handler unless they get such a promise. It never rejects.
    */
   readonly handle = (message: IncomingMessage, response: ServerResponse): void | Promise<void> => {
-    const { handler, params } = this.#routeOf(message);
+    const { handler, params, route } = this.#routeOf(message);
     const request = new HttpRequest(message, this.#options.trustProxy, params);
     // andThen sends a plain result at once and returns a promise only for a promise. So an error
     // comes in two ways: thrown at once, or as the rejection of that promise.
@@ -120,9 +123,11 @@ export class Router {
       const sent = andThen(preflight ?? handler(request), (result) => {
         sendResult(message, response, result);
       });
-      if (isPromise(sent)) return sent.catch((error) => this.#refuse(request, response, error));
+      if (isPromise(sent)) {
+        return sent.catch((error) => this.#refuse(request, response, error, route));
+      }
     } catch (error) {
-      return this.#refuse(request, response, error);
+      return this.#refuse(request, response, error, route);
     }
     return undefined;
   };
@@ -142,8 +147,8 @@ export class Router {
     return this;
   }
 
-  /** @returns the route of a request; if there is none, one whose handler throws the refusal */
-  #routeOf(message: IncomingMessage): Found<Handler> {
+  /** @returns the route of a request; if there is none, a handler that throws the refusal */
+  #routeOf(message: IncomingMessage): FoundOrRefused {
     try {
       return this.#find(message);
     } catch (error) {
@@ -172,15 +177,21 @@ export class Router {
   /**
    * Sends the refusal of a request, and reports an error that is not a plain refusal.
    * @param error any thrown value; reading its properties may itself throw
+   * @param route the path of the route as it was added, if the request has one
    */
-  async #refuse(request: HttpRequest, response: ServerResponse, error: unknown): Promise<void> {
+  async #refuse(
+    request: HttpRequest,
+    response: ServerResponse,
+    error: unknown,
+    route: string | undefined,
+  ): Promise<void> {
     const { message } = request;
     try {
       const refusal = isAuthError(error) ? error : new AuthError('ERR_INTERNAL');
       // The delay comes first, because publishing and reporting also take time of the event loop.
       const delayMs = this.#busyReplies.add(refusal.status);
       if (delayMs > 0) await delay(delayMs);
-      publishRefusal(refusal, request);
+      publishRefusal(refusal, request, { method: methodOf(message), route });
       const isUnexpected = refusal !== error || refusal.cause !== undefined;
       if (isUnexpected) this.#options.onError(error);
       sendRefusal(message, response, refusal);

@@ -17,11 +17,14 @@ export const NO_PARAMS: Params = Object.freeze(Object.create(null));
 /** The handler of a request, and the decoded values of the parameters in its path. */
 export interface Found<Handler> {
   readonly handler: Handler;
+  /** The path as it was added, such as `/users/:id`. */
+  readonly route: string;
   readonly params: Params;
 }
 
 interface Route<Handler> {
   readonly handler: Handler;
+  readonly route: string;
   /** Parameter names, in the order of the path. Another method may name them differently. */
   readonly names: readonly string[];
 }
@@ -60,14 +63,14 @@ export class Routes<Handler> {
     if (names.length === 0) {
       const methods = this.#exact.get(path) ?? new Map<string, Found<Handler>>();
       if (methods.has(method)) return false;
-      methods.set(method, { handler, params: NO_PARAMS });
+      methods.set(method, { handler, route: path, params: NO_PARAMS });
       this.#exact.set(path, methods);
       return true;
     }
     let branch = this.#root;
     for (const segment of segments) branch = grow(branch, segment);
     if (branch.routes.has(method)) return false;
-    branch.routes.set(method, { handler, names });
+    branch.routes.set(method, { handler, route: path, names });
     return true;
   }
 
@@ -81,9 +84,10 @@ export class Routes<Handler> {
     const exact = this.#exact.get(path)?.get(method);
     if (exact !== undefined) return exact;
     for (const { routes, values } of this.#endsOf(path)) {
-      const route = routes.get(method);
-      if (route !== undefined) {
-        return { handler: route.handler, params: paramsOf(route.names, values) };
+      const found = routes.get(method);
+      if (found !== undefined) {
+        const { handler, route, names } = found;
+        return { handler, route, params: paramsOf(names, values) };
       }
     }
     return undefined;

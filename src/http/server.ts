@@ -39,6 +39,7 @@ import {
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
 import { sendRefusal } from './reply.ts';
+import { methodOf } from './request.ts';
 import type { Router } from './router.ts';
 import { closeGracefully } from './shutdown.ts';
 import { hasValidAuthority, isHost } from './target.ts';
@@ -214,7 +215,8 @@ function connectEvents(
     const isClosing = fault !== undefined || upgrade !== undefined || !server.listening;
     if (isClosing) response.setHeader('Connection', 'close');
     if (fault !== undefined) {
-      publishRefusal(fault, { address: message.socket.remoteAddress });
+      const { remoteAddress: address } = message.socket;
+      publishRefusal(fault, { address }, { method: methodOf(message) });
       sendRefusal(message, response, fault);
       return;
     }

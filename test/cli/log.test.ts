@@ -1,13 +1,59 @@
-/** The log on stderr: its lines, and what happens when no process reads them. */
+/** The log on stderr: its lines, its first and last one, and what happens when no process reads them. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { isJsonLog } from '../../src/cli/log.ts';
 import { send, sendRaw } from '../support/app.ts';
 import { JOE } from '../support/command-client.ts';
-import { logLines, serve, stop } from '../support/run-command.ts';
+import {
+  assertRefused,
+  command,
+  logLines,
+  ROOT,
+  run,
+  serve,
+  stop,
+} from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
+
+describe('the format of the log', () => {
+  it('is JSON if the last --log says so, whatever the other arguments are', () => {
+    const JSON_LINES = [
+      '--log json',
+      '--log=json',
+      '--log none --log json',
+      '--prot 1 --log json',
+      '--port --log json',
+      'a-word --log json another',
+    ];
+    const TEXT_LINES = [
+      '',
+      '--log none',
+      '--log json --log none',
+      '--log jsonl',
+      '--log',
+      '--log --json',
+      '--logs json',
+      '-- --log json',
+    ];
+    const isJson = (line: string) => isJsonLog(line.split(' '));
+    assert.deepEqual(JSON_LINES.filter((line) => !isJson(line)), []);
+    assert.deepEqual(TEXT_LINES.filter(isJson), []);
+  });
+});
+
+describe('latchkey serve without --log json', { timeout: 120_000 }, () => {
+  it('says on stdout that it has stopped, and why', async () => {
+    const server = await serve('serve --port 0 --users memory', { env });
+    const { stdout, stderr } = await stop(server);
+    assert.match(stdout, /^latchkey listens on .*\nlatchkey stopped: SIGTERM\n$/);
+    assert.equal(stderr, '');
+  });
+});
 
 describe('latchkey serve --log json', { concurrency: 4, timeout: 120_000 }, () => {
   const flags = '--port 0 --users memory --scrypt-cost 1 --log json';
@@ -33,6 +79,7 @@ describe('latchkey serve --log json', { concurrency: 4, timeout: 120_000 }, () =
       return [event, id ?? code ?? kind, address].join(' ');
     });
     assert.match(String(events.shift()), /^warning /);
+    assert.deepEqual([events.shift(), events.pop()], ['start  ', 'stop  ']);
     const throttled = ['throttle login 10.0.0.2', 'refusal ERR_THROTTLED 10.0.0.2'];
     assert.deepEqual(events, [
       'signup ñandú 2001:db8::1',
@@ -43,6 +90,56 @@ describe('latchkey serve --log json', { concurrency: 4, timeout: 120_000 }, () =
       ...throttled,
       ...throttled,
     ]);
+  });
+
+  it('tells of start and stop, with address, version and places, and without a password', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+    const server = await serve(`serve ${flags}`, { env });
+    const { stdout, stderr } = await stop(server);
+    assert.match(stdout, /^latchkey listens on .*\n$/);
+    const [, start = {}, ...others] = logLines(stderr);
+    const { time, ...fields } = start;
+    assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 60_000);
+    assert.deepEqual(fields, {
+      event: 'start',
+      detail: `listens on ${server.url}`,
+      url: server.url,
+      version,
+      stores: 'users and sessions in memory (lost when the server stops)',
+      secrets: 'secret in LATCHKEY_SECRET',
+    });
+    assert.deepEqual(others.map(({ event, detail }) => [event, detail]), [['stop', 'SIGTERM']]);
+  });
+
+  it('writes warnings of Node and an uncaught error as JSON, and nothing else', async () => {
+    const program = `process.on('SIGUSR2', () => {
+      process.emitWarning('first\\nsecond', 'TrialWarning');
+      setImmediate(() => { throw new Error('the marker'); });
+    });`;
+    const [node = '', ...rest] = command();
+    const first = ['--import', `data:text/javascript,${encodeURIComponent(program)}`];
+    const server = await serve(`serve ${flags}`, { env, command: [node, ...first, ...rest] });
+    server.child.kill('SIGUSR2');
+    const { code, stderr } = await server.ended;
+    const [warning, error] = logLines(stderr).slice(2);
+    assert.deepEqual([code, warning?.['event'], error?.['event']], [1, 'warning', 'error']);
+    assert.equal(warning?.['detail'], 'TrialWarning: first\nsecond');
+    assert.match(String(error?.['detail']), /^Error: the marker\n/);
+  });
+
+  it('writes an error that keeps the server from starting as JSON, also of other flags', async () => {
+    const ERRORS = [
+      ['--log json --port x', 2, /^--port expected .* \(see: latchkey serve --help\)$/],
+      ['--log json --environment missing', 1, /^--environment: ENOENT/],
+    ] as const;
+    for (const [line, code, detail] of ERRORS) {
+      const ended = await run(`serve ${line}`);
+      const lines = logLines(ended.stderr);
+      assert.deepEqual([ended.code, ended.stdout, lines.length], [code, '', 1]);
+      assert.equal(lines[0]?.['event'], 'error');
+      assert.match(String(lines[0]?.['detail']), detail);
+    }
+    assertRefused(await run('serve --log none --port x'), 2, [/--port expected/]);
   });
 
   it('drops lines that no process reads, instead of keeping them, and still stops', async () => {

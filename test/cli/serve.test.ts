@@ -15,10 +15,11 @@ import {
 import { join } from 'node:path';
 import { kill } from 'node:process';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { lockFile } from '../../src/journal/file-lock.ts';
 import { send } from '../support/app.ts';
 import { ANN, JOE, signup } from '../support/command-client.ts';
-import { assertRefused, command, emptyFolder, run, serve } from '../support/run-command.ts';
+import { assertRefused, command, emptyFolder, logLines, run, serve } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 import { childOf, stageOf } from '../support/user-files.ts';
 
@@ -76,9 +77,12 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
       assert.equal((await send(`${url}/signup`, 'POST', JOE)).status, 200);
       assert.equal((await send(`${url}/hello`, 'GET')).status, 401);
       await lose(folder, join(folder, 'users.jsonl'));
-      const { code, stderr } = await ended;
+      const { code, stdout, stderr } = await ended;
       assert.equal(code, 1, what);
       assert.match(stderr, words, what);
+      const lastLine = isJson ? logLines(stderr).at(-1) : stdout.trimEnd().split('\n').at(-1);
+      const stopped = isJson ? /event: 'stop'.* any more: / : /^'latchkey stopped: .* any more: /s;
+      assert.match(inspect(lastLine, { breakLength: Infinity }), stopped, what);
       const asJson = /^\{"time":"[^"]+","event":"error","detail":"the server stops: /m;
       assert.match(stderr, isJson ? asJson : /^latchkey: the server stops: /m, what);
       assert.match(stderr, /latchkey-data\/users\.jsonl cannot be used any more: /, what);

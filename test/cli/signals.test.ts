@@ -87,8 +87,11 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
       const { finish } = await beginLogin(server.url, JOE);
       server.child.kill('SIGTERM');
       await untilRefused(server.port);
+      assert.doesNotMatch(server.output.stdout, /stopped/);
       assert.match(await finish(), /access_token/);
-      assert.equal((await server.ended).code, 0);
+      const { code, stdout } = await server.ended;
+      assert.equal(code, 0);
+      assert.match(stdout, /\nlatchkey stopped: SIGTERM\n$/);
       const files = ['secret', 'sessions.jsonl', 'users.jsonl'];
       assert.deepEqual((await readdir(data)).sort(), files, 'no lock is left');
     });

@@ -59,7 +59,12 @@ test('the event of a refusal has the address of the client, as a trusted proxy t
     }
   }
   unsubscribe('latchkey:refusal', listener);
-  const refused = (code: string, address: string) => ({ code, status: 401, address });
+  const refused = (code: string, address: string) => ({
+    code,
+    status: 401,
+    method: 'POST',
+    address,
+  });
   const codes = ['ERR_CREDENTIALS', 'ERR_AUTHORIZATION_MISSING'];
   assert.deepEqual(events, ['127.0.0.1', '192.0.2.1'].flatMap((address) => {
     return codes.map((code) => refused(code, address));

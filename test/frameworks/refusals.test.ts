@@ -49,6 +49,27 @@ test('the error middleware sends a refusal, also of another copy, and its event'
   assert.deepEqual(seen.map((event) => Reflect.get(event, 'code')), ['ERR_BUSY', 'ERR_BUSY']);
 });
 
+test('the event of a refusal has the route of Express, and never what a client sent', async () => {
+  const seen: object[] = [];
+  const listener = (message: unknown) => void seen.push(Object(message));
+  channel('latchkey:refusal').subscribe(listener);
+  // A route of Express may be a list or a regular expression. Without a route there is no member.
+  const routes = [{ path: '/users/:id' }, { path: ['/users/:id'] }, { path: /users/ }, undefined];
+  for (const route of routes) {
+    const handle = (req: IncomingMessage, res: ServerResponse) => {
+      Object.assign(req, { baseUrl: '/marker' }, route && { route });
+      refusal(new AuthError('ERR_BUSY'), req, res, () => assert.fail());
+    };
+    await withNodeServer(handle, async (_port, url) => {
+      assert.equal((await send(`${url}/users/marker?marker`, 'DELETE')).status, 503);
+    });
+  }
+  channel('latchkey:refusal').unsubscribe(listener);
+  const message = { code: 'ERR_BUSY', status: 503, method: 'DELETE', address: undefined };
+  const withRoute = { ...message, route: '/users/:id' };
+  assert.deepEqual(seen, [withRoute, message, message, message]);
+});
+
 test('the error middleware passes every other error on, unchanged', async () => {
   for (const error of [new Error('secret'), 'text', { status: 401, body: 'x' }, null]) {
     await refusing(error, async (url, passed) => {

@@ -81,6 +81,7 @@ export const ROUTE_PROPERTIES: readonly Property[] = [
       }
       const found = table.find(method, path) ?? assert.fail(path);
       assert.equal(found.handler, expected, path);
+      assert.equal(found.route, `/${expected.segments.join('/')}`);
       assert.equal(Object.getPrototypeOf(found.params), null);
       assert.deepEqual(new Map(Object.entries(found.params)), values);
       return 'found';

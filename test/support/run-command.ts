@@ -112,10 +112,10 @@ export function stop({ child, ended }: ReturnType<typeof start>): Promise<Ended>
   return ended;
 }
 
-/** @returns the lines of a log in JSON, without the lines of text for people */
+/** @returns the lines of a log in JSON. It throws if stderr has any other line. */
 export function logLines(stderr: string): Record<string, unknown>[] {
-  const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('latchkey: '));
-  return lines.map((line) => JSON.parse(line));
+  assert.ok(stderr === '' || stderr.endsWith('\n'), stderr);
+  return stderr.split('\n').slice(0, -1).map((line) => JSON.parse(line));
 }
 
 /** @returns the permissions of a file or a folder, such as `600` */
