@@ -2,6 +2,7 @@
  * `latchkey/express` in Express 5 and 4, Connect and Polka, before and behind their body parsers.
  */
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -262,6 +263,33 @@ for (const [name, framework] of [
     for (const property of members) {
       assert.throws(() => guard(auth, { property }), { name: 'TypeError' }, property);
     }
+  });
+}
+
+for (const [name, framework] of [
+  ['Express 5', express],
+  ['Express 4', express4 as unknown as typeof express],
+] as const) {
+  test(`the event of a refusal has the pattern of its route in ${name}`, async () => {
+    const seen: unknown[] = [];
+    const listener = (message: unknown) => seen.push(message);
+    subscribe('latchkey:refusal', listener);
+    const auth = makeAuth();
+    const app = framework();
+    const keys = framework.Router().get('/keys/:key', guard(auth), () => assert.fail());
+    app.get('/users/:id', guard(auth), () => assert.fail());
+    app.use('/teams/:team', keys);
+    app.get('/thrown/:id', (_req, _res, next) => next(new AuthError('ERR_BUSY')));
+    app.use(guard(auth), refusal);
+    await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
+      for (const path of ['/users/marker', '/teams/marker/keys/marker', '/thrown/marker', '/']) {
+        await send(`${url}${path}?marker`, 'GET');
+      }
+    });
+    unsubscribe('latchkey:refusal', listener);
+    const routes = ['/users/:id', '/keys/:key', '/thrown/:id', undefined];
+    assert.deepEqual(seen.map((message) => Reflect.get(Object(message), 'route')), routes);
+    assert.doesNotMatch(JSON.stringify(seen), /marker/);
   });
 }
 
