@@ -87,6 +87,14 @@ export class JsonFileSessionStore implements SessionStore {
   }
 
   /**
+   * Writes an empty line to the file, and syncs it.
+   * @throws AuthError ERR_STORE if a write would fail now, or if the store is closed
+   */
+  check(): Promise<void> {
+    return this.#journal.probe();
+  }
+
+  /**
    * Finishes all writes that began before the call, then releases the file. Further calls change
    * nothing.
    */
