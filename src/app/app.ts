@@ -74,8 +74,8 @@ export interface App<LoginResult = LoginReply> extends Router {
 }
 
 /**
- * Makes the tutorial application. Further routes can be added to the Router that it returns. One for
- * `GET /health` replaces that of the application.
+ * Makes the tutorial application. Further routes can be added to the Router that it returns. A route
+ * for `GET /health` replaces that of the application.
  * @example
  * const app = createApp({ secret, users: new MemoryUserStore() });
  * app.get('/name', app.auth.required((_request, user) => user.username));
