@@ -74,7 +74,7 @@ export interface App<LoginResult = LoginReply> extends Router {
 }
 
 /**
- * Makes the tutorial application. Further routes can be added to the Router that it returns. A route
+ * Makes the tutorial application. Further routes can be added to the Router that it returns. One
  * for `GET /health` replaces that of the application.
  * @example
  * const app = createApp({ secret, users: new MemoryUserStore() });

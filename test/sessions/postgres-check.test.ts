@@ -8,9 +8,8 @@ import { PostgresSessionStore } from '../../src/index.ts';
 import { asRole, ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { refusal } from '../support/user-files.ts';
 
-const { database } = ownDatabase();
-
 describe('PostgresSessionStore.check', { skip }, () => {
+  const { database } = ownDatabase();
   const pool = poolAt(database.href);
   const store = new PostgresSessionStore(pool, { table: 'sessions' });
   after(() => pool.end());
