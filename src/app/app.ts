@@ -1,6 +1,6 @@
 /**
- * The tutorial application: POST /signup, POST /auth, GET /hello and, with sessions, the routes for
- * sessions, the password and the removal of an account.
+ * The tutorial application: POST /signup, POST /auth, GET /hello and GET /health. With sessions it
+ * also has the routes for sessions, the password and the removal of an account.
  */
 import { Accounts } from '../accounts/accounts.ts';
 import {
@@ -15,12 +15,18 @@ import { JWT_AUTH_OPTION_CHECKS, type JwtAuthOptions } from '../auth/options.ts'
 import { AuthError, isAuthError } from '../errors.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { plainPathCheck } from '../http/route-path.ts';
-import { Router, ROUTER_OPTION_CHECKS, type RouterOptions } from '../http/router.ts';
+import {
+  addDefaultGet,
+  Router,
+  ROUTER_OPTION_CHECKS,
+  type RouterOptions,
+} from '../http/router.ts';
 import { pickOptions, readOptions, trueOrFalse, type Checks } from '../options.ts';
 import type { PublicUser } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 import { success } from './account-requests.ts';
 import { addAccountRoutes } from './account-routes.ts';
+import { Health } from './health.ts';
 import { pageReply } from './page.ts';
 import { addSessionRoutes } from './session-routes.ts';
 
@@ -68,7 +74,8 @@ export interface App<LoginResult = LoginReply> extends Router {
 }
 
 /**
- * Makes the tutorial application. Further routes can be added to the Router that it returns.
+ * Makes the tutorial application. Further routes can be added to the Router that it returns. One
+ * for `GET /health` replaces that of the application.
  * @example
  * const app = createApp({ secret, users: new MemoryUserStore() });
  * app.get('/name', app.auth.required((_request, user) => user.username));
@@ -99,6 +106,11 @@ export function createApp<LoginResult = LoginReply>(
   });
   router.post(authPath, auth.login);
   router.get('/hello', auth.required((_request, user) => success(`Hello ${user.username}`)));
+  const health = new Health([
+    () => (users.check === undefined ? users.find('') : users.check()),
+    () => sessions?.checkStore(),
+  ]);
+  addDefaultGet(router, '/health', health.answer);
   const canRemove = users.remove !== undefined;
   if (given.page === true) {
     const page = pageReply({

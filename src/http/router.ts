@@ -64,6 +64,13 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
 type FoundOrRefused = Omit<Found<Handler>, 'route'> & { readonly route?: string };
 
 /**
+ * Adds a handler for GET and HEAD. A later `router.get` for the same path replaces it, so that a
+ * program which has a route of this path goes on working. Programs have no use for such routes, so
+ * this is not a method.
+ */
+export let addDefaultGet: (router: Router, path: string, handler: Handler) => void;
+
+/**
  * Maps a method and a path to a handler. A path is exact, or has parameters such as `:id`. `handle`
  * is bound, so that it can be passed on: `http.createServer(router.handle)`.
  * @example
@@ -77,6 +84,10 @@ export class Router {
   readonly #cors: Cors | undefined;
   readonly #options: Required<RouterOptions>;
   readonly #busyReplies = new BusyReplies();
+
+  static {
+    addDefaultGet = (router, path, handler) => router.#routes.addDefault('GET', path, handler);
+  }
 
   /**
    * Makes a router without routes.

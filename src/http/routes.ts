@@ -51,18 +51,21 @@ export class Routes<Handler> {
   /** By path, then by method. */
   readonly #exact = new Map<string, Map<string, Found<Handler>>>();
   readonly #root = new Branch<Handler>();
+  /** The exact routes that `add` may replace. */
+  readonly #defaults = new Set<Found<Handler>>();
 
   /**
    * @param path a valid path of a route
    * @returns false, without a change, if a route answers the same method and the same paths. The
-   *   names of parameters make no difference.
+   *   names of parameters make no difference. A default route is replaced.
    */
   add(method: string, path: string, handler: Handler): boolean {
     const segments = path.slice(1).split('/');
     const names = segments.flatMap((segment) => parameterIn(segment) ?? []);
     if (names.length === 0) {
       const methods = this.#exact.get(path) ?? new Map<string, Found<Handler>>();
-      if (methods.has(method)) return false;
+      const taken = methods.get(method);
+      if (taken !== undefined && !this.#defaults.delete(taken)) return false;
       methods.set(method, { handler, route: path, params: NO_PARAMS });
       this.#exact.set(path, methods);
       return true;
@@ -72,6 +75,16 @@ export class Routes<Handler> {
     if (branch.routes.has(method)) return false;
     branch.routes.set(method, { handler, route: path, names });
     return true;
+  }
+
+  /**
+   * Adds a route without parameters, unless there is one. A call of `add` may replace it, once.
+   * @param path a valid path of a route
+   */
+  addDefault(method: string, path: string, handler: Handler): void {
+    if (!this.add(method, path, handler)) return;
+    const added = this.#exact.get(path)?.get(method);
+    if (added !== undefined) this.#defaults.add(added);
   }
 
   /**

@@ -146,8 +146,9 @@ export class Journal<Entry> {
   }
 
   /**
-   * Writes and syncs an empty line, or shares the sync of the next batch. The file may then end in
-   * an empty line, as after a clean stop. That is correct: an empty line is only ever written once
+   * Writes and syncs an empty line, or shares the sync of the next batch. After a failed write it
+   * writes as many empty lines as that write had bytes, up to 64 KiB. The file may then end in
+   * empty lines, as after a clean stop. That is correct: an empty line is only ever written once
    * everything above it is on disk, and that is all it proves. If the process is killed now, the
    * next opening need not copy the file.
    * @returns once the disk has taken a write

@@ -74,11 +74,18 @@ export function headerProblem(header: RawRecord, format: FormatVersions): string
   const { format: foundName, version: found } = header;
   if (foundName !== name) return `does not name the format "${name}"`;
   const oldest = oldestVersionOf(format);
-  const isKnown = Number.isInteger(found) && Number(found) >= oldest && Number(found) <= newest;
-  if (isKnown) return undefined;
-  const versions = oldest === newest ? newest : `${oldest} to ${newest}`;
-  const advice = 'a newer latchkey may have written it';
-  return `does not name version ${versions} of the format (got ${describe(found)}): ${advice}`;
+  const versions = oldest === newest ? `version ${newest}` : `versions ${oldest} to ${newest}`;
+  if (isOfLaterLatchkey(header, format)) {
+    return `names version ${found} of the format, but this latchkey reads ${versions} only`;
+  }
+  const isKnown = Number.isInteger(found) && Number(found) >= oldest;
+  return isKnown ? undefined : `does not name ${versions} of the format (got ${describe(found)})`;
+}
+
+/** @returns whether the header names this format, and a newer version of it than is known */
+export function isOfLaterLatchkey(header: RawRecord, { name, version }: FormatVersions): boolean {
+  const { format: foundName, version: found } = header;
+  return foundName === name && Number.isInteger(found) && Number(found) > version;
 }
 
 /** A JSON string, or the beginning of one that the end of the text cuts off. */

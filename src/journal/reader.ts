@@ -10,6 +10,7 @@ import type { DiskFile } from './disk.ts';
 import {
   headerProblem,
   isEmptyOrTornHeader,
+  isOfLaterLatchkey,
   isTornRecord,
   linesOf,
   MAX_LINE_BYTES,
@@ -82,6 +83,9 @@ export async function readJournal<Entry>(
 }
 
 const HOLDS_NUL = 'holds NUL bytes';
+const REMEDY = 'repair it or restore a backup';
+const LATER_LATCHKEY =
+  'a later latchkey wrote it; run that one, or restore a backup from before the upgrade';
 
 /** A piece between NUL bytes that does not look like this is only a part of a record. */
 const RECORD_OUTLINE = /^\{"op":"[^]*\}\n?$/;
@@ -226,6 +230,9 @@ class Reader<Entry> {
     if (parsed.problem !== undefined) return parsed.problem;
     if (lineNumber > 1) return this.#apply(parsed.record, line ?? '');
     const problem = headerProblem(parsed.record, this.#format);
+    if (isOfLaterLatchkey(parsed.record, this.#format)) {
+      throw this.#damaged(lineNumber, String(problem), LATER_LATCHKEY);
+    }
     if (problem === undefined) this.#version = Number(parsed.record['version']);
     return problem;
   }
@@ -267,10 +274,9 @@ class Reader<Entry> {
     this.#position += piece.length;
   }
 
-  #damaged(lineNumber: number, problem: string): AuthError {
+  #damaged(lineNumber: number, problem: string, remedy = REMEDY): AuthError {
     const description =
-      `${this.#path}, line ${lineNumber} ${problem}; ` +
-      'the file was not changed: repair it or restore a backup';
+      `${this.#path}, line ${lineNumber} ${problem}; the file was not changed: ${remedy}`;
     return new AuthError('ERR_STORE_DAMAGED', { description });
   }
 }

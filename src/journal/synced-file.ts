@@ -11,6 +11,9 @@ import { fileChangedError, FileLostError } from './lost.ts';
 import { assertUnchanged, type OpenFile } from './open-file.ts';
 import { ignoreFailure, wrapError } from './system-errors.ts';
 
+/** The most empty lines of one probe: more than the block of any file system has bytes. */
+const MAX_PROBE_BYTES = 1 << 16;
+
 export class SyncedFile {
   #openFile: OpenFile;
   /** The file is known to be written and synced up to this length. */
@@ -22,6 +25,8 @@ export class SyncedFile {
    * write that was not rolled back.
    */
   #dirtyTailBytes = 0;
+  /** The length of the longest write that failed, until one as long succeeds; else 0. */
+  #failedBytes = 0;
   #isNameDurable = true;
 
   /** @param size the length of the file, all of which is on disk, and so is its name */
@@ -56,13 +61,17 @@ export class SyncedFile {
   /**
    * Writes a batch: an empty line and all lines, or none of them. A failed write is rolled back.
    * Until a rollback succeeds nothing more is written, because the state of the disk is unknown.
-   * @param lines none for a probe, which writes only the empty line
+   * @param lines none for a probe, which writes only the empty line. After a failed write it writes
+   *   as many empty lines as that write had bytes: on a full disk a single byte may still fit into
+   *   the last block of the file.
    */
   async append(lines: string): Promise<void> {
     if (this.#dirtyTailBytes > 0) await this.#rollBack();
     await this.check();
     const { file, lock } = this.#openFile;
-    const bytes = Buffer.from(EMPTY_LINE + lines, 'utf8');
+    const probeBytes = Math.min(Math.max(this.#failedBytes, 1), MAX_PROBE_BYTES);
+    const text = lines === '' ? EMPTY_LINE.repeat(probeBytes) : EMPTY_LINE + lines;
+    const bytes = Buffer.from(text, 'utf8');
     this.#dirtyTailBytes = bytes.length;
     try {
       // If the system writes only a part of the bytes, writeFile continues after that part.
@@ -71,6 +80,7 @@ export class SyncedFile {
       // If the lock is still held after the sync, the next holder will read these lines.
       await lock.confirm();
     } catch (error) {
+      this.#failedBytes = Math.max(this.#failedBytes, bytes.length);
       await this.#rollBack().catch((failure: unknown) => {
         const fate = 'the write cannot be rolled back and may be there after a restart';
         const message = `${reasonOf(error)}; ${fate}: ${reasonOf(failure)}`;
@@ -80,6 +90,7 @@ export class SyncedFile {
     }
     this.#syncedBytes += bytes.length;
     this.#dirtyTailBytes = 0;
+    if (bytes.length >= Math.min(this.#failedBytes, MAX_PROBE_BYTES)) this.#failedBytes = 0;
     if (lines !== '') this.#recordsEnd = this.#syncedBytes;
   }
 

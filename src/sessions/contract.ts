@@ -1,8 +1,20 @@
 /** The tests that every SessionStore must pass. They run under node:test. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { isDeepStrictEqual } from 'node:util';
-import type { Session, SessionRecord, SessionStore } from './store.ts';
+import { test, type TestContext } from 'node:test';
+import {
+  assertStored,
+  assertStoredBig,
+  bigRecord,
+  changeable,
+  ignoreTypeError,
+  membersOf,
+  ODD_IDS,
+  recordWith,
+  sessionWith,
+  spoil,
+  spoilSession,
+} from './contract-fixtures.ts';
+import type { SessionRecord, SessionStore } from './store.ts';
 
 /** How the suite opens a store of sessions. */
 export interface SessionStoreContractOptions {
@@ -16,40 +28,20 @@ export interface SessionStoreContractOptions {
 }
 
 /**
- * User ids that break stores which use plain objects, patterns, SQL without parameters, lines of
- * JSON, or lengths in bytes. The id of a user whose identity is not a string is its JSON text.
- */
-const ODD_IDS: readonly string[] = [
-  '',
-  '__proto__',
-  'constructor',
-  'toString',
-  "'; drop table sessions; --",
-  '%_',
-  '1',
-  '01',
-  '"1"',
-  '{"id":"joe"}',
-  '\\n',
-  'ñandú',
-  '名前',
-  'עברית',
-  'ͅ',
-  '𐐨',
-  '𐐨'.repeat(500),
-];
-
-/**
- * Declares the suite. Call it at the top of a test file.
+ * Declares the suite. Call it at the top of a test file. The test of `check` is skipped for a store
+ * that does not have the method.
  * @param name stands before the title of each test
  */
 export function testSessionStore(name: string, options: SessionStoreContractOptions): void {
   const { open, reopen } = options;
-  const contract = (title: string, body: (store: SessionStore) => Promise<void>) =>
-    test(`${name}: ${title}`, async () => {
+  const contract = (
+    title: string,
+    body: (store: SessionStore, context: TestContext) => Promise<void>,
+  ) =>
+    void test(`${name}: ${title}`, async (context) => {
       const store = await open();
       try {
-        await body(store);
+        await body(store, context);
       } finally {
         await store.close?.();
       }
@@ -202,6 +194,16 @@ export function testSessionStore(name: string, options: SessionStoreContractOpti
     }
   });
 
+  contract('check, if the store has it: returns, and changes nothing', async (store, context) => {
+    if (store.check === undefined) return context.skip('the store has no method check');
+    assert.equal(await store.check(), undefined);
+    await store.put('joe', recordWith(1));
+    await Promise.all([store.check(), store.put('joe', recordWith(2)), store.check()]);
+    assert.equal(await store.check(), undefined);
+    await assertStored(store, 'joe', recordWith(2));
+    assert.equal(await store.find(''), undefined);
+  });
+
   if (reopen === undefined) return;
   test(`${name}: keeps acknowledged records when it is reopened`, async () => {
     const first = await open();
@@ -225,75 +227,4 @@ export function testSessionStore(name: string, options: SessionStoreContractOpti
       await second.close?.();
     }
   });
-}
-
-async function assertStored(
-  store: SessionStore,
-  userId: string,
-  record: SessionRecord,
-): Promise<void> {
-  assert.deepEqual(membersOf(await store.find(userId)), record, `finds the record of ${userId}`);
-}
-
-/** Like `assertStored`, without a message of many pages if they differ. */
-async function assertStoredBig(
-  store: SessionStore,
-  userId: string,
-  record: SessionRecord,
-): Promise<void> {
-  const isSame = isDeepStrictEqual(membersOf(await store.find(userId)), record);
-  assert.ok(isSame, `finds all ${record.sessions.length} sessions of ${userId}`);
-}
-
-/** @returns a plain copy, because a store may return instances of classes */
-function membersOf(record: SessionRecord | undefined): SessionRecord | undefined {
-  return record && { ...record, sessions: record.sessions.map((session) => ({ ...session })) };
-}
-
-function sessionWith(id: string): Session {
-  return {
-    id,
-    generation: 0,
-    isUsed: false,
-    isRefreshable: true,
-    startedAt: 1_700_000_000,
-    refreshedAt: 1_700_000_000,
-    endsAt: 1_702_592_000,
-    agent: 'Mozilla/5.0 (X11; Linux x86_64)',
-  };
-}
-
-function recordWith(version: number, id = 'dGhlIGlkIG9mIGEgc2Vzc2lvbg'): SessionRecord {
-  return { version, endedAt: 1_600_000_000, sessions: [sessionWith(id), sessionWith(`${id}-2`)] };
-}
-
-/** 50 sessions with refresh tokens and 500 without are the most that one user can have. */
-function bigRecord(version: number): SessionRecord {
-  const agent = '\\"'.repeat(100);
-  const sessions = Array.from({ length: 550 }, (_, index) => {
-    return { ...sessionWith(`dGhlIGlkIG9mIGEgc2Vzc2l${1000 + index}`), agent };
-  });
-  return { version, endedAt: 0, sessions };
-}
-
-/** A record of the same content, which is not frozen. */
-function changeable(version: number): SessionRecord {
-  return structuredClone(recordWith(version));
-}
-
-function spoil(record: SessionRecord | undefined): void {
-  spoilSession(record);
-  Object.assign(record ?? {}, { version: 7, endedAt: 7, sessions: [] });
-}
-
-function spoilSession(record: SessionRecord | undefined): void {
-  Object.assign(record?.sessions[0] ?? {}, { id: 'other', generation: 7, isUsed: true });
-}
-
-function ignoreTypeError(change: () => void): void {
-  try {
-    change();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-  }
 }

@@ -87,6 +87,15 @@ export class JsonFileSessionStore implements SessionStore {
   }
 
   /**
+   * Writes an empty line to the file, and syncs it. After a failed write it writes as many bytes as
+   * that one had, up to 64 KiB: on a full disk a single byte may still fit.
+   * @throws AuthError ERR_STORE if a write would fail now, or if the store is closed
+   */
+  check(): Promise<void> {
+    return this.#journal.probe();
+  }
+
+  /**
    * Finishes all writes that began before the call, then releases the file. Further calls change
    * nothing.
    */

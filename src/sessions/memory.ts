@@ -19,6 +19,9 @@ export class MemorySessionStore implements SessionStore {
     return true;
   }
 
+  /** Does nothing: memory can always be read and written. */
+  check(): void {}
+
   /** Does nothing. With it a test may write `await using` as for a file. */
   async [Symbol.asyncDispose](): Promise<void> {}
 }

@@ -99,6 +99,16 @@ export class PostgresSessionStore implements SessionStore {
     return (await this.#database.run(text, values)).length > 0;
   }
 
+  /**
+   * Reads from the table, and makes a change that affects no row.
+   * @throws AuthError ERR_STORE if the database does not answer, this role may not use the table,
+   *   or the database accepts no writes now
+   */
+  async check(): Promise<void> {
+    await this.find('');
+    await this.#updateNone();
+  }
+
   #insertion(): string {
     return `INSERT INTO ${this.#table} (user_id, version, record)
       VALUES ($1, CAST($2 AS bigint), $3) ON CONFLICT (user_id) DO NOTHING RETURNING user_id`;
@@ -117,6 +127,10 @@ export class PostgresSessionStore implements SessionStore {
       `INSERT INTO ${this.#table} (user_id, version, record) ${noRows}
       ON CONFLICT (user_id) DO NOTHING`,
     );
+    await this.#updateNone();
+  }
+
+  async #updateNone(): Promise<void> {
     const noChange = 'version = version, record = record';
     await this.#database.run(`UPDATE ${this.#table} SET ${noChange} WHERE false`);
   }

@@ -118,6 +118,17 @@ export class Sessions {
   }
 
   /**
+   * Finds out whether the store works at this moment, for a health check. A store without the
+   * method `check` is only read.
+   * @throws AuthError ERR_STORE if it cannot read or write
+   */
+  async checkStore(): Promise<void> {
+    const store = this.#store;
+    if (store.check === undefined) await store.find('');
+    else await store.check();
+  }
+
+  /**
    * Begins a session. `JwtAuth` calls this at a login.
    * @throws AuthError ERR_STORE
    * @throws AuthError ERR_SESSION_ENDED if `endsAt` has passed

@@ -55,6 +55,11 @@ export interface SessionStore {
    * @returns false if another version is stored
    */
   put(userId: string, record: SessionRecord): boolean | Promise<boolean>;
+  /**
+   * Returns if the store can read and write at this moment.
+   * @throws AuthError ERR_STORE if it cannot, with the reason as its cause
+   */
+  check?(): void | Promise<void>;
   /** Finishes all writes that began before the call, and releases what the store holds. */
   close?(): void | Promise<void>;
 }

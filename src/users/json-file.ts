@@ -136,7 +136,8 @@ export class JsonFileUserStore implements UserStore {
   }
 
   /**
-   * Writes an empty line to the file, and syncs it.
+   * Writes an empty line to the file, and syncs it. After a failed write it writes as many bytes as
+   * that one had, up to 64 KiB: on a full disk a single byte may still fit.
    * @throws AuthError ERR_STORE if a write would fail now, or if the store is closed
    */
   check(): Promise<void> {

@@ -76,3 +76,18 @@ test('a target that is not a path finds no route with parameters', () => {
   assert.equal(routes.find('GET', '/7')?.handler, 1);
   assert.equal(routes.find('GET', '/http://7')?.handler, 2);
 });
+
+test('a route replaces the default route of its method and path, and is not replaced', () => {
+  const routes = new Routes<string>();
+  routes.addDefault('GET', '/health', 'ours');
+  assert.equal(routes.find('GET', '/health')?.handler, 'ours');
+  assert.equal(routes.add('POST', '/health', 'another method'), true);
+  assert.equal(routes.find('GET', '/health')?.handler, 'ours');
+  assert.equal(routes.add('GET', '/health', 'theirs'), true);
+  assert.equal(routes.find('GET', '/health')?.handler, 'theirs');
+  assert.equal(routes.add('GET', '/health', 'a third'), false);
+  routes.addDefault('GET', '/health', 'ours');
+  assert.equal(routes.find('GET', '/health')?.handler, 'theirs');
+  assert.equal(routes.add('GET', '/health', 'a fourth'), false);
+  assert.deepEqual(routes.methodsOf('/health'), ['GET', 'POST']);
+});

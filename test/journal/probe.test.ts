@@ -1,6 +1,7 @@
 /** A probe writes and syncs an empty line, and says whether that worked. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { test } from 'node:test';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { User } from '../../src/users/store.ts';
@@ -69,6 +70,49 @@ test('a probe is refused while the disk takes no writes, and leaves nothing behi
     await journal.probe();
     assert.equal(read(path), `${written(JOE)}\n`);
     assert.equal(await insert(journal, ann), true);
+  });
+});
+
+test('after a failed write a probe is refused until a write as long would succeed', async (t) => {
+  const path = newPath();
+  await withJournal(path, async (journal) => {
+    await insert(journal, joe);
+    const { writeFile } = handles;
+    let freeBytes = 100;
+    t.mock.method(handles, 'writeFile', async function (this: FileHandle, bytes: Uint8Array) {
+      if (bytes.length > freeBytes) return fault('ENOSPC', 0.5).call(this, bytes);
+      await writeFile.call(this, bytes);
+    });
+    // No longer write has failed yet.
+    await journal.probe();
+    const before = read(path);
+    assert.equal(before, `${written(JOE)}\n`);
+    const isFull = refusal('ERR_STORE', path, 'ENOSPC');
+    await assert.rejects(insert(journal, ann), isFull);
+    await assert.rejects(journal.probe(), isFull);
+    await assert.rejects(journal.probe(), isFull);
+    assert.equal(read(path), before);
+    const { length } = `\n${ANN}\n`;
+    freeBytes = length;
+    await journal.probe();
+    assert.equal(read(path), before + '\n'.repeat(length));
+    await journal.probe();
+    assert.equal(read(path), before + '\n'.repeat(length + 1));
+    await assert.rejects(insert(journal, { ...ann, passwordHash: 'x'.repeat(200_000) }), isFull);
+    await assert.rejects(journal.probe(), isFull);
+    // A shorter write proves nothing.
+    assert.equal(await insert(journal, ann), true);
+    await assert.rejects(journal.probe(), isFull);
+    freeBytes = 1 << 16;
+    const { size } = fs.statSync(path);
+    await journal.probe();
+    assert.equal(fs.statSync(path).size, size + (1 << 16));
+    await journal.probe();
+    assert.equal(fs.statSync(path).size, size + (1 << 16) + 1);
+  });
+  await withJournal(path, async (journal) => {
+    assert.deepEqual([journal.find('joe')?.id, journal.find('ann')?.id], ['joe', 'ann']);
+    assert.ok(read(path).endsWith(`\n\n${ANN}\n`));
   });
 });
 

@@ -103,7 +103,8 @@ test('damage to a record of any kind is refused with the number of its line', as
   const good = [HEADER, '', lineOf('joe', 1), lineOf('joe', 2), ''];
   for (const [number, bad, reason] of [
     [1, '{"format":"latchkey-users","version":1}', 'does not name the format "test-sessions"'],
-    [1, '{"format":"test-sessions","version":8}', 'does not name version 7 of the format (got 8)'],
+    [1, '{"format":"test-sessions","version":8}', 'names version 8 of the format, but this'],
+    [1, '{"format":"test-sessions","version":6}', 'does not name version 7 of the format (got 6)'],
     [3, '{"op":"insert","user":"joe"}', 'is not a record of sessions'],
     [4, '{"op":"remove","user":"ann"}', 'removes what does not exist'],
     [4, lineOf('joe', 2).slice(0, -1), 'is not JSON'],

@@ -92,11 +92,11 @@ test('the first record of a newer version replaces the file, and then it is appe
     const found = ['a', 'b', 'c', 'd'].map((key) => notes.find(key));
     assert.deepEqual(found, ['remove', 'remove', 'put 0', 'flag']);
   });
-  const advice = 'a newer latchkey may have written it';
-  const newer = `does not name version 1 of the format (got 3): ${advice}`;
+  const newer = 'line 1 names version 3 of the format, but this latchkey reads version 1 only';
+  const remedy = 'a later latchkey wrote it; run that one, or restore a backup from before the upg';
   await assert.rejects(
     withNotes(path, () => undefined, FIRST_RELEASE),
-    refusal('ERR_STORE_DAMAGED', newer),
+    refusal('ERR_STORE_DAMAGED', newer, remedy),
   );
   assert.deepEqual(folderOf(path), ['users.jsonl']);
 });
@@ -130,12 +130,15 @@ test('a file keeps its version through a copy and through a compaction', async (
 });
 
 test('a header with a version out of range is refused, and one within it is accepted', async () => {
-  for (const version of [0, 4, -1, 1.5, '2', null, true]) {
+  for (const version of [0, 4, 2 ** 40, -1, 1.5, 7.5, '2', '4', null, true]) {
+    const isNewer = version === 4 || version === 2 ** 40;
     const content = headerOf(version);
     const path = fileWith(content);
     await assert.rejects(
       withNotes(path, () => undefined),
-      refusal('ERR_STORE_DAMAGED', 'line 1 does not name version 1 to 3 of the format'),
+      isNewer
+        ? refusal('ERR_STORE_DAMAGED', 'reads versions 1 to 3 only', 'a later latchkey wrote it')
+        : refusal('ERR_STORE_DAMAGED', 'line 1 does not name versions 1 to 3 of the format'),
     );
     assert.equal(read(path), content);
   }

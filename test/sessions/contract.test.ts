@@ -28,6 +28,7 @@ const BIG = 'keeps 550 sessions with the longest agents';
 const PASSED = 'a caller that changes what it passed changes nothing in the store';
 const CHANGED = 'a caller that changes what it found changes nothing in the store';
 const STAYS = 'a record that was found stays as it was found';
+const CHECK = 'check, if the store has it: returns, and changes nothing';
 const KEPT = 'keeps acknowledged records when it is reopened';
 
 /** The tests that each store must fail, and no other. */
@@ -52,13 +53,15 @@ const BROKEN_STORES: Readonly<Record<string, readonly string[]>> = {
   'gives away what it keeps': [CHANGED],
   'copies one level': [PASSED, CHANGED],
   'changes what it gave away': [CHANGED, STAYS],
+  'check never succeeds': [CHECK],
+  'check puts a record': [CHECK],
   'forgets': [KEPT],
   'loses the last': [KEPT],
 };
 
 test('each broken store of sessions fails in the tests of its fault, and in no other', () => {
   const verdicts = verdictsOf('broken-session-stores');
-  assert.equal(verdicts.length, 23 * 13 + 2);
+  assert.equal(verdicts.length, 25 * 14 + 2);
   const expected = Object.entries(BROKEN_STORES).flatMap(([name, titles]) =>
     titles.map((title) => `${name}: ${title}`),
   );

@@ -8,7 +8,7 @@ import type { Session, SessionRecord } from '../../src/sessions/store.ts';
 import { acknowledgedBeforeKill } from '../support/acknowledged.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import { eightAtATime, fileWith, newPath, refusal } from '../support/user-files.ts';
-import { read } from '../support/user-lines.ts';
+import { fault, handles, read } from '../support/user-lines.ts';
 
 const HEADER = '{"format":"latchkey-sessions","version":1}';
 
@@ -205,6 +205,18 @@ test('one store at a time has the file, until it is closed', async () => {
   await closed;
   assert.equal(await put, true);
   await withSessions(path, (again) => assert.deepEqual(again.find('joe'), recordOf(1, SESSION)));
+});
+
+test('check fails while the disk does, and after close', async (t) => {
+  const path = newPath();
+  const store = await JsonFileSessionStore.open(path);
+  assert.equal(await store.check(), undefined);
+  const { mock } = t.mock.method(handles, 'datasync', fault('EIO'));
+  await assert.rejects(store.check(), refusal('ERR_STORE', path, 'EIO'));
+  mock.restore();
+  assert.equal(await store.check(), undefined);
+  await store.close();
+  await assert.rejects(store.check(), refusal('ERR_STORE', path));
 });
 
 test('errors that name the right culprit: the store is opened, and not made with new', () => {

@@ -1,7 +1,7 @@
 /** Sessions over stores that are slow or fail, and beside other servers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Sessions, type Session } from '../../src/index.ts';
+import { Sessions, type Session, type SessionStore } from '../../src/index.ts';
 import { NOW } from '../support/session-rules.ts';
 import {
   makeSessions,
@@ -45,6 +45,27 @@ test('a refresh that was not stored gives nothing, and succeeds when it is repea
   await assert.rejects(sessions.refresh('joe', id, 0), { code: 'ERR_STORE' });
   store.failure = undefined;
   assert.equal((await sessions.refresh('joe', id, 0)).outcome, 'rotated');
+});
+
+test('checkStore calls check of the store, and reads from a store without it', async () => {
+  const found: string[] = [];
+  const store: SessionStore = {
+    find: (userId) => void found.push(userId),
+    put: () => true,
+  };
+  const sessions = new Sessions({ store });
+  assert.equal(await sessions.checkStore(), undefined);
+  assert.deepEqual(found, ['']);
+  store.find = () => Promise.reject(storeError());
+  await assert.rejects(sessions.checkStore(), { code: 'ERR_STORE' });
+  let checks = 0;
+  store.check = () => void (checks += 1);
+  assert.equal(await sessions.checkStore(), undefined);
+  assert.equal(checks, 1);
+  store.check = () => {
+    throw storeError();
+  };
+  await assert.rejects(sessions.checkStore(), { code: 'ERR_STORE' });
 });
 
 test('every call is refused with ERR_STORE while the store cannot be read', async () => {

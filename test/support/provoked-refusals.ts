@@ -18,12 +18,13 @@ import { userNamed } from './user-files.ts';
 const CONFIRMED = ['POST /sessions/end', 'POST /password', 'POST /account/remove'];
 const GUARDED = ['GET /hello', 'GET /sessions', ...CONFIRMED];
 
-/** Every route of `createApp` with sessions, as the table "Routes of sessions" has them. */
+/** Every route of `createApp` with sessions. */
 export const ROUTES: readonly string[] = [
   'POST /signup',
   'POST /auth',
   'POST /refresh',
   'POST /logout',
+  'GET /health',
   ...GUARDED,
 ];
 
@@ -208,8 +209,8 @@ async function provokeAll(
   const { access_token: token } = await app.auth.issue(owner);
   if (fault !== undefined) {
     const fail = () => Promise.reject(fault);
-    Object.assign(users, { find: fail, insert: fail });
-    Object.assign(sessionStore, { find: fail, put: fail });
+    Object.assign(users, { find: fail, insert: fail, check: fail });
+    Object.assign(sessionStore, { find: fail, put: fail, check: fail });
   }
   const server = await listen(app, { port: 0 });
   try {

@@ -170,6 +170,16 @@ const stores: Record<string, (records: Records) => SessionStore> = {
       return true;
     },
   }),
+  'check never succeeds': (records) => ({
+    ...right(records),
+    check: async () => Promise.reject(new Error('cannot be used')),
+  }),
+  'check puts a record': (records) => ({
+    ...right(records),
+    check() {
+      records.set('', { version: 1, endedAt: 0, sessions: [] });
+    },
+  }),
 };
 
 for (const [name, store] of Object.entries(stores))
