@@ -51,3 +51,8 @@ test('a note that does not fit into 80 columns goes to a line of its own', () =>
   const longer = `${note}01234`;
   assert.equal(helpRow('--flag', phrase, longer).split('\n')[1], `${' '.repeat(29)}(${longer})`);
 });
+
+test('the long name of a flag without a value has no space behind it', () => {
+  const all = { ...FLAGS.all, name: '--a-name-of-more-than-twenty-eight-letters' };
+  assert.match(helpOf({ all }), /letters\n {29}all of them$/);
+});
