@@ -3,19 +3,14 @@
  * the command itself has opened, the other one asks the server that has the file open.
  */
 
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 
 /** A user as `latchkey users list` shows it. */
 export interface ListedUser extends PublicUser {
   readonly isDisabled: boolean;
 }
 
-/** The name of a removed user, as a store keeps it. */
-export interface RemovedName {
-  readonly id: string;
-  /** Seconds since 1970. */
-  readonly removedAt: number;
-}
+export type { RemovedName };
 
 /** The parameter `username` is any spelling of the name. */
 export interface UserAdministration {
