@@ -6,11 +6,14 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { EVENTS } from '../events.ts';
 
-/** `tls` tells that the certificate was reloaded. */
-export type LogEvent = 'warning' | 'error' | 'tls';
+/**
+ * `tls` tells that the certificate was reloaded, and `administration` what an operator has done with
+ * `latchkey users`.
+ */
+export type LogEvent = 'warning' | 'error' | 'tls' | 'administration';
 
-/** Writes one line. As text the line has only the detail. */
-export type Log = (event: LogEvent, detail: string) => void;
+/** Writes one line. As text the line has only the detail, as JSON also the fields. */
+export type Log = (event: LogEvent, detail: string, fields?: object) => void;
 
 const LINE_BREAK = /\s*[\r\n]\s*/g;
 
@@ -31,7 +34,7 @@ export function startJsonLog(): Log {
   for (const [event, { name }] of Object.entries(EVENTS)) {
     subscribe(name, (message) => writeJson(event, Object(message)));
   }
-  return (event, detail) => writeJson(event, { detail });
+  return (event, detail, fields) => writeJson(event, { detail, ...fields });
 }
 
 function writeJson(event: string, fields: object): void {
