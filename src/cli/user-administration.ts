@@ -38,6 +38,8 @@ export interface UserAdministration {
   logoutAll(): Promise<number>;
   /** One page of users with their hashes, as `list`. */
   exportUsers(after: string | undefined): Promise<readonly User[]>;
+  /** One user with the hash. @returns undefined if no user has exactly this id */
+  exportUser(id: string): Promise<User | undefined>;
   /** One page of up to 1000 removed names that no user has now, sorted by id. */
   exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]>;
   /**
