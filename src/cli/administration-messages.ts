@@ -19,6 +19,7 @@ export type Request =
   | 'logout'
   | 'logout-page'
   | 'export-users'
+  | 'export-user'
   | 'export-removed-names'
   | 'import-user'
   | 'import-removed-name';

@@ -113,6 +113,10 @@ function answersOf(administration: StoreAdministration): ReadonlyMap<Request, An
     ['export-users', async (body) => {
       return { users: await administration.exportUsers(textIn(body, 'after')) };
     }],
+    ['export-user', async (body) => {
+      const found = await administration.exportUser(required(textIn(body, 'id')));
+      return { users: found === undefined ? [] : [found] };
+    }],
     ['export-removed-names', async (body) => {
       return { names: await administration.exportRemovedNames(textIn(body, 'after')) };
     }],

@@ -95,6 +95,11 @@ export class SocketAdministration implements UserAdministration {
     return this.#send('export-users', { after }, readUsers);
   }
 
+  async exportUser(id: string): Promise<User | undefined> {
+    const [user] = await this.#send('export-user', { id }, readUsers);
+    return user;
+  }
+
   exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]> {
     return this.#send('export-removed-names', { after }, readRemovedNames);
   }

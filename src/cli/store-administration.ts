@@ -25,14 +25,6 @@ const PARALLEL_LOGOUTS = 16;
 /** The hash of a name that is about to be a removed one. No password has it, and no enabling. */
 const NO_HASH = '!';
 
-/** The part of a store that lists removed names. */
-interface RemovedNames {
-  listRemoved(
-    after?: string,
-    limit?: number,
-  ): readonly RemovedName[] | Promise<readonly RemovedName[]>;
-}
-
 /** What has been done, for the log of a server. */
 export type AdministrationAction =
   | 'list'
@@ -49,7 +41,7 @@ export type AdministrationAction =
 /** What an administration works on, and the rules for new passwords. */
 export interface StoreAdministrationOptions
   extends Pick<AccountsOptions, 'passwords' | 'minPasswordLength' | 'isForbidden'> {
-  readonly users: UserStore & Partial<RemovedNames>;
+  readonly users: UserStore;
   /** Undefined if no sessions are kept. Then no session can be ended. */
   readonly sessions?: Sessions | undefined;
   /**
@@ -69,7 +61,7 @@ export interface LoggedOutPage {
 }
 
 export class StoreAdministration implements UserAdministration {
-  readonly #users: UserStore & Partial<RemovedNames>;
+  readonly #users: UserStore;
   readonly #sessions: Sessions | undefined;
   readonly #passwords: NonNullable<AccountsOptions['passwords']>;
   readonly #accounts: Accounts;
@@ -170,6 +162,10 @@ export class StoreAdministration implements UserAdministration {
     const users = await this.#page(after);
     if (after === undefined) this.#onAction('export');
     return users;
+  }
+
+  async exportUser(id: string): Promise<User | undefined> {
+    return this.#users.find(id);
   }
 
   async exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]> {
