@@ -134,7 +134,8 @@ function endByError(error: unknown): void {
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   const isReaderGone = error.code === 'EPIPE';
-  if (first === 'serve' || isReaderGone) return;
+  // `users` waits for each write, and tells its error.
+  if (first === 'serve' || first === 'users' || isReaderGone) return;
   fail(new Error(`cannot write to stdout: ${error.message}`));
 });
 // Node itself would print every property of the error and of its causes.

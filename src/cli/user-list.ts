@@ -2,6 +2,9 @@
  * `latchkey users list`: writes the users page by page, so that memory holds one page only.
  * Promise: no name controls the terminal or breaks the line.
  */
+import { hasCode } from '../journal/system-errors.ts';
+import { propertyOf } from '../values.ts';
+import { writeOutput } from './output.ts';
 import { printable, printableJson } from './printable.ts';
 import type { ListedUser, UserAdministration } from './user-administration.ts';
 
@@ -11,23 +14,28 @@ type Cells = readonly [id: string, username: string, createdAt: string, state: s
 
 /**
  * Writes all users, sorted by id: a table for people, or one JSON object a line. Returns early if
- * `output` fails, for example because its reader has ended: the event `error` of `output` tells why.
+ * the reader of a pipe ends, as `head` does.
  * @throws AuthError ERR_STORE
+ * @throws CommandError if `output` fails
  */
 export async function listUsers(
   administration: Pick<UserAdministration, 'list'>,
   output: NodeJS.WritableStream,
   isJson: boolean,
 ): Promise<void> {
-  let rows: Cells[] = isJson ? [] : [HEADINGS];
-  for await (const page of pagesOf(administration)) {
-    rows.push(...(isJson ? [] : page.map(cellsOf)));
-    const isWritten = await write(output, isJson ? page.map(jsonOf).join('') : tableOf(rows));
-    if (!isWritten) return;
-    rows = [];
+  try {
+    let rows: Cells[] = isJson ? [] : [HEADINGS];
+    for await (const page of pagesOf(administration)) {
+      rows.push(...(isJson ? [] : page.map(cellsOf)));
+      await writeOutput(output, isJson ? page.map(jsonOf).join('') : tableOf(rows));
+      rows = [];
+    }
+    // Without any user there was no page.
+    if (rows.length > 0) await writeOutput(output, tableOf(rows));
+  } catch (error) {
+    const isReaderGone = hasCode(propertyOf(error, 'cause'), 'EPIPE');
+    if (!isReaderGone) throw error;
   }
-  // Without any user there was no page.
-  if (rows.length > 0) await write(output, tableOf(rows));
 }
 
 async function* pagesOf(
@@ -67,14 +75,4 @@ function tableOf(rows: readonly Cells[]): string {
 
 function lengthOf(text: string): number {
   return [...text].length;
-}
-
-/**
- * Resolves once the text is written, so that a slow reader slows the list down.
- * @returns false if it cannot be written
- */
-function write(output: NodeJS.WritableStream, text: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    output.write(text, (error) => resolve(!error));
-  });
 }

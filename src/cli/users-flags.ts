@@ -90,6 +90,8 @@ const USERNAME_AND_NO_PASSWORD: Positionals = {
   expected: 'one argument, the username (the password is typed at a prompt, or piped in)',
 };
 
+const FILE: Positionals = { count: 0, optionalCount: 1, expected: 'one file, or -' };
+
 const PASSWORD_SOURCE = `The password is asked for twice, without showing it. If standard input is not
 a terminal, its only line is the password. It is never an argument, because
 other system users can see the arguments of a process.`;
@@ -151,6 +153,25 @@ token from before is valid for its next user.`,
     flags: USERS_FLAGS,
     positionals: USERNAME,
   }],
+  ['export', {
+    usage: 'export [<file>|-]',
+    phrase: 'write all users, with their password hashes',
+    description: `Write all users with their password hashes, and the names of removed users: one
+JSON object a line, to a new file or to standard output.`,
+    flags: USERS_FLAGS,
+    positionals: FILE,
+  }],
+  ['import', {
+    usage: 'import [<file>|-]',
+    phrase: 'insert the users of an export, or of Flask',
+    description: `Insert the users of an export, or those of lines "username,hash" of a Flask
+application, from a file or from standard input. No user that exists is changed,
+so it can be run again. Each line that is refused is named by its number. The
+exit code is then 1.`,
+    flags: USERS_FLAGS,
+    positionals: FILE,
+    mayCreate: true,
+  }],
 ];
 
 export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map(ENTRIES);
@@ -163,7 +184,7 @@ const SUBCOMMAND_ROWS: readonly string[] = ENTRIES.map(([, { usage, phrase }]) =
 
 const OVERVIEW = `Usage: latchkey users <subcommand> [options]
 
-List and change the users of a server, also while it runs. A change is
+List, change and move the users of a server, also while it runs. A change is
 effective at the next request.
 
 Subcommands:

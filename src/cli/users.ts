@@ -1,5 +1,5 @@
 /**
- * `latchkey users`: lists and changes the users of a server. A running server makes the changes
+ * `latchkey users`: lists, changes and moves the users of a server. A running server makes the changes
  * itself; otherwise the command opens the store.
  * Promise: no message repeats a word that was typed, unless a user has this name.
  */
@@ -7,9 +7,13 @@ import { isAuthError, reasonOf } from '../errors.ts';
 import { CommandError } from './command-errors.ts';
 import type { Log } from './log.ts';
 import { openAdministration } from './open-administration.ts';
+import { writeOutput } from './output.ts';
 import { readPassword, type PasswordInput } from './password-prompt.ts';
 import { printable } from './printable.ts';
+import { exportTarget, importSource } from './transfer-files.ts';
 import type { UserAdministration } from './user-administration.ts';
+import { exportUsers } from './user-export.ts';
+import { importUsers } from './user-import.ts';
 import { listUsers } from './user-list.ts';
 import { readUsersCall, type UsersCall } from './users-flags.ts';
 
@@ -58,6 +62,8 @@ const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
   ['remove', forUser((administration, username) => {
     return administration.remove(username);
   }, 'removed, and all sessions have ended')],
+  ['export', exportAll],
+  ['import', importAll],
 ]);
 
 async function list(call: UsersCall, { output }: Streams, log: Log): Promise<void> {
@@ -69,12 +75,43 @@ async function list(call: UsersCall, { output }: Streams, log: Log): Promise<voi
 async function logout(call: UsersCall, streams: Streams, log: Log): Promise<void> {
   if (!call.isAll) return logoutOne(call, streams, log);
   const count = await withAdministration(call, log, (administration) => administration.logoutAll());
-  streams.output.write(`all sessions of ${count} ${count === 1 ? 'user' : 'users'} have ended\n`);
+  await writeOutput(streams.output, `all sessions of ${counted(count, 'user')} have ended\n`);
 }
 
 const logoutOne = forUser((administration, username) => {
   return administration.logout(username);
 }, 'all sessions have ended');
+
+/** Standard output has the lines of the users and nothing else. */
+async function exportAll(call: UsersCall, { output }: Streams, log: Log): Promise<void> {
+  const { path, fill } = exportTarget(call.argument, output);
+  const count = await withAdministration(call, log, (administration) => {
+    return fill((target) => exportUsers(administration, target));
+  });
+  if (path !== undefined) await writeOutput(output, `exported ${counted(count, 'user')}\n`);
+}
+
+async function importAll(call: UsersCall, { input, output }: Streams, log: Log): Promise<void> {
+  const source = await importSource(call.argument, input);
+  try {
+    const result = await withAdministration(call, log, (administration) => {
+      return importUsers(administration, source.input, (line, problem) => {
+        log('error', `line ${line}: ${problem}`);
+      });
+    });
+    const { added, present, removedNames, refused } = result;
+    const counts = `${counted(added, 'user')} added, ${present} present already`;
+    await writeOutput(output, `${counts}, ${counted(removedNames, 'removed name')}\n`);
+    if (refused > 0) throw new CommandError(`${counted(refused, 'line')} refused`);
+  } finally {
+    await source.close();
+  }
+}
+
+/** @returns such as `1 user` or `2 users` */
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
 
 /**
  * The password is read before the store is opened. So a user file is not locked while a person
@@ -93,7 +130,7 @@ function withPassword(
     const result = await withAdministration(call, log, (administration) => {
       return change(administration, username, password);
     });
-    output.write(`${result}\n`);
+    await writeOutput(output, `${result}\n`);
   };
 }
 
@@ -108,7 +145,7 @@ function forUser(
       return change(administration, username);
     });
     if (!isDone) throw new CommandError(UNKNOWN_USER);
-    output.write(`${printable(username)}: ${result}\n`);
+    await writeOutput(output, `${printable(username)}: ${result}\n`);
   };
 }
 

@@ -1,6 +1,5 @@
 /** The list of users: its table, its JSON and its pages. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { listUsers } from '../../src/cli/user-list.ts';
@@ -92,13 +91,21 @@ test('a page is asked for once the one before it is written', async () => {
   assert.equal(writes, 3);
 });
 
-test('the list stops when its output fails, for example because the reader has ended', async () => {
+/** @returns an output that fails with this code */
+function failingOutput(code: string): Writable {
+  const error = Object.assign(new Error(`write ${code}`), { code });
+  const output = new Writable({ write: (_chunk, _encoding, done) => done(error) });
+  // As the command does.
+  output.on('error', () => undefined);
+  return output;
+}
+
+test('the list stops without an error when its reader ends, and fails on a full disk', async () => {
   const { list, pages } = listOf(['a', 'b', 'c', 'd'].map((name) => userNamed(name)));
-  const output = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
-  const failed = once(output, 'error');
-  await listUsers({ list }, output, false);
+  await listUsers({ list }, failingOutput('EPIPE'), false);
   assert.deepEqual(pages, [undefined]);
-  await failed;
+  const message = 'cannot write the output: write ENOSPC';
+  await assert.rejects(listUsers({ list }, failingOutput('ENOSPC'), false), { message });
 });
 
 test('an error of the store ends the list', async () => {

@@ -36,6 +36,9 @@ test('the arguments name the subcommand, the user and the store', async () => {
     ['logout joe', { subcommand: 'logout', argument: 'joe' }],
     ['logout --all', { subcommand: 'logout', isAll: true }],
     ['remove joe', { subcommand: 'remove', argument: 'joe' }],
+    ['export', { subcommand: 'export' }],
+    ['export users.txt', { subcommand: 'export', argument: 'users.txt' }],
+    ['import -', { subcommand: 'import', argument: '-', mayCreate: true }],
     ['remove -- --json', { subcommand: 'remove', argument: '--json' }],
   ];
   for (const [line, expected] of READ) {
@@ -67,6 +70,7 @@ test('a wrong argument is a usage error, which does not repeat what may be a pas
     ['logout joe ann', 'expected one argument, the username, or --all, got 2'],
     ['list --users memory', /^--users memory: users in memory are in the process of their server /],
     ['list --users hunter2', /^--users expected file or postgres:\/\/[^"]*$/],
+    ['export one two', 'expected one file, or -, got 2'],
     ['list --data', '--data expected a folder, got no value'],
   ];
   for (const [line, message] of REFUSED) {
