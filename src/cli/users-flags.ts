@@ -92,9 +92,9 @@ const USERNAME_AND_NO_PASSWORD: Positionals = {
 
 const FILE: Positionals = { count: 0, optionalCount: 1, expected: 'one file, or -' };
 
-const PASSWORD_SOURCE = `The password is asked for twice, without showing it. If standard input is not
-a terminal, its only line is the password. It is never an argument, because
-other system users can see the arguments of a process.`;
+const PASSWORD_SOURCE = `The password is asked for twice, without showing it. If standard input
+is not a terminal, its only line is the password. It is never an argument,
+because other system users can see the arguments of a process.`;
 
 const ENTRIES: readonly (readonly [name: string, subcommand: Subcommand])[] = [
   ['list', {

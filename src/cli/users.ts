@@ -1,6 +1,6 @@
 /**
- * `latchkey users`: lists, changes and moves the users of a server. A running server makes the changes
- * itself; otherwise the command opens the store.
+ * `latchkey users`: lists, changes and moves the users of a server. A running server makes the
+ * changes itself; otherwise the command opens the store.
  * Promise: no message repeats a word that was typed, unless a user has this name.
  */
 import { isAuthError, reasonOf } from '../errors.ts';

@@ -15,7 +15,7 @@ const ESCAPES: readonly [character: string, escape: string, inJson: string][] = 
   ['\ud800', '\\u{d800}', '\\ud800'],
 ];
 
-test('a character that could control a terminal or deceive a reader is printed as an escape', () => {
+test('a character that could control a terminal or deceive people is printed as an escape', () => {
   for (const [character, escape, inJson] of ESCAPES) {
     assert.equal(printable(`a${character}b`), `a${escape}b`);
     assert.equal(printableJson(`"a${character}b"`), `"a${inJson}b"`);

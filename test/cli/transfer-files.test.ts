@@ -48,7 +48,7 @@ test('an export goes to a new file of mode 600', async () => {
 
 const hasOpenFiles = { skip: !existsSync('/proc/self/fd') };
 
-test('the file of an export is synced and closed once the export is told', hasOpenFiles, async () => {
+test('the file of an export is closed once the export is told', hasOpenFiles, async () => {
   const path = join(await emptyFolder(), 'users');
   await exportTarget(path, outputOf(false).output).fill((output) => writeOutput(output, 'one\n'));
   const descriptors = await readdir('/proc/self/fd');
@@ -95,7 +95,7 @@ test('an export goes to standard output, but to a terminal only if that is named
   assert.throws(() => exportTarget(undefined, outputOf(true).output), UsageError);
 });
 
-test('an import reads a file, or standard input, but a terminal only if that is named', async () => {
+test('an import reads a file or standard input, but a terminal only if that is named', async () => {
   const path = join(await emptyFolder(), 'users');
   await writeFile(path, 'one\ntwo\n');
   const file = await importSource(path, input('not this'));

@@ -36,7 +36,8 @@ async function listed(users: readonly ListedUser[], isJson = false): Promise<str
 }
 
 test('the table has a row for each user, in columns', async () => {
-  const users = [userNamed('Ann', true), userNamed('Zoë'), userNamed('Bartholomew'), userNamed('x')];
+  const others = ['Zoë', 'Bartholomew', 'x'].map((name) => userNamed(name));
+  const users = [userNamed('Ann', true), ...others];
   assert.equal(await listed(users), [
     'ID   USERNAME  CREATED                   STATE',
     `ann  Ann       ${createdAt}  disabled`,

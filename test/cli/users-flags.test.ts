@@ -48,7 +48,7 @@ test('the arguments name the subcommand, the user and the store', async () => {
   assert.equal(String((await read(`list --users ${url}`)).users), url);
 });
 
-test('a wrong argument is a usage error, which does not repeat what may be a password', async () => {
+test('a wrong argument is a usage error, which repeats nothing that may be a password', async () => {
   const NAMES = 'expected list, add, set-password, disable, enable, logout, remove';
   const PASSWORD = '(the password is typed at a prompt, or piped in)';
   const REFUSED: readonly [line: string, message: string | RegExp][] = [

@@ -227,7 +227,9 @@ describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, (
     const server = await serve(`serve --port 0 --scrypt-cost 1 --data ${data}`);
     const joe = { username: 'joe', password: 'correct horse' };
     const changed = { ...joe, password: 'battery staple' };
-    const statusOf = async (user: object) => (await send(`${server.url}/auth`, 'POST', user)).status;
+    const statusOf = async (user: object) => {
+      return (await send(`${server.url}/auth`, 'POST', user)).status;
+    };
     assert.equal(await signup(server.url, joe), 200);
     const { body } = await send(`${server.url}/auth`, 'POST', joe);
     const headers = { Authorization: `JWT ${Object(body).access_token}` };
