@@ -260,7 +260,7 @@ function unknownSubcommand(name: string): UsageError {
   const known = [...SUBCOMMANDS.keys()];
   const expected = `expected ${known.join(', ')}`;
   const isMissing = name === '' || name.startsWith('-');
-  if (isMissing) return new UsageError(`"users" is not followed by a subcommand: ${expected}`);
+  if (isMissing) return new UsageError(`a subcommand is missing: ${expected}`);
   const meant = mostSimilar(name, known);
   return new UsageError(`unknown subcommand: ${meant ? `did you mean ${meant}?` : expected}`);
 }

@@ -52,8 +52,8 @@ test('a wrong argument is a usage error, which repeats nothing that may be a pas
   const NAMES = 'expected list, add, set-password, disable, enable, logout, remove';
   const PASSWORD = '(the password is typed at a prompt, or piped in)';
   const REFUSED: readonly [line: string, message: string | RegExp][] = [
-    ['', RegExp(`^"users" is not followed by a subcommand: ${NAMES}`)],
-    ['--data d list', RegExp(`^"users" is not followed by a subcommand: ${NAMES}`)],
+    ['', RegExp(`^a subcommand is missing: ${NAMES}`)],
+    ['--data d list', RegExp(`^a subcommand is missing: ${NAMES}`)],
     ['hunter2', RegExp(`^unknown subcommand: ${NAMES}`)],
     ['remvoe joe', 'unknown subcommand: did you mean remove?'],
     ['list hunter2', 'expected flags only'],
