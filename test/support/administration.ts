@@ -28,7 +28,7 @@ after(async () => {
 export const dataFolder = (): Promise<string> => mkdtemp(join(base, 'data-'));
 
 /** A line that the server has logged. */
-export type Logged = readonly [event: string, detail: string, fields?: object];
+export type Logged = readonly [event: string, detail: string, fields?: object | undefined];
 
 export interface Administered {
   readonly administration: UserAdministration;
