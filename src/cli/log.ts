@@ -7,7 +7,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { EVENTS } from '../events.ts';
 
 /**
- * `tls` tells that the certificate was reloaded, and `administration` what an operator has done with
+ * `tls` tells that the certificate was reloaded, and `administration` what an operator has done by
  * `latchkey users`.
  */
 export type LogEvent = 'warning' | 'error' | 'tls' | 'administration';

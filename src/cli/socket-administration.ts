@@ -5,6 +5,7 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { ROW_BY_CODE } from '../error-codes.ts';
 import { AuthError, isAuthError, reasonOf, type AuthErrorCode } from '../errors.ts';
+import { hasCode } from '../journal/system-errors.ts';
 import type { PublicUser, User } from '../users/store.ts';
 import { isErrorNamed, ownMember } from '../values.ts';
 import {
@@ -133,11 +134,7 @@ export class SocketAdministration implements UserAdministration {
       return result;
     } catch (error) {
       if (isAuthError(error) || error instanceof CommandError) throw error;
-      const reason = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError')
-        ? `no answer within ${MAX_ANSWER_MS / 1000} seconds`
-        : reasonOf(error);
-      const doubt = 'It is not certain whether this was still done: look, or run it again.';
-      throw new CommandError(`the server at ${this.#socketPath}: ${reason}. ${doubt}`);
+      throw new CommandError(`the server at ${this.#socketPath} ${failureOf(error)}`);
     }
   }
 
@@ -159,6 +156,16 @@ export class SocketAdministration implements UserAdministration {
       sent.end(json);
     });
   }
+}
+
+/** @returns what happened, and what to do; without a server at the socket, nothing was sent */
+function failureOf(error: unknown): string {
+  if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return 'has stopped: run the command again';
+  const isLate = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError');
+  const failure = isLate
+    ? `has not answered for ${MAX_ANSWER_MS / 1000} seconds`
+    : `has closed the connection (${reasonOf(error)})`;
+  return `${failure}, and may have made the change: list the users, or run the command again`;
 }
 
 async function jsonOf(response: IncomingMessage): Promise<unknown> {

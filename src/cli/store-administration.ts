@@ -122,7 +122,7 @@ export class StoreAdministration implements UserAdministration {
   }
 
   /** @throws AuthError ERR_BAD_REQUEST if no sessions are kept */
-  logout(username: string): Promise<boolean> {
+  async logout(username: string): Promise<boolean> {
     const sessions = this.#keptSessions();
     return this.#change('logout', username, async (id) => {
       await sessions.endAll(id);
