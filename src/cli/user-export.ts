@@ -5,6 +5,7 @@
  * is removed during the export may be in it twice, but the removal is never missing.
  */
 import { removedNameLine, userLine } from './import-lines.ts';
+import { writeOutput } from './output.ts';
 import type { UserAdministration } from './user-administration.ts';
 
 /**
@@ -12,21 +13,21 @@ import type { UserAdministration } from './user-administration.ts';
  * id in code point order.
  * @param output is not ended
  * @returns the number of users, once the output has taken all lines
- * @throws AuthError or CommandError if the users cannot be read; the error of the output
+ * @throws AuthError or CommandError if the users cannot be read; CommandError if the output fails
  */
 export async function exportUsers(
   administration: Pick<UserAdministration, 'exportUsers' | 'exportRemovedNames'>,
   output: NodeJS.WritableStream,
 ): Promise<number> {
-  // The callback of each write gets the error. Without a listener the event would end the process.
+  // Each write waits for its error. Without a listener the event would end the process.
   output.on('error', () => undefined);
   let userCount = 0;
   for await (const users of pagesOf((after) => administration.exportUsers(after))) {
-    await write(output, users.map(userLine).join(''));
+    await writeOutput(output, users.map(userLine).join(''));
     userCount += users.length;
   }
   for await (const names of pagesOf((after) => administration.exportRemovedNames(after))) {
-    await write(output, names.map(removedNameLine).join(''));
+    await writeOutput(output, names.map(removedNameLine).join(''));
   }
   return userCount;
 }
@@ -40,11 +41,4 @@ async function* pagesOf<Entry extends { readonly id: string }>(
     yield page;
     page = await readPage(page.at(-1)?.id);
   }
-}
-
-/** Waits until the output has taken the text, so that one page at a time is in memory. */
-function write(output: NodeJS.WritableStream, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    output.write(text, (error?: Error | null) => (error ? reject(error) : resolve()));
-  });
 }
