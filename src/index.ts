@@ -43,4 +43,4 @@ export type { Session, SessionRecord, SessionStore } from './sessions/store.ts';
 export { JsonFileUserStore } from './users/json-file.ts';
 export { MemoryUserStore } from './users/memory.ts';
 export { PostgresUserStore, type PostgresUserStoreOptions } from './users/postgres.ts';
-export type { PublicUser, User, UserStore } from './users/store.ts';
+export type { PublicUser, RemovedName, User, UserStore } from './users/store.ts';

@@ -31,6 +31,22 @@ export async function createUser(
   return user;
 }
 
+/**
+ * Inserts a record that another store has made, and ends the sessions of an earlier user.
+ * @returns false if the name is taken
+ * @throws AuthError ERR_STORE; TypeError or RangeError if the store cannot keep the record
+ */
+export async function insertWithoutSessions(
+  user: User,
+  { users, sessions }: Pick<Settings, 'users' | 'sessions'>,
+): Promise<boolean> {
+  // Called because it throws if the session store is unavailable. Then no account is created.
+  await sessions?.list(user.id);
+  if (!(await users.insert(user))) return false;
+  await endLeftSessions(user.id, { sessions });
+  return true;
+}
+
 /** @throws AuthError ERR_USER_EXISTS if the name is taken; ERR_STORE */
 async function requireFreeName(id: string, { users, sessions }: Settings): Promise<void> {
   if ((await findUser(users, id)) !== undefined) throw new AuthError('ERR_USER_EXISTS');
@@ -39,7 +55,10 @@ async function requireFreeName(id: string, { users, sessions }: Settings): Promi
 }
 
 /** Ends the sessions that an earlier user of the name has left. */
-async function endLeftSessions(id: string, { sessions }: Settings): Promise<void> {
+async function endLeftSessions(
+  id: string,
+  { sessions }: Pick<Settings, 'sessions'>,
+): Promise<void> {
   if (sessions === undefined) return;
   // Ends them only if there are some. `endAll` always writes, and refuses all earlier tokens of the
   // name.

@@ -1,6 +1,6 @@
 /**
- * Reads arguments and environment variables by a table of flags. The help follows from the same
- * table.
+ * Reads arguments and environment variables by a table of flags. `help-text.ts` makes the help of
+ * the same table.
  * Promise: no message repeats a positional argument, or the value of a flag that is marked as
  * secret. It repeats the name of an unknown flag only if that is short and of small letters.
  * Accepted: the value of any other flag is repeated if it is wrong, also if it is a password that
@@ -22,6 +22,8 @@ export interface Kind<T> {
   readonly problemOf?: (text: string) => string | undefined;
   /** Whether the text may hold a password, so that no message may repeat it. */
   readonly isSecret?: boolean;
+  /** Whether the flag takes no value. Its text is its own name. */
+  readonly isSwitch?: boolean;
 }
 
 export interface Flag<T> {
@@ -41,7 +43,7 @@ export interface Flag<T> {
 }
 
 /** A table of flags with values of any types. */
-type AnyFlags = Readonly<Record<string, Flag<unknown>>>;
+export type AnyFlags = Readonly<Record<string, Flag<unknown>>>;
 
 interface WithDefault {
   readonly defaultText: string;
@@ -76,9 +78,19 @@ export function someText(placeholder: string, expected: string): Kind<string> {
   return { placeholder, expected, parse: (text) => text === '' ? undefined : text };
 }
 
+/** The kind of a flag without a value, such as `--json`. Its value is true, or undefined. */
+export const noValue: Kind<true> = {
+  placeholder: '',
+  expected: 'no value',
+  parse: () => true,
+  isSwitch: true,
+};
+
 /** The positional arguments that a command takes: those that are not flags. */
 export interface Positionals {
   readonly count: number;
+  /** How many may follow them; none by default. */
+  readonly optionalCount?: number;
   /** Completes the message "expected ...". */
   readonly expected: string;
 }
@@ -119,13 +131,16 @@ const HARMLESS_NAME = /^--?[a-z-]{1,24}$/;
 export function parseArguments(
   args: readonly string[],
   flags: AnyFlags,
-  { count, expected }: Positionals,
+  { count, optionalCount = 0, expected }: Positionals,
 ): Arguments {
   const known = namesOf(flags);
-  const names = [...known.keys()].map((name) => name.slice('--'.length));
+  const options = [...known].map(([name, { kind }]) => {
+    const type = kind.isSwitch === true ? 'boolean' as const : 'string' as const;
+    return [name.slice('--'.length), { type }] as const;
+  });
   const { tokens, positionals } = parseArgs({
     args: [...args],
-    options: Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
+    options: Object.fromEntries(options),
     allowPositionals: true,
     // So that all messages are our own.
     strict: false,
@@ -137,17 +152,25 @@ export function parseArguments(
     const { rawName, value, inlineValue } = token;
     const flag = known.get(rawName);
     if (flag === undefined) throw unknownFlag(rawName, args[token.index] ?? '', known);
+    const source = { kind: 'flag', name: rawName } as const;
+    if (flag.kind.isSwitch === true) {
+      if (value !== undefined) throw new UsageError(`${rawName} expected no value`);
+      typed.set(flag.name, { text: rawName, source });
+      continue;
+    }
     const isNextFlag = !inlineValue && LIKE_A_FLAG.test(value ?? '');
     if (value === undefined || isNextFlag) {
       const hint = isNextFlag ? ` (a value that begins with a hyphen follows ${rawName}=)` : '';
       throw new UsageError(`${rawName} expected ${flag.kind.expected}, got no value${hint}`);
     }
-    typed.set(flag.name, { text: value, source: { kind: 'flag', name: rawName } });
+    typed.set(flag.name, { text: value, source });
   }
-  if (positionals.length < count) checkValues(flags, typed);
-  if (positionals.length !== count) {
+  const { length } = positionals;
+  const maxCount = count + optionalCount;
+  if (length < count) checkValues(flags, typed);
+  if (length < count || length > maxCount) {
     // Behind "no argument" or "flags only" a number would look like a value.
-    const got = count === 0 ? '' : `, got ${positionals.length}`;
+    const got = maxCount === 0 ? '' : `, got ${length}`;
     throw new UsageError(`expected ${expected}${got}`);
   }
   return { typed, positionals };
@@ -258,39 +281,4 @@ export function textOfFlag(
 export function placeOf(variable: string, { loaded }: Environment): string {
   if (loaded?.names.includes(variable)) return `${variable} in ${loaded.file}`;
   return `environment variable ${variable}`;
-}
-
-/** @returns the rows of all flags for a help text, below the headings of their groups */
-export function helpOf(flags: AnyFlags): string {
-  const groups = new Map<string, string[]>();
-  for (const { name, group, help, kind, defaultText, variable } of Object.values(flags)) {
-    const lines = groups.get(group) ?? [`${group}:`];
-    const notes = [
-      ...(variable === undefined ? [] : [`env ${variable}`]),
-      ...(defaultText === undefined ? [] : [`default ${defaultText}`]),
-    ];
-    lines.push(helpRow(`${name} ${kind.placeholder}`, help, notes.join(', ')));
-    groups.set(group, lines);
-  }
-  return [...groups.values()].map((lines) => lines.join('\n')).join('\n\n');
-}
-
-const HELP_COLUMNS = 80;
-/** The left column of the help, which is empty in all lines of a row but the first. */
-const LEFT_COLUMN = ' '.repeat(29);
-
-/**
- * @param label the flag with its placeholder; a long one gets a line of its own
- * @param note stands in parentheses behind the phrase, or below it if the line would be too long
- * @returns a row of the help in two columns, as one or more lines
- */
-export function helpRow(label: string, phrase: string, note = ''): string {
-  const phraseWithNote = note === '' ? phrase : `${phrase} (${note})`;
-  const isOneLine = LEFT_COLUMN.length + phraseWithNote.length <= HELP_COLUMNS;
-  const rightColumn = isOneLine ? [phraseWithNote] : [phrase, `(${note})`];
-  const lines = rightColumn.map((text) => `${LEFT_COLUMN}${text}`);
-  const left = `  ${label}`;
-  const isLabelLong = left.length > LEFT_COLUMN.length - 2;
-  if (isLabelLong) return [left, ...lines].join('\n');
-  return left + lines.join('\n').slice(left.length);
 }

@@ -12,6 +12,9 @@ export class CommandError extends Error {}
 /** The command line or an environment variable is wrong. The command ends with exit code 2. */
 export class UsageError extends CommandError {}
 
+/** The operator pressed Ctrl-C at a prompt. The command ends with exit code 130, as in a shell. */
+export class InterruptedError extends CommandError {}
+
 const LAST_PERIOD = /\.$/;
 
 /** The secret itself, or a key, typed in the place of a path. */

@@ -1,16 +1,18 @@
 /**
  * The command line: its commands, its exit codes and the errors that end it.
- * Exit codes: 0 done, 1 failed, 2 usage error, 129 stopped by SIGHUP.
+ * Exit codes: 0 done, 1 failed, 2 usage error, 129 stopped by SIGHUP, 130 stopped by Ctrl-C at a
+ * prompt.
  */
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
 import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
-import { UsageError } from './command-errors.ts';
+import { InterruptedError, UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
 import { INSPECT_HELP } from './inspect-flags.ts';
 import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
+import { usersHelp } from './users-flags.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `latchkey: sign-up and login with JSON Web Tokens
@@ -19,6 +21,7 @@ Usage: latchkey <command> [options]
 
 Commands:
   serve              run the server: signup, login, sessions and GET /hello
+  users <subcommand> list, add, disable and remove users, and set passwords
   secret             print a new secret for signing tokens
   inspect <token>    decode a token; with --secret-file, also verify it
 
@@ -39,29 +42,37 @@ Print a new secret: 32 random bytes in base64url, on one line.
 LATCHKEY_SECRET, or for a new first line of the secret file to rotate secrets.`;
 
 interface Command {
-  readonly help: string;
+  /** @param args what follows the name of the command */
+  readonly helpOf: (args: readonly string[]) => string;
   readonly run: (args: readonly string[]) => Promise<void>;
 }
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ['serve', { help: SERVE_HELP, run: runServe }],
-  ['secret', { help: SECRET_HELP, run: printSecret }],
-  ['inspect', { help: INSPECT_HELP, run: runInspect }],
+  ['serve', { helpOf: () => SERVE_HELP, run: runServe }],
+  ['users', { helpOf: usersHelp, run: runUsers }],
+  ['secret', { helpOf: () => SECRET_HELP, run: printSecret }],
+  ['inspect', { helpOf: () => INSPECT_HELP, run: runInspect }],
 ]);
 
 const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
 
-const [first = '', ...rest] = process.argv.slice(2);
+const [first = '', ...others] = process.argv.slice(2);
 // `latchkey help serve` is `latchkey serve --help`.
-const name = first === 'help' ? rest[0] ?? '' : first;
+const [name = '', ...rest] = first === 'help' ? others : [first, ...others];
 const command = COMMANDS.get(name);
 
 async function main(): Promise<void> {
-  const isHelp = HELP_WORDS.includes(first) || rest.includes('--help') || rest.includes('-h');
-  if (isHelp) console.log(command?.help ?? HELP);
+  if (isHelp()) console.log(command?.helpOf(rest) ?? HELP);
   else if (name === '--version') console.log(await readVersion());
   else if (command !== undefined) await command.run(rest);
   else throw unknownCommand();
+}
+
+function isHelp(): boolean {
+  // Behind `--` there are no flags: a user may have the name -h.
+  const end = others.indexOf('--');
+  const flags = end === -1 ? others : others.slice(0, end);
+  return HELP_WORDS.includes(first) || flags.includes('--help') || flags.includes('-h');
 }
 
 /** An unknown command is not repeated, because it may be a token. */
@@ -85,6 +96,12 @@ async function runServe(args: readonly string[]): Promise<void> {
   await serve(config, log);
 }
 
+async function runUsers(args: readonly string[]): Promise<void> {
+  const { users } = await import('./users.ts');
+  const { stdin: input, stdout: output, stderr: prompts } = process;
+  await users(args, { input, output, prompts }, textLog);
+}
+
 async function runInspect(args: readonly string[]): Promise<void> {
   const { inspect } = await import('./inspect.ts');
   await inspect(args);
@@ -105,6 +122,10 @@ function report(text: string): void {
 
 /** Prints the message of an error on one line, and sets the exit code. */
 function fail(error: unknown): void {
+  if (error instanceof InterruptedError) {
+    process.exitCode = 130;
+    return;
+  }
   const isUsage = error instanceof UsageError;
   const help = command === undefined ? 'latchkey --help' : `latchkey ${name} --help`;
   report(`${oneLine(reasonOf(error))}${isUsage ? ` (see: ${help})` : ''}`);
@@ -122,7 +143,8 @@ function endByError(error: unknown): void {
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   const isReaderGone = error.code === 'EPIPE';
-  if (first === 'serve' || isReaderGone) return;
+  // `users` waits for each write, and tells its error.
+  if (first === 'serve' || first === 'users' || isReaderGone) return;
   fail(new Error(`cannot write to stdout: ${error.message}`));
 });
 // Node itself would print every property of the error and of its causes.

@@ -1,7 +1,5 @@
 /** The flags of `latchkey serve`: for each its help, its default and the values that it accepts. */
 import {
-  helpOf,
-  helpRow,
   oneOf,
   parseArguments,
   parseText,
@@ -20,6 +18,7 @@ import {
 import { UsageError } from './command-errors.ts';
 import { originList } from './cors-flag.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
+import { helpOf, helpRow } from './help-text.ts';
 import { textLog, type Log } from './log.ts';
 import {
   sessionConfigOf,
@@ -264,8 +263,8 @@ export async function readServeConfig(
   return { ...config, ...sessions, hostSource, portSource, environment };
 }
 
-/** Loads the file of `--environment`, if the flag was typed. */
-async function environmentOf({ typed }: Arguments, log: Log): Promise<Environment> {
+/** Loads the file of `--environment`, if the flag was typed. Several commands have the flag. */
+export async function environmentOf({ typed }: Arguments, log: Log): Promise<Environment> {
   const flag = SERVE_FLAGS.environmentFile;
   const sourced = typed.get(flag.name);
   if (sourced === undefined) return { values: process.env };

@@ -2,8 +2,9 @@
  * The flags and the help of `latchkey inspect`. They are apart from `inspect.ts`, so that `--help`
  * does not load the code for tokens.
  */
-import { helpOf, someText, type Flags, type Kind } from './arguments.ts';
+import { someText, type Flags, type Kind } from './arguments.ts';
 import { leewayFlag } from './flags.ts';
+import { helpOf } from './help-text.ts';
 
 export interface InspectConfig {
   readonly secretFile: string | undefined;

@@ -17,6 +17,7 @@ import {
   type TokenParts,
 } from './inspect-notes.ts';
 import { readNamedFile } from './named-file.ts';
+import { printable } from './printable.ts';
 import { secretsIn } from './secret-text.ts';
 
 const ONE_TOKEN: Positionals = {
@@ -102,12 +103,6 @@ function colored(color: 'green' | 'red', text: string): string {
   return isColored ? styleText(color, text) : text;
 }
 
-/**
- * Characters that control a terminal, have no width or look like a space, except for the space
- * itself and the line feeds of the layout.
- */
-const INVISIBLE = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
-
 /** A Date holds at most so many seconds before or after 1970. */
 const MAX_DATE_SECONDS = 8.64e12;
 
@@ -124,18 +119,16 @@ function describeToken({ header, claims }: TokenParts): string {
     const note = isLarge ? ' (it looks like milliseconds: the claim counts seconds)' : '';
     return [`${name} is ${new Date(seconds * 1000).toISOString()}${note}`];
   });
-  return [`header ${printable(header)}`, `claims ${printable(claims)}`, ...times].join('\n');
+  return [`header ${printed(header)}`, `claims ${printed(claims)}`, ...times].join('\n');
 }
 
 /** `Jwt` signs no deeper claims. The stack would overflow at some thousand levels. */
 const MAX_DEPTH = 100;
 
 /** @returns JSON for people to read, with `\u{...}` in place of each invisible character */
-function printable(value: object): string {
+function printed(value: object): string {
   if (isDeeper(value, MAX_DEPTH)) return `(more than ${MAX_DEPTH} levels deep, not printed)`;
-  return JSON.stringify(value, null, 2).replace(INVISIBLE, (character) => {
-    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
-  });
+  return JSON.stringify(value, null, 2).split('\n').map(printable).join('\n');
 }
 
 /** @returns whether JSON nests deeper than `levels`. A loop, because recursion could overflow. */

@@ -8,10 +8,11 @@ import { parseArgs } from 'node:util';
 import { EVENTS } from '../events.ts';
 
 /**
- * The events of the command itself. `tls` tells that the certificate was reloaded. `stop` is the
- * last one, after everything was closed.
+ * The events of the command itself. `tls` tells that the certificate was reloaded, and
+ * `administration` what an operator has done by `latchkey users`. `stop` is the last one, after
+ * everything was closed.
  */
-export type LogEvent = 'start' | 'stop' | 'warning' | 'error' | 'tls';
+export type LogEvent = 'start' | 'stop' | 'warning' | 'error' | 'tls' | 'administration';
 
 /** Further members of a line of JSON. Their names are not `time`, `event` or `detail`. */
 export type LogFields = Readonly<Record<string, string>>;

@@ -1,5 +1,6 @@
 /** `latchkey serve`: opens the secrets and the stores, and starts the server. */
 import { join } from 'node:path';
+import type { AccountsOptions } from '../accounts/options.ts';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
 import { createApp } from '../app/app.ts';
 import { textOfError } from '../error-text.ts';
@@ -8,6 +9,7 @@ import type { Router } from '../http/router.ts';
 import { listen, type Server } from '../http/server.ts';
 import type { TlsOptions } from '../http/tls.ts';
 import { Sessions } from '../sessions/sessions.ts';
+import { actionLog, serveAdministration } from './administration.ts';
 import { CommandError } from './command-errors.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import { listenProblem } from './listen-errors.ts';
@@ -16,6 +18,7 @@ import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
 import { startText } from './serve-start.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
+import { StoreAdministration } from './store-administration.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
 import { readVersion } from './version.ts';
@@ -39,9 +42,11 @@ export async function serve(config: SourcedServeConfig, log: Log): Promise<void>
     ?? await readSecrets(join(data, 'secret'), log);
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
-  const stores = await openStores({ users: config.users, hasSessions, data }, log);
+  const opened = await openStores({ users: config.users, hasSessions, data }, log);
+  const accounts = accountsOf(config, opened);
+  const stores = config.users === 'file' ? await administered(opened, accounts, data, log) : opened;
   try {
-    const server = await start(appOf(config, secrets.texts, stores, log), config, certificate);
+    const server = await start(appOf(config, secrets.texts, accounts, log), config, certificate);
     const stop = stopperOf(async () => {
       await server.close();
       await stores.close();
@@ -70,32 +75,60 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
   return tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined;
 }
 
-function appOf(
+/** What the application and the administration share: the hashes of both wait in one queue. */
+function accountsOf(
   config: ServeConfig,
-  secrets: readonly string[],
   { users, sessions: store }: OpenedStores,
-  log: Log,
-): Router {
-  const { lifetimeSeconds, leewaySeconds, minPasswordLength, trustProxy, cors } = config;
+): Omit<AccountsOptions, 'limits'> {
   const sessions = store && new Sessions({
     store,
     idleSeconds: config.sessionIdleSeconds,
     maxSeconds: config.sessionMaxSeconds,
     isRequired: config.sessions === 'required',
   });
-  return createApp({
-    secret: secrets,
+  return {
     users,
     ...(sessions && { sessions }),
     passwords: new PasswordHasher({ logN: config.scryptCost }),
+    minPasswordLength: config.minPasswordLength,
+    ...(config.commonPasswords === 'allow' && { isForbidden: () => false }),
+  };
+}
+
+/** @returns the stores, whose `close` first stops the administration */
+async function administered(
+  stores: OpenedStores,
+  accounts: Omit<AccountsOptions, 'limits'>,
+  data: string,
+  log: Log,
+): Promise<OpenedStores> {
+  const administration = new StoreAdministration({ ...accounts, onAction: actionLog(log) });
+  const stop = await serveAdministration(data, administration, log);
+  return {
+    ...stores,
+    close: async () => {
+      await stop?.();
+      await stores.close();
+    },
+  };
+}
+
+function appOf(
+  config: ServeConfig,
+  secrets: readonly string[],
+  accounts: Omit<AccountsOptions, 'limits'>,
+  log: Log,
+): Router {
+  const { lifetimeSeconds, leewaySeconds, trustProxy, cors } = config;
+  return createApp({
+    ...accounts,
+    secret: secrets,
     lifetimeSeconds,
     leewaySeconds,
-    minPasswordLength,
     trustProxy,
     page: config.page === 'on',
     ...(cors && { cors }),
     limits: config.throttle === 'on' ? {} : false,
-    ...(config.commonPasswords === 'allow' && { isForbidden: () => false }),
     onError: (error) => log('error', textOfError(error)),
   });
 }

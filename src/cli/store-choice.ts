@@ -20,6 +20,19 @@ export const storeKind: Kind<StoreChoice> = {
   isSecret: true,
 };
 
+/** A store that other processes than the server can reach. */
+export type LastingStoreChoice = Exclude<StoreChoice, 'memory'>;
+
+export const lastingStoreKind: Kind<LastingStoreChoice> = {
+  placeholder: 'file|<URL>',
+  expected: `file or ${URL_FORM} (${URL_ESCAPES})`,
+  parse: (text) => {
+    const choice = parseStoreChoice(text);
+    return choice === 'memory' ? undefined : choice;
+  },
+  isSecret: true,
+};
+
 function parseStoreChoice(text: string): StoreChoice | undefined {
   if (text === 'memory' || text === 'file') return text;
   const url = POSTGRES_URL.test(text) ? parsePostgresUrl(text) : undefined;

@@ -1,7 +1,9 @@
 /** Opens the stores of users and sessions: in files, in memory or in the database of `--users`. */
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { textOfError } from '../error-text.ts';
 import { isAuthError, type AuthError } from '../errors.ts';
+import { ignore } from '../journal/system-errors.ts';
 import { JsonFileSessionStore } from '../sessions/json-file.ts';
 import { MemorySessionStore } from '../sessions/memory.ts';
 import { PostgresSessionStore } from '../sessions/postgres.ts';
@@ -10,6 +12,7 @@ import { JsonFileUserStore } from '../users/json-file.ts';
 import { MemoryUserStore } from '../users/memory.ts';
 import { PostgresUserStore } from '../users/postgres.ts';
 import type { UserStore } from '../users/store.ts';
+import { propertyOf } from '../values.ts';
 import { attempt } from './command-errors.ts';
 import { openFileStore } from './file-store.ts';
 import type { Log } from './log.ts';
@@ -32,7 +35,8 @@ export interface OpenedStores {
 /** What to open, and where. */
 export interface StoreOptions {
   readonly users: StoreChoice;
-  readonly hasSessions: boolean;
+  /** `ifKept`: only if the session file or the table exists already. */
+  readonly hasSessions: boolean | 'ifKept';
   /** The folder of the files, for the choice `file`. */
   readonly data: string;
 }
@@ -41,7 +45,7 @@ export interface StoreOptions {
 export async function openStores(options: StoreOptions, log: Log): Promise<OpenedStores> {
   const { users: choice, hasSessions, data } = options;
   if (choice === 'file') return openFiles(data, hasSessions, log);
-  if (choice === 'memory') return openMemory(hasSessions);
+  if (choice === 'memory') return openMemory(hasSessions === true);
   return openPostgres(choice, hasSessions, log);
 }
 
@@ -58,7 +62,11 @@ function openMemory(hasSessions: boolean): OpenedStores {
  * The lock of the user file decides which of two servers uses the folder: it is taken first and
  * released last.
  */
-async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<OpenedStores> {
+async function openFiles(
+  data: string,
+  hasSessions: StoreOptions['hasSessions'],
+  log: Log,
+): Promise<OpenedStores> {
   const usersPath = join(data, 'users.jsonl');
   const users = await openFileStore({
     path: usersPath,
@@ -66,11 +74,12 @@ async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<
     danger: 'Other users could add accounts.',
   }, log);
   const summary = `users in ${usersPath}`;
-  if (!hasSessions) {
-    return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
-  }
   const sessionsPath = join(data, 'sessions.jsonl');
   try {
+    const isOpened = hasSessions === 'ifKept' ? await exists(sessionsPath) : hasSessions;
+    if (!isOpened) {
+      return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
+    }
     const sessions = await openFileStore({
       path: sessionsPath,
       open: (path) => JsonFileSessionStore.open(path),
@@ -96,13 +105,20 @@ async function openFiles(data: string, hasSessions: boolean, log: Log): Promise<
   }
 }
 
-async function openPostgres(url: URL, hasSessions: boolean, log: Log): Promise<OpenedStores> {
+async function openPostgres(
+  url: URL,
+  hasSessions: StoreOptions['hasSessions'],
+  log: Log,
+): Promise<OpenedStores> {
   const location = locationOf(url);
   const pool = openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
-  const sessions = hasSessions ? new PostgresSessionStore(pool) : undefined;
+  let sessions = hasSessions === false ? undefined : new PostgresSessionStore(pool);
   try {
     await createTable(`users ${location}`, users, postgresRemedyOf);
+    if (sessions !== undefined && hasSessions === 'ifKept') {
+      if (!(await hasTable(sessions))) sessions = undefined;
+    }
     if (sessions !== undefined) {
       await createTable(`sessions ${location}`, sessions, sessionsRemedyOf);
     }
@@ -111,7 +127,7 @@ async function openPostgres(url: URL, hasSessions: boolean, log: Log): Promise<O
     void pool.end().catch(() => undefined);
     throw error;
   }
-  const summary = `users ${location}${hasSessions ? ', sessions beside them' : ''}`;
+  const summary = `users ${location}${sessions ? ', sessions beside them' : ''}`;
   return { users, sessions, summary, close: () => pool.end() };
 }
 
@@ -130,4 +146,21 @@ function createTable(
       throw isAuthError(error) ? error.cause : error;
     });
   });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(ignore('ENOENT'))) !== undefined;
+}
+
+/** The SQLSTATE code of a table that does not exist. */
+const UNDEFINED_TABLE = '42P01';
+
+/** @returns true also if the table cannot be used: `createTable` then says why */
+async function hasTable(sessions: PostgresSessionStore): Promise<boolean> {
+  try {
+    await sessions.find('');
+    return true;
+  } catch (error) {
+    return propertyOf(propertyOf(error, 'cause'), 'code') !== UNDEFINED_TABLE;
+  }
 }

@@ -3,19 +3,14 @@
  * the command itself has opened, the other one asks the server that has the file open.
  */
 
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 
 /** A user as `latchkey users list` shows it. */
 export interface ListedUser extends PublicUser {
   readonly isDisabled: boolean;
 }
 
-/** The name of a removed user, as a store keeps it. */
-export interface RemovedName {
-  readonly id: string;
-  /** Seconds since 1970. */
-  readonly removedAt: number;
-}
+export type { RemovedName };
 
 /** The parameter `username` is any spelling of the name. */
 export interface UserAdministration {
@@ -43,6 +38,8 @@ export interface UserAdministration {
   logoutAll(): Promise<number>;
   /** One page of users with their hashes, as `list`. */
   exportUsers(after: string | undefined): Promise<readonly User[]>;
+  /** One user with the hash. @returns undefined if no user has exactly this id */
+  exportUser(id: string): Promise<User | undefined>;
   /** One page of up to 1000 removed names that no user has now, sorted by id. */
   exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]>;
   /**

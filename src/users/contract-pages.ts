@@ -13,10 +13,22 @@ import type { User, UserStore } from './store.ts';
 type ListingStore = UserStore & Required<Pick<UserStore, 'list'>>;
 
 /**
- * In UTF-16 units the last id comes before the other ones, since it begins with U+D801. A locale
- * would also sort capitals, accents and punctuation in another way.
+ * Ids in the order of pages. In UTF-16 units the last id comes before the other ones, since it
+ * begins with U+D801. A locale would also sort capitals, accents and punctuation in another way.
  */
-const SORTED_IDS: readonly string[] = ['', '-a', 'B', 'a', 'a-', 'aa', 'z', 'ä', 'ﬀ', '～', '𐐨'];
+export const SORTED_IDS: readonly string[] = [
+  '',
+  '-a',
+  'B',
+  'a',
+  'a-',
+  'aa',
+  'z',
+  'ä',
+  'ﬀ',
+  '～',
+  '𐐨',
+];
 
 const bytesOf = (id: string) => Buffer.from(id);
 const byBytes = (left: string, right: string) => Buffer.compare(bytesOf(left), bytesOf(right));

@@ -5,6 +5,7 @@ import { testExpectedRemovals } from './contract-expected-removal.ts';
 import { assertStored, ODD_IDS, userWith, type Contract } from './contract-fixtures.ts';
 import { testPages } from './contract-pages.ts';
 import { testKeptRemovals, testRemovals } from './contract-removal.ts';
+import { testRemovedNames } from './contract-removed-names.ts';
 import type { UserStore } from './store.ts';
 
 /** How the suite opens a store. */
@@ -19,8 +20,8 @@ export interface StoreContractOptions {
 }
 
 /**
- * Declares the suite. Call it at the top of a test file. The tests of `remove`, `list` and `check`
- * are skipped for a store that does not have the method.
+ * Declares the suite. Call it at the top of a test file. The tests of `remove`, `list`,
+ * `listRemoved` and `check` are skipped for a store that does not have the method.
  * @param name stands before the title of each test
  */
 export function testUserStore(name: string, options: StoreContractOptions): void {
@@ -154,6 +155,7 @@ export function testUserStore(name: string, options: StoreContractOptions): void
   testRemovals(contract);
   testExpectedRemovals(contract);
   testPages(contract);
+  testRemovedNames(contract);
 
   contract('check, if the store has it: returns, and changes nothing', async (store, context) => {
     if (store.check === undefined) return context.skip('the store has no method check');

@@ -8,10 +8,18 @@ import {
   copyOf,
   DEFAULT_PAGE_USERS,
   systemSeconds,
+  type RemovedName,
   type User,
   type UserStore,
 } from './store.ts';
-import { inserted, removed, updated, userIn, type StoredUser } from './stored-user.ts';
+import {
+  inserted,
+  removed,
+  removedNameIn,
+  updated,
+  userIn,
+  type StoredUser,
+} from './stored-user.ts';
 import { removalRecord, USER_RECORDS, userRecord } from './user-records.ts';
 
 /**
@@ -25,6 +33,7 @@ export class JsonFileUserStore implements UserStore {
   /** Ids whose insert is being written. */
   readonly #insertingIds = new Set<string>();
   readonly #sortedIds = new SortedIds();
+  readonly #sortedRemovedIds = new SortedIds();
 
   private constructor(journal: LockedJournal<StoredUser>) {
     if (!(journal instanceof LockedJournal)) {
@@ -135,6 +144,11 @@ export class JsonFileUserStore implements UserStore {
     return this.#sortedIds.page(this.#journal.entries, userIn, after, limit);
   }
 
+  listRemoved(after?: string, limit: number = DEFAULT_PAGE_USERS): readonly RemovedName[] {
+    checkPage(after, limit);
+    return this.#sortedRemovedIds.page(this.#journal.entries, removedNameIn, after, limit);
+  }
+
   /**
    * Writes an empty line to the file, and syncs it. After a failed write it writes as many bytes as
    * that one had, up to 64 KiB: on a full disk a single byte may still fit.
@@ -149,8 +163,11 @@ export class JsonFileUserStore implements UserStore {
     change: (stored: StoredUser | undefined) => JournalRecord | undefined,
   ): Promise<boolean> {
     const isWritten = await this.#journal.write(id, change);
-    if (isWritten) this.#sortedIds.set(id, this.find(id) !== undefined);
-    return isWritten;
+    if (!isWritten) return false;
+    const isUser = this.find(id) !== undefined;
+    this.#sortedIds.set(id, isUser);
+    this.#sortedRemovedIds.set(id, !isUser);
+    return true;
   }
 
   /**

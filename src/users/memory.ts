@@ -1,6 +1,19 @@
 import { SortedIds } from './sorted-ids.ts';
-import { inserted, removed, updated, userIn, type StoredUser } from './stored-user.ts';
-import { checkPage, DEFAULT_PAGE_USERS, type User, type UserStore } from './store.ts';
+import {
+  inserted,
+  removed,
+  removedNameIn,
+  updated,
+  userIn,
+  type StoredUser,
+} from './stored-user.ts';
+import {
+  checkPage,
+  DEFAULT_PAGE_USERS,
+  type RemovedName,
+  type User,
+  type UserStore,
+} from './store.ts';
 
 /**
  * Keeps users in memory until the process ends. For tests and trials.
@@ -11,6 +24,7 @@ import { checkPage, DEFAULT_PAGE_USERS, type User, type UserStore } from './stor
 export class MemoryUserStore implements UserStore {
   readonly #users = new Map<string, StoredUser>();
   readonly #sortedIds = new SortedIds();
+  readonly #sortedRemovedIds = new SortedIds();
 
   find(id: string): User | undefined {
     return userIn(this.#users.get(id));
@@ -33,6 +47,11 @@ export class MemoryUserStore implements UserStore {
     return this.#sortedIds.page(this.#users, userIn, after, limit);
   }
 
+  listRemoved(after?: string, limit: number = DEFAULT_PAGE_USERS): readonly RemovedName[] {
+    checkPage(after, limit);
+    return this.#sortedRemovedIds.page(this.#users, removedNameIn, after, limit);
+  }
+
   check(): void {}
 
   /** Does nothing. With it a test may write `await using` as for a file. */
@@ -41,7 +60,9 @@ export class MemoryUserStore implements UserStore {
   #store(user: StoredUser | undefined): boolean {
     if (user === undefined) return false;
     this.#users.set(user.id, user);
-    this.#sortedIds.set(user.id, userIn(user) !== undefined);
+    const isUser = userIn(user) !== undefined;
+    this.#sortedIds.set(user.id, isUser);
+    this.#sortedRemovedIds.set(user.id, !isUser);
     return true;
   }
 }

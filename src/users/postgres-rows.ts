@@ -2,7 +2,7 @@
 import { checkMembers, type Row } from '../postgres/client.ts';
 import { wrongRow } from '../postgres/database.ts';
 import { isStorable, storableText } from '../postgres/text.ts';
-import { USER_FIELDS, type User } from './store.ts';
+import { USER_FIELDS, type RemovedName, type User } from './store.ts';
 
 /** The columns in the order of USER_FIELDS. */
 export const COLUMNS: string = 'id, username, password_hash, created_at';
@@ -19,6 +19,11 @@ export const REMOVED_COLUMN_TYPES: string = 'id text PRIMARY KEY, removed_at big
 const ROW_MEMBERS = COLUMNS.split(', ');
 export const SELECTED: string = ROW_MEMBERS.map((column) => `users.${column}`).join(', ');
 export const VALID_AFTER: string = 'CAST(removed.removed_at AS text) AS valid_after';
+
+const REMOVED_MEMBERS = ['id', 'removed_at'];
+/** The columns that `listRemoved` reads. */
+export const SELECTED_REMOVED: string =
+  'removed.id, CAST(removed.removed_at AS text) AS removed_at';
 
 /** What the cast of a time to text returns. */
 const SECONDS_TEXT = /^\d{1,12}$/;
@@ -46,6 +51,14 @@ export function userOf(row: Row, id: unknown): User {
       : { ...user, validAfter: secondsOf(validAfter) };
   }
   throw wrongRow('the columns of the users table are not all of the type text and not null');
+}
+
+/** Checks a row of the table of removed names. */
+export function removedNameOf(row: Row): RemovedName {
+  checkMembers(row, REMOVED_MEMBERS);
+  const { id, removed_at: removedAt } = row;
+  if (isStorable(id)) return { id, removedAt: secondsOf(removedAt) };
+  throw wrongRow('the column "id" of the removed names is not of the type text');
 }
 
 /** @throws AuthError ERR_STORE: without the time, tokens of a removed user would be valid */

@@ -1,33 +1,28 @@
 /**
- * Users in PostgreSQL, CockroachDB or YugabyteDB, which any number of servers may share. `find`,
- * `insert`, `update`, `remove` and `list` each run one statement of plain SQL, so the database
- * alone decides which of two writes is first. The caller brings the client.
- *
- * Removed names are in a second table, because servers of version 0.1 may use the first one at the
- * same time: they write all its columns, and take every row for a user. The second table may be
- * missing.
+ * Users in PostgreSQL, CockroachDB or YugabyteDB, which any number of servers may share. Each read
+ * and each write is one statement of plain SQL, so the database alone decides which of two writes
+ * is first. The caller brings the client. Removed names are in a second table.
  */
 import { readOptions } from '../options.ts';
-import type { PgClient, Row } from '../postgres/client.ts';
-import { codeOf, Database, reworded } from '../postgres/database.ts';
-import { OptionalTable } from '../postgres/optional-table.ts';
-import { quoted, tableBeside, tableCheck } from '../postgres/table.ts';
+import type { PgClient } from '../postgres/client.ts';
+import { Database } from '../postgres/database.ts';
+import { quoted, tableCheck } from '../postgres/table.ts';
 import { isStorable, startAfter } from '../postgres/text.ts';
 import {
   COLUMN_TYPES,
   COLUMNS,
-  REMOVED_COLUMN_TYPES,
   SELECTED,
   userOf,
-  VALID_AFTER,
   valuesOf,
 } from './postgres-rows.ts';
+import { RemovedNames } from './postgres-removed-names.ts';
 import {
   checkPage,
   DEFAULT_PAGE_USERS,
   systemSeconds,
   USER_FIELDS,
   timeCheck,
+  type RemovedName,
   type User,
   type UserStore,
 } from './store.ts';
@@ -50,17 +45,9 @@ const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
  * never sent: it is not a stored hash, but the driver would turn it into a text that might be one.
  */
 const HASH_IS = 'CAST(password_hash AS text) =';
-/** A time that is stored never moves back. */
-const OR_LATER = [
-  'ON CONFLICT (id) DO UPDATE',
-  'SET removed_at = GREATEST(stored.removed_at, excluded.removed_at)',
-].join(' ');
 
 /** Code point order, which is that of the bytes of UTF-8. The database may sort in another way. */
 const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
-
-/** SQLSTATE codes: a table is missing, or this role lacks a right. */
-const MISSING_OR_DENIED = /^42(?:P01|501)$/;
 
 /**
  * Keeps users in a table, which other servers may use at the same time.
@@ -70,12 +57,11 @@ const MISSING_OR_DENIED = /^42(?:P01|501)$/;
  */
 export class PostgresUserStore implements UserStore {
   readonly #database: Database;
-  readonly #removedNames = new OptionalTable();
-  /** The names as they are given, for messages. */
-  readonly #names: { readonly users: string; readonly removed: string };
-  /** The names as they are quoted for a statement. */
+  readonly #removedNames: RemovedNames;
+  /** The name as it is given, for messages. */
+  readonly #name: string;
+  /** The name as it is quoted for a statement. */
   readonly #table: string;
-  readonly #removedTable: string;
 
   /**
    * Makes a store over a pool of `pg`, or another client with `query`.
@@ -88,9 +74,9 @@ export class PostgresUserStore implements UserStore {
   constructor(client: PgClient, options: PostgresUserStoreOptions = {}) {
     this.#database = new Database(client);
     const { table = 'latchkey_users' } = readOptions(options, { table: tableCheck });
-    this.#names = { users: table, removed: tableBeside(table, '_removed') };
-    this.#table = quoted(this.#names.users);
-    this.#removedTable = quoted(this.#names.removed);
+    this.#removedNames = new RemovedNames(this.#database, table);
+    this.#name = table;
+    this.#table = quoted(table);
   }
 
   /**
@@ -104,9 +90,8 @@ export class PostgresUserStore implements UserStore {
    *   Columns of types other than text can pass this check; `find` then refuses their values.
    */
   async createTable(): Promise<void> {
-    const { users, removed } = this.#names;
-    await this.#database.create(users, COLUMN_TYPES, () => this.#probeUsers());
-    await this.#database.create(removed, REMOVED_COLUMN_TYPES, () => this.#probeRemovedNames());
+    await this.#database.create(this.#name, COLUMN_TYPES, () => this.#probeUsers());
+    await this.#removedNames.create(() => this.find(''));
   }
 
   /**
@@ -119,7 +104,7 @@ export class PostgresUserStore implements UserStore {
     if (!isStorable(id)) return undefined;
     // Each table is searched with a parameter of its own, so that neither the type nor the
     // collation of one column matters to the other.
-    const [row] = await this.#select('$2', 'WHERE users.id = $1', [id, id]);
+    const [row] = await this.#removedNames.selectUsers('$2', 'WHERE users.id = $1', [id, id]);
     return row === undefined ? undefined : userOf(row, id);
   }
 
@@ -137,7 +122,7 @@ export class PostgresUserStore implements UserStore {
     if (user.validAfter === undefined) return (await this.#database.run(text, values)).length > 0;
     // The user comes from another store, which has seen a removal of this name.
     timeCheck('validAfter', user.validAfter);
-    return this.#writeAndKeepNames(text, '$5', [...values, String(user.validAfter)]);
+    return this.#removedNames.write(text, '$5', [...values, String(user.validAfter)]);
   }
 
   /**
@@ -183,7 +168,7 @@ export class PostgresUserStore implements UserStore {
       text += ` AND ${HASH_IS} $3`;
       values.push(expectedHash);
     }
-    return this.#writeAndKeepNames(`${text} RETURNING id`, '$2', values);
+    return this.#removedNames.write(`${text} RETURNING id`, '$2', values);
   }
 
   /**
@@ -199,8 +184,26 @@ export class PostgresUserStore implements UserStore {
     const { operator, text: start } = startAfter(after);
     const page = `${operator} $1 ORDER BY ${ORDERED_ID} LIMIT ${limit}`;
     // Without an explicit collation, the join fails if the two id columns have different ones.
-    const rows = await this.#select(ORDERED_ID, `WHERE ${ORDERED_ID} ${page}`, [start]);
+    const rest = `WHERE ${ORDERED_ID} ${page}`;
+    const rows = await this.#removedNames.selectUsers(ORDERED_ID, rest, [start]);
     return rows.map((row) => userOf(row, row['id']));
+  }
+
+  /**
+   * Lists one page of the removed names that no user has now. Without the table of removed names
+   * there are none.
+   * @param after as `list`
+   * @param limit as `list`
+   * @returns the names that come after `after`, sorted as by `list`
+   * @throws AuthError ERR_STORE as `find` does
+   * @throws TypeError or RangeError as `list`
+   */
+  async listRemoved(
+    after?: string,
+    limit: number = DEFAULT_PAGE_USERS,
+  ): Promise<readonly RemovedName[]> {
+    checkPage(after, limit);
+    return this.#removedNames.page(after, limit);
   }
 
   /**
@@ -228,60 +231,5 @@ export class PostgresUserStore implements UserStore {
   async #updateNone(): Promise<void> {
     const noChange = 'username = username, password_hash = password_hash, created_at = created_at';
     await this.#database.run(`UPDATE ${this.#table} SET ${noChange} WHERE false`);
-  }
-
-  /** Changes nothing. The table, or a right of `remove`, may be missing, but nothing else. */
-  async #probeRemovedNames(): Promise<void> {
-    await this.find('');
-    const removal = `DELETE FROM ${this.#table} WHERE false RETURNING id`;
-    await this.#database.run(this.#withRemovedNames(removal, "'0'")).catch((error: unknown) => {
-      if (!MISSING_OR_DENIED.test(String(codeOf(error)))) throw error;
-    });
-  }
-
-  /**
-   * @param removedId the SQL of the id whose removal is looked up
-   * @param rest the condition and the order; it uses no other parameter than $1
-   */
-  async #select(removedId: string, rest: string, values: string[]): Promise<readonly Row[]> {
-    const users = `FROM ${this.#table} AS users`;
-    const removed = `LEFT JOIN ${this.#removedTable} AS removed ON removed.id = ${removedId}`;
-    const text = `SELECT ${SELECTED}, ${VALID_AFTER} ${users} ${removed} ${rest}`;
-    return this.#removedNames.run(
-      () => this.#database.run(text, values),
-      () => this.#database.run(`SELECT ${SELECTED} ${users} ${rest}`, values.slice(0, 1)),
-    );
-  }
-
-  /**
-   * Runs `write`, and keeps the ids that it returns in the table of removed names.
-   * @returns whether there were any
-   * @throws AuthError ERR_STORE with what this role needs, if a table or a right is missing
-   */
-  async #writeAndKeepNames(write: string, seconds: string, values: string[]): Promise<boolean> {
-    try {
-      const rows = await this.#database.run(this.#withRemovedNames(write, seconds), values);
-      this.#removedNames.setFound();
-      return rows.length > 0;
-    } catch (error) {
-      const { users, removed } = this.#names;
-      const remedy = [
-        `To keep removed names, create the table ${removed} (${REMOVED_COLUMN_TYPES}),`,
-        `and grant this role SELECT, INSERT and UPDATE on it, and DELETE on ${users}`,
-      ].join(' ');
-      throw reworded(error, MISSING_OR_DENIED, (message) => `${message}. ${remedy}`);
-    }
-  }
-
-  /**
-   * Makes one statement of `write`, so that the user and the removed name change together.
-   * @param write returns the ids of the users that it inserts or deletes
-   * @param seconds a parameter or a literal: the time that is kept with these ids, unless a later
-   *   one is kept already
-   */
-  #withRemovedNames(write: string, seconds: string): string {
-    return `WITH written AS (${write})
-      INSERT INTO ${this.#removedTable} AS stored (id, removed_at)
-      SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;
   }
 }

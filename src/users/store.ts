@@ -25,6 +25,14 @@ export interface User extends PublicUser {
   readonly validAfter?: number;
 }
 
+/** The name of a removed user, in a store that keeps these names. */
+export interface RemovedName {
+  /** The canonical username. */
+  readonly id: string;
+  /** Seconds since 1970: what the next user of this name gets as `validAfter`. */
+  readonly removedAt: number;
+}
+
 /** The members that every User has. All are strings. */
 export const USER_FIELDS: readonly Exclude<keyof User, 'validAfter'>[] = [
   'id',
@@ -64,7 +72,7 @@ const MAX_PAGE_USERS = 1000;
 const pageStart = expecting('a string', (value) => typeof value === 'string');
 const pageLimit = integerBetween(1, MAX_PAGE_USERS);
 
-/** Throws a TypeError or RangeError unless `list` accepts these arguments. */
+/** Throws a TypeError or RangeError unless `list`, or `listRemoved`, accepts these arguments. */
 export function checkPage(after: string | undefined, limit: number): void {
   if (after !== undefined) pageStart('after', after);
   pageLimit('limit', limit);
@@ -81,8 +89,9 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * throws AuthError ERR_STORE, or rejects with it. The tests that a store must pass are in
  * `latchkey/store-contract`.
  *
- * A store written for version 0.1 has none of `remove`, `list` and `check`, and does not know
- * `validAfter`. It still works. `Accounts` throws a TypeError if it is asked for what needs them.
+ * A store written for version 0.1 has none of `remove`, `list`, `listRemoved` and `check`, and does
+ * not know `validAfter`. It still works. `Accounts` throws a TypeError if it is asked for what needs
+ * them.
  *
  * A store that has `remove` keeps each removed name, and the time of its removal, forever. If the
  * name is inserted again, its user has that time as `validAfter`, so that no token of an earlier
@@ -153,6 +162,16 @@ export interface UserStore {
    * @throws TypeError or RangeError if an argument is out of these bounds
    */
   list?(after?: string, limit?: number): readonly User[] | Promise<readonly User[]>;
+  /**
+   * One page of the removed names that no user has now, as `list` pages the users. A program that
+   * moves all users to another store must also move these names, or tokens of removed users would
+   * be valid there for later users of the names.
+   * @throws TypeError or RangeError as `list`
+   */
+  listRemoved?(
+    after?: string,
+    limit?: number,
+  ): readonly RemovedName[] | Promise<readonly RemovedName[]>;
   /**
    * Returns if the store can read and write at this moment.
    * @throws AuthError ERR_STORE if it cannot, with the reason as its cause

@@ -3,7 +3,14 @@
  * write changes it. The stores in memory and in a file share them.
  * Promise: the time that is kept for a name is never forgotten, and never moves back.
  */
-import { mayChange, systemSeconds, timeCheck, withValidAfter, type User } from './store.ts';
+import {
+  mayChange,
+  systemSeconds,
+  timeCheck,
+  withValidAfter,
+  type RemovedName,
+  type User,
+} from './store.ts';
 
 /** The name of a removed user. */
 export interface RemovedUser {
@@ -19,6 +26,12 @@ export type StoredUser = User | RemovedUser;
 /** @returns the user, or undefined for a removed name */
 export function userIn(stored: StoredUser | undefined): User | undefined {
   return stored?.passwordHash === undefined ? undefined : stored;
+}
+
+/** @returns the name of a removed user, or undefined for a user */
+export function removedNameIn(stored: StoredUser | undefined): RemovedName | undefined {
+  if (stored === undefined || stored.passwordHash !== undefined) return undefined;
+  return Object.freeze({ id: stored.id, removedAt: stored.validAfter });
 }
 
 /**

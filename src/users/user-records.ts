@@ -89,11 +89,11 @@ export function userRecord(op: 'insert' | 'update', user: User): JournalRecord {
     throw new TypeError(`"${wrong}" expected a string, got ${describe(own[wrong])}`);
   }
   if (op === 'update' || validAfter === undefined) return { op, ...own };
-  return { op, ...own, validAfter: textOf(validAfter) };
+  return { op, ...own, validAfter: timeTextOf(validAfter) };
 }
 
 export function removalRecord({ id, validAfter }: RemovedUser): JournalRecord {
-  return { op: 'remove', id, removedAt: textOf(validAfter) };
+  return { op: 'remove', id, removedAt: timeTextOf(validAfter) };
 }
 
 /** @returns the first member that is not a string, or undefined */
@@ -101,15 +101,18 @@ function fieldWithoutString(user: MaybeUser): (typeof USER_FIELDS)[number] | und
   return USER_FIELDS.find((name) => typeof user[name] !== 'string');
 }
 
-/** @param seconds whole seconds since 1970 */
-function textOf(seconds: number): string {
+/**
+ * @param seconds whole seconds since 1970
+ * @returns the text that stands for them in a line, as of `createdAt`
+ */
+export function timeTextOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }
 
-/** @returns the seconds of a text that `textOf` wrote; undefined for any other value */
-function secondsIn(text: unknown): number | undefined {
+/** @returns the seconds of a text that `timeTextOf` wrote; undefined for any other value */
+export function secondsIn(text: unknown): number | undefined {
   if (typeof text !== 'string') return undefined;
   const seconds = Date.parse(text) / 1000;
   if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > MAX_TIME_SECONDS) return undefined;
-  return textOf(seconds) === text ? seconds : undefined;
+  return timeTextOf(seconds) === text ? seconds : undefined;
 }

@@ -1,9 +1,8 @@
-/** Reading arguments by a table of flags, and the help that follows from it. */
+/** Reading arguments by a table of flags. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  helpOf,
-  helpRow,
+  noValue,
   oneOf,
   parseArguments,
   readFlags,
@@ -13,6 +12,7 @@ import {
   type Positionals,
 } from '../../src/cli/arguments.ts';
 import { UsageError } from '../../src/cli/command-errors.ts';
+import { helpOf } from '../../src/cli/help-text.ts';
 
 interface Config {
   readonly size: number;
@@ -153,24 +153,25 @@ test('a flag without a value is refused, also if another flag follows', () => {
   assert.equal(read(['--file', '-']).file, '-');
 });
 
-test('the help has a heading for each group, and the default at the end of each row', () => {
-  assert.equal(helpOf(FLAGS), [
-    'Limits:',
-    '  --size <bytes>             maximum size in bytes (env SIZE, default 10)',
-    `  ${MODE} fast|safe`,
-    '                             mode (default safe)',
-    '',
-    'Files:',
-    '  --file <file>              file to read',
-  ].join('\n'));
+test('a switch takes no value, and no argument for its value', () => {
+  const all = { name: '--all', group: 'Limits', help: 'all of them', kind: noValue };
+  const flags: Flags<{ readonly all: true | undefined }> = { all };
+  const given = (...args: string[]) => {
+    const parsed = parseArguments(args, flags, { count: 0, optionalCount: 1, expected: 'one' });
+    return [readFlags(flags, parsed, { values: {} }).all, ...parsed.positionals];
+  };
+  assert.deepEqual(given(), [undefined]);
+  assert.deepEqual(given('--all'), [true]);
+  assert.deepEqual(given('--all', 'joe'), [true, 'joe']);
+  for (const arg of ['--all=yes', '--all=']) {
+    assert.throws(() => given(arg), { message: '--all expected no value' });
+  }
 });
 
-test('a note that does not fit into 80 columns goes to a line of its own', () => {
-  const phrase = 'a phrase of thirty characters.';
-  const note = 'default 123456789';
-  const oneLine = helpRow('--flag', phrase, note);
-  assert.equal(oneLine, `${'  --flag'.padEnd(29)}${phrase} (${note})`);
-  assert.ok(oneLine.length <= 80);
-  const longer = `${note}01234`;
-  assert.equal(helpRow('--flag', phrase, longer).split('\n')[1], `${' '.repeat(29)}(${longer})`);
+test('an optional argument may be absent, and a further one is refused', () => {
+  const optional = { count: 1, optionalCount: 1, expected: 'one or two arguments' };
+  const given = (...args: string[]) => parseArguments(args, FLAGS, optional).positionals;
+  assert.deepEqual([given('a'), given('a', 'b')], [['a'], ['a', 'b']]);
+  assert.throws(() => given(), { message: 'expected one or two arguments, got 0' });
+  assert.throws(() => given('a', 'b', 'c'), { message: 'expected one or two arguments, got 3' });
 });

@@ -55,11 +55,14 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
 
   /** The words that a help text must have, and how many lines it may have. */
   const HELP: readonly [line: string, words: readonly string[], maxLines: number][] = [
-    ['--help', ['serve', 'secret', 'inspect', '--help', '--version', '"npm start"', 'trials'], 24],
+    ['--help', ['serve', 'users', 'secret', 'inspect', '--version', '"npm start"', 'trials'], 24],
     ['help', ['serve', 'secret', 'inspect', '--help', '--version'], 24],
     ['help serve', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET', '"npm start"', 'trials'], 48],
     ['serve -h', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 48],
     ['serve --port --help', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 48],
+    ['users --help', ['set-password <username>', 'logout <username> | --all', '--data'], 24],
+    ['help users add', ['Usage: latchkey users add <username>', 'standard input'], 24],
+    ['users logout joe -h', ['Usage: latchkey users logout', '--all '], 24],
     ['secret --help', ['32 random bytes', 'LATCHKEY_SECRET'], 24],
     ['inspect --help', ['<token>', '--secret-file <file>', 'not checked'], 24],
   ];

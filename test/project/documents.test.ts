@@ -128,6 +128,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'cp -p latchkey-data/secret latchkey-data/one-secret': 'readme.test.ts',
   'openssl req': 'readme.test.ts',
   'read -rs': 'readme.test.ts',
+  "printf '%s": 'readme.test.ts',
 };
 
 /** The number of blocks in each other language, and what runs them. */

@@ -273,6 +273,8 @@ test('a user gets another password while the server is stopped', async () => {
   assert.deepEqual(await sessions.list('joe'), []);
   assert.equal((await sessions.list('joey')).length, 1);
   await close();
+  const printed = await shell(`PASSWORD='yet another'\n${shellBlock("printf '%s")}`);
+  assert.equal(printed, 'joe: the password is set, and all sessions have ended\n');
 });
 
 test('a user is removed from the file while the server is stopped', async () => {

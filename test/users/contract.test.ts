@@ -91,6 +91,15 @@ const PAGES = {
   removed: 'list: has no removed user, if the store can remove users',
 };
 
+const NAMES = {
+  all: 'listRemoved: has the names that have no user, with their times',
+  writes: 'listRemoved: follows every write between two pages',
+  brought: 'listRemoved: has the time that an inserted user brought, once that user is removed',
+  bounds: 'listRemoved: sorts and bounds its pages as list does',
+  size: 'listRemoved: a page has 100 names by default, and at most 1000',
+  odd: 'listRemoved: keeps odd names apart',
+};
+
 const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
   'removes what is not there': [
     'remove: removes a user that exists, and no other',
@@ -115,10 +124,18 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
     EXPECTED.only,
     EXPECTED.next,
     PAGES.removed,
+    ...Object.values(NAMES),
   ],
-  'moves the time back': [TIMES.back, TIMES.insert],
-  'counts milliseconds': [TIMES.clock, TIMES.back, TIMES.insert],
-  'takes any time': [TIMES.clock, TIMES.back, TIMES.insert, TIMES.bounds],
+  'moves the time back': [TIMES.back, TIMES.insert, NAMES.writes, NAMES.brought],
+  'counts milliseconds': [TIMES.clock, TIMES.back, TIMES.insert, NAMES.writes, NAMES.brought],
+  'takes any time': [
+    TIMES.clock,
+    TIMES.back,
+    TIMES.insert,
+    TIMES.bounds,
+    NAMES.writes,
+    NAMES.brought,
+  ],
   'removes with any hash': Object.values(EXPECTED),
   'removal compares in two steps': [EXPECTED.update],
   'an empty hash is none for a removal': [EXPECTED.only, EXPECTED.odd],
@@ -127,7 +144,7 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
   'update drops the time': [TIMES.update],
   'update takes the time': [TIMES.update],
   'update brings a user back': ['remove: no update at the same time brings the user back'],
-  'insert ignores the time': [TIMES.insert, TIMES.bounds],
+  'insert ignores the time': [TIMES.insert, TIMES.bounds, NAMES.brought],
   'insert prefers its own time': [TIMES.insert],
   'an insert beside a removal forgets the time': [TIMES.beside, EXPECTED.next],
   'lists by units': [PAGES.order],
@@ -137,6 +154,9 @@ const BROKEN_REMOVALS: Readonly<Record<string, readonly string[]>> = {
   'lists up to any limit': [PAGES.bounds],
   'lists what it once had': [PAGES.all, PAGES.writes, PAGES.removed],
   'lists removed users': [PAGES.removed],
+  'names all that ever were': [NAMES.writes],
+  'names the last time': [NAMES.writes, NAMES.brought],
+  'names without pages': [NAMES.writes, NAMES.bounds, NAMES.size],
   'check never succeeds': ['check: returns, and changes nothing'],
   'check inserts a user': ['check: returns, and changes nothing'],
   'keeps users alone': [TIMES.kept],

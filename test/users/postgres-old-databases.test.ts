@@ -75,6 +75,7 @@ describe('PostgresUserStore: databases of 0.1', { skip, timeout: 120_000 }, () =
         assert.equal(await store.update(userNamed('joe', 'new')), true);
         assert.deepEqual(await store.find('joe'), userNamed('joe', 'new'));
         assert.deepEqual(await store.list(), [userNamed('ann'), userNamed('joe', 'new')]);
+        assert.deepEqual(await store.listRemoved(), []);
         assert.equal(await store.check(), undefined);
         const brought = { ...userNamed('bob'), validAfter: REMOVED_AT };
         for (const write of [() => store.remove('joe'), () => store.insert(brought)]) {

@@ -85,6 +85,24 @@ describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
     assert.equal(await store.remove('joe', 8), true);
   });
 
+  it('lists the removed names from an id that the database would change or refuse', async () => {
+    const store = await openStore(newTable());
+    const ids = ['a', 'a\u0001', 'a\ud7ff', 'a\ue000', 'b'];
+    for (const id of ids) {
+      await store.insert(userNamed(id));
+      await store.remove(id, REMOVED_AT);
+    }
+    for (const [start, from] of [
+      ['a', 1],
+      ['a\0', 1],
+      ['a\ud800', 3],
+      ['\0', 0],
+    ] as const) {
+      const found = (await store.listRemoved(start)).map(({ id }) => id);
+      assert.deepEqual(found, ids.slice(from), JSON.stringify(start));
+    }
+  });
+
   it('neither removes nor lists text that the database would change or refuse', async () => {
     const store = await openStore(newTable());
     const ids = ['a', 'a\u0001', 'a\ud7ff', 'a\ue000', 'a\ufffd', 'b'];
@@ -130,6 +148,12 @@ describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
         ['b'],
       );
       assert.deepEqual((await store.list('B', 2)).map((user) => user.id), ['a', 'aa']);
+      for (const name of ids) await store.remove(name, REMOVED_AT);
+      await store.insert(userNamed('b'));
+      const removedIds = async (after?: string, limit?: number) =>
+        (await store.listRemoved(after, limit)).map(({ id: name }) => name);
+      assert.deepEqual(await removedIds(), ids.filter((name) => name !== 'b'));
+      assert.deepEqual(await removedIds('aa', 2), ['ä', '～']);
     }
   });
 
@@ -144,8 +168,12 @@ describe('PostgresUserStore: removed names', { skip, timeout: 120_000 }, () => {
       await pool.query(`INSERT INTO ${table}_removed VALUES ('joe', ${value})`, []);
       await assert.rejects(store.find('joe'), refusal('ERR_STORE', 'not a time in whole seconds'));
       await assert.rejects(store.list(), refusal('ERR_STORE', 'not a time in whole seconds'));
+      await pool.query(`UPDATE ${table}_removed SET id = 'ann'`, []);
+      await assert.rejects(store.listRemoved(), refusal('ERR_STORE', 'not a time in whole'));
     }
     await pool.query(`UPDATE ${table}_removed SET removed_at = 1`, []);
+    assert.deepEqual(await store.listRemoved(), [{ id: 'ann', removedAt: 1 }]);
+    await pool.query(`UPDATE ${table}_removed SET id = 'joe'`, []);
     assert.equal((await store.find('joe'))?.validAfter, 1);
   });
 

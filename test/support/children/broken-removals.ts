@@ -5,10 +5,17 @@
 import { setImmediate } from 'node:timers/promises';
 import { testUserStore } from '../../../src/users/contract.ts';
 import { MemoryUserStore } from '../../../src/users/memory.ts';
-import { checkPage, mayChange, type User, type UserStore } from '../../../src/users/store.ts';
+import {
+  checkPage,
+  mayChange,
+  type RemovedName,
+  type User,
+  type UserStore,
+} from '../../../src/users/store.ts';
 import {
   inserted,
   removed,
+  removedNameIn,
   updated,
   userIn,
   type StoredUser,
@@ -16,7 +23,7 @@ import {
 import { compareCodePoints } from '../../../src/users/sorted-ids.ts';
 
 type Users = Map<string, StoredUser>;
-type WholeStore = UserStore & Required<Pick<UserStore, 'remove' | 'list' | 'check'>>;
+type WholeStore = UserStore & Required<Pick<UserStore, 'remove' | 'list' | 'listRemoved' | 'check'>>;
 
 const put = (users: Users, user: StoredUser | undefined): boolean =>
   user !== undefined && users.set(user.id, user).size > 0;
@@ -28,6 +35,21 @@ function pageOf(
   compare = compareCodePoints,
 ): User[] {
   const all = [...users.values()].flatMap((stored) => userIn(stored) ?? []);
+  return sortedPage(all, after, limit, compare);
+}
+
+function removedPageOf(users: Users, after: string | undefined, limit = 100): RemovedName[] {
+  checkPage(after, limit);
+  const all = [...users.values()].flatMap((stored) => removedNameIn(stored) ?? []);
+  return sortedPage(all, after, limit, compareCodePoints);
+}
+
+function sortedPage<Entry extends { readonly id: string }>(
+  all: Entry[],
+  after: string | undefined,
+  limit: number,
+  compare: (left: string, right: string) => number,
+): Entry[] {
   const behind = all.filter(({ id }) => after === undefined || compare(id, after) > 0);
   return behind.sort((left, right) => compare(left.id, right.id)).slice(0, limit);
 }
@@ -41,6 +63,7 @@ const right = (users: Users): WholeStore => ({
     checkPage(after, limit);
     return pageOf(users, after, limit);
   },
+  listRemoved: async (after, limit) => removedPageOf(users, after, limit),
   check: async () => undefined,
 });
 
@@ -242,6 +265,35 @@ const stores: Record<string, (users: Users) => UserStore> = {
       },
     };
   },
+  'names all that ever were': (users) => {
+    const all: Users = new Map();
+    return {
+      ...right(users),
+      remove: async (id, removedAt, hash) => {
+        const next = removed(users.get(id), removedAt, hash);
+        return put(all, next) && put(users, next);
+      },
+      listRemoved: async (after, limit) => removedPageOf(all, after, limit),
+    };
+  },
+  'names the last time': (users) => {
+    const times = new Map<string, number>();
+    return {
+      ...right(users),
+      remove: async (id, removedAt, hash) => {
+        const isRemoved = put(users, removed(users.get(id), removedAt, hash));
+        if (isRemoved && removedAt !== undefined) times.set(id, removedAt);
+        return isRemoved;
+      },
+      listRemoved: async (after, limit) =>
+        removedPageOf(users, after, limit)
+          .map(({ id }) => ({ id, removedAt: times.get(id) ?? 0 })),
+    };
+  },
+  'names without pages': (users) => ({
+    ...right(users),
+    listRemoved: async () => removedPageOf(users, undefined, 1000),
+  }),
   'check never succeeds': (users) => ({
     ...right(users),
     check: async () => Promise.reject(new Error('cannot be used')),

@@ -1,0 +1,96 @@
+/**
+ * The messages between `latchkey users` and a server. Each is a JSON object, and the other end may
+ * be of another version, so each member is checked.
+ * A reader returns undefined for a value that is not such a message.
+ */
+import type { PublicUser, User } from '../users/store.ts';
+import { ownMember } from '../values.ts';
+import type { LoggedOutPage } from './store-administration.ts';
+import type { ListedUser, RemovedName } from './user-administration.ts';
+
+/** What a request asks for. It is the path, too: `POST /add`. */
+export type Request =
+  | 'list'
+  | 'add'
+  | 'set-password'
+  | 'disable'
+  | 'enable'
+  | 'remove'
+  | 'logout'
+  | 'logout-page'
+  | 'export-users'
+  | 'export-user'
+  | 'export-removed-names'
+  | 'import-user'
+  | 'import-removed-name';
+
+export function textIn(message: unknown, name: string): string | undefined {
+  const value = ownMember(message, name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function numberIn(message: unknown, name: string): number | undefined {
+  const value = ownMember(message, name);
+  return typeof value === 'number' ? value : undefined;
+}
+
+function truthIn(message: unknown, name: string): boolean | undefined {
+  const value = ownMember(message, name);
+  return typeof value === 'boolean' ? value : undefined;
+}
+
+export function readPublicUser(value: unknown): PublicUser | undefined {
+  const id = textIn(value, 'id');
+  const username = textIn(value, 'username');
+  const createdAt = textIn(value, 'createdAt');
+  if (id === undefined || username === undefined || createdAt === undefined) return undefined;
+  return { id, username, createdAt };
+}
+
+export function readListedUser(value: unknown): ListedUser | undefined {
+  const user = readPublicUser(value);
+  const isDisabled = truthIn(value, 'isDisabled');
+  if (user === undefined || isDisabled === undefined) return undefined;
+  return { ...user, isDisabled };
+}
+
+export function readUser(value: unknown): User | undefined {
+  const user = readPublicUser(value);
+  const passwordHash = textIn(value, 'passwordHash');
+  if (user === undefined || passwordHash === undefined) return undefined;
+  const { id, username, createdAt } = user;
+  const read = { id, username, passwordHash, createdAt };
+  if (ownMember(value, 'validAfter') === undefined) return read;
+  const validAfter = numberIn(value, 'validAfter');
+  return validAfter === undefined ? undefined : { ...read, validAfter };
+}
+
+export function readRemovedName(value: unknown): RemovedName | undefined {
+  const id = textIn(value, 'id');
+  const removedAt = numberIn(value, 'removedAt');
+  return id === undefined || removedAt === undefined ? undefined : { id, removedAt };
+}
+
+/** @returns a reader of `{ [name]: [...] }` */
+export function listReader<T>(
+  name: string,
+  readItem: (value: unknown) => T | undefined,
+): (message: unknown) => readonly T[] | undefined {
+  return (message) => {
+    const list = ownMember(message, name);
+    if (!Array.isArray(list)) return undefined;
+    const items = list.map(readItem);
+    const isWhole = (item: T | undefined): item is T => item !== undefined;
+    return items.every(isWhole) ? items : undefined;
+  };
+}
+
+/** Reads `{ "isDone": true }`. */
+export function readDone(message: unknown): boolean | undefined {
+  return truthIn(message, 'isDone');
+}
+
+export function readLoggedOutPage(message: unknown): LoggedOutPage | undefined {
+  const count = numberIn(message, 'count');
+  return count === undefined ? undefined : { count, next: textIn(message, 'next') };
+}

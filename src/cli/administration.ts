@@ -1,0 +1,142 @@
+/**
+ * The administration of a server that has a user file open. `latchkey users` sends its requests
+ * over a Unix socket in the data folder, since no other process can write the file.
+ * Promise: a failure here never keeps the server from serving. It is one warning.
+ */
+import { AuthError, isAuthError, reasonOf } from '../errors.ts';
+import { textOfError } from '../error-text.ts';
+import { Reply } from '../http/reply.ts';
+import { Router } from '../http/router.ts';
+import { listen, type Server } from '../http/server.ts';
+import {
+  addressOf,
+  makeSocketFolder,
+  removeSocketFolder,
+  socketIn,
+} from './administration-folder.ts';
+import { readRemovedName, readUser, textIn, type Request } from './administration-messages.ts';
+import type { Log } from './log.ts';
+import type { AdministrationAction, StoreAdministration } from './store-administration.ts';
+
+/** Answers the body of a request with the body of the reply. */
+type Answer = (body: unknown) => Promise<object>;
+
+/**
+ * Listens in the data folder. The caller holds the lock of the user file, so no other server of
+ * this folder is running.
+ * @returns how to stop it, which must come before the stores are closed; undefined if it does not
+ *   listen, of which the log has a warning
+ */
+export async function serveAdministration(
+  data: string,
+  administration: StoreAdministration,
+  log: Log,
+): Promise<(() => Promise<void>) | undefined> {
+  const socket = socketIn(data);
+  try {
+    const address = addressOf(socket);
+    if (address === undefined) throw new Error('its path has more than 100 bytes');
+    await makeSocketFolder(socket);
+    const server = await listenOrClean(routerOf(administration, log), socket, address);
+    return async () => {
+      await server.close();
+      await removeSocketFolder(socket);
+    };
+  } catch (error) {
+    const effect = '"latchkey users" does not work while this server runs';
+    log('warning', `${effect}, because it cannot listen on ${socket}: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+async function listenOrClean(app: Router, socket: string, path: string): Promise<Server> {
+  try {
+    return await listen(app, { path });
+  } catch (error) {
+    await removeSocketFolder(socket);
+    throw error;
+  }
+}
+
+/** @returns a log of what has been done to whom */
+export function actionLog(log: Log): (action: AdministrationAction, id?: string) => void {
+  return (action, id) => {
+    const object = id === undefined ? '' : ` ${printable(id)}`;
+    log('administration', `administration: ${action}${object}`, { action, ...(id && { id }) });
+  };
+}
+
+const NOT_PRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S}]/gu;
+
+/** @returns an id for a terminal: another program may have stored one with control characters */
+function printable(id: string): string {
+  return id.replace(NOT_PRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+function routerOf(administration: StoreAdministration, log: Log): Router {
+  const router = new Router({ onError: (error) => log('error', textOfError(error)) });
+  for (const [name, answer] of answersOf(administration)) {
+    router.post(`/${name}`, async (request) => {
+      const body = await request.json();
+      try {
+        return await answer(body);
+      } catch (error) {
+        if (!isAuthError(error)) throw error;
+        // Not thrown: a mistake of an operator is not a refusal of a client, which the events tell.
+        if (error.cause !== undefined) log('error', textOfError(error));
+        return replyTo(error);
+      }
+    });
+  }
+  return router;
+}
+
+function answersOf(administration: StoreAdministration): ReadonlyMap<Request, Answer> {
+  const done = (act: (username: string) => Promise<boolean>): Answer => {
+    return async (body) => ({ isDone: await act(required(textIn(body, 'username'))) });
+  };
+  const user = (act: (username: string, password: string) => Promise<object>): Answer => {
+    return async (body) => {
+      const username = required(textIn(body, 'username'));
+      return { user: await act(username, required(textIn(body, 'password'))) };
+    };
+  };
+  return new Map<Request, Answer>([
+    ['list', async (body) => ({ users: await administration.list(textIn(body, 'after')) })],
+    ['add', user((username, password) => administration.add(username, password))],
+    ['set-password', user((username, password) => administration.setPassword(username, password))],
+    ['disable', done((username) => administration.disable(username))],
+    ['enable', done((username) => administration.enable(username))],
+    ['remove', done((username) => administration.remove(username))],
+    ['logout', done((username) => administration.logout(username))],
+    ['logout-page', (body) => administration.logoutPage(textIn(body, 'after'))],
+    ['export-users', async (body) => {
+      return { users: await administration.exportUsers(textIn(body, 'after')) };
+    }],
+    ['export-user', async (body) => {
+      const found = await administration.exportUser(required(textIn(body, 'id')));
+      return { users: found === undefined ? [] : [found] };
+    }],
+    ['export-removed-names', async (body) => {
+      return { names: await administration.exportRemovedNames(textIn(body, 'after')) };
+    }],
+    ['import-user', async (body) => {
+      return { isDone: await administration.importUser(required(readUser(body))) };
+    }],
+    ['import-removed-name', async (body) => {
+      return { isDone: await administration.importRemovedName(required(readRemovedName(body))) };
+    }],
+  ]);
+}
+
+function required<T>(member: T | undefined): T {
+  if (member !== undefined) return member;
+  const description = 'The server cannot read this request: it may be of another version';
+  throw new AuthError('ERR_BAD_REQUEST', { description });
+}
+
+/** The reason is for an operator, who may see more than a client of the server. */
+function replyTo({ code, status, error, description, cause }: AuthError): Reply {
+  const reason = cause === undefined ? {} : { reason: reasonOf(cause) };
+  return new Reply(status, { error, description, ...reason }, { 'Error-Code': code });
+}

@@ -1,0 +1,134 @@
+/**
+ * Opens the administration of the users of a store: over the socket of the server that has the file
+ * open, or over the stores themselves.
+ */
+import { constants } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isAuthError, reasonOf } from '../errors.ts';
+import { ignore, NO_FILE_CODES } from '../journal/system-errors.ts';
+import { Sessions } from '../sessions/sessions.ts';
+import { addressOf, hasServer, socketIn } from './administration-folder.ts';
+import { CommandError } from './command-errors.ts';
+import { processUser } from './file-trust.ts';
+import type { Log } from './log.ts';
+import { SocketAdministration } from './socket-administration.ts';
+import { StoreAdministration } from './store-administration.ts';
+import type { StoreChoice } from './store-choice.ts';
+import { openStores, type OpenedStores } from './stores.ts';
+import type { UserAdministration } from './user-administration.ts';
+
+/** Whose users are administered. */
+export interface AdministrationOptions {
+  /** `memory` is refused, because no other process can reach the memory of a server. */
+  readonly users: StoreChoice;
+  /** The folder of the files, for the choice `file`. */
+  readonly data: string;
+  /**
+   * Whether a user file that does not exist is created; default true. False is for a command that
+   * only reads or changes users, which must not create a file because of a mistyped folder.
+   */
+  readonly mayCreate?: boolean;
+}
+
+/**
+ * Another command may have the file for a moment, and a server that starts has it before it answers
+ * at its socket.
+ */
+const MAX_WAIT_MS = 2_000;
+const RETRY_MS = 50;
+
+/**
+ * Connects to the server that has the user file open. Without one, opens the file itself, and the
+ * session file if there is one. For a URL, opens the tables in PostgreSQL, where the table of users
+ * is created if it is missing.
+ * @returns the administration, which the caller must close
+ * @throws CommandError or AuthError if it cannot be opened; then nothing stays open
+ */
+export async function openAdministration(
+  { users, data, mayCreate = true }: AdministrationOptions,
+  log: Log,
+): Promise<UserAdministration> {
+  if (users === 'memory') {
+    const remedy = 'a server with --users memory keeps its users to itself';
+    throw new CommandError(`--users memory: ${remedy}, and loses them when it stops`);
+  }
+  if (users !== 'file') return administrationOf(await openTables(users, data, log));
+  const giveUpAt = performance.now() + MAX_WAIT_MS;
+  for (;;) {
+    const address = addressOf(socketIn(data));
+    if (address !== undefined && (await hasServer(data))) return new SocketAdministration(address);
+    try {
+      return administrationOf(await openFiles(data, mayCreate, log));
+    } catch (error) {
+      if (!isAuthError(error) || error.code !== 'ERR_STORE_LOCKED') throw error;
+      if (performance.now() >= giveUpAt) throw explainLock(error, data);
+    }
+    await delay(RETRY_MS);
+  }
+}
+
+function administrationOf(stores: OpenedStores): UserAdministration {
+  return new StoreAdministration({
+    users: stores.users,
+    sessions: stores.sessions && new Sessions({ store: stores.sessions }),
+    onClose: stores.close,
+  });
+}
+
+function openTables(users: URL, data: string, log: Log): Promise<OpenedStores> {
+  return openStores({ users, hasSessions: 'ifKept', data }, log);
+}
+
+async function openFiles(data: string, mayCreate: boolean, log: Log): Promise<OpenedStores> {
+  const path = join(data, 'users.jsonl');
+  const isNew = (await stat(path).catch(ignore('ENOENT'))) === undefined;
+  if (isNew && !mayCreate) {
+    throw new CommandError(`${path} does not exist. Name the folder of the server with --data.`);
+  }
+  const namesBefore = await readdir(data).catch(ignore(...NO_FILE_CODES)) ?? [];
+  const stores = await openStores({ users: 'file', hasSessions: 'ifKept', data }, log);
+  try {
+    await giveNewFilesToOwner(data, new Set(namesBefore));
+  } catch (error) {
+    await stores.close();
+    throw error;
+  }
+  if (isNew) log('warning', `${path} did not exist, and has been created`);
+  return stores;
+}
+
+/** The files that an opening may create and leave: a new one, and the bytes of a torn write. */
+const STORE_FILE = /^(?:users|sessions)\.jsonl(?:\.cut-.*)?$/;
+
+/**
+ * Root may open the files of a server that runs as another user. That server must be able to open
+ * the new ones too.
+ */
+async function giveNewFilesToOwner(data: string, before: ReadonlySet<string>): Promise<void> {
+  if (processUser()?.uid !== 0) return;
+  const owner = await stat(data);
+  if (owner.uid === 0) return;
+  const { O_RDONLY, O_NOFOLLOW } = constants;
+  for (const name of await readdir(data)) {
+    if (!STORE_FILE.test(name) || before.has(name)) continue;
+    const file = await open(join(data, name), O_RDONLY | O_NOFOLLOW);
+    try {
+      const { uid, nlink } = await file.stat();
+      // The owner of the folder may have put a link to a file of root here.
+      if (uid === 0 && nlink === 1) await file.chown(owner.uid, owner.gid);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** @param locked whose message names the process */
+function explainLock(locked: Error, data: string): CommandError {
+  const socket = socketIn(data);
+  const reason = addressOf(socket) === undefined
+    ? `The path ${socket} is too long for the socket of a server`
+    : `If it is a server, its log says why it does not answer at ${socket}`;
+  return new CommandError(`${reasonOf(locked)}. ${reason}.`, { cause: locked });
+}

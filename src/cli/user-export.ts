@@ -1,0 +1,44 @@
+/**
+ * `latchkey users export`: writes all users with their hashes, and then all removed names, so that
+ * another store can import them.
+ * Accepted: an export of a running server is not a snapshot. Removed names come last. So a user who
+ * is removed during the export may be in it twice, but the removal is never missing.
+ */
+import { removedNameLine, userLine } from './import-lines.ts';
+import { writeOutput } from './output.ts';
+import type { UserAdministration } from './user-administration.ts';
+
+/**
+ * Writes one line for each user, and one for each removed name that no user has. Both are sorted by
+ * id in code point order.
+ * @param output is not ended
+ * @returns the number of users, once the output has taken all lines
+ * @throws AuthError or CommandError if the users cannot be read; CommandError if the output fails
+ */
+export async function exportUsers(
+  administration: Pick<UserAdministration, 'exportUsers' | 'exportRemovedNames'>,
+  output: NodeJS.WritableStream,
+): Promise<number> {
+  // Each write waits for its error. Without a listener the event would end the process.
+  output.on('error', () => undefined);
+  let userCount = 0;
+  for await (const users of pagesOf((after) => administration.exportUsers(after))) {
+    await writeOutput(output, users.map(userLine).join(''));
+    userCount += users.length;
+  }
+  for await (const names of pagesOf((after) => administration.exportRemovedNames(after))) {
+    await writeOutput(output, names.map(removedNameLine).join(''));
+  }
+  return userCount;
+}
+
+/** @param readPage returns the page behind an id; an empty one is the end */
+async function* pagesOf<Entry extends { readonly id: string }>(
+  readPage: (after: string | undefined) => Promise<readonly Entry[]>,
+): AsyncGenerator<readonly Entry[]> {
+  let page = await readPage(undefined);
+  while (page.length > 0) {
+    yield page;
+    page = await readPage(page.at(-1)?.id);
+  }
+}

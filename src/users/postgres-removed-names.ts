@@ -1,0 +1,128 @@
+/**
+ * The table of removed names, beside the table of users in PostgreSQL. Servers of version 0.1 may
+ * use the first table at the same time: they write all its columns, and take every row for a user.
+ * Promise: a user and the removed name change in one statement. The table may be missing; then
+ * only writes that must keep a name fail.
+ */
+import type { Row } from '../postgres/client.ts';
+import { codeOf, reworded, type Database } from '../postgres/database.ts';
+import { OptionalTable } from '../postgres/optional-table.ts';
+import { quoted, tableBeside } from '../postgres/table.ts';
+import { startAfter } from '../postgres/text.ts';
+import {
+  REMOVED_COLUMN_TYPES,
+  removedNameOf,
+  SELECTED,
+  SELECTED_REMOVED,
+  VALID_AFTER,
+} from './postgres-rows.ts';
+import type { RemovedName } from './store.ts';
+
+/** A time that is stored never moves back. */
+const OR_LATER = [
+  'ON CONFLICT (id) DO UPDATE',
+  'SET removed_at = GREATEST(stored.removed_at, excluded.removed_at)',
+].join(' ');
+
+/** Code point order, as that of the users. */
+const ORDERED_ID = 'CAST(removed.id AS text) COLLATE "C"';
+
+/** SQLSTATE codes: a table is missing, or this role lacks a right. */
+const MISSING_OR_DENIED = /^42(?:P01|501)$/;
+
+export class RemovedNames {
+  readonly #database: Database;
+  readonly #optionalTable = new OptionalTable();
+  /** The names as they are given, for messages. */
+  readonly #names: { readonly users: string; readonly removed: string };
+  /** The names as they are quoted for a statement. */
+  readonly #users: string;
+  readonly #removed: string;
+
+  /** @param users the name of the table of users, without quotation marks */
+  constructor(database: Database, users: string) {
+    this.#database = database;
+    this.#names = { users, removed: tableBeside(users, '_removed') };
+    this.#users = quoted(users);
+    this.#removed = quoted(this.#names.removed);
+  }
+
+  /**
+   * Creates the table unless it exists. The table, or a right of `remove`, may be missing
+   * afterwards.
+   * @param read a statement with the table, which must not fail
+   * @throws AuthError ERR_STORE as `Database.create`
+   */
+  async create(read: () => Promise<unknown>): Promise<void> {
+    await this.#database.create(this.#names.removed, REMOVED_COLUMN_TYPES, async () => {
+      await read();
+      const removal = `DELETE FROM ${this.#users} WHERE false RETURNING id`;
+      await this.#database.run(this.#withNames(removal, "'0'")).catch((error: unknown) => {
+        if (!MISSING_OR_DENIED.test(String(codeOf(error)))) throw error;
+      });
+    });
+  }
+
+  /**
+   * Selects users with the times of their removed names.
+   * @param removedId the SQL of the id whose removal is looked up
+   * @param rest the condition and the order; it uses no other parameter than $1
+   */
+  selectUsers(removedId: string, rest: string, values: string[]): Promise<readonly Row[]> {
+    const users = `FROM ${this.#users} AS users`;
+    const select = `SELECT ${SELECTED}`;
+    const removed = `LEFT JOIN ${this.#removed} AS removed ON removed.id = ${removedId}`;
+    return this.#optionalTable.run(
+      () => this.#database.run(`${select}, ${VALID_AFTER} ${users} ${removed} ${rest}`, values),
+      () => this.#database.run(`${select} ${users} ${rest}`, values.slice(0, 1)),
+    );
+  }
+
+  /** @returns one page of the names that no user has now, sorted in code point order */
+  async page(after: string | undefined, limit: number): Promise<readonly RemovedName[]> {
+    const { operator, text: start } = startAfter(after);
+    const user = `SELECT 1 FROM ${this.#users} AS users`;
+    const text = `SELECT ${SELECTED_REMOVED} FROM ${this.#removed} AS removed
+      WHERE ${ORDERED_ID} ${operator} $1 AND NOT EXISTS (${user} WHERE users.id = ${ORDERED_ID})
+      ORDER BY ${ORDERED_ID} LIMIT ${limit}`;
+    const rows = await this.#optionalTable.run(
+      () => this.#database.run(text, [start]),
+      // Without the table no name is removed. This fails if the table of users is missing too.
+      () => this.#database.run(`${user} WHERE false`),
+    );
+    return rows.map(removedNameOf);
+  }
+
+  /**
+   * Runs `write`, and keeps the ids that it returns in the table of removed names.
+   * @param seconds a parameter of `write`: the time that is kept with these ids
+   * @returns whether there were any
+   * @throws AuthError ERR_STORE with what this role needs, if a table or a right is missing
+   */
+  async write(write: string, seconds: string, values: string[]): Promise<boolean> {
+    try {
+      const rows = await this.#database.run(this.#withNames(write, seconds), values);
+      this.#optionalTable.setFound();
+      return rows.length > 0;
+    } catch (error) {
+      const { users, removed } = this.#names;
+      const remedy = [
+        `To keep removed names, create the table ${removed} (${REMOVED_COLUMN_TYPES}),`,
+        `and grant this role SELECT, INSERT and UPDATE on it, and DELETE on ${users}`,
+      ].join(' ');
+      throw reworded(error, MISSING_OR_DENIED, (message) => `${message}. ${remedy}`);
+    }
+  }
+
+  /**
+   * Makes one statement of `write`, so that the user and the removed name change together.
+   * @param write returns the ids of the users that it inserts or deletes
+   * @param seconds a parameter or a literal: the time that is kept with these ids, unless a later
+   *   one is kept already
+   */
+  #withNames(write: string, seconds: string): string {
+    return `WITH written AS (${write})
+      INSERT INTO ${this.#removed} AS stored (id, removed_at)
+      SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;
+  }
+}

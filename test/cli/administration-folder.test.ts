@@ -1,0 +1,180 @@
+/** Whose socket the command trusts, and where a server makes its own. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import {
+  chmod,
+  chown,
+  lchown,
+  link,
+  mkdir,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { dirname, join, relative } from 'node:path';
+import { describe, it } from 'node:test';
+import {
+  addressOf,
+  hasServer,
+  makeSocketFolder,
+  removeSocketFolder,
+  socketIn,
+} from '../../src/cli/administration-folder.ts';
+import { dataFolder } from '../support/administration.ts';
+import { modeOf } from '../support/run-command.ts';
+
+const isRoot = process.getuid?.() === 0;
+const OTHER = 65_534;
+
+/** A data folder with a user file and a server that listens as one of latchkey does. */
+async function withServer(use: (data: string, server: Server) => Promise<void>): Promise<void> {
+  const data = await dataFolder();
+  await writeFile(join(data, 'users.jsonl'), '');
+  await makeSocketFolder(socketIn(data));
+  const server = createServer().listen(socketIn(data));
+  await once(server, 'listening');
+  await use(data, server);
+  server.close();
+}
+
+describe('the folder of the socket', () => {
+  it('is for its owner alone, whatever mode and umask there were', async () => {
+    const data = await dataFolder();
+    const umask = process.umask(0o777);
+    await makeSocketFolder(socketIn(data)).finally(() => process.umask(umask));
+    const folder = dirname(socketIn(data));
+    assert.equal(await modeOf(folder), '700');
+    await chmod(folder, 0o755);
+    await makeSocketFolder(socketIn(data));
+    assert.equal(await modeOf(folder), '700');
+    await removeSocketFolder(socketIn(data));
+    assert.deepEqual(await readdir(data), []);
+  });
+
+  it('is not a file, nor a link to another folder', async () => {
+    const data = await dataFolder();
+    const folder = dirname(socketIn(data));
+    await writeFile(folder, '');
+    await assert.rejects(makeSocketFolder(socketIn(data)), /is a file or a link/);
+    await rm(folder);
+    const target = await dataFolder();
+    await chmod(target, 0o755);
+    await symlink(target, folder);
+    await assert.rejects(makeSocketFolder(socketIn(data)), /is a file or a link/);
+    assert.equal(await modeOf(target), '755');
+  });
+
+  it('is not one of another user', { skip: !isRoot }, async () => {
+    const data = await dataFolder();
+    const folder = dirname(socketIn(data));
+    await mkdir(folder, 0o777);
+    await chown(folder, OTHER, OTHER);
+    const before = await modeOf(folder);
+    await assert.rejects(makeSocketFolder(socketIn(data)), /belongs to another user \(uid 65534\)/);
+    assert.equal(await modeOf(folder), before);
+  });
+
+  it('stays if something else is in it', async () => {
+    const data = await dataFolder();
+    await makeSocketFolder(socketIn(data));
+    await writeFile(join(dirname(socketIn(data)), 'other'), '');
+    await removeSocketFolder(socketIn(data));
+    assert.deepEqual(await readdir(data), ['administration']);
+  });
+});
+
+describe('the address of a socket', () => {
+  it('has at most 100 bytes, from the root or from the working directory', () => {
+    const longest = `/${'é'.repeat(49)}s`;
+    assert.equal(addressOf(longest), longest);
+    assert.equal(addressOf(`${longest}s`), undefined);
+    const inside = join(process.cwd(), 'x'.repeat(90), 's');
+    assert.equal(addressOf(inside), relative(process.cwd(), inside));
+    assert.equal(addressOf(`${inside}${'x'.repeat(20)}`), undefined);
+  });
+});
+
+describe('a socket of a server', () => {
+  it('is found while a process listens, and is not where none does', async () => {
+    const empty = await dataFolder();
+    assert.equal(await hasServer(empty), false);
+    await withServer(async (data) => {
+      assert.equal(await hasServer(data), true);
+    });
+    assert.equal(await hasServer(join(empty, 'missing')), false);
+  });
+
+  it('is none if a file or a dead socket has its name', async () => {
+    const data = await dataFolder();
+    await makeSocketFolder(socketIn(data));
+    await writeFile(socketIn(data), '');
+    assert.equal(await hasServer(data), false);
+    await rm(socketIn(data));
+    await withServer(async (other, server) => {
+      // The name stays, as after kill -9: another name of the inode keeps it.
+      const kept = join(dirname(socketIn(other)), 'kept');
+      await link(socketIn(other), kept);
+      server.close();
+      await once(server, 'close');
+      await rename(kept, socketIn(other));
+      assert.ok((await stat(socketIn(other))).isSocket());
+      assert.equal(await hasServer(other), false);
+    });
+  });
+
+  it('is refused if other users may enter its folder', async () => {
+    await withServer(async (data) => {
+      await chmod(dirname(socketIn(data)), 0o711);
+      const words = /socket is not used: .*administration has the mode 0711, not 0700/;
+      await assert.rejects(hasServer(data), words);
+      await chmod(dirname(socketIn(data)), 0o700);
+      assert.equal(await hasServer(data), true);
+    });
+  });
+
+  it('is refused if its folder is a link', async () => {
+    await withServer(async (data) => {
+      const other = await dataFolder();
+      await writeFile(join(other, 'users.jsonl'), '');
+      await symlink(dirname(socketIn(data)), dirname(socketIn(other)));
+      await assert.rejects(hasServer(other), /is not a folder/);
+    });
+  });
+
+  it('is used by root, unless it belongs to a third user', { skip: !isRoot }, async () => {
+    await withServer(async (data) => {
+      const folder = dirname(socketIn(data));
+      const paths = [join(data, 'users.jsonl'), folder, socketIn(data)];
+      for (const path of paths) await lchown(path, OTHER, OTHER);
+      assert.equal(await hasServer(data), true);
+      for (const path of [folder, socketIn(data)]) {
+        await lchown(path, OTHER - 1, OTHER);
+        await assert.rejects(hasServer(data), /belongs to uid 65533, and .* to uid 65534/);
+        await lchown(path, OTHER, OTHER);
+      }
+      assert.equal(await hasServer(data), true);
+    });
+  });
+
+  it('of another user is refused by one who is not root', { skip: !isRoot }, async () => {
+    await withServer(async (data) => {
+      await chmod(data, 0o755);
+      await chmod(dirname(data), 0o755);
+      const asOther = async (job: () => Promise<void>) => {
+        process.seteuid?.(OTHER);
+        await job().finally(() => process.seteuid?.(0));
+      };
+      await asOther(() => assert.rejects(hasServer(data), /EACCES.*Run the command as the owner/));
+      const paths = [join(data, 'users.jsonl'), dirname(socketIn(data)), socketIn(data)];
+      for (const path of paths) await lchown(path, OTHER, OTHER);
+      await asOther(async () => assert.equal(await hasServer(data), true));
+      // The file of one user, and a socket that another one has put beside it.
+      await lchown(join(data, 'users.jsonl'), 0, 0);
+      await asOther(() => assert.rejects(hasServer(data), /belongs to uid 65534, and .* uid 0/));
+    });
+  });
+});

@@ -1,0 +1,179 @@
+/** Which way the command takes to the users: the socket of a server, or the files themselves. */
+import assert from 'node:assert/strict';
+import { appendFile, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { JsonFileSessionStore, JsonFileUserStore, Sessions } from '../../src/index.ts';
+import type { Log } from '../../src/cli/log.ts';
+import { openAdministration } from '../../src/cli/open-administration.ts';
+import { SocketAdministration } from '../../src/cli/socket-administration.ts';
+import { StoreAdministration } from '../../src/cli/store-administration.ts';
+import { PASSWORD, werkzeugHash } from '../support/accounts.ts';
+import { dataFolder } from '../support/administration.ts';
+import { send } from '../support/app.ts';
+import { logLines, serve, stop } from '../support/run-command.ts';
+import { helloStatus, logIn, OWNER, refresh, signUpOwner } from '../support/session-client.ts';
+import { SECRET } from '../support/tokens.ts';
+
+const env = { LATCHKEY_SECRET: SECRET };
+const isRoot = process.getuid?.() === 0;
+const OTHER = 65_534;
+
+const JOE = {
+  id: 'joe',
+  username: 'Joe',
+  passwordHash: werkzeugHash(PASSWORD),
+  createdAt: '2020-01-02T03:04:05.000Z',
+};
+
+/** Opens the administration of a folder, with the warnings that this prints. */
+async function openIn(data: string, others: { readonly mayCreate?: boolean } = {}) {
+  const warnings: string[] = [];
+  const log: Log = (event, detail) => warnings.push(`${event}: ${detail}`);
+  const administration = await openAdministration({ users: 'file', data, ...others }, log);
+  return { administration, warnings };
+}
+
+describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
+  it('talks to the server that has the file open, at whose next request it counts', async () => {
+    const data = await dataFolder();
+    const server = await serve(`serve --port 0 --scrypt-cost 1 --log json --data ${data}`, { env });
+    await signUpOwner(server.url);
+    const pair = await logIn(server.url);
+    assert.equal(await helloStatus(server.url, pair.access_token), 200);
+    const { administration, warnings } = await openIn(data);
+    assert.ok(administration instanceof SocketAdministration);
+    await administration.setPassword('joe', 'another horse');
+    assert.equal(await helloStatus(server.url, pair.access_token), 401);
+    assert.equal((await refresh(server.url, pair.refresh_token)).status, 401);
+    assert.equal((await send(`${server.url}/auth`, 'POST', OWNER)).status, 401);
+    await logIn(server.url, { password: 'another horse' });
+    await administration.close();
+    const { code, stderr } = await stop(server);
+    assert.equal(code, 0);
+    assert.deepEqual(warnings, []);
+    const actions = logLines(stderr).filter(({ event }) => event === 'administration');
+    const [action, ...more] = actions.map(({ time: _, ...fields }) => fields);
+    assert.deepEqual([action, more], [{
+      event: 'administration',
+      detail: 'administration: set-password joe',
+      action: 'set-password',
+      id: 'joe',
+    }, []]);
+    assert.deepEqual((await readdir(data)).sort(), ['sessions.jsonl', 'users.jsonl']);
+  });
+
+  it('obeys the settings of the server, and those of a command without one', async () => {
+    const data = await dataFolder();
+    const flags = '--min-password-length 4 --common-passwords allow --sessions off';
+    const server = await serve(`serve --port 0 --scrypt-cost 1 ${flags} --data ${data}`, { env });
+    const { administration: running } = await openIn(data);
+    assert.equal((await running.add('joe', 'pass')).id, 'joe');
+    await assert.rejects(running.logoutAll(), /No sessions are kept/);
+    await running.close();
+    await stop(server);
+    const { administration } = await openIn(data);
+    await assert.rejects(administration.add('jim', 'pass'), { code: 'ERR_PASSWORD_TOO_SHORT' });
+    await administration.close();
+  });
+
+  it('opens the file, and ends the sessions in the file beside it', async () => {
+    const data = await dataFolder();
+    const [usersPath, sessionsPath] = [join(data, 'users.jsonl'), join(data, 'sessions.jsonl')];
+    await using users = await JsonFileUserStore.open(usersPath);
+    await users.insert(JOE);
+    await users.close();
+    const openSessions = () => JsonFileSessionStore.open(sessionsPath);
+    const first = await openSessions();
+    await new Sessions({ store: first }).start('joe', { isRefreshable: true });
+    await first.close();
+    const { administration, warnings } = await openIn(data, { mayCreate: false });
+    assert.ok(administration instanceof StoreAdministration);
+    assert.equal(await administration.logoutAll(), 1);
+    await administration.close();
+    await using store = await openSessions();
+    assert.deepEqual(await new Sessions({ store }).list('joe'), []);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('creates no session file, and a user file only where it may', async () => {
+    const data = join(await dataFolder(), 'data');
+    const refused = openIn(data, { mayCreate: false });
+    await assert.rejects(refused, /users\.jsonl does not exist\. Name the folder of the server/);
+    await assert.rejects(stat(data), { code: 'ENOENT' });
+    const { administration, warnings } = await openIn(data);
+    assert.equal(await administration.importUser(JOE), true);
+    await administration.close();
+    const path = join(data, 'users.jsonl');
+    assert.deepEqual(warnings, [`warning: ${path} did not exist, and has been created`]);
+    assert.deepEqual(await readdir(data), ['users.jsonl']);
+  });
+
+  it('waits for another command, and names a process that keeps the file', async () => {
+    const data = await dataFolder();
+    const path = join(data, 'users.jsonl');
+    const holder = await JsonFileUserStore.open(path);
+    await assert.rejects(openIn(data), (error: Error) => {
+      assert.ok(error.message.includes(`${path} is in use by process ${process.pid}: `));
+      const hint = `its log says why it does not answer at ${join(data, 'administration/socket')}.`;
+      assert.ok(error.message.endsWith(hint), error.message);
+      return true;
+    });
+    const opening = openIn(data);
+    await holder.close();
+    await (await opening).administration.close();
+  });
+
+  it('tells that the path of a folder is too long for a socket', async () => {
+    const data = join(await dataFolder(), 'x'.repeat(80));
+    const holder = await JsonFileUserStore.open(join(data, 'users.jsonl'));
+    await assert.rejects(openIn(data), /is too long for the socket of a server\.$/);
+    await holder.close();
+    await (await openIn(data)).administration.close();
+  });
+
+  it('opens the file of a server that was killed, and so does the next server', async () => {
+    const data = await dataFolder();
+    const start = () => serve(`serve --port 0 --scrypt-cost 1 --data ${data}`, { env });
+    const killed = await start();
+    await signUpOwner(killed.url);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const { administration } = await openIn(data);
+    assert.ok(administration instanceof StoreAdministration);
+    assert.equal(await administration.disable('joe'), true);
+    await administration.close();
+    const next = await start();
+    assert.equal((await send(`${next.url}/auth`, 'POST', OWNER)).status, 401);
+    const { administration: running } = await openIn(data);
+    assert.ok(running instanceof SocketAdministration);
+    assert.equal(await running.enable('joe'), true);
+    await running.close();
+    await logIn(next.url);
+    assert.equal((await stop(next)).code, 0);
+  });
+
+  it('refuses users in memory, which another process cannot reach', async () => {
+    const options = { users: 'memory', data: await dataFolder() } as const;
+    await assert.rejects(openAdministration(options, () => undefined), /--users memory: a server/);
+  });
+
+  it('as root gives new files to the owner of the folder', { skip: !isRoot }, async () => {
+    const data = await dataFolder();
+    await chown(data, OTHER, OTHER);
+    const owner = async (name: string) => (await stat(join(data, name))).uid;
+    const { administration } = await openIn(data);
+    await administration.importUser(JOE);
+    await administration.close();
+    assert.equal(await owner('users.jsonl'), OTHER);
+    await appendFile(join(data, 'users.jsonl'), '{"op":"ins');
+    await writeFile(join(data, 'notes'), '');
+    await mkdir(join(data, 'sub'));
+    await (await openIn(data)).administration.close();
+    const names = await readdir(data);
+    const saved = names.find((name) => name.startsWith('users.jsonl.cut-')) ?? assert.fail();
+    assert.deepEqual([await owner(saved), await owner('users.jsonl')], [OTHER, OTHER]);
+    assert.deepEqual([await owner('notes'), await owner('sub')], [0, 0]);
+    assert.ok((await readFile(join(data, 'users.jsonl'), 'utf8')).includes(JOE.passwordHash));
+  });
+});

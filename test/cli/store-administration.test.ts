@@ -1,0 +1,258 @@
+/** What an operator can do with users. Each test runs in one process and over a socket. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { MemoryUserStore } from '../../src/index.ts';
+import { PASSWORD, refusal, werkzeugHash } from '../support/accounts.ts';
+import { direct, overSocket, type Administered } from '../support/administration.ts';
+
+const HASH = werkzeugHash(PASSWORD);
+const CREATED = '2020-01-02T03:04:05.000Z';
+const SESSION = { isRefreshable: true };
+
+/** A record as another store has it. */
+const record = (id: string, others: object = {}) =>
+  ({ id, username: id, passwordHash: HASH, createdAt: CREATED, ...others });
+
+const PLACES: readonly [string, (options?: object) => Administered | Promise<Administered>][] = [
+  ['in the process of the store', direct],
+  ['over the socket of a server', overSocket],
+];
+
+for (const [place, administer] of PLACES) {
+  describe(`the administration of users, ${place}`, () => {
+    it('adds a user, who can then log in', async () => {
+      const { administration, accounts, users } = await administer();
+      const added = await administration.add(' Joe', PASSWORD);
+      const { id, username, createdAt } = users.find('joe') ?? assert.fail();
+      assert.deepEqual({ ...added }, { id, username, createdAt });
+      assert.equal((await accounts.authenticate('JOE', PASSWORD))?.id, 'joe');
+    });
+
+    it('refuses what a signup refuses, with its code, status and texts', async () => {
+      const { administration } = await administer({ minPasswordLength: 10 });
+      await administration.add('joe', 'ten letters');
+      const rows: [string, string, string, string][] = [
+        ['Joe', 'ten letters', 'ERR_USER_EXISTS', 'User already exists'],
+        ['j j', 'ten letters', 'ERR_USERNAME', ''],
+        ['jim', 'nine char', 'ERR_PASSWORD_TOO_SHORT', 'Password must have 10 to 256 characters'],
+        ['jim', 'password123', 'ERR_PASSWORD_FORBIDDEN', ''],
+      ];
+      for (const [username, password, code, text] of rows) {
+        const error: unknown = await administration.add(username, password).catch((e) => e);
+        assert.ok(error instanceof Error && 'status' in error && 'error' in error);
+        const { name, message, status, error: title } = error;
+        assert.deepEqual({ name, status, title, code: Object(error).code },
+          { name: 'AuthError', status: 400, title: 'Signup refused', code });
+        if (text !== '') assert.equal(message, text);
+      }
+    });
+
+    it('has no rate limit, which are for clients', async () => {
+      const { administration } = await administer();
+      const names = Array.from({ length: 150 }, (_, index) => `user-${index}`);
+      await Promise.all(names.map((name) => administration.add(name, PASSWORD)));
+      assert.equal((await administration.list(undefined)).length, names.length);
+    });
+
+    it('sets a password, and ends the sessions of that user alone', async () => {
+      const { administration, accounts, sessions } = await administer();
+      await administration.add('joe', PASSWORD);
+      await administration.add('jim', PASSWORD);
+      await sessions.start('joe', SESSION);
+      await sessions.start('jim', SESSION);
+      assert.equal((await administration.setPassword('JOE', 'another horse')).id, 'joe');
+      assert.equal(await accounts.authenticate('joe', PASSWORD), undefined);
+      assert.equal((await accounts.authenticate('joe', 'another horse'))?.id, 'joe');
+      assert.deepEqual(await sessions.list('joe'), []);
+      assert.equal((await sessions.list('jim')).length, 1);
+      const missing = administration.setPassword('jill', 'another horse');
+      await assert.rejects(missing, { ...refusal('ERR_IDENTITY_UNKNOWN'), status: 404 });
+      const short = administration.setPassword('joe', 'horse');
+      await assert.rejects(short, { code: 'ERR_PASSWORD_TOO_SHORT', error: 'Password refused' });
+    });
+
+    it('disables and enables a user, and lists which users are disabled', async () => {
+      const { administration, accounts, sessions } = await administer();
+      await administration.add('joe', PASSWORD);
+      await administration.add('jim', PASSWORD);
+      await sessions.start('joe', SESSION);
+      assert.equal(await administration.disable('Joe'), true);
+      assert.deepEqual(await sessions.list('joe'), []);
+      assert.equal(await accounts.authenticate('joe', PASSWORD), undefined);
+      const listed = await administration.list(undefined);
+      const states = listed.map(({ id, isDisabled }) => [id, isDisabled]);
+      assert.deepEqual(states, [['jim', false], ['joe', true]]);
+      for (const user of listed) {
+        const members = ['id', 'username', 'createdAt', 'isDisabled'];
+        assert.deepEqual(Object.keys(user), members);
+      }
+      assert.equal(await administration.enable('Joe'), true);
+      assert.equal((await accounts.authenticate('joe', PASSWORD))?.id, 'joe');
+    });
+
+    it('removes a user, whose later namesake gets the time of the removal', async () => {
+      const { administration, users, sessions } = await administer();
+      await administration.add('joe', PASSWORD);
+      await sessions.start('joe', SESSION);
+      assert.equal(await administration.remove('Joe'), true);
+      assert.deepEqual([users.find('joe'), await sessions.list('joe')], [undefined, []]);
+      await administration.add('joe', PASSWORD);
+      assert.equal(typeof users.find('joe')?.validAfter, 'number');
+    });
+
+    it('logs out one user, and all users of several pages', async () => {
+      const { administration, users, sessions } = await administer();
+      for (let index = 0; index < 2001; index += 1) users.insert(record(`user-${index}`));
+      const some = ['user-0', 'user-1', 'user-1999', 'user-2000'];
+      for (const id of some) await sessions.start(id, SESSION);
+      const left = async () => {
+        const all = await Promise.all(some.map((id) => sessions.list(id)));
+        return all.map((list) => list.length);
+      };
+      assert.equal(await administration.logout('USER-1'), true);
+      assert.deepEqual(await left(), [1, 0, 1, 1]);
+      assert.equal(await administration.logoutAll(), 2001);
+      assert.deepEqual(await left(), [0, 0, 0, 0]);
+    });
+
+    it('refuses a logout where no sessions are kept, which could end no token', async () => {
+      const { administration } = await administer({ sessions: undefined });
+      await administration.add('joe', PASSWORD);
+      for (const job of [administration.logout('joe'), administration.logoutAll()]) {
+        await assert.rejects(job, { code: 'ERR_BAD_REQUEST', message: /^No sessions are kept/ });
+      }
+      assert.equal(await administration.disable('joe'), true);
+    });
+
+    it('says that a user does not exist', async () => {
+      const { administration } = await administer();
+      for (const name of ['jill', '', 'not a name', '\u0000']) {
+        assert.equal(await administration.disable(name), false);
+        assert.equal(await administration.enable(name), false);
+        assert.equal(await administration.remove(name), false);
+        assert.equal(await administration.logout(name), false);
+      }
+    });
+
+    it('finds a user by the exact id first, also by one that no signup makes', async () => {
+      const { administration, users } = await administer();
+      users.insert(record('Joe Doe'));
+      users.insert(record('JIM'));
+      users.insert(record('jim'));
+      assert.equal(await administration.disable('Joe Doe'), true);
+      assert.equal(await administration.remove('JIM'), true);
+      assert.deepEqual([users.find('JIM'), users.find('jim')?.id], [undefined, 'jim']);
+      assert.equal(await administration.remove('JIM'), true);
+      assert.equal(users.find('jim'), undefined);
+    });
+
+    it('exports users page by page, and imports them as they are', async () => {
+      const from = await administer();
+      const rows = Array.from({ length: 1001 }, (_, index) => {
+        const others = index % 2 === 0 ? {} : { validAfter: index, passwordHash: `!${HASH}` };
+        return record(`user-${String(index).padStart(4, '0')}`, others);
+      });
+      for (const row of rows) from.users.insert(row);
+      const first = await from.administration.exportUsers(undefined);
+      const second = await from.administration.exportUsers(first.at(-1)?.id);
+      assert.deepEqual([first.length, second.length], [1000, 1]);
+      const exported = [...first, ...second].map((user) => ({ ...user }));
+      assert.deepEqual(exported, rows);
+      const to = await administer();
+      for (const user of exported) assert.equal(await to.administration.importUser(user), true);
+      assert.deepEqual([...to.users.list(undefined, 1000), ...to.users.list('user-0999')].map(
+        (user) => ({ ...user })), rows);
+    });
+
+    it('imports no user over another one, and no hash that cannot be read', async () => {
+      const { administration, users, sessions } = await administer();
+      await administration.add('joe', PASSWORD);
+      const before = users.find('joe');
+      await sessions.start('joe', SESSION);
+      assert.equal(await administration.importUser(record('joe')), false);
+      assert.equal(users.find('joe'), before);
+      assert.equal((await sessions.list('joe')).length, 1);
+      for (const passwordHash of ['', '!', '!!', PASSWORD, `!!${HASH}`]) {
+        const job = administration.importUser(record('jim', { passwordHash }));
+        await assert.rejects(job, refusal('ERR_PASSWORD_HASH'));
+      }
+      const job = administration.importUser(record('jim', { validAfter: -1 }));
+      await assert.rejects(job, { code: 'ERR_BAD_REQUEST', message: /^"validAfter" expected/ });
+      assert.equal(users.find('jim'), undefined);
+      assert.equal(await administration.importUser(record('jim', { validAfter: 0 })), true);
+    });
+
+    it('ends the sessions that an earlier user of an imported name has left', async () => {
+      const { administration, sessions } = await administer();
+      await sessions.start('joe', SESSION);
+      assert.equal(await administration.importUser(record('joe')), true);
+      assert.deepEqual(await sessions.list('joe'), []);
+    });
+
+    it('imports a removed name again and again, and never over a user', async () => {
+      const { administration, users } = await administer();
+      const name = { id: 'joe', removedAt: 1000 };
+      for (let run = 0; run < 2; run += 1) {
+        assert.equal(await administration.importRemovedName(name), true);
+        assert.equal(users.find('joe'), undefined);
+      }
+      assert.equal(await administration.importUser(record('joe')), true);
+      assert.equal(users.find('joe')?.validAfter, 1000);
+      assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 2000 }), false);
+      assert.equal(users.find('joe')?.validAfter, 1000);
+      const wrong = administration.importRemovedName({ id: 'jim', removedAt: 1e15 });
+      await assert.rejects(wrong, refusal('ERR_BAD_REQUEST'));
+      assert.equal(users.find('jim'), undefined);
+    });
+
+    it('removes the user that a killed import of a removed name has left', async () => {
+      const { administration, users } = await administer();
+      users.insert(record('joe', { passwordHash: '!', validAfter: 1000 }));
+      assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 1000 }), true);
+      assert.equal(users.find('joe'), undefined);
+    });
+
+    it('tells what has been done to whom, and nothing that was refused', async () => {
+      const { administration, logged } = await administer();
+      await administration.add('Joe', PASSWORD);
+      await administration.add('Joe', PASSWORD).catch(() => undefined);
+      await administration.setPassword('joe', 'another horse');
+      await administration.disable('joe');
+      await administration.disable('a password typed as a name');
+      await administration.enable('joe');
+      await administration.logout('joe');
+      await administration.logoutAll();
+      await administration.list(undefined);
+      await administration.exportUsers(undefined);
+      await administration.importUser(record('\u001bjim'));
+      await administration.remove('joe');
+      const actions = ['add', 'set-password', 'disable', 'enable', 'logout'];
+      const all = ['logout-all', 'list', 'export'];
+      assert.deepEqual(logged, [
+        ...actions.map((action) => lineOf(action, 'joe')),
+        ...all.map((action) => ['administration', `administration: ${action}`, { action }]),
+        ['administration', 'administration: import \\u{1b}jim',
+          { action: 'import', id: '\u001bjim' }],
+        lineOf('remove', 'joe'),
+      ]);
+    });
+  });
+}
+
+const lineOf = (action: string, id: string) =>
+  ['administration', `administration: ${action} ${id}`, { action, id }];
+
+it('an administration lists removed names with the method of the store', async () => {
+  class Users extends MemoryUserStore {
+    override listRemoved(after?: string, limit?: number) {
+      assert.equal(limit, 1000);
+      return after === undefined ? [{ id: 'joe', removedAt: 1000 }] : [];
+    }
+  }
+  for (const [, administer] of PLACES) {
+    const { administration } = await administer({ users: new Users() });
+    const names = await administration.exportRemovedNames(undefined);
+    assert.deepEqual(names, [{ id: 'joe', removedAt: 1000 }]);
+    assert.deepEqual(await administration.exportRemovedNames('joe'), []);
+  }
+});

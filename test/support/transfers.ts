@@ -1,0 +1,54 @@
+/** For tests of exports and imports: administrations of users, and their lines as text. */
+import { Readable, Writable } from 'node:stream';
+import { StoreAdministration } from '../../src/cli/store-administration.ts';
+import { exportUsers } from '../../src/cli/user-export.ts';
+import { importUsers, type ImportResult } from '../../src/cli/user-import.ts';
+import type { UserAdministration } from '../../src/cli/user-administration.ts';
+import { PasswordHasher, type User, type UserStore } from '../../src/index.ts';
+
+/** A hash that can be used, of the least cost. */
+export const HASH: string = await new PasswordHasher({ logN: 1 }).hash('correct horse');
+export const OTHER_HASH: string = await new PasswordHasher({ logN: 1 }).hash('battery staple');
+
+export const CREATED_AT = '2026-01-02T03:04:05.678Z';
+
+export function userOf(id: string, passwordHash: string = HASH, validAfter?: number): User {
+  const user = { id, username: id.toUpperCase(), passwordHash, createdAt: CREATED_AT };
+  return validAfter === undefined ? user : { ...user, validAfter };
+}
+
+export function administrationOf(users: UserStore): StoreAdministration {
+  return new StoreAdministration({ users });
+}
+
+/** @returns all lines of an export */
+export async function exported(
+  administration: Pick<UserAdministration, 'exportUsers' | 'exportRemovedNames'>,
+): Promise<string> {
+  let text = '';
+  const output = new Writable({
+    write(chunk: Buffer, _encoding, callback) {
+      text += chunk.toString();
+      callback();
+    },
+  });
+  await exportUsers(administration, output);
+  return text;
+}
+
+/** An import, and the lines that it has reported. */
+export interface Imported extends ImportResult {
+  readonly problems: readonly string[];
+}
+
+export async function imported(
+  administration: Pick<UserAdministration, 'exportUser' | 'importUser' | 'importRemovedName'>,
+  text: string,
+): Promise<Imported> {
+  const problems: string[] = [];
+  const input = Readable.from([text], { objectMode: false });
+  const result = await importUsers(administration, input, (number, problem) => {
+    problems.push(`${number}: ${problem}`);
+  });
+  return { ...result, problems };
+}
