@@ -1,6 +1,6 @@
 /**
  * The command line: its commands, its exit codes and the errors that end it.
- * Exit codes: 0 done, 1 failed, 2 usage error, 129 stopped by SIGHUP.
+ * Exit codes: 0 done, 1 failed, 2 usage error, 129 the terminal of the server has closed.
  */
 import { readFile } from 'node:fs/promises';
 import { generateSecret } from '../crypto/secret.ts';
@@ -10,6 +10,7 @@ import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
+import { watchHangups } from './hangups.ts';
 import { INSPECT_HELP } from './inspect-flags.ts';
 import { oneLine } from './log.ts';
 
@@ -78,8 +79,10 @@ function unknownCommand(): UsageError {
 
 /** Loads the server only here, because the other commands do not need its many files. */
 async function runServe(args: readonly string[]): Promise<void> {
+  // First: SIGHUP would end the process during a slow start.
+  const setHangupActions = watchHangups();
   const [config, { serve }] = await Promise.all([readServeConfig(args), import('./serve.ts')]);
-  await serve(config);
+  await serve(config, setHangupActions);
 }
 
 async function runInspect(args: readonly string[]): Promise<void> {

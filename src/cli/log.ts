@@ -6,8 +6,8 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { EVENTS } from '../events.ts';
 
-/** `tls` tells that the certificate was reloaded. */
-export type LogEvent = 'warning' | 'error' | 'tls';
+/** `tls` tells that the certificate was reloaded, and `reload` the same of the secrets. */
+export type LogEvent = 'warning' | 'error' | 'tls' | 'reload';
 
 /** Writes one line. As text the line has only the detail. */
 export type Log = (event: LogEvent, detail: string) => void;

@@ -1,7 +1,7 @@
 /** `latchkey serve`: opens the secrets and the stores, and starts the server. */
 import { join } from 'node:path';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
-import { createApp } from '../app/app.ts';
+import { createApp, type App } from '../app/app.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
 import type { Router } from '../http/router.ts';
@@ -10,43 +10,51 @@ import type { TlsOptions } from '../http/tls.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { CommandError } from './command-errors.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
+import type { SetHangupActions } from './hangups.ts';
 import { listenProblem } from './listen-errors.ts';
 import { startJsonLog, textLog, type Log } from './log.ts';
+import { reload } from './reload.ts';
 import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
 import { openStores, type OpenedStores } from './stores.ts';
-import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
+import { readTls, type TlsPaths } from './tls-files.ts';
 import { warningsOf } from './warnings.ts';
 
-/** A terminal that closes sends SIGHUP. With TLS, SIGHUP reloads the certificate instead. */
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-const STOP_SIGNALS_WITH_TLS = ['SIGINT', 'SIGTERM'] as const;
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it.
+ * @param setHangupActions called once the server listens
  * @throws Error if it cannot start
  */
-export async function serve(config: SourcedServeConfig): Promise<void> {
+export async function serve(
+  config: SourcedServeConfig,
+  setHangupActions: SetHangupActions,
+): Promise<void> {
   const { data } = config;
   const log = config.log === 'json' ? startJsonLog() : textLog;
   const tlsPaths = tlsPathsOf(config);
-  // A renewal of the certificate may send SIGHUP during a slow start.
-  const reloadFrom = tlsPaths && reloadTlsOnSignal(tlsPaths, log);
   const certificate = tlsPaths && await readTls(tlsPaths, log);
-  const secrets = await readSecretVariable(config.environment, log)
-    ?? await readSecrets(join(data, 'secret'), log);
+  const secretPath = join(data, 'secret');
+  const secretVariable = await readSecretVariable(config.environment, log);
+  const secrets = secretVariable ?? await readSecrets(secretPath, log);
+  const secretFile = secretVariable === undefined ? secretPath : undefined;
   const hasSessions = config.sessions !== 'off';
   const stores = await openStores({ users: config.users, hasSessions, data }, log);
   try {
-    const server = await start(appOf(config, secrets.texts, stores, log), config, certificate);
+    const app = appOf(config, secrets.texts, stores, log);
+    const server = await start(app, config, certificate);
     const stop = stopperOf(async () => {
       await server.close();
       await stores.close();
     }, log);
-    stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
+    const onStopSignal = stopOnSignal(STOP_SIGNALS, stop);
     void stores.lost?.then(({ cause }) => stop(`the server stops: ${reasonOf(cause)}`));
-    reloadFrom?.(server);
+    setHangupActions({
+      reload: () => reload({ auth: app.auth, secretFile, server, tlsPaths }, log),
+      stop: () => onStopSignal('SIGHUP'),
+    });
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
     const places = `${stores.summary}, ${secrets.summary}`;
     const invitation = config.page === 'on'
@@ -69,7 +77,7 @@ function appOf(
   secrets: readonly string[],
   { users, sessions: store }: OpenedStores,
   log: Log,
-): Router {
+): App {
   const { lifetimeSeconds, leewaySeconds, minPasswordLength, trustProxy, cors } = config;
   const sessions = store && new Sessions({
     store,
