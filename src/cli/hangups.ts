@@ -4,7 +4,7 @@
  * during another reading. Two readings never overlap.
  */
 import { EXIT_CODE_OF_SIGHUP } from './signals.ts';
-import { closeStreamsAtExit, watchTerminal } from './terminal.ts';
+import { watchTerminal } from './terminal.ts';
 
 /** What a server does at SIGHUP. */
 export interface HangupActions {
@@ -37,7 +37,6 @@ export function watchHangups(): SetHangupActions {
   };
   process.on('SIGHUP', () => {
     if (hasTerminalClosed()) {
-      closeStreamsAtExit();
       // Nothing is served yet, so nothing has to be finished.
       if (actions === undefined) process.exit(EXIT_CODE_OF_SIGHUP);
       actions.stop();

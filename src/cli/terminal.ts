@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { hasCode } from '../journal/system-errors.ts';
 
-const STANDARD_STREAMS = [0, 1, 2] as const;
+const STANDARD_STREAMS: readonly number[] = [0, 1, 2];
 
 /**
  * Remembers which standard streams are a terminal now.
@@ -12,8 +12,24 @@ const STANDARD_STREAMS = [0, 1, 2] as const;
  *   terminal sends no signal to such a process.
  */
 export function watchTerminal(): () => boolean {
-  const terminals = isInSessionOfTerminal() ? STANDARD_STREAMS.filter(isatty) : [];
-  return () => terminals.length > 0 && !terminals.some(isatty);
+  const terminals = STANDARD_STREAMS.filter(isatty);
+  process.on('exit', () => closeLost(terminals));
+  if (terminals.length === 0 || !isInSessionOfTerminal()) return () => false;
+  return () => !terminals.some(isatty);
+}
+
+/**
+ * Closes the streams whose terminal has closed. Node 20 resets each open stream that was a terminal
+ * at its end, and aborts (134) if it cannot.
+ */
+function closeLost(terminals: readonly number[]): void {
+  for (const stream of terminals.filter((terminal) => !isatty(terminal))) {
+    try {
+      closeSync(stream);
+    } catch {
+      // It was closed before.
+    }
+  }
 }
 
 function isInSessionOfTerminal(): boolean {
@@ -24,20 +40,4 @@ function isInSessionOfTerminal(): boolean {
     // Any other error, such as one of a missing right, tells nothing about the session.
     return !hasCode(error, 'ENXIO');
   }
-}
-
-/**
- * Node 20 aborts (134) at its exit if a stream that was a terminal cannot be reset. It leaves out
- * streams that are closed, so this closes them last.
- */
-export function closeStreamsAtExit(): void {
-  process.on('exit', () => {
-    for (const stream of STANDARD_STREAMS) {
-      try {
-        closeSync(stream);
-      } catch {
-        // It was closed before.
-      }
-    }
-  });
 }
