@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createApp, generateSecret, Jwt, MemoryUserStore } from '../../src/index.ts';
-import { send, withServer } from '../support/app.ts';
+import { cheapPasswords, send, withServer } from '../support/app.ts';
 import { authWith, BASE, JOE, NOW, refusal, request, tokenOf } from '../support/guard.ts';
 import { bearer, sessionSetup } from '../support/session-guard.ts';
 import { SECRET } from '../support/tokens.ts';
@@ -125,7 +125,8 @@ describe('renewSecret', () => {
   });
 
   it('works on a running server, by the `auth` of its application', async () => {
-    const app = createApp({ secret: SECRET, users: new MemoryUserStore() });
+    const users = new MemoryUserStore();
+    const app = createApp({ secret: SECRET, users, passwords: cheapPasswords() });
     const user = await app.accounts.signup({ username: 'joe', password: 'correct horse' });
     const { access_token: token } = await app.auth.issue(user);
     await withServer(app, async ({ url }) => {
