@@ -7,6 +7,7 @@
  */
 import { isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
+import type { Secret } from '../crypto/secret.ts';
 import { aFunction, readOptions } from '../options.ts';
 import { challenges } from './authorization.ts';
 import {
@@ -144,6 +145,18 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     identityCheck('issueReply', identity);
     if (this.#sessions === undefined && refresh !== true) return this.#login.plainReply(identity);
     return this.#sessionAuth().issueReply(identity, request, refresh ?? true);
+  }
+
+  /**
+   * Replaces the secret, such as for a rotation without a restart. All other options stay. From the
+   * next request on, a secret that is not given any more verifies no token. A request under way may
+   * finish. Hooks `encode` and `decode` are not affected.
+   * @param secret as the option: one secret, or a list of which the first signs and all verify
+   * @throws TypeError or RangeError for a secret that the constructor refuses; the old one then
+   *   stays in use
+   */
+  renewSecret(secret: Secret | readonly Secret[] | undefined): void {
+    this.#settings.signers.renew(secret);
   }
 
   /**

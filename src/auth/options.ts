@@ -1,6 +1,5 @@
 /** The options of JwtAuth: the type of each hook, the checks and the defaults. */
 import { JWT_OPTION_CHECKS, type JwtOptions } from '../crypto/jwt-options.ts';
-import { Jwt } from '../crypto/jwt.ts';
 import type { RegisteredClaims } from '../crypto/claims.ts';
 import type { Client } from '../accounts/client.ts';
 import type { AuthError } from '../errors.ts';
@@ -22,6 +21,7 @@ import { realmCheck, schemesCheck, tokenIn } from './authorization.ts';
 import type { LoginReply, LoginReplyHook } from './login-reply.ts';
 import { headerIn, headerSourceOf, type Authorization, type HeaderSource } from './requests.ts';
 import { sessionsCheck, tokenSettingsOf, type TokenSettings } from './token-settings.ts';
+import { TokenSigners } from './token-signers.ts';
 
 /** The claims that hooks get. `identity` names the user, whatever `identityClaim` is. */
 export type IdentityClaims = Readonly<
@@ -153,10 +153,11 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
 /** The options that the settings lack, or have with another type. */
 type Replaced = keyof JwtOptions | 'tokenFrom' | 'decode' | 'sessions' | 'loginReply' | 'limits';
 
-/** The options with all defaults. `encode` and `decode` use the options of the Jwt. */
+/** The options with all defaults. `encode` and `decode` use the signers. */
 export interface JwtAuthSettings<Identity, LoginResult> extends Required<
   Omit<JwtAuthOptions<Identity, LoginResult>, Replaced>
 > {
+  readonly signers: TokenSigners;
   /** Undefined for no limits. */
   readonly throttle: Throttle | undefined;
   /** Undefined without sessions. */
@@ -175,8 +176,8 @@ export function settingsOf<Identity, LoginResult>(
 ): JwtAuthSettings<Identity, LoginResult> {
   const checks: Checks<JwtAuthOptions<Identity, LoginResult>> = JWT_AUTH_OPTION_CHECKS;
   const given = readOptions(options, checks, ['authenticate', 'identity']);
-  const jwt = new Jwt(pickOptions(given, JWT_OPTION_CHECKS));
-  // The Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
+  const signers = new TokenSigners(pickOptions(given, JWT_OPTION_CHECKS));
+  // A Jwt keeps the secret in a form of its own. The settings do not keep the caller's object.
   const {
     secret,
     tokenFrom,
@@ -199,21 +200,22 @@ export function settingsOf<Identity, LoginResult>(
     encode: async (identity) => {
       const claims = await settings.claims(identity);
       const header = await settings.header(identity);
-      return jwt.sign(claims as Record<string, unknown>, { header });
+      return signers.current.jwt.sign(claims as Record<string, unknown>, { header });
     },
     // Making a HeaderSource takes time at every request, so without a hook none is made.
     decode: decode === undefined
-      ? (token) => jwt.verify(token)
+      ? (token) => signers.current.jwt.verify(token)
       : (token, request) => decode(token, headerSourceOf(request)),
     tokenFrom: (request) =>
       (tokenFrom === undefined
         ? tokenIn(headerIn(request, 'authorization'), schemes)
         : tokenFrom(headerSourceOf(request))),
+    signers,
     loginReply: undefined,
     throttle: throttleOf(limits, given.now),
     errorReply: (error) => error.body,
     isCurrent: () => true,
-    tokens: sessions && tokenSettingsOf({ ...given, sessions }, jwt),
+    tokens: sessions && tokenSettingsOf({ ...given, sessions }, signers),
     ...others,
   };
   if (settings.usernameField === settings.passwordField) {

@@ -2,8 +2,9 @@
  * Refresh tokens: signed JWTs of a type and an audience of their own. A refresh token names a
  * session and its generation, and the store of the sessions says whether it is still good.
  * Promise: no refresh token is accepted as an access token, nor the other way round: `typ`
- * (RFC 8725 §3.11) and `aud` (RFC 8725 §3.9) each forbid it alone. A session of one generation
- * has one refresh token, byte for byte, so that a client that lost it can be given it again.
+ * (RFC 8725 §3.11) and `aud` (RFC 8725 §3.9) each forbid it alone. Under one secret a session of
+ * one generation has one refresh token, byte for byte, so that a client that lost it can be given
+ * it again.
  */
 import { Jwt } from '../crypto/jwt.ts';
 import type { JwtOptions } from '../crypto/jwt-options.ts';

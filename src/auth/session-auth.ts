@@ -135,7 +135,7 @@ export class SessionAuth<Identity, LoginResult> {
    * @throws AuthError ERR_SESSION_ENDED, ERR_STORE
    */
   sessionIdOf(claims: IdentityClaims, token: string): MaybePromise<string | undefined> {
-    const { sessions, jwt, leewaySeconds } = this.#tokens;
+    const { sessions, signers, leewaySeconds } = this.#tokens;
     const userId = userIdOf(ownMember(claims, 'identity'));
     if (!Object.hasOwn(claims, 'sid')) {
       const issuedAt = ownMember(claims, 'iat');
@@ -145,6 +145,8 @@ export class SessionAuth<Identity, LoginResult> {
         return undefined;
       });
     }
+    // A renewal of the secret in the meantime must not change the answer below.
+    const { jwt } = signers.current;
     const found = sessions.check(userId, ownMember(claims, 'sid'), ownMember(claims, 'gen'));
     return andThen(found, (session) => {
       if (session !== undefined) return session.id;
@@ -211,7 +213,7 @@ export class SessionAuth<Identity, LoginResult> {
   }
 
   async #refreshClaimsOf(token: string): Promise<RefreshClaims> {
-    return explainRefusals(token, () => this.#tokens.refreshTokens.verify(token));
+    return explainRefusals(token, () => this.#tokens.signers.current.refreshTokens.verify(token));
   }
 
   /** @throws AuthError ERR_REFRESH_BODY if the request has no token, or one without a session */
@@ -222,7 +224,8 @@ export class SessionAuth<Identity, LoginResult> {
     const token = showsHeaders(request) ? await tokenFrom(request) : undefined;
     const refusal = new AuthError('ERR_REFRESH_BODY', { description: NO_LOGOUT_TOKEN });
     if (token === undefined || token === null) throw refusal;
-    const claims = await explainRefusals(token, () => this.#tokens.jwt.verify(token));
+    const { jwt } = this.#tokens.signers.current;
+    const claims = await explainRefusals(token, () => jwt.verify(token));
     if (!Object.hasOwn(claims, 'sid')) throw refusal;
     return { userId: userIdOf(ownMember(claims, identityClaim)), sessionId: claims['sid'] };
   }

@@ -104,7 +104,8 @@ export class TokenIssuer<Identity> {
 
   /** @throws TypeError or RangeError if the claims or the header cannot be signed */
   sign(draft: TokenDraft, session: Session): IssuedTokens {
-    const { sessions, jwt, refreshTokens } = this.#tokens;
+    const { sessions, signers } = this.#tokens;
+    const { jwt, refreshTokens } = signers.current;
     const { identity, issuedAt, expiresAt, claims, header } = draft;
     const { id: sid, generation: gen, isRefreshable } = session;
     const exp = isRefreshable

@@ -4,10 +4,10 @@
  */
 import { checkedClock, DEFAULT_TOKEN_TIMES, objectWith, type Check } from '../options.ts';
 import type { JwtOptions } from '../crypto/jwt-options.ts';
-import type { Jwt } from '../crypto/jwt.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { describe } from '../values.ts';
-import { REFRESH_AUDIENCE, REFRESH_TYPE, RefreshTokens } from './refresh-token.ts';
+import { REFRESH_AUDIENCE, REFRESH_TYPE } from './refresh-token.ts';
+import type { TokenSigners } from './token-signers.ts';
 
 /** Not `instanceof`: an application may have two copies of this package. */
 export const sessionsCheck: Check = objectWith(
@@ -30,9 +30,7 @@ interface OptionsWithSessions extends JwtOptions {
 /** The sessions, and all that their tokens depend on. */
 export interface TokenSettings {
   readonly sessions: Sessions;
-  /** Of the access tokens. */
-  readonly jwt: Jwt;
-  readonly refreshTokens: RefreshTokens;
+  readonly signers: TokenSigners;
   readonly lifetimeSeconds: number;
   readonly notBeforeSeconds: number;
   readonly leewaySeconds: number;
@@ -51,12 +49,12 @@ const REFRESH_CLAIMS: readonly unknown[] = [...SESSION_CLAIMS, 'uid'];
 /** Equal to {@link REFRESH_TYPE} in the comparison of `Jwt` (RFC 7515 §4.1.9). */
 const REFRESH_TYPE_SPELLING = /^(?:application\/)?refresh\+jwt$/i;
 
-/**
- * @param jwt of the access tokens
- * @throws TypeError or RangeError if an option does not go with sessions
- */
-export function tokenSettingsOf(given: OptionsWithSessions, jwt: Jwt): TokenSettings {
-  const { sessions, secret, issuer, maxTokenLength, now } = given;
+/** @throws TypeError or RangeError if an option does not go with sessions */
+export function tokenSettingsOf(
+  given: OptionsWithSessions,
+  signers: TokenSigners,
+): TokenSettings {
+  const { sessions, now } = given;
   const {
     lifetimeSeconds = DEFAULT_TOKEN_TIMES.lifetimeSeconds,
     notBeforeSeconds = DEFAULT_TOKEN_TIMES.notBeforeSeconds,
@@ -93,16 +91,9 @@ export function tokenSettingsOf(given: OptionsWithSessions, jwt: Jwt): TokenSett
     const expected = `"maxSeconds" of at least ${shortestMax} (${reason})`;
     throw new RangeError(`"sessions" expected ${expected}, got ${sessions.maxSeconds}`);
   }
-  const refreshTokens = new RefreshTokens({
-    secret,
-    ...(issuer !== undefined && { issuer }),
-    ...(maxTokenLength !== undefined && { maxTokenLength }),
-    ...(now !== undefined && { now }),
-  });
   return {
     sessions,
-    jwt,
-    refreshTokens,
+    signers,
     lifetimeSeconds,
     notBeforeSeconds,
     leewaySeconds,

@@ -1,7 +1,7 @@
 /**
  * The command line: its commands, its exit codes and the errors that end it.
- * Exit codes: 0 done, 1 failed, 2 usage error, 129 stopped by SIGHUP, 130 stopped by Ctrl-C at a
- * prompt.
+ * Exit codes: 0 done, 1 failed, 2 usage error, 129 the terminal of the server has closed, 130
+ * stopped by Ctrl-C at a prompt.
  */
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
@@ -10,6 +10,7 @@ import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { InterruptedError, UsageError } from './command-errors.ts';
 import { readServeConfig, SERVE_HELP } from './flags.ts';
+import { watchHangups } from './hangups.ts';
 import { INSPECT_HELP } from './inspect-flags.ts';
 import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
 import { usersHelp } from './users-flags.ts';
@@ -90,10 +91,12 @@ let jsonLog: Log | undefined;
 
 /** Loads the server only here, because the other commands do not need its many files. */
 async function runServe(args: readonly string[]): Promise<void> {
+  // First: SIGHUP would end the process during a slow start.
+  const setHangupActions = watchHangups();
   if (isJsonLog(args)) jsonLog = startJsonLog();
   const log = jsonLog ?? textLog;
   const [config, { serve }] = await Promise.all([readServeConfig(args, log), import('./serve.ts')]);
-  await serve(config, log);
+  await serve(config, log, setHangupActions);
 }
 
 async function runUsers(args: readonly string[]): Promise<void> {

@@ -8,11 +8,18 @@ import { parseArgs } from 'node:util';
 import { EVENTS } from '../events.ts';
 
 /**
- * The events of the command itself. `tls` tells that the certificate was reloaded, and
- * `administration` what an operator has done by `latchkey users`. `stop` is the last one, after
- * everything was closed.
+ * The events of the command itself. `tls` tells that the certificate was reloaded, `reload` that
+ * the secrets were, and `administration` what an operator has done by `latchkey users`. `stop` is
+ * the last one, after everything was closed.
  */
-export type LogEvent = 'start' | 'stop' | 'warning' | 'error' | 'tls' | 'administration';
+export type LogEvent =
+  | 'start'
+  | 'stop'
+  | 'warning'
+  | 'error'
+  | 'tls'
+  | 'reload'
+  | 'administration';
 
 /** Further members of a line of JSON. Their names are not `time`, `event` or `detail`. */
 export type LogFields = Readonly<Record<string, string>>;

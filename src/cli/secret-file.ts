@@ -8,7 +8,7 @@
 import { readFile, stat, unlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ignoreFailure, remedyOf } from '../journal/system-errors.ts';
+import { hasCode, ignoreFailure, remedyOf } from '../journal/system-errors.ts';
 import { attempt, CommandError, sentenceOf } from './command-errors.ts';
 import {
   isShared,
@@ -43,10 +43,32 @@ export async function readSecrets(path: string, log: Log): Promise<Secrets> {
   const file = await attempt(path, remedy, () => readSecretFile(path, processUser()));
   const texts = secretsIn(file.text, path);
   await removeSecretDrafts(path);
-  if (file.isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
-  for (const warning of file.warnings) log('warning', `${path}: ${warning}`);
+  await warnOf(file, path, log);
   const summary = summaryOf(texts, path);
   return { texts, summary: file.isNew ? `${summary} (new, mode ${file.mode})` : summary };
+}
+
+const RELOAD_REMEDY = 'The next restart needs it too. Repair it, and send SIGHUP again.';
+const MISSING_REMEDY =
+  'Put it back, and send SIGHUP again: a restart without it makes a new secret.';
+
+/**
+ * Reads the secrets of a running server again. Does not create a missing file: a new secret would
+ * end all logins.
+ * @returns the secrets, of which the first signs
+ * @throws CommandError if the secrets cannot be read, or must not be used
+ */
+export async function rereadSecrets(path: string, log: Log): Promise<readonly string[]> {
+  const remedy = (error: unknown) =>
+    (hasCode(error, 'ENOENT') ? MISSING_REMEDY : RELOAD_REMEDY);
+  const file = await attempt(path, remedy, async () => {
+    const problems = await ownerProblems(path, processUser());
+    await refuseForeign(path, problems);
+    return readExisting(path, problems, RELOAD_REMEDY);
+  });
+  const texts = secretsIn(file.text, path);
+  await warnOf(file, path, log);
+  return texts;
 }
 
 /** @returns how many secrets there are, and their source */
@@ -58,10 +80,13 @@ export function summaryOf({ length }: readonly string[], source: string): string
 const MAX_SECRET_BYTES = 64 * 1024;
 
 /** A secret file that was read. */
-export interface SecretFile {
-  readonly text: string;
+export interface SecretFile extends ExistingFile {
   /** Whether the file was missing, so that this call created it. */
   readonly isNew: boolean;
+}
+
+interface ExistingFile {
+  readonly text: string;
   /** Its permissions, such as 0600. */
   readonly mode: string;
   /** Whether its mode gives other system users access to it. */
@@ -87,7 +112,26 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
     if (isNew) await unlink(path).catch(ignoreFailure);
     throw error;
   });
-  const warnings = problems.map(({ text }) => text);
+  return { ...await readExisting(path, problems, INCOMPLETE_REMEDY), isNew };
+}
+
+async function warnOf({ isShared, warnings }: ExistingFile, path: string, log: Log): Promise<void> {
+  if (isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
+  for (const warning of warnings) log('warning', `${path}: ${warning}`);
+}
+
+const INCOMPLETE_REMEDY = 'A first start that was interrupted leaves such a file. ' +
+  'If no other start is running, delete it and start again.';
+
+/**
+ * @param problems those of owners and modes that are accepted
+ * @param remedy sentences: what the operator can do about a file that is not complete
+ */
+async function readExisting(
+  path: string,
+  problems: readonly Problem[],
+  remedy: string,
+): Promise<ExistingFile> {
   const status = await stat(path);
   // A pipe might never end, and a large file might fill the memory.
   if (!status.isFile()) {
@@ -99,11 +143,10 @@ export async function readSecretFile(path: string, user?: ProcessUser): Promise<
     throw new CommandError(`${path}: ${problem}. Shorten it, ${OTHER_SECRET}.`);
   }
   return {
-    text: await readWhole(path),
-    isNew,
+    text: await readWhole(path, remedy),
     mode: `0${(status.mode & 0o777).toString(8)}`,
     isShared: await isShared(path),
-    warnings,
+    warnings: problems.map(({ text }) => text),
   };
 }
 
@@ -129,14 +172,12 @@ const MAX_POLLS = 20;
  * Reads the file. While another process is still writing it, waits.
  * @throws CommandError if that process does not finish it
  */
-async function readWhole(path: string): Promise<string> {
+async function readWhole(path: string, remedy: string): Promise<string> {
   let text = await readFile(path, 'utf8');
   for (let poll = 0; poll < MAX_POLLS && isIncomplete(text); poll += 1) {
     await delay(POLL_MS);
     text = await readFile(path, 'utf8');
   }
   if (!isIncomplete(text)) return text;
-  const reason = 'A first start that was interrupted leaves such a file';
-  const remedy = 'If no other start is running, delete it and start again';
-  throw new CommandError(`${path} is not complete. ${reason}. ${remedy}.`);
+  throw new CommandError(`${path} is not complete. ${remedy}`);
 }

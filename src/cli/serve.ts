@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { AccountsOptions } from '../accounts/options.ts';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
-import { createApp } from '../app/app.ts';
+import { createApp, type App } from '../app/app.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
 import type { Router } from '../http/router.ts';
@@ -12,48 +12,57 @@ import { Sessions } from '../sessions/sessions.ts';
 import { actionLog, serveAdministration } from './administration.ts';
 import { CommandError } from './command-errors.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
+import type { SetHangupActions } from './hangups.ts';
 import { listenProblem } from './listen-errors.ts';
 import type { Log } from './log.ts';
+import { reload } from './reload.ts';
 import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
 import { startText } from './serve-start.ts';
 import { stopOnSignal, stopperOf } from './signals.ts';
 import { StoreAdministration } from './store-administration.ts';
 import { openStores, type OpenedStores } from './stores.ts';
-import { readTls, reloadTlsOnSignal, type TlsPaths } from './tls-files.ts';
+import { readTls, type TlsPaths } from './tls-files.ts';
 import { readVersion } from './version.ts';
 import { warningsOf } from './warnings.ts';
 
-/** A terminal that closes sends SIGHUP. With TLS, SIGHUP reloads the certificate instead. */
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-const STOP_SIGNALS_WITH_TLS = ['SIGINT', 'SIGTERM'] as const;
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it.
+ * @param setHangupActions called once the server listens
  * @throws Error if it cannot start
  */
-export async function serve(config: SourcedServeConfig, log: Log): Promise<void> {
+export async function serve(
+  config: SourcedServeConfig,
+  log: Log,
+  setHangupActions: SetHangupActions,
+): Promise<void> {
   const { data } = config;
   const tlsPaths = tlsPathsOf(config);
-  // A renewal of the certificate may send SIGHUP during a slow start.
-  const reloadFrom = tlsPaths && reloadTlsOnSignal(tlsPaths, log);
   const certificate = tlsPaths && await readTls(tlsPaths, log);
-  const secrets = await readSecretVariable(config.environment, log)
-    ?? await readSecrets(join(data, 'secret'), log);
+  const secretPath = join(data, 'secret');
+  const secretVariable = await readSecretVariable(config.environment, log);
+  const secrets = secretVariable ?? await readSecrets(secretPath, log);
+  const secretFile = secretVariable === undefined ? secretPath : undefined;
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
   const opened = await openStores({ users: config.users, hasSessions, data }, log);
   const accounts = accountsOf(config, opened);
   const stores = config.users === 'file' ? await administered(opened, accounts, data, log) : opened;
   try {
-    const server = await start(appOf(config, secrets.texts, accounts, log), config, certificate);
+    const app = appOf(config, secrets.texts, accounts, log);
+    const server = await start(app, config, certificate);
     const stop = stopperOf(async () => {
       await server.close();
       await stores.close();
     }, log);
-    stopOnSignal(tlsPaths === undefined ? STOP_SIGNALS : STOP_SIGNALS_WITH_TLS, stop);
+    const onStopSignal = stopOnSignal(STOP_SIGNALS, stop);
     void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
-    reloadFrom?.(server);
+    setHangupActions({
+      reload: () => reload({ auth: app.auth, secretFile, server, tlsPaths }, log),
+      stop: () => onStopSignal('SIGHUP'),
+    });
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
     const { url } = server;
     const places = { stores: stores.summary, secrets: secrets.summary };
@@ -118,7 +127,7 @@ function appOf(
   secrets: readonly string[],
   accounts: Omit<AccountsOptions, 'limits'>,
   log: Log,
-): Router {
+): App {
   const { lifetimeSeconds, leewaySeconds, trustProxy, cors } = config;
   return createApp({
     ...accounts,

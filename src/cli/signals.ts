@@ -11,20 +11,18 @@ const ONE_SIGNAL_MS = 250;
 /** A process that is still alive so long after everything was closed is ended. */
 const MAX_LINGER_MS = 1_000;
 
-/**
- * 128 and the number of the signal, as in a shell. SIGHUP was not meant to stop a service, so
- * systemd must see a failure, and start the service again (`Restart=on-failure`).
- */
-const EXIT_CODE_OF_SIGHUP = 129;
+/** 128 and the number of the signal, as in a shell. */
+export const EXIT_CODE_OF_SIGHUP = 129;
 
 /**
  * Calls `stop` with the first of these signals. After SIGHUP the exit code is then 129, unless the
  * process has failed. A later signal ends the process at once, with 1.
+ * @returns the listener, for a caller that decides itself whether SIGHUP stops the server
  */
 export function stopOnSignal(
   signals: readonly NodeJS.Signals[],
   stop: (signal: NodeJS.Signals) => void,
-): void {
+): (signal: NodeJS.Signals) => void {
   let stoppedAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     const now = performance.now();
@@ -34,6 +32,7 @@ export function stopOnSignal(
     stop(signal);
   };
   for (const signal of signals) process.on(signal, onSignal);
+  return onSignal;
 }
 
 /**

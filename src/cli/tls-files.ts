@@ -2,7 +2,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { reasonOf } from '../errors.ts';
-import type { Server } from '../http/server.ts';
 import { checkedTls, type TlsOptions } from '../http/tls.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import type { Log } from './log.ts';
@@ -70,30 +69,4 @@ function warnOfTimes({ cert }: TlsOptions, path: string, log: Log): void {
   if (from.getTime() > now) {
     log('warning', `--tls-cert: ${path} is not valid before ${from.toISOString()}: ${remedy}`);
   }
-}
-
-/**
- * Reloads the files at each SIGHUP. From then on new connections get the new certificate. If
- * `readTls` refuses the files, the server keeps the old certificate.
- * @returns a function to call once the server listens. A SIGHUP before that reloads the files then,
- *   and does not end the process.
- */
-export function reloadTlsOnSignal(paths: TlsPaths, log: Log): (server: Server) => void {
-  let listening: Server | undefined;
-  let isWanted = false;
-  const reload = async () => {
-    isWanted = true;
-    if (listening === undefined) return;
-    try {
-      listening.renewTls(await readTls(paths, log));
-      log('tls', 'the certificate was reloaded');
-    } catch (error) {
-      log('error', `the old certificate stays in use: ${reasonOf(error)}`);
-    }
-  };
-  process.on('SIGHUP', reload);
-  return (server) => {
-    listening = server;
-    if (isWanted) void reload();
-  };
 }

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { curlLines } from '../../src/cli/serve-start.ts';
 import {
@@ -16,6 +17,7 @@ import {
   PostgresSessionStore,
   PostgresUserStore,
   Sessions,
+  generateSecret,
 } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { blocks, isSelfSufficient, isUnnamed, programs, root } from '../support/documents.ts';
@@ -337,31 +339,59 @@ test('the users are backed up while the server runs, and restored', async () => 
   assert.equal((await send(`${second.url}/auth`, 'POST', ANN)).status, 401);
 });
 
-test('the secret is rotated in two steps, and no token is refused before the second', async () => {
+test('the secret is rotated in two steps by SIGHUP, and no token is refused early', async () => {
   const cwd = await emptyFolder();
   const secretFile = join(cwd, 'latchkey-data/secret');
-  /** Starts a server. @returns a new token, and the status that each of the given tokens gets */
-  const live = async (...tokens: string[]) => {
-    const server = await serve('serve --port 0 --scrypt-cost 1', { cwd });
-    await send(`${server.url}/signup`, 'POST', JOE);
-    const token = String(Object((await send(`${server.url}/auth`, 'POST', JOE)).body).access_token);
-    const statuses = await Promise.all(tokens.map(async (given) => {
-      const headers = { Authorization: `JWT ${given}` };
-      return (await send(`${server.url}/hello`, 'GET', undefined, headers)).status;
-    }));
-    server.child.kill();
-    await server.ended;
-    return { token, statuses };
+  const server = await serve('serve --port 0 --scrypt-cost 1 --log json', { cwd });
+  const { url, child, output } = server;
+  const newToken = async () => {
+    return String(Object((await send(`${url}/auth`, 'POST', JOE)).body).access_token);
   };
-  const { token: old } = await live();
-  await shell(shellBlock('cp -p latchkey-data/secret latchkey-data/two-secrets'), cwd);
+  const statusOf = async (token: string) => {
+    const headers = { Authorization: `JWT ${token}` };
+    return (await send(`${url}/hello`, 'GET', undefined, headers)).status;
+  };
+  /** Runs a step, and waits until the server has read its secrets. */
+  const step = async (beginning: string, secrets: number) => {
+    await shell(shellBlock(beginning), cwd);
+    child.kill('SIGHUP');
+    while (!output.stderr.includes(`reloaded: ${secrets} in`)) await once(child.stderr, 'data');
+  };
+  await send(`${url}/signup`, 'POST', JOE);
+  const old = await newToken();
+  await step('cp -p latchkey-data/secret latchkey-data/two-secrets', 2);
   assert.equal(statSync(secretFile).mode & 0o777, 0o600);
-  const { token, statuses } = await live(old);
-  assert.deepEqual(statuses, [200]);
+  const renewed = await newToken();
+  assert.deepEqual([await statusOf(old), await statusOf(renewed)], [200, 200]);
   const [secret = ''] = readFileSync(secretFile, 'utf8').split('\n');
-  new Jwt({ secret }).verify(token);
-  await shell(shellBlock('cp -p latchkey-data/secret latchkey-data/one-secret'), cwd);
-  assert.deepEqual((await live(old, token)).statuses, [401, 200]);
+  new Jwt({ secret }).verify(renewed);
+  await step('cp -p latchkey-data/secret latchkey-data/one-secret', 1);
+  assert.deepEqual([await statusOf(old), await statusOf(renewed)], [401, 200]);
+  child.kill();
+  await server.ended;
+});
+
+test('a program rotates its secrets by SIGHUP', async () => {
+  const [first, second] = [generateSecret(), generateSecret()];
+  const path = join(folder, '.secrets');
+  writeFileSync(path, `${first}\n`);
+  await serveProgram(folder, 'rotation.mts', async (url, child) => {
+    await send(`${url}/signup`, 'POST', JOE);
+    const statusOf = async (secret: string) => {
+      const token = new Jwt({ secret }).sign({ identity: 'joe' });
+      const headers = { Authorization: `JWT ${token}` };
+      return (await send(`${url}/hello`, 'GET', undefined, headers)).status;
+    };
+    assert.deepEqual([await statusOf(first), await statusOf(second)], [200, 401]);
+    writeFileSync(path, `${second}\n${first}\n`);
+    child.kill('SIGHUP');
+    while (await statusOf(second) === 401) await delay(10);
+    assert.equal(await statusOf(first), 200);
+    writeFileSync(path, `${second}\n`);
+    child.kill('SIGHUP');
+    while (await statusOf(first) === 200) await delay(10);
+    assert.equal(await statusOf(second), 200);
+  });
 });
 
 test('the systemd unit starts a server that stops well', async () => {

@@ -3,7 +3,7 @@
  * package is installed there, packed from the clone.
  */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -138,7 +138,7 @@ export async function freePort(): Promise<number> {
 export async function serveProgram(
   folder: string,
   name: string,
-  use: (url: string) => Promise<void>,
+  use: (url: string, child: ChildProcess) => Promise<void>,
 ): Promise<void> {
   const port = await freePort();
   const code = programs.get(name) ?? assert.fail(`no page has a program ${name}`);
@@ -155,7 +155,7 @@ export async function serveProgram(
       assert.ok(child.exitCode === null && Date.now() < giveUpAt, `${name} does not listen`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    await use(url);
+    await use(url, child);
     assert.equal(child.exitCode, null, `${name} ended before it was stopped`);
   } finally {
     child.kill();

@@ -1,0 +1,52 @@
+/**
+ * SIGHUP: the server reads its files again. If its terminal has closed, it stops.
+ * Promise: a reading begins after every SIGHUP, also after one that comes during the start or
+ * during another reading. Two readings never overlap.
+ */
+import { EXIT_CODE_OF_SIGHUP } from './signals.ts';
+import { watchTerminal } from './terminal.ts';
+
+/** What a server does at SIGHUP. */
+export interface HangupActions {
+  /** Reads the files again. It must not reject. */
+  readonly reload: () => Promise<void>;
+  /** Called in its place if the terminal has closed. */
+  readonly stop: () => void;
+}
+
+/** Sets the actions, once the server listens. */
+export type SetHangupActions = (actions: HangupActions) => void;
+
+/**
+ * From the call on SIGHUP does not end the process, unless its terminal has closed.
+ * @returns a function to call once the server listens. If a SIGHUP has come before, it reloads.
+ */
+export function watchHangups(): SetHangupActions {
+  const hasTerminalClosed = watchTerminal();
+  let actions: HangupActions | undefined;
+  let isWanted = false;
+  let isReloading = false;
+  const reloadWhileWanted = async ({ reload }: HangupActions) => {
+    if (isReloading) return;
+    isReloading = true;
+    while (isWanted) {
+      isWanted = false;
+      await reload();
+    }
+    isReloading = false;
+  };
+  process.on('SIGHUP', () => {
+    if (hasTerminalClosed()) {
+      // Nothing is served yet, so nothing has to be finished.
+      if (actions === undefined) process.exit(EXIT_CODE_OF_SIGHUP);
+      actions.stop();
+    } else {
+      isWanted = true;
+      if (actions !== undefined) void reloadWhileWanted(actions);
+    }
+  });
+  return (given) => {
+    actions = given;
+    void reloadWhileWanted(given);
+  };
+}
