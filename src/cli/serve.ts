@@ -9,6 +9,7 @@ import { listen, type Server } from '../http/server.ts';
 import type { TlsOptions } from '../http/tls.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { CommandError } from './command-errors.ts';
+import { curlTarget } from './curl-target.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import { listenProblem } from './listen-errors.ts';
 import { startJsonLog, textLog, type Log } from './log.ts';
@@ -49,11 +50,12 @@ export async function serve(config: SourcedServeConfig): Promise<void> {
     reloadFrom?.(server);
     for (const warning of warningsOf(config, server.url)) log('warning', warning);
     const places = `${stores.summary}, ${secrets.summary}`;
-    const invitation = config.page === 'on'
+    // A browser cannot open a Unix socket.
+    const invitation = config.page === 'on' && config.socket === undefined
       ? `Open ${server.url}/ in a browser, or try it:`
       : 'Try it:';
     console.log(`latchkey listens on ${server.url}, ${places}. ${invitation}\n`);
-    console.log(curlLines(server.url, config.minPasswordLength));
+    console.log(curlLines(curlTarget(server.url, config.socket), config.minPasswordLength));
   } catch (error) {
     await stores.close();
     throw error;
@@ -100,27 +102,29 @@ async function start(
   config: SourcedServeConfig,
   tls: TlsOptions | undefined,
 ): Promise<Server> {
-  const { host, port, maxConnections } = config;
+  const { host, port, socket, maxConnections, keepAliveSeconds } = config;
+  const place = socket === undefined ? { host, port } : { path: socket };
   try {
-    return await listen(app, { host, port, maxConnections, ...(tls && { tls }) });
+    return await listen(app, { ...place, maxConnections, keepAliveSeconds, ...(tls && { tls }) });
   } catch (error) {
     throw new CommandError(listenProblem(error, config), { cause: error });
   }
 }
 
 /**
+ * @param target what curl needs before the path of a route
  * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
  *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
  *   does not run the command that needs a token.
  */
-function curlLines(url: string, minPasswordLength: number): string {
+function curlLines(target: string, minPasswordLength: number): string {
   const body = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
   return `  JSON='Content-Type: application/json' BODY='${body}'
-  curl ${url}/signup -H "$JSON" -d "$BODY"
-  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$BODY" |
+  curl ${target}/signup -H "$JSON" -d "$BODY"
+  TOKEN=$(curl -sS ${target}/auth -H "$JSON" -d "$BODY" |
     tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
-  curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
-  curl -i ${url}/hello`;
+  curl ${target}/hello -H "Authorization: JWT \${TOKEN:?no token}"
+  curl -i ${target}/hello`;
 }
 
 /**

@@ -21,7 +21,7 @@ const SOCKET_MODE = 0o660;
  * The kernel has room for 107 bytes on Linux and for 103 on macOS, and cuts off longer paths. Three
  * bytes are for the name of a draft.
  */
-const MAX_SOCKET_PATH_BYTES = 100;
+export const MAX_SOCKET_PATH_BYTES = 100;
 
 /** @returns whether the kernel has room for the path of a socket */
 export function isSocketPathShort(path: string): boolean {
