@@ -1,6 +1,12 @@
 /** The flags of `latchkey serve` for what a reverse proxy needs: a Unix socket and keep-alive. */
 import { isSocketPathShort, MAX_SOCKET_PATH_BYTES } from '../http/unix-socket.ts';
-import { wholeNumber, type Arguments, type Environment, type Flags, type Kind } from './arguments.ts';
+import {
+  wholeNumber,
+  type Arguments,
+  type Environment,
+  type Flags,
+  type Kind,
+} from './arguments.ts';
 import { UsageError } from './command-errors.ts';
 
 export interface ConnectionConfig {
