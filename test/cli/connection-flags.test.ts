@@ -1,6 +1,8 @@
 /** `--socket` and `--keep-alive`: what they accept, what they exclude, and a server that has both. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UsageError } from '../../src/cli/command-errors.ts';
@@ -69,8 +71,9 @@ test('--socket ignores HOST and PORT of the environment, also wrong ones', async
     delete process.env['HOST'];
     delete process.env['PORT'];
   });
-  Object.assign(process.env, { HOST: 'x86_64-conda-linux-gnu', PORT: 'abc' });
-  await assert.rejects(readServeConfig([]), /environment variable PORT expected /);
+  Object.assign(process.env, { HOST: '[]', PORT: 'abc' });
+  await assert.rejects(readServeConfig(['--port=0']), /environment variable HOST expected /);
+  await assert.rejects(readServeConfig(['--host=::1']), /environment variable PORT expected /);
   const { socket, environment } = await readServeConfig(['--socket=/s', '--trust-proxy=1']);
   assert.equal(socket, '/s');
   assert.equal(environment.values['PORT'], 'abc', 'other readers see the whole environment');
@@ -86,6 +89,11 @@ test('the server replaces a stale socket, says how to reach it, and removes it',
   assert.equal(server.url, `http://unix:${path}`);
   assert.equal(await modeOf(path), '660');
   assert.match(await getOver(path, '/hello'), /Authorization Required/);
+  const client = connect(path).setEncoding('latin1');
+  client.write('GET /hello HTTP/1.1\r\nHost: x\r\n\r\n');
+  const [reply] = await once(client, 'data');
+  assert.match(reply, /\r\nKeep-Alive: timeout=75\r\n/);
+  client.destroy();
   const { code, stderr } = await stop(server);
   assert.deepEqual([code, stderr, existsSync(path)], [0, '', false]);
   assert.doesNotMatch(server.output.stdout, /in a browser/);

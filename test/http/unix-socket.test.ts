@@ -217,6 +217,7 @@ test('the path is free as soon as the server stops accepting', async () => {
   const asked = getOver(path, '/');
   await begun;
   const closed = old.close();
+  assert.equal(existsSync(path), false, 'at no moment can another server find it stale');
   const next = await listen(app('next'), { path });
   assert.equal(await getOver(path, '/'), '"next"\n');
   answer('old');
