@@ -16,6 +16,12 @@ import {
   type Source,
 } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
+import {
+  checkSocket,
+  CONNECTION_FLAGS,
+  listenVariables,
+  type ConnectionConfig,
+} from './connection-flags.ts';
 import { originList } from './cors-flag.ts';
 import { loadEnvironmentFile } from './environment-file.ts';
 import { helpOf, helpRow } from './help-text.ts';
@@ -29,7 +35,7 @@ import {
 import { storeKind, type StoreChoice } from './store-choice.ts';
 
 /** The configuration of `latchkey serve`. */
-export interface ServeConfig extends SessionConfig {
+export interface ServeConfig extends SessionConfig, ConnectionConfig {
   readonly host: string;
   /** 0 lets the system choose a free port. */
   readonly port: number;
@@ -114,6 +120,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     variable: 'PORT',
     defaultText: '3000',
   },
+  ...CONNECTION_FLAGS,
   trustProxy: {
     name: '--trust-proxy',
     group: 'Listening',
@@ -255,10 +262,12 @@ export async function readServeConfig(
 ): Promise<SourcedServeConfig> {
   const parsed = parseArguments(args, SERVE_FLAGS, NO_POSITIONALS);
   const environment = await environmentOf(parsed, log);
-  const config = readFlags(SERVE_FLAGS, parsed, environment);
+  const variables = listenVariables(environment, parsed);
+  const config = readFlags(SERVE_FLAGS, parsed, variables);
   checkTlsPair(config);
-  const { source: hostSource } = textOfFlag(SERVE_FLAGS.host, parsed, environment);
-  const { source: portSource } = textOfFlag(SERVE_FLAGS.port, parsed, environment);
+  checkSocket(config, parsed);
+  const { source: hostSource } = textOfFlag(SERVE_FLAGS.host, parsed, variables);
+  const { source: portSource } = textOfFlag(SERVE_FLAGS.port, parsed, variables);
   const sessions = sessionConfigOf(config, parsed);
   return { ...config, ...sessions, hostSource, portSource, environment };
 }

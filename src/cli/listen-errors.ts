@@ -3,13 +3,17 @@
  * the operator can do about it.
  */
 import { isIPv6 } from 'node:net';
+import { dirname } from 'node:path';
 import { reasonOf } from '../errors.ts';
 import { propertyOf } from '../values.ts';
 import type { Source } from './arguments.ts';
 import type { SourcedServeConfig } from './flags.ts';
 
 /** Where the server was told to listen, and which settings say so. */
-export type ListenPlace = Pick<SourcedServeConfig, 'host' | 'port' | 'hostSource' | 'portSource'>;
+export type ListenPlace = Pick<
+  SourcedServeConfig,
+  'host' | 'port' | 'socket' | 'hostSource' | 'portSource'
+>;
 
 /**
  * @param error what `listen` threw
@@ -17,9 +21,12 @@ export type ListenPlace = Pick<SourcedServeConfig, 'host' | 'port' | 'hostSource
  */
 export function listenProblem(error: unknown, place: ListenPlace): string {
   const code = String(propertyOf(error, 'code'));
-  const explain = EXPLANATIONS.get(code);
-  // Another error, such as a lack of file descriptors, has nothing to do with the host or the port.
-  const reason = explain === undefined ? reasonOf(error) : `${code}: ${explain(place)}.`;
+  const { socket } = place;
+  const explanation = socket === undefined
+    ? EXPLANATIONS.get(code)?.(place)
+    : EXPLANATIONS_OF_SOCKET.get(code)?.(socket);
+  // Another error, such as a lack of file descriptors, has nothing to do with the place.
+  const reason = explanation === undefined ? reasonOf(error) : `${code}: ${explanation}.`;
   return `cannot listen: ${reason}`;
 }
 
@@ -32,6 +39,52 @@ const EXPLANATIONS: ReadonlyMap<string, (place: ListenPlace) => string> = new Ma
   ['ENOTFOUND', explainUnknownName],
   ['EAI_AGAIN', explainUnansweredName],
 ]);
+
+/** For a Unix socket. The codes that `listenOnPath` throws, and those of the file system. */
+const EXPLANATIONS_OF_SOCKET: ReadonlyMap<string, (path: string) => string> = new Map([
+  ['EADDRINUSE', explainSocketInUse],
+  ['ENOTSOCK', explainOtherFile],
+  ['ENOENT', explainMissingFolder],
+  ['ENOTDIR', explainOtherFolder],
+  ['EACCES', explainForbiddenFolder],
+  ['EPERM', explainNoSockets],
+  ['ENOTSUP', explainNoSockets],
+  ['EOPNOTSUPP', explainNoSockets],
+  ['EROFS', explainReadOnly],
+]);
+
+const OTHER_SOCKET = 'use another --socket';
+
+function explainSocketInUse(path: string): string {
+  return `another process listens on ${path}. Stop it, or ${OTHER_SOCKET}`;
+}
+
+function explainOtherFile(path: string): string {
+  return `${path} exists and is not a socket. Move it away, or ${OTHER_SOCKET}`;
+}
+
+function explainMissingFolder(path: string): string {
+  const remedy = `create it, such as by RuntimeDirectory= of a systemd unit, or ${OTHER_SOCKET}`;
+  return `the folder ${dirname(path)} does not exist: ${remedy}`;
+}
+
+function explainOtherFolder(path: string): string {
+  return `${dirname(path)} is not a folder: ${OTHER_SOCKET}`;
+}
+
+function explainForbiddenFolder(path: string): string {
+  const problem = `this user may not create ${path}`;
+  return `${problem}: let it write the folder ${dirname(path)}, or ${OTHER_SOCKET}`;
+}
+
+function explainNoSockets(path: string): string {
+  const problem = `the file system of ${dirname(path)} refuses sockets, as FAT and some shares do`;
+  return `${problem}: ${OTHER_SOCKET}, such as one below /run`;
+}
+
+function explainReadOnly(path: string): string {
+  return `the file system of ${dirname(path)} is read-only: ${OTHER_SOCKET}, such as one below /run`;
+}
 
 function explainPortInUse({ host, port, portSource }: ListenPlace): string {
   const address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;

@@ -3,8 +3,11 @@
 /** What a person who starts the server wants to know. */
 export interface ServerStart {
   readonly url: string;
+  /** What curl needs before the path of a route. */
+  readonly curlTarget: string;
   /** Where users, sessions and secrets are kept. It begins with `users`. */
   readonly places: string;
+  /** Whether a browser can open a page at the URL. */
   readonly hasPage: boolean;
   readonly minPasswordLength: number;
   /** Whether stdout is a terminal. Only a person can use lines to paste. */
@@ -21,22 +24,23 @@ export function startText(start: ServerStart): string {
   const invitation = hasPage ? ` Open ${url}/ in a browser` : '';
   if (!isTerminal) return hasPage ? `${said}${invitation}.` : said;
   const trial = hasPage ? `${invitation}, or try it:` : ' Try it:';
-  return `${said}${trial}\n\n${curlLines(url, minPasswordLength)}`;
+  return `${said}${trial}\n\n${curlLines(start.curlTarget, minPasswordLength)}`;
 }
 
 /**
+ * @param target what curl needs before the path of a route
  * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
  *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
  *   does not run the command that needs a token.
  */
-export function curlLines(url: string, minPasswordLength: number): string {
+export function curlLines(target: string, minPasswordLength: number): string {
   const body = `{"username":"joe","password":"${examplePassword(minPasswordLength)}"}`;
   return `  JSON='Content-Type: application/json' BODY='${body}'
-  curl ${url}/signup -H "$JSON" -d "$BODY"
-  TOKEN=$(curl -sS ${url}/auth -H "$JSON" -d "$BODY" |
+  curl ${target}/signup -H "$JSON" -d "$BODY"
+  TOKEN=$(curl -sS ${target}/auth -H "$JSON" -d "$BODY" |
     tee /dev/stderr | sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p')
-  curl ${url}/hello -H "Authorization: JWT \${TOKEN:?no token}"
-  curl -i ${url}/hello`;
+  curl ${target}/hello -H "Authorization: JWT \${TOKEN:?no token}"
+  curl -i ${target}/hello`;
 }
 
 /**

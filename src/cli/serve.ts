@@ -11,6 +11,7 @@ import type { TlsOptions } from '../http/tls.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { actionLog, serveAdministration } from './administration.ts';
 import { CommandError } from './command-errors.ts';
+import { curlTarget } from './curl-target.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import type { SetHangupActions } from './hangups.ts';
 import { listenProblem } from './listen-errors.ts';
@@ -69,8 +70,10 @@ export async function serve(
     log('start', `listens on ${url}`, { url, version, ...places });
     console.log(startText({
       url,
+      curlTarget: curlTarget(url, config.socket),
       places: `${places.stores}, ${places.secrets}`,
-      hasPage: config.page === 'on',
+      // A browser cannot open a Unix socket.
+      hasPage: config.page === 'on' && config.socket === undefined,
       minPasswordLength: config.minPasswordLength,
       isTerminal: process.stdout.isTTY,
     }));
@@ -148,9 +151,10 @@ async function start(
   config: SourcedServeConfig,
   tls: TlsOptions | undefined,
 ): Promise<Server> {
-  const { host, port, maxConnections } = config;
+  const { host, port, socket, maxConnections, keepAliveSeconds } = config;
+  const place = socket === undefined ? { host, port } : { path: socket };
   try {
-    return await listen(app, { host, port, maxConnections, ...(tls && { tls }) });
+    return await listen(app, { ...place, maxConnections, keepAliveSeconds, ...(tls && { tls }) });
   } catch (error) {
     throw new CommandError(listenProblem(error, config), { cause: error });
   }

@@ -12,7 +12,8 @@ const LONG_LIFETIME_SECONDS = 2_592_000;
 /** RFC 7519 §4.1.4: usually no more than a few minutes. */
 const LONG_LEEWAY_SECONDS = 300;
 
-const LOOPBACK_URL = /^http:\/\/(127\.|\[::1\])/;
+/** A loopback address, or a Unix socket. */
+const LOCAL_URL = /^http:\/\/(127\.|\[::1\]|unix:)/;
 
 /**
  * Settings that are legal and dangerous. `latchkey serve` logs a warning for each once it listens.
@@ -45,7 +46,7 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
     const problem = '--throttle off lets clients guess passwords without a limit';
     warnings.push(`${problem}: limit logins elsewhere, such as in the proxy`);
   }
-  if (url.startsWith('http:') && !LOOPBACK_URL.test(url)) {
+  if (url.startsWith('http:') && !LOCAL_URL.test(url)) {
     warnings.push(plainHttpWarning(host, hostSource));
   }
   return warnings;

@@ -1,6 +1,6 @@
 /**
  * The fixed limits and time-outs of the server, with their units and reasons. The number of open
- * connections is an option, in src/http/server.ts.
+ * connections and the time of keep-alive are options, in src/http/server.ts.
  */
 
 /** Bytes of a JSON body. A signup with the longest password fits, even if it is all escapes. */
@@ -31,9 +31,6 @@ export const HEADERS_TIMEOUT_MS = 5_000;
 /** Milliseconds for a whole request, from its first byte to the last of its body. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Milliseconds for which a keep-alive connection may be idle between two requests. */
-export const KEEP_ALIVE_TIMEOUT_MS = 5_000;
-
 /** Milliseconds for a TLS handshake. */
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 
@@ -43,13 +40,20 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000;
  */
 export const TIMEOUT_CHECK_MS = 1_000;
 
+/** Milliseconds by which the time-out below is longer than the others. */
+const SILENCE_MARGIN_MS = 1_500;
+
 /**
- * Milliseconds without a byte in either direction, after which the server closes a connection that
- * has no request in flight, or whose client does not read its replies. It is longer than the
- * time-out of the headers with its check, so that a client that stops amid its headers gets a 408
- * first. While a write is stuck Node waits twice as long.
+ * The time-out of a connection that has no request in flight, or whose client does not read its
+ * replies. It is longer than the time-out of the headers with its check, so that a client that
+ * stops amid its headers gets a 408 first. It is also longer than keep-alive, so that a proxy may
+ * open a connection before it has a request. While a write is stuck Node waits twice as long.
+ * @param keepAliveMs milliseconds for which a connection may be idle between two requests
+ * @returns milliseconds without a byte in either direction, after which the server closes it
  */
-export const SILENCE_TIMEOUT_MS = 6_500;
+export function silenceTimeoutMs(keepAliveMs: number): number {
+  return Math.max(keepAliveMs, HEADERS_TIMEOUT_MS) + SILENCE_MARGIN_MS;
+}
 
 /**
  * Milliseconds for which a connection must have been idle before a graceful shutdown closes it. A

@@ -11,9 +11,8 @@ import {
   type Server as NodeServer,
   type ServerResponse,
 } from 'node:http';
-import { chmod } from 'node:fs/promises';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { AuthError } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import {
@@ -30,14 +29,14 @@ import { Connections } from './connections.ts';
 import {
   HANDSHAKE_TIMEOUT_MS,
   HEADERS_TIMEOUT_MS,
-  KEEP_ALIVE_TIMEOUT_MS,
   MAX_BODY_BYTES,
   MAX_HEADER_BYTES,
   MAX_HEADERS,
   REQUEST_TIMEOUT_MS,
-  SILENCE_TIMEOUT_MS,
+  silenceTimeoutMs,
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
+import { checkPlace, startListening } from './place.ts';
 import { sendRefusal } from './reply.ts';
 import { methodOf } from './request.ts';
 import type { Router } from './router.ts';
@@ -50,6 +49,7 @@ import {
   STRICT_TRANSPORT_SECURITY,
   type TlsOptions,
 } from './tls.ts';
+import { socketPath } from './unix-socket.ts';
 
 /** The options of {@link listen}. */
 export interface ListenOptions {
@@ -62,17 +62,29 @@ export interface ListenOptions {
    * at once.
    */
   readonly maxConnections?: number;
+  /**
+   * Seconds for which a connection may be idle between two requests, 1 to 3,600, default 5. Behind a
+   * proxy it must be longer than the proxy keeps idle connections. Otherwise the proxy may send a
+   * request on a connection that the server is closing.
+   */
+  readonly keepAliveSeconds?: number;
   /** Serves HTTPS, with TLS 1.2 and 1.3. */
   readonly tls?: TlsOptions;
-  /** The path of a Unix socket, in place of `host` and `port`. Its mode is 0660. */
+  /**
+   * The path of a Unix socket, of at most 100 bytes, in place of `host` and `port`. The socket has
+   * the mode 0660: its owner and its group may connect. A stale socket is replaced.
+   */
   readonly path?: string;
 }
 
 /** A server that is listening. */
 export interface Server {
-  /** `http://` or `https://` with the actual address and port. */
+  /**
+   * `http://` or `https://` with the actual address and port. For a Unix socket `http://unix:` or
+   * `https://unix:` with its path, as nginx writes it.
+   */
   readonly url: string;
-  /** The actual port. */
+  /** The actual port; 0 for a Unix socket. */
   readonly port: number;
   /**
    * Uses another certificate for new connections. If it throws, the old certificate stays in use.
@@ -95,7 +107,8 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integerBetween(0, 65_535),
   host: nonEmptyString,
   maxConnections: integerBetween(1, 1_000_000),
-  path: nonEmptyString,
+  keepAliveSeconds: integerBetween(1, 3600),
+  path: socketPath,
   // Accepted here, and checked by checkedTls.
   tls: () => undefined,
 };
@@ -108,13 +121,10 @@ const appCheck: Check = expecting(
 
 const optionsCheck: Check = expecting('an object, such as { port: 4000 }', isObject);
 
-const HOST_IN_BRACKETS = /^\[(.+)\]$/;
-
 /** Every limit is set here, because NODE_OPTIONS can change Node's defaults. */
 const SERVER_SETTINGS = {
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   maxHeaderSize: MAX_HEADER_BYTES,
@@ -140,40 +150,38 @@ export async function listen(
   appCheck('app', app);
   optionsCheck('options', options);
   const own = readOptions(options, OPTION_CHECKS);
-  const { port = 3000, maxConnections } = own;
-  // In a URL an IPv6 address has brackets, and node:net would look them up as a name.
-  const host = (own.host ?? '127.0.0.1').replace(HOST_IN_BRACKETS, '$1');
+  checkPlace(own);
+  const { maxConnections, keepAliveSeconds = 5 } = own;
+  const keepAliveTimeout = 1000 * keepAliveSeconds;
+  const settings = { ...SERVER_SETTINGS, keepAliveTimeout };
   const tlsServer =
     own.tls === undefined
       ? undefined
-      : createTlsServer({ ...SERVER_SETTINGS, ...secureSettings(checkedTls(own.tls)) });
+      : createTlsServer({ ...settings, ...secureSettings(checkedTls(own.tls)) });
   const isSecure = tlsServer !== undefined;
-  const server: NodeServer = tlsServer ?? createServer(SERVER_SETTINGS);
-  server.timeout = SILENCE_TIMEOUT_MS;
+  const server: NodeServer = tlsServer ?? createServer(settings);
+  server.timeout = silenceTimeoutMs(keepAliveTimeout);
   // Node drops any further headers, so faultOf must see one more than it accepts.
   server.maxHeadersCount = MAX_HEADERS + 1;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   const connections = new Connections(isSecure);
   connectEvents(app, server, connections, isSecure);
 
-  await new Promise<void>((resolve, reject) => {
-    // The listener stays, and then does nothing: once the server listens, an error means that a
-    // connection could not be accepted. Without a listener it would end the process.
-    server.on('error', reject);
-    if (own.path === undefined) server.listen(port, host, resolve);
-    else server.listen(own.path, resolve);
-  });
-  if (own.path !== undefined) await chmod(own.path, 0o660);
+  const place = await startListening(server, own);
   const stopRotation = tlsServer === undefined ? () => {} : rotateTicketKeys(tlsServer);
-  const listening = addressOf(server);
   let closing: Promise<void> | undefined;
   const close = () => {
-    closing ??= closeGracefully(server, connections).then(stopRotation);
+    closing ??= stop();
     return closing;
   };
+  const stop = async () => {
+    place.removeSocket?.();
+    await closeGracefully(server, connections);
+    stopRotation();
+  };
   return {
-    url: `${isSecure ? 'https' : 'http'}://${listening.authority}`,
-    port: listening.port,
+    url: `${isSecure ? 'https' : 'http'}://${place.authority}`,
+    port: place.port,
     renewTls: (renewed) => {
       if (tlsServer === undefined) {
         throw new TypeError('"tls" expected a server that was started with TLS, got plain HTTP');
@@ -183,15 +191,6 @@ export async function listen(
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** @returns the port, which is 0 for a Unix socket, and what follows `http://` in the URL */
-function addressOf(server: NodeServer): { readonly authority: string; readonly port: number } {
-  const listening = server.address();
-  if (typeof listening === 'string') return { authority: `unix:${listening}`, port: 0 };
-  // A server that listens on TCP has an address object.
-  const { address, family, port } = listening as AddressInfo;
-  return { authority: `${family === 'IPv6' ? `[${address}]` : address}:${port}`, port };
 }
 
 /** Connects the events of a server with an application. */
@@ -243,6 +242,9 @@ function connectEvents(
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     connections.refuseInTurn(socket as Socket, error.code);
   });
+  // Once the server listens, an error means that a connection could not be accepted. Without a
+  // listener it would end the process.
+  server.on('error', () => undefined);
   server.on('timeout', (socket) => {
     // Neither side has sent a byte. A connection on which a handler is at work stays open, unless
     // the client does not read the replies that are written already.

@@ -1,11 +1,13 @@
 /** Why the server cannot listen: the setting that is wrong, its source, and a remedy that fits. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
 import type { Source } from '../../src/cli/arguments.ts';
 import { listenProblem, type ListenPlace } from '../../src/cli/listen-errors.ts';
-import { assertRefused, run } from '../support/run-command.ts';
+import { assertRefused, emptyFolder, run } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const KIND = 'errors that name the right culprit:';
@@ -18,6 +20,7 @@ const OF_DEFAULT: Source = { kind: 'default', name: 'default of --port' };
 const PLACE: ListenPlace = {
   host: 'example.org',
   port: 80,
+  socket: undefined,
   hostSource: { kind: 'variable', name: 'environment variable HOST' },
   portSource: OF_FLAG,
 };
@@ -49,6 +52,26 @@ for (const [code, place, words] of EXPLAINED) {
   });
 }
 
+const EXPLAINED_OF_SOCKET: readonly [code: string, words: RegExp][] = [
+  ['EADDRINUSE', /another process listens on \/run\/l\/s\. Stop it, or use another --socket\.$/],
+  ['ENOTSOCK', /\/run\/l\/s exists and is not a socket\. Move it away, or use another --socket\.$/],
+  ['ENOENT', /the folder \/run\/l does not exist: create it, .*RuntimeDirectory= of a systemd unit/],
+  ['ENOTDIR', /\/run\/l is not a folder: use another --socket\.$/],
+  ['EACCES', /this user may not create \/run\/l\/s: let it write the folder \/run\/l, or use /],
+  ['EPERM', /the file system of \/run\/l refuses sockets, .*: use another --socket, such as /],
+  ['ENOTSUP', /the file system of \/run\/l refuses sockets/],
+  ['EROFS', /the file system of \/run\/l is read-only: use another --socket, such as /],
+];
+for (const [code, words] of EXPLAINED_OF_SOCKET) {
+  test(`${KIND} ${code} of a Unix socket`, () => {
+    const error = Object.assign(new Error('text'), { code });
+    const message = listenProblem(error, { ...PLACE, socket: '/run/l/s' });
+    assert.ok(message.startsWith(`cannot listen: ${code}: `), message);
+    assert.match(message, words);
+    assert.doesNotMatch(message, /--port|--host|example\.org/);
+  });
+}
+
 test(`${KIND} a lack of file descriptors is not blamed on the host or the port`, () => {
   const error = Object.assign(new Error('listen EMFILE: too many open files'), { code: 'EMFILE' });
   assert.equal(listenProblem(error, PLACE), 'cannot listen: listen EMFILE: too many open files');
@@ -65,6 +88,13 @@ describe('latchkey serve', { concurrency: 4, timeout: 60_000 }, () => {
     const problem = /cannot listen: (?:ENOTFOUND|EAI_AGAIN): the host name x86_64-conda-linux-gnu/;
     assertRefused(ended, 1, [problem, /remove environment variable HOST, or use --host/]);
     assert.doesNotMatch(ended.stderr, /--port/);
+  });
+
+  it(`${KIND} a path of --socket that holds another file`, async () => {
+    const path = join(await emptyFolder(), 'other');
+    await writeFile(path, '');
+    const ended = await start(`--trust-proxy 1 --socket ${path}`);
+    assertRefused(ended, 1, [RegExp(`ENOTSOCK: ${path} exists and is not a socket\\. Move it`)]);
   });
 
   it(`${KIND} a PORT that another process has`, async () => {

@@ -40,6 +40,12 @@ test('errors that name the right culprit: plain HTTP on an address that HOST nam
   assert.deepEqual(await warnings('--host=192.0.2.1', url.replace('http:', 'https:')), []);
 });
 
+test('plain HTTP over a Unix socket causes no warning', async () => {
+  const flags = '--socket=/run/latchkey/socket --trust-proxy=1';
+  assert.deepEqual(await warnings(flags, 'http://unix:/run/latchkey/socket'), []);
+  assert.equal((await warnings('--port=0', 'http://192.0.2.1:3000')).length, 1);
+});
+
 test('the flags of npm start cause no warning', async () => {
   const flags = '--min-password-length=4 --common-passwords=allow --page=on';
   assert.deepEqual(await warnings(flags), []);
