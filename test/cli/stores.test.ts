@@ -68,8 +68,8 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
       assert.equal((await sendAs(token, `${server.url}${path}`, 'POST', {})).status, 404, path);
     }
     assert.equal(await readFile(users, 'utf8'), content);
-    const names = await readdir(cwd);
-    assert.deepEqual(names.filter((name) => !name.startsWith('users.jsonl.lock')), ['users.jsonl']);
+    const names = (await readdir(cwd)).filter((name) => !name.startsWith('users.jsonl.lock'));
+    assert.deepEqual(names, ['administration', 'users.jsonl']);
     assert.equal((await stop(server)).code, 0);
     assert.deepEqual(await readdir(cwd), ['users.jsonl']);
     // An empty line marks the end.

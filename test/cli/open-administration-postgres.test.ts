@@ -1,0 +1,75 @@
+/**
+ * The administration of users in a real PostgreSQL, beside the servers that use it. Skipped unless
+ * TEST_POSTGRES_URL names a server, as `.ci/with-postgres` does.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { PostgresSessionStore, PostgresUserStore, Sessions } from '../../src/index.ts';
+import { openAdministration } from '../../src/cli/open-administration.ts';
+import { PASSWORD, werkzeugHash } from '../support/accounts.ts';
+import { dataFolder } from '../support/administration.ts';
+import { ownDatabase, PG, poolAt, skip, type Pool } from '../support/postgres.ts';
+
+describe('openAdministration with --users postgres://', { skip, timeout: 60_000 }, () => {
+  const { database } = ownDatabase();
+  const logged: string[] = [];
+  const home = process.cwd();
+  let pool: Pool;
+  let data: string;
+
+  const open = () => {
+    return openAdministration({ users: database, data }, (_event, detail) => logged.push(detail));
+  };
+
+  before(async () => {
+    // pg is found from the working directory.
+    data = await dataFolder();
+    mkdirSync(join(data, 'node_modules'));
+    symlinkSync(PG, join(data, 'node_modules/pg'));
+    process.chdir(data);
+    pool = poolAt(database.href);
+  });
+  after(async () => {
+    process.chdir(home);
+    await pool.end();
+  });
+
+  it('creates the table of users, and none of sessions', async () => {
+    const administration = await open();
+    assert.deepEqual(await administration.list(undefined), []);
+    await assert.rejects(administration.logoutAll(), /No sessions are kept/);
+    await administration.close();
+    const { rows } = await pool.query('SELECT tablename FROM pg_tables WHERE tablename LIKE $1', [
+      'latchkey%',
+    ]);
+    const tables = rows.map((row) => row['tablename']).sort();
+    assert.deepEqual(tables, ['latchkey_users', 'latchkey_users_removed']);
+  });
+
+  it('ends the sessions in the table beside the users, at every server at once', async () => {
+    const store = new PostgresSessionStore(pool);
+    await store.createTable();
+    const sessions = new Sessions({ store });
+    const users = new PostgresUserStore(pool);
+    const user = { id: 'joe', username: 'Joe', passwordHash: werkzeugHash(PASSWORD) };
+    await users.insert({ ...user, createdAt: '2020-01-02T03:04:05.000Z' });
+    await sessions.start('joe', { isRefreshable: true });
+    const administration = await open();
+    assert.equal(await administration.disable('JOE'), true);
+    assert.deepEqual(await sessions.list('joe'), []);
+    await sessions.start('joe', { isRefreshable: true });
+    assert.equal(await administration.logoutAll(), 1);
+    assert.deepEqual(await sessions.list('joe'), []);
+    assert.equal(await administration.remove('joe'), true);
+    assert.equal(await users.find('joe'), undefined);
+    assert.equal(await administration.importRemovedName({ id: 'jim', removedAt: 1000 }), true);
+    assert.equal(await administration.importUser({ ...user, id: 'jim', createdAt: '' }), true);
+    assert.equal((await users.find('jim'))?.validAfter, 1000);
+    const nul = administration.importUser({ ...user, id: 'j\0', createdAt: '' });
+    await assert.rejects(nul, { code: 'ERR_BAD_REQUEST', message: /^"id" expected/ });
+    await administration.close();
+    assert.deepEqual(logged, []);
+  });
+});
