@@ -72,7 +72,7 @@ const MAX_PAGE_USERS = 1000;
 const pageStart = expecting('a string', (value) => typeof value === 'string');
 const pageLimit = integerBetween(1, MAX_PAGE_USERS);
 
-/** Throws a TypeError or RangeError unless `list`, or `listRemoved`, accepts these arguments. */
+/** Throws a TypeError or RangeError unless `list` or `listRemoved` accepts these arguments. */
 export function checkPage(after: string | undefined, limit: number): void {
   if (after !== undefined) pageStart('after', after);
   pageLimit('limit', limit);
@@ -90,8 +90,8 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * `latchkey/store-contract`.
  *
  * A store written for version 0.1 has none of `remove`, `list`, `listRemoved` and `check`, and does
- * not know `validAfter`. It still works. `Accounts` throws a TypeError if it is asked for what needs
- * them.
+ * not know `validAfter`. It still works. `Accounts` throws a TypeError if it needs a method that
+ * the store does not have.
  *
  * A store that has `remove` keeps each removed name, and the time of its removal, forever. If the
  * name is inserted again, its user has that time as `validAfter`, so that no token of an earlier

@@ -1,8 +1,10 @@
 /** Lines of a Flask application: which part is the hash, and which usernames are refused. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { readFlaskLine } from '../../src/cli/flask-lines.ts';
 import { PasswordHasher } from '../../src/index.ts';
+import { blocks } from '../support/documents.ts';
 
 const CREATED_AT = '2026-01-02T03:04:05.678Z';
 const WERKZEUG = `scrypt:32768:8:1$aSalt$${'0f'.repeat(64)}`;
@@ -83,6 +85,29 @@ test('a username that no sign-up accepts is refused', () => {
     assert.match(problemIn(`${name},${PHC}`), /^its username is refused: Username must/, name);
   }
   assert.deepEqual(read(`${'x'.repeat(80)},${PHC}`), userWith('x'.repeat(80), 'x'.repeat(80), PHC));
+});
+
+const isSqliteInstalled = spawnSync('sqlite3', ['--version']).status === 0;
+const skip = !isSqliteInstalled && 'sqlite3 is not installed';
+
+test('the query on the page keeps a username with a line break on one line', { skip }, () => {
+  const query = blocks('sql').find((text) => text.startsWith('select replace')) ?? '';
+  const rows = ['joe', 'x\nadmin', 'y\radmin', 'a,b', 'n\u00e9e'];
+  const values = rows.map((name, id) => `(${id}, '${name}', '${WERKZEUG}')`).join(', ');
+  const table = 'create table users (id integer, username text, password text)';
+  const program = `${table}; insert into users values ${values}; ${query}`;
+  const { stdout } = spawnSync('sqlite3', ['-separator', ',', ':memory:', program], {
+    encoding: 'utf8',
+  });
+  const entries = stdout.trimEnd().split('\n').map(read);
+  const refused = { problem: 'its username has a comma' };
+  assert.deepEqual(entries, [
+    userWith('joe', 'joe', WERKZEUG),
+    refused,
+    refused,
+    refused,
+    userWith('n\u00e9e', 'n\u00e9e', WERKZEUG),
+  ]);
 });
 
 test('an error of the hasher that is not a refusal is thrown', () => {

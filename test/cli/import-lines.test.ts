@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readJsonLine, removedNameLine, userLine } from '../../src/cli/import-lines.ts';
 import type { User } from '../../src/users/store.ts';
+import { blocks } from '../support/documents.ts';
 import { NOT_USERNAMES } from '../support/hostile.ts';
 
 const TIME_TEXT = '2001-09-09T01:46:40.000Z';
@@ -41,6 +42,15 @@ test('each line is read back as it was written', () => {
     const removedName = { id, removedAt: 253_402_300_799 };
     assert.deepEqual(readJsonLine(removedNameLine(removedName)), { removedName });
   }
+});
+
+test('the lines on the page are read', () => {
+  const block = blocks('json').find((text) => !text.includes('"op"')) ?? '';
+  const time = 1_772_600_767;
+  const [user, removed] = block.trimEnd().split('\n').map(readJsonLine);
+  assert.ok(user !== undefined && 'user' in user);
+  assert.deepEqual([user.user.id, user.user.validAfter], ['joe', time]);
+  assert.deepEqual(removed, { removedName: { id: 'ann', removedAt: time } });
 });
 
 test('what is not a JSON object is refused', () => {

@@ -242,6 +242,18 @@ for (const [place, administer] of PLACES) {
 const lineOf = (action: string, id: string) =>
   ['administration', `administration: ${action} ${id}`, { action, id }];
 
+it('an administration finds one user with the hash, by the exact id', async () => {
+  for (const [, administer] of PLACES) {
+    const { administration } = await administer();
+    const joe = record('joe', { validAfter: 1000 });
+    await administration.importUser(joe);
+    assert.deepEqual({ ...(await administration.exportUser('joe')) }, joe);
+    for (const id of ['Joe', 'jo', '']) {
+      assert.equal(await administration.exportUser(id), undefined);
+    }
+  }
+});
+
 it('an administration lists removed names with the method of the store', async () => {
   class Users extends MemoryUserStore {
     override listRemoved(after?: string, limit?: number) {

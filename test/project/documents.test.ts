@@ -129,6 +129,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'openssl req': 'readme.test.ts',
   'read -rs': 'readme.test.ts',
   "printf '%s": 'readme.test.ts',
+  'latchkey users export': 'user-import-postgres.test.ts',
 };
 
 /** The number of blocks in each other language, and what runs them. */
@@ -137,8 +138,8 @@ const OTHER_BLOCKS: Readonly<Record<string, number>> = {
   nginx: 1, // test/interop
   html: 1, // test/interop/browser-cookie.interop.ts
   js: 1, // postgres-servers.test.ts
-  json: 3, // readme.test.ts
-  sql: 2, // readme.test.ts
+  json: 4, // readme.test.ts, import-lines.test.ts
+  sql: 3, // readme.test.ts, flask-lines.test.ts
   text: 1, // a diagram, which no test runs
 };
 
