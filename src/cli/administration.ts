@@ -7,7 +7,7 @@ import { AuthError, isAuthError, reasonOf } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
 import { Reply } from '../http/reply.ts';
 import { Router } from '../http/router.ts';
-import { listen, type Server } from '../http/server.ts';
+import { listen } from '../http/server.ts';
 import {
   addressOf,
   makeSocketFolder,
@@ -37,7 +37,7 @@ export async function serveAdministration(
     const address = addressOf(socket);
     if (address === undefined) throw new Error('its path has more than 100 bytes');
     await makeSocketFolder(socket);
-    const server = await listenOrClean(routerOf(administration, log), socket, address);
+    const server = await listen(routerOf(administration, log), { path: address });
     return async () => {
       await server.close();
       await removeSocketFolder(socket);
@@ -46,15 +46,6 @@ export async function serveAdministration(
     const effect = '"latchkey users" does not work while this server runs';
     log('warning', `${effect}, because it cannot listen on ${socket}: ${reasonOf(error)}`);
     return undefined;
-  }
-}
-
-async function listenOrClean(app: Router, socket: string, path: string): Promise<Server> {
-  try {
-    return await listen(app, { path });
-  } catch (error) {
-    await removeSocketFolder(socket);
-    throw error;
   }
 }
 

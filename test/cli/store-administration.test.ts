@@ -196,6 +196,8 @@ for (const [place, administer] of PLACES) {
         assert.equal(await administration.importRemovedName(name), true);
         assert.equal(users.find('joe'), undefined);
       }
+      const together = [name, name, name].map((same) => administration.importRemovedName(same));
+      assert.deepEqual(await Promise.all(together), [true, true, true]);
       assert.equal(await administration.importUser(record('joe')), true);
       assert.equal(users.find('joe')?.validAfter, 1000);
       assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 2000 }), false);
