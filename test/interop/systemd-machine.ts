@@ -44,7 +44,11 @@ mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
 group=/sys/fs/cgroup/systemd/latchkey-$$
 mkdir "$group"
 trap 'echo $$ > /sys/fs/cgroup/systemd/cgroup.procs
-  find "$group" -depth -type d -exec rmdir {} +' EXIT
+  # A process that was killed may take a moment to end.
+  for try in $(seq 100); do
+    find "$group" -depth -type d -exec rmdir {} + 2> /dev/null && break
+    sleep 0.05
+  done' EXIT
 echo $$ > "$group/cgroup.procs"
 unshare --cgroup --pid --mount --fork --kill-child bash -c '
   set -eu
@@ -66,7 +70,7 @@ unshare --cgroup --pid --mount --fork --kill-child bash -c '
 echo $!
 read -r || true
 kill -KILL $!
-wait $! || true`;
+wait $! 2> /dev/null || true`;
 
 /** Units that a service depends on. */
 const TARGETS = ['sysinit', 'basic', 'network', 'shutdown', 'multi-user'];
@@ -94,9 +98,9 @@ export async function startMachine(
     await mkdir(join(path, '..'), { recursive: true });
     await writeFile(path, text);
   }
-  const child = spawn('unshare', ['--mount', 'bash', '-c', SCRIPT, 'bash', folder, process.execPath], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const args = ['--mount', 'bash', '-c', SCRIPT, 'bash', folder, process.execPath];
+  // The script ends the machine when its standard input ends, so also with this process.
+  const child = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const [line] = await once(createInterface(child.stdout), 'line');
   const pid = Number(line);
   const inside = async (program: string, ...args: string[]) => {
@@ -106,7 +110,7 @@ export async function startMachine(
   };
   const isUp = () => inside('systemctl', 'is-system-running').then(() => true, () => false);
   for (let tries = 0; !(await isUp()); tries += 1) {
-    assert.ok(tries < 200, await readFile(join(folder, 'console'), 'utf8'));
+    if (tries === 200) assert.fail(await readFile(join(folder, 'console'), 'utf8'));
     await delay(50);
   }
   return {
