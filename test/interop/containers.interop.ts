@@ -46,7 +46,7 @@ function asUser(words: readonly string[]): string[] {
   return isRoot ? ['setpriv', ...user, ...rights, ...words] : [...words];
 }
 
-/** Starts the command of the image with a volume. @param data the folder that the image names */
+/** Starts the command of the image. @param volume the folder that it has as `/data` */
 function serveImage(volume: string) {
   const words: string[] = JSON.parse(instructions('CMD').join());
   const args = words.map((word) => word.replace(/^\/data\b/, volume)).join(' ');
@@ -108,10 +108,12 @@ test('the manifests have the schema of Kubernetes', () => {
     [Service, service],
   ] as const) {
     const model = new Kind(Object(manifest));
-    assert.deepEqual([at(manifest, 'apiVersion'), at(manifest, 'kind')], [model.apiVersion, model.kind]);
+    assert.equal(at(manifest, 'apiVersion'), model.apiVersion);
+    assert.equal(at(manifest, 'kind'), model.kind);
     model.validate();
   }
-  const wrong = { ...Object(deployment), spec: { ...Object(at(deployment, 'spec')), replicas: '1' } };
+  const spec = { ...Object(at(deployment, 'spec')), replicas: '1' };
+  const wrong = { ...Object(deployment), spec };
   assert.throws(() => new Deployment(wrong).validate(), /replicas must be integer/);
 });
 

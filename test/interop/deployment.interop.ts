@@ -44,7 +44,7 @@ async function ask(
   return [response.statusCode, await json(response)];
 }
 
-/** Starts a proxy, and asserts that the tutorial runs behind it, for clients with their addresses. */
+/** Starts a proxy, and asserts that the tutorial runs behind it, with the addresses of clients. */
 async function assertServesBehind(program: string, args: string[], port: number, cwd: string) {
   const env = { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd, XDG_DATA_HOME: cwd };
   const stderr = openSync(join(cwd, 'proxy.log'), 'w');

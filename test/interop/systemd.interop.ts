@@ -67,15 +67,16 @@ describe('the unit in a real systemd', { skip }, () => {
     const port = await freePort();
     url = `http://127.0.0.1:${port}`;
     // systemd would wait 5 seconds before each restart, and has no journal here.
-    const settings = [`Environment=PORT=${port}`, 'RestartSec=100ms', 'StandardError=append:/opt/log'];
-    const dropIn = `[Service]\n${settings.join('\n')}\n`;
+    const log = 'StandardError=append:/opt/log';
+    const dropIn = `[Service]\nEnvironment=PORT=${port}\nRestartSec=100ms\n${log}\n`;
     machine = await startMachine(await emptyFolder(), {
       'latchkey.service': unit,
       'latchkey.service.d/test.conf': dropIn,
       'wrong.service': unit.replace('--log json', '--log jsn'),
       'wrong.service.d/test.conf': dropIn,
     });
-    const prepare = shellBlock('useradd').replace('/usr/local/bin/latchkey', '/opt/latchkey-command');
+    const name = '/usr/local/bin/latchkey';
+    const prepare = shellBlock('useradd').replace(name, '/opt/latchkey-command');
     const install = shellBlock('npm install --prefix').trimEnd();
     const commands = `${prepare} cd ${join(folder, '../latchkey')} && ${install} --offline`;
     await machine.run('bash', '-ec', commands);

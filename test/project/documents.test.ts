@@ -126,7 +126,7 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'cp latchkey-data': 'readme.test.ts',
   'cp users.backup': 'readme.test.ts',
   'latchkey users logout --all\n': 'readme.test.ts',
-  'latchkey users export --data': 'test/cli/move-to-postgres.test.ts',
+  'set -o pipefail': 'test/cli/move-to-postgres.test.ts',
   'cp -p latchkey-data/secret latchkey-data/two-secrets': 'readme.test.ts',
   'cp -p latchkey-data/secret latchkey-data/one-secret': 'readme.test.ts',
   'openssl req': 'readme.test.ts',
