@@ -10,6 +10,7 @@ import { growths, growthTable } from './growth.ts';
 import { helloContest, OWN, withSessions } from './hello.ts';
 import { measureMemory, memoryTable } from './memory.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
+import { measureSizes, sizesTable } from './sizing.ts';
 import { startContests } from './startup.ts';
 import { NAMES as TOKENS, tokenContests } from './tokens.ts';
 import { NAMES as PASSWORDS, passwordContests } from './passwords.ts';
@@ -57,15 +58,17 @@ try {
 }
 const growth = await growths(rounds);
 const memory = await measureMemory(50_000 * rounds);
+const sizes = await measureSizes(rounds);
 const where = `${whereAndWhen()}; ${rounds} rounds`;
 if (isJson) {
-  console.log(JSON.stringify({ where, results, growth, memory }, null, 2));
+  console.log(JSON.stringify({ where, results, growth, memory, sizes }, null, 2));
 } else {
   const tables = [
     resultsTable(results),
     goalsTable(results, GOALS),
     growthTable(growth),
     memoryTable(memory),
+    sizesTable(sizes),
   ];
   console.log([where, ...tables].join('\n\n'));
 }

@@ -9,6 +9,8 @@ export const ANSWER = { Status: 'Success', result: 'Hello joe' };
 export interface Usage {
   /** Bytes of resident memory. */
   readonly rss: number;
+  /** The most that `rss` has been so far. */
+  readonly peakRss: number;
 }
 
 /** The first message of a server. */
@@ -18,9 +20,14 @@ export interface Listening {
   readonly token?: string;
 }
 
+function usageNow(): Usage {
+  const peakRss = process.resourceUsage().maxRSS * 1024;
+  return { rss: process.memoryUsage.rss(), peakRss };
+}
+
 /** Sends where the server listens, then its usage at each message. Exits when the measuring process disconnects. */
 export function tellParent(listening: Listening): void {
-  process.on('message', () => process.send?.({ rss: process.memoryUsage.rss() } satisfies Usage));
+  process.on('message', () => process.send?.(usageNow()));
   process.on('disconnect', () => process.exit());
   process.send?.(listening);
 }

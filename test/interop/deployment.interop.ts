@@ -1,11 +1,11 @@
 /**
- * The deployment that src/cli/README.md describes: its nginx configuration, its unit
- * as systemd reads it, and HTTPS as testssl.sh sees it. A test is skipped if its program is not
- * installed.
+ * The deployment that src/cli/deployment.md describes: its configurations of nginx and Caddy, and
+ * HTTPS as testssl.sh sees it. A test is skipped if its program is not installed.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -44,32 +44,18 @@ async function ask(
   return [response.statusCode, await json(response)];
 }
 
-const isSkipped = { skip: skipUnless('nginx') };
-
-test('behind nginx the tutorial runs, and clients keep their addresses', isSkipped, async () => {
-  const cwd = await emptyFolder();
-  const server = await serve('serve --port 0 --scrypt-cost 1 --trust-proxy 1', { cwd });
-  const port = await freePort();
-  const [block = ''] = blocks('nginx');
-  const site = block
-    .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
-    .replace(':3000', `:${server.port}`)
-    .replaceAll(/\/etc\/ssl\/\w+\/example\.org/g, join(cwd, 'example'));
-  await mkdir(join(cwd, 'temp'));
-  await writeFile(join(cwd, 'example.pem'), String(FIRST.cert));
-  await writeFile(join(cwd, 'example.key'), String(FIRST.key));
-  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-  const temporary = kinds.map((kind) => `${kind}_temp_path ${cwd}/temp/${kind};`);
-  const http = ['access_log off;', ...temporary, site].join('\n');
-  const main = ['daemon off;', `pid ${cwd}/pid;`, 'events {}'];
-  await writeFile(join(cwd, 'nginx.conf'), `${main.join('\n')}\nhttp {\n${http}\n}\n`);
-  const args = ['-e', 'stderr', '-c', join(cwd, 'nginx.conf')];
-  const nginx = spawn('nginx', args, { stdio: 'inherit' });
+/** Starts a proxy, and asserts that the tutorial runs behind it, with the addresses of clients. */
+async function assertServesBehind(program: string, args: string[], port: number, cwd: string) {
+  const env = { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd, XDG_DATA_HOME: cwd };
+  const stderr = openSync(join(cwd, 'proxy.log'), 'w');
+  const proxy = spawn(program, args, { stdio: ['ignore', 'inherit', stderr], env });
   try {
     const joe = { username: 'joe', password: 'correct horse' };
     const signUp = () => ask(port, '/signup', '127.0.0.1', joe);
-    for (let tries = 0; (await signUp().catch(() => undefined)) === undefined; tries += 1) {
-      assert.ok(tries < 500 && nginx.exitCode === null, 'nginx does not listen');
+    const isUp = async () => (await signUp().catch(() => [502]))[0] !== 502;
+    for (let tries = 0; !(await isUp()); tries += 1) {
+      const isOver = tries === 500 || proxy.exitCode !== null;
+      if (isOver) assert.fail(await readFile(join(cwd, 'proxy.log'), 'utf8'));
       await delay(20);
     }
     const [, login] = await ask(port, '/auth', '127.0.0.1', joe);
@@ -86,19 +72,57 @@ test('behind nginx the tutorial runs, and clients keep their addresses', isSkipp
     assert.deepEqual(statuses, [...Array(20).fill(401), 429]);
     assert.equal((await ask(port, '/auth', '127.0.0.1', joe))[0], 200);
   } finally {
-    nginx.kill();
-    await once(nginx, 'exit');
+    proxy.kill();
+    await once(proxy, 'exit');
+    closeSync(stderr);
   }
+}
+
+const FLAGS = 'serve --port 0 --scrypt-cost 1 --trust-proxy 1 --keep-alive 75';
+
+async function writeCertificate(cwd: string): Promise<void> {
+  await writeFile(join(cwd, 'example.pem'), String(FIRST.cert));
+  await writeFile(join(cwd, 'example.key'), String(FIRST.key));
+}
+
+const needsNginx = { skip: skipUnless('nginx') };
+
+test('behind nginx the tutorial runs, and clients keep their addresses', needsNginx, async () => {
+  const cwd = await emptyFolder();
+  const server = await serve(FLAGS, { cwd });
+  const port = await freePort();
+  const [block = ''] = blocks('nginx');
+  const site = block
+    .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
+    .replace(':3000', `:${server.port}`)
+    .replaceAll(/\/etc\/ssl\/\w+\/example\.org/g, join(cwd, 'example'));
+  await mkdir(join(cwd, 'temp'));
+  await writeCertificate(cwd);
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  const temporary = kinds.map((kind) => `${kind}_temp_path ${cwd}/temp/${kind};`);
+  const http = ['access_log off;', ...temporary, site].join('\n');
+  const main = ['daemon off;', `pid ${cwd}/pid;`, 'events {}'];
+  await writeFile(join(cwd, 'nginx.conf'), `${main.join('\n')}\nhttp {\n${http}\n}\n`);
+  const args = ['-e', 'stderr', '-c', join(cwd, 'nginx.conf')];
+  await assertServesBehind('nginx', args, port, cwd);
 });
 
-const isVerified = { skip: skipUnless('systemd-analyze') };
+const needsCaddy = { skip: skipUnless('caddy') };
 
-test('systemd accepts every line of the unit', isVerified, async () => {
-  const [unit = ''] = blocks('ini');
-  const path = join(await emptyFolder(), 'latchkey.service');
-  await writeFile(path, unit.replace('/usr/bin/node', process.execPath));
-  const { status, stderr } = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
-  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+test('behind Caddy the tutorial runs, and clients keep their addresses', needsCaddy, async () => {
+  const cwd = await emptyFolder();
+  const server = await serve(FLAGS, { cwd });
+  const port = await freePort();
+  const [block = ''] = blocks('caddyfile');
+  await writeCertificate(cwd);
+  // Caddy would get a certificate for example.org from outside, and listen on port 80.
+  const certificate = `tls ${cwd}/example.pem ${cwd}/example.key`;
+  const site = block
+    .replace('example.org {', `https://127.0.0.1:${port} {\n  ${certificate}`)
+    .replace(':3000', `:${server.port}`);
+  const path = join(cwd, 'Caddyfile');
+  await writeFile(path, `{\n  admin off\n  auto_https disable_redirects\n}\n${site}`);
+  await assertServesBehind('caddy', ['run', '--config', path], port, cwd);
 });
 
 /** Findings about a self-signed certificate for an address without a DNS entry. */

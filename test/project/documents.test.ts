@@ -121,9 +121,12 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'latchkey()': 'readme.test.ts',
   'npx tsc': 'readme.test.ts',
   'SECRET=': 'readme.test.ts',
+  'useradd': 'test/interop/systemd.interop.ts',
   'npm install --prefix': 'readme.test.ts',
   'cp latchkey-data': 'readme.test.ts',
   'cp users.backup': 'readme.test.ts',
+  'latchkey users logout --all\n': 'readme.test.ts',
+  'set -o pipefail': 'test/cli/move-to-postgres.test.ts',
   'cp -p latchkey-data/secret latchkey-data/two-secrets': 'readme.test.ts',
   'cp -p latchkey-data/secret latchkey-data/one-secret': 'readme.test.ts',
   'openssl req': 'readme.test.ts',
@@ -134,8 +137,11 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
 
 /** The number of blocks in each other language, and what runs them. */
 const OTHER_BLOCKS: Readonly<Record<string, number>> = {
-  ini: 1, // readme.test.ts
-  nginx: 1, // test/interop
+  ini: 1, // readme.test.ts, test/interop/systemd.interop.ts
+  nginx: 1, // test/interop/deployment.interop.ts
+  caddyfile: 1, // test/interop/deployment.interop.ts
+  dockerfile: 1, // test/interop/containers.interop.ts
+  yaml: 1, // test/interop/containers.interop.ts
   html: 1, // test/interop/browser-cookie.interop.ts
   js: 1, // postgres-servers.test.ts
   json: 4, // readme.test.ts, import-lines.test.ts

@@ -323,18 +323,22 @@ test('the installed command runs by its name, and gets its --env-file itself', a
   await assert.rejects(missing, { code: 1, stderr: /^latchkey: --env-file: .+\n$/ });
 });
 
-test('the users are backed up while the server runs, and restored', async () => {
+test('a backup of a running server is restored, and all its sessions end', async () => {
   const cwd = await emptyFolder();
   const args = 'serve --port 0 --scrypt-cost 1';
   const first = await serve(args, { cwd });
   assert.equal((await send(`${first.url}/signup`, 'POST', JOE)).status, 200);
+  const { body: login } = await send(`${first.url}/auth`, 'POST', JOE);
   await shell(shellBlock('cp latchkey-data/users.jsonl'), cwd);
   assert.ok(statSync(join(cwd, 'sessions.backup')).size > 0);
   assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
   first.child.kill();
   await first.ended;
   await shell(shellBlock('cp users.backup'), cwd);
+  await shell(shellBlock('latchkey users logout --all\n'), cwd);
   const second = await serve(args, { cwd });
+  const headers = { Authorization: `JWT ${Object(login).access_token}` };
+  assert.equal((await send(`${second.url}/hello`, 'GET', undefined, headers)).status, 401);
   assert.equal((await send(`${second.url}/auth`, 'POST', JOE)).status, 200);
   assert.equal((await send(`${second.url}/auth`, 'POST', ANN)).status, 401);
 });
