@@ -83,7 +83,8 @@ function explainNoSockets(path: string): string {
 }
 
 function explainReadOnly(path: string): string {
-  return `the file system of ${dirname(path)} is read-only: ${OTHER_SOCKET}, such as one below /run`;
+  const problem = `the file system of ${dirname(path)} is read-only`;
+  return `${problem}: ${OTHER_SOCKET}, such as one below /run`;
 }
 
 function explainPortInUse({ host, port, portSource }: ListenPlace): string {

@@ -63,8 +63,8 @@ export interface ListenOptions {
    */
   readonly maxConnections?: number;
   /**
-   * Seconds for which a connection may be idle between two requests, 1 to 3,600, default 5. Behind a
-   * proxy it must be longer than the proxy keeps idle connections. Otherwise the proxy may send a
+   * Seconds for which a connection may be idle between two requests, 1 to 3,600, default 5. Behind
+   * a proxy it must be longer than the proxy keeps idle connections. Otherwise the proxy may send a
    * request on a connection that the server is closing.
    */
   readonly keepAliveSeconds?: number;

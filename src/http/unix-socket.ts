@@ -2,8 +2,8 @@
  * Listening on a Unix socket, which has a path in the file system in place of an address.
  * Promise: the server takes a path only if it is free, or if a stale socket is there: one that
  * `lstat` calls a socket, and that refuses a connection with ECONNREFUSED. At the end it removes
- * only its own socket, which it knows by its inode. From the first moment the socket at the path has
- * its mode and accepts connections.
+ * only its own socket, which it knows by its inode. From the first moment the socket at the path
+ * has its mode and accepts connections.
  * Accepted: if two processes take over a stale socket within the same microseconds, the path
  * belongs to the later one, and the clients of the other cannot reach it.
  */

@@ -1,4 +1,4 @@
-/** `--socket` and `--keep-alive`: what they accept, what they exclude, and a server that has both. */
+/** `--socket` and `--keep-alive`: what they accept and exclude, and a server that has both. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -28,7 +28,8 @@ test('a path without special characters is not quoted, and TLS has its scheme', 
   assert.equal(curlTarget('http://127.0.0.1:3000', undefined), 'http://127.0.0.1:3000');
   const path = join(await emptyFolder(), 'socket');
   const server = await listen(app, { path, tls: FIRST });
-  const { stdout } = await inShell('bash', ['-c', `curl -sSk ${curlTarget(server.url, path)}/here`]);
+  const target = curlTarget(server.url, path);
+  const { stdout } = await inShell('bash', ['-c', `curl -sSk ${target}/here`]);
   await server.close();
   assert.equal(stdout, '"done"\n');
 });

@@ -55,7 +55,7 @@ for (const [code, place, words] of EXPLAINED) {
 const EXPLAINED_OF_SOCKET: readonly [code: string, words: RegExp][] = [
   ['EADDRINUSE', /another process listens on \/run\/l\/s\. Stop it, or use another --socket\.$/],
   ['ENOTSOCK', /\/run\/l\/s exists and is not a socket\. Move it away, or use another --socket\.$/],
-  ['ENOENT', /the folder \/run\/l does not exist: create it, .*RuntimeDirectory= of a systemd unit/],
+  ['ENOENT', /the folder \/run\/l does not exist: create it, .*RuntimeDirectory= of a /],
   ['ENOTDIR', /\/run\/l is not a folder: use another --socket\.$/],
   ['EACCES', /this user may not create \/run\/l\/s: let it write the folder \/run\/l, or use /],
   ['EPERM', /the file system of \/run\/l refuses sockets, .*: use another --socket, such as /],

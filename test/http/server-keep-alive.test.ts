@@ -56,7 +56,7 @@ for (const [options, keepAlive, silenceMs] of TIMES) {
   });
 }
 
-test('the server closes an idle connection, and keeps one that may be idle for longer', async () => {
+test('the server closes an idle connection, and keeps one that may be idle longer', async () => {
   const short = await listen(app, { port: 0, keepAliveSeconds: 1 });
   const long = await listen(app, { port: 0, keepAliveSeconds: 60 });
   const [closed, kept] = await Promise.all([connected(short.port), connected(long.port)]);

@@ -8,7 +8,8 @@ import { emptyFolder } from '../support/run-command.ts';
 import { freePort } from '../support/user-folder.ts';
 
 /** Why the tests with nginx are skipped; false if it is installed. */
-export const skipsNginx = spawnSync('nginx', ['-v']).error !== undefined && 'nginx is not installed';
+export const skipsNginx: string | false =
+  spawnSync('nginx', ['-v']).error !== undefined && 'nginx is not installed';
 
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 

@@ -17,7 +17,7 @@ const HEADERS = `
 
 const JOE = { username: 'joe', password: 'correct horse' };
 
-test('behind nginx over a Unix socket the tutorial runs, also after kill -9', isSkipped, async () => {
+test('behind nginx over a Unix socket the tutorial runs, also after kill', isSkipped, async () => {
   const cwd = await emptyFolder();
   const path = join(cwd, 'socket-1');
   const flags = `serve --scrypt-cost 1 --trust-proxy 1 --socket ${path}`;
