@@ -20,7 +20,6 @@ test('errors that name the right culprit: the name that was probably meant', () 
     '--min-password': '--min-password-length',
     '--user': '--users',
     '--tls': undefined,
-    '--secret': undefined,
     '--p': undefined,
     '-p': undefined,
     '--': undefined,

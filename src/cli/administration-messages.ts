@@ -3,6 +3,7 @@
  * be of another version, so each member is checked.
  * A reader returns undefined for a value that is not such a message.
  */
+
 import type { PublicUser, User } from '../users/store.ts';
 import { ownMember } from '../values.ts';
 import type { LoggedOutPage } from './store-administration.ts';

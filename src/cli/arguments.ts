@@ -205,12 +205,21 @@ function unknownFlag(
   arg: string,
   known: ReadonlyMap<string, Flag<unknown>>,
 ): UsageError {
+  const hint = hintOn(name, arg, known);
+  return new UsageError(`unknown flag${HARMLESS_NAME.test(name) ? ` ${name}` : ''}${hint}`);
+}
+
+/** @returns what the operator may have meant, with a colon before it; '' if that is not clear */
+function hintOn(
+  name: string,
+  arg: string,
+  known: ReadonlyMap<string, Flag<unknown>>,
+): string {
+  // A secret must not be an argument, because other system users can see it.
+  if (name === '--secret') return ': set LATCHKEY_SECRET, or use a secret file';
   const similar = mostSimilar(arg.split('=', 1).join(), [...known.keys(), '--help']);
   const meant = similar && (known.get(similar)?.name ?? similar);
-  // A secret must not be an argument, because other system users can see it.
-  const secretHint = name === '--secret' ? ': set LATCHKEY_SECRET, or use a secret file' : '';
-  const hint = meant === undefined ? secretHint : `: did you mean ${meant}?`;
-  return new UsageError(`unknown flag${HARMLESS_NAME.test(name) ? ` ${name}` : ''}${hint}`);
+  return meant === undefined ? '' : `: did you mean ${meant}?`;
 }
 
 /** The variables that a flag falls back on. */

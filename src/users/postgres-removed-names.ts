@@ -4,6 +4,7 @@
  * Promise: a user and the removed name change in one statement. The table may be missing; then
  * only writes that must keep a name fail.
  */
+
 import type { Row } from '../postgres/client.ts';
 import { codeOf, reworded, type Database } from '../postgres/database.ts';
 import { OptionalTable } from '../postgres/optional-table.ts';

@@ -57,9 +57,9 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
   const HELP: readonly [line: string, words: readonly string[], maxLines: number][] = [
     ['--help', ['serve', 'users', 'secret', 'inspect', '--version', '"npm start"', 'trials'], 24],
     ['help', ['serve', 'secret', 'inspect', '--help', '--version'], 24],
-    ['help serve', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET', '"npm start"', 'trials'], 48],
-    ['serve -h', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 48],
-    ['serve --port --help', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 48],
+    ['help serve', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET', '"npm start"', 'trials'], 50],
+    ['serve -h', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 50],
+    ['serve --port --help', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 50],
     ['users --help', ['set-password <username>', 'logout <username> | --all', '--data'], 24],
     ['help users add', ['Usage: latchkey users add <username>', 'standard input'], 24],
     ['users logout joe -h', ['Usage: latchkey users logout', '--all '], 24],

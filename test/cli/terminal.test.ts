@@ -53,7 +53,7 @@ async function onTerminal(line: string, signal: AbortSignal) {
   const told = (pattern: RegExp) => {
     return found(pattern, async () => output.stdout + await textOf('log'));
   };
-  const url = await told(/listens on (http:\S+\d)/);
+  const url = await told(/listens on (http:[^\s"]+\d)/);
   const pid = Number(await textOf('pid'));
   servers.add(pid);
   return {
