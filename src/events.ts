@@ -74,7 +74,7 @@ export function publishUser(event: UserEvent, id: string, client: AddressedClien
   if (EVENTS[event].hasSubscribers) EVENTS[event].publish({ id, address: client.address });
 }
 
-/** What is known of the request. No member holds text from the client. */
+/** The request that was refused, as far as it is known. No member holds text from the client. */
 export interface RefusedRequest {
   /** One of the methods that Node knows. */
   readonly method?: string | undefined;

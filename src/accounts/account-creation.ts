@@ -32,7 +32,8 @@ export async function createUser(
 }
 
 /**
- * Inserts a record that another store has made, and ends the sessions of an earlier user.
+ * Inserts the record of a user of another store, and ends the sessions that an earlier user of the
+ * name has left.
  * @returns false if the name is taken
  * @throws AuthError ERR_STORE; TypeError or RangeError if the store cannot keep the record
  */

@@ -1,8 +1,8 @@
 /**
- * What signs and verifies the tokens of one JwtAuth. All of it is made of the secret, and made anew
- * when the secret is renewed.
- * Promise: a renewal replaces all of it in one assignment, or changes nothing. The cache of
- * verified tokens goes with it, so a secret that was taken out verifies nothing any more.
+ * The objects that sign and verify the tokens of one JwtAuth. They hold the secret, so a renewal of
+ * the secret makes them anew.
+ * Promise: a renewal replaces all of them in one assignment, or changes nothing. The cache of
+ * verified tokens goes with them, so a secret that was taken out verifies nothing any more.
  */
 import { Jwt } from '../crypto/jwt.ts';
 import type { JwtOptions } from '../crypto/jwt-options.ts';
@@ -30,7 +30,7 @@ export class TokenSigners {
     this.#current = signersOf(secret, this.#options);
   }
 
-  /** Those of the newest secret. A caller that uses several takes them from one reading. */
+  /** The signers of the newest secret. Read it once for objects that must share a secret. */
   get current(): Signers {
     return this.#current;
   }

@@ -1,10 +1,11 @@
 /**
- * The folder in which a server has the socket of its administration. Every process that may enter
- * the folder may administer the users, so only the system user of the server may.
+ * The folder that holds the Unix socket of a server's administration. A process that can enter the
+ * folder can administer the users, so its mode admits only the system user of the server.
  * Promise: the server listens only in a folder of its own user with mode 0700. The command sends no
  * password to a socket that another system user could have put there.
- * Accepted: who can write the data folder can replace this folder between a check and its use. The
- * server warns of such a folder at its start, because its users could be replaced in the same way.
+ * Accepted: a system user who can write the data folder can replace this folder between a check
+ * and its use. The server warns of such a data folder at its start, because that user could replace
+ * `users.jsonl` too.
  */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, rmdir, stat } from 'node:fs/promises';
@@ -17,18 +18,18 @@ import { processUser } from './file-trust.ts';
 const OWNER_ONLY = 0o700;
 const PERMISSIONS = 0o777;
 
-/** Linux allows 107 bytes, macOS 103. The kernel would cut off the rest, or Node refuses it. */
+/** The kernel has room for 107 bytes on Linux and for 103 on macOS. */
 const MAX_SOCKET_PATH_BYTES = 100;
 
-/** @returns the path of the socket, for messages */
+/** @returns the path of the socket, for messages. To listen or connect, use `addressOf` of it. */
 export function socketIn(data: string): string {
   return join(data, 'administration', 'socket');
 }
 
 /**
- * A long path may be short from the working directory. The server and the command may have
- * different ones, and a socket is found by either path.
- * @returns a path of at most 100 bytes; undefined if there is none
+ * A path that is too long may be short enough relative to the working directory. The server and the
+ * command may use different paths to the same socket.
+ * @returns the absolute or the relative path, if it has at most 100 bytes; undefined if neither has
  */
 export function addressOf(socket: string): string | undefined {
   const absolute = resolve(socket);
@@ -37,7 +38,8 @@ export function addressOf(socket: string): string | undefined {
 }
 
 /**
- * Creates the folder of the socket, or takes the one of an earlier server.
+ * Creates the folder of the socket, or takes over the one that an earlier server left. Its mode is
+ * then 0700.
  * @throws Error if it belongs to another user, if something else has its name, or if the file
  *   system refuses
  */
@@ -65,15 +67,16 @@ export async function makeSocketFolder(socket: string): Promise<void> {
   }
 }
 
-/** Removes the folder, unless there is still something in it. */
+/** Removes the folder if it is empty. Any failure is ignored. */
 export async function removeSocketFolder(socket: string): Promise<void> {
   await rmdir(dirname(socket)).catch(ignoreFailure);
 }
 
 /**
- * Finds the socket of the server that has the data folder open.
- * @returns whether a server answers there; false also for a socket that a killed one has left
- * @throws CommandError if another system user may have made it, or if it cannot be reached
+ * Tells whether a server that has the data folder open answers at its socket.
+ * @returns false also for a stale socket, which a killed server has left
+ * @throws CommandError if another system user may have made the socket, or this process may not
+ *   connect to it
  */
 export async function hasServer(data: string): Promise<boolean> {
   const socket = socketIn(data);
@@ -91,7 +94,7 @@ export async function hasServer(data: string): Promise<boolean> {
 
 /**
  * @param socketOwner the uid
- * @returns why the socket may be that of another system user; undefined if it cannot be
+ * @returns why the command must not use the socket; undefined if it may
  */
 async function trustProblem(data: string, socketOwner: number): Promise<string | undefined> {
   const user = processUser();
@@ -107,7 +110,7 @@ async function trustProblem(data: string, socketOwner: number): Promise<string |
   const users = join(data, 'users.jsonl');
   const { uid: owner } = await stat(users).catch(ignore(...NO_FILE_CODES)) ?? await stat(data);
   for (const [path, uid] of [[folder, status.uid], [socketIn(data), socketOwner]] as const) {
-    // What root has made is not of a user who could not change everything else as well.
+    // Root trusts what belongs to root: no other user can have made it.
     const isOfServer = uid === owner || (user.uid === 0 && uid === 0);
     if (!isOfServer) return `${path} belongs to uid ${uid}, and ${users} to uid ${owner}`;
     if (user.uid !== 0 && uid !== user.uid) {

@@ -1,7 +1,7 @@
 /**
- * The messages between `latchkey users` and a server. Each is a JSON object, and the other end may
- * be of another version, so each member is checked.
- * A reader returns undefined for a value that is not such a message.
+ * The messages between `latchkey users` and a running server. Each is a JSON object. The other end
+ * may be of another version, so each member is checked.
+ * A function `read...` returns undefined for a value that is not such a message.
  */
 
 import type { PublicUser, User } from '../users/store.ts';
@@ -9,7 +9,7 @@ import { ownMember } from '../values.ts';
 import type { LoggedOutPage } from './store-administration.ts';
 import type { ListedUser, RemovedName } from './user-administration.ts';
 
-/** What a request asks for. It is the path, too: `POST /add`. */
+/** The name of a request, which is also its path: `add` is sent as `POST /add`. */
 export type Request =
   | 'list'
   | 'add'
@@ -72,7 +72,7 @@ export function readRemovedName(value: unknown): RemovedName | undefined {
   return id === undefined || removedAt === undefined ? undefined : { id, removedAt };
 }
 
-/** @returns a reader of `{ [name]: [...] }` */
+/** @returns a function that reads a message `{ [name]: [...] }`, item by item */
 export function listReader<T>(
   name: string,
   readItem: (value: unknown) => T | undefined,

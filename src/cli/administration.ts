@@ -1,7 +1,8 @@
 /**
- * The administration of a server that has a user file open. `latchkey users` sends its requests
- * over a Unix socket in the data folder, since no other process can write the file.
- * Promise: a failure here never keeps the server from serving. It is one warning.
+ * The server's end of the administration. A server that has a user file open listens on a Unix
+ * socket in the data folder, and makes the changes that `latchkey users` asks for: no other process
+ * can write the file.
+ * Promise: if it cannot listen, the server logs one warning and serves all the same.
  */
 import { AuthError, isAuthError, reasonOf } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
@@ -24,8 +25,8 @@ type Answer = (body: unknown) => Promise<object>;
 /**
  * Listens in the data folder. The caller holds the lock of the user file, so no other server of
  * this folder is running.
- * @returns how to stop it, which must come before the stores are closed; undefined if it does not
- *   listen, of which the log has a warning
+ * @returns a function that stops it, to be called before the stores are closed; undefined if it
+ *   cannot listen, after it has logged a warning
  */
 export async function serveAdministration(
   data: string,
@@ -49,7 +50,7 @@ export async function serveAdministration(
   }
 }
 
-/** @returns a log of what has been done to whom */
+/** @returns a function that logs an action, with the id of the user it was done to */
 export function actionLog(log: Log): (action: AdministrationAction, id?: string) => void {
   return (action, id) => {
     const object = id === undefined ? '' : ` ${printable(id)}`;
@@ -73,7 +74,7 @@ function routerOf(administration: StoreAdministration, log: Log): Router {
         return await answer(body);
       } catch (error) {
         if (!isAuthError(error)) throw error;
-        // Not thrown: a mistake of an operator is not a refusal of a client, which the events tell.
+        // Not thrown: the router would publish it as the refusal of a client.
         if (error.cause !== undefined) log('error', textOfError(error));
         return replyTo(error);
       }
@@ -126,7 +127,7 @@ function required<T>(member: T | undefined): T {
   throw new AuthError('ERR_BAD_REQUEST', { description });
 }
 
-/** The reason is for an operator, who may see more than a client of the server. */
+/** The reply also has the reason of the cause, which an operator may see, unlike a client. */
 function replyTo({ code, status, error, description, cause }: AuthError): Reply {
   const reason = cause === undefined ? {} : { reason: reasonOf(cause) };
   return new Reply(status, { error, description, ...reason }, { 'Error-Code': code });

@@ -1,6 +1,6 @@
 /**
- * Errors that end the command, each on one line: what happened, and what the operator can do; and
- * the explanation of a job that takes long.
+ * Errors that end the command, each on one line: what happened, and what the operator can do. Also
+ * tells the operator why a job takes long.
  */
 import { reasonOf } from '../errors.ts';
 import { hasCode, limitRemedyOf } from '../journal/system-errors.ts';

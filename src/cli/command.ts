@@ -146,7 +146,7 @@ function endByError(error: unknown): void {
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   const isReaderGone = error.code === 'EPIPE';
-  // `users` waits for each write, and tells its error.
+  // `users` reports the error itself: it waits for each write.
   if (first === 'serve' || first === 'users' || isReaderGone) return;
   fail(new Error(`cannot write to stdout: ${error.message}`));
 });

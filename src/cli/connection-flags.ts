@@ -40,8 +40,8 @@ export const CONNECTION_FLAGS: Flags<ConnectionConfig> = {
 };
 
 /**
- * @returns the variables without HOST and PORT if `--socket` was typed: a container may set them
- *   for every program
+ * @returns the environment, without HOST and PORT if `--socket` was typed. A container may set the
+ *   two for every program, so they are ignored and not refused.
  */
 export function listenVariables(env: Environment, { typed }: Arguments): Environment {
   if (!typed.has(CONNECTION_FLAGS.socket.name)) return env;

@@ -1,5 +1,5 @@
 /**
- * Lines `username,hash` of the users of a Flask application.
+ * Reads lines `username,hash`, which hold the users of a Flask application.
  * Promise: a line never gives a user the hash of another one. A username with a comma is refused,
  * because such a line could be read in two ways.
  */
@@ -17,7 +17,7 @@ const MAX_HASH_LENGTH = 512;
 /**
  * Reads one line. The id is made of the username, as at a sign-up.
  * @param passwords decides which hashes are valid
- * @param createdAt of the new user
+ * @param createdAt the time of creation that the user gets, in ISO 8601
  */
 export function readFlaskLine(
   line: string,
@@ -43,7 +43,8 @@ export function readFlaskLine(
 }
 
 /**
- * A PHC hash has commas itself, so the shortest text behind a comma that is a whole hash is taken.
+ * Finds the shortest text behind a comma that is a whole hash. A PHC hash has commas itself, so the
+ * last comma may be inside of it.
  * @returns the index of the hash, or undefined if there is none
  */
 function findHash(line: string, passwords: HashReader): number | undefined {

@@ -1,16 +1,16 @@
 /**
- * SIGHUP: the server reads its files again. If its terminal has closed, it stops.
- * Promise: a reading begins after every SIGHUP, also after one that comes during the start or
- * during another reading. Two readings never overlap.
+ * SIGHUP: the server reloads its files. If its terminal has closed, it stops instead.
+ * Promise: a reload begins after every SIGHUP, also after one that comes during the start or during
+ * another reload. Two reloads never overlap.
  */
 import { EXIT_CODE_OF_SIGHUP } from './signals.ts';
 import { watchTerminal } from './terminal.ts';
 
 /** What a server does at SIGHUP. */
 export interface HangupActions {
-  /** Reads the files again. It must not reject. */
+  /** Reloads the files. It must not reject. */
   readonly reload: () => Promise<void>;
-  /** Called in its place if the terminal has closed. */
+  /** Called instead of `reload` if the terminal has closed. */
   readonly stop: () => void;
 }
 
@@ -18,8 +18,8 @@ export interface HangupActions {
 export type SetHangupActions = (actions: HangupActions) => void;
 
 /**
- * From the call on SIGHUP does not end the process, unless its terminal has closed.
- * @returns a function to call once the server listens. If a SIGHUP has come before, it reloads.
+ * Listens for SIGHUP. From then on the signal ends the process only if its terminal has closed.
+ * @returns a function to call once the server listens. If a SIGHUP has come by then, it reloads.
  */
 export function watchHangups(): SetHangupActions {
   const hasTerminalClosed = watchTerminal();

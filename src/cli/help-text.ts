@@ -18,7 +18,7 @@ export function helpOf(flags: AnyFlags): string {
 }
 
 const HELP_COLUMNS = 80;
-/** The left column of the help, which is empty in all lines of a row but the first. */
+/** The left column. Only the first line of a row has text in it. */
 const LEFT_COLUMN = ' '.repeat(29);
 
 /**

@@ -8,7 +8,7 @@ import { USER_FIELDS, type RemovedName, type User } from '../users/store.ts';
 import { secondsIn, timeTextOf } from '../users/user-records.ts';
 import { isObject, ownMember } from '../values.ts';
 
-/** What a line says, or why it says nothing that can be imported. */
+/** The content of a line, or why it cannot be imported. */
 export type ImportEntry =
   | { readonly user: User }
   | { readonly removedName: RemovedName }

@@ -13,7 +13,7 @@ const BYTE_ORDER_MARK: Buffer = Buffer.from('\ufeff');
 /** A line may also have a byte order mark, and the CR of its line break. */
 const MAX_RAW_BYTES = BYTE_ORDER_MARK.length + MAX_LINE_BYTES + 1;
 
-/** A line of the input: its text without the line break, or why it has none. */
+/** A line of the input: its text without the line break, or why it cannot be read. */
 export type InputLine = {
   /** The first line is 1. */
   readonly number: number;

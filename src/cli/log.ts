@@ -1,6 +1,7 @@
 /**
  * Log lines on stderr: text for people, or JSON with one object per line.
- * Promise: with JSON, stderr has nothing else, from the first argument that was read to the end.
+ * Promise: with JSON, stderr has nothing else from the reading of the arguments to the end of the
+ * process.
  * Lines that no process reads take at most about 1 MiB of memory. Further lines are dropped.
  */
 import { subscribe } from 'node:diagnostics_channel';
@@ -8,9 +9,9 @@ import { parseArgs } from 'node:util';
 import { EVENTS } from '../events.ts';
 
 /**
- * The events of the command itself. `tls` tells that the certificate was reloaded, `reload` that
- * the secrets were, and `administration` what an operator has done by `latchkey users`. `stop` is
- * the last one, after everything was closed.
+ * The events of the command itself. `tls`: the certificate was reloaded. `reload`: the secrets were
+ * reloaded. `administration`: an operator has used `latchkey users`. `stop`: everything was closed;
+ * it is the last event.
  */
 export type LogEvent =
   | 'start'
@@ -34,7 +35,7 @@ export function oneLine(text: string): string {
   return text.replace(LINE_BREAK, ' | ');
 }
 
-/** Start and stop are not mistakes, so as text they go to stdout. The server prints its start. */
+/** Writes `stop` to stdout, and all else to stderr. It omits `start`, which `serve` prints. */
 export const textLog: Log = (event, detail) => {
   if (event === 'start') return;
   if (event === 'stop') console.log(`latchkey stopped: ${oneLine(detail)}`);

@@ -1,6 +1,6 @@
 /**
- * Opens the administration of the users of a store: over the socket of the server that has the file
- * open, or over the stores themselves.
+ * Opens the administration of the users of a store. If a server has the file open, it goes over the
+ * socket of that server. Otherwise it opens the stores itself.
  */
 import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import type { StoreChoice } from './store-choice.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import type { UserAdministration } from './user-administration.ts';
 
-/** Whose users are administered. */
+/** The store whose users are administered. */
 export interface AdministrationOptions {
   /** `memory` is refused, because no other process can reach the memory of a server. */
   readonly users: StoreChoice;
@@ -33,8 +33,8 @@ export interface AdministrationOptions {
 }
 
 /**
- * Another command may have the file for a moment, and a server that starts has it before it answers
- * at its socket.
+ * Another command may hold the lock of the file for a moment. A server that starts holds it before
+ * it answers at its socket.
  */
 const MAX_WAIT_MS = 2_000;
 const RETRY_MS = 50;
@@ -99,7 +99,7 @@ async function openFiles(data: string, mayCreate: boolean, log: Log): Promise<Op
   return stores;
 }
 
-/** The files that an opening may create and leave: a new one, and the bytes of a torn write. */
+/** The files that `openStores` may create: a store, and the saved bytes of a torn write. */
 const STORE_FILE = /^(?:users|sessions)\.jsonl(?:\.cut-.*)?$/;
 
 /**
@@ -124,7 +124,7 @@ async function giveNewFilesToOwner(data: string, before: ReadonlySet<string>): P
   }
 }
 
-/** @param locked whose message names the process */
+/** @param locked the error ERR_STORE_LOCKED; its message names the process that has the file */
 function explainLock(locked: Error, data: string): CommandError {
   const socket = socketIn(data);
   const reason = addressOf(socket) === undefined

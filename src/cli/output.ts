@@ -3,8 +3,9 @@ import { reasonOf } from '../errors.ts';
 import { CommandError } from './command-errors.ts';
 
 /**
- * The caller, or `command.ts` for standard output, listens to the event `error`: without a listener
- * it ends the process.
+ * Writes a text. The caller must listen to the event `error` of `output`, which would otherwise end
+ * the process. For standard output `command.ts` does so.
+ * @returns once the text is written
  * @throws CommandError with the error of the system as its cause
  */
 export function writeOutput(output: NodeJS.WritableStream, text: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Reads a new password: at a terminal from a prompt, else from the first line of standard input. It
- * is never an argument, because other system users can see the arguments of a process.
+ * Reads a new password: at a terminal from a prompt, else from standard input, as its only line. A
+ * password is never an argument, because other system users can see the arguments of a process.
  * Promise: what is typed at the prompt is not shown, and the terminal echoes again afterwards, also
  * after Ctrl-C.
  */
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { CommandError, InterruptedError } from './command-errors.ts';
 
-/** The part of a terminal, of a pipe or of a file that is read here. */
+/** Standard input: a terminal, a pipe or a file. */
 export type PasswordInput = NodeJS.ReadableStream & { readonly isTTY?: boolean };
 
 /**
@@ -26,7 +26,7 @@ export function readPassword(
 }
 
 async function askTwice(input: PasswordInput, prompts: NodeJS.WritableStream): Promise<string> {
-  // A terminal interface edits lines and echoes them to its own output, which shows nothing.
+  // readline edits the line and echoes it to its own output. This output discards everything.
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input, output, terminal: true, historySize: 0 });
   const typedLines = lines[Symbol.asyncIterator]();
@@ -38,7 +38,7 @@ async function askTwice(input: PasswordInput, prompts: NodeJS.WritableStream): P
   const ask = async (prompt: string): Promise<string> => {
     prompts.write(prompt);
     const { done, value } = await typedLines.next();
-    // The line break that was typed is not shown either.
+    // The typed line break was not echoed either.
     prompts.write('\n');
     if (isInterrupted) throw new InterruptedError();
     if (done === true) throw new CommandError('no password was typed');
@@ -54,7 +54,7 @@ async function askTwice(input: PasswordInput, prompts: NodeJS.WritableStream): P
   }
 }
 
-/** Passwords are shorter, in every encoding and with any accents. */
+/** Far more than the longest password that is accepted: 256 characters. */
 const MAX_INPUT_BYTES = 4096;
 
 const LINE_BREAK = /\r?\n/;
@@ -79,7 +79,7 @@ async function readOnlyLine(input: PasswordInput): Promise<string> {
   return line;
 }
 
-/** Without a byte order mark, which some shells of Windows put in front. */
+/** Decodes UTF-8, and skips a byte order mark, which some shells of Windows write. */
 function decode(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

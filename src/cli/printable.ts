@@ -3,7 +3,7 @@
  * width or look like a space become escapes.
  */
 
-/** The space itself is not one of them. */
+/** Every such character. The space itself is not one of them. */
 const INVISIBLE = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** @returns the text on one line, with `\u{...}` in place of each such character */

@@ -1,7 +1,7 @@
 /**
  * Reads the secrets, the certificate and the key of a running server again.
- * Promise: files that cannot be used leave in use what the server has, with an error in the log.
- * They do not keep the other files from being read.
+ * Promise: if a file cannot be used, the server goes on with what it has, and logs an error. It
+ * still reads the other files.
  */
 import { reasonOf } from '../errors.ts';
 import type { App } from '../app/app.ts';
@@ -10,7 +10,7 @@ import type { Log } from './log.ts';
 import { rereadSecrets } from './secret-file.ts';
 import { readTls, type TlsPaths } from './tls-files.ts';
 
-/** The files to read, and what is made of them. */
+/** The files to read, and the objects that get their contents. */
 export interface Renewable {
   readonly auth: Pick<App['auth'], 'renewSecret'>;
   /** Undefined if the secrets come from LATCHKEY_SECRET. */

@@ -1,6 +1,6 @@
 /** What `latchkey serve` prints to stdout once it listens. */
 
-/** What a person who starts the server wants to know. */
+/** What the text says. */
 export interface ServerStart {
   readonly url: string;
   /** What curl needs before the path of a route. */
@@ -10,7 +10,7 @@ export interface ServerStart {
   /** Whether a browser can open a page at the URL. */
   readonly hasPage: boolean;
   readonly minPasswordLength: number;
-  /** Whether stdout is a terminal. Only a person can use lines to paste. */
+  /** Whether stdout is a terminal. Only then are there lines of curl, for a person to paste. */
   readonly isTerminal: boolean;
 }
 

@@ -87,7 +87,7 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
   return tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined;
 }
 
-/** What the application and the administration share: the hashes of both wait in one queue. */
+/** Options of both the application and the administration. They share one queue for hashes. */
 function accountsOf(
   config: ServeConfig,
   { users, sessions: store }: OpenedStores,
@@ -107,7 +107,7 @@ function accountsOf(
   };
 }
 
-/** @returns the stores, whose `close` first stops the administration */
+/** Starts the administration. @returns the stores, with a `close` that first stops it */
 async function administered(
   stores: OpenedStores,
   accounts: Omit<AccountsOptions, 'limits'>,

@@ -15,9 +15,9 @@ const MAX_LINGER_MS = 1_000;
 export const EXIT_CODE_OF_SIGHUP = 129;
 
 /**
- * Calls `stop` with the first of these signals. After SIGHUP the exit code is then 129, unless the
- * process has failed. A later signal ends the process at once, with 1.
- * @returns the listener, for a caller that decides itself whether SIGHUP stops the server
+ * Calls `stop` at the first of these signals, and ends the process at once, with 1, at a later one.
+ * @returns the listener, to be called for a SIGHUP that stops the server. The exit code is then
+ *   129, unless the process has failed.
  */
 export function stopOnSignal(
   signals: readonly NodeJS.Signals[],

@@ -22,16 +22,16 @@ import {
 import { CommandError } from './command-errors.ts';
 import type { ListedUser, RemovedName, UserAdministration } from './user-administration.ts';
 
-/** An import sends so many requests at once. */
+/** As many as the requests that an import sends at once. */
 const MAX_CONNECTIONS = 16;
 
 /**
- * An idle connection is closed after this time. The server closes it after 5 seconds, and a request
- * in that moment would be lost.
+ * After this time the command closes an idle connection. It must do so before the server, which
+ * waits 5 seconds: a request that is sent while the server closes the connection would be lost.
  */
 const IDLE_MS = 3_000;
 
-/** Far more than a hash, or the sync of a page of logouts, needs. */
+/** Far more than the hash of a password, or the logout of 1000 users, takes. */
 const MAX_ANSWER_MS = 60_000;
 
 const readUsers = listReader('users', readUser);
@@ -158,7 +158,10 @@ export class SocketAdministration implements UserAdministration {
   }
 }
 
-/** @returns what happened, and what to do; without a server at the socket, nothing was sent */
+/**
+ * @returns what happened, and what the operator can do. If no server is at the socket, nothing was
+ *   sent, so nothing was changed.
+ */
 function failureOf(error: unknown): string {
   if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return 'has stopped: run the command again';
   const isLate = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError');
@@ -178,7 +181,7 @@ async function jsonOf(response: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** @returns the error that the server has thrown, as far as its reply tells it */
+/** @returns the AuthError that the server has thrown, made from its reply */
 function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown): Error {
   const code = String(headers['error-code']);
   if (!isErrorCode(code) || statusCode < 400) return unreadableAnswer();

@@ -1,8 +1,8 @@
 /**
- * The administration of the users in a store that this process has open: of a server, or of
- * `latchkey users` itself.
- * Promise: a record of a user is only ever inserted here. `Accounts` makes every change of one, so
- * a change ends the sessions of the user as it does over HTTP.
+ * The administration of the users in a store that this process has open. The process is a server,
+ * or `latchkey users` itself.
+ * Promise: this file only inserts users. `Accounts` makes every change of a user, so a change ends
+ * the sessions of the user as it does over HTTP.
  */
 import { insertWithoutSessions } from '../accounts/account-creation.ts';
 import { Accounts } from '../accounts/accounts.ts';
@@ -19,13 +19,13 @@ import type { ListedUser, RemovedName, UserAdministration } from './user-adminis
 /** The most users that a store lists at once. */
 const PAGE_USERS = 1000;
 
-/** So many users are logged out at once. A file syncs their records together. */
+/** How many users are logged out at once. A file store syncs their records together. */
 const PARALLEL_LOGOUTS = 16;
 
-/** The hash of a name that is about to be a removed one. No password has it, and no enabling. */
+/** The hash of a user who is about to be removed. No password matches it, `enable` refuses it. */
 const NO_HASH = '!';
 
-/** What has been done, for the log of a server. */
+/** The actions that the log of a server names. */
 export type AdministrationAction =
   | 'list'
   | 'add'
@@ -38,7 +38,7 @@ export type AdministrationAction =
   | 'export'
   | 'import';
 
-/** What an administration works on, and the rules for new passwords. */
+/** The stores to work on, and the rules for new passwords. */
 export interface StoreAdministrationOptions
   extends Pick<AccountsOptions, 'passwords' | 'minPasswordLength' | 'isForbidden'> {
   readonly users: UserStore;
@@ -46,7 +46,7 @@ export interface StoreAdministrationOptions
   readonly sessions?: Sessions | undefined;
   /**
    * Called once an action has taken effect.
-   * @param id of the user, who exists or did until this action; undefined if it is about all users
+   * @param id the id of a user who exists, or existed until this action; undefined for all users
    */
   readonly onAction?: (action: AdministrationAction, id?: string) => void;
   /** Called by `close`; default: nothing is closed. */
@@ -187,8 +187,8 @@ export class StoreAdministration implements UserAdministration {
   }
 
   /**
-   * Inserts a user without a password, and removes it. A process that is killed between the two
-   * leaves that user, and the next import of the name removes it. No other user has this hash.
+   * Inserts a user without a password, and removes that user. If the process is killed between the
+   * two, the user stays, and the next import of the name removes it: no other user has this hash.
    * @throws AuthError ERR_BAD_REQUEST if the store cannot keep the id or the time; ERR_STORE
    */
   async importRemovedName({ id, removedAt }: RemovedName): Promise<boolean> {
@@ -258,8 +258,8 @@ function missingMethod(name: 'list' | 'listRemoved' | 'remove'): TypeError {
 }
 
 /**
- * A store throws a TypeError or a RangeError for a value that it cannot keep. Here such a value
- * comes from outside. The message of the error does not repeat the value.
+ * A store throws a TypeError or a RangeError for a value that it cannot keep. Here the value comes
+ * from outside, so the error becomes an AuthError. Its message does not repeat the value.
  */
 async function refusingValues<T>(job: () => Promise<T>): Promise<T> {
   try {

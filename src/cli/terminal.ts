@@ -1,4 +1,4 @@
-/** The terminal that the process was started from: whether it has closed. */
+/** Tells whether the terminal that the process was started from has closed. */
 import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { hasCode } from '../journal/system-errors.ts';
@@ -6,7 +6,8 @@ import { hasCode } from '../journal/system-errors.ts';
 const STANDARD_STREAMS: readonly number[] = [0, 1, 2];
 
 /**
- * Remembers which standard streams are a terminal now.
+ * Remembers which standard streams are a terminal now, and closes these when the process ends after
+ * its terminal.
  * @returns a function that returns whether that terminal has closed. It always returns false if no
  *   stream was a terminal, and in a session without a terminal, as after `setsid`: the end of a
  *   terminal sends no signal to such a process.
@@ -19,8 +20,8 @@ export function watchTerminal(): () => boolean {
 }
 
 /**
- * Closes the streams whose terminal has closed. Node 20 resets each open stream that was a terminal
- * at its end, and aborts (134) if it cannot.
+ * Closes the streams whose terminal has closed. When Node 20 exits, it resets each open stream that
+ * was a terminal, and aborts (134) if it cannot.
  */
 function closeLost(terminals: readonly number[]): void {
   for (const stream of terminals.filter((terminal) => !isatty(terminal))) {
@@ -37,7 +38,7 @@ function isInSessionOfTerminal(): boolean {
     closeSync(openSync('/dev/tty', 'r'));
     return true;
   } catch (error) {
-    // Any other error, such as one of a missing right, tells nothing about the session.
+    // Any other error, such as EACCES, does not say whether the session has a terminal.
     return !hasCode(error, 'ENXIO');
   }
 }

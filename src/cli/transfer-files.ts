@@ -1,7 +1,7 @@
 /**
- * The files of `latchkey users export` and `import`: a name, or standard output and input.
- * Promise: an export replaces no file, can be read by its owner only, and is complete on disk once
- * it is told. An export that fails leaves no file.
+ * The output of `latchkey users export` and the input of `import`: a file, or a standard stream.
+ * Promise: an export replaces no file, and only its owner can read it. It is complete on disk
+ * before the command says so. An export that fails leaves no file.
  */
 import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
@@ -16,7 +16,7 @@ const STANDARD = '-';
 export interface ExportTarget {
   /** The name of the file; undefined for standard output. */
   readonly path: string | undefined;
-  /** @param write gets the stream, and does not end it */
+  /** Calls `write` with the stream, which it must not end, and then closes a file. */
   readonly fill: <T>(write: (output: NodeJS.WritableStream) => Promise<T>) => Promise<T>;
 }
 
@@ -88,7 +88,7 @@ export async function importSource(
   return { input: readable(path, file), close: () => file.close() };
 }
 
-/** Names the file in an error, such as that of a folder. */
+/** Reads a file. An error, such as EISDIR for a folder, names the file. */
 async function* readable(path: string, file: FileHandle): AsyncGenerator<Uint8Array> {
   const chunks = file.createReadStream({ autoClose: false })[Symbol.asyncIterator]();
   for (;;) {

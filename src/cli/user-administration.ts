@@ -1,6 +1,6 @@
 /**
- * What `latchkey users` can do with the users of one store. One implementation works on stores that
- * the command itself has opened, the other one asks the server that has the file open.
+ * What `latchkey users` can do with the users of one store. `StoreAdministration` works on stores
+ * that this process has open. `SocketAdministration` asks the server that has the file open.
  */
 
 import type { PublicUser, RemovedName, User } from '../users/store.ts';
@@ -12,7 +12,7 @@ export interface ListedUser extends PublicUser {
 
 export type { RemovedName };
 
-/** The parameter `username` is any spelling of the name. */
+/** A parameter `username` is the exact id of a user, or any spelling of the name. */
 export interface UserAdministration {
   /**
    * One page of up to 1000 users, sorted by id.

@@ -1,8 +1,8 @@
 /**
  * `latchkey users export`: writes all users with their hashes, and then all removed names, so that
  * another store can import them.
- * Accepted: an export of a running server is not a snapshot. Removed names come last. So a user who
- * is removed during the export may be in it twice, but the removal is never missing.
+ * Accepted: an export of a running server is not a snapshot. Removed names come last, so no removal
+ * is missing, but a user who is removed during the export may also be in it as a user.
  */
 import { removedNameLine, userLine } from './import-lines.ts';
 import { writeOutput } from './output.ts';
@@ -19,7 +19,7 @@ export async function exportUsers(
   administration: Pick<UserAdministration, 'exportUsers' | 'exportRemovedNames'>,
   output: NodeJS.WritableStream,
 ): Promise<number> {
-  // Each write waits for its error. Without a listener the event would end the process.
+  // `writeOutput` rejects with the error. Without a listener the event would end the process.
   output.on('error', () => undefined);
   let userCount = 0;
   for await (const users of pagesOf((after) => administration.exportUsers(after))) {

@@ -10,7 +10,7 @@ import { readJsonLine, type ImportEntry } from './import-lines.ts';
 import { readLines, type InputLine } from './line-reader.ts';
 import type { UserAdministration } from './user-administration.ts';
 
-/** So many lines are imported at once. A file syncs their records together. */
+/** How many lines are imported at once. A file store syncs their records together. */
 const MAX_PARALLEL_LINES = 16;
 
 /** How many lines of each kind an import had. */
@@ -28,7 +28,7 @@ export interface ImportResult {
 type Outcome = 'added' | 'present' | 'removedNames' | { readonly problem: string };
 type Target = Pick<UserAdministration, 'exportUser' | 'importUser' | 'importRemovedName'>;
 
-/** A line under way. */
+/** A line that is being imported. */
 interface PendingLine {
   readonly number: number;
   /** Undefined if the line is refused. */
@@ -41,7 +41,7 @@ interface PendingLine {
  * all lines are. Empty lines are skipped.
  * @param report is called for each refused line, in the order of the lines. The problem repeats no
  *   part of the line.
- * @throws AuthError or CommandError if the store or the server fails. Then the lines before the
+ * @throws AuthError or CommandError if the store or the server fails. By then the lines before the
  *   failure are imported, and perhaps some after it.
  */
 export async function importUsers(
@@ -90,7 +90,10 @@ function entryReader(): (line: InputLine) => ImportEntry {
   };
 }
 
-/** @param pending an earlier line of the same name goes first, as it would one by one */
+/**
+ * Begins to import a line. If an earlier line of the same name is pending, waits for that one.
+ * @param pending the lines before this one whose import has not finished
+ */
 function begin(
   administration: Target,
   number: number,
@@ -100,7 +103,7 @@ function begin(
   const id = idOf(entry);
   const earlier = id === undefined ? undefined : pending.findLast((line) => line.id === id);
   const outcome = outcomeOf(administration, entry, earlier);
-  // The error is that of `finishFirst`, which may come to this line later.
+  // `finishFirst` awaits it later and throws its error. Until then the rejection is not unhandled.
   outcome.catch(() => undefined);
   return { number, id, outcome };
 }
@@ -141,12 +144,12 @@ async function keepName(administration: Target, name: RemovedName): Promise<Outc
   if (await administration.importRemovedName(name)) return 'removedNames';
   const stored = await administration.exportUser(name.id);
   const isKeptByUser = stored !== undefined && isKept(stored, name.removedAt);
-  return isKeptByUser ? 'removedNames' : { problem: 'the name was removed, but has a user here' };
+  return isKeptByUser ? 'removedNames' : { problem: 'the removed name has a user in this store' };
 }
 
 const OLD_TOKENS = 'the user is there, but accepts tokens from before "validAfter"';
 
-/** @returns whether the user accepts no token without a session from before this time */
+/** @returns whether tokens without a session that are older than this time are refused */
 function isKept({ validAfter = -1 }: User, seconds = -1): boolean {
   return validAfter >= seconds;
 }

@@ -30,7 +30,7 @@ export async function listUsers(
       await writeOutput(output, isJson ? page.map(jsonOf).join('') : tableOf(rows));
       rows = [];
     }
-    // Without any user there was no page.
+    // Without users there was no page, so the headings are still to be written.
     if (rows.length > 0) await writeOutput(output, tableOf(rows));
   } catch (error) {
     const isReaderGone = hasCode(propertyOf(error, 'cause'), 'EPIPE');

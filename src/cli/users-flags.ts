@@ -19,7 +19,7 @@ import { helpOf } from './help-text.ts';
 import { textLog, type Log } from './log.ts';
 import { lastingStoreKind, type LastingStoreChoice } from './store-choice.ts';
 
-/** What every subcommand needs to know. */
+/** The flags that every subcommand has. */
 export interface UsersConfig {
   /** The folder of the server, for the choice `file`. */
   readonly data: string;
@@ -77,7 +77,7 @@ export interface Subcommand {
   readonly description: string;
   readonly flags: AnyFlags;
   readonly positionals: Positionals;
-  /** Whether it creates a user file that is missing. Others would do so for a mistyped folder. */
+  /** Whether it creates a missing user file. The others fail, as the folder may be mistyped. */
   readonly mayCreate?: boolean;
 }
 
@@ -93,9 +93,9 @@ const USERNAME_AND_NO_PASSWORD: Positionals = {
 
 const FILE: Positionals = { count: 0, optionalCount: 1, expected: 'one file, or -' };
 
-const PASSWORD_SOURCE = `The password is asked for twice, without showing it. If standard input
-is not a terminal, its only line is the password. It is never an argument,
-because other system users can see the arguments of a process.`;
+const PASSWORD_SOURCE = `On a terminal, the command asks for the password twice, and hides it.
+Otherwise the only line of standard input is the password. It is never an
+argument, because other system users can see the arguments of a process.`;
 
 const ENTRIES: readonly (readonly [name: string, subcommand: Subcommand])[] = [
   ['list', {
@@ -230,8 +230,8 @@ export async function readUsersCall(
   if (subcommand === undefined) throw unknownSubcommand(name);
   const parsed = parseArguments(rest, subcommand.flags, subcommand.positionals);
   if (parsed.typed.get(USERS_FLAGS.users.name)?.text === 'memory') {
-    const reason = 'users in memory are in the process of their server alone';
-    throw new UsageError(`${USERS_FLAGS.users.name} memory: ${reason}, where no command sees them`);
+    const reason = 'only the process of the server can reach users in memory';
+    throw new UsageError(`${USERS_FLAGS.users.name} memory: ${reason}`);
   }
   const isAll = parsed.typed.has(ALL_FLAG.name);
   const [argument] = parsed.positionals;
@@ -247,7 +247,7 @@ export async function readUsersCall(
   };
 }
 
-/** A username beside `--all` would make it unclear whose sessions end. */
+/** For a subcommand with `--all`: requires a username or `--all`, and not both. */
 function checkTarget(
   { flags, positionals: { expected } }: Subcommand,
   { positionals: { length } }: Arguments,

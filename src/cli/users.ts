@@ -1,7 +1,9 @@
 /**
  * `latchkey users`: lists, changes and moves the users of a server. A running server makes the
  * changes itself; otherwise the command opens the store.
- * Promise: no message repeats a word that was typed, unless a user has this name.
+ * Promise: no message repeats a username that was typed, unless a user has this name. It may be a
+ * password, typed in the wrong place.
+ * Accepted: a message repeats the name of a file that was typed.
  */
 import { isAuthError, reasonOf } from '../errors.ts';
 import { CommandError } from './command-errors.ts';
@@ -82,7 +84,7 @@ const logoutOne = forUser((administration, username) => {
   return administration.logout(username);
 }, 'all sessions have ended');
 
-/** Standard output has the lines of the users and nothing else. */
+/** Standard output has either the export alone, or a message about the file of the export. */
 async function exportAll(call: UsersCall, { output }: Streams, log: Log): Promise<void> {
   const { path, fill } = exportTarget(call.argument, output);
   const count = await withAdministration(call, log, (administration) => {
@@ -177,7 +179,7 @@ const EXPLANATIONS: ReadonlyMap<unknown, string> = new Map([
   ],
 ]);
 
-/** @returns the refusal of a change in words for an operator, with the cause */
+/** @returns a CommandError with words for an operator, such as what to do, and the reason */
 function explained(refusal: Error & { readonly code: string }): CommandError {
   const { code, message, cause } = refusal;
   const reason = cause === undefined ? '' : `: ${reasonOf(cause)}`;

@@ -40,14 +40,15 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000;
  */
 export const TIMEOUT_CHECK_MS = 1_000;
 
-/** Milliseconds by which the time-out below is longer than the others. */
+/** TIMEOUT_CHECK_MS, and half a second to send the 408. */
 const SILENCE_MARGIN_MS = 1_500;
 
 /**
  * The time-out of a connection that has no request in flight, or whose client does not read its
  * replies. It is longer than the time-out of the headers with its check, so that a client that
- * stops amid its headers gets a 408 first. It is also longer than keep-alive, so that a proxy may
- * open a connection before it has a request. While a write is stuck Node waits twice as long.
+ * stops amid its headers gets a 408 first. It is also longer than keep-alive: a proxy may keep a
+ * new connection for as long before it sends a request. While a write is stuck Node waits twice as
+ * long.
  * @param keepAliveMs milliseconds for which a connection may be idle between two requests
  * @returns milliseconds without a byte in either direction, after which the server closes it
  */

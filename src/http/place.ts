@@ -11,13 +11,13 @@ interface PlaceOptions {
   readonly path?: string;
 }
 
-/** Where a server listens. */
+/** Where a server listens, once it does. */
 export interface Place {
   /** What follows `http://` in the URL of the server. */
   readonly authority: string;
   /** 0 for a Unix socket. */
   readonly port: number;
-  /** Call it before the server stops listening. */
+  /** Removes the Unix socket, if there is one. Call it before the server stops listening. */
   readonly removeSocket?: () => void;
 }
 

@@ -158,7 +158,7 @@ export function targetOf({ url }: IncomingMessage): string {
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
-/** @returns the method; undefined if an adapter has a text in its place that is not a method */
+/** @returns the method; undefined for a text that Node does not know as one, as from an adapter */
 export function methodOf({ method = '' }: IncomingMessage): string | undefined {
   return KNOWN_METHODS.has(method) ? method : undefined;
 }

@@ -60,13 +60,13 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
   cors: corsCheck,
 };
 
-/** What handles a request: a route, or a handler without one that throws. */
+/** What handles a request: a route, or, without `route`, a handler that throws the refusal. */
 type FoundOrRefused = Omit<Found<Handler>, 'route'> & { readonly route?: string };
 
 /**
  * Adds a handler for GET and HEAD. A later `router.get` for the same path replaces it, so that a
- * program which has a route of this path goes on working. Programs have no use for such routes, so
- * this is not a method.
+ * program that has its own route for the path goes on working. It is not a method, because it is
+ * not for programs. A static block of Router sets it, because it needs the private routes.
  */
 export let addDefaultGet: (router: Router, path: string, handler: Handler) => void;
 

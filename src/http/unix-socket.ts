@@ -66,8 +66,9 @@ export async function listenOnPath(server: Server, path: string): Promise<() => 
 }
 
 /**
- * Listens under another name in the same folder. When the server stops, libuv removes the socket by
- * the name under which it listens, and at the final path a later server may have its own.
+ * Listens under a draft name in the same folder. When the server stops, libuv removes the file that
+ * has the name under which it began to listen. At the final path that could be the socket of a
+ * later server.
  * @returns the path of the draft
  */
 async function listenOnDraft(server: Server, path: string): Promise<string> {
@@ -94,13 +95,17 @@ function draftOf(path: string, index: number): string {
   return `${path}.${index.toString(36).padStart(2, '0')}`;
 }
 
-/** Moves the draft to its final path, if that is free or has a stale socket. */
+/**
+ * Moves the draft to its final path, if that is free or has a stale socket.
+ * @param name the absolute path
+ * @param path the same path as it was given, which the kernel has room for
+ */
 async function moveTo(name: string, draft: string, path: string): Promise<void> {
   let isMoved = false;
   while (!isMoved) {
     const found = inodeOf(name);
     if (found !== undefined) await checkStale(path);
-    // Nothing of this process can come between these two calls.
+    // Both calls are synchronous, so no other code of this process runs between them.
     isMoved = inodeOf(name) === found;
     if (isMoved) renameSync(draft, name);
   }
@@ -132,19 +137,19 @@ function codeOfConnecting(path: string): Promise<string | undefined> {
   });
 }
 
-/** Has the members of the errors of node:net. */
+/** @returns an error with the members that errors of node:net have */
 function listenError(code: string, problem: string, path: string): NodeJS.ErrnoException {
   const error = new Error(`listen ${code}: ${problem} ${path}`);
   return Object.assign(error, { code, syscall: 'listen', address: path });
 }
 
-/** @returns what no other file has while this one exists; undefined if nothing is at the path */
+/** @returns the device and the inode of the file, as text; undefined if nothing is at the path */
 function inodeOf(path: string): string | undefined {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return found && `${found.dev}:${found.ino}`;
 }
 
-/** Removes a file if it is that of an inode. */
+/** Removes the file at the path if it still has this inode. */
 function removeIf(inode: string | undefined, path: string): void {
   try {
     if (inodeOf(path) === inode) unlinkSync(path);

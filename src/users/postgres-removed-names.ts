@@ -51,7 +51,7 @@ export class RemovedNames {
   /**
    * Creates the table unless it exists. The table, or a right of `remove`, may be missing
    * afterwards.
-   * @param read a statement with the table, which must not fail
+   * @param read runs a statement that reads the table if it exists, and must not fail
    * @throws AuthError ERR_STORE as `Database.create`
    */
   async create(read: () => Promise<unknown>): Promise<void> {
@@ -65,7 +65,7 @@ export class RemovedNames {
   }
 
   /**
-   * Selects users with the times of their removed names.
+   * Selects users. Each has the time at which an earlier user of the name was removed.
    * @param removedId the SQL of the id whose removal is looked up
    * @param rest the condition and the order; it uses no other parameter than $1
    */

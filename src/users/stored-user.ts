@@ -28,7 +28,7 @@ export function userIn(stored: StoredUser | undefined): User | undefined {
   return stored?.passwordHash === undefined ? undefined : stored;
 }
 
-/** @returns the name of a removed user, or undefined for a user */
+/** @returns the removed name; undefined if a user has the name, or no user had it */
 export function removedNameIn(stored: StoredUser | undefined): RemovedName | undefined {
   if (stored === undefined || stored.passwordHash !== undefined) return undefined;
   return Object.freeze({ id: stored.id, removedAt: stored.validAfter });

@@ -103,7 +103,7 @@ function fieldWithoutString(user: MaybeUser): (typeof USER_FIELDS)[number] | und
 
 /**
  * @param seconds whole seconds since 1970
- * @returns the text that stands for them in a line, as of `createdAt`
+ * @returns the time as a record has it, in the form of `createdAt`
  */
 export function timeTextOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString();

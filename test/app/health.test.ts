@@ -106,7 +106,7 @@ test('a store that fails beside one that hangs is 503 at once, and is not asked 
   checks[1]?.succeed();
 });
 
-test('any error of a store is ERR_STORE, and a store may return no promise', async () => {
+test('any error of a check is ERR_STORE, and a check may return no promise', async () => {
   const reasons = [
     new Error('a fault'),
     new AuthError('ERR_INTERNAL', { description: 'a fault' }),

@@ -124,7 +124,7 @@ describe('renewSecret', () => {
     await refresh(next);
   });
 
-  it('works on a running server, by the `auth` of its application', async () => {
+  it('a running server obeys `renewSecret` of its `app.auth`', async () => {
     const users = new MemoryUserStore();
     const app = createApp({ secret: SECRET, users, passwords: cheapPasswords() });
     const user = await app.accounts.signup({ username: 'joe', password: 'correct horse' });

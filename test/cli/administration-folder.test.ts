@@ -99,7 +99,7 @@ describe('the address of a socket', () => {
 });
 
 describe('a socket of a server', () => {
-  it('is found while a process listens, and is not where none does', async () => {
+  it('is one only while a process listens on it', async () => {
     const empty = await dataFolder();
     assert.equal(await hasServer(empty), false);
     await withServer(async (data) => {
@@ -108,14 +108,14 @@ describe('a socket of a server', () => {
     assert.equal(await hasServer(join(empty, 'missing')), false);
   });
 
-  it('is none if a file or a dead socket has its name', async () => {
+  it('is not a file or a stale socket at the same path', async () => {
     const data = await dataFolder();
     await makeSocketFolder(socketIn(data));
     await writeFile(socketIn(data), '');
     assert.equal(await hasServer(data), false);
     await rm(socketIn(data));
     await withServer(async (other, server) => {
-      // The name stays, as after kill -9: another name of the inode keeps it.
+      // A second name of the inode keeps the socket file, which stays as after kill -9.
       const kept = join(dirname(socketIn(other)), 'kept');
       await link(socketIn(other), kept);
       server.close();

@@ -74,7 +74,7 @@ test('a line without a whole hash is refused', () => {
   }
 });
 
-test('CSV with quotation marks is refused in words', () => {
+test('a line with quotation marks is refused, and the message says how to write it', () => {
   for (const line of [`"joe",${PHC}`, `joe,"${PHC}"`, `"joe","${PHC}"`, `jo"e,${PHC}`]) {
     assert.match(problemIn(line), /quotation mark: write lines username,hash without CSV quoting/);
   }

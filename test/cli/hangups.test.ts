@@ -1,4 +1,4 @@
-/** SIGHUP in this very process: no signal is lost, and no two reloads overlap. */
+/** SIGHUP sent to this process: no signal is lost, and no two reloads overlap. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';

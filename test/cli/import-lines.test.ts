@@ -60,7 +60,7 @@ test('what is not a JSON object is refused', () => {
   assert.ok('user' in readJsonLine(` ${lineWith({})} `));
 });
 
-test('a line with a missing, another or a wrong member is refused', () => {
+test('a line with a missing, a further or a wrong member is refused', () => {
   for (const name of Object.keys(JOE)) {
     for (const value of [undefined, null, 7, true, {}, ['joe'], 'a\0b', '\ud800']) {
       assert.match(problemIn(lineWith({ [name]: value })), /exactly the members of a user/, name);
@@ -82,7 +82,7 @@ test('an id that no login can find is refused', () => {
   assert.ok('user' in readJsonLine(lineWith({ id: 'ff' })));
 });
 
-test('a time that is not one is refused', () => {
+test('a text that is not a time is refused', () => {
   const notTimes = ['', '2026', '2026-13-01', '2026-01-02T03:04:05.678', '2026-01-02 03:04:05Z'];
   for (const createdAt of [...notTimes, '2026-01-02T03:04:05+01:00', '2026-01-02Tjunk']) {
     assert.match(problemIn(lineWith({ createdAt })), /"createdAt" is not a time/, createdAt);

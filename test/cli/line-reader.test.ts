@@ -43,7 +43,7 @@ test('an empty input has no line, and a line feed at the end begins none', async
   assert.deepEqual(texts(await linesOf('\ufeff')), ['']);
 });
 
-test('a line has up to 64 KiB, and a longer one is refused alone', async () => {
+test('a line has up to 64 KiB, and a longer one is refused without the others', async () => {
   const longest = 'x'.repeat(MAX_BYTES);
   for (const end of ['\n', '\r\n']) {
     const content = `\ufeff${longest}${end}${longest}x${end}${longest}${end}${longest}${longest}`;
@@ -54,7 +54,7 @@ test('a line has up to 64 KiB, and a longer one is refused alone', async () => {
   }
 });
 
-test('a line that is not UTF-8 is refused alone', async () => {
+test('a line that is not UTF-8 is refused without the others', async () => {
   const wrong = [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80]];
   for (const bytes of wrong) {
     const content = Buffer.concat([Buffer.from('a\n'), Buffer.from(bytes), Buffer.from('\nb')]);

@@ -1,4 +1,4 @@
-/** Which way the command takes to the users: the socket of a server, or the files themselves. */
+/** How the command reaches the users: over the socket of a server, or in the files themselves. */
 import assert from 'node:assert/strict';
 import { appendFile, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const JOE = {
   createdAt: '2020-01-02T03:04:05.000Z',
 };
 
-/** Opens the administration of a folder, with the warnings that this prints. */
+/** Opens the administration of a folder. @returns also the lines that this logs */
 async function openIn(data: string, others: { readonly mayCreate?: boolean } = {}) {
   const warnings: string[] = [];
   const log: Log = (event, detail) => warnings.push(`${event}: ${detail}`);
@@ -35,7 +35,7 @@ async function openIn(data: string, others: { readonly mayCreate?: boolean } = {
 }
 
 describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
-  it('talks to the server that has the file open, at whose next request it counts', async () => {
+  it('asks the server that has the file open, so its next request sees the change', async () => {
     const data = await dataFolder();
     const server = await serve(`serve --port 0 --scrypt-cost 1 --log json --data ${data}`, { env });
     await signUpOwner(server.url);
@@ -63,7 +63,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     assert.deepEqual((await readdir(data)).sort(), ['sessions.jsonl', 'users.jsonl']);
   });
 
-  it('obeys the settings of the server, and those of a command without one', async () => {
+  it('obeys the settings of the server, or without a server the defaults', async () => {
     const data = await dataFolder();
     const flags = '--min-password-length 4 --common-passwords allow --sessions off';
     const server = await serve(`serve --port 0 --scrypt-cost 1 ${flags} --data ${data}`, { env });
@@ -96,7 +96,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     assert.deepEqual(warnings, []);
   });
 
-  it('creates no session file, and a user file only where it may', async () => {
+  it('creates no session file, and a user file only with `mayCreate`', async () => {
     const data = join(await dataFolder(), 'data');
     const refused = openIn(data, { mayCreate: false });
     await assert.rejects(refused, /users\.jsonl does not exist\. Name the folder of the server/);
@@ -124,7 +124,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     await (await opening).administration.close();
   });
 
-  it('tells that the path of a folder is too long for a socket', async () => {
+  it('says that the path is too long for a socket, if the file is locked', async () => {
     const data = join(await dataFolder(), 'x'.repeat(80));
     const holder = await JsonFileUserStore.open(join(data, 'users.jsonl'));
     await assert.rejects(openIn(data), /is too long for the socket of a server\.$/);

@@ -1,4 +1,4 @@
-/** What SIGHUP renews: the secrets, the certificate and the key, each file that can be used. */
+/** SIGHUP renews the secrets, and the certificate with its key, from the files that can be used. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -87,7 +87,7 @@ describe('a reload', { concurrency: 4, timeout: 60_000 }, () => {
     assert.deepEqual(pairs, [String(FIRST.cert), String(SECOND.cert)]);
   });
 
-  it('a bad secret leaves the old one in use, and does not keep the certificate', async (t) => {
+  it('a bad secret leaves the old one in use, and the certificate is still renewed', async (t) => {
     const { folder, paths, run, signsWith } = await reloadSetup(t);
     const inUse = 'error the old secret stays in use: secret';
     const told = async () => {

@@ -29,7 +29,7 @@ async function withServer(
 }
 
 describe('the administration over a socket', () => {
-  it('tells an answer that it cannot read, as of another version', async () => {
+  it('fails at an answer that it cannot read, such as one of another version', async () => {
     const answers = [
       '',
       '{',
@@ -87,7 +87,7 @@ describe('the administration over a socket', () => {
     });
   });
 
-  it('uses a connection again', async () => {
+  it('sends requests one after the other over the same connection', async () => {
     const sockets = new Set<unknown>();
     const listener: RequestListener = (request, response) => {
       sockets.add(request.socket);

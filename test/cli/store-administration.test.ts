@@ -47,7 +47,7 @@ for (const [place, administer] of PLACES) {
       }
     });
 
-    it('has no rate limit, which are for clients', async () => {
+    it('has no rate limit, because those are for clients', async () => {
       const { administration } = await administer();
       const names = Array.from({ length: 150 }, (_, index) => `user-${index}`);
       await Promise.all(names.map((name) => administration.add(name, PASSWORD)));
@@ -115,7 +115,7 @@ for (const [place, administer] of PLACES) {
       assert.deepEqual(await left(), [0, 0, 0, 0]);
     });
 
-    it('refuses a logout where no sessions are kept, which could end no token', async () => {
+    it('refuses a logout if no sessions are kept, because it could end no token', async () => {
       const { administration } = await administer({ sessions: undefined });
       await administration.add('joe', PASSWORD);
       for (const job of [administration.logout('joe'), administration.logoutAll()]) {
@@ -124,7 +124,7 @@ for (const [place, administer] of PLACES) {
       assert.equal(await administration.disable('joe'), true);
     });
 
-    it('says that a user does not exist', async () => {
+    it('changes nothing and returns false for a user who does not exist', async () => {
       const { administration } = await administer();
       for (const name of ['jill', '', 'not a name', '\u0000']) {
         assert.equal(await administration.disable(name), false);
@@ -134,7 +134,7 @@ for (const [place, administer] of PLACES) {
       }
     });
 
-    it('finds a user by the exact id first, also by one that no signup makes', async () => {
+    it('finds a user by the exact id first, also by an id that no signup makes', async () => {
       const { administration, users } = await administer();
       users.insert(record('Joe Doe'));
       users.insert(record('JIM'));
@@ -214,7 +214,7 @@ for (const [place, administer] of PLACES) {
       assert.equal(users.find('joe'), undefined);
     });
 
-    it('tells what has been done to whom, and nothing that was refused', async () => {
+    it('logs each action with the id of the user, and no action that was refused', async () => {
       const { administration, logged } = await administer();
       await administration.add('Joe', PASSWORD);
       await administration.add('Joe', PASSWORD).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** The end of a terminal: it stops a server that was started from it, and no other. */
+/** A terminal that closes stops the server that was started from it, and no other. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';

@@ -48,7 +48,7 @@ test('an export goes to a new file of mode 600', async () => {
 
 const hasOpenFiles = { skip: !existsSync('/proc/self/fd') };
 
-test('the file of an export is closed once the export is told', hasOpenFiles, async () => {
+test('the file of an export is closed when the export is complete', hasOpenFiles, async () => {
   const path = join(await emptyFolder(), 'users');
   await exportTarget(path, outputOf(false).output).fill((output) => writeOutput(output, 'one\n'));
   const descriptors = await readdir('/proc/self/fd');
@@ -83,7 +83,7 @@ test('an export that fails leaves no file', async () => {
   await assert.rejects(stat(path), { code: 'ENOENT' });
 });
 
-test('an export goes to standard output, but to a terminal only if that is named', async () => {
+test('an export goes to standard output, but to a terminal only with the argument -', async () => {
   const PLACES = [[undefined, false], ['-', false], ['-', true]] as const;
   for (const [name, isTTY] of PLACES) {
     const { output, chunks } = outputOf(isTTY);
@@ -95,7 +95,7 @@ test('an export goes to standard output, but to a terminal only if that is named
   assert.throws(() => exportTarget(undefined, outputOf(true).output), UsageError);
 });
 
-test('an import reads a file or standard input, but a terminal only if that is named', async () => {
+test('an import reads a file or standard input, but a terminal only with -', async () => {
   const path = join(await emptyFolder(), 'users');
   await writeFile(path, 'one\ntwo\n');
   const file = await importSource(path, input('not this'));
@@ -109,7 +109,7 @@ test('an import reads a file or standard input, but a terminal only if that is n
   await assert.rejects(importSource(undefined, input('', true)), UsageError);
 });
 
-test('an import names the file that it cannot read', async () => {
+test('the error of an import names the file that it cannot read', async () => {
   const folder = await emptyFolder();
   await assert.rejects(importSource(join(folder, 'none'), input('')), (error) => {
     assert.ok(error instanceof CommandError);

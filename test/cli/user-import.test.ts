@@ -79,7 +79,7 @@ test('an export of a file is the same after an import into another file', async 
   });
 });
 
-test('a running server imports and exports the same', async () => {
+test('over the socket of a running server, import and export do the same', async () => {
   const path = newPath();
   await withStore(path, (store) => withServer(store, dirname(path), async (administration) => {
     const counts = { ...NOTHING, added: 4, removedNames: 2 };
@@ -113,7 +113,7 @@ test('a user of the store stays as it is, and the line is reported', async () =>
   assert.deepEqual(problems, [
     '1: the name is taken, by a user with another hash',
     '3: the user is there, but accepts tokens from before "validAfter"',
-    '5: the name was removed, but has a user here',
+    '5: the removed name has a user in this store',
   ]);
   assert.deepEqual({ added, present, refused }, { added: 2, present: 0, refused: 3 });
   for (const user of own) assert.deepEqual(store.find(user.id), user);
@@ -204,7 +204,7 @@ test('the first line decides which kind all lines are', async () => {
   assert.match(ofFlask.problems.join(), /^2: it has a quotation mark/);
 });
 
-test('lines are under way at once, and are reported in their order', async () => {
+test('16 lines are imported at once, and reported in the order of the input', async () => {
   const store = new MemoryUserStore();
   const own = administrationOf(store);
   let running = 0;
@@ -234,7 +234,7 @@ test('lines are under way at once, and are reported in their order', async () =>
   assert.deepEqual(problems.map((problem) => Number.parseInt(problem, 10)), expected);
 });
 
-test('lines of one name follow each other', async () => {
+test('lines of the same name are imported one after the other', async () => {
   const store = new MemoryUserStore();
   const own = administrationOf(store);
   const slowAtFirst = {
@@ -254,13 +254,13 @@ test('lines of one name follow each other', async () => {
   const { problems, added, present } = await imported(slowAtFirst, lines.join(''));
   assert.deepEqual(problems, [
     '2: the name is taken, by a user with another hash',
-    '3: the name was removed, but has a user here',
+    '3: the removed name has a user in this store',
   ]);
   assert.deepEqual({ added, present }, { added: 1, present: 1 });
   assert.deepEqual(store.find('joe'), userOf('joe'));
 });
 
-test('a store that fails ends the import once no line is under way', async () => {
+test('a store that fails ends the import, after all lines under way have ended', async () => {
   const store = new MemoryUserStore();
   const own = administrationOf(store);
   const failure = new AuthError('ERR_STORE', { cause: new Error('disk full: made by the test') });

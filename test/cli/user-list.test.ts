@@ -69,7 +69,7 @@ test('no name controls the terminal or makes a line of its own, in either form',
   assert.deepEqual(JSON.parse(json), hostile);
 });
 
-test('a page is asked for once the one before it is written', async () => {
+test('a page is read only after the one before it is written', async () => {
   const { list, pages } = listOf(['a', 'b', 'c', 'd', 'e'].map((name) => userNamed(name)));
   let isWriting = false;
   let writes = 0;

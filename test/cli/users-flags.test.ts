@@ -68,7 +68,7 @@ test('a wrong argument is a usage error, which repeats nothing that may be a pas
     ['logout', 'expected one argument, the username, or --all, got neither'],
     ['logout joe --all', 'expected one argument, the username, or --all, got both'],
     ['logout joe ann', 'expected one argument, the username, or --all, got 2'],
-    ['list --users memory', /^--users memory: users in memory are in the process of their server /],
+    ['list --users memory', /^--users memory: only the process of the server can reach users in /],
     ['list --users hunter2', /^--users expected file or postgres:\/\/[^"]*$/],
     ['export one two', 'expected one file, or -, got 2'],
     ['list --data', '--data expected a folder, got no value'],

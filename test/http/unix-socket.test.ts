@@ -43,7 +43,7 @@ test('a server listens on a Unix socket of mode 0660, and removes it at close', 
   assert.deepEqual(readdirSync(folder), []);
 });
 
-test('a proxy names the address of the client, because a Unix socket has none', async () => {
+test('over a Unix socket the address is that of X-Forwarded-For, or unknown', async () => {
   const path = await socketIn(emptyFolder());
   const router = new Router({ trustProxy: 1 }).get('/', ({ address }) => address);
   const server = await listen(router, { path });
@@ -80,7 +80,7 @@ for (const [options, words] of WRONG_PATHS) {
   });
 }
 
-test('a path of exactly 100 bytes is not cut off', async () => {
+test('a path of 100 bytes works, and is not cut off', async () => {
   const folder = await emptyFolder();
   const name = 'x'.repeat(100 - Buffer.byteLength(`${folder}/`));
   const server = await listen(app('long'), { path: join(folder, name) });
