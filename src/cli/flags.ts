@@ -236,7 +236,7 @@ const SECRET_ROW = helpRow(
 
 export const SERVE_HELP: string = `Usage: latchkey serve [options]
 
-Run the server: POST /signup, POST /auth, GET /hello and, for sessions, GET
+Run the server: POST /signup, /auth, GET /hello, /health and, for sessions, GET
 /sessions, POST /refresh, /logout, /sessions/end, /password, /account/remove.
 Flags override environment variables. Ctrl-C finishes open requests and stops.
 Warnings and errors go to stderr, as text unless --log json is given.
