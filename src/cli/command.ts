@@ -73,6 +73,7 @@ function isHelp(): boolean {
   // Behind `--` there are no flags: a user may have the name -h.
   const end = others.indexOf('--');
   const flags = end === -1 ? others : others.slice(0, end);
+  if (name === 'users' && rest[0] === 'help') return true;
   return HELP_WORDS.includes(first) || flags.includes('--help') || flags.includes('-h');
 }
 

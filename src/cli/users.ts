@@ -18,6 +18,7 @@ import { exportUsers } from './user-export.ts';
 import { importUsers } from './user-import.ts';
 import { listUsers } from './user-list.ts';
 import { readUsersCall, type UsersCall } from './users-flags.ts';
+import type { SubcommandName } from './users-subcommands.ts';
 
 /** Standard input, output and error. */
 export interface Streams {
@@ -35,10 +36,8 @@ export interface Streams {
  */
 export async function users(args: readonly string[], streams: Streams, log: Log): Promise<void> {
   const call = await readUsersCall(args, log);
-  const job = JOBS.get(call.subcommand);
-  if (job === undefined) throw new TypeError(`no job for ${call.subcommand}`);
   try {
-    await job(call, streams, log);
+    await JOBS[call.subcommand](call, streams, log);
   } catch (error) {
     throw isAuthError(error) ? explained(error) : error;
   }
@@ -46,27 +45,27 @@ export async function users(args: readonly string[], streams: Streams, log: Log)
 
 type Job = (call: UsersCall, streams: Streams, log: Log) => Promise<void>;
 
-const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
-  ['list', list],
-  ['add', withPassword(async (administration, username, password) => {
+const JOBS: Readonly<Record<SubcommandName, Job>> = {
+  list,
+  add: withPassword(async (administration, username, password) => {
     const { id } = await administration.add(username, password);
     return `${printable(id)}: added`;
-  })],
-  ['set-password', withPassword(async (administration, username, password) => {
+  }),
+  'set-password': withPassword(async (administration, username, password) => {
     const { id } = await administration.setPassword(username, password);
     return `${printable(id)}: the password is set, and all sessions have ended`;
-  })],
-  ['disable', forUser((administration, username) => {
+  }),
+  disable: forUser((administration, username) => {
     return administration.disable(username);
-  }, 'disabled, and all sessions have ended')],
-  ['enable', forUser((administration, username) => administration.enable(username), 'enabled')],
-  ['logout', logout],
-  ['remove', forUser((administration, username) => {
+  }, 'disabled, and all sessions have ended'),
+  enable: forUser((administration, username) => administration.enable(username), 'enabled'),
+  logout,
+  remove: forUser((administration, username) => {
     return administration.remove(username);
-  }, 'removed, and all sessions have ended')],
-  ['export', exportAll],
-  ['import', importAll],
-]);
+  }, 'removed, and all sessions have ended'),
+  export: exportAll,
+  import: importAll,
+};
 
 async function list(call: UsersCall, { output }: Streams, log: Log): Promise<void> {
   await withAdministration(call, log, (administration) => {
