@@ -15,21 +15,24 @@ import { processUser } from './file-trust.ts';
 import type { Log } from './log.ts';
 import { SocketAdministration } from './socket-administration.ts';
 import { StoreAdministration } from './store-administration.ts';
-import type { StoreChoice } from './store-choice.ts';
+import type { LastingStoreChoice } from './store-choice.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import type { UserAdministration } from './user-administration.ts';
 
+/**
+ * What a command does with the users. Only `create` creates a missing user file or table: for any
+ * other command the folder or the database is mistyped. With `read`, a user file is read whole and
+ * closed again before the administration is returned, so its lock is not held while the output is
+ * written. Nothing can be changed then.
+ */
+export type AdministrationAccess = 'read' | 'change' | 'create';
+
 /** The store whose users are administered. */
 export interface AdministrationOptions {
-  /** `memory` is refused, because no other process can reach the memory of a server. */
-  readonly users: StoreChoice;
+  readonly users: LastingStoreChoice;
   /** The folder of the files, for the choice `file`. */
   readonly data: string;
-  /**
-   * Whether a user file that does not exist is created; default true. False is for a command that
-   * only reads or changes users, which must not create a file because of a mistyped folder.
-   */
-  readonly mayCreate?: boolean;
+  readonly access: AdministrationAccess;
 }
 
 /**
@@ -47,20 +50,19 @@ const RETRY_MS = 50;
  * @throws CommandError or AuthError if it cannot be opened; then nothing stays open
  */
 export async function openAdministration(
-  { users, data, mayCreate = true }: AdministrationOptions,
+  { users, data, access }: AdministrationOptions,
   log: Log,
 ): Promise<UserAdministration> {
-  if (users === 'memory') {
-    const remedy = 'a server with --users memory keeps its users to itself';
-    throw new CommandError(`--users memory: ${remedy}, and loses them when it stops`);
-  }
   if (users !== 'file') return administrationOf(await openTables(users, data, log));
   const giveUpAt = performance.now() + MAX_WAIT_MS;
   for (;;) {
     const address = addressOf(socketIn(data));
     if (address !== undefined && (await hasServer(data))) return new SocketAdministration(address);
     try {
-      return administrationOf(await openFiles(data, mayCreate, log));
+      const stores = await openFiles(data, access === 'create', log);
+      // A closed store still has all its users in memory.
+      if (access === 'read') await stores.close();
+      return administrationOf(stores);
     } catch (error) {
       if (!isAuthError(error) || error.code !== 'ERR_STORE_LOCKED') throw error;
       if (performance.now() >= giveUpAt) throw explainLock(error, data);

@@ -20,7 +20,8 @@ describe('openAdministration with --users postgres://', { skip, timeout: 60_000 
   let data: string;
 
   const open = () => {
-    return openAdministration({ users: database, data }, (_event, detail) => logged.push(detail));
+    const options = { users: database, data, access: 'create' } as const;
+    return openAdministration(options, (_event, detail) => logged.push(detail));
   };
 
   before(async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { JsonFileSessionStore, JsonFileUserStore, Sessions } from '../../src/index.ts';
 import type { Log } from '../../src/cli/log.ts';
-import { openAdministration } from '../../src/cli/open-administration.ts';
+import { openAdministration, type AdministrationAccess } from '../../src/cli/open-administration.ts';
 import { SocketAdministration } from '../../src/cli/socket-administration.ts';
 import { StoreAdministration } from '../../src/cli/store-administration.ts';
 import { PASSWORD, werkzeugHash } from '../support/accounts.ts';
@@ -27,10 +27,10 @@ const JOE = {
 };
 
 /** Opens the administration of a folder. @returns also the lines that this logs */
-async function openIn(data: string, others: { readonly mayCreate?: boolean } = {}) {
+async function openIn(data: string, access: AdministrationAccess = 'create') {
   const warnings: string[] = [];
   const log: Log = (event, detail) => warnings.push(`${event}: ${detail}`);
-  const administration = await openAdministration({ users: 'file', data, ...others }, log);
+  const administration = await openAdministration({ users: 'file', data, access }, log);
   return { administration, warnings };
 }
 
@@ -87,7 +87,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     const first = await openSessions();
     await new Sessions({ store: first }).start('joe', { isRefreshable: true });
     await first.close();
-    const { administration, warnings } = await openIn(data, { mayCreate: false });
+    const { administration, warnings } = await openIn(data, 'change');
     assert.ok(administration instanceof StoreAdministration);
     assert.equal(await administration.logoutAll(), 1);
     await administration.close();
@@ -96,9 +96,9 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     assert.deepEqual(warnings, []);
   });
 
-  it('creates no session file, and a user file only with `mayCreate`', async () => {
+  it('creates no session file, and a user file only to `create`', async () => {
     const data = join(await dataFolder(), 'data');
-    const refused = openIn(data, { mayCreate: false });
+    const refused = openIn(data, 'change');
     await assert.rejects(refused, /users\.jsonl does not exist\. Name the folder of the server/);
     await assert.rejects(stat(data), { code: 'ENOENT' });
     const { administration, warnings } = await openIn(data);
@@ -153,9 +153,21 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     assert.equal((await stop(next)).code, 0);
   });
 
-  it('refuses users in memory, which another process cannot reach', async () => {
-    const options = { users: 'memory', data: await dataFolder() } as const;
-    await assert.rejects(openAdministration(options, () => undefined), /--users memory: a server/);
+  it('lets go of a file that it only reads, and has all users and removed names', async () => {
+    const data = await dataFolder();
+    const { administration: first } = await openIn(data);
+    await first.importUser(JOE);
+    await first.importRemovedName({ id: 'ann', removedAt: 1000 });
+    await first.close();
+    const { administration } = await openIn(data, 'read');
+    await using server = await JsonFileUserStore.open(join(data, 'users.jsonl'));
+    await server.insert({ ...JOE, id: 'later' });
+    assert.deepEqual((await administration.list(undefined)).map(({ id }) => id), ['joe']);
+    assert.deepEqual(await administration.exportUsers(undefined), [JOE]);
+    const names = await administration.exportRemovedNames(undefined);
+    assert.deepEqual(names, [{ id: 'ann', removedAt: 1000 }]);
+    await assert.rejects(administration.disable('joe'), { code: 'ERR_STORE' });
+    await administration.close();
   });
 
   it('as root gives new files to the owner of the folder', { skip: !isRoot }, async () => {
