@@ -53,8 +53,9 @@ const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
     return `${printable(id)}: added`;
   })],
   ['set-password', withPassword(async (administration, username, password) => {
-    const { id } = await administration.setPassword(username, password);
-    return `${printable(id)}: the password is set, and all sessions have ended`;
+    const change = await administration.setPassword(username, password);
+    if (change === undefined) throw new CommandError(UNKNOWN_USER);
+    return `${printable(change.id)}: the password is set, and all sessions have ended`;
   })],
   ['disable', forUser((administration, username) => {
     return administration.disable(username);
@@ -76,7 +77,15 @@ async function list(call: UsersCall, { output }: Streams, log: Log): Promise<voi
 
 async function logout(call: UsersCall, streams: Streams, log: Log): Promise<void> {
   if (!call.isAll) return logoutOne(call, streams, log);
-  const count = await withAdministration(call, log, (administration) => administration.logoutAll());
+  const count = await withAdministration(call, log, async (administration) => {
+    let { count: total, next } = await administration.logoutPage(undefined);
+    while (next !== undefined) {
+      const page = await administration.logoutPage(next);
+      total += page.count;
+      next = page.next;
+    }
+    return total;
+  });
   await writeOutput(streams.output, `all sessions of ${counted(count, 'user')} have ended\n`);
 }
 
@@ -136,17 +145,17 @@ function withPassword(
   };
 }
 
-/** @param change resolves to false if there is no such user */
+/** @param change resolves to undefined if there is no such user */
 function forUser(
-  change: (administration: UserAdministration, username: string) => Promise<boolean>,
+  change: (administration: UserAdministration, username: string) => Promise<object | undefined>,
   result: string,
 ): Job {
   return async (call, { output }, log) => {
     const username = usernameOf(call);
-    const isDone = await withAdministration(call, log, (administration) => {
+    const made = await withAdministration(call, log, (administration) => {
       return change(administration, username);
     });
-    if (!isDone) throw new CommandError(UNKNOWN_USER);
+    if (made === undefined) throw new CommandError(UNKNOWN_USER);
     await writeOutput(output, `${printable(username)}: ${result}\n`);
   };
 }
