@@ -6,7 +6,7 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import { ROW_BY_CODE } from '../error-codes.ts';
 import { AuthError, isAuthError, reasonOf, type AuthErrorCode } from '../errors.ts';
 import { hasCode } from '../journal/system-errors.ts';
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { isErrorNamed, ownMember } from '../values.ts';
 import {
   listReader,
@@ -16,14 +16,18 @@ import {
   readPublicUser,
   readRemovedName,
   readUser,
+  readUserChange,
   textIn,
   type Request,
 } from './administration-messages.ts';
 import { CommandError } from './command-errors.ts';
-import type { ListedUser, RemovedName, UserAdministration } from './user-administration.ts';
-
-/** As many as the requests that an import sends at once. */
-const MAX_CONNECTIONS = 16;
+import {
+  PARALLEL_CHANGES,
+  type ListedUser,
+  type LoggedOutPage,
+  type UserAdministration,
+  type UserChange,
+} from './user-administration.ts';
 
 /**
  * After this time the command closes an idle connection. It must do so before the server, which
@@ -37,11 +41,12 @@ const MAX_ANSWER_MS = 60_000;
 const readUsers = listReader('users', readUser);
 const readListedUsers = listReader('users', readListedUser);
 const readRemovedNames = listReader('names', readRemovedName);
-const readChangedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
+const readUserChanges = listReader('changes', readUserChange);
+const readAddedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
 
 /** Its methods throw a CommandError if the server does not answer. */
 export class SocketAdministration implements UserAdministration {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_CHANGES, timeout: IDLE_MS });
   readonly #socketPath: string;
 
   /** @param socketPath of at most 100 bytes */
@@ -54,42 +59,31 @@ export class SocketAdministration implements UserAdministration {
   }
 
   add(username: string, password: string): Promise<PublicUser> {
-    return this.#send('add', { username, password }, readChangedUser);
+    return this.#send('add', { username, password }, readAddedUser);
   }
 
-  setPassword(username: string, password: string): Promise<PublicUser> {
-    return this.#send('set-password', { username, password }, readChangedUser);
+  setPassword(username: string, password: string): Promise<UserChange | undefined> {
+    return this.#change('set-password', { username, password });
   }
 
-  disable(username: string): Promise<boolean> {
-    return this.#send('disable', { username }, readDone);
+  disable(username: string): Promise<UserChange | undefined> {
+    return this.#change('disable', { username });
   }
 
-  enable(username: string): Promise<boolean> {
-    return this.#send('enable', { username }, readDone);
+  enable(username: string): Promise<UserChange | undefined> {
+    return this.#change('enable', { username });
   }
 
-  remove(username: string): Promise<boolean> {
-    return this.#send('remove', { username }, readDone);
+  remove(username: string): Promise<UserChange | undefined> {
+    return this.#change('remove', { username });
   }
 
-  /** @throws AuthError ERR_BAD_REQUEST if the server keeps no sessions */
-  logout(username: string): Promise<boolean> {
-    return this.#send('logout', { username }, readDone);
+  logout(username: string): Promise<UserChange | undefined> {
+    return this.#change('logout', { username });
   }
 
-  /**
-   * Asks page by page, so that no request takes long.
-   * @throws AuthError ERR_BAD_REQUEST if the server keeps no sessions
-   */
-  async logoutAll(): Promise<number> {
-    let { count, next } = await this.#send('logout-page', {}, readLoggedOutPage);
-    while (next !== undefined) {
-      const page = await this.#send('logout-page', { after: next }, readLoggedOutPage);
-      count += page.count;
-      next = page.next;
-    }
-    return count;
+  logoutPage(after: string | undefined): Promise<LoggedOutPage> {
+    return this.#send('logout-page', { after }, readLoggedOutPage);
   }
 
   exportUsers(after: string | undefined): Promise<readonly User[]> {
@@ -118,6 +112,11 @@ export class SocketAdministration implements UserAdministration {
 
   async close(): Promise<void> {
     this.#agent.destroy();
+  }
+
+  async #change(name: Request, body: object): Promise<UserChange | undefined> {
+    const [change] = await this.#send(name, body, readUserChanges);
+    return change;
   }
 
   /**

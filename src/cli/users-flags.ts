@@ -8,6 +8,7 @@ import { UsageError } from './command-errors.ts';
 import { environmentOf } from './flags.ts';
 import { helpOf } from './help-text.ts';
 import { textLog, type Log } from './log.ts';
+import type { AdministrationAccess } from './open-administration.ts';
 import {
   ALL_FLAG,
   JSON_FLAG,
@@ -56,7 +57,7 @@ export interface UsersCall extends UsersConfig {
   readonly argument: string | undefined;
   readonly isJson: boolean;
   readonly isAll: boolean;
-  readonly mayCreate: boolean;
+  readonly access: AdministrationAccess;
 }
 
 /**
@@ -84,7 +85,7 @@ export async function readUsersCall(
     argument,
     isJson: parsed.typed.has(JSON_FLAG.name),
     isAll,
-    mayCreate: subcommand.mayCreate === true,
+    access: subcommand.access,
   };
 }
 

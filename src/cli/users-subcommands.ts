@@ -8,6 +8,7 @@ import {
   type Positionals,
 } from './arguments.ts';
 import { SERVE_FLAGS } from './flags.ts';
+import type { AdministrationAccess } from './open-administration.ts';
 import { lastingStoreKind, type LastingStoreChoice } from './store-choice.ts';
 
 /** The flags that every subcommand has. */
@@ -68,8 +69,7 @@ export interface Subcommand {
   readonly description: string;
   readonly flags: AnyFlags;
   readonly positionals: Positionals;
-  /** Whether it creates a missing user file. The others fail, as the folder may be mistyped. */
-  readonly mayCreate?: boolean;
+  readonly access: AdministrationAccess;
 }
 
 export const NO_ARGUMENT: Positionals = { count: 0, expected: 'flags only' };
@@ -109,6 +109,7 @@ export const SUBCOMMANDS: Readonly<Record<SubcommandName, Subcommand>> = {
     description: 'List all users, sorted by id: id, username, time of creation and state.',
     flags: { ...USERS_FLAGS, json: JSON_FLAG },
     positionals: NO_ARGUMENT,
+    access: 'read',
   },
   add: {
     usage: 'add <username>',
@@ -116,7 +117,7 @@ export const SUBCOMMANDS: Readonly<Record<SubcommandName, Subcommand>> = {
     description: `Create a user, as a sign-up does.\n\n${PASSWORD_SOURCE}`,
     flags: USERS_FLAGS,
     positionals: USERNAME_AND_NO_PASSWORD,
-    mayCreate: true,
+    access: 'create',
   },
   'set-password': {
     usage: 'set-password <username>',
@@ -125,6 +126,7 @@ export const SUBCOMMANDS: Readonly<Record<SubcommandName, Subcommand>> = {
 disabled.\n\n${PASSWORD_SOURCE}`,
     flags: USERS_FLAGS,
     positionals: USERNAME_AND_NO_PASSWORD,
+    access: 'change',
   },
   disable: {
     usage: 'disable <username>',
@@ -132,6 +134,7 @@ disabled.\n\n${PASSWORD_SOURCE}`,
     description: 'End all sessions of a user, and refuse the logins and the tokens of the user.',
     flags: USERS_FLAGS,
     positionals: USERNAME,
+    access: 'change',
   },
   enable: {
     usage: 'enable <username>',
@@ -139,6 +142,7 @@ disabled.\n\n${PASSWORD_SOURCE}`,
     description: 'Let a disabled user log in again, with the password that the user has.',
     flags: USERS_FLAGS,
     positionals: USERNAME,
+    access: 'change',
   },
   logout: {
     usage: 'logout <username> | --all',
@@ -150,6 +154,7 @@ disabled.\n\n${PASSWORD_SOURCE}`,
       optionalCount: 1,
       expected: 'one argument, the username, or --all',
     },
+    access: 'change',
   },
   remove: {
     usage: 'remove <username>',
@@ -158,6 +163,7 @@ disabled.\n\n${PASSWORD_SOURCE}`,
 token from before is valid for its next user.`,
     flags: USERS_FLAGS,
     positionals: USERNAME,
+    access: 'change',
   },
   export: {
     usage: 'export [<file>|-]',
@@ -166,6 +172,7 @@ token from before is valid for its next user.`,
 JSON object a line, to a new file or to standard output.`,
     flags: USERS_FLAGS,
     positionals: FILE,
+    access: 'read',
   },
   import: {
     usage: 'import [<file>|-]',
@@ -176,6 +183,6 @@ so it can be run again. Each line that is refused is named by its number. The
 exit code is then 1.`,
     flags: USERS_FLAGS,
     positionals: FILE,
-    mayCreate: true,
+    access: 'create',
   },
 };

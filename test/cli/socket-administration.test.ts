@@ -35,7 +35,8 @@ describe('the administration over a socket', () => {
       '{',
       'null',
       '{}',
-      '{"isDone":1}',
+      '{"changes":1}',
+      '{"changes":[{"id":"joe","sessions":"other"}]}',
       '{"users":{}}',
       '{"users":[{"id":"joe","username":"joe","createdAt":"","isDisabled":0}]}',
     ];
@@ -48,10 +49,10 @@ describe('the administration over a socket', () => {
       });
     }
     const user = { id: 'joe', username: 'joe', createdAt: '', isDisabled: false };
-    const body = JSON.stringify({ isDone: true, users: [user] });
+    const body = JSON.stringify({ changes: [{ id: 'joe', sessions: 'ended' }], users: [user] });
     await withServer((_request, response) => response.end(body), async (administration) => {
       assert.deepEqual(await administration.list(undefined), [user]);
-      assert.equal(await administration.disable('joe'), true);
+      assert.deepEqual(await administration.disable('joe'), { id: 'joe', sessions: 'ended' });
     });
   });
 
@@ -91,7 +92,7 @@ describe('the administration over a socket', () => {
     const sockets = new Set<unknown>();
     const listener: RequestListener = (request, response) => {
       sockets.add(request.socket);
-      response.end('{"isDone":true}');
+      response.end('{"changes":[]}');
     };
     await withServer(listener, async (administration) => {
       for (let count = 0; count < 5; count += 1) await administration.disable('joe');
@@ -108,7 +109,7 @@ describe('the administration over a socket', () => {
     const sockets = new Set<unknown>();
     const listener: RequestListener = (request, response) => {
       sockets.add(request.socket);
-      setImmediate(() => response.end('{"isDone":true}'));
+      setImmediate(() => response.end('{"changes":[]}'));
     };
     await withServer(listener, async (many) => {
       await Promise.all(names.map(({ id }) => many.disable(id)));
