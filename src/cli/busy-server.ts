@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAuthError } from '../errors.ts';
 
 const MAX_WAIT_MS = 30_000;
-const RETRY_MS = 250;
+const RETRY_MS = 100;
 
 /**
  * Makes a change that hashes a password. While it is refused with ERR_BUSY, which changes nothing,

@@ -6,6 +6,7 @@
  * Accepted: a message repeats the name of a file that was typed.
  */
 import { stat } from 'node:fs/promises';
+import { newUsername } from '../accounts/username.ts';
 import { AuthError, isAuthError, reasonOf } from '../errors.ts';
 import { hasCode, ignoreFailure } from '../journal/system-errors.ts';
 import { onceNotBusy } from './busy-server.ts';
@@ -173,11 +174,14 @@ function withoutRepeats(log: Log): Log {
 }
 
 async function refuseBeforePrompt(call: UsersCall, log: Log): Promise<void> {
+  const username = usernameOf(call);
+  const isAdding = call.subcommand === 'add';
+  if (isAdding) newUsername(username);
   const finding = withAdministration({ ...call, access: 'read' }, log, (administration) => {
-    return idOfUser(administration, usernameOf(call));
+    return idOfUser(administration, username);
   });
-  if (call.access === 'create') {
-    // A store that cannot be read now may be one that `add` creates.
+  if (isAdding) {
+    // A store that cannot be read now may be one that this command creates.
     const taken = await finding.catch(ignoreFailure);
     if (taken !== undefined) throw new AuthError('ERR_USER_EXISTS');
   } else if (await finding === undefined) {
@@ -240,7 +244,8 @@ const EXPLANATIONS: ReadonlyMap<unknown, string> = new Map([
 
 /** @returns a CommandError with words for an operator, such as what to do, and the reason */
 function explained(refusal: Error & { readonly code: string }): CommandError {
-  const { code, message, cause } = refusal;
-  const reason = cause === undefined ? '' : `: ${reasonOf(cause)}`;
+  const { code, message } = refusal;
+  const cause = refusal.cause === undefined ? '' : reasonOf(refusal.cause);
+  const reason = message.includes(cause) ? '' : `: ${cause}`;
   return new CommandError(EXPLANATIONS.get(code) ?? `${message}${reason}`, { cause: refusal });
 }
