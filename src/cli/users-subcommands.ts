@@ -69,6 +69,7 @@ export interface Subcommand {
   readonly description: string;
   readonly flags: AnyFlags;
   readonly positionals: Positionals;
+  /** What it does with the users. It opens the store for that alone. */
   readonly access: AdministrationAccess;
 }
 

@@ -10,7 +10,7 @@ import {
   PasswordHasher,
   Sessions,
 } from '../../src/index.ts';
-import { OLD, weakHash } from './account-service.ts';
+import { weakHash } from './account-service.ts';
 import { emptyFolder } from './run-command.ts';
 import { userNamed } from './user-files.ts';
 
