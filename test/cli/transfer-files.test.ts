@@ -3,22 +3,17 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { CommandError, UsageError } from '../../src/cli/command-errors.ts';
 import { writeOutput } from '../../src/cli/output.ts';
 import { exportTarget, importSource } from '../../src/cli/transfer-files.ts';
+import { collected } from '../support/outputs.ts';
 import { emptyFolder, modeOf } from '../support/run-command.ts';
 
 /** @returns an output that keeps what it gets */
 function outputOf(isTTY: boolean) {
-  const chunks: string[] = [];
-  const output = new Writable({
-    write: (chunk, _encoding, done) => {
-      chunks.push(String(chunk));
-      done();
-    },
-  });
+  const { output, chunks } = collected();
   return { output: Object.assign(output, { isTTY }), chunks };
 }
 
@@ -46,9 +41,9 @@ test('an export goes to a new file of mode 600', async () => {
   ]);
 });
 
-const hasOpenFiles = { skip: !existsSync('/proc/self/fd') };
+const needsProc = { skip: !existsSync('/proc/self/fd') };
 
-test('the file of an export is closed when the export is complete', hasOpenFiles, async () => {
+test('the file of an export is closed when the export is complete', needsProc, async () => {
   const path = join(await emptyFolder(), 'users');
   await exportTarget(path, outputOf(false).output).fill((output) => writeOutput(output, 'one\n'));
   const descriptors = await readdir('/proc/self/fd');

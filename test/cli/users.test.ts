@@ -16,6 +16,7 @@ import {
 import { OLD, weakHash } from '../support/account-service.ts';
 import { send } from '../support/app.ts';
 import { signup } from '../support/command-client.ts';
+import { collected } from '../support/outputs.ts';
 import {
   assertRefused,
   command,
@@ -37,17 +38,11 @@ interface Printed {
  * @param log gets the warnings and the errors
  */
 async function runUsers(line: string, input = '', log: string[] = []): Promise<Printed> {
-  let stdout = '';
-  const output = new Writable({
-    write: (chunk, _encoding, done) => {
-      stdout += String(chunk);
-      done();
-    },
-  });
+  const { output, chunks } = collected();
   const prompts = new Writable({ write: () => assert.fail('standard input is not a terminal') });
   const streams = { input: Readable.from([Buffer.from(input)]), output, prompts };
   await users(line.split(' '), streams, (_event, detail) => log.push(detail));
-  return { stdout, log };
+  return { stdout: chunks.join(''), log };
 }
 
 interface Stores {
@@ -219,7 +214,7 @@ describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_
   });
 });
 
-const hasFullDisk = { skip: process.platform !== 'linux' };
+const needsDevFull = { skip: process.platform !== 'linux' };
 
 describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, () => {
   it('changes the users of a running server, whose next answer knows it', async () => {
@@ -281,7 +276,7 @@ describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, (
     assert.deepEqual(await readdir(cwd), []);
   });
 
-  it('ends with 1 and one line if the list cannot be written', hasFullDisk, async () => {
+  it('ends with 1 and one line if the list cannot be written', needsDevFull, async () => {
     const data = await folderWithUsers();
     const toFullDisk = ['sh', '-c', '"$@" > /dev/full', 'sh', ...command()];
     const ended = await run(`users list --data ${data}`, { command: toFullDisk });
