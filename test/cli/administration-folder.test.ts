@@ -37,8 +37,12 @@ async function withServer(use: (data: string, server: Server) => Promise<void>):
   await makeSocketFolder(socketIn(data));
   const server = createServer().listen(socketIn(data));
   await once(server, 'listening');
-  await use(data, server);
-  server.close();
+  try {
+    await use(data, server);
+  } finally {
+    // Else a failed test would leave the process running.
+    server.close();
+  }
 }
 
 describe('the folder of the socket', () => {

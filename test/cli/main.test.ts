@@ -134,9 +134,9 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     assert.notEqual(one.stdout, other.stdout);
   });
 
-  const hasFullDisk = { skip: process.platform !== 'linux' };
+  const needsDevFull = { skip: process.platform !== 'linux' };
 
-  it('ends with 1 if its output cannot be written, as on a full disk', hasFullDisk, async () => {
+  it('ends with 1 if its output cannot be written, as on a full disk', needsDevFull, async () => {
     const toFullDisk = ['sh', '-c', '"$@" > /dev/full', 'sh', ...command(), 'secret'];
     assertRefused(await run('', { command: toFullDisk }), 1, [/ENOSPC/]);
   });

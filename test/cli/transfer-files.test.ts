@@ -4,24 +4,19 @@ import { existsSync } from 'node:fs';
 import fsPromises, { readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { CommandError, UsageError } from '../../src/cli/command-errors.ts';
 import { writeOutput } from '../../src/cli/output.ts';
 import { exportTarget, importSource } from '../../src/cli/transfer-files.ts';
+import { collected } from '../support/outputs.ts';
 import { emptyFolder, modeOf } from '../support/run-command.ts';
 import { systemError } from '../support/system-errors.ts';
 import { handles } from '../support/user-lines.ts';
 
 /** @returns an output that keeps what it gets */
 function outputOf(isTTY: boolean) {
-  const chunks: string[] = [];
-  const output = new Writable({
-    write: (chunk, _encoding, done) => {
-      chunks.push(String(chunk));
-      done();
-    },
-  });
+  const { output, chunks } = collected();
   return { output: Object.assign(output, { isTTY }), chunks };
 }
 
@@ -49,9 +44,9 @@ test('an export goes to a new file of mode 600', async () => {
   ]);
 });
 
-const needsOpenFiles = { skip: !existsSync('/proc/self/fd') };
+const needsProc = { skip: !existsSync('/proc/self/fd') };
 
-test('the file of an export is closed when the export is complete', needsOpenFiles, async () => {
+test('the file of an export is closed when the export is complete', needsProc, async () => {
   const folder = await emptyFolder();
   const { fill } = exportTarget(join(folder, 'users'), outputOf(false).output);
   await fill((output) => writeOutput(output, 'one\n'));

@@ -183,7 +183,7 @@ describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_
   });
 });
 
-const hasFullDisk = { skip: process.platform !== 'linux' };
+const needsDevFull = { skip: process.platform !== 'linux' };
 
 describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, () => {
   it('changes the users of a running server, whose next answer knows it', async () => {
@@ -245,7 +245,7 @@ describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, (
     assert.deepEqual(await readdir(cwd), []);
   });
 
-  it('ends with 1 and one line if the list cannot be written', hasFullDisk, async () => {
+  it('ends with 1 and one line if the list cannot be written', needsDevFull, async () => {
     const data = await folderWithUsers();
     const toFullDisk = ['sh', '-c', '"$@" > /dev/full', 'sh', ...command()];
     const ended = await run(`users list --data ${data}`, { command: toFullDisk });

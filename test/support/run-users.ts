@@ -11,6 +11,7 @@ import {
   Sessions,
 } from '../../src/index.ts';
 import { weakHash } from './account-service.ts';
+import { collected } from './outputs.ts';
 import { emptyFolder } from './run-command.ts';
 import { userNamed } from './user-files.ts';
 
@@ -25,17 +26,11 @@ export interface Printed {
  * @param log gets the warnings and the errors
  */
 export async function runUsers(line: string, input = '', log: string[] = []): Promise<Printed> {
-  let stdout = '';
-  const output = new Writable({
-    write: (chunk, _encoding, done) => {
-      stdout += String(chunk);
-      done();
-    },
-  });
+  const { output, chunks } = collected();
   const prompts = new Writable({ write: () => assert.fail('standard input is not a terminal') });
   const streams = { input: Readable.from([Buffer.from(input)]), output, prompts };
   await users(line.split(' '), streams, (_event, detail) => log.push(detail));
-  return { stdout, log };
+  return { stdout: chunks.join(''), log };
 }
 
 export interface Stores {
