@@ -4,10 +4,9 @@
  * A function `read...` returns undefined for a value that is not such a message.
  */
 
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { ownMember } from '../values.ts';
-import type { LoggedOutPage } from './store-administration.ts';
-import type { ListedUser, RemovedName } from './user-administration.ts';
+import type { ListedUser, LoggedOutPage, UserChange } from './user-administration.ts';
 
 /** The name of a request, which is also its path: `add` is sent as `POST /add`. */
 export type Request =
@@ -70,6 +69,13 @@ export function readRemovedName(value: unknown): RemovedName | undefined {
   const id = textIn(value, 'id');
   const removedAt = numberIn(value, 'removedAt');
   return id === undefined || removedAt === undefined ? undefined : { id, removedAt };
+}
+
+export function readUserChange(value: unknown): UserChange | undefined {
+  const id = textIn(value, 'id');
+  const sessions = textIn(value, 'sessions');
+  if (id === undefined || (sessions !== 'ended' && sessions !== 'none')) return undefined;
+  return { id, sessions };
 }
 
 /** @returns a function that reads a message `{ [name]: [...] }`, item by item */

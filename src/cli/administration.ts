@@ -18,6 +18,7 @@ import {
 import { readRemovedName, readUser, textIn, type Request } from './administration-messages.ts';
 import type { Log } from './log.ts';
 import type { AdministrationAction, StoreAdministration } from './store-administration.ts';
+import type { UserChange } from './user-administration.ts';
 
 /** Answers the body of a request with the body of the reply. */
 type Answer = (body: unknown) => Promise<object>;
@@ -84,23 +85,28 @@ function routerOf(administration: StoreAdministration, log: Log): Router {
 }
 
 function answersOf(administration: StoreAdministration): ReadonlyMap<Request, Answer> {
-  const done = (act: (username: string) => Promise<boolean>): Answer => {
-    return async (body) => ({ isDone: await act(required(textIn(body, 'username'))) });
-  };
-  const user = (act: (username: string, password: string) => Promise<object>): Answer => {
+  const usernameIn = (body: unknown) => required(textIn(body, 'username'));
+  const passwordIn = (body: unknown) => required(textIn(body, 'password'));
+  const answerChange = (
+    act: (username: string, body: unknown) => Promise<UserChange | undefined>,
+  ): Answer => {
     return async (body) => {
-      const username = required(textIn(body, 'username'));
-      return { user: await act(username, required(textIn(body, 'password'))) };
+      const change = await act(usernameIn(body), body);
+      return { changes: change === undefined ? [] : [change] };
     };
   };
   return new Map<Request, Answer>([
     ['list', async (body) => ({ users: await administration.list(textIn(body, 'after')) })],
-    ['add', user((username, password) => administration.add(username, password))],
-    ['set-password', user((username, password) => administration.setPassword(username, password))],
-    ['disable', done((username) => administration.disable(username))],
-    ['enable', done((username) => administration.enable(username))],
-    ['remove', done((username) => administration.remove(username))],
-    ['logout', done((username) => administration.logout(username))],
+    ['add', async (body) => {
+      return { user: await administration.add(usernameIn(body), passwordIn(body)) };
+    }],
+    ['set-password', answerChange((username, body) => {
+      return administration.setPassword(username, passwordIn(body));
+    })],
+    ['disable', answerChange((username) => administration.disable(username))],
+    ['enable', answerChange((username) => administration.enable(username))],
+    ['remove', answerChange((username) => administration.remove(username))],
+    ['logout', answerChange((username) => administration.logout(username))],
     ['logout-page', (body) => administration.logoutPage(textIn(body, 'after'))],
     ['export-users', async (body) => {
       return { users: await administration.exportUsers(textIn(body, 'after')) };

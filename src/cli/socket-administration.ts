@@ -7,7 +7,7 @@ import { ROW_BY_CODE } from '../error-codes.ts';
 import { AuthError, isAuthError, reasonOf, type AuthErrorCode } from '../errors.ts';
 import { hasCode } from '../journal/system-errors.ts';
 import { compareCodePoints } from '../users/sorted-ids.ts';
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { isErrorNamed, ownMember } from '../values.ts';
 import {
   listReader,
@@ -17,16 +17,20 @@ import {
   readPublicUser,
   readRemovedName,
   readUser,
+  readUserChange,
   textIn,
   type Request,
 } from './administration-messages.ts';
 import { CommandError } from './command-errors.ts';
 import type { Log } from './log.ts';
 import { printable } from './printable.ts';
-import type { ListedUser, RemovedName, UserAdministration } from './user-administration.ts';
-
-/** As many as the requests that an import sends at once. */
-const MAX_CONNECTIONS = 16;
+import {
+  PARALLEL_CHANGES,
+  type ListedUser,
+  type LoggedOutPage,
+  type UserAdministration,
+  type UserChange,
+} from './user-administration.ts';
 
 /**
  * After this time the command closes an idle connection. It must do so before the server, which
@@ -60,7 +64,8 @@ const READS: ReadonlySet<Request> = new Set<Request>([
 const readUsers = listReader('users', readUser);
 const readListedUsers = listReader('users', readListedUser);
 const readRemovedNames = listReader('names', readRemovedName);
-const readChangedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
+const readUserChanges = listReader('changes', readUserChange);
+const readAddedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
 
 /**
  * Its methods throw a CommandError if the server does not answer.
@@ -68,7 +73,7 @@ const readChangedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'
  * each page is behind the one before.
  */
 export class SocketAdministration implements UserAdministration {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_CHANGES, timeout: IDLE_MS });
   readonly #socketPath: string;
   readonly #log: Log;
   readonly #waitTimes: WaitTimes;
@@ -93,43 +98,35 @@ export class SocketAdministration implements UserAdministration {
   }
 
   add(username: string, password: string): Promise<PublicUser> {
-    return this.#send('add', { username, password }, readChangedUser);
+    return this.#send('add', { username, password }, readAddedUser);
   }
 
-  setPassword(username: string, password: string): Promise<PublicUser> {
-    return this.#send('set-password', { username, password }, readChangedUser);
+  setPassword(username: string, password: string): Promise<UserChange | undefined> {
+    return this.#change('set-password', { username, password });
   }
 
-  disable(username: string): Promise<boolean> {
-    return this.#send('disable', { username }, readDone);
+  disable(username: string): Promise<UserChange | undefined> {
+    return this.#change('disable', { username });
   }
 
-  enable(username: string): Promise<boolean> {
-    return this.#send('enable', { username }, readDone);
+  enable(username: string): Promise<UserChange | undefined> {
+    return this.#change('enable', { username });
   }
 
-  remove(username: string): Promise<boolean> {
-    return this.#send('remove', { username }, readDone);
+  remove(username: string): Promise<UserChange | undefined> {
+    return this.#change('remove', { username });
+  }
+
+  logout(username: string): Promise<UserChange | undefined> {
+    return this.#change('logout', { username });
   }
 
   /** @throws AuthError ERR_BAD_REQUEST if the server keeps no sessions */
-  logout(username: string): Promise<boolean> {
-    return this.#send('logout', { username }, readDone);
-  }
-
-  /**
-   * Asks page by page, so that no request takes long.
-   * @throws AuthError ERR_BAD_REQUEST if the server keeps no sessions
-   */
-  async logoutAll(): Promise<number> {
-    let { count, next } = await this.#send('logout-page', {}, readLoggedOutPage);
-    while (next !== undefined) {
-      const page = await this.#send('logout-page', { after: next }, readLoggedOutPage);
-      if (page.next !== undefined) requireAscending([next, page.next]);
-      count += page.count;
-      next = page.next;
-    }
-    return count;
+  async logoutPage(after: string | undefined): Promise<LoggedOutPage> {
+    const page = await this.#send('logout-page', { after }, readLoggedOutPage);
+    const { next } = page;
+    if (after !== undefined && next !== undefined) requireAscending([after, next]);
+    return page;
   }
 
   exportUsers(after: string | undefined): Promise<readonly User[]> {
@@ -158,6 +155,11 @@ export class SocketAdministration implements UserAdministration {
 
   async close(): Promise<void> {
     this.#agent.destroy();
+  }
+
+  async #change(name: Request, body: object): Promise<UserChange | undefined> {
+    const [change] = await this.#send(name, body, readUserChanges);
+    return change;
   }
 
   async #page<Entry extends { readonly id: string }>(
@@ -268,6 +270,8 @@ function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown):
   const code = String(headers['error-code']);
   const isRefusal = statusCode >= 400 && statusCode <= 599;
   if (!isErrorCode(code) || !isRefusal) return unreadableAnswer();
+  // An older server lacks the route.
+  if (code === 'ERR_NOT_FOUND') return unreadableAnswer();
   const description = printableIn(body, 'description');
   const error = printableIn(body, 'error');
   const reason = printableIn(body, 'reason');

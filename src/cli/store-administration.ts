@@ -11,16 +11,19 @@ import type { AccountsOptions } from '../accounts/options.ts';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
 import { publicUserOf } from '../accounts/public-user.ts';
 import { canonicalUsername } from '../accounts/username.ts';
-import { AuthError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import type { PublicUser, User, UserStore } from '../users/store.ts';
-import type { ListedUser, RemovedName, UserAdministration } from './user-administration.ts';
+import type { PublicUser, RemovedName, User, UserStore } from '../users/store.ts';
+import {
+  PARALLEL_CHANGES,
+  type ListedUser,
+  type LoggedOutPage,
+  type UserAdministration,
+  type UserChange,
+} from './user-administration.ts';
 
 /** The most users that a store lists at once. */
 const PAGE_USERS = 1000;
-
-/** How many users are logged out at once. A file store syncs their records together. */
-const PARALLEL_LOGOUTS = 16;
 
 /** The hash of a user who is about to be removed. No password matches it, `enable` refuses it. */
 const NO_HASH = '!';
@@ -51,13 +54,6 @@ export interface StoreAdministrationOptions
   readonly onAction?: (action: AdministrationAction, id?: string) => void;
   /** Called by `close`; default: nothing is closed. */
   readonly onClose?: () => Promise<void>;
-}
-
-/** The users of one page whose sessions have ended. */
-export interface LoggedOutPage {
-  readonly count: number;
-  /** The id behind which the next page begins; undefined if this page was the last. */
-  readonly next: string | undefined;
 }
 
 export class StoreAdministration implements UserAdministration {
@@ -99,30 +95,34 @@ export class StoreAdministration implements UserAdministration {
     return user;
   }
 
-  async setPassword(username: string, password: string): Promise<PublicUser> {
-    const id = await this.#idOf(username);
-    if (id === undefined) {
-      throw new AuthError('ERR_IDENTITY_UNKNOWN', { status: 404, error: 'Not Found' });
-    }
-    const user = await this.#accounts.setPassword(id, password);
-    this.#onAction('set-password', id);
-    return user;
+  setPassword(username: string, password: string): Promise<UserChange | undefined> {
+    return this.#change('set-password', username, async (id) => {
+      try {
+        await this.#accounts.setPassword(id, password);
+        return true;
+      } catch (error) {
+        // The user was removed meanwhile.
+        if (isAuthError(error) && error.code === 'ERR_IDENTITY_UNKNOWN') return false;
+        throw error;
+      }
+    });
   }
 
-  disable(username: string): Promise<boolean> {
+  disable(username: string): Promise<UserChange | undefined> {
     return this.#change('disable', username, (id) => this.#accounts.disable(id));
   }
 
-  enable(username: string): Promise<boolean> {
-    return this.#change('enable', username, (id) => this.#accounts.enable(id));
+  async enable(username: string): Promise<UserChange | undefined> {
+    const enable = (id: string) => this.#accounts.enable(id);
+    const change = await this.#change('enable', username, enable);
+    return change && { ...change, sessions: 'none' };
   }
 
-  remove(username: string): Promise<boolean> {
+  remove(username: string): Promise<UserChange | undefined> {
     return this.#change('remove', username, (id) => this.#accounts.remove(id));
   }
 
-  /** @throws AuthError ERR_BAD_REQUEST if no sessions are kept */
-  async logout(username: string): Promise<boolean> {
+  async logout(username: string): Promise<UserChange | undefined> {
     const sessions = this.#keptSessions();
     return this.#change('logout', username, async (id) => {
       await sessions.endAll(id);
@@ -130,27 +130,11 @@ export class StoreAdministration implements UserAdministration {
     });
   }
 
-  /** @throws AuthError ERR_BAD_REQUEST if no sessions are kept */
-  async logoutAll(): Promise<number> {
-    let { count, next } = await this.logoutPage(undefined);
-    while (next !== undefined) {
-      const page = await this.logoutPage(next);
-      count += page.count;
-      next = page.next;
-    }
-    return count;
-  }
-
-  /**
-   * Ends the sessions of up to 1000 users.
-   * @param after the page begins behind this id; undefined: at the first user
-   * @throws AuthError ERR_BAD_REQUEST if no sessions are kept
-   */
   async logoutPage(after: string | undefined): Promise<LoggedOutPage> {
     const sessions = this.#keptSessions();
     const users = await this.#page(after);
-    for (let first = 0; first < users.length; first += PARALLEL_LOGOUTS) {
-      const some = users.slice(first, first + PARALLEL_LOGOUTS);
+    for (let first = 0; first < users.length; first += PARALLEL_CHANGES) {
+      const some = users.slice(first, first + PARALLEL_CHANGES);
       await Promise.all(some.map(({ id }) => sessions.endAll(id)));
     }
     if (after === undefined) this.#onAction('logout-all');
@@ -220,17 +204,19 @@ export class StoreAdministration implements UserAdministration {
     return this.#users.list(after, PAGE_USERS);
   }
 
-  /** @returns false if there is no such user */
+  /**
+   * @param change returns false if there is no such user
+   * @returns undefined if there is no such user
+   */
   async #change(
     action: AdministrationAction,
     username: string,
     change: (id: string) => Promise<boolean>,
-  ): Promise<boolean> {
+  ): Promise<UserChange | undefined> {
     const id = await this.#idOf(username);
-    if (id === undefined) return false;
-    const isChanged = await change(id);
-    if (isChanged) this.#onAction(action, id);
-    return isChanged;
+    if (id === undefined || !(await change(id))) return undefined;
+    this.#onAction(action, id);
+    return { id, sessions: this.#sessions === undefined ? 'none' : 'ended' };
   }
 
   /**

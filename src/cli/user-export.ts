@@ -6,7 +6,7 @@
  */
 import { removedNameLine, userLine } from './import-lines.ts';
 import { writeOutput } from './output.ts';
-import type { UserAdministration } from './user-administration.ts';
+import { pagesOf, type UserAdministration } from './user-administration.ts';
 
 /**
  * Writes one line for each user, and one for each removed name that no user has. Both are sorted by
@@ -30,15 +30,4 @@ export async function exportUsers(
     await writeOutput(output, names.map(removedNameLine).join(''));
   }
   return userCount;
-}
-
-/** @param readPage returns the page behind an id; an empty one is the end */
-async function* pagesOf<Entry extends { readonly id: string }>(
-  readPage: (after: string | undefined) => Promise<readonly Entry[]>,
-): AsyncGenerator<readonly Entry[]> {
-  let page = await readPage(undefined);
-  while (page.length > 0) {
-    yield page;
-    page = await readPage(page.at(-1)?.id);
-  }
 }

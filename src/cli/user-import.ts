@@ -8,10 +8,7 @@ import type { RemovedName, User } from '../users/store.ts';
 import { readFlaskLine } from './flask-lines.ts';
 import { readJsonLine, type ImportEntry } from './import-lines.ts';
 import { readLines, type InputLine } from './line-reader.ts';
-import type { UserAdministration } from './user-administration.ts';
-
-/** How many lines are imported at once. A file store syncs their records together. */
-const MAX_PARALLEL_LINES = 16;
+import { PARALLEL_CHANGES, type UserAdministration } from './user-administration.ts';
 
 /** How many lines of each kind an import had. */
 export interface ImportResult {
@@ -68,7 +65,7 @@ export async function importUsers(
     for await (const line of readLines(input)) {
       if ('text' in line && line.text === '') continue;
       pending.push(begin(administration, line.number, read(line), pending));
-      if (pending.length === MAX_PARALLEL_LINES) await finishFirst();
+      if (pending.length === PARALLEL_CHANGES) await finishFirst();
     }
     while (pending.length > 0) await finishFirst();
   } finally {

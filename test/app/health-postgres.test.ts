@@ -21,9 +21,9 @@ import { SECRET } from '../support/tokens.ts';
 
 const { url, control } = await ownServer();
 const unstoppable = control === undefined && 'TEST_POSTGRES_CTL does not say how to stop it';
-const isOurs = { skip: skip || unstoppable, timeout: 60_000 };
+const needsOwnServer = { skip: skip || unstoppable, timeout: 60_000 };
 
-describe('GET /health over PostgreSQL', isOurs, () => {
+describe('GET /health over PostgreSQL', needsOwnServer, () => {
   const pool = poolAt(url ?? '', 4);
   let statements = 0;
   const client: PgClient = {

@@ -4,11 +4,10 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { send } from '../support/app.ts';
+import { JOE, signup } from '../support/command-client.ts';
 import { shellBlock } from '../support/documents.ts';
 import { commandIn, emptyFolder, ROOT, run, serve, stop } from '../support/run-command.ts';
 import { ownDatabase, PG, skip } from '../support/postgres.ts';
-
-const JOE = { username: 'joe', password: 'correct horse' };
 
 describe('a server that moves to PostgreSQL', { skip }, () => {
   const { database } = ownDatabase();
@@ -24,7 +23,7 @@ describe('a server that moves to PostgreSQL', { skip }, () => {
     const words = commandIn(cwd);
     const where = { cwd, command: words };
     const first = await serve('serve --port 0 --scrypt-cost 1', where);
-    assert.equal((await send(`${first.url}/signup`, 'POST', JOE)).status, 200);
+    assert.equal(await signup(first.url, JOE), 200);
     await stop(first);
     const define = `latchkey() { ${words.map((word) => `'${word}'`).join(' ')} "$@"; }`;
     const move = shellBlock('set -o pipefail')

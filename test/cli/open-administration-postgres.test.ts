@@ -54,7 +54,7 @@ describe('openAdministration with --users postgres://', { skip, timeout: 60_000 
   it('creates the table of users, and none of sessions', async () => {
     const administration = await open();
     assert.deepEqual(await administration.list(undefined), []);
-    await assert.rejects(administration.logoutAll(), /No sessions are kept/);
+    await assert.rejects(administration.logoutPage(undefined), /No sessions are kept/);
     await administration.close();
     assert.deepEqual(await tables(), ['latchkey_users', 'latchkey_users_removed']);
   });
@@ -82,12 +82,12 @@ describe('openAdministration with --users postgres://', { skip, timeout: 60_000 
     await users.insert({ ...user, createdAt: '2020-01-02T03:04:05.000Z' });
     await sessions.start('joe', { isRefreshable: true });
     const administration = await open();
-    assert.equal(await administration.disable('JOE'), true);
+    assert.equal((await administration.disable('JOE'))?.id, 'joe');
     assert.deepEqual(await sessions.list('joe'), []);
     await sessions.start('joe', { isRefreshable: true });
-    assert.equal(await administration.logoutAll(), 1);
+    assert.equal((await administration.logoutPage(undefined)).count, 1);
     assert.deepEqual(await sessions.list('joe'), []);
-    assert.equal(await administration.remove('joe'), true);
+    assert.equal((await administration.remove('joe'))?.id, 'joe');
     assert.equal(await users.find('joe'), undefined);
     assert.equal(await administration.importRemovedName({ id: 'jim', removedAt: 1000 }), true);
     assert.equal(await administration.importUser({ ...user, id: 'jim', createdAt: '' }), true);

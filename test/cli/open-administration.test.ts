@@ -69,7 +69,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     const server = await serve(`serve --port 0 --scrypt-cost 1 ${flags} --data ${data}`, { env });
     const { administration: running } = await openIn(data);
     assert.equal((await running.add('joe', 'pass')).id, 'joe');
-    await assert.rejects(running.logoutAll(), /No sessions are kept/);
+    await assert.rejects(running.logoutPage(undefined), /No sessions are kept/);
     await running.close();
     await stop(server);
     const { administration } = await openIn(data);
@@ -89,7 +89,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     await first.close();
     const { administration, warnings } = await openIn(data, 'change');
     assert.ok(administration instanceof StoreAdministration);
-    assert.equal(await administration.logoutAll(), 1);
+    assert.equal((await administration.logoutPage(undefined)).count, 1);
     await administration.close();
     await using store = await openSessions();
     assert.deepEqual(await new Sessions({ store }).list('joe'), []);
@@ -162,13 +162,13 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     await killed.ended;
     const { administration } = await openIn(data);
     assert.ok(administration instanceof StoreAdministration);
-    assert.equal(await administration.disable('joe'), true);
+    assert.equal((await administration.disable('joe'))?.id, 'joe');
     await administration.close();
     const next = await start();
     assert.equal((await send(`${next.url}/auth`, 'POST', OWNER)).status, 401);
     const { administration: running } = await openIn(data);
     assert.ok(running instanceof SocketAdministration);
-    assert.equal(await running.enable('joe'), true);
+    assert.equal((await running.enable('joe'))?.id, 'joe');
     await running.close();
     await logIn(next.url);
     assert.equal((await stop(next)).code, 0);

@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { CommandError } from '../../src/cli/command-errors.ts';
 import { writeOutput } from '../../src/cli/output.ts';
+import { failing } from '../support/outputs.ts';
 
 test('writeOutput resolves once the text is written', async () => {
   const written: string[] = [];
@@ -18,9 +19,7 @@ test('writeOutput resolves once the text is written', async () => {
 });
 
 test('writeOutput rejects with the error of the system as the cause', async () => {
-  const cause = Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' });
-  const output = new Writable({ write: (_chunk, _encoding, done) => done(cause) });
-  output.on('error', () => undefined);
+  const { output, error: cause } = failing('ENOSPC');
   await assert.rejects(writeOutput(output, 'one'), (error) => {
     assert.ok(error instanceof CommandError);
     assert.deepEqual([error.message, error.cause], [

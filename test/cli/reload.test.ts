@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { Agent, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { createApp, Jwt, listen, MemoryUserStore } from '../../src/index.ts';
 import { cheapPasswords, send } from '../support/app.ts';
 import { FIRST, SECOND } from '../support/certificates.ts';
 import { JOE, login, OTHER_SECRET, signup } from '../support/command-client.ts';
+import { startLoad, type LoadResult } from '../support/load.ts';
 import { emptyFolder, logLines, serve, stop } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
@@ -146,32 +146,10 @@ async function hello(url: string, token: string) {
   return [status, answered.get('Error-Code')];
 }
 
-/** Sends guarded requests without a pause, over connections that stay open, until it is ended. */
-function startLoad(url: string, token: string, clients: number) {
-  const agent = new Agent({ keepAlive: true, maxSockets: clients });
-  const headers = { Authorization: `JWT ${token}` };
-  const statuses = new Set<unknown>();
-  let count = 0;
-  let hasEnded = false;
-  const sendUntilEnd = async () => {
-    while (!hasEnded) {
-      const request = httpRequest(`${url}/hello`, { agent, headers }).end();
-      const [response] = await once(request, 'response');
-      response.resume();
-      await once(response, 'end');
-      statuses.add(response.statusCode);
-      count += 1;
-    }
-  };
-  const running = Promise.all(Array.from({ length: clients }, sendUntilEnd));
-  return {
-    end: async () => {
-      hasEnded = true;
-      await running;
-      agent.destroy();
-      return { count, statuses };
-    },
-  };
+/** Asserts that every request of a load was accepted, and that there were some. */
+function assertNoneLost({ statuses, lost }: LoadResult): void {
+  assert.deepEqual([Object.keys(statuses), lost], [['200'], []]);
+  assert.ok(Number(statuses[200]) > 20, String(statuses[200]));
 }
 
 describe('latchkey serve at SIGHUP', { concurrency: 2, timeout: 60_000 }, () => {
@@ -189,18 +167,21 @@ describe('latchkey serve at SIGHUP', { concurrency: 2, timeout: 60_000 }, () => 
     };
     assert.equal(await signup(url, JOE), 200);
     const old = await login(url, JOE);
-    const load = startLoad(url, old, 8);
+    const load = startLoad(url, () => `JWT ${old}`);
+    await load.begun;
     const two = /"reload","detail":"the secrets were reloaded: 2 in /;
     for (let round = 0; round < 4; round += 1) {
       await rotate(`${OTHER_SECRET}\n${before}`, two);
       await rotate(`${before}\n${OTHER_SECRET}`, two);
     }
     await rotate(`${OTHER_SECRET}\n${before}`, two);
-    const { count, statuses } = await load.end();
-    assert.deepEqual([...statuses], [200]);
-    assert.ok(count > 20, String(count));
+    assertNoneLost(await load.stop());
     const renewed = await login(url, JOE);
-    await rotate(OTHER_SECRET, /"reload","detail":"the secrets were reloaded: 1 in /);
+    const later = startLoad(url, () => `JWT ${renewed}`);
+    await later.begun;
+    const one = /"reload","detail":"the secrets were reloaded: 1 in /;
+    for (let round = 0; round < 6; round += 1) await rotate(OTHER_SECRET, one);
+    assertNoneLost(await later.stop());
     assert.deepEqual(await hello(url, old), [401, 'ERR_JWT_SIGNATURE']);
     assert.deepEqual(await hello(url, renewed), [200, null]);
     await rotate('too short', /"error","detail":"the old secret stays in use: /);

@@ -39,7 +39,8 @@ describe('the administration over a socket', () => {
       '{',
       'null',
       '{}',
-      '{"isDone":1}',
+      '{"changes":1}',
+      '{"changes":[{"id":"joe","sessions":"other"}]}',
       '{"users":{}}',
       '{"users":[{"id":"joe","username":"joe","createdAt":"","isDisabled":0}]}',
     ];
@@ -52,10 +53,10 @@ describe('the administration over a socket', () => {
       });
     }
     const user = { id: 'joe', username: 'joe', createdAt: '', isDisabled: false };
-    const body = JSON.stringify({ isDone: true, users: [user] });
+    const body = JSON.stringify({ changes: [{ id: 'joe', sessions: 'ended' }], users: [user] });
     await withServer((_request, response) => response.end(body), async (administration) => {
       assert.deepEqual(await administration.list(undefined), [user]);
-      assert.equal(await administration.disable('joe'), true);
+      assert.deepEqual(await administration.disable('joe'), { id: 'joe', sessions: 'ended' });
     });
   });
 
@@ -136,7 +137,7 @@ describe('the administration over a socket', () => {
       assert.deepEqual(await administration.list('b'), sorted);
     });
     await withServer(answering({ count: 1, next: 'a' }), async (administration) => {
-      await assert.rejects(administration.logoutAll(), /cannot be read/);
+      await assert.rejects(administration.logoutPage('b'), /cannot be read/);
     });
   });
 
@@ -175,7 +176,7 @@ describe('the administration over a socket', () => {
     const sockets = new Set<unknown>();
     const listener: RequestListener = (request, response) => {
       sockets.add(request.socket);
-      response.end('{"isDone":true}');
+      response.end('{"changes":[]}');
     };
     await withServer(listener, async (administration) => {
       for (let count = 0; count < 5; count += 1) await administration.disable('joe');
@@ -192,7 +193,7 @@ describe('the administration over a socket', () => {
     const sockets = new Set<unknown>();
     const listener: RequestListener = (request, response) => {
       sockets.add(request.socket);
-      setImmediate(() => response.end('{"isDone":true}'));
+      setImmediate(() => response.end('{"changes":[]}'));
     };
     await withServer(listener, async (many) => {
       await Promise.all(names.map(({ id }) => many.disable(id)));

@@ -8,6 +8,7 @@ import { direct, overSocket, type Administered } from '../support/administration
 const HASH = werkzeugHash(PASSWORD);
 const CREATED = '2020-01-02T03:04:05.000Z';
 const SESSION = { isRefreshable: true };
+const ENDED = { id: 'joe', sessions: 'ended' };
 
 /** A record as another store has it. */
 const record = (id: string, others: object = {}) =>
@@ -60,13 +61,12 @@ for (const [place, administer] of PLACES) {
       await administration.add('jim', PASSWORD);
       await sessions.start('joe', SESSION);
       await sessions.start('jim', SESSION);
-      assert.equal((await administration.setPassword('JOE', 'another horse')).id, 'joe');
+      const changed = await administration.setPassword('JOE', 'another horse');
+      assert.deepEqual(changed, ENDED);
       assert.equal(await accounts.authenticate('joe', PASSWORD), undefined);
       assert.equal((await accounts.authenticate('joe', 'another horse'))?.id, 'joe');
       assert.deepEqual(await sessions.list('joe'), []);
       assert.equal((await sessions.list('jim')).length, 1);
-      const missing = administration.setPassword('jill', 'another horse');
-      await assert.rejects(missing, { ...refusal('ERR_IDENTITY_UNKNOWN'), status: 404 });
       const short = administration.setPassword('joe', 'horse');
       await assert.rejects(short, { code: 'ERR_PASSWORD_TOO_SHORT', error: 'Password refused' });
     });
@@ -76,7 +76,7 @@ for (const [place, administer] of PLACES) {
       await administration.add('joe', PASSWORD);
       await administration.add('jim', PASSWORD);
       await sessions.start('joe', SESSION);
-      assert.equal(await administration.disable('Joe'), true);
+      assert.deepEqual(await administration.disable('Joe'), ENDED);
       assert.deepEqual(await sessions.list('joe'), []);
       assert.equal(await accounts.authenticate('joe', PASSWORD), undefined);
       const listed = await administration.list(undefined);
@@ -86,7 +86,7 @@ for (const [place, administer] of PLACES) {
         const members = ['id', 'username', 'createdAt', 'isDisabled'];
         assert.deepEqual(Object.keys(user), members);
       }
-      assert.equal(await administration.enable('Joe'), true);
+      assert.deepEqual(await administration.enable('Joe'), { id: 'joe', sessions: 'none' });
       assert.equal((await accounts.authenticate('joe', PASSWORD))?.id, 'joe');
     });
 
@@ -94,7 +94,7 @@ for (const [place, administer] of PLACES) {
       const { administration, users, sessions } = await administer();
       await administration.add('joe', PASSWORD);
       await sessions.start('joe', SESSION);
-      assert.equal(await administration.remove('Joe'), true);
+      assert.deepEqual(await administration.remove('Joe'), ENDED);
       assert.deepEqual([users.find('joe'), await sessions.list('joe')], [undefined, []]);
       await administration.add('joe', PASSWORD);
       assert.equal(typeof users.find('joe')?.validAfter, 'number');
@@ -109,28 +109,37 @@ for (const [place, administer] of PLACES) {
         const all = await Promise.all(some.map((id) => sessions.list(id)));
         return all.map((list) => list.length);
       };
-      assert.equal(await administration.logout('USER-1'), true);
+      assert.deepEqual(await administration.logout('USER-1'), { ...ENDED, id: 'user-1' });
       assert.deepEqual(await left(), [1, 0, 1, 1]);
-      assert.equal(await administration.logoutAll(), 2001);
+      const first = await administration.logoutPage(undefined);
+      assert.deepEqual(first, { count: 1000, next: 'user-1898' });
+      assert.deepEqual(await left(), [0, 0, 1, 1]);
+      const second = await administration.logoutPage(first.next);
+      const third = await administration.logoutPage(second.next);
+      assert.deepEqual([second.count, third], [1000, { count: 1, next: undefined }]);
       assert.deepEqual(await left(), [0, 0, 0, 0]);
     });
 
     it('refuses a logout if no sessions are kept, because it could end no token', async () => {
       const { administration } = await administer({ sessions: undefined });
       await administration.add('joe', PASSWORD);
-      for (const job of [administration.logout('joe'), administration.logoutAll()]) {
+      for (const job of [administration.logout('joe'), administration.logoutPage(undefined)]) {
         await assert.rejects(job, { code: 'ERR_BAD_REQUEST', message: /^No sessions are kept/ });
       }
-      assert.equal(await administration.disable('joe'), true);
+      const none = { id: 'joe', sessions: 'none' };
+      assert.deepEqual(await administration.setPassword('joe', 'another horse'), none);
+      assert.deepEqual(await administration.disable('joe'), none);
+      assert.deepEqual(await administration.remove('joe'), none);
     });
 
-    it('changes nothing and returns false for a user who does not exist', async () => {
+    it('changes nothing and returns undefined for a user who does not exist', async () => {
       const { administration } = await administer();
       for (const name of ['jill', '', 'not a name', '\u0000']) {
-        assert.equal(await administration.disable(name), false);
-        assert.equal(await administration.enable(name), false);
-        assert.equal(await administration.remove(name), false);
-        assert.equal(await administration.logout(name), false);
+        assert.equal(await administration.setPassword(name, 'another horse'), undefined);
+        assert.equal(await administration.disable(name), undefined);
+        assert.equal(await administration.enable(name), undefined);
+        assert.equal(await administration.remove(name), undefined);
+        assert.equal(await administration.logout(name), undefined);
       }
     });
 
@@ -139,10 +148,10 @@ for (const [place, administer] of PLACES) {
       users.insert(record('Joe Doe'));
       users.insert(record('JIM'));
       users.insert(record('jim'));
-      assert.equal(await administration.disable('Joe Doe'), true);
-      assert.equal(await administration.remove('JIM'), true);
+      assert.deepEqual(await administration.disable('Joe Doe'), { ...ENDED, id: 'Joe Doe' });
+      assert.equal((await administration.remove('JIM'))?.id, 'JIM');
       assert.deepEqual([users.find('JIM'), users.find('jim')?.id], [undefined, 'jim']);
-      assert.equal(await administration.remove('JIM'), true);
+      assert.equal((await administration.remove('JIM'))?.id, 'jim');
       assert.equal(users.find('jim'), undefined);
     });
 
@@ -223,7 +232,7 @@ for (const [place, administer] of PLACES) {
       await administration.disable('a password typed as a name');
       await administration.enable('joe');
       await administration.logout('joe');
-      await administration.logoutAll();
+      await administration.logoutPage(undefined);
       await administration.list(undefined);
       await administration.exportUsers(undefined);
       await administration.importUser(record('\u001bjim'));

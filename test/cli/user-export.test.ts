@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { removedNameLine, userLine } from '../../src/cli/import-lines.ts';
 import { exportUsers } from '../../src/cli/user-export.ts';
 import { MemoryUserStore } from '../../src/index.ts';
+import { collected } from '../support/outputs.ts';
 import { administrationOf, exported, userOf } from '../support/transfers.ts';
 
 test('an export has each user, then each removed name, sorted by id', async () => {
@@ -29,14 +30,9 @@ test('an export has every page, and counts the users', async () => {
   const ids = Array.from({ length: 2_500 }, (_, index) => `user${1_000 + index}`);
   for (const id of ids) store.insert(userOf(id));
   for (const id of ids.slice(0, 1_200)) store.remove(id, 1_000_000_000);
-  const lines: string[] = [];
-  const output = new Writable({
-    write(chunk: Buffer, _encoding, callback) {
-      lines.push(...chunk.toString().trimEnd().split('\n'));
-      callback();
-    },
-  });
+  const { output, chunks } = collected();
   assert.equal(await exportUsers(administrationOf(store), output), 1_300);
+  const lines = chunks.join('').trimEnd().split('\n');
   const written = lines.map((line) => Object(JSON.parse(line)).id);
   assert.deepEqual(written, [...ids.slice(1_200), ...ids.slice(0, 1_200)]);
   assert.equal(output.writableEnded, false);

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { listUsers } from '../../src/cli/user-list.ts';
 import type { ListedUser } from '../../src/cli/user-administration.ts';
 import { AuthError } from '../../src/errors.ts';
+import { collected, failing } from '../support/outputs.ts';
 
 const createdAt = '2026-01-02T03:04:05.678Z';
 
@@ -24,15 +25,9 @@ function listOf(users: readonly ListedUser[]) {
 }
 
 async function listed(users: readonly ListedUser[], isJson = false): Promise<string> {
-  let text = '';
-  const output = new Writable({
-    write: (chunk, _encoding, done) => {
-      text += String(chunk);
-      done();
-    },
-  });
+  const { output, chunks } = collected();
   await listUsers(listOf(users), output, isJson);
-  return text;
+  return chunks.join('');
 }
 
 test('the table has a row for each user, in columns', async () => {
@@ -92,25 +87,15 @@ test('a page is read only after the one before it is written', async () => {
   assert.equal(writes, 3);
 });
 
-/** @returns an output that fails with this code */
-function failingOutput(code: string): Writable {
-  const error = Object.assign(new Error(`write ${code}`), { code });
-  const output = new Writable({ write: (_chunk, _encoding, done) => done(error) });
-  // As the command does.
-  output.on('error', () => undefined);
-  return output;
-}
-
 test('the list stops without an error when its reader ends, and fails on a full disk', async () => {
   const { list, pages } = listOf(['a', 'b', 'c', 'd'].map((name) => userNamed(name)));
-  await listUsers({ list }, failingOutput('EPIPE'), false);
+  await listUsers({ list }, failing('EPIPE').output, false);
   assert.deepEqual(pages, [undefined]);
   const message = 'cannot write the output: write ENOSPC';
-  await assert.rejects(listUsers({ list }, failingOutput('ENOSPC'), false), { message });
+  await assert.rejects(listUsers({ list }, failing('ENOSPC').output, false), { message });
 });
 
 test('an error of the store ends the list', async () => {
-  const failing = { list: () => Promise.reject(new AuthError('ERR_STORE')) };
-  const output = new Writable({ write: (_chunk, _encoding, done) => done() });
-  await assert.rejects(listUsers(failing, output, false), { code: 'ERR_STORE' });
+  const broken = { list: () => Promise.reject(new AuthError('ERR_STORE')) };
+  await assert.rejects(listUsers(broken, collected().output, false), { code: 'ERR_STORE' });
 });

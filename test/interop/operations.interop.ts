@@ -1,16 +1,12 @@
 /**
- * What an operator does to a running server in a year, under load: a password reset, the rotation
- * of the secret, and a rolling update of two containers over one folder.
+ * What an operator does to a running server in a year: a password reset under load, and a rolling
+ * update of two containers over one folder. The rotation of the secret is in test/cli/reload.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { kill } from 'node:process';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { generateSecret } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { ANN, JOE, login, signup } from '../support/command-client.ts';
 import { startLoad } from '../support/load.ts';
@@ -45,46 +41,9 @@ test('a password reset under load takes effect at once, and no request is lost',
   assert.equal((await stop(server)).code, 0);
 });
 
-test('SIGHUP under load rotates the secret, and no request is lost', async () => {
-  const cwd = await emptyFolder();
-  const secretPath = join(cwd, 'data/secret');
-  const server = await serve(SERVE, { cwd });
-  const { url } = server;
-  assert.equal(await signup(url, ANN), 200);
-  const oldToken = await login(url, ANN);
-  let token = oldToken;
-  const load = startLoad(url, () => `JWT ${token}`);
-  await load.begun;
-
-  const reload = async (text: string) => {
-    await writeFile(secretPath, text);
-    const before = countOf(server.output.stderr, '"reload"');
-    server.child.kill('SIGHUP');
-    while (countOf(server.output.stderr, '"reload"') === before) {
-      await once(server.child.stderr, 'data');
-    }
-  };
-  const oldSecret = await readFile(secretPath, 'utf8');
-  const newSecret = generateSecret();
-  await reload(`${newSecret}\n${oldSecret}`);
-  assert.equal(await greet(url, oldToken), 200);
-  token = await login(url, ANN);
-  // A request of the load may have read the old token before this line.
-  await delay(100);
-  await reload(newSecret);
-  assert.deepEqual([await greet(url, oldToken), await greet(url, token)], [401, 200]);
-  for (let round = 0; round < 5; round += 1) await reload(newSecret);
-
-  const { statuses, lost } = await load.stop();
-  assert.deepEqual([Object.keys(statuses), lost], [['200'], []]);
-  assert.equal((await stop(server)).code, 0);
-});
-
-const countOf = (text: string, part: string): number => text.split(part).length - 1;
-
 const IN_NAMESPACE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const hasNamespaces = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
-const isContained = { skip: !hasNamespaces && 'unshare needs root', timeout: 120_000 };
+const needsNamespaces = { skip: !hasNamespaces && 'unshare needs root', timeout: 120_000 };
 
 /** @returns the PID of the server itself, which is a child of `unshare` */
 async function pidInside(unsharePid: number | undefined): Promise<number> {
@@ -92,7 +51,7 @@ async function pidInside(unsharePid: number | undefined): Promise<number> {
   return Number((await readFile(path, 'utf8')).trim());
 }
 
-test('the second of two containers serves after the first', isContained, async () => {
+test('the second of two containers serves after the first', needsNamespaces, async () => {
   const cwd = await emptyFolder();
   const where = { cwd, command: [...IN_NAMESPACE, ...command()] };
   const first = await serve(SERVE, where);

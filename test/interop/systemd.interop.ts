@@ -9,17 +9,17 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { send } from '../support/app.ts';
+import { JOE } from '../support/command-client.ts';
 import { blocks, shellBlock } from '../support/documents.ts';
 import { emptyFolder } from '../support/run-command.ts';
 import { freePort, makeUserFolder, removeUserFolder } from '../support/user-folder.ts';
 import { skip, startMachine, type Machine } from './systemd-machine.ts';
 
 const [unit = ''] = blocks('ini');
-const JOE = { username: 'joe', password: 'correct horse' };
 const DATA = '/var/lib/latchkey';
 
 const hasAnalyzer = spawnSync('systemd-analyze', ['--version']).status === 0;
-const isAnalyzed = { skip: !hasAnalyzer && 'systemd-analyze is not installed' };
+const needsAnalyzer = { skip: !hasAnalyzer && 'systemd-analyze is not installed' };
 
 /** Runs systemd-analyze on the unit. @returns its exit code and what it printed */
 async function analyze(...args: string[]): Promise<{ status: number | null; text: string }> {
@@ -29,11 +29,11 @@ async function analyze(...args: string[]): Promise<{ status: number | null; text
   return { status, text: `${stdout}${stderr}` };
 }
 
-test('systemd accepts every line of the unit', isAnalyzed, async () => {
+test('systemd accepts every line of the unit', needsAnalyzer, async () => {
   assert.deepEqual(await analyze('verify'), { status: 0, text: '' });
 });
 
-test('the unit has an exposure below 2.0', isAnalyzed, async () => {
+test('the unit has an exposure below 2.0', needsAnalyzer, async () => {
   // In tenths. Above the threshold systemd-analyze fails.
   const { status, text } = await analyze('security', '--offline=true', '--threshold=19');
   assert.equal(status, 0, text);

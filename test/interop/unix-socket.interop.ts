@@ -6,18 +6,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { listen, Router, type Server } from '../../src/index.ts';
 import { send } from '../support/app.ts';
+import { JOE } from '../support/command-client.ts';
 import { emptyFolder, serve, stop } from '../support/run-command.ts';
 import { skipsNginx, withNginx } from './nginx.ts';
 
-const isSkipped = { skip: skipsNginx, timeout: 60_000 };
+const needsNginx = { skip: skipsNginx, timeout: 60_000 };
 
 const HEADERS = `
   proxy_set_header Host $host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`;
 
-const JOE = { username: 'joe', password: 'correct horse' };
-
-test('behind nginx over a Unix socket the tutorial runs, also after kill', isSkipped, async () => {
+test('behind nginx over a Unix socket the tutorial runs, also after kill', needsNginx, async () => {
   const cwd = await emptyFolder();
   const path = join(cwd, 'socket-1');
   const flags = `serve --scrypt-cost 1 --trust-proxy 1 --socket ${path}`;
@@ -71,7 +70,7 @@ async function withKeptConnections(
   await server.close();
 }
 
-test('nginx sends further requests on the connection that it keeps', isSkipped, async () => {
+test('nginx sends further requests on the connection that it keeps', needsNginx, async () => {
   await withKeptConnections(75, 60, async (url, connections) => {
     for (let count = 0; count < 50; count += 1) {
       const { status, body } = await send(url, 'POST');
@@ -87,7 +86,7 @@ const CLOSERS: readonly [closer: string, keepAliveSeconds: number, nginxSeconds:
 ];
 for (const [closer, keepAliveSeconds, nginxSeconds] of CLOSERS) {
   const times = `--keep-alive ${keepAliveSeconds}, keepalive_timeout ${nginxSeconds}s`;
-  test(`the shorter time-out decides who closes: ${closer} with ${times}`, isSkipped, async () => {
+  test(`the shorter time-out decides who closes: ${closer} with ${times}`, needsNginx, async () => {
     await withKeptConnections(keepAliveSeconds, nginxSeconds, async (url, connections) => {
       assert.equal((await send(url, 'POST')).status, 200);
       const [socket = assert.fail()] = connections;

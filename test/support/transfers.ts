@@ -1,19 +1,19 @@
 /** For tests of exports and imports: administrations of users, and their lines as text. */
-import { Readable, Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { StoreAdministration } from '../../src/cli/store-administration.ts';
 import { exportUsers } from '../../src/cli/user-export.ts';
 import { importUsers, type ImportResult } from '../../src/cli/user-import.ts';
 import type { UserAdministration } from '../../src/cli/user-administration.ts';
 import { PasswordHasher, type User, type UserStore } from '../../src/index.ts';
+import { collected } from './outputs.ts';
+import { userNamed } from './user-files.ts';
 
 /** A hash that can be used, of the least cost. */
 export const HASH: string = await new PasswordHasher({ logN: 1 }).hash('correct horse');
 export const OTHER_HASH: string = await new PasswordHasher({ logN: 1 }).hash('battery staple');
 
-export const CREATED_AT = '2026-01-02T03:04:05.678Z';
-
 export function userOf(id: string, passwordHash: string = HASH, validAfter?: number): User {
-  const user = { id, username: id.toUpperCase(), passwordHash, createdAt: CREATED_AT };
+  const user = userNamed(id, passwordHash);
   return validAfter === undefined ? user : { ...user, validAfter };
 }
 
@@ -25,15 +25,9 @@ export function administrationOf(users: UserStore): StoreAdministration {
 export async function exported(
   administration: Pick<UserAdministration, 'exportUsers' | 'exportRemovedNames'>,
 ): Promise<string> {
-  let text = '';
-  const output = new Writable({
-    write(chunk: Buffer, _encoding, callback) {
-      text += chunk.toString();
-      callback();
-    },
-  });
+  const { output, chunks } = collected();
   await exportUsers(administration, output);
-  return text;
+  return chunks.join('');
 }
 
 /** An import, and the lines that it has reported. */

@@ -149,13 +149,13 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
 
   const databaseServer = (action: string) =>
     execFileSync('sh', ['-c', `${control} ${action}`], { encoding: 'utf8' });
-  const isOurs = {
+  const needsOwnServer = {
     skip: control === undefined && 'TEST_POSTGRES_CTL does not say how to stop the database',
   };
 
   it(
     'answers 503 while the database is away, and serves again when it is back',
-    isOurs,
+    needsOwnServer,
     async () => {
       const server = await serve(args, where);
       await post(server.url, '/signup', 'eve');
@@ -222,7 +222,7 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     assert.equal((await server.ended).code, 0);
   });
 
-  it('answers in time, and stops, while the database hangs', isOurs, async () => {
+  it('answers in time, and stops, while the database hangs', needsOwnServer, async () => {
     const servers = await Promise.all([serve(args, where), serve(args, where)]);
     const [staying, leaving] = servers;
     const token = tokenOf(await post(staying.url, '/auth', 'eve'));
