@@ -1,8 +1,8 @@
 /**
  * The answer to `GET /health`: whether the stores can read and write at this moment.
  * Promise: the stores are checked at most once a second, and by one check at a time, however many
- * requests come. A check that hangs keeps no request waiting for more than two seconds, and the next
- * check for no more than a minute.
+ * requests come. A check that hangs keeps no request waiting for more than two seconds, and delays
+ * the next check by at most a minute.
  */
 import { AuthError, isAuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
@@ -14,8 +14,8 @@ const MIN_INTERVAL_MS = 1_000;
 const MAX_WAIT_MS = 2_000;
 
 /**
- * Milliseconds from the start of a check after which it is given up, so that the next request begins
- * another one. A store that lost one answer may work again.
+ * Milliseconds from the start of a check after which it is given up, so that the next request
+ * begins another one. A store that lost one answer may work again.
  */
 const GIVE_UP_AFTER_MS = 60_000;
 
