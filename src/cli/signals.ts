@@ -15,7 +15,7 @@ const MAX_LINGER_MS = 1_000;
 export const EXIT_CODE_OF_SIGHUP = 129;
 
 /**
- * Calls `stop` at the first SIGINT or SIGTERM, and ends the process at once, with 1, at a later one.
+ * Calls `stop` at the first SIGINT or SIGTERM, and at a later one ends the process at once, with 1.
  * @returns the listener, to be called for a SIGHUP that stops the server. The exit code is then
  *   129, unless the process has failed.
  */

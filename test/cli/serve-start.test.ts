@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
 import { promisify } from 'node:util';
-import { curlLines, curlTarget } from '../../src/cli/serve-start.ts';
+import { curlLines, curlTarget, startText } from '../../src/cli/serve-start.ts';
 import { listen, Router } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { FIRST } from '../support/certificates.ts';
@@ -120,6 +120,15 @@ for (const name of ['plain-1.socket', 'with a space', `it's "$HOME" \\ ;`, 'Schl
     assert.equal(stdout, '"done"\n');
   });
 }
+
+test('a server on a Unix socket invites nobody to open its page in a browser', () => {
+  const start = { places: 'users', page: true, minPasswordLength: 8, isTerminal: true };
+  const onSocket = startText({ ...start, url: 'http://unix:/run/a', socket: '/run/a' });
+  assert.match(onSocket, /^latchkey listens on http:\/\/unix:\/run\/a, users\. Try it:\n/);
+  assert.doesNotMatch(onSocket, /browser/);
+  const onPort = startText({ ...start, url: 'http://127.0.0.1:3000', socket: undefined });
+  assert.match(onPort, / Open http:\/\/127\.0\.0\.1:3000\/ in a browser, or try it:\n/);
+});
 
 test('a path without special characters is not quoted, and TLS has its scheme', async () => {
   assert.equal(curlTarget('http://unix:/run/a', '/run/a'), '--unix-socket /run/a http://localhost');
