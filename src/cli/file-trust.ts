@@ -76,7 +76,7 @@ export async function isShared(path: string): Promise<boolean> {
 export async function sharedWarning(
   path: string,
   elsewhere: string,
-  user = processUser(),
+  user: ProcessUser | undefined = processUser(),
 ): Promise<string> {
   const isOwn = (await stat(path)).uid === user?.uid;
   const permit = `${isOwn ? '' : `chown ${user?.uid} ${path} && `}chmod 600 ${path}`;
