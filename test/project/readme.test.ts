@@ -336,7 +336,7 @@ test('a backup of a running server is restored, and all its sessions end', async
   const atUnit = (block: string) => block.replaceAll('/var/lib/latchkey', `${cwd}/latchkey-data`);
   await shell(atUnit(shellBlock('cp /var/lib/latchkey')), cwd);
   assert.ok(statSync(join(cwd, 'sessions.backup')).size > 0);
-  const [, nightly = ''] = /^0 3 .* latchkey (.+)$/m.exec(blocks('text').join()) ?? [];
+  const [, nightly = ''] = /^0 3 .* latchkey (.+)$/m.exec(blocks('text').join('')) ?? [];
   await shell(`LC_ALL=C; ${atUnit(nightly).replace('\\%', '%')}`, cwd);
   const copies = readdirSync(join(cwd, 'latchkey-data/backup'));
   assert.match(copies.join(), /^(Sun|Mon|Tue|Wed|Thu|Fri|Sat)$/);
