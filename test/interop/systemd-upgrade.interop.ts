@@ -97,6 +97,11 @@ describe('the way from the unit of 0.1', { skip }, () => {
     assert.match(await machine.run('runuser', ...asUser), /^joe\b/m);
   });
 
+  test('the new unit permits as many open files as the page says', async () => {
+    const limit = Number(await machine.property('latchkey', 'LimitNOFILE'));
+    assert.ok(read('src/cli/deployment.md').includes(limit.toLocaleString('en')), `${limit}`);
+  });
+
   test('the old unit works again, with the user that exists', async () => {
     await machine.run('systemctl', 'stop', 'latchkey');
     await writeFile(join(files, 'units/latchkey.service'), oldUnit);

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { send } from '../support/app.ts';
-import { blocks, read, shellBlock } from '../support/documents.ts';
+import { blocks, shellBlock } from '../support/documents.ts';
 import { emptyFolder } from '../support/run-command.ts';
 import { freePort, makeUserFolder, removeUserFolder } from '../support/user-folder.ts';
 import { skip, startMachine, type Machine } from './systemd-machine.ts';
@@ -155,11 +155,6 @@ describe('the unit in a real systemd', { skip }, () => {
       return (await machine.property('early', 'NRestarts')) === '1' || undefined;
     });
     await machine.run('systemctl', 'stop', 'early');
-  });
-
-  test('it may have as many open files as the page says', async () => {
-    const limit = await machine.property('latchkey', 'LimitNOFILE');
-    assert.ok(read('src/cli/deployment.md').includes(Number(limit).toLocaleString('en')), limit);
   });
 
   test('a wrong flag fails once, and is not tried again', async () => {
