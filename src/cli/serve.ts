@@ -15,6 +15,7 @@ import { curlTarget } from './curl-target.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import type { SetHangupActions } from './hangups.ts';
 import { listenProblem } from './listen-errors.ts';
+import { whenUnlocked } from './lock-wait.ts';
 import type { Log } from './log.ts';
 import { reload } from './reload.ts';
 import { readSecrets } from './secret-file.ts';
@@ -48,7 +49,9 @@ export async function serve(
   const secretFile = secretVariable === undefined ? secretPath : undefined;
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
-  const opened = await openStores({ users: config.users, hasSessions, data }, log);
+  const opened = await whenUnlocked(() => {
+    return openStores({ users: config.users, hasSessions, data }, log);
+  }, explainLock);
   const accounts = accountsOf(config, opened);
   const stores = config.users === 'file' ? await administered(opened, accounts, data, log) : opened;
   try {
@@ -81,6 +84,11 @@ export async function serve(
     await stores.close();
     throw error;
   }
+}
+
+function explainLock(locked: Error): CommandError {
+  const holder = 'It is another server of this folder, or a "latchkey users" that still runs';
+  return new CommandError(`${reasonOf(locked)}. ${holder}.`, { cause: locked });
 }
 
 function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
