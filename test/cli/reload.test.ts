@@ -118,7 +118,8 @@ describe('a reload', { concurrency: 4, timeout: 60_000 }, () => {
     assert.match(missing, RegExp(`^${inUse}: ENOENT: .*'\\. Put it back, and send SIGHUP again: `));
     assert.deepEqual((await readdir(folder)).sort(), ['cert.pem', 'key.pem'], 'none is made');
     await replace(paths.secret, OTHER_SECRET);
-    assert.match((await run()).join(), /^reload /);
+    await chmod(paths.secret, 0o644);
+    assert.match((await run()).join(), /^warning secret is accessible to other users: .*,reload /);
     assert.ok(await signsWith(OTHER_SECRET));
   });
 
