@@ -14,6 +14,7 @@ import { CommandError } from './command-errors.ts';
 import { curlTarget } from './curl-target.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import type { SetHangupActions } from './hangups.ts';
+import { IdleSessions } from './idle-sessions.ts';
 import { listenProblem } from './listen-errors.ts';
 import type { Log } from './log.ts';
 import { reload } from './reload.ts';
@@ -28,6 +29,9 @@ import { readVersion } from './version.ts';
 import { warningsOf } from './warnings.ts';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** Options of both the application and the administration. They share one queue for hashes. */
+type SharedAccounts = Omit<AccountsOptions, 'limits'>;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it.
@@ -50,7 +54,9 @@ export async function serve(
   const hasSessions = config.sessions !== 'off';
   const opened = await openStores({ users: config.users, hasSessions, data }, log);
   const accounts = accountsOf(config, opened);
-  const stores = config.users === 'file' ? await administered(opened, accounts, data, log) : opened;
+  const stores = config.users === 'file'
+    ? await withAdministration(opened, accounts, data, log)
+    : opened;
   try {
     const app = appOf(config, secrets.texts, accounts, log);
     const server = await start(app, config, certificate);
@@ -87,11 +93,10 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
   return tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined;
 }
 
-/** Options of both the application and the administration. They share one queue for hashes. */
 function accountsOf(
   config: ServeConfig,
   { users, sessions: store }: OpenedStores,
-): Omit<AccountsOptions, 'limits'> {
+): SharedAccounts {
   const sessions = store && new Sessions({
     store,
     idleSeconds: config.sessionIdleSeconds,
@@ -108,19 +113,28 @@ function accountsOf(
 }
 
 /** Starts the administration. @returns the stores, with a `close` that first stops it */
-async function administered(
+async function withAdministration(
   stores: OpenedStores,
-  accounts: Omit<AccountsOptions, 'limits'>,
+  accounts: SharedAccounts,
   data: string,
   log: Log,
 ): Promise<OpenedStores> {
-  const administration = new StoreAdministration({ ...accounts, onAction: actionLog(log) });
+  const idleSessions = new IdleSessions(data, log);
+  const administration = new StoreAdministration({
+    ...accounts,
+    openIdleSessions: () => idleSessions.open(),
+    onAction: actionLog(log),
+  });
   const stop = await serveAdministration(data, administration, log);
   return {
     ...stores,
     close: async () => {
       await stop?.();
-      await stores.close();
+      try {
+        await idleSessions.close();
+      } finally {
+        await stores.close();
+      }
     },
   };
 }
@@ -128,7 +142,7 @@ async function administered(
 function appOf(
   config: ServeConfig,
   secrets: readonly string[],
-  accounts: Omit<AccountsOptions, 'limits'>,
+  accounts: SharedAccounts,
   log: Log,
 ): App {
   const { lifetimeSeconds, leewaySeconds, trustProxy, cors } = config;

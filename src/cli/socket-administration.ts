@@ -13,12 +13,12 @@ import {
   readDone,
   readListedUser,
   readLoggedOutPage,
+  readNameMessage,
   readPublicUser,
-  readRemovedName,
-  readUser,
   readUserChange,
-  textIn,
-  type Request,
+  readUserMessage,
+  stringMember,
+  type AdministrationRequest,
 } from './administration-messages.ts';
 import { CommandError } from './command-errors.ts';
 import {
@@ -38,9 +38,9 @@ const IDLE_MS = 3_000;
 /** Far more than the hash of a password, or the logout of 1000 users, takes. */
 const MAX_ANSWER_MS = 60_000;
 
-const readUsers = listReader('users', readUser);
+const readUsers = listReader('users', readUserMessage);
 const readListedUsers = listReader('users', readListedUser);
-const readRemovedNames = listReader('names', readRemovedName);
+const readRemovedNames = listReader('names', readNameMessage);
 const readUserChanges = listReader('changes', readUserChange);
 const readAddedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
 
@@ -114,7 +114,7 @@ export class SocketAdministration implements UserAdministration {
     this.#agent.destroy();
   }
 
-  async #change(name: Request, body: object): Promise<UserChange | undefined> {
+  async #change(name: AdministrationRequest, body: object): Promise<UserChange | undefined> {
     const [change] = await this.#send(name, body, readUserChanges);
     return change;
   }
@@ -123,7 +123,11 @@ export class SocketAdministration implements UserAdministration {
    * @param read returns undefined for an answer that it cannot read
    * @throws AuthError with the code, the status and the texts of the server's refusal
    */
-  async #send<T>(name: Request, body: object, read: (body: unknown) => T | undefined): Promise<T> {
+  async #send<T>(
+    name: AdministrationRequest,
+    body: object,
+    read: (body: unknown) => T | undefined,
+  ): Promise<T> {
     try {
       const response = await this.#responseTo(`/${name}`, JSON.stringify(body));
       const answer = await jsonOf(response);
@@ -184,9 +188,9 @@ async function jsonOf(response: IncomingMessage): Promise<unknown> {
 function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown): Error {
   const code = String(headers['error-code']);
   if (!isErrorCode(code) || statusCode < 400) return unreadableAnswer();
-  const description = textIn(body, 'description');
-  const error = textIn(body, 'error');
-  const reason = textIn(body, 'reason');
+  const description = stringMember(body, 'description');
+  const error = stringMember(body, 'error');
+  const reason = stringMember(body, 'reason');
   return new AuthError(code, {
     status: statusCode,
     ...(description !== undefined && { description }),
