@@ -13,6 +13,7 @@ import { actionLog, serveAdministration } from './administration.ts';
 import { CommandError } from './command-errors.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import type { watchHangups } from './hangups.ts';
+import { IdleSessions } from './idle-sessions.ts';
 import { listenProblem } from './listen-errors.ts';
 import { whenUnlocked } from './lock-wait.ts';
 import type { Log } from './log.ts';
@@ -27,7 +28,7 @@ import { readTls, type TlsPaths } from './tls-files.ts';
 import { readVersion } from './version.ts';
 import { warningsOf } from './warnings.ts';
 
-/** The options that the application and the administration share. */
+/** Options of both the application and the administration. They share one queue for hashes. */
 type SharedAccounts = Omit<AccountsOptions, 'limits'>;
 
 /**
@@ -60,8 +61,11 @@ export async function serve(
     const server = await start(app, config, certificate);
     const stop = stopperOf(async () => {
       // At once, because each waits for its requests in flight.
-      await Promise.all([server.close(), stopAdministration?.()]);
-      await stores.close();
+      try {
+        await Promise.all([server.close(), stopAdministration?.()]);
+      } finally {
+        await stores.close();
+      }
     }, log);
     const onStopSignal = stopOnSignals(stop);
     void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
@@ -106,7 +110,6 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
   return tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined;
 }
 
-/** The application and the administration also share one queue for hashes. */
 function accountsOf(
   config: ServeConfig,
   { users, sessions: store }: OpenedStores,
@@ -131,9 +134,18 @@ async function startAdministration(
   accounts: SharedAccounts,
   data: string,
   log: Log,
-): Promise<(() => Promise<void>) | undefined> {
-  const administration = new StoreAdministration({ ...accounts, onAction: actionLog(log) });
-  return serveAdministration(data, administration, log);
+): Promise<() => Promise<void>> {
+  const idleSessions = new IdleSessions(data, log);
+  const administration = new StoreAdministration({
+    ...accounts,
+    openIdleSessions: () => idleSessions.open(),
+    onAction: actionLog(log),
+  });
+  const stop = await serveAdministration(data, administration, log);
+  return async () => {
+    await stop?.();
+    await idleSessions.close();
+  };
 }
 
 function appOf(

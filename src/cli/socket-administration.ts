@@ -3,27 +3,29 @@
  * work with its own settings, such as the minimum length of a password.
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { ROW_BY_CODE } from '../error-codes.ts';
-import { AuthError, isAuthError, reasonOf, type AuthErrorCode } from '../errors.ts';
+import { isAuthError, reasonOf } from '../errors.ts';
 import { hasCode } from '../journal/system-errors.ts';
-import { compareCodePoints } from '../users/sorted-ids.ts';
 import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { isErrorNamed, ownMember } from '../values.ts';
+import {
+  jsonOf,
+  refusalIn,
+  requireAscending,
+  unreadableAnswer,
+} from './administration-answers.ts';
 import {
   listReader,
   readDone,
   readListedUser,
   readLoggedOutPage,
+  readNameMessage,
   readPublicUser,
-  readRemovedName,
-  readUser,
   readUserChange,
-  textIn,
-  type Request,
+  readUserMessage,
+  type AdministrationRequest,
 } from './administration-messages.ts';
 import { CommandError } from './command-errors.ts';
 import type { Log } from './log.ts';
-import { printable } from './printable.ts';
 import {
   PARALLEL_CHANGES,
   type ListedUser,
@@ -48,30 +50,20 @@ export interface WaitTimes {
 
 const WAIT_TIMES: WaitTimes = { explainMs: 10_000, maxMs: 60_000 };
 
-/** Far more than a page of 1000 users has. */
-const MAX_ANSWER_BYTES = 64 * 2 ** 20;
-
-/** Longer than any text that an error of latchkey has. */
-const MAX_TEXT_LENGTH = 1000;
-
-const READS: ReadonlySet<Request> = new Set<Request>([
+const READS: ReadonlySet<AdministrationRequest> = new Set<AdministrationRequest>([
   'list',
   'export-users',
   'export-user',
   'export-removed-names',
 ]);
 
-const readUsers = listReader('users', readUser);
+const readUsers = listReader('users', readUserMessage);
 const readListedUsers = listReader('users', readListedUser);
-const readRemovedNames = listReader('names', readRemovedName);
+const readRemovedNames = listReader('names', readNameMessage);
 const readUserChanges = listReader('changes', readUserChange);
 const readAddedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
 
-/**
- * Its methods throw a CommandError if the server does not answer.
- * Promise: what the server sends is not trusted. Its size is bounded, its texts are escaped, and
- * each page is behind the one before.
- */
+/** Its methods throw a CommandError if the server does not answer. */
 export class SocketAdministration implements UserAdministration {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_CHANGES, timeout: IDLE_MS });
   readonly #socketPath: string;
@@ -157,13 +149,13 @@ export class SocketAdministration implements UserAdministration {
     this.#agent.destroy();
   }
 
-  async #change(name: Request, body: object): Promise<UserChange | undefined> {
+  async #change(name: AdministrationRequest, body: object): Promise<UserChange | undefined> {
     const [change] = await this.#send(name, body, readUserChanges);
     return change;
   }
 
   async #page<Entry extends { readonly id: string }>(
-    name: Request,
+    name: AdministrationRequest,
     after: string | undefined,
     read: (body: unknown) => readonly Entry[] | undefined,
   ): Promise<readonly Entry[]> {
@@ -177,7 +169,11 @@ export class SocketAdministration implements UserAdministration {
    * @param read returns undefined for an answer that it cannot read
    * @throws AuthError with the code, the status and the texts of the server's refusal
    */
-  async #send<T>(name: Request, body: object, read: (body: unknown) => T | undefined): Promise<T> {
+  async #send<T>(
+    name: AdministrationRequest,
+    body: object,
+    read: (body: unknown) => T | undefined,
+  ): Promise<T> {
     const timer = setTimeout(() => this.#explainWait(), this.#waitTimes.explainMs);
     try {
       const response = await this.#responseTo(`/${name}`, JSON.stringify(body));
@@ -239,60 +235,4 @@ export class SocketAdministration implements UserAdministration {
       sent.end(json);
     });
   }
-}
-
-/** Without this a server could send pages for ever. */
-function requireAscending(ids: readonly string[]): void {
-  const isAscending = ids.every((id, index) => {
-    return index === 0 || compareCodePoints(ids[index - 1] ?? '', id) < 0;
-  });
-  if (!isAscending) throw unreadableAnswer();
-}
-
-async function jsonOf(response: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    bytes += chunk.length;
-    // The loop then destroys the response, and with it the connection.
-    if (bytes > MAX_ANSWER_BYTES) throw unreadableAnswer();
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    throw unreadableAnswer();
-  }
-}
-
-/** @returns the AuthError that the server has thrown, made from its reply */
-function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown): Error {
-  const code = String(headers['error-code']);
-  const isRefusal = statusCode >= 400 && statusCode <= 599;
-  if (!isErrorCode(code) || !isRefusal) return unreadableAnswer();
-  // An older server lacks the route.
-  if (code === 'ERR_NOT_FOUND') return unreadableAnswer();
-  const description = printableIn(body, 'description');
-  const error = printableIn(body, 'error');
-  const reason = printableIn(body, 'reason');
-  return new AuthError(code, {
-    status: statusCode,
-    ...(description !== undefined && { description }),
-    ...(error !== undefined && { error }),
-    ...(reason !== undefined && { cause: new Error(reason) }),
-  });
-}
-
-function printableIn(body: unknown, name: string): string | undefined {
-  const text = textIn(body, name);
-  return text && printable(text.slice(0, MAX_TEXT_LENGTH));
-}
-
-function isErrorCode(code: string): code is AuthErrorCode {
-  return ROW_BY_CODE.has(code);
-}
-
-function unreadableAnswer(): CommandError {
-  const remedy = 'use the version of the running server, or restart it';
-  return new CommandError(`the answer of the server cannot be read: ${remedy}`);
 }

@@ -82,12 +82,7 @@ async function openFiles(
     if (!isOpened) {
       return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
     }
-    const sessions = await openFileStore({
-      path: sessionsPath,
-      open: (path) => JsonFileSessionStore.open(path),
-      danger: 'Other users could bring back sessions that have ended.',
-      sameFolderAs: usersPath,
-    }, log);
+    const sessions = await openSessionFile(data, log);
     return {
       users,
       sessions,
@@ -105,6 +100,16 @@ async function openFiles(
     await users.close();
     throw error;
   }
+}
+
+/** Opens the session file beside the user file, which must be open already. */
+export function openSessionFile(data: string, log: Log): Promise<JsonFileSessionStore> {
+  return openFileStore({
+    path: join(data, 'sessions.jsonl'),
+    open: (path) => JsonFileSessionStore.open(path),
+    danger: 'Other users could bring back sessions that have ended.',
+    sameFolderAs: join(data, 'users.jsonl'),
+  }, log);
 }
 
 async function openPostgres(

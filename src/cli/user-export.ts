@@ -1,8 +1,10 @@
 /**
  * `latchkey users export`: writes all users with their hashes, and then all removed names, so that
  * another store can import them.
- * Accepted: an export of a running server is not a snapshot. Removed names come last, so no removal
- * is missing, but a user who is removed during the export may also be in it as a user.
+ * Promise: an export of a file that no server has open is of one moment.
+ * Accepted: an export of a running server or of a database is not. It has no user and no removed
+ * name who changes from the one to the other after their page is read, or has both. So the servers
+ * must be stopped for a move.
  */
 import { removedNameLine, userLine } from './import-lines.ts';
 import { writeOutput } from './output.ts';

@@ -1,12 +1,13 @@
 /** What an operator can do with users. Each test runs in one process and over a socket. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MemoryUserStore } from '../../src/index.ts';
-import { PASSWORD, refusal, werkzeugHash } from '../support/accounts.ts';
+import { MemorySessionStore, MemoryUserStore, Sessions } from '../../src/index.ts';
+import { PASSWORD, werkzeugHash } from '../support/accounts.ts';
 import { direct, overSocket, type Administered } from '../support/administration.ts';
 
 const HASH = werkzeugHash(PASSWORD);
 const CREATED = '2020-01-02T03:04:05.000Z';
+const FUTURE = '2099-01-01T00:00:00.000Z';
 const SESSION = { isRefreshable: true };
 const ENDED = { id: 'joe', sessions: 'ended' };
 
@@ -173,58 +174,29 @@ for (const [place, administer] of PLACES) {
         (user) => ({ ...user })), rows);
     });
 
-    it('imports no user over another one, and no hash that cannot be read', async () => {
-      const { administration, users, sessions } = await administer();
+    it('ends sessions that the server does not check, and says that none are kept', async () => {
+      const idle = new Sessions({ store: new MemorySessionStore() });
+      const openIdleSessions = async () => idle;
+      const { administration } = await administer({ sessions: undefined, openIdleSessions });
+      const none = { id: 'joe', sessions: 'none' };
       await administration.add('joe', PASSWORD);
-      const before = users.find('joe');
-      await sessions.start('joe', SESSION);
-      assert.equal(await administration.importUser(record('joe')), false);
-      assert.equal(users.find('joe'), before);
-      assert.equal((await sessions.list('joe')).length, 1);
-      for (const passwordHash of ['', '!', '!!', PASSWORD, `!!${HASH}`]) {
-        const job = administration.importUser(record('jim', { passwordHash }));
-        await assert.rejects(job, refusal('ERR_PASSWORD_HASH'));
+      for (const change of [
+        () => administration.setPassword('joe', 'another horse'),
+        () => administration.disable('joe'),
+        () => administration.remove('joe'),
+      ]) {
+        await idle.start('joe', SESSION);
+        assert.deepEqual(await change(), none);
+        assert.deepEqual(await idle.list('joe'), []);
       }
-      const job = administration.importUser(record('jim', { validAfter: -1 }));
-      await assert.rejects(job, { code: 'ERR_BAD_REQUEST', message: /^"validAfter" expected/ });
-      assert.equal(users.find('jim'), undefined);
-      assert.equal(await administration.importUser(record('jim', { validAfter: 0 })), true);
-    });
-
-    it('ends the sessions that an earlier user of an imported name has left', async () => {
-      const { administration, sessions } = await administer();
-      await sessions.start('joe', SESSION);
-      assert.equal(await administration.importUser(record('joe')), true);
-      assert.deepEqual(await sessions.list('joe'), []);
-    });
-
-    it('imports a removed name again and again, and never over a user', async () => {
-      const { administration, users } = await administer();
-      const name = { id: 'joe', removedAt: 1000 };
-      for (let run = 0; run < 2; run += 1) {
-        assert.equal(await administration.importRemovedName(name), true);
-        assert.equal(users.find('joe'), undefined);
-      }
-      const together = [name, name, name].map((same) => administration.importRemovedName(same));
-      assert.deepEqual(await Promise.all(together), [true, true, true]);
-      assert.equal(await administration.importUser(record('joe')), true);
-      assert.equal(users.find('joe')?.validAfter, 1000);
-      assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 2000 }), false);
-      assert.equal(users.find('joe')?.validAfter, 1000);
-      const wrong = administration.importRemovedName({ id: 'jim', removedAt: 1e15 });
-      await assert.rejects(wrong, refusal('ERR_BAD_REQUEST'));
-      assert.equal(users.find('jim'), undefined);
-    });
-
-    it('removes the user that a killed import of a removed name has left', async () => {
-      const { administration, users } = await administer();
-      users.insert(record('joe', { passwordHash: '!', validAfter: 1000 }));
-      assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 1000 }), true);
-      assert.equal(users.find('joe'), undefined);
+      await idle.start('joe', SESSION);
+      await assert.rejects(administration.logout('joe'), /No sessions are kept/);
+      assert.equal(await administration.importUser(record('joe', { createdAt: FUTURE })), true);
+      assert.deepEqual(await idle.list('joe'), []);
     });
 
     it('logs each action with the id of the user, and no action that was refused', async () => {
-      const { administration, logged } = await administer();
+      const { administration, users, logged } = await administer();
       await administration.add('Joe', PASSWORD);
       await administration.add('Joe', PASSWORD).catch(() => undefined);
       await administration.setPassword('joe', 'another horse');
@@ -233,17 +205,22 @@ for (const [place, administer] of PLACES) {
       await administration.enable('joe');
       await administration.logout('joe');
       await administration.logoutPage(undefined);
+      await administration.logoutPage('joe');
       await administration.list(undefined);
-      await administration.exportUsers(undefined);
-      await administration.importUser(record('\u001bjim'));
+      await administration.list('joe');
+      await administration.exportUsers('');
+      users.insert(record('\u001bjim jim'));
+      await administration.enable('\u001bjim jim');
+      await administration.importUser(record('ann'));
       await administration.remove('joe');
       const actions = ['add', 'set-password', 'disable', 'enable', 'logout'];
-      const all = ['logout-all', 'list', 'export'];
+      const all = ['logout-all', 'logout-all', 'list', 'export'];
       assert.deepEqual(logged, [
         ...actions.map((action) => lineOf(action, 'joe')),
         ...all.map((action) => ['administration', `administration: ${action}`, { action }]),
-        ['administration', 'administration: import \\u{1b}jim',
-          { action: 'import', id: '\u001bjim' }],
+        ['administration', 'administration: enable \\u{1b}jim jim',
+          { action: 'enable', id: '\u001bjim jim' }],
+        lineOf('import', 'ann'),
         lineOf('remove', 'joe'),
       ]);
     });
