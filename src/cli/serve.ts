@@ -16,6 +16,7 @@ import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import type { SetHangupActions } from './hangups.ts';
 import { IdleSessions } from './idle-sessions.ts';
 import { listenProblem } from './listen-errors.ts';
+import { whenUnlocked } from './lock-wait.ts';
 import type { Log } from './log.ts';
 import { reload } from './reload.ts';
 import { readSecrets } from './secret-file.ts';
@@ -52,7 +53,9 @@ export async function serve(
   const secretFile = secretVariable === undefined ? secretPath : undefined;
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
-  const opened = await openStores({ users: config.users, hasSessions, data }, log);
+  const opened = await whenUnlocked(() => {
+    return openStores({ users: config.users, hasSessions, data }, log);
+  }, explainLock);
   const accounts = accountsOf(config, opened);
   const stores = config.users === 'file'
     ? await withAdministration(opened, accounts, data, log)
@@ -87,6 +90,11 @@ export async function serve(
     await stores.close();
     throw error;
   }
+}
+
+function explainLock(locked: Error): CommandError {
+  const holder = 'It is another server of this folder, or a "latchkey users" that still runs';
+  return new CommandError(`${reasonOf(locked)}. ${holder}.`, { cause: locked });
 }
 
 function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {

@@ -6,6 +6,7 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import { ROW_BY_CODE } from '../error-codes.ts';
 import { AuthError, isAuthError, reasonOf, type AuthErrorCode } from '../errors.ts';
 import { hasCode } from '../journal/system-errors.ts';
+import { compareCodePoints } from '../users/sorted-ids.ts';
 import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { isErrorNamed, ownMember } from '../values.ts';
 import {
@@ -21,6 +22,8 @@ import {
   type AdministrationRequest,
 } from './administration-messages.ts';
 import { CommandError } from './command-errors.ts';
+import type { Log } from './log.ts';
+import { printable } from './printable.ts';
 import {
   PARALLEL_CHANGES,
   type ListedUser,
@@ -35,8 +38,28 @@ import {
  */
 const IDLE_MS = 3_000;
 
-/** Far more than the hash of a password, or the logout of 1000 users, takes. */
-const MAX_ANSWER_MS = 60_000;
+/** How long the command waits for an answer, in milliseconds. */
+export interface WaitTimes {
+  /** After this time the operator is told. */
+  readonly explainMs: number;
+  /** Far more than the hash of a password, or the logout of 1000 users, takes. */
+  readonly maxMs: number;
+}
+
+const WAIT_TIMES: WaitTimes = { explainMs: 10_000, maxMs: 60_000 };
+
+/** Far more than a page of 1000 users has. */
+const MAX_ANSWER_BYTES = 64 * 2 ** 20;
+
+/** Longer than any text that an error of latchkey has. */
+const MAX_TEXT_LENGTH = 1000;
+
+const READS: ReadonlySet<AdministrationRequest> = new Set<AdministrationRequest>([
+  'list',
+  'export-users',
+  'export-user',
+  'export-removed-names',
+]);
 
 const readUsers = listReader('users', readUserMessage);
 const readListedUsers = listReader('users', readListedUser);
@@ -44,18 +67,34 @@ const readRemovedNames = listReader('names', readNameMessage);
 const readUserChanges = listReader('changes', readUserChange);
 const readAddedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
 
-/** Its methods throw a CommandError if the server does not answer. */
+/**
+ * Its methods throw a CommandError if the server does not answer.
+ * Promise: what the server sends is not trusted. Its size is bounded, its texts are escaped, and
+ * each page is behind the one before.
+ */
 export class SocketAdministration implements UserAdministration {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_CHANGES, timeout: IDLE_MS });
   readonly #socketPath: string;
+  readonly #log: Log;
+  readonly #waitTimes: WaitTimes;
+  #isWaitExplained = false;
 
-  /** @param socketPath of at most 100 bytes */
-  constructor(socketPath: string) {
+  /**
+   * @param socketPath of at most 100 bytes
+   * @param log gets one warning if the server is slow
+   */
+  constructor(
+    socketPath: string,
+    log: Log = () => undefined,
+    waitTimes: WaitTimes = WAIT_TIMES,
+  ) {
     this.#socketPath = socketPath;
+    this.#log = log;
+    this.#waitTimes = waitTimes;
   }
 
   list(after: string | undefined): Promise<readonly ListedUser[]> {
-    return this.#send('list', { after }, readListedUsers);
+    return this.#page('list', after, readListedUsers);
   }
 
   add(username: string, password: string): Promise<PublicUser> {
@@ -82,12 +121,14 @@ export class SocketAdministration implements UserAdministration {
     return this.#change('logout', { username });
   }
 
-  logoutPage(after: string | undefined): Promise<LoggedOutPage> {
-    return this.#send('logout-page', { after }, readLoggedOutPage);
+  async logoutPage(after: string | undefined): Promise<LoggedOutPage> {
+    const page = await this.#send('logout-page', { after }, readLoggedOutPage);
+    if (after !== undefined && page.next !== undefined) requireAscending([after, page.next]);
+    return page;
   }
 
   exportUsers(after: string | undefined): Promise<readonly User[]> {
-    return this.#send('export-users', { after }, readUsers);
+    return this.#page('export-users', after, readUsers);
   }
 
   async exportUser(id: string): Promise<User | undefined> {
@@ -96,7 +137,7 @@ export class SocketAdministration implements UserAdministration {
   }
 
   exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]> {
-    return this.#send('export-removed-names', { after }, readRemovedNames);
+    return this.#page('export-removed-names', after, readRemovedNames);
   }
 
   /** @throws AuthError as `StoreAdministration`; ERR_BODY_TOO_LARGE over 16 KiB of JSON */
@@ -119,6 +160,17 @@ export class SocketAdministration implements UserAdministration {
     return change;
   }
 
+  async #page<Entry extends { readonly id: string }>(
+    name: AdministrationRequest,
+    after: string | undefined,
+    read: (body: unknown) => readonly Entry[] | undefined,
+  ): Promise<readonly Entry[]> {
+    const entries = await this.#send(name, { after }, read);
+    const ids = entries.map(({ id }) => id);
+    requireAscending(after === undefined ? ids : [after, ...ids]);
+    return entries;
+  }
+
   /**
    * @param read returns undefined for an answer that it cannot read
    * @throws AuthError with the code, the status and the texts of the server's refusal
@@ -128,6 +180,7 @@ export class SocketAdministration implements UserAdministration {
     body: object,
     read: (body: unknown) => T | undefined,
   ): Promise<T> {
+    const timer = setTimeout(() => this.#explainWait(), this.#waitTimes.explainMs);
     try {
       const response = await this.#responseTo(`/${name}`, JSON.stringify(body));
       const answer = await jsonOf(response);
@@ -137,8 +190,37 @@ export class SocketAdministration implements UserAdministration {
       return result;
     } catch (error) {
       if (isAuthError(error) || error instanceof CommandError) throw error;
-      throw new CommandError(`the server at ${this.#socketPath} ${failureOf(error)}`);
+      const failure = this.#failureOf(error, !READS.has(name));
+      throw new CommandError(`the server at ${this.#socketPath} ${failure}`);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  /** Many requests may wait at once. One warning is enough. */
+  #explainWait(): void {
+    if (this.#isWaitExplained) return;
+    this.#isWaitExplained = true;
+    const { explainMs, maxMs } = this.#waitTimes;
+    const problem = `has not answered for ${explainMs / 1000} seconds. It is busy, or suspended`;
+    const end = `Each request waits for up to ${maxMs / 1000} seconds`;
+    this.#log('warning', `the server at ${this.#socketPath} ${problem}. ${end}.`);
+  }
+
+  /**
+   * @returns what happened, and what the operator can do. If no server is at the socket, nothing
+   *   was sent, so nothing was changed.
+   */
+  #failureOf(error: unknown, isChange: boolean): string {
+    if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return 'has stopped: run the command again';
+    const isLate = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError');
+    const failure = isLate
+      ? `has not answered for ${this.#waitTimes.maxMs / 1000} seconds`
+      : `has closed the connection (${reasonOf(error)})`;
+    const advice = isChange
+      ? ', and may have made the change: list the users, or run the command again'
+      : ': run the command again';
+    return `${failure}${advice}${isLate ? '. If it hangs, restart it' : ''}`;
   }
 
   #responseTo(path: string, json: string): Promise<IncomingMessage> {
@@ -152,7 +234,7 @@ export class SocketAdministration implements UserAdministration {
           'Content-Type': 'application/json',
           'Content-Length': Buffer.byteLength(json),
         },
-        signal: AbortSignal.timeout(MAX_ANSWER_MS),
+        signal: AbortSignal.timeout(this.#waitTimes.maxMs),
       });
       sent.on('response', resolve);
       sent.on('error', reject);
@@ -161,22 +243,23 @@ export class SocketAdministration implements UserAdministration {
   }
 }
 
-/**
- * @returns what happened, and what the operator can do. If no server is at the socket, nothing was
- *   sent, so nothing was changed.
- */
-function failureOf(error: unknown): string {
-  if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return 'has stopped: run the command again';
-  const isLate = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError');
-  const failure = isLate
-    ? `has not answered for ${MAX_ANSWER_MS / 1000} seconds`
-    : `has closed the connection (${reasonOf(error)})`;
-  return `${failure}, and may have made the change: list the users, or run the command again`;
+/** Without this a server could send pages for ever. */
+function requireAscending(ids: readonly string[]): void {
+  const isAscending = ids.every((id, index) => {
+    return index === 0 || compareCodePoints(ids[index - 1] ?? '', id) < 0;
+  });
+  if (!isAscending) throw unreadableAnswer();
 }
 
 async function jsonOf(response: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk);
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    // The loop then destroys the response, and with it the connection.
+    if (bytes > MAX_ANSWER_BYTES) throw unreadableAnswer();
+    chunks.push(chunk);
+  }
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch {
@@ -187,16 +270,22 @@ async function jsonOf(response: IncomingMessage): Promise<unknown> {
 /** @returns the AuthError that the server has thrown, made from its reply */
 function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown): Error {
   const code = String(headers['error-code']);
-  if (!isErrorCode(code) || statusCode < 400) return unreadableAnswer();
-  const description = stringMember(body, 'description');
-  const error = stringMember(body, 'error');
-  const reason = stringMember(body, 'reason');
+  const isRefusal = statusCode >= 400 && statusCode <= 599;
+  if (!isErrorCode(code) || !isRefusal) return unreadableAnswer();
+  const description = printableIn(body, 'description');
+  const error = printableIn(body, 'error');
+  const reason = printableIn(body, 'reason');
   return new AuthError(code, {
     status: statusCode,
     ...(description !== undefined && { description }),
     ...(error !== undefined && { error }),
     ...(reason !== undefined && { cause: new Error(reason) }),
   });
+}
+
+function printableIn(body: unknown, name: string): string | undefined {
+  const text = stringMember(body, name);
+  return text && printable(text.slice(0, MAX_TEXT_LENGTH));
 }
 
 function isErrorCode(code: string): code is AuthErrorCode {

@@ -166,11 +166,13 @@ function usernameOf({ argument }: UsersCall): string {
 }
 
 async function withAdministration<T>(
-  { users: choice, data, mayCreate }: UsersCall,
+  { users: choice, data, mayCreate, subcommand }: UsersCall,
   log: Log,
   body: (administration: UserAdministration) => Promise<T>,
 ): Promise<T> {
-  const administration = await openAdministration({ users: choice, data, mayCreate }, log);
+  const isRead = subcommand === 'list' || subcommand === 'export';
+  const access = isRead ? 'read' : mayCreate ? 'create' : 'change';
+  const administration = await openAdministration({ users: choice, data, access }, log);
   try {
     return await body(administration);
   } finally {

@@ -126,7 +126,7 @@ async function checkStale(path: string): Promise<void> {
 }
 
 /** @returns the code of the error with which a connection fails; undefined if it succeeds */
-function codeOfConnecting(path: string): Promise<string | undefined> {
+export function codeOfConnecting(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
