@@ -268,8 +268,8 @@ function requireRemove(users: UserStore): NonNullable<UserStore['remove']> {
   return remove.bind(users);
 }
 
-/** A store that was written for version 0.1 has no `remove` and no `list`. */
-export function missingMethod(name: 'remove' | 'list'): TypeError {
+/** A store that was written for version 0.1 has none of these methods. */
+export function missingMethod(name: 'remove' | 'list' | 'listRemoved'): TypeError {
   return new TypeError(`"users" expected a store with the method ${name}, got one without it`);
 }
 

@@ -37,7 +37,7 @@ export async function createUser(
  * @returns false if the name is taken
  * @throws AuthError ERR_STORE; TypeError or RangeError if the store cannot keep the record
  */
-export async function insertWithoutSessions(
+export async function insertAndEndOldSessions(
   user: User,
   { users, sessions }: Pick<Settings, 'users' | 'sessions'>,
 ): Promise<boolean> {

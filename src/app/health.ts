@@ -1,49 +1,52 @@
 /**
  * The answer to `GET /health`: whether the stores can read and write at this moment.
  * Promise: the stores are checked at most once a second, and by one check at a time, however many
- * requests come. A check that hangs keeps no request waiting for more than two seconds.
+ * requests come. A check that hangs keeps no request waiting for more than two seconds, and delays
+ * the next check by at most a minute.
  */
 import { AuthError, isAuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 
 /** Milliseconds from the start of a check to the earliest start of the next one. */
-const INTERVAL_MS = 1_000;
+const MIN_INTERVAL_MS = 1_000;
 
 /** Milliseconds from the start of a check after which the answer is 503. */
 const MAX_WAIT_MS = 2_000;
 
+/**
+ * Milliseconds from the start of a check after which it is given up, so that the next request
+ * begins another one. A store that lost one answer may work again.
+ */
+const GIVE_UP_AFTER_MS = 60_000;
+
 /** The check of one store. It throws or rejects if the store cannot read or write. */
 export type StoreCheck = () => MaybePromise<unknown>;
 
-/** For tests: the times, and a monotonic clock. */
+/** For tests: the longest wait, and a monotonic clock. */
 export interface HealthTimes {
-  readonly intervalMs?: number;
   readonly maxWaitMs?: number;
   readonly nowMs?: () => number;
 }
 
 /** One check of all stores, and what it has found. */
-interface Round {
-  readonly startedAtMs: number;
-  /** Whether a store has not answered yet. */
-  isUnderWay: boolean;
+interface Check {
+  /** When the next check may begin. While a store has not answered, that is later. */
+  nextAtMs: number;
   /** Resolves to undefined if the stores work, else to the error of the first that does not. */
   readonly failure: Promise<AuthError | undefined>;
   /** Whether a request was refused with the cause of the failure. */
-  isReported: boolean;
+  isCauseReported: boolean;
 }
 
 /** Checks stores on request, and remembers the result. */
 export class Health {
   readonly #checks: readonly StoreCheck[];
-  readonly #intervalMs: number;
   readonly #maxWaitMs: number;
   readonly #nowMs: () => number;
-  #last: Round | undefined;
+  #last: Check | undefined;
 
   constructor(checks: readonly StoreCheck[], times: HealthTimes = {}) {
     this.#checks = checks;
-    this.#intervalMs = times.intervalMs ?? INTERVAL_MS;
     this.#maxWaitMs = times.maxWaitMs ?? MAX_WAIT_MS;
     this.#nowMs = times.nowMs ?? (() => performance.now());
   }
@@ -54,32 +57,29 @@ export class Health {
    *   requests that share a check one gets the cause, so that the log has each failure once.
    */
   readonly answer = async (): Promise<{ readonly status: 'ok' }> => {
-    const round = this.#currentRound();
-    const failure = await round.failure;
+    const check = this.#currentCheck();
+    const failure = await check.failure;
     if (failure === undefined) return { status: 'ok' };
-    if (round.isReported) throw new AuthError('ERR_STORE');
-    round.isReported = true;
+    if (check.isCauseReported) throw new AuthError('ERR_STORE');
+    check.isCauseReported = true;
     throw failure;
   };
 
-  #currentRound(): Round {
+  #currentCheck(): Check {
     const nowMs = this.#nowMs();
-    const last = this.#last;
-    const isCurrent = last !== undefined && nowMs - last.startedAtMs < this.#intervalMs;
-    // While a store hangs, further checks would only queue up behind the first one.
-    if (last !== undefined && (last.isUnderWay || isCurrent)) return last;
+    if (this.#last !== undefined && nowMs < this.#last.nextAtMs) return this.#last;
     const results = this.#checks.map(async (check) => check());
-    const round: Round = {
-      startedAtMs: nowMs,
-      isUnderWay: true,
+    const check: Check = {
+      // While a store hangs, further checks would only queue up behind this one.
+      nextAtMs: nowMs + GIVE_UP_AFTER_MS,
       failure: firstFailure(results, this.#maxWaitMs),
-      isReported: false,
+      isCauseReported: false,
     };
     void Promise.allSettled(results).then(() => {
-      round.isUnderWay = false;
+      check.nextAtMs = nowMs + MIN_INTERVAL_MS;
     });
-    this.#last = round;
-    return round;
+    this.#last = check;
+    return check;
   }
 }
 

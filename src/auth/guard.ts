@@ -7,6 +7,7 @@
  * does not ask any store.
  */
 import { AuthError } from '../errors.ts';
+import type { Jwt } from '../crypto/jwt.ts';
 import { andThen, isPromiseLike, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
 import { bindListeners, runAs } from './current-identity.ts';
@@ -66,6 +67,8 @@ export class Guard<Identity> {
     const { tokenFrom, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return NO_TOKEN;
+      // The one that `decode` verifies with, if there are sessions.
+      const { jwt } = this.#settings.signers.current;
       return andThen(this.#decoded(token, request), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);
         return andThen(this.#settings.identity(claims), (identity) => {
@@ -73,7 +76,7 @@ export class Guard<Identity> {
             const detail = identityDetail(claims.identity, identityClaim);
             throw new AuthError('ERR_IDENTITY_UNKNOWN', { detail });
           }
-          return this.#withSession(identity, claims, token);
+          return this.#withSession(identity, claims, token, jwt);
         });
       });
     });
@@ -96,9 +99,10 @@ export class Guard<Identity> {
     identity: Identity,
     claims: IdentityClaims,
     token: string,
+    jwt: Jwt,
   ): Passed<Identity> | Promise<Passed<Identity>> {
     if (this.#sessions === undefined) return { identity, sessionId: undefined };
-    return andThen(this.#sessions.sessionIdOf(claims, token), (sessionId) => {
+    return andThen(this.#sessions.sessionIdOf(claims, token, jwt), (sessionId) => {
       return { identity, sessionId };
     });
   }

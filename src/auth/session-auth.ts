@@ -5,6 +5,7 @@
  * session has begun leaves it behind.
  */
 import { AuthError } from '../errors.ts';
+import type { Jwt } from '../crypto/jwt.ts';
 import { publishUser } from '../events.ts';
 import { andThen, type MaybePromise } from '../maybe-promise.ts';
 import { describe, ownMember } from '../values.ts';
@@ -131,11 +132,16 @@ export class SessionAuth<Identity, LoginResult> {
 
   /**
    * Decides whether the session of a verified access token lets it through.
+   * @param jwt has verified the token. The secret may have been renewed since.
    * @returns the id of the session; undefined for an accepted token without a session
    * @throws AuthError ERR_SESSION_ENDED, ERR_STORE
    */
-  sessionIdOf(claims: IdentityClaims, token: string): MaybePromise<string | undefined> {
-    const { sessions, signers, leewaySeconds } = this.#tokens;
+  sessionIdOf(
+    claims: IdentityClaims,
+    token: string,
+    jwt: Jwt,
+  ): MaybePromise<string | undefined> {
+    const { sessions, leewaySeconds } = this.#tokens;
     const userId = userIdOf(ownMember(claims, 'identity'));
     if (!Object.hasOwn(claims, 'sid')) {
       const issuedAt = ownMember(claims, 'iat');
@@ -145,8 +151,6 @@ export class SessionAuth<Identity, LoginResult> {
         return undefined;
       });
     }
-    // A renewal of the secret in the meantime must not change the answer below.
-    const { jwt } = signers.current;
     const found = sessions.check(userId, ownMember(claims, 'sid'), ownMember(claims, 'gen'));
     return andThen(found, (session) => {
       if (session !== undefined) return session.id;

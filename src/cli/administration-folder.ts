@@ -7,19 +7,16 @@
  * and its use. The server warns of such a data folder at its start, because that user could replace
  * `users.jsonl` too.
  */
-import { constants } from 'node:fs';
-import { lstat, mkdir, open, rmdir, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { constants, type Stats } from 'node:fs';
+import { lstat, mkdir, open, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { codeOfConnecting, isSocketPathShort } from '../http/unix-socket.ts';
 import { hasCode, ignore, ignoreFailure, NO_FILE_CODES } from '../journal/system-errors.ts';
 import { attempt, CommandError } from './command-errors.ts';
 import { processUser } from './file-trust.ts';
 
 const OWNER_ONLY = 0o700;
 const PERMISSIONS = 0o777;
-
-/** The kernel has room for 107 bytes on Linux and for 103 on macOS. */
-const MAX_SOCKET_PATH_BYTES = 100;
 
 /** @returns the path of the socket, for messages. To listen or connect, use `addressOf` of it. */
 export function socketIn(data: string): string {
@@ -33,13 +30,13 @@ export function socketIn(data: string): string {
  */
 export function addressOf(socket: string): string | undefined {
   const absolute = resolve(socket);
-  const paths = [absolute, relative(process.cwd(), absolute)];
-  return paths.find((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES);
+  return [absolute, relative(process.cwd(), absolute)].find(isSocketPathShort);
 }
 
 /**
- * Creates the folder of the socket, or takes over the one that an earlier server left. Its mode is
- * then 0700.
+ * Creates the folder of the socket, or takes over the one that an earlier server left, and removes
+ * the socket in it. Its mode is then 0700. The caller holds the lock of the user file. So a server
+ * that still accepts connections at the old socket is suspended, and has lost the lock.
  * @throws Error if it belongs to another user, if something else has its name, or if the file
  *   system refuses
  */
@@ -65,6 +62,8 @@ export async function makeSocketFolder(socket: string): Promise<void> {
   } finally {
     await folder.close();
   }
+  const status = await lstat(socket).catch(ignore('ENOENT'));
+  if (status?.isSocket()) await unlink(socket).catch(ignore('ENOENT'));
 }
 
 /** Removes the folder if it is empty. Any failure is ignored. */
@@ -73,64 +72,56 @@ export async function removeSocketFolder(socket: string): Promise<void> {
 }
 
 /**
- * Tells whether a server that has the data folder open answers at its socket.
- * @returns false also for a stale socket, which a killed server has left
+ * Finds a server that has the data folder open, and answers at its socket.
+ * @returns the path to connect to; undefined without a server, also if a killed server has left a
+ *   socket
  * @throws CommandError if another system user may have made the socket, or this process may not
  *   connect to it
  */
-export async function hasServer(data: string): Promise<boolean> {
+export async function serverAddressIn(data: string): Promise<string | undefined> {
   const socket = socketIn(data);
   const address = addressOf(socket);
-  if (address === undefined) return false;
+  if (address === undefined) return undefined;
   const remedy = `Run the command as the owner of ${data}, or as root.`;
   return attempt(socket, remedy, async () => {
+    const folder = await lstat(dirname(socket)).catch(ignore(...NO_FILE_CODES));
+    if (folder === undefined) return undefined;
+    await refuseOtherOwner(dirname(socket), folder.uid, data);
     const status = await lstat(socket).catch(ignore(...NO_FILE_CODES));
-    if (status === undefined || !status.isSocket()) return false;
-    const problem = await trustProblem(data, status.uid);
-    if (problem !== undefined) throw new CommandError(`${socket} is not used: ${problem}`);
-    return answers(address);
+    if (status === undefined || !status.isSocket()) return undefined;
+    await refuseOtherOwner(socket, status.uid, data);
+    refuseOpenFolder(dirname(socket), folder);
+    return (await accepts(address, socket)) ? address : undefined;
   });
 }
 
-/**
- * @param socketOwner the uid
- * @returns why the command must not use the socket; undefined if it may
- */
-async function trustProblem(data: string, socketOwner: number): Promise<string | undefined> {
+/** @throws CommandError unless the path belongs to the user of this process */
+async function refuseOtherOwner(path: string, uid: number, data: string): Promise<void> {
   const user = processUser();
-  if (user === undefined) return undefined;
-  const folder = dirname(socketIn(data));
-  const status = await lstat(folder);
-  if (!status.isDirectory()) return `${folder} is not a folder`;
-  const mode = status.mode & PERMISSIONS;
-  if (mode !== OWNER_ONLY) {
-    const text = mode.toString(8).padStart(4, '0');
-    return `${folder} has the mode ${text}, not 0700. Restart the server, or remove the folder`;
-  }
-  const users = join(data, 'users.jsonl');
-  const { uid: owner } = await stat(users).catch(ignore(...NO_FILE_CODES)) ?? await stat(data);
-  for (const [path, uid] of [[folder, status.uid], [socketIn(data), socketOwner]] as const) {
-    // Root trusts what belongs to root: no other user can have made it.
-    const isOfServer = uid === owner || (user.uid === 0 && uid === 0);
-    if (!isOfServer) return `${path} belongs to uid ${uid}, and ${users} to uid ${owner}`;
-    if (user.uid !== 0 && uid !== user.uid) {
-      return `${path} belongs to uid ${uid}. Run the command as this user, or as root`;
-    }
-  }
-  return undefined;
+  if (user === undefined || uid === user.uid) return;
+  const { uid: owner } = await stat(data);
+  const remedy = uid === owner
+    ? 'Run the command as this user, or as root'
+    : `${data} belongs to uid ${owner}. Give it and all in it to the user of the server ` +
+      '(chown -R), and restart the server';
+  throw new CommandError(`${path} is not used: it belongs to uid ${uid}. ${remedy}.`);
 }
 
-/** @returns whether a process listens on a socket */
-function answers(address: string): Promise<boolean> {
-  return new Promise((succeed, fail) => {
-    const connection = connect(address);
-    connection.once('connect', () => {
-      connection.destroy();
-      succeed(true);
-    });
-    connection.once('error', (error) => {
-      if (hasCode(error, 'ECONNREFUSED', 'ENOENT')) succeed(false);
-      else fail(error);
-    });
-  });
+/** @throws CommandError if the folder is a link, or another user may enter it */
+function refuseOpenFolder(path: string, folder: Stats): void {
+  if (!folder.isDirectory()) throw new CommandError(`${path} is not used: it is not a folder`);
+  const mode = folder.mode & PERMISSIONS;
+  if (processUser() === undefined || mode === OWNER_ONLY) return;
+  const text = mode.toString(8).padStart(4, '0');
+  throw new CommandError(`${path} has the mode ${text}, not 0700. Restart the server.`);
+}
+
+/** @returns whether a process listens on the socket */
+async function accepts(address: string, socket: string): Promise<boolean> {
+  const code = await codeOfConnecting(address);
+  if (code === undefined) return true;
+  if (code === 'ECONNREFUSED' || code === 'ENOENT') return false;
+  if (code !== 'EAGAIN') throw new Error(`a connection fails with ${code}`);
+  const remedy = 'it is busy or suspended. Run the command again';
+  throw new CommandError(`the server at ${socket} accepts no more connections: ${remedy}.`);
 }

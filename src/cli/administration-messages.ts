@@ -4,13 +4,15 @@
  * A function `read...` returns undefined for a value that is not such a message.
  */
 
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { ownMember } from '../values.ts';
-import type { LoggedOutPage } from './store-administration.ts';
-import type { ListedUser, RemovedName } from './user-administration.ts';
+import type { ListedUser, LoggedOutPage, UserChange } from './user-administration.ts';
 
-/** The name of a request, which is also its path: `add` is sent as `POST /add`. */
-export type Request =
+/**
+ * The name of a request, which is also its path: `add` is sent as `POST /add`. The log has the
+ * names of `AdministrationAction` instead, because an action may take several requests.
+ */
+export type AdministrationRequest =
   | 'list'
   | 'add'
   | 'set-password'
@@ -25,51 +27,58 @@ export type Request =
   | 'import-user'
   | 'import-removed-name';
 
-export function textIn(message: unknown, name: string): string | undefined {
+export function stringMember(message: unknown, name: string): string | undefined {
   const value = ownMember(message, name);
   return typeof value === 'string' ? value : undefined;
 }
 
-function numberIn(message: unknown, name: string): number | undefined {
+function numberMember(message: unknown, name: string): number | undefined {
   const value = ownMember(message, name);
   return typeof value === 'number' ? value : undefined;
 }
 
-function truthIn(message: unknown, name: string): boolean | undefined {
+function booleanMember(message: unknown, name: string): boolean | undefined {
   const value = ownMember(message, name);
   return typeof value === 'boolean' ? value : undefined;
 }
 
 export function readPublicUser(value: unknown): PublicUser | undefined {
-  const id = textIn(value, 'id');
-  const username = textIn(value, 'username');
-  const createdAt = textIn(value, 'createdAt');
+  const id = stringMember(value, 'id');
+  const username = stringMember(value, 'username');
+  const createdAt = stringMember(value, 'createdAt');
   if (id === undefined || username === undefined || createdAt === undefined) return undefined;
   return { id, username, createdAt };
 }
 
 export function readListedUser(value: unknown): ListedUser | undefined {
   const user = readPublicUser(value);
-  const isDisabled = truthIn(value, 'isDisabled');
+  const isDisabled = booleanMember(value, 'isDisabled');
   if (user === undefined || isDisabled === undefined) return undefined;
   return { ...user, isDisabled };
 }
 
-export function readUser(value: unknown): User | undefined {
+export function readUserMessage(value: unknown): User | undefined {
   const user = readPublicUser(value);
-  const passwordHash = textIn(value, 'passwordHash');
+  const passwordHash = stringMember(value, 'passwordHash');
   if (user === undefined || passwordHash === undefined) return undefined;
   const { id, username, createdAt } = user;
   const read = { id, username, passwordHash, createdAt };
   if (ownMember(value, 'validAfter') === undefined) return read;
-  const validAfter = numberIn(value, 'validAfter');
+  const validAfter = numberMember(value, 'validAfter');
   return validAfter === undefined ? undefined : { ...read, validAfter };
 }
 
-export function readRemovedName(value: unknown): RemovedName | undefined {
-  const id = textIn(value, 'id');
-  const removedAt = numberIn(value, 'removedAt');
+export function readNameMessage(value: unknown): RemovedName | undefined {
+  const id = stringMember(value, 'id');
+  const removedAt = numberMember(value, 'removedAt');
   return id === undefined || removedAt === undefined ? undefined : { id, removedAt };
+}
+
+export function readUserChange(value: unknown): UserChange | undefined {
+  const id = stringMember(value, 'id');
+  const sessions = stringMember(value, 'sessions');
+  if (id === undefined || (sessions !== 'ended' && sessions !== 'none')) return undefined;
+  return { id, sessions };
 }
 
 /** @returns a function that reads a message `{ [name]: [...] }`, item by item */
@@ -88,10 +97,10 @@ export function listReader<T>(
 
 /** Reads `{ "isDone": true }`. */
 export function readDone(message: unknown): boolean | undefined {
-  return truthIn(message, 'isDone');
+  return booleanMember(message, 'isDone');
 }
 
 export function readLoggedOutPage(message: unknown): LoggedOutPage | undefined {
-  const count = numberIn(message, 'count');
-  return count === undefined ? undefined : { count, next: textIn(message, 'next') };
+  const count = numberMember(message, 'count');
+  return count === undefined ? undefined : { count, next: stringMember(message, 'next') };
 }

@@ -3,6 +3,8 @@
  * socket in the data folder, and makes the changes that `latchkey users` asks for: no other process
  * can write the file.
  * Promise: if it cannot listen, the server logs one warning and serves all the same.
+ * Accepted: the router publishes what it refuses itself, such as a path or a content type that it
+ * does not know, as a refusal of a client. Only a program other than `latchkey users` sends those.
  */
 import { AuthError, isAuthError, reasonOf } from '../errors.ts';
 import { textOfError } from '../error-text.ts';
@@ -15,12 +17,20 @@ import {
   removeSocketFolder,
   socketIn,
 } from './administration-folder.ts';
-import { readRemovedName, readUser, textIn, type Request } from './administration-messages.ts';
+import {
+  readNameMessage,
+  readUserMessage,
+  stringMember,
+  type AdministrationRequest,
+} from './administration-messages.ts';
 import type { Log } from './log.ts';
+import { printable } from './printable.ts';
 import type { AdministrationAction, StoreAdministration } from './store-administration.ts';
+import type { UserChange } from './user-administration.ts';
 
 /** Answers the body of a request with the body of the reply. */
 type Answer = (body: unknown) => Promise<object>;
+type Answers = ReadonlyMap<AdministrationRequest, Answer>;
 
 /**
  * Listens in the data folder. The caller holds the lock of the user file, so no other server of
@@ -58,13 +68,6 @@ export function actionLog(log: Log): (action: AdministrationAction, id?: string)
   };
 }
 
-const NOT_PRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S}]/gu;
-
-/** @returns an id for a terminal: another program may have stored one with control characters */
-function printable(id: string): string {
-  return id.replace(NOT_PRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-}
-
 function routerOf(administration: StoreAdministration, log: Log): Router {
   const router = new Router({ onError: (error) => log('error', textOfError(error)) });
   for (const [name, answer] of answersOf(administration)) {
@@ -83,40 +86,45 @@ function routerOf(administration: StoreAdministration, log: Log): Router {
   return router;
 }
 
-function answersOf(administration: StoreAdministration): ReadonlyMap<Request, Answer> {
-  const done = (act: (username: string) => Promise<boolean>): Answer => {
-    return async (body) => ({ isDone: await act(required(textIn(body, 'username'))) });
-  };
-  const user = (act: (username: string, password: string) => Promise<object>): Answer => {
+function answersOf(administration: StoreAdministration): Answers {
+  const usernameIn = (body: unknown) => required(stringMember(body, 'username'));
+  const passwordIn = (body: unknown) => required(stringMember(body, 'password'));
+  const answerChange = (
+    act: (username: string, body: unknown) => Promise<UserChange | undefined>,
+  ): Answer => {
     return async (body) => {
-      const username = required(textIn(body, 'username'));
-      return { user: await act(username, required(textIn(body, 'password'))) };
+      const change = await act(usernameIn(body), body);
+      return { changes: change === undefined ? [] : [change] };
     };
   };
-  return new Map<Request, Answer>([
-    ['list', async (body) => ({ users: await administration.list(textIn(body, 'after')) })],
-    ['add', user((username, password) => administration.add(username, password))],
-    ['set-password', user((username, password) => administration.setPassword(username, password))],
-    ['disable', done((username) => administration.disable(username))],
-    ['enable', done((username) => administration.enable(username))],
-    ['remove', done((username) => administration.remove(username))],
-    ['logout', done((username) => administration.logout(username))],
-    ['logout-page', (body) => administration.logoutPage(textIn(body, 'after'))],
+  return new Map<AdministrationRequest, Answer>([
+    ['list', async (body) => ({ users: await administration.list(stringMember(body, 'after')) })],
+    ['add', async (body) => {
+      return { user: await administration.add(usernameIn(body), passwordIn(body)) };
+    }],
+    ['set-password', answerChange((username, body) => {
+      return administration.setPassword(username, passwordIn(body));
+    })],
+    ['disable', answerChange((username) => administration.disable(username))],
+    ['enable', answerChange((username) => administration.enable(username))],
+    ['remove', answerChange((username) => administration.remove(username))],
+    ['logout', answerChange((username) => administration.logout(username))],
+    ['logout-page', (body) => administration.logoutPage(stringMember(body, 'after'))],
     ['export-users', async (body) => {
-      return { users: await administration.exportUsers(textIn(body, 'after')) };
+      return { users: await administration.exportUsers(stringMember(body, 'after')) };
     }],
     ['export-user', async (body) => {
-      const found = await administration.exportUser(required(textIn(body, 'id')));
+      const found = await administration.exportUser(required(stringMember(body, 'id')));
       return { users: found === undefined ? [] : [found] };
     }],
     ['export-removed-names', async (body) => {
-      return { names: await administration.exportRemovedNames(textIn(body, 'after')) };
+      return { names: await administration.exportRemovedNames(stringMember(body, 'after')) };
     }],
     ['import-user', async (body) => {
-      return { isDone: await administration.importUser(required(readUser(body))) };
+      return { isDone: await administration.importUser(required(readUserMessage(body))) };
     }],
     ['import-removed-name', async (body) => {
-      return { isDone: await administration.importRemovedName(required(readRemovedName(body))) };
+      return { isDone: await administration.importRemovedName(required(readNameMessage(body))) };
     }],
   ]);
 }

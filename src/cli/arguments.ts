@@ -78,7 +78,7 @@ export function someText(placeholder: string, expected: string): Kind<string> {
   return { placeholder, expected, parse: (text) => text === '' ? undefined : text };
 }
 
-/** The kind of a flag without a value, such as `--json`. Its value is true, or undefined. */
+/** The kind of a flag without a value, such as `--json`. */
 export const noValue: Kind<true> = {
   placeholder: '',
   expected: 'no value',

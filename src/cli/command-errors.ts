@@ -1,7 +1,4 @@
-/**
- * Errors that end the command, each on one line: what happened, and what the operator can do. Also
- * tells the operator why a job takes long.
- */
+/** Errors that end the command, each on one line: what happened, and what the operator can do. */
 import { reasonOf } from '../errors.ts';
 import { hasCode, limitRemedyOf } from '../journal/system-errors.ts';
 import { propertyOf } from '../values.ts';
@@ -54,15 +51,6 @@ function reasonWithoutSecret(error: unknown): string {
     return 'it names a file that does not exist';
   }
   return reasonOf(error).replace(LAST_PERIOD, '');
-}
-
-/** After this time the operator is told why a job may be slow. */
-const SLOW_JOB_MS = 3_000;
-
-/** Waits for a job, and calls `explain` if it takes more than 3 seconds. */
-export function explainIfSlow<T>(job: Promise<T>, explain: () => void): Promise<T> {
-  const timer = setTimeout(explain, SLOW_JOB_MS);
-  return job.finally(() => clearTimeout(timer));
 }
 
 /** @param phrase one that begins with a small letter and has no period */

@@ -1,7 +1,7 @@
 /**
  * The command line: its commands, its exit codes and the errors that end it.
  * Exit codes: 0 done, 1 failed, 2 usage error, 129 the terminal of the server has closed, 130
- * stopped by Ctrl-C at a prompt.
+ * stopped by Ctrl-C at a prompt. A signal ends `users` with 128 and its number.
  */
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
@@ -73,6 +73,7 @@ function isHelp(): boolean {
   // Behind `--` there are no flags: a user may have the name -h.
   const end = others.indexOf('--');
   const flags = end === -1 ? others : others.slice(0, end);
+  if (name === 'users' && rest[0] === 'help') return true;
   return HELP_WORDS.includes(first) || flags.includes('--help') || flags.includes('-h');
 }
 

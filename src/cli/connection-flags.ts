@@ -1,4 +1,5 @@
 /** The flags of `latchkey serve` for what a reverse proxy needs: a Unix socket and keep-alive. */
+import { DEFAULT_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS } from '../http/limits.ts';
 import { isSocketPathShort, MAX_SOCKET_PATH_BYTES } from '../http/unix-socket.ts';
 import {
   wholeNumber,
@@ -34,8 +35,8 @@ export const CONNECTION_FLAGS: Flags<ConnectionConfig> = {
     name: '--keep-alive',
     group: 'Listening',
     help: 'seconds an idle connection stays open',
-    kind: wholeNumber('<seconds>', 1, 3600),
-    defaultText: '5',
+    kind: wholeNumber('<seconds>', 1, MAX_KEEP_ALIVE_SECONDS),
+    defaultText: String(DEFAULT_KEEP_ALIVE_SECONDS),
   },
 };
 

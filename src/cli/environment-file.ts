@@ -23,7 +23,7 @@ export async function loadEnvironmentFile(
   path: string,
   log: Log = textLog,
 ): Promise<readonly string[]> {
-  const file = await readNamedFile(flag, path, 'Name a file that the server can read.', log);
+  const file = await readNamedFile(flag, path, 'Name a file that this command can read.', log);
   const refuse = (problem: string) => new CommandError(`${flag}: ${path}${problem}`);
   // In UTF-16 every second byte of a letter of English is a NUL.
   if (file.includes('\0')) throw refuse(' is in UTF-16: save it as UTF-8');

@@ -67,11 +67,20 @@ export async function isShared(path: string): Promise<boolean> {
 }
 
 /**
+ * The remedy gives the file to the user first: with mode 0600 this user could not read a file of
+ * root any more.
  * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @param user the system user of this process
  * @returns the warning about a file for which `isShared` is true
  */
-export async function sharedWarning(path: string, elsewhere: string): Promise<string> {
-  const remedy = (await mountRemedy(path, elsewhere)) ?? `chmod 600 ${path}`;
+export async function sharedWarning(
+  path: string,
+  elsewhere: string,
+  user: ProcessUser | undefined = processUser(),
+): Promise<string> {
+  const isOwn = (await stat(path)).uid === user?.uid;
+  const permit = `${isOwn ? '' : `chown ${user?.uid} ${path} && `}chmod 600 ${path}`;
+  const remedy = (await mountRemedy(path, elsewhere)) ?? permit;
   return `${path} is accessible to other users: ${remedy}`;
 }
 

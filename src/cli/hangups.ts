@@ -4,7 +4,7 @@
  * another reload. Two reloads never overlap.
  */
 import { EXIT_CODE_OF_SIGHUP } from './signals.ts';
-import { watchTerminal } from './terminal.ts';
+import { closeLostTerminalAtExit, watchTerminal } from './terminal.ts';
 
 /** What a server does at SIGHUP. */
 export interface HangupActions {
@@ -14,23 +14,22 @@ export interface HangupActions {
   readonly stop: () => void;
 }
 
-/** Sets the actions, once the server listens. */
-export type SetHangupActions = (actions: HangupActions) => void;
-
 /**
  * Listens for SIGHUP. From then on the signal ends the process only if its terminal has closed.
- * @returns a function to call once the server listens. If a SIGHUP has come by then, it reloads.
+ * @returns a function that sets the actions, to be called once the server listens. If a SIGHUP has
+ *   come by then, it reloads.
  */
-export function watchHangups(): SetHangupActions {
+export function watchHangups(): (actions: HangupActions) => void {
+  closeLostTerminalAtExit();
   const hasTerminalClosed = watchTerminal();
   let actions: HangupActions | undefined;
-  let isWanted = false;
+  let isReloadWanted = false;
   let isReloading = false;
   const reloadWhileWanted = async ({ reload }: HangupActions) => {
     if (isReloading) return;
     isReloading = true;
-    while (isWanted) {
-      isWanted = false;
+    while (isReloadWanted) {
+      isReloadWanted = false;
       await reload();
     }
     isReloading = false;
@@ -41,7 +40,7 @@ export function watchHangups(): SetHangupActions {
       if (actions === undefined) process.exit(EXIT_CODE_OF_SIGHUP);
       actions.stop();
     } else {
-      isWanted = true;
+      isReloadWanted = true;
       if (actions !== undefined) void reloadWhileWanted(actions);
     }
   });

@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 
+// Not from version.ts, which an old Node may not be able to load.
 const MANIFEST = new URL('../../package.json', import.meta.url);
 
 /** @returns the major and the minor number, such as those in `>=20.19` */

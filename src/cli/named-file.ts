@@ -1,7 +1,8 @@
 /** Reads a file that a flag names: of `--environment` and of `inspect --secret-file`. */
 import { readFile } from 'node:fs/promises';
-import { attempt, explainIfSlow } from './command-errors.ts';
+import { attempt } from './command-errors.ts';
 import { textLog, type Log } from './log.ts';
+import { explainIfSlow } from './slow-job.ts';
 
 /**
  * @param flag the name of the flag, for messages

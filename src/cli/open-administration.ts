@@ -2,71 +2,68 @@
  * Opens the administration of the users of a store. If a server has the file open, it goes over the
  * socket of that server. Otherwise it opens the stores itself.
  */
-import { constants } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { lstat, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isAuthError, reasonOf } from '../errors.ts';
 import { ignore, NO_FILE_CODES } from '../journal/system-errors.ts';
 import { Sessions } from '../sessions/sessions.ts';
-import { addressOf, hasServer, socketIn } from './administration-folder.ts';
-import { CommandError } from './command-errors.ts';
-import { processUser } from './file-trust.ts';
+import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
+import { attempt, CommandError } from './command-errors.ts';
+import { becomeOwnerOf } from './folder-owner.ts';
+import { whenUnlocked } from './lock-wait.ts';
 import type { Log } from './log.ts';
 import { SocketAdministration } from './socket-administration.ts';
 import { StoreAdministration } from './store-administration.ts';
-import type { StoreChoice } from './store-choice.ts';
+import type { LastingStoreChoice } from './store-choice.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import type { UserAdministration } from './user-administration.ts';
 
+/**
+ * What a command does with the users. Only `create` creates a missing user file or table: for any
+ * other command the folder or the database is mistyped. With `read`, a user file is read whole and
+ * closed again before the administration is returned, so its lock is not held while the output is
+ * written. Nothing can be changed then.
+ */
+export type AdministrationAccess = 'read' | 'change' | 'create';
+
 /** The store whose users are administered. */
 export interface AdministrationOptions {
-  /** `memory` is refused, because no other process can reach the memory of a server. */
-  readonly users: StoreChoice;
+  readonly users: LastingStoreChoice;
   /** The folder of the files, for the choice `file`. */
   readonly data: string;
-  /**
-   * Whether a user file that does not exist is created; default true. False is for a command that
-   * only reads or changes users, which must not create a file because of a mistyped folder.
-   */
-  readonly mayCreate?: boolean;
+  readonly access: AdministrationAccess;
 }
 
 /**
- * Another command may hold the lock of the file for a moment. A server that starts holds it before
- * it answers at its socket.
- */
-const MAX_WAIT_MS = 2_000;
-const RETRY_MS = 50;
-
-/**
  * Connects to the server that has the user file open. Without one, opens the file itself, and the
- * session file if there is one. For a URL, opens the tables in PostgreSQL, where the table of users
- * is created if it is missing.
+ * session file if there is one; root does both as the owner of the folder, and stays that user. For
+ * a URL, opens the tables in PostgreSQL.
  * @returns the administration, which the caller must close
- * @throws CommandError or AuthError if it cannot be opened; then nothing stays open
+ * @throws CommandError if it cannot be opened; then nothing stays open
  */
 export async function openAdministration(
-  { users, data, mayCreate = true }: AdministrationOptions,
+  { users, data, access }: AdministrationOptions,
   log: Log,
 ): Promise<UserAdministration> {
-  if (users === 'memory') {
-    const remedy = 'a server with --users memory keeps its users to itself';
-    throw new CommandError(`--users memory: ${remedy}, and loses them when it stops`);
-  }
-  if (users !== 'file') return administrationOf(await openTables(users, data, log));
-  const giveUpAt = performance.now() + MAX_WAIT_MS;
-  for (;;) {
-    const address = addressOf(socketIn(data));
-    if (address !== undefined && (await hasServer(data))) return new SocketAdministration(address);
-    try {
-      return administrationOf(await openFiles(data, mayCreate, log));
-    } catch (error) {
-      if (!isAuthError(error) || error.code !== 'ERR_STORE_LOCKED') throw error;
-      if (performance.now() >= giveUpAt) throw explainLock(error, data);
-    }
-    await delay(RETRY_MS);
-  }
+  const options = {
+    users,
+    data,
+    hasSessions: access === 'read' ? false : 'ifKept',
+    mayCreateTables: access === 'create',
+  } as const;
+  if (users !== 'file') return administrationOf(await openStores(options, log));
+  await becomeOwnerOf(data);
+  // A server that starts holds the lock before it answers at its socket.
+  return whenUnlocked(async () => {
+    const address = await serverAddressIn(data);
+    if (address !== undefined) return new SocketAdministration(address, log);
+    const isNew = await isMissing(data, access);
+    const stores = await explained(() => openStores(options, log));
+    if (isNew) log('warning', `${userFileIn(data)} did not exist, and has been created`);
+    // A closed store still has all its users in memory.
+    if (access === 'read') await stores.close();
+    return administrationOf(stores);
+  }, (locked) => explainLock(locked, data));
 }
 
 function administrationOf(stores: OpenedStores): UserAdministration {
@@ -77,58 +74,47 @@ function administrationOf(stores: OpenedStores): UserAdministration {
   });
 }
 
-function openTables(users: URL, data: string, log: Log): Promise<OpenedStores> {
-  return openStores({ users, hasSessions: 'ifKept', data }, log);
+function userFileIn(data: string): string {
+  return join(data, 'users.jsonl');
 }
 
-async function openFiles(data: string, mayCreate: boolean, log: Log): Promise<OpenedStores> {
-  const path = join(data, 'users.jsonl');
-  const isNew = (await stat(path).catch(ignore('ENOENT'))) === undefined;
-  if (isNew && !mayCreate) {
-    throw new CommandError(`${path} does not exist. Name the folder of the server with --data.`);
+/** @throws CommandError if the user file is missing, and may not be created */
+async function isMissing(data: string, access: AdministrationAccess): Promise<boolean> {
+  const path = userFileIn(data);
+  const remedy = 'Name the folder of the server with --data.';
+  const status = await attempt(path, remedy, () => stat(path).catch(ignore(...NO_FILE_CODES)));
+  if (status === undefined && access !== 'create') {
+    throw new CommandError(`${path} does not exist. ${remedy}`);
   }
-  const namesBefore = await readdir(data).catch(ignore(...NO_FILE_CODES)) ?? [];
-  const stores = await openStores({ users: 'file', hasSessions: 'ifKept', data }, log);
+  return status === undefined;
+}
+
+/** Makes a CommandError of the refusal of a store: its message is complete. */
+async function explained<T>(open: () => Promise<T>): Promise<T> {
   try {
-    await giveNewFilesToOwner(data, new Set(namesBefore));
+    return await open();
   } catch (error) {
-    await stores.close();
-    throw error;
-  }
-  if (isNew) log('warning', `${path} did not exist, and has been created`);
-  return stores;
-}
-
-/** The files that `openStores` may create: a store, and the saved bytes of a torn write. */
-const STORE_FILE = /^(?:users|sessions)\.jsonl(?:\.cut-.*)?$/;
-
-/**
- * Root may open the files of a server that runs as another user. That server must be able to open
- * the new ones too.
- */
-async function giveNewFilesToOwner(data: string, before: ReadonlySet<string>): Promise<void> {
-  if (processUser()?.uid !== 0) return;
-  const owner = await stat(data);
-  if (owner.uid === 0) return;
-  const { O_RDONLY, O_NOFOLLOW } = constants;
-  for (const name of await readdir(data)) {
-    if (!STORE_FILE.test(name) || before.has(name)) continue;
-    const file = await open(join(data, name), O_RDONLY | O_NOFOLLOW);
-    try {
-      const { uid, nlink } = await file.stat();
-      // The owner of the folder may have put a link to a file of root here.
-      if (uid === 0 && nlink === 1) await file.chown(owner.uid, owner.gid);
-    } finally {
-      await file.close();
-    }
+    if (!isAuthError(error) || error.code === 'ERR_STORE_LOCKED') throw error;
+    throw new CommandError(reasonOf(error), { cause: error });
   }
 }
 
-/** @param locked the error ERR_STORE_LOCKED; its message names the process that has the file */
-function explainLock(locked: Error, data: string): CommandError {
+async function explainLock(locked: Error, data: string): Promise<CommandError> {
+  const forCommand = 'If that is another "latchkey users", wait for its end';
+  const text = `${reasonOf(locked)}. ${forCommand}. If it is a server, ${await remedyFor(data)}.`;
+  return new CommandError(text, { cause: locked });
+}
+
+/** @returns what to do with a server that has the file, and at whose socket nothing answers */
+async function remedyFor(data: string): Promise<string> {
   const socket = socketIn(data);
-  const reason = addressOf(socket) === undefined
-    ? `The path ${socket} is too long for the socket of a server`
-    : `If it is a server, its log says why it does not answer at ${socket}`;
-  return new CommandError(`${reasonOf(locked)}. ${reason}.`, { cause: locked });
+  if (addressOf(socket) === undefined) {
+    return `the path ${socket} is too long for its socket: run the command in ${data}, ` +
+      'with --data .';
+  }
+  const folder = dirname(socket);
+  const status = await lstat(folder).catch(ignore(...NO_FILE_CODES));
+  return status === undefined
+    ? `the folder of its socket, ${folder}, is gone: restart the server`
+    : `it does not answer at ${socket}: restart it, and read the warnings of its start`;
 }

@@ -2,7 +2,7 @@
  * Reads a new password: at a terminal from a prompt, else from standard input, as its only line. A
  * password is never an argument, because other system users can see the arguments of a process.
  * Promise: what is typed at the prompt is not shown, and the terminal echoes again afterwards, also
- * after Ctrl-C.
+ * after Ctrl-C. Ctrl-Z does nothing.
  */
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
@@ -35,6 +35,8 @@ async function askTwice(input: PasswordInput, prompts: NodeJS.WritableStream): P
     isInterrupted = true;
     lines.close();
   });
+  // At Ctrl-Z readline would suspend the process. The shell would then show what is typed next.
+  lines.on('SIGTSTP', () => undefined);
   const ask = async (prompt: string): Promise<string> => {
     prompts.write(prompt);
     const { done, value } = await typedLines.next();
@@ -57,7 +59,7 @@ async function askTwice(input: PasswordInput, prompts: NodeJS.WritableStream): P
 /** Far more than the longest password that is accepted: 256 characters. */
 const MAX_INPUT_BYTES = 4096;
 
-const LINE_BREAK = /\r?\n/;
+const FINAL_LINE_BREAK = /\r?\n$/;
 
 const EXPECTED = 'expected one line, the password';
 
@@ -73,9 +75,10 @@ async function readOnlyLine(input: PasswordInput): Promise<string> {
     }
   }
   if (length === 0) throw new CommandError(`standard input is empty: ${EXPECTED}`);
-  const [line = '', ...others] = decode(Buffer.concat(chunks)).split(LINE_BREAK);
-  const isOneLine = others.every((text, index) => text === '' && index === 0);
-  if (!isOneLine) throw new CommandError(`standard input has a second line: ${EXPECTED}`);
+  const line = decode(Buffer.concat(chunks)).replace(FINAL_LINE_BREAK, '');
+  if (line.includes('\n')) {
+    throw new CommandError(`standard input has a second line: ${EXPECTED}`);
+  }
   return line;
 }
 

@@ -8,6 +8,9 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
     /^42501$/,
     'Create the table that is named, and grant this role SELECT, INSERT and UPDATE on it.',
   ],
+  // Only a server, `add` and `import` create the tables.
+  [/^42P01$/, 'Name the database of the server in the URL.'],
+  [/^25006$/, 'Name the primary server of the database in the URL: this one only reads.'],
   [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],

@@ -31,7 +31,38 @@ export interface Secrets {
   readonly summary: string;
 }
 
+/** What an operator can do about a file that cannot be used, or has a weakness. */
+interface Advice {
+  /** What helps as well, wherever the problem is: a phrase. */
+  readonly elsewhere: string;
+  /** About a file that other users can change: a phrase. The others are sentences. */
+  readonly foreign: string;
+  readonly irregular: string;
+  readonly large: string;
+  readonly incomplete: string;
+}
+
 const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
+
+const AT_START: Advice = {
+  elsewhere: OTHER_SECRET,
+  foreign: `chown and chmod it, ${OTHER_SECRET}`,
+  irregular: `Remove it, ${OTHER_SECRET}.`,
+  large: `Shorten it, ${OTHER_SECRET}.`,
+  incomplete: 'A first start that was interrupted leaves such a file. ' +
+    'If no other start is running, delete it and start again.',
+};
+
+const REPAIR = 'The next restart needs it too. Repair it, and send SIGHUP again.';
+
+/** Never to remove the file: the next restart would make a new secret, which ends all logins. */
+const AT_RELOAD: Advice = {
+  elsewhere: 'restart with another --data or with LATCHKEY_SECRET',
+  foreign: 'chown and chmod it, and send SIGHUP again',
+  irregular: REPAIR,
+  large: REPAIR,
+  incomplete: REPAIR,
+};
 
 /**
  * Reads the secrets from the file. Creates a missing file.
@@ -43,12 +74,11 @@ export async function readSecrets(path: string, log: Log): Promise<Secrets> {
   const file = await attempt(path, remedy, () => readSecretFile(path, processUser()));
   const texts = secretsIn(file.text, path);
   await removeSecretDrafts(path);
-  await warnOf(file, path, log);
+  await warnOf(file, path, AT_START, log);
   const summary = summaryOf(texts, path);
   return { texts, summary: file.isNew ? `${summary} (new, mode ${file.mode})` : summary };
 }
 
-const RELOAD_REMEDY = 'The next restart needs it too. Repair it, and send SIGHUP again.';
 const MISSING_REMEDY =
   'Put it back, and send SIGHUP again: a restart without it makes a new secret.';
 
@@ -59,15 +89,14 @@ const MISSING_REMEDY =
  * @throws CommandError if the secrets cannot be read, or must not be used
  */
 export async function rereadSecrets(path: string, log: Log): Promise<readonly string[]> {
-  const remedy = (error: unknown) =>
-    (hasCode(error, 'ENOENT') ? MISSING_REMEDY : RELOAD_REMEDY);
+  const remedy = (error: unknown) => (hasCode(error, 'ENOENT') ? MISSING_REMEDY : REPAIR);
   const file = await attempt(path, remedy, async () => {
     const problems = await ownerProblems(path, processUser());
-    await refuseForeign(path, problems);
-    return readExisting(path, problems, RELOAD_REMEDY);
+    await refuseForeign(path, problems, AT_RELOAD);
+    return readExisting(path, problems, AT_RELOAD);
   });
   const texts = secretsIn(file.text, path);
-  await warnOf(file, path, log);
+  await warnOf(file, path, AT_RELOAD, log);
   return texts;
 }
 
@@ -104,46 +133,45 @@ interface ExistingFile {
  */
 export async function readSecretFile(path: string, user?: ProcessUser): Promise<SecretFile> {
   // Checked before a secret is created, so that a refusal leaves no file behind.
-  await refuseForeign(path, await ownerProblems(path, user));
+  await refuseForeign(path, await ownerProblems(path, user), AT_START);
   const isNew = await createSecretFile(path);
   const problems = await ownerProblems(path, user);
-  await refuseForeign(path, problems).catch(async (error: unknown) => {
+  await refuseForeign(path, problems, AT_START).catch(async (error: unknown) => {
     // No other start can use it: each one refuses it for the same reason.
     if (isNew) await unlink(path).catch(ignoreFailure);
     throw error;
   });
-  return { ...await readExisting(path, problems, INCOMPLETE_REMEDY), isNew };
+  return { ...await readExisting(path, problems, AT_START), isNew };
 }
 
-async function warnOf({ isShared, warnings }: ExistingFile, path: string, log: Log): Promise<void> {
-  if (isShared) log('warning', await sharedWarning(path, OTHER_SECRET));
+async function warnOf(
+  { isShared, warnings }: ExistingFile,
+  path: string,
+  { elsewhere }: Advice,
+  log: Log,
+): Promise<void> {
+  if (isShared) log('warning', await sharedWarning(path, elsewhere));
   for (const warning of warnings) log('warning', `${path}: ${warning}`);
 }
 
-const INCOMPLETE_REMEDY = 'A first start that was interrupted leaves such a file. ' +
-  'If no other start is running, delete it and start again.';
-
-/**
- * @param problems those of owners and modes that are accepted
- * @param remedy sentences: what the operator can do about a file that is not complete
- */
+/** @param problems those of owners and modes that are accepted */
 async function readExisting(
   path: string,
   problems: readonly Problem[],
-  remedy: string,
+  advice: Advice,
 ): Promise<ExistingFile> {
   const status = await stat(path);
   // A pipe might never end, and a large file might fill the memory.
   if (!status.isFile()) {
     const problem = `expected a regular file, got ${kindOf(status)}`;
-    throw new CommandError(`${path}: ${problem}. Remove it, ${OTHER_SECRET}.`);
+    throw new CommandError(`${path}: ${problem}. ${advice.irregular}`);
   }
   if (status.size > MAX_SECRET_BYTES) {
     const problem = `expected at most ${MAX_SECRET_BYTES} bytes, got ${status.size}`;
-    throw new CommandError(`${path}: ${problem}. Shorten it, ${OTHER_SECRET}.`);
+    throw new CommandError(`${path}: ${problem}. ${advice.large}`);
   }
   return {
-    text: await readWhole(path, remedy),
+    text: await readWhole(path, advice),
     mode: `0${(status.mode & 0o777).toString(8)}`,
     isShared: await isShared(path),
     warnings: problems.map(({ text }) => text),
@@ -156,10 +184,14 @@ function kindOf(status: Stats): string {
 }
 
 /** @throws CommandError if another system user can change the file or a link on the way to it */
-async function refuseForeign(path: string, problems: readonly Problem[]): Promise<void> {
+async function refuseForeign(
+  path: string,
+  problems: readonly Problem[],
+  { elsewhere, foreign }: Advice,
+): Promise<void> {
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
-    const remedy = (await mountRemedy(path, OTHER_SECRET)) ?? `chown and chmod it, ${OTHER_SECRET}`;
+    const remedy = (await mountRemedy(path, elsewhere)) ?? foreign;
     throw new CommandError(`${refused.text}. Other users could forge tokens: ${remedy}.`);
   }
 }
@@ -172,12 +204,12 @@ const MAX_POLLS = 20;
  * Reads the file. While another process is still writing it, waits.
  * @throws CommandError if that process does not finish it
  */
-async function readWhole(path: string, remedy: string): Promise<string> {
+async function readWhole(path: string, { incomplete }: Advice): Promise<string> {
   let text = await readFile(path, 'utf8');
   for (let poll = 0; poll < MAX_POLLS && isIncomplete(text); poll += 1) {
     await delay(POLL_MS);
     text = await readFile(path, 'utf8');
   }
   if (!isIncomplete(text)) return text;
-  throw new CommandError(`${path} is not complete. ${remedy}`);
+  throw new CommandError(`${path} is not complete. ${incomplete}`);
 }

@@ -3,12 +3,12 @@
 /** What the text says. */
 export interface ServerStart {
   readonly url: string;
-  /** What curl needs before the path of a route. */
-  readonly curlTarget: string;
+  /** The path of the Unix socket, if the server listens on one. */
+  readonly socket: string | undefined;
   /** Where users, sessions and secrets are kept. It begins with `users`. */
   readonly places: string;
-  /** Whether a browser can open a page at the URL. */
-  readonly hasPage: boolean;
+  /** Whether the server has a page. A browser can open it unless the server is on a Unix socket. */
+  readonly page: boolean;
   readonly minPasswordLength: number;
   /** Whether stdout is a terminal. Only then are there lines of curl, for a person to paste. */
   readonly isTerminal: boolean;
@@ -19,16 +19,30 @@ export interface ServerStart {
  *   lines of curl follow, below an empty line.
  */
 export function startText(start: ServerStart): string {
-  const { url, places, hasPage, minPasswordLength, isTerminal } = start;
+  const { url, socket, places, page, minPasswordLength, isTerminal } = start;
+  const hasPage = page && socket === undefined;
   const said = `latchkey listens on ${url}, ${places}.`;
   const invitation = hasPage ? ` Open ${url}/ in a browser` : '';
   if (!isTerminal) return hasPage ? `${said}${invitation}.` : said;
   const trial = hasPage ? `${invitation}, or try it:` : ' Try it:';
-  return `${said}${trial}\n\n${curlLines(start.curlTarget, minPasswordLength)}`;
+  return `${said}${trial}\n\n${curlLines(curlTarget(url, socket), minPasswordLength)}`;
+}
+
+const HARMLESS_IN_SHELL = /^[\w./:@%+-]+$/;
+
+/**
+ * @param socket the path of the Unix socket, if the server listens on one
+ * @returns words for a shell that curl needs before the path of a route
+ */
+export function curlTarget(url: string, socket: string | undefined): string {
+  if (socket === undefined) return url;
+  const quoted = HARMLESS_IN_SHELL.test(socket) ? socket : `'${socket.replaceAll("'", `'\\''`)}'`;
+  const scheme = url.startsWith('https:') ? 'https' : 'http';
+  return `--unix-socket ${quoted} ${scheme}://localhost`;
 }
 
 /**
- * @param target what curl needs before the path of a route
+ * @param target from `curlTarget`
  * @returns lines to paste into a shell, with a password that the server accepts. `tee` shows the
  *   answer to the login. If it is a refusal, `sed` prints nothing, so TOKEN is empty, and the shell
  *   does not run the command that needs a token.

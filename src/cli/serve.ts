@@ -11,23 +11,25 @@ import type { TlsOptions } from '../http/tls.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { actionLog, serveAdministration } from './administration.ts';
 import { CommandError } from './command-errors.ts';
-import { curlTarget } from './curl-target.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
-import type { SetHangupActions } from './hangups.ts';
+import type { watchHangups } from './hangups.ts';
+import { IdleSessions } from './idle-sessions.ts';
 import { listenProblem } from './listen-errors.ts';
+import { whenUnlocked } from './lock-wait.ts';
 import type { Log } from './log.ts';
 import { reload } from './reload.ts';
 import { readSecrets } from './secret-file.ts';
 import { readSecretVariable } from './secret-variable.ts';
 import { startText } from './serve-start.ts';
-import { stopOnSignal, stopperOf } from './signals.ts';
+import { stopOnSignals, stopperOf } from './signals.ts';
 import { StoreAdministration } from './store-administration.ts';
 import { openStores, type OpenedStores } from './stores.ts';
 import { readTls, type TlsPaths } from './tls-files.ts';
 import { readVersion } from './version.ts';
 import { warningsOf } from './warnings.ts';
 
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Options of both the application and the administration. They share one queue for hashes. */
+type SharedAccounts = Omit<AccountsOptions, 'limits'>;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it.
@@ -37,7 +39,7 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 export async function serve(
   config: SourcedServeConfig,
   log: Log,
-  setHangupActions: SetHangupActions,
+  setHangupActions: ReturnType<typeof watchHangups>,
 ): Promise<void> {
   const { data } = config;
   const tlsPaths = tlsPathsOf(config);
@@ -48,50 +50,70 @@ export async function serve(
   const secretFile = secretVariable === undefined ? secretPath : undefined;
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
-  const opened = await openStores({ users: config.users, hasSessions, data }, log);
-  const accounts = accountsOf(config, opened);
-  const stores = config.users === 'file' ? await administered(opened, accounts, data, log) : opened;
+  const stores = await whenUnlocked(() => {
+    return openStores({ users: config.users, hasSessions, data }, log);
+  }, explainLock);
+  const accounts = accountsOf(config, stores);
+  const stopAdministration =
+    config.users === 'file' ? await startAdministration(accounts, data, log) : undefined;
   try {
     const app = appOf(config, secrets.texts, accounts, log);
     const server = await start(app, config, certificate);
     const stop = stopperOf(async () => {
-      await server.close();
-      await stores.close();
+      // At once, because each waits for its requests in flight.
+      try {
+        await Promise.all([server.close(), stopAdministration?.()]);
+      } finally {
+        await stores.close();
+      }
     }, log);
-    const onStopSignal = stopOnSignal(STOP_SIGNALS, stop);
+    const onStopSignal = stopOnSignals(stop);
     void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
     setHangupActions({
       reload: () => reload({ auth: app.auth, secretFile, server, tlsPaths }, log),
       stop: () => onStopSignal('SIGHUP'),
     });
-    for (const warning of warningsOf(config, server.url)) log('warning', warning);
-    const { url } = server;
-    const places = { stores: stores.summary, secrets: secrets.summary };
-    log('start', `listens on ${url}`, { url, version, ...places });
-    console.log(startText({
-      url,
-      curlTarget: curlTarget(url, config.socket),
-      places: `${places.stores}, ${places.secrets}`,
-      // A browser cannot open a Unix socket.
-      hasPage: config.page === 'on' && config.socket === undefined,
-      minPasswordLength: config.minPasswordLength,
-      isTerminal: process.stdout.isTTY,
-    }));
+    const places = { version, stores: stores.summary, secrets: secrets.summary };
+    announce(server.url, places, config, log);
   } catch (error) {
+    await stopAdministration?.();
     await stores.close();
     throw error;
   }
+}
+
+function explainLock(locked: Error): CommandError {
+  const holder = 'It is another server of this folder, or a "latchkey users" that still runs';
+  return new CommandError(`${reasonOf(locked)}. ${holder}.`, { cause: locked });
+}
+
+/** Tells the operator and the log that the server listens, and what weakens it. */
+function announce(
+  url: string,
+  places: { readonly version: string; readonly stores: string; readonly secrets: string },
+  config: SourcedServeConfig,
+  log: Log,
+): void {
+  for (const warning of warningsOf(config, url)) log('warning', warning);
+  log('start', `listens on ${url}`, { url, ...places });
+  console.log(startText({
+    url,
+    socket: config.socket,
+    places: `${places.stores}, ${places.secrets}`,
+    page: config.page === 'on',
+    minPasswordLength: config.minPasswordLength,
+    isTerminal: process.stdout.isTTY,
+  }));
 }
 
 function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
   return tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined;
 }
 
-/** Options of both the application and the administration. They share one queue for hashes. */
 function accountsOf(
   config: ServeConfig,
   { users, sessions: store }: OpenedStores,
-): Omit<AccountsOptions, 'limits'> {
+): SharedAccounts {
   const sessions = store && new Sessions({
     store,
     idleSeconds: config.sessionIdleSeconds,
@@ -107,28 +129,29 @@ function accountsOf(
   };
 }
 
-/** Starts the administration. @returns the stores, with a `close` that first stops it */
-async function administered(
-  stores: OpenedStores,
-  accounts: Omit<AccountsOptions, 'limits'>,
+/** @returns a function that stops the administration, to be called before the stores are closed */
+async function startAdministration(
+  accounts: SharedAccounts,
   data: string,
   log: Log,
-): Promise<OpenedStores> {
-  const administration = new StoreAdministration({ ...accounts, onAction: actionLog(log) });
+): Promise<() => Promise<void>> {
+  const idleSessions = new IdleSessions(data, log);
+  const administration = new StoreAdministration({
+    ...accounts,
+    openIdleSessions: () => idleSessions.open(),
+    onAction: actionLog(log),
+  });
   const stop = await serveAdministration(data, administration, log);
-  return {
-    ...stores,
-    close: async () => {
-      await stop?.();
-      await stores.close();
-    },
+  return async () => {
+    await stop?.();
+    await idleSessions.close();
   };
 }
 
 function appOf(
   config: ServeConfig,
   secrets: readonly string[],
-  accounts: Omit<AccountsOptions, 'limits'>,
+  accounts: SharedAccounts,
   log: Log,
 ): App {
   const { lifetimeSeconds, leewaySeconds, trustProxy, cors } = config;

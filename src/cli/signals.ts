@@ -15,12 +15,11 @@ const MAX_LINGER_MS = 1_000;
 export const EXIT_CODE_OF_SIGHUP = 129;
 
 /**
- * Calls `stop` at the first of these signals, and ends the process at once, with 1, at a later one.
+ * Calls `stop` at the first SIGINT or SIGTERM, and at a later one ends the process at once, with 1.
  * @returns the listener, to be called for a SIGHUP that stops the server. The exit code is then
  *   129, unless the process has failed.
  */
-export function stopOnSignal(
-  signals: readonly NodeJS.Signals[],
+export function stopOnSignals(
   stop: (signal: NodeJS.Signals) => void,
 ): (signal: NodeJS.Signals) => void {
   let stoppedAt: number | undefined;
@@ -31,7 +30,7 @@ export function stopOnSignal(
     stoppedAt ??= now;
     stop(signal);
   };
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
   return onSignal;
 }
 

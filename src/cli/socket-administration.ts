@@ -3,27 +3,36 @@
  * work with its own settings, such as the minimum length of a password.
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { ROW_BY_CODE } from '../error-codes.ts';
-import { AuthError, isAuthError, reasonOf, type AuthErrorCode } from '../errors.ts';
+import { isAuthError, reasonOf } from '../errors.ts';
 import { hasCode } from '../journal/system-errors.ts';
-import type { PublicUser, User } from '../users/store.ts';
+import type { PublicUser, RemovedName, User } from '../users/store.ts';
 import { isErrorNamed, ownMember } from '../values.ts';
+import {
+  jsonOf,
+  refusalIn,
+  requireAscending,
+  unreadableAnswer,
+} from './administration-answers.ts';
 import {
   listReader,
   readDone,
   readListedUser,
   readLoggedOutPage,
+  readNameMessage,
   readPublicUser,
-  readRemovedName,
-  readUser,
-  textIn,
-  type Request,
+  readUserChange,
+  readUserMessage,
+  type AdministrationRequest,
 } from './administration-messages.ts';
 import { CommandError } from './command-errors.ts';
-import type { ListedUser, RemovedName, UserAdministration } from './user-administration.ts';
-
-/** As many as the requests that an import sends at once. */
-const MAX_CONNECTIONS = 16;
+import type { Log } from './log.ts';
+import {
+  PARALLEL_CHANGES,
+  type ListedUser,
+  type LoggedOutPage,
+  type UserAdministration,
+  type UserChange,
+} from './user-administration.ts';
 
 /**
  * After this time the command closes an idle connection. It must do so before the server, which
@@ -31,69 +40,89 @@ const MAX_CONNECTIONS = 16;
  */
 const IDLE_MS = 3_000;
 
-/** Far more than the hash of a password, or the logout of 1000 users, takes. */
-const MAX_ANSWER_MS = 60_000;
+/** How long the command waits for an answer, in milliseconds. */
+export interface WaitTimes {
+  /** After this time the operator is told. */
+  readonly explainMs: number;
+  /** Far more than the hash of a password, or the logout of 1000 users, takes. */
+  readonly maxMs: number;
+}
 
-const readUsers = listReader('users', readUser);
+const WAIT_TIMES: WaitTimes = { explainMs: 10_000, maxMs: 60_000 };
+
+const READS: ReadonlySet<AdministrationRequest> = new Set<AdministrationRequest>([
+  'list',
+  'export-users',
+  'export-user',
+  'export-removed-names',
+]);
+
+const readUsers = listReader('users', readUserMessage);
 const readListedUsers = listReader('users', readListedUser);
-const readRemovedNames = listReader('names', readRemovedName);
-const readChangedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
+const readRemovedNames = listReader('names', readNameMessage);
+const readUserChanges = listReader('changes', readUserChange);
+const readAddedUser = (body: unknown) => readPublicUser(ownMember(body, 'user'));
 
 /** Its methods throw a CommandError if the server does not answer. */
 export class SocketAdministration implements UserAdministration {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_CHANGES, timeout: IDLE_MS });
   readonly #socketPath: string;
+  readonly #log: Log;
+  readonly #waitTimes: WaitTimes;
+  #isWaitExplained = false;
 
-  /** @param socketPath of at most 100 bytes */
-  constructor(socketPath: string) {
+  /**
+   * @param socketPath of at most 100 bytes
+   * @param log gets one warning if the server is slow
+   */
+  constructor(
+    socketPath: string,
+    log: Log = () => undefined,
+    waitTimes: WaitTimes = WAIT_TIMES,
+  ) {
     this.#socketPath = socketPath;
+    this.#log = log;
+    this.#waitTimes = waitTimes;
   }
 
   list(after: string | undefined): Promise<readonly ListedUser[]> {
-    return this.#send('list', { after }, readListedUsers);
+    return this.#page('list', after, readListedUsers);
   }
 
   add(username: string, password: string): Promise<PublicUser> {
-    return this.#send('add', { username, password }, readChangedUser);
+    return this.#send('add', { username, password }, readAddedUser);
   }
 
-  setPassword(username: string, password: string): Promise<PublicUser> {
-    return this.#send('set-password', { username, password }, readChangedUser);
+  setPassword(username: string, password: string): Promise<UserChange | undefined> {
+    return this.#change('set-password', { username, password });
   }
 
-  disable(username: string): Promise<boolean> {
-    return this.#send('disable', { username }, readDone);
+  disable(username: string): Promise<UserChange | undefined> {
+    return this.#change('disable', { username });
   }
 
-  enable(username: string): Promise<boolean> {
-    return this.#send('enable', { username }, readDone);
+  enable(username: string): Promise<UserChange | undefined> {
+    return this.#change('enable', { username });
   }
 
-  remove(username: string): Promise<boolean> {
-    return this.#send('remove', { username }, readDone);
+  remove(username: string): Promise<UserChange | undefined> {
+    return this.#change('remove', { username });
+  }
+
+  logout(username: string): Promise<UserChange | undefined> {
+    return this.#change('logout', { username });
   }
 
   /** @throws AuthError ERR_BAD_REQUEST if the server keeps no sessions */
-  logout(username: string): Promise<boolean> {
-    return this.#send('logout', { username }, readDone);
-  }
-
-  /**
-   * Asks page by page, so that no request takes long.
-   * @throws AuthError ERR_BAD_REQUEST if the server keeps no sessions
-   */
-  async logoutAll(): Promise<number> {
-    let { count, next } = await this.#send('logout-page', {}, readLoggedOutPage);
-    while (next !== undefined) {
-      const page = await this.#send('logout-page', { after: next }, readLoggedOutPage);
-      count += page.count;
-      next = page.next;
-    }
-    return count;
+  async logoutPage(after: string | undefined): Promise<LoggedOutPage> {
+    const page = await this.#send('logout-page', { after }, readLoggedOutPage);
+    const { next } = page;
+    if (after !== undefined && next !== undefined) requireAscending([after, next]);
+    return page;
   }
 
   exportUsers(after: string | undefined): Promise<readonly User[]> {
-    return this.#send('export-users', { after }, readUsers);
+    return this.#page('export-users', after, readUsers);
   }
 
   async exportUser(id: string): Promise<User | undefined> {
@@ -102,7 +131,7 @@ export class SocketAdministration implements UserAdministration {
   }
 
   exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]> {
-    return this.#send('export-removed-names', { after }, readRemovedNames);
+    return this.#page('export-removed-names', after, readRemovedNames);
   }
 
   /** @throws AuthError as `StoreAdministration`; ERR_BODY_TOO_LARGE over 16 KiB of JSON */
@@ -120,11 +149,32 @@ export class SocketAdministration implements UserAdministration {
     this.#agent.destroy();
   }
 
+  async #change(name: AdministrationRequest, body: object): Promise<UserChange | undefined> {
+    const [change] = await this.#send(name, body, readUserChanges);
+    return change;
+  }
+
+  async #page<Entry extends { readonly id: string }>(
+    name: AdministrationRequest,
+    after: string | undefined,
+    read: (body: unknown) => readonly Entry[] | undefined,
+  ): Promise<readonly Entry[]> {
+    const entries = await this.#send(name, { after }, read);
+    const ids = entries.map(({ id }) => id);
+    requireAscending(after === undefined ? ids : [after, ...ids]);
+    return entries;
+  }
+
   /**
    * @param read returns undefined for an answer that it cannot read
    * @throws AuthError with the code, the status and the texts of the server's refusal
    */
-  async #send<T>(name: Request, body: object, read: (body: unknown) => T | undefined): Promise<T> {
+  async #send<T>(
+    name: AdministrationRequest,
+    body: object,
+    read: (body: unknown) => T | undefined,
+  ): Promise<T> {
+    const timer = setTimeout(() => this.#explainWait(), this.#waitTimes.explainMs);
     try {
       const response = await this.#responseTo(`/${name}`, JSON.stringify(body));
       const answer = await jsonOf(response);
@@ -134,8 +184,37 @@ export class SocketAdministration implements UserAdministration {
       return result;
     } catch (error) {
       if (isAuthError(error) || error instanceof CommandError) throw error;
-      throw new CommandError(`the server at ${this.#socketPath} ${failureOf(error)}`);
+      const failure = this.#failureOf(error, !READS.has(name));
+      throw new CommandError(`the server at ${this.#socketPath} ${failure}`);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  /** Many requests may wait at once. One warning is enough. */
+  #explainWait(): void {
+    if (this.#isWaitExplained) return;
+    this.#isWaitExplained = true;
+    const { explainMs, maxMs } = this.#waitTimes;
+    const problem = `has not answered for ${explainMs / 1000} seconds. It is busy, or suspended`;
+    const end = `Each request waits for up to ${maxMs / 1000} seconds`;
+    this.#log('warning', `the server at ${this.#socketPath} ${problem}. ${end}.`);
+  }
+
+  /**
+   * @returns what happened, and what the operator can do. If no server is at the socket, nothing
+   *   was sent, so nothing was changed.
+   */
+  #failureOf(error: unknown, isChange: boolean): string {
+    if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return 'has stopped: run the command again';
+    const isLate = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError');
+    const failure = isLate
+      ? `has not answered for ${this.#waitTimes.maxMs / 1000} seconds`
+      : `has closed the connection (${reasonOf(error)})`;
+    const advice = isChange
+      ? ', and may have made the change: list the users, or run the command again'
+      : ': run the command again';
+    return `${failure}${advice}${isLate ? '. If it hangs, restart it' : ''}`;
   }
 
   #responseTo(path: string, json: string): Promise<IncomingMessage> {
@@ -149,58 +228,11 @@ export class SocketAdministration implements UserAdministration {
           'Content-Type': 'application/json',
           'Content-Length': Buffer.byteLength(json),
         },
-        signal: AbortSignal.timeout(MAX_ANSWER_MS),
+        signal: AbortSignal.timeout(this.#waitTimes.maxMs),
       });
       sent.on('response', resolve);
       sent.on('error', reject);
       sent.end(json);
     });
   }
-}
-
-/**
- * @returns what happened, and what the operator can do. If no server is at the socket, nothing was
- *   sent, so nothing was changed.
- */
-function failureOf(error: unknown): string {
-  if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return 'has stopped: run the command again';
-  const isLate = isErrorNamed(error, 'TimeoutError') || isErrorNamed(error, 'AbortError');
-  const failure = isLate
-    ? `has not answered for ${MAX_ANSWER_MS / 1000} seconds`
-    : `has closed the connection (${reasonOf(error)})`;
-  return `${failure}, and may have made the change: list the users, or run the command again`;
-}
-
-async function jsonOf(response: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk);
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    throw unreadableAnswer();
-  }
-}
-
-/** @returns the AuthError that the server has thrown, made from its reply */
-function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown): Error {
-  const code = String(headers['error-code']);
-  if (!isErrorCode(code) || statusCode < 400) return unreadableAnswer();
-  const description = textIn(body, 'description');
-  const error = textIn(body, 'error');
-  const reason = textIn(body, 'reason');
-  return new AuthError(code, {
-    status: statusCode,
-    ...(description !== undefined && { description }),
-    ...(error !== undefined && { error }),
-    ...(reason !== undefined && { cause: new Error(reason) }),
-  });
-}
-
-function isErrorCode(code: string): code is AuthErrorCode {
-  return ROW_BY_CODE.has(code);
-}
-
-function unreadableAnswer(): CommandError {
-  const remedy = 'use the version of the running server, or restart it';
-  return new CommandError(`the answer of the server cannot be read: ${remedy}`);
 }

@@ -1,31 +1,35 @@
 /**
  * The administration of the users in a store that this process has open. The process is a server,
  * or `latchkey users` itself.
- * Promise: this file only inserts users. `Accounts` makes every change of a user, so a change ends
- * the sessions of the user as it does over HTTP.
+ * Promise: `Accounts` makes every change of a user, so a change ends the sessions of the user as it
+ * does over HTTP. Imports insert users; see `store-imports.ts`.
  */
-import { insertWithoutSessions } from '../accounts/account-creation.ts';
+import { missingMethod } from '../accounts/account-changes.ts';
 import { Accounts } from '../accounts/accounts.ts';
-import { checkHash, isDisabled } from '../accounts/disabled.ts';
+import { isDisabled } from '../accounts/disabled.ts';
 import type { AccountsOptions } from '../accounts/options.ts';
 import { PasswordHasher } from '../accounts/password-hasher.ts';
 import { publicUserOf } from '../accounts/public-user.ts';
 import { canonicalUsername } from '../accounts/username.ts';
-import { AuthError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import type { PublicUser, User, UserStore } from '../users/store.ts';
-import type { ListedUser, RemovedName, UserAdministration } from './user-administration.ts';
+import {
+  MAX_PAGE_USERS,
+  type PublicUser,
+  type RemovedName,
+  type User,
+  type UserStore,
+} from '../users/store.ts';
+import { importRemovedName, importUser } from './store-imports.ts';
+import {
+  PARALLEL_CHANGES,
+  type ListedUser,
+  type LoggedOutPage,
+  type UserAdministration,
+  type UserChange,
+} from './user-administration.ts';
 
-/** The most users that a store lists at once. */
-const PAGE_USERS = 1000;
-
-/** How many users are logged out at once. A file store syncs their records together. */
-const PARALLEL_LOGOUTS = 16;
-
-/** The hash of a user who is about to be removed. No password matches it, `enable` refuses it. */
-const NO_HASH = '!';
-
-/** The actions that the log of a server names. */
+/** The actions that the log of a server names. A request for a page is a part of one. */
 export type AdministrationAction =
   | 'list'
   | 'add'
@@ -42,8 +46,13 @@ export type AdministrationAction =
 export interface StoreAdministrationOptions
   extends Pick<AccountsOptions, 'passwords' | 'minPasswordLength' | 'isForbidden'> {
   readonly users: UserStore;
-  /** Undefined if no sessions are kept. Then no session can be ended. */
+  /** The sessions that the guards check. Undefined if they check none. */
   readonly sessions?: Sessions | undefined;
+  /**
+   * Without `sessions`: opens those that guards may check again later, such as after a restart with
+   * another flag. Called for each change that has to end sessions. Default: there are none.
+   */
+  readonly openIdleSessions?: () => Promise<Sessions | undefined>;
   /**
    * Called once an action has taken effect.
    * @param id the id of a user who exists, or existed until this action; undefined for all users
@@ -53,18 +62,13 @@ export interface StoreAdministrationOptions
   readonly onClose?: () => Promise<void>;
 }
 
-/** The users of one page whose sessions have ended. */
-export interface LoggedOutPage {
-  readonly count: number;
-  /** The id behind which the next page begins; undefined if this page was the last. */
-  readonly next: string | undefined;
-}
-
 export class StoreAdministration implements UserAdministration {
   readonly #users: UserStore;
   readonly #sessions: Sessions | undefined;
   readonly #passwords: NonNullable<AccountsOptions['passwords']>;
-  readonly #accounts: Accounts;
+  readonly #openIdleSessions: () => Promise<Sessions | undefined>;
+  readonly #accountsOptions: AccountsOptions;
+  readonly #accountsBySessions = new Map<Sessions | undefined, Accounts>();
   readonly #onAction: (action: AdministrationAction, id?: string) => void;
   readonly #onClose: () => Promise<void>;
 
@@ -75,54 +79,58 @@ export class StoreAdministration implements UserAdministration {
     this.#sessions = sessions;
     this.#passwords = passwords;
     // Without limits, because these are not the tries of a client.
-    this.#accounts = new Accounts({
+    this.#accountsOptions = {
       users,
       passwords,
       limits: false,
-      ...(sessions && { sessions }),
       ...(minPasswordLength !== undefined && { minPasswordLength }),
       ...(isForbidden && { isForbidden }),
-    });
+    };
+    this.#openIdleSessions = options.openIdleSessions ?? (async () => undefined);
     this.#onAction = onAction ?? (() => undefined);
     this.#onClose = onClose ?? (async () => undefined);
   }
 
   async list(after: string | undefined): Promise<readonly ListedUser[]> {
     const users = await this.#page(after);
-    if (after === undefined) this.#onAction('list');
+    if (isFirstPage(after)) this.#onAction('list');
     return users.map((user) => ({ ...publicUserOf(user), isDisabled: isDisabled(user) }));
   }
 
   async add(username: string, password: string): Promise<PublicUser> {
-    const user = await this.#accounts.signup({ username, password });
+    const accounts = await this.#accounts();
+    const user = await accounts.signup({ username, password });
     this.#onAction('add', user.id);
     return user;
   }
 
-  async setPassword(username: string, password: string): Promise<PublicUser> {
-    const id = await this.#idOf(username);
-    if (id === undefined) {
-      throw new AuthError('ERR_IDENTITY_UNKNOWN', { status: 404, error: 'Not Found' });
-    }
-    const user = await this.#accounts.setPassword(id, password);
-    this.#onAction('set-password', id);
-    return user;
+  setPassword(username: string, password: string): Promise<UserChange | undefined> {
+    return this.#change('set-password', username, async (id, accounts) => {
+      try {
+        await accounts.setPassword(id, password);
+        return true;
+      } catch (error) {
+        // The user was removed meanwhile.
+        if (isAuthError(error) && error.code === 'ERR_IDENTITY_UNKNOWN') return false;
+        throw error;
+      }
+    });
   }
 
-  disable(username: string): Promise<boolean> {
-    return this.#change('disable', username, (id) => this.#accounts.disable(id));
+  disable(username: string): Promise<UserChange | undefined> {
+    return this.#change('disable', username, (id, accounts) => accounts.disable(id));
   }
 
-  enable(username: string): Promise<boolean> {
-    return this.#change('enable', username, (id) => this.#accounts.enable(id));
+  async enable(username: string): Promise<UserChange | undefined> {
+    const change = await this.#change('enable', username, (id, accounts) => accounts.enable(id));
+    return change && { ...change, sessions: 'none' };
   }
 
-  remove(username: string): Promise<boolean> {
-    return this.#change('remove', username, (id) => this.#accounts.remove(id));
+  remove(username: string): Promise<UserChange | undefined> {
+    return this.#change('remove', username, (id, accounts) => accounts.remove(id));
   }
 
-  /** @throws AuthError ERR_BAD_REQUEST if no sessions are kept */
-  async logout(username: string): Promise<boolean> {
+  async logout(username: string): Promise<UserChange | undefined> {
     const sessions = this.#keptSessions();
     return this.#change('logout', username, async (id) => {
       await sessions.endAll(id);
@@ -130,37 +138,21 @@ export class StoreAdministration implements UserAdministration {
     });
   }
 
-  /** @throws AuthError ERR_BAD_REQUEST if no sessions are kept */
-  async logoutAll(): Promise<number> {
-    let { count, next } = await this.logoutPage(undefined);
-    while (next !== undefined) {
-      const page = await this.logoutPage(next);
-      count += page.count;
-      next = page.next;
-    }
-    return count;
-  }
-
-  /**
-   * Ends the sessions of up to 1000 users.
-   * @param after the page begins behind this id; undefined: at the first user
-   * @throws AuthError ERR_BAD_REQUEST if no sessions are kept
-   */
   async logoutPage(after: string | undefined): Promise<LoggedOutPage> {
     const sessions = this.#keptSessions();
     const users = await this.#page(after);
-    for (let first = 0; first < users.length; first += PARALLEL_LOGOUTS) {
-      const some = users.slice(first, first + PARALLEL_LOGOUTS);
+    for (let first = 0; first < users.length; first += PARALLEL_CHANGES) {
+      const some = users.slice(first, first + PARALLEL_CHANGES);
       await Promise.all(some.map(({ id }) => sessions.endAll(id)));
     }
-    if (after === undefined) this.#onAction('logout-all');
-    const next = users.length < PAGE_USERS ? undefined : users.at(-1)?.id;
+    this.#onAction('logout-all');
+    const next = users.length < MAX_PAGE_USERS ? undefined : users.at(-1)?.id;
     return { count: users.length, next };
   }
 
   async exportUsers(after: string | undefined): Promise<readonly User[]> {
     const users = await this.#page(after);
-    if (after === undefined) this.#onAction('export');
+    if (isFirstPage(after)) this.#onAction('export');
     return users;
   }
 
@@ -171,44 +163,23 @@ export class StoreAdministration implements UserAdministration {
   async exportRemovedNames(after: string | undefined): Promise<readonly RemovedName[]> {
     const users = this.#users;
     if (users.listRemoved === undefined) throw missingMethod('listRemoved');
-    return users.listRemoved(after, PAGE_USERS);
+    return users.listRemoved(after, MAX_PAGE_USERS);
   }
 
-  /**
-   * @throws AuthError ERR_PASSWORD_HASH if the hasher cannot read the hash; ERR_BAD_REQUEST if the
-   *   store cannot keep a member; ERR_STORE
-   */
+  /** @throws AuthError as the function `importUser` */
   async importUser(user: User): Promise<boolean> {
-    checkHash(user.passwordHash, this.#passwords);
-    const stores = { users: this.#users, sessions: this.#sessions };
-    const isInserted = await refusingValues(() => insertWithoutSessions(user, stores));
-    if (isInserted) this.#onAction('import', user.id);
-    return isInserted;
+    const accounts = await this.#accounts();
+    const stores = { users: this.#users, sessions: await this.#allSessions(), accounts };
+    const isImported = await importUser(user, { ...stores, passwords: this.#passwords });
+    if (isImported) this.#onAction('import', user.id);
+    return isImported;
   }
 
-  /**
-   * Inserts a user without a password, and removes that user. If the process is killed between the
-   * two, the user stays, and the next import of the name removes it: no other user has this hash.
-   * @throws AuthError ERR_BAD_REQUEST if the store cannot keep the id or the time; ERR_STORE
-   */
-  async importRemovedName({ id, removedAt }: RemovedName): Promise<boolean> {
-    const users = this.#users;
-    if (users.remove === undefined) throw missingMethod('remove');
-    const remove = users.remove.bind(users);
-    return refusingValues(async () => {
-      const user = {
-        id,
-        username: id,
-        passwordHash: NO_HASH,
-        createdAt: new Date(removedAt * 1000).toISOString(),
-        validAfter: removedAt,
-      };
-      await users.insert(user);
-      const isRemoved = await remove(id, removedAt, NO_HASH);
-      if (isRemoved) this.#onAction('import', id);
-      // Another import of this name may have removed the user first.
-      return isRemoved || (await users.find(id)) === undefined;
-    });
+  /** @throws AuthError as the function `importRemovedName` */
+  async importRemovedName(name: RemovedName): Promise<boolean> {
+    const isImported = await importRemovedName(name, this.#users);
+    if (isImported) this.#onAction('import', name.id);
+    return isImported;
   }
 
   close(): Promise<void> {
@@ -217,20 +188,22 @@ export class StoreAdministration implements UserAdministration {
 
   async #page(after: string | undefined): Promise<readonly User[]> {
     if (this.#users.list === undefined) throw missingMethod('list');
-    return this.#users.list(after, PAGE_USERS);
+    return this.#users.list(after, MAX_PAGE_USERS);
   }
 
-  /** @returns false if there is no such user */
+  /**
+   * @param change returns false if there is no such user
+   * @returns undefined if there is no such user
+   */
   async #change(
     action: AdministrationAction,
     username: string,
-    change: (id: string) => Promise<boolean>,
-  ): Promise<boolean> {
+    change: (id: string, accounts: Accounts) => Promise<boolean>,
+  ): Promise<UserChange | undefined> {
     const id = await this.#idOf(username);
-    if (id === undefined) return false;
-    const isChanged = await change(id);
-    if (isChanged) this.#onAction(action, id);
-    return isChanged;
+    if (id === undefined || !(await change(id, await this.#accounts()))) return undefined;
+    this.#onAction(action, id);
+    return { id, sessions: this.#sessions === undefined ? 'none' : 'ended' };
   }
 
   /**
@@ -245,6 +218,20 @@ export class StoreAdministration implements UserAdministration {
     return undefined;
   }
 
+  async #allSessions(): Promise<Sessions | undefined> {
+    return this.#sessions ?? (await this.#openIdleSessions());
+  }
+
+  async #accounts(): Promise<Accounts> {
+    const sessions = await this.#allSessions();
+    const known = this.#accountsBySessions.get(sessions);
+    if (known !== undefined) return known;
+    const accounts = new Accounts({ ...this.#accountsOptions, ...(sessions && { sessions }) });
+    this.#accountsBySessions.set(sessions, accounts);
+    return accounts;
+  }
+
+  /** Idle sessions are not among them: their end refuses no token of this server. */
   #keptSessions(): Sessions {
     if (this.#sessions !== undefined) return this.#sessions;
     const description = 'No sessions are kept here, so a token stays valid until it expires';
@@ -252,20 +239,6 @@ export class StoreAdministration implements UserAdministration {
   }
 }
 
-/** The stores of the command have every optional method. */
-function missingMethod(name: 'list' | 'listRemoved' | 'remove'): TypeError {
-  return new TypeError(`"users" expected a store with the method ${name}, got one without it`);
-}
-
-/**
- * A store throws a TypeError or a RangeError for a value that it cannot keep. Here the value comes
- * from outside, so the error becomes an AuthError. Its message does not repeat the value.
- */
-async function refusingValues<T>(job: () => Promise<T>): Promise<T> {
-  try {
-    return await job();
-  } catch (error) {
-    const isOfValue = error instanceof TypeError || error instanceof RangeError;
-    throw isOfValue ? new AuthError('ERR_BAD_REQUEST', { description: error.message }) : error;
-  }
+function isFirstPage(after: string | undefined): boolean {
+  return after === undefined || after === '';
 }

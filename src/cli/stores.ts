@@ -39,14 +39,16 @@ export interface StoreOptions {
   readonly hasSessions: boolean | 'ifKept';
   /** The folder of the files, for the choice `file`. */
   readonly data: string;
+  /** Whether missing tables in PostgreSQL are created; default true. */
+  readonly mayCreateTables?: boolean;
 }
 
 /** @throws CommandError or AuthError if a store cannot be opened; then none stays open */
 export async function openStores(options: StoreOptions, log: Log): Promise<OpenedStores> {
-  const { users: choice, hasSessions, data } = options;
+  const { users: choice, hasSessions, data, mayCreateTables = true } = options;
   if (choice === 'file') return openFiles(data, hasSessions, log);
   if (choice === 'memory') return openMemory(hasSessions === true);
-  return openPostgres(choice, hasSessions, log);
+  return openPostgres(choice, hasSessions, mayCreateTables, log);
 }
 
 function openMemory(hasSessions: boolean): OpenedStores {
@@ -80,12 +82,7 @@ async function openFiles(
     if (!isOpened) {
       return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
     }
-    const sessions = await openFileStore({
-      path: sessionsPath,
-      open: (path) => JsonFileSessionStore.open(path),
-      danger: 'Other users could bring back sessions that have ended.',
-      sameFolderAs: usersPath,
-    }, log);
+    const sessions = await openSessionFile(data, log);
     return {
       users,
       sessions,
@@ -105,22 +102,37 @@ async function openFiles(
   }
 }
 
+/** Opens the session file beside the user file, which must be open already. */
+export function openSessionFile(data: string, log: Log): Promise<JsonFileSessionStore> {
+  return openFileStore({
+    path: join(data, 'sessions.jsonl'),
+    open: (path) => JsonFileSessionStore.open(path),
+    danger: 'Other users could bring back sessions that have ended.',
+    sameFolderAs: join(data, 'users.jsonl'),
+  }, log);
+}
+
 async function openPostgres(
   url: URL,
   hasSessions: StoreOptions['hasSessions'],
+  mayCreateTables: boolean,
   log: Log,
 ): Promise<OpenedStores> {
   const location = locationOf(url);
-  const pool = openPool(url, (error) => log('error', textOfError(error)));
+  const pool = await openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   let sessions = hasSessions === false ? undefined : new PostgresSessionStore(pool);
+  // A statement that reads fails if the table is missing.
+  const prepare = (store: PostgresUserStore | PostgresSessionStore) => {
+    return mayCreateTables ? store.createTable() : store.find('');
+  };
   try {
-    await createTable(`users ${location}`, users, postgresRemedyOf);
+    await prepared(`users ${location}`, prepare(users), postgresRemedyOf);
     if (sessions !== undefined && hasSessions === 'ifKept') {
       if (!(await hasTable(sessions))) sessions = undefined;
     }
     if (sessions !== undefined) {
-      await createTable(`sessions ${location}`, sessions, sessionsRemedyOf);
+      await prepared(`sessions ${location}`, prepare(sessions), sessionsRemedyOf);
     }
   } catch (error) {
     // Not awaited, because a database that does not answer delays it.
@@ -133,15 +145,16 @@ async function openPostgres(
 
 /**
  * @param subject what the tables hold, and where
+ * @param preparing a statement under way
  * @param remedyOf returns what an operator can do
  */
-function createTable(
+function prepared(
   subject: string,
-  store: { createTable(): Promise<unknown> },
+  preparing: Promise<unknown>,
   remedyOf: (error: unknown) => string,
 ): Promise<unknown> {
   return attempt(subject, remedyOf, () => {
-    return store.createTable().catch((error: unknown) => {
+    return preparing.catch((error: unknown) => {
       // The cause of an ERR_STORE is the error of the database, without values.
       throw isAuthError(error) ? error.cause : error;
     });
@@ -155,7 +168,7 @@ async function exists(path: string): Promise<boolean> {
 /** The SQLSTATE code of a table that does not exist. */
 const UNDEFINED_TABLE = '42P01';
 
-/** @returns true also if the table cannot be used: `createTable` then says why */
+/** @returns true also if the table cannot be used: the next statement then says why */
 async function hasTable(sessions: PostgresSessionStore): Promise<boolean> {
   try {
     await sessions.find('');

@@ -3,34 +3,38 @@ import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { hasCode } from '../journal/system-errors.ts';
 
-const STANDARD_STREAMS: readonly number[] = [0, 1, 2];
+/** @returns which standard streams are a terminal now */
+function openTerminals(): readonly number[] {
+  return [0, 1, 2].filter(isatty);
+}
 
 /**
- * Remembers which standard streams are a terminal now, and closes these when the process ends after
- * its terminal.
+ * Remembers which standard streams are a terminal now.
  * @returns a function that returns whether that terminal has closed. It always returns false if no
  *   stream was a terminal, and in a session without a terminal, as after `setsid`: the end of a
  *   terminal sends no signal to such a process.
  */
 export function watchTerminal(): () => boolean {
-  const terminals = STANDARD_STREAMS.filter(isatty);
-  process.on('exit', () => closeLost(terminals));
+  const terminals = openTerminals();
   if (terminals.length === 0 || !isInSessionOfTerminal()) return () => false;
   return () => !terminals.some(isatty);
 }
 
 /**
- * Closes the streams whose terminal has closed. When Node 20 exits, it resets each open stream that
- * was a terminal, and aborts (134) if it cannot.
+ * Makes the process close the streams whose terminal has closed, when it exits. Node 20 then resets
+ * each open stream that was a terminal, and aborts (134) if it cannot.
  */
-function closeLost(terminals: readonly number[]): void {
-  for (const stream of terminals.filter((terminal) => !isatty(terminal))) {
-    try {
-      closeSync(stream);
-    } catch {
-      // It was closed before.
+export function closeLostTerminalAtExit(): void {
+  const terminals = openTerminals();
+  process.on('exit', () => {
+    for (const stream of terminals.filter((terminal) => !isatty(terminal))) {
+      try {
+        closeSync(stream);
+      } catch {
+        // It was closed before.
+      }
     }
-  }
+  });
 }
 
 function isInSessionOfTerminal(): boolean {

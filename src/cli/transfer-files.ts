@@ -1,13 +1,17 @@
 /**
  * The output of `latchkey users export` and the input of `import`: a file, or a standard stream.
- * Promise: an export replaces no file, and only its owner can read it. It is complete on disk
- * before the command says so. An export that fails leaves no file.
+ * Promise: an export does not replace a file, and only its owner can read it. It has its name only
+ * once it is complete on disk. An export that fails, or that a signal ends, leaves no file.
  */
-import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { hasCode } from '../journal/system-errors.ts';
-import { attempt, UsageError } from './command-errors.ts';
+import { createPrivateFile, syncFolder } from '../journal/disk.ts';
+import { hasCode, ignore, ignoreFailure } from '../journal/system-errors.ts';
+import { attempt, CommandError, UsageError } from './command-errors.ts';
 import { outputError } from './output.ts';
+import { releasedAtSignal } from './release-at-signal.ts';
 
 /** Stands for standard output or input. */
 const STANDARD = '-';
@@ -38,29 +42,73 @@ export function exportTarget(
   return { path, fill: (write) => fillFile(path, write) };
 }
 
-function remedyOf(error: unknown): string {
-  const isThere = hasCode(error, 'EEXIST');
-  return isThere ? 'An export replaces no file: name another one.' : 'Name another file.';
-}
-
+/** Writes a draft beside the file. It gets the name of the file once it is complete and synced. */
 async function fillFile<T>(
   path: string,
   write: (output: NodeJS.WritableStream) => Promise<T>,
 ): Promise<T> {
-  const file = await attempt(path, remedyOf, () => open(path, 'wx', 0o600));
-  try {
-    const output = file.createWriteStream({ flush: true });
-    const result = await write(output);
-    output.end();
-    await finished(output).catch((error: unknown) => {
-      throw outputError(error);
-    });
-    return result;
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await unlink(path);
-    throw error;
-  }
+  const draft = `${path}.${randomUUID()}`;
+  const opening = attempt(path, 'Name another file.', () => createDraft(path, draft));
+  const discard = async () => {
+    await (await opening).close().catch(ignoreFailure);
+    await unlink(draft).catch(ignoreFailure);
+  };
+  return releasedAtSignal(discard, async () => {
+    const file = await opening;
+    try {
+      const result = await writeDraft(file, write);
+      await attempt(path, 'Name another file.', () => takeName(draft, path));
+      return result;
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+  });
+}
+
+async function createDraft(path: string, draft: string): Promise<FileHandle> {
+  if (await lstat(path).catch(ignore('ENOENT'))) throw takenError(path);
+  return createPrivateFile(draft);
+}
+
+/** @returns the result of `write`, once all of the draft is on disk */
+async function writeDraft<T>(
+  file: FileHandle,
+  write: (output: NodeJS.WritableStream) => Promise<T>,
+): Promise<T> {
+  const output = file.createWriteStream({ flush: true });
+  // `writeOutput` rejects with the error. Without a listener the event would end the process.
+  output.on('error', () => undefined);
+  const result = await write(output);
+  output.end();
+  await finished(output).catch((error: unknown) => {
+    throw outputError(error);
+  });
+  return result;
+}
+
+async function takeName(draft: string, path: string): Promise<void> {
+  const isLinked = await link(draft, path).then(() => true, (error: unknown) => {
+    if (hasCode(error, 'EEXIST')) throw takenError(path);
+    return false;
+  });
+  if (isLinked) await unlink(draft);
+  else await takeNameWithoutLink(draft, path);
+  await syncFolder(dirname(path));
+}
+
+/** For file systems without hard links, such as FAT: replaces an empty file of this process. */
+async function takeNameWithoutLink(draft: string, path: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
+    throw hasCode(error, 'EEXIST') ? takenError(path) : error;
+  });
+  await file.close();
+  await rename(draft, path);
+}
+
+function takenError(path: string): CommandError {
+  const remedy = 'An export does not replace a file: name another one.';
+  return new CommandError(`${path}: this file exists already. ${remedy}`);
 }
 
 /** Standard input or a file. */

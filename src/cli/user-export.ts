@@ -1,12 +1,14 @@
 /**
  * `latchkey users export`: writes all users with their hashes, and then all removed names, so that
  * another store can import them.
- * Accepted: an export of a running server is not a snapshot. Removed names come last, so no removal
- * is missing, but a user who is removed during the export may also be in it as a user.
+ * Promise: an export of a file that no server has open is of one moment.
+ * Accepted: an export of a running server or of a database is not. It has no user and no removed
+ * name who changes from the one to the other after their page is read, or has both. So the servers
+ * must be stopped for a move.
  */
 import { removedNameLine, userLine } from './import-lines.ts';
 import { writeOutput } from './output.ts';
-import type { UserAdministration } from './user-administration.ts';
+import { pagesOf, type UserAdministration } from './user-administration.ts';
 
 /**
  * Writes one line for each user, and one for each removed name that no user has. Both are sorted by
@@ -30,15 +32,4 @@ export async function exportUsers(
     await writeOutput(output, names.map(removedNameLine).join(''));
   }
   return userCount;
-}
-
-/** @param readPage returns the page behind an id; an empty one is the end */
-async function* pagesOf<Entry extends { readonly id: string }>(
-  readPage: (after: string | undefined) => Promise<readonly Entry[]>,
-): AsyncGenerator<readonly Entry[]> {
-  let page = await readPage(undefined);
-  while (page.length > 0) {
-    yield page;
-    page = await readPage(page.at(-1)?.id);
-  }
 }

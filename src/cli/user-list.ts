@@ -6,7 +6,7 @@ import { hasCode } from '../journal/system-errors.ts';
 import { propertyOf } from '../values.ts';
 import { writeOutput } from './output.ts';
 import { printable, printableJson } from './printable.ts';
-import type { ListedUser, UserAdministration } from './user-administration.ts';
+import { pagesOf, type ListedUser, type UserAdministration } from './user-administration.ts';
 
 const HEADINGS: Cells = ['ID', 'USERNAME', 'CREATED', 'STATE'];
 
@@ -23,31 +23,29 @@ export async function listUsers(
   output: NodeJS.WritableStream,
   isJson: boolean,
 ): Promise<void> {
+  const pages = pagesOf((after) => administration.list(after));
   try {
-    let rows: Cells[] = isJson ? [] : [HEADINGS];
-    for await (const page of pagesOf(administration)) {
-      rows.push(...(isJson ? [] : page.map(cellsOf)));
-      await writeOutput(output, isJson ? page.map(jsonOf).join('') : tableOf(rows));
-      rows = [];
-    }
-    // Without users there was no page, so the headings are still to be written.
-    if (rows.length > 0) await writeOutput(output, tableOf(rows));
+    await (isJson ? writeJson(pages, output) : writeTable(pages, output));
   } catch (error) {
     const isReaderGone = hasCode(propertyOf(error, 'cause'), 'EPIPE');
     if (!isReaderGone) throw error;
   }
 }
 
-async function* pagesOf(
-  administration: Pick<UserAdministration, 'list'>,
-): AsyncGenerator<readonly ListedUser[]> {
-  let after: string | undefined;
-  for (;;) {
-    const page = await administration.list(after);
-    if (page.length === 0) return;
-    yield page;
-    after = page.at(-1)?.id;
+type Pages = AsyncIterable<readonly ListedUser[]>;
+
+async function writeJson(pages: Pages, output: NodeJS.WritableStream): Promise<void> {
+  for await (const page of pages) await writeOutput(output, page.map(jsonOf).join(''));
+}
+
+async function writeTable(pages: Pages, output: NodeJS.WritableStream): Promise<void> {
+  let headings = [HEADINGS];
+  for await (const page of pages) {
+    await writeOutput(output, tableOf([...headings, ...page.map(cellsOf)]));
+    headings = [];
   }
+  // Without users there was no page.
+  if (headings.length > 0) await writeOutput(output, tableOf(headings));
 }
 
 function jsonOf({ id, username, createdAt, isDisabled }: ListedUser): string {

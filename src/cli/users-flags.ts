@@ -1,185 +1,30 @@
 /**
- * The subcommands of `latchkey users`: their flags, their arguments and their help. They are apart
- * from `users.ts`, so that `--help` does not load the code for stores.
+ * The arguments of `latchkey users`, and its help. They are apart from `users.ts`, so that `--help`
+ * does not load the code for stores.
  */
 import { mostSimilar } from '../similar-name.ts';
-import {
-  noValue,
-  parseArguments,
-  readFlags,
-  someText,
-  type AnyFlags,
-  type Arguments,
-  type Flags,
-  type Positionals,
-} from './arguments.ts';
+import { parseArguments, readFlags, type Arguments } from './arguments.ts';
 import { UsageError } from './command-errors.ts';
-import { environmentOf, SERVE_FLAGS } from './flags.ts';
+import { environmentOf } from './flags.ts';
 import { helpOf } from './help-text.ts';
 import { textLog, type Log } from './log.ts';
-import { lastingStoreKind, type LastingStoreChoice } from './store-choice.ts';
-
-/** The flags that every subcommand has. */
-export interface UsersConfig {
-  /** The folder of the server, for the choice `file`. */
-  readonly data: string;
-  readonly users: LastingStoreChoice;
-  /** The path of a file with lines `NAME=value`. */
-  readonly environmentFile: string | undefined;
-}
-
-const GROUP = 'Options';
-
-export const USERS_FLAGS: Flags<UsersConfig> = {
-  data: {
-    name: '--data',
-    group: GROUP,
-    help: 'folder of the server',
-    kind: someText('<folder>', 'a folder'),
-    defaultText: './latchkey-data',
-  },
-  users: {
-    name: '--users',
-    group: GROUP,
-    help: 'store; <URL> begins with postgres://',
-    kind: lastingStoreKind,
-    defaultText: 'file',
-  },
-  environmentFile: {
-    name: SERVE_FLAGS.environmentFile.name,
-    group: GROUP,
-    help: 'file of NAME=value lines, such as PGPASSWORD',
-    kind: someText('<file>', 'a file'),
-  },
-};
-
-const JSON_FLAG = {
-  name: '--json',
-  group: GROUP,
-  help: 'one JSON object a line, for programs',
-  kind: noValue,
-};
-
-const ALL_FLAG = {
-  name: '--all',
-  group: GROUP,
-  help: 'end the sessions of all users',
-  kind: noValue,
-};
-
-/** One of the subcommands. */
-export interface Subcommand {
-  /** The usage, behind `latchkey users`. */
-  readonly usage: string;
-  /** A phrase for the list of all subcommands. */
-  readonly phrase: string;
-  /** What the help says in full, in lines of at most 80 columns. */
-  readonly description: string;
-  readonly flags: AnyFlags;
-  readonly positionals: Positionals;
-  /** Whether it creates a missing user file. The others fail, as the folder may be mistyped. */
-  readonly mayCreate?: boolean;
-}
-
-const NO_ARGUMENT: Positionals = { count: 0, expected: 'flags only' };
-
-const USERNAME: Positionals = { count: 1, expected: 'one argument, the username' };
-
-/** A second argument is probably the password, which no message repeats. */
-const USERNAME_AND_NO_PASSWORD: Positionals = {
-  count: 1,
-  expected: 'one argument, the username (the password is typed at a prompt, or piped in)',
-};
-
-const FILE: Positionals = { count: 0, optionalCount: 1, expected: 'one file, or -' };
-
-const PASSWORD_SOURCE = `On a terminal, the command asks for the password twice, and hides it.
-Otherwise the only line of standard input is the password. It is never an
-argument, because other system users can see the arguments of a process.`;
-
-const ENTRIES: readonly (readonly [name: string, subcommand: Subcommand])[] = [
-  ['list', {
-    usage: 'list [--json]',
-    phrase: 'list all users',
-    description: 'List all users, sorted by id: id, username, time of creation and state.',
-    flags: { ...USERS_FLAGS, json: JSON_FLAG },
-    positionals: NO_ARGUMENT,
-  }],
-  ['add', {
-    usage: 'add <username>',
-    phrase: 'create a user',
-    description: `Create a user, as a sign-up does.\n\n${PASSWORD_SOURCE}`,
-    flags: USERS_FLAGS,
-    positionals: USERNAME_AND_NO_PASSWORD,
-    mayCreate: true,
-  }],
-  ['set-password', {
-    usage: 'set-password <username>',
-    phrase: 'set a new password, and end all sessions',
-    description: `Set a new password, and end all sessions of the user. A disabled user stays
-disabled.\n\n${PASSWORD_SOURCE}`,
-    flags: USERS_FLAGS,
-    positionals: USERNAME_AND_NO_PASSWORD,
-  }],
-  ['disable', {
-    usage: 'disable <username>',
-    phrase: 'refuse logins and tokens of a user',
-    description: 'End all sessions of a user, and refuse the logins and the tokens of the user.',
-    flags: USERS_FLAGS,
-    positionals: USERNAME,
-  }],
-  ['enable', {
-    usage: 'enable <username>',
-    phrase: 'let a disabled user log in again',
-    description: 'Let a disabled user log in again, with the password that the user has.',
-    flags: USERS_FLAGS,
-    positionals: USERNAME,
-  }],
-  ['logout', {
-    usage: 'logout <username> | --all',
-    phrase: 'end all sessions of a user, or of all users',
-    description: 'End all sessions of a user, or with --all those of all users.',
-    flags: { ...USERS_FLAGS, all: ALL_FLAG },
-    positionals: {
-      count: 0,
-      optionalCount: 1,
-      expected: 'one argument, the username, or --all',
-    },
-  }],
-  ['remove', {
-    usage: 'remove <username>',
-    phrase: 'remove a user, and end all sessions',
-    description: `Remove a user, and end all sessions of the user. The name can be used again. No
-token from before is valid for its next user.`,
-    flags: USERS_FLAGS,
-    positionals: USERNAME,
-  }],
-  ['export', {
-    usage: 'export [<file>|-]',
-    phrase: 'write all users, with their password hashes',
-    description: `Write all users with their password hashes, and the names of removed users: one
-JSON object a line, to a new file or to standard output.`,
-    flags: USERS_FLAGS,
-    positionals: FILE,
-  }],
-  ['import', {
-    usage: 'import [<file>|-]',
-    phrase: 'insert the users of an export, or of Flask',
-    description: `Insert the users of an export, or those of lines "username,hash" of a Flask
-application, from a file or from standard input. No user that exists is changed,
-so it can be run again. Each line that is refused is named by its number. The
-exit code is then 1.`,
-    flags: USERS_FLAGS,
-    positionals: FILE,
-    mayCreate: true,
-  }],
-];
-
-export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map(ENTRIES);
+import type { AdministrationAccess } from './open-administration.ts';
+import {
+  ALL_FLAG,
+  JSON_FLAG,
+  NO_ARGUMENT,
+  SUBCOMMAND_NAMES,
+  SUBCOMMANDS,
+  USERS_FLAGS,
+  type Subcommand,
+  type SubcommandName,
+  type UsersConfig,
+} from './users-subcommands.ts';
 
 const SUBCOMMAND_COLUMNS = 26;
 
-const SUBCOMMAND_ROWS: readonly string[] = ENTRIES.map(([, { usage, phrase }]) => {
+const SUBCOMMAND_ROWS: readonly string[] = SUBCOMMAND_NAMES.map((name) => {
+  const { usage, phrase } = SUBCOMMANDS[name];
   return `  ${usage.padEnd(SUBCOMMAND_COLUMNS)} ${phrase}`;
 });
 
@@ -194,24 +39,25 @@ ${SUBCOMMAND_ROWS.join('\n')}
 ${helpOf(USERS_FLAGS)}
 
 "latchkey users <subcommand> --help" says more. A username that begins with a
-hyphen follows "--": latchkey users disable -- -joe`;
+hyphen follows "--": latchkey users disable -- -joe
+Exit codes: 0 done; 1 failed, or no such user; 2 usage error; 130 after Ctrl-C.`;
 
-/** @param args what follows `latchkey users` */
+/** @param args what follows `latchkey users`; a first word `help` is skipped */
 export function usersHelp(args: readonly string[]): string {
-  const subcommand = SUBCOMMANDS.get(args[0] ?? '');
-  if (subcommand === undefined) return OVERVIEW;
-  const { usage, description, flags } = subcommand;
+  const { name } = splitArguments(args[0] === 'help' ? args.slice(1) : args);
+  if (name === undefined) return OVERVIEW;
+  const { usage, description, flags } = SUBCOMMANDS[name];
   return `Usage: latchkey users ${usage} [options]\n\n${description}\n\n${helpOf(flags)}`;
 }
 
 /** What was typed behind `latchkey users`. */
 export interface UsersCall extends UsersConfig {
-  readonly subcommand: string;
+  readonly subcommand: SubcommandName;
   /** The argument of the subcommand, such as a username. */
   readonly argument: string | undefined;
   readonly isJson: boolean;
   readonly isAll: boolean;
-  readonly mayCreate: boolean;
+  readonly access: AdministrationAccess;
 }
 
 /**
@@ -225,17 +71,13 @@ export async function readUsersCall(
   args: readonly string[],
   log: Log = textLog,
 ): Promise<UsersCall> {
-  const [name = '', ...rest] = args;
-  const subcommand = SUBCOMMANDS.get(name);
-  if (subcommand === undefined) throw unknownSubcommand(name);
+  const { name, rest } = subcommandIn(args);
+  const subcommand = SUBCOMMANDS[name];
   const parsed = parseArguments(rest, subcommand.flags, subcommand.positionals);
-  if (parsed.typed.get(USERS_FLAGS.users.name)?.text === 'memory') {
-    const reason = 'only the process of the server can reach users in memory';
-    throw new UsageError(`${USERS_FLAGS.users.name} memory: ${reason}`);
-  }
+  refuseMemory(parsed);
   const isAll = parsed.typed.has(ALL_FLAG.name);
   const [argument] = parsed.positionals;
-  checkTarget(subcommand, parsed, isAll);
+  requireUserOrAll(subcommand, parsed, isAll);
   const config = readFlags(USERS_FLAGS, parsed, await environmentOf(parsed, log));
   return {
     ...config,
@@ -243,28 +85,61 @@ export async function readUsersCall(
     argument,
     isJson: parsed.typed.has(JSON_FLAG.name),
     isAll,
-    mayCreate: subcommand.mayCreate === true,
+    access: subcommand.access,
   };
 }
 
+/** What was typed: flags may also stand before the subcommand. */
+interface SplitArguments {
+  /** The text in the place of the subcommand; '' if it is missing. */
+  readonly typedName: string;
+  /** Undefined if no subcommand has this name. */
+  readonly name: SubcommandName | undefined;
+  readonly before: readonly string[];
+  readonly behind: readonly string[];
+}
+
+const LIKE_A_FLAG = /^-./s;
+
+function splitArguments(args: readonly string[]): SplitArguments {
+  const withValue = Object.values(USERS_FLAGS).map((flag) => flag.name);
+  let index = 0;
+  while (LIKE_A_FLAG.test(args[index] ?? '')) {
+    index += withValue.includes(args[index] ?? '') ? 2 : 1;
+  }
+  const typedName = args[index] ?? '';
+  const name = SUBCOMMAND_NAMES.find((known) => known === typedName);
+  return { typedName, name, before: args.slice(0, index), behind: args.slice(index + 1) };
+}
+
+/** @throws UsageError. An unknown subcommand is not repeated, because it may be a password. */
+function subcommandIn(
+  args: readonly string[],
+): { readonly name: SubcommandName; readonly rest: readonly string[] } {
+  const { typedName, name, before, behind } = splitArguments(args);
+  if (name !== undefined) return { name, rest: [...before, ...behind] };
+  // A wrong flag may have taken the subcommand for its value, or left its value in that place.
+  parseArguments(before, USERS_FLAGS, NO_ARGUMENT);
+  const expected = `expected ${SUBCOMMAND_NAMES.join(', ')}`;
+  if (typedName === '') throw new UsageError(`a subcommand is missing: ${expected}`);
+  const meant = mostSimilar(typedName, SUBCOMMAND_NAMES);
+  throw new UsageError(`unknown subcommand: ${meant ? `did you mean ${meant}?` : expected}`);
+}
+
+function refuseMemory({ typed }: Arguments): void {
+  const { name } = USERS_FLAGS.users;
+  if (typed.get(name)?.text !== 'memory') return;
+  throw new UsageError(`${name} memory: only the process of the server can reach users in memory`);
+}
+
 /** For a subcommand with `--all`: requires a username or `--all`, and not both. */
-function checkTarget(
+function requireUserOrAll(
   { flags, positionals: { expected } }: Subcommand,
   { positionals: { length } }: Arguments,
   isAll: boolean,
 ): void {
-  const isEither = Object.values(flags).includes(ALL_FLAG);
-  if (isEither && isAll === (length === 1)) {
+  const takesAll = Object.values(flags).includes(ALL_FLAG);
+  if (takesAll && isAll === (length === 1)) {
     throw new UsageError(`expected ${expected}, got ${isAll ? 'both' : 'neither'}`);
   }
-}
-
-/** An unknown subcommand is not repeated, because it may be a password. */
-function unknownSubcommand(name: string): UsageError {
-  const known = [...SUBCOMMANDS.keys()];
-  const expected = `expected ${known.join(', ')}`;
-  const isMissing = name === '' || name.startsWith('-');
-  if (isMissing) return new UsageError(`a subcommand is missing: ${expected}`);
-  const meant = mostSimilar(name, known);
-  return new UsageError(`unknown subcommand: ${meant ? `did you mean ${meant}?` : expected}`);
 }

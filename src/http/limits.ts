@@ -1,6 +1,6 @@
 /**
- * The fixed limits and time-outs of the server, with their units and reasons. The number of open
- * connections and the time of keep-alive are options, in src/http/server.ts.
+ * The limits and time-outs of the server, with their units and reasons. All are fixed but the time
+ * of keep-alive and the number of open connections, which are options of src/http/server.ts.
  */
 
 /** Bytes of a JSON body. A signup with the longest password fits, even if it is all escapes. */
@@ -23,8 +23,9 @@ export const MAX_HEADERS = 999;
 export const MAX_PIPELINED = 3000;
 
 /**
- * Milliseconds for the headers of a request, from its first byte. A client that sends them slowly
- * cannot hold a connection for longer.
+ * Milliseconds for the headers of a request, from its first byte. For the first request of a
+ * connection they run from the moment that Node accepts it. A client that sends its headers slowly,
+ * or none at all, cannot hold a connection for longer.
  */
 export const HEADERS_TIMEOUT_MS = 5_000;
 
@@ -40,21 +41,20 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000;
  */
 export const TIMEOUT_CHECK_MS = 1_000;
 
-/** TIMEOUT_CHECK_MS, and half a second to send the 408. */
-const SILENCE_MARGIN_MS = 1_500;
-
 /**
- * The time-out of a connection that has no request in flight, or whose client does not read its
- * replies. It is longer than the time-out of the headers with its check, so that a client that
- * stops amid its headers gets a 408 first. It is also longer than keep-alive: a proxy may keep a
- * new connection for as long before it sends a request. While a write is stuck Node waits twice as
- * long.
- * @param keepAliveMs milliseconds for which a connection may be idle between two requests
- * @returns milliseconds without a byte in either direction, after which the server closes it
+ * Milliseconds without a byte in either direction, after which the server closes a connection that
+ * has no request in flight, or whose client does not read its replies. It is half a second longer
+ * than the time-out of the headers with its check, so that a silent client gets a 408 first. While
+ * a write is stuck Node waits twice as long. Between two requests Node uses the time of keep-alive
+ * instead, which may be far longer: a client that does not read must not profit from it.
  */
-export function silenceTimeoutMs(keepAliveMs: number): number {
-  return Math.max(keepAliveMs, HEADERS_TIMEOUT_MS) + SILENCE_MARGIN_MS;
-}
+export const SILENCE_TIMEOUT_MS: number = HEADERS_TIMEOUT_MS + TIMEOUT_CHECK_MS + 500;
+
+/** Seconds for which a connection may be idle between two requests: Node's own default. */
+export const DEFAULT_KEEP_ALIVE_SECONDS = 5;
+
+/** The longest such time that an operator can choose. */
+export const MAX_KEEP_ALIVE_SECONDS = 3600;
 
 /**
  * Milliseconds for which a connection must have been idle before a graceful shutdown closes it. A

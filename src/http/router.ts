@@ -61,7 +61,7 @@ export const ROUTER_OPTION_CHECKS: Checks<RouterOptions> = {
 };
 
 /** What handles a request: a route, or, without `route`, a handler that throws the refusal. */
-type FoundOrRefused = Omit<Found<Handler>, 'route'> & { readonly route?: string };
+type Handling = Omit<Found<Handler>, 'route'> & { readonly route?: string };
 
 /**
  * Adds a handler for GET and HEAD. A later `router.get` for the same path replaces it, so that a
@@ -159,7 +159,7 @@ export class Router {
   }
 
   /** @returns the route of a request; if there is none, a handler that throws the refusal */
-  #routeOf(message: IncomingMessage): FoundOrRefused {
+  #routeOf(message: IncomingMessage): Handling {
     try {
       return this.#find(message);
     } catch (error) {

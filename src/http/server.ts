@@ -27,13 +27,15 @@ import { countOf } from '../request-headers.ts';
 import { isObject } from '../values.ts';
 import { Connections } from './connections.ts';
 import {
+  DEFAULT_KEEP_ALIVE_SECONDS,
   HANDSHAKE_TIMEOUT_MS,
   HEADERS_TIMEOUT_MS,
   MAX_BODY_BYTES,
   MAX_HEADER_BYTES,
   MAX_HEADERS,
+  MAX_KEEP_ALIVE_SECONDS,
   REQUEST_TIMEOUT_MS,
-  silenceTimeoutMs,
+  SILENCE_TIMEOUT_MS,
   TIMEOUT_CHECK_MS,
 } from './limits.ts';
 import { checkPlace, startListening } from './place.ts';
@@ -107,7 +109,7 @@ const OPTION_CHECKS: Checks<ListenOptions> = {
   port: integerBetween(0, 65_535),
   host: nonEmptyString,
   maxConnections: integerBetween(1, 1_000_000),
-  keepAliveSeconds: integerBetween(1, 3600),
+  keepAliveSeconds: integerBetween(1, MAX_KEEP_ALIVE_SECONDS),
   path: socketPath,
   // Accepted here, and checked by checkedTls.
   tls: () => undefined,
@@ -151,16 +153,15 @@ export async function listen(
   optionsCheck('options', options);
   const own = readOptions(options, OPTION_CHECKS);
   checkPlace(own);
-  const { maxConnections, keepAliveSeconds = 5 } = own;
-  const keepAliveTimeout = 1000 * keepAliveSeconds;
-  const settings = { ...SERVER_SETTINGS, keepAliveTimeout };
+  const { maxConnections, keepAliveSeconds = DEFAULT_KEEP_ALIVE_SECONDS } = own;
+  const settings = { ...SERVER_SETTINGS, keepAliveTimeout: 1000 * keepAliveSeconds };
   const tlsServer =
     own.tls === undefined
       ? undefined
       : createTlsServer({ ...settings, ...secureSettings(checkedTls(own.tls)) });
   const isSecure = tlsServer !== undefined;
   const server: NodeServer = tlsServer ?? createServer(settings);
-  server.timeout = silenceTimeoutMs(keepAliveTimeout);
+  server.timeout = SILENCE_TIMEOUT_MS;
   // Node drops any further headers, so faultOf must see one more than it accepts.
   server.maxHeadersCount = MAX_HEADERS + 1;
   if (maxConnections !== undefined) server.maxConnections = maxConnections;

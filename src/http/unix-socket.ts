@@ -49,15 +49,15 @@ export const socketPath: Check = expecting(
  */
 export async function listenOnPath(server: Server, path: string): Promise<() => void> {
   // If the process changes its working directory, a relative path would mean another socket.
-  const name = resolve(path);
+  const absolutePath = resolve(path);
   // Without this, libuv would report a missing folder as EACCES.
-  await access(dirname(name), constants.W_OK);
+  await access(dirname(absolutePath), constants.W_OK);
   const draft = resolve(await listenOnDraft(server, path));
   try {
     await chmod(draft, SOCKET_MODE);
     const own = inodeOf(draft);
-    await moveTo(name, draft, path);
-    return () => removeIf(own, name);
+    await moveTo(absolutePath, draft, path);
+    return () => removeIf(own, absolutePath);
   } catch (error) {
     // libuv removes the draft, because it has the name under which the server listens.
     await new Promise((closed) => server.close(closed));
@@ -97,17 +97,16 @@ function draftOf(path: string, index: number): string {
 
 /**
  * Moves the draft to its final path, if that is free or has a stale socket.
- * @param name the absolute path
  * @param path the same path as it was given, which the kernel has room for
  */
-async function moveTo(name: string, draft: string, path: string): Promise<void> {
+async function moveTo(absolutePath: string, draft: string, path: string): Promise<void> {
   let isMoved = false;
   while (!isMoved) {
-    const found = inodeOf(name);
+    const found = inodeOf(absolutePath);
     if (found !== undefined) await checkStale(path);
     // Both calls are synchronous, so no other code of this process runs between them.
-    isMoved = inodeOf(name) === found;
-    if (isMoved) renameSync(draft, name);
+    isMoved = inodeOf(absolutePath) === found;
+    if (isMoved) renameSync(draft, absolutePath);
   }
 }
 
@@ -126,7 +125,7 @@ async function checkStale(path: string): Promise<void> {
 }
 
 /** @returns the code of the error with which a connection fails; undefined if it succeeds */
-function codeOfConnecting(path: string): Promise<string | undefined> {
+export function codeOfConnecting(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

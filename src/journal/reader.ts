@@ -230,11 +230,12 @@ class Reader<Entry> {
     if (parsed.problem !== undefined) return parsed.problem;
     if (lineNumber > 1) return this.#apply(parsed.record, line ?? '');
     const problem = headerProblem(parsed.record, this.#format);
-    if (isOfLaterLatchkey(parsed.record, this.#format)) {
-      throw this.#damaged(lineNumber, String(problem), LATER_LATCHKEY);
+    if (problem !== undefined) {
+      const isLater = isOfLaterLatchkey(parsed.record, this.#format);
+      throw this.#damaged(lineNumber, problem, isLater ? LATER_LATCHKEY : REMEDY);
     }
-    if (problem === undefined) this.#version = Number(parsed.record['version']);
-    return problem;
+    this.#version = Number(parsed.record['version']);
+    return undefined;
   }
 
   /** @returns what is wrong with the record, or undefined */

@@ -67,7 +67,7 @@ export function systemSeconds(): number {
 }
 
 export const DEFAULT_PAGE_USERS = 100;
-const MAX_PAGE_USERS = 1000;
+export const MAX_PAGE_USERS = 1000;
 
 const pageStart = expecting('a string', (value) => typeof value === 'string');
 const pageLimit = integerBetween(1, MAX_PAGE_USERS);

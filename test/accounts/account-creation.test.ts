@@ -1,7 +1,8 @@
 /** A new account has no sessions, whatever an earlier user of its name has left. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemorySessionStore, MemoryUserStore } from '../../src/index.ts';
+import { insertAndEndOldSessions } from '../../src/accounts/account-creation.ts';
+import { MemorySessionStore, MemoryUserStore, Sessions } from '../../src/index.ts';
 import {
   addUser,
   countSessions,
@@ -91,4 +92,18 @@ test('a signup that loses the name to another one ends none of its sessions', as
     await assert.rejects(create(loser.accounts), refusal('ERR_USER_EXISTS'));
     assert.equal(await countSessions(owner, 'joe'), 1);
   }
+});
+
+test('no user of another store is inserted while the session store fails', async () => {
+  const users = new MemoryUserStore();
+  const store = new MemorySessionStore();
+  const user = { id: 'joe', username: 'joe', passwordHash: weakHash, createdAt: '' };
+  const insert = () => insertAndEndOldSessions(user, { users, sessions: new Sessions({ store }) });
+  store.find = () => {
+    throw unavailable();
+  };
+  await assert.rejects(insert(), refusal('ERR_STORE'));
+  assert.equal(users.find('joe'), undefined);
+  store.find = () => undefined;
+  assert.equal(await insert(), true);
 });

@@ -75,7 +75,7 @@ test('while a check hangs, requests are refused at once, and no further check be
   const late = 'ERR_STORE: a store did not answer the health check within 5 ms';
   const waiting = [health.answer(), health.answer()];
   assert.deepEqual(await answersOf(waiting), [late, 'ERR_STORE']);
-  for (const nowMs of [999, 1_000, 60_000]) {
+  for (const nowMs of [999, 1_000, 59_999]) {
     clock.nowMs = nowMs;
     assert.deepEqual(await answersOf([health.answer()]), ['ERR_STORE']);
   }
@@ -88,6 +88,45 @@ test('while a check hangs, requests are refused at once, and no further check be
   assert.deepEqual(await answersOf([next]), [HEALTHY]);
 });
 
+test('after a minute another check begins, whatever the one that hangs does later', async () => {
+  const { health, checks, clock } = healthWith();
+  const late = 'ERR_STORE: a store did not answer the health check within 5 ms';
+  assert.deepEqual(await answersOf([health.answer()]), [late]);
+  clock.nowMs = 60_000;
+  assert.deepEqual(await answersOf([health.answer()]), [late]);
+  assert.equal(checks.length, 2);
+  clock.nowMs = 61_000;
+  checks[0]?.succeed();
+  await new Promise(setImmediate);
+  assert.deepEqual(await answersOf([health.answer()]), ['ERR_STORE']);
+  assert.equal(checks.length, 2, 'the second check has not ended');
+  clock.nowMs = 120_000;
+  const next = health.answer();
+  checks[2]?.succeed();
+  assert.deepEqual(await answersOf([next]), [HEALTHY]);
+});
+
+test('a check that hangs is refused after two seconds', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let isRefused = false;
+  const health = new Health([() => new Promise(() => undefined)]);
+  const answer = health.answer().catch(() => (isRefused = true));
+  await new Promise(setImmediate);
+  t.mock.timers.tick(1_999);
+  await new Promise(setImmediate);
+  assert.equal(isRefused, false);
+  t.mock.timers.tick(1);
+  await answer;
+  assert.equal(isRefused, true);
+});
+
+test('a check that has ended leaves no timer behind', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout');
+  const before = timers();
+  await new Health([() => undefined]).answer();
+  assert.deepEqual(timers(), before);
+});
+
 test('a store that fails beside one that hangs is 503 at once, and is not asked again', async () => {
   let calls = 0;
   const { health, checks, clock } = healthWith(() => {
@@ -96,7 +135,7 @@ test('a store that fails beside one that hangs is 503 at once, and is not asked 
   });
   const full = 'ERR_STORE: the disk is full';
   assert.deepEqual(await answersOf([health.answer()]), [full]);
-  clock.nowMs = 60_000;
+  clock.nowMs = 59_999;
   assert.deepEqual(await answersOf([health.answer()]), ['ERR_STORE']);
   assert.deepEqual([checks.length, calls], [1, 1]);
   checks[0]?.succeed();

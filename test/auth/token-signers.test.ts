@@ -1,7 +1,13 @@
 /** `renewSecret`: a secret that was taken out verifies nothing, and a bad one changes nothing. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createApp, generateSecret, Jwt, MemoryUserStore } from '../../src/index.ts';
+import {
+  createApp,
+  decodeUnverified,
+  generateSecret,
+  Jwt,
+  MemoryUserStore,
+} from '../../src/index.ts';
 import { cheapPasswords, send, withServer } from '../support/app.ts';
 import { authWith, BASE, JOE, NOW, refusal, request, tokenOf } from '../support/guard.ts';
 import { bearer, sessionSetup } from '../support/session-guard.ts';
@@ -113,6 +119,34 @@ describe('renewSecret', () => {
     goOn();
     assert.deepEqual(await answer, JOE);
     await assert.rejects(auth.authorize(`JWT ${old}`), refusedSignature);
+  });
+
+  it('a renewal while the user or the session is looked up does not change the answer', async () => {
+    let renew = () => {};
+    const setup = sessionSetup({
+      identity: async (claims) => {
+        renew();
+        return BASE.identity(claims);
+      },
+    });
+    const { auth, store, logIn, sessions } = setup;
+    const { access_token: token } = await logIn();
+    await sessions.endAll('joe');
+    renew = () => auth.renewSecret(NEXT);
+    await assert.rejects(auth.authorize(`JWT ${token}`), refusal('ERR_SESSION_ENDED'));
+    auth.renewSecret(SECRET);
+    renew = () => {};
+    store.before = () => auth.renewSecret(NEXT);
+    await assert.rejects(auth.authorize(`JWT ${token}`), refusal('ERR_SESSION_ENDED'));
+  });
+
+  it('a refresh token names the issuer, also after a renewal', async () => {
+    const { auth, logIn } = sessionSetup({ issuer: 'us' });
+    for (const secret of [SECRET, NEXT]) {
+      auth.renewSecret(secret);
+      const { refresh_token: token } = await logIn();
+      assert.equal(Object(decodeUnverified(token).claims).iss, 'us');
+    }
   });
 
   it('a refresh under way replies with tokens of the new secret', async () => {

@@ -1,5 +1,6 @@
 /** Whose socket the command trusts, and where a server makes its own. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmod,
@@ -14,12 +15,12 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { describe, it, test } from 'node:test';
 import {
   addressOf,
-  hasServer,
+  serverAddressIn,
   makeSocketFolder,
   removeSocketFolder,
   socketIn,
@@ -40,7 +41,6 @@ async function withServer(use: (data: string, server: Server) => Promise<void>):
   try {
     await use(data, server);
   } finally {
-    // Else a failed test would leave the process running.
     server.close();
   }
 }
@@ -70,6 +70,17 @@ describe('the folder of the socket', () => {
     await symlink(target, folder);
     await assert.rejects(makeSocketFolder(socketIn(data)), /is a file or a link/);
     assert.equal(await modeOf(target), '755');
+  });
+
+  it('is taken over with the socket of a suspended server, which still accepts', async () => {
+    await withServer(async (data, suspended) => {
+      await makeSocketFolder(socketIn(data));
+      assert.deepEqual(await readdir(dirname(socketIn(data))), []);
+      assert.ok(suspended.listening);
+      await writeFile(socketIn(data), '');
+      await makeSocketFolder(socketIn(data));
+      assert.deepEqual(await readdir(dirname(socketIn(data))), ['socket'], 'any other file stays');
+    });
   });
 
   it('is not one of another user', { skip: !isRoot }, async () => {
@@ -105,18 +116,18 @@ describe('the address of a socket', () => {
 describe('a socket of a server', () => {
   it('is one only while a process listens on it', async () => {
     const empty = await dataFolder();
-    assert.equal(await hasServer(empty), false);
+    assert.equal(await serverAddressIn(empty), undefined);
     await withServer(async (data) => {
-      assert.equal(await hasServer(data), true);
+      assert.equal(await serverAddressIn(data), socketIn(data));
     });
-    assert.equal(await hasServer(join(empty, 'missing')), false);
+    assert.equal(await serverAddressIn(join(empty, 'missing')), undefined);
   });
 
   it('is not a file or a stale socket at the same path', async () => {
     const data = await dataFolder();
     await makeSocketFolder(socketIn(data));
     await writeFile(socketIn(data), '');
-    assert.equal(await hasServer(data), false);
+    assert.equal(await serverAddressIn(data), undefined);
     await rm(socketIn(data));
     await withServer(async (other, server) => {
       // A second name of the inode keeps the socket file, which stays as after kill -9.
@@ -126,7 +137,7 @@ describe('a socket of a server', () => {
       await once(server, 'close');
       await rename(kept, socketIn(other));
       assert.ok((await stat(socketIn(other))).isSocket());
-      assert.equal(await hasServer(other), false);
+      assert.equal(await serverAddressIn(other), undefined);
     });
   });
 
@@ -135,50 +146,59 @@ describe('a socket of a server', () => {
       const other = await dataFolder();
       await writeFile(join(other, 'users.jsonl'), '');
       await symlink(dirname(socketIn(data)), dirname(socketIn(other)));
-      await assert.rejects(hasServer(other), /is not a folder/);
+      await assert.rejects(serverAddressIn(other), /is not a folder/);
     });
   });
 
-  it('is used by root, unless it belongs to a third user', { skip: !isRoot }, async () => {
-    await withServer(async (data) => {
-      const folder = dirname(socketIn(data));
-      const paths = [join(data, 'users.jsonl'), folder, socketIn(data)];
-      for (const path of paths) await lchown(path, OTHER, OTHER);
-      assert.equal(await hasServer(data), true);
-      for (const path of [folder, socketIn(data)]) {
-        await lchown(path, OTHER - 1, OTHER);
-        await assert.rejects(hasServer(data), /belongs to uid 65533, and .* to uid 65534/);
-        await lchown(path, OTHER, OTHER);
-      }
-      assert.equal(await hasServer(data), true);
-    });
-  });
-
-  it('of another user is refused by one who is not root', { skip: !isRoot }, async () => {
+  it('is used only if it and its folder belong to this user', { skip: !isRoot }, async () => {
     await withServer(async (data) => {
       await chmod(data, 0o755);
       await chmod(dirname(data), 0o755);
+      const folder = dirname(socketIn(data));
       const asOther = async (job: () => Promise<void>) => {
         process.seteuid?.(OTHER);
         await job().finally(() => process.seteuid?.(0));
       };
-      await asOther(() => assert.rejects(hasServer(data), /EACCES.*Run the command as the owner/));
-      const paths = [join(data, 'users.jsonl'), dirname(socketIn(data)), socketIn(data)];
-      for (const path of paths) await lchown(path, OTHER, OTHER);
-      await asOther(async () => assert.equal(await hasServer(data), true));
-      // The file of one user, and a socket that another one has put beside it.
-      await lchown(join(data, 'users.jsonl'), 0, 0);
-      await asOther(() => assert.rejects(hasServer(data), /belongs to uid 65534, and .* uid 0/));
+      const words = /administration is not used: it belongs to uid 0\. Run the command as this user/;
+      await asOther(() => assert.rejects(serverAddressIn(data), words));
+      for (const path of [data, folder, socketIn(data)]) await lchown(path, OTHER, OTHER);
+      await asOther(async () => assert.equal(await serverAddressIn(data), socketIn(data)));
+      for (const path of [folder, socketIn(data)]) {
+        await lchown(path, 0, 0);
+        // Here the owner of the data folder cannot help, nor can root, who becomes the owner.
+        const remedy = /it belongs to uid 0\. .* belongs to uid 65534\. Give it .*\(chown -R\)/;
+        await asOther(() => assert.rejects(serverAddressIn(data), remedy));
+        await lchown(path, OTHER, OTHER);
+      }
+      await chmod(data, 0o700);
+      await lchown(data, 0, 0);
+      await asOther(() => assert.rejects(serverAddressIn(data), /EACCES.*as the owner of .*root/));
     });
+  });
+
+  it('is refused if its server is suspended, and has many connections waiting', async () => {
+    const data = await dataFolder();
+    await makeSocketFolder(socketIn(data));
+    const suspend = "console.log(), process.kill(process.pid, 'SIGSTOP')";
+    const program = `net.createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
+      ${suspend};
+    })`;
+    const server = spawn(process.execPath, ['-e', program, socketIn(data)]);
+    await once(server.stdout, 'data');
+    const waiting = [connect(socketIn(data)), connect(socketIn(data))];
+    await Promise.all(waiting.map((connection) => once(connection, 'connect')));
+    const words = /accepts no more connections: it is busy or suspended\. Run the command again/;
+    await assert.rejects(serverAddressIn(data), words).finally(() => server.kill('SIGKILL'));
+    for (const connection of waiting) connection.destroy();
   });
 });
 
 test('a socket is refused if other users may enter its folder', async () => {
   await withServer(async (data) => {
     await chmod(dirname(socketIn(data)), 0o711);
-    const words = /socket is not used: .*administration has the mode 0711, not 0700/;
-    await assert.rejects(hasServer(data), words);
+    const words = /administration has the mode 0711, not 0700\. Restart the server\.$/;
+    await assert.rejects(serverAddressIn(data), words);
     await chmod(dirname(socketIn(data)), 0o700);
-    assert.equal(await hasServer(data), true);
+    assert.equal(await serverAddressIn(data), socketIn(data));
   });
 });

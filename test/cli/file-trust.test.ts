@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { sharedWarning } from '../../src/cli/file-trust.ts';
 import { readSecretFile } from '../../src/cli/secret-file.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { JsonFileUserStore } from '../../src/index.ts';
@@ -257,6 +258,16 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
       assert.equal(await warningsOf(cwd), isShared ? warning : '');
     });
   }
+
+  it('cause a warning that keeps a file of root readable for the server', async () => {
+    const { secret } = await dataWith(0o755, 0o644);
+    const own = `${secret} is accessible to other users: chmod 600 ${secret}`;
+    assert.equal(await sharedWarning(secret, ''), own);
+    const service = { uid: uid + 1, gids: [] };
+    const remedy = `chown ${uid + 1} ${secret} && chmod 600 ${secret}`;
+    const warning = `${secret} is accessible to other users: ${remedy}`;
+    assert.equal(await sharedWarning(secret, '', service), warning);
+  });
 
   it('cause a warning if another user can change the users', asRoot, async () => {
     const { cwd, data } = await dataWith(0o700, 0o600);

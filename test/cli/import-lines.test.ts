@@ -35,7 +35,7 @@ test('a user and a removed name have exactly these lines', () => {
 test('each line is read back as it was written', () => {
   const names = ['joe', '\u00f1and\u00fa', '\u540d\u524d', '"\\', '__proto__', 'x'.repeat(80)];
   for (const id of names) {
-    const user: User = { ...JOE, id, username: '\u2028"\\\n', passwordHash: '!$scrypt$' };
+    const user: User = { ...JOE, id, username: id.toUpperCase(), passwordHash: '!$scrypt$"\\\n' };
     assert.deepEqual(readJsonLine(userLine(user)), { user });
     const again = { ...user, validAfter: 0 };
     assert.deepEqual(readJsonLine(userLine(again)), { user: again });
@@ -79,7 +79,7 @@ test('an id that no login can find is refused', () => {
     const problem = problemIn(lineWith({ id }));
     assert.match(problem, /canonical username|members of a user/, JSON.stringify(id));
   }
-  assert.ok('user' in readJsonLine(lineWith({ id: 'ff' })));
+  assert.ok('user' in readJsonLine(lineWith({ id: 'ff', username: '\ufb00' })));
 });
 
 test('a text that is not a time is refused', () => {
@@ -87,7 +87,7 @@ test('a text that is not a time is refused', () => {
   for (const createdAt of [...notTimes, '2026-01-02T03:04:05+01:00', '2026-01-02Tjunk']) {
     assert.match(problemIn(lineWith({ createdAt })), /"createdAt" is not a time/, createdAt);
   }
-  for (const createdAt of ['2026-01-02', '2026-01-02T03:04:05Z', '2026-01-02T03:04:05.678901Z']) {
+  for (const createdAt of ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05.678Z']) {
     assert.ok('user' in readJsonLine(lineWith({ createdAt })), createdAt);
   }
   for (const time of [null, 1_000_000_000, '', '2001-09-09T01:46:40Z', TIME_TEXT.replace('000Z', '001Z')]) {

@@ -39,6 +39,7 @@ test('a stream of text works as one of bytes', async () => {
 
 test('an empty input has no line, and a line feed at the end begins none', async () => {
   assert.deepEqual(await linesOf(''), []);
+  assert.deepEqual(texts(await linesOf('x')), ['x']);
   assert.deepEqual(texts(await linesOf('one\n')), ['one']);
   assert.deepEqual(texts(await linesOf('\ufeff')), ['']);
 });
@@ -52,6 +53,20 @@ test('a line has up to 64 KiB, and a longer one is refused without the others', 
       assert.deepEqual(texts(await linesOf(content, size)), [longest, tooLong, longest, tooLong]);
     }
   }
+});
+
+test('a line of any length takes only the memory of the longest accepted one', async () => {
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  async function* input() {
+    for (let chunk = 0; chunk < 256; chunk += 1) {
+      yield Buffer.alloc(2 ** 20, 'x');
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }
+  }
+  const lines = await Readable.from(readLines(input())).toArray();
+  assert.deepEqual(texts(lines), ['! it is longer than 64 KiB']);
+  assert.ok(most < 128 * 2 ** 20, `${most} bytes`);
 });
 
 test('a line that is not UTF-8 is refused without the others', async () => {

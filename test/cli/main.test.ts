@@ -61,6 +61,7 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     ['serve -h', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 50],
     ['serve --port --help', [...FLAGS, 'HOST', 'PORT', 'LATCHKEY_SECRET'], 50],
     ['users --help', ['set-password <username>', 'logout <username> | --all', '--data'], 24],
+    ['users help', ['Usage: latchkey users <subcommand>', 'Exit codes'], 24],
     ['help users add', ['Usage: latchkey users add <username>', 'standard input'], 24],
     ['users logout joe -h', ['Usage: latchkey users logout', '--all '], 24],
     ['secret --help', ['32 random bytes', 'LATCHKEY_SECRET'], 24],

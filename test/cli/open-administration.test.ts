@@ -1,13 +1,15 @@
 /** How the command reaches the users: over the socket of a server, or in the files themselves. */
 import assert from 'node:assert/strict';
-import { appendFile, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { JsonFileSessionStore, JsonFileUserStore, Sessions } from '../../src/index.ts';
+import { CommandError } from '../../src/cli/command-errors.ts';
 import type { Log } from '../../src/cli/log.ts';
-import { openAdministration } from '../../src/cli/open-administration.ts';
+import { openAdministration, type AdministrationAccess } from '../../src/cli/open-administration.ts';
 import { SocketAdministration } from '../../src/cli/socket-administration.ts';
 import { StoreAdministration } from '../../src/cli/store-administration.ts';
+import { isAuthError } from '../../src/errors.ts';
 import { PASSWORD, werkzeugHash } from '../support/accounts.ts';
 import { dataFolder } from '../support/administration.ts';
 import { send } from '../support/app.ts';
@@ -16,8 +18,6 @@ import { helloStatus, logIn, OWNER, refresh, signUpOwner } from '../support/sess
 import { SECRET } from '../support/tokens.ts';
 
 const env = { LATCHKEY_SECRET: SECRET };
-const isRoot = process.getuid?.() === 0;
-const OTHER = 65_534;
 
 const JOE = {
   id: 'joe',
@@ -27,10 +27,10 @@ const JOE = {
 };
 
 /** Opens the administration of a folder. @returns also the lines that this logs */
-async function openIn(data: string, others: { readonly mayCreate?: boolean } = {}) {
+async function openIn(data: string, access: AdministrationAccess = 'create') {
   const warnings: string[] = [];
   const log: Log = (event, detail) => warnings.push(`${event}: ${detail}`);
-  const administration = await openAdministration({ users: 'file', data, ...others }, log);
+  const administration = await openAdministration({ users: 'file', data, access }, log);
   return { administration, warnings };
 }
 
@@ -69,7 +69,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     const server = await serve(`serve --port 0 --scrypt-cost 1 ${flags} --data ${data}`, { env });
     const { administration: running } = await openIn(data);
     assert.equal((await running.add('joe', 'pass')).id, 'joe');
-    await assert.rejects(running.logoutAll(), /No sessions are kept/);
+    await assert.rejects(running.logoutPage(undefined), /No sessions are kept/);
     await running.close();
     await stop(server);
     const { administration } = await openIn(data);
@@ -87,18 +87,18 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     const first = await openSessions();
     await new Sessions({ store: first }).start('joe', { isRefreshable: true });
     await first.close();
-    const { administration, warnings } = await openIn(data, { mayCreate: false });
+    const { administration, warnings } = await openIn(data, 'change');
     assert.ok(administration instanceof StoreAdministration);
-    assert.equal(await administration.logoutAll(), 1);
+    assert.equal((await administration.logoutPage(undefined)).count, 1);
     await administration.close();
     await using store = await openSessions();
     assert.deepEqual(await new Sessions({ store }).list('joe'), []);
     assert.deepEqual(warnings, []);
   });
 
-  it('creates no session file, and a user file only with `mayCreate`', async () => {
+  it('creates no session file, and a user file only to `create`', async () => {
     const data = join(await dataFolder(), 'data');
-    const refused = openIn(data, { mayCreate: false });
+    const refused = openIn(data, 'change');
     await assert.rejects(refused, /users\.jsonl does not exist\. Name the folder of the server/);
     await assert.rejects(stat(data), { code: 'ENOENT' });
     const { administration, warnings } = await openIn(data);
@@ -115,8 +115,8 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     const holder = await JsonFileUserStore.open(path);
     await assert.rejects(openIn(data), (error: Error) => {
       assert.ok(error.message.includes(`${path} is in use by process ${process.pid}: `));
-      const hint = `its log says why it does not answer at ${join(data, 'administration/socket')}.`;
-      assert.ok(error.message.endsWith(hint), error.message);
+      const hint = 'If that is another "latchkey users", wait for its end. If it is a server, the ';
+      assert.ok(error.message.includes(hint), error.message);
       return true;
     });
     const opening = openIn(data);
@@ -124,12 +124,33 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     await (await opening).administration.close();
   });
 
-  it('says that the path is too long for a socket, if the file is locked', async () => {
-    const data = join(await dataFolder(), 'x'.repeat(80));
-    const holder = await JsonFileUserStore.open(join(data, 'users.jsonl'));
-    await assert.rejects(openIn(data), /is too long for the socket of a server\.$/);
-    await holder.close();
-    await (await openIn(data)).administration.close();
+  it('says what to do with a server that has the file, and does not answer', async () => {
+    const deep = join(await dataFolder(), 'x'.repeat(80));
+    const [gone, silent] = await Promise.all([dataFolder(), dataFolder()]);
+    await mkdir(join(silent, 'administration'), { mode: 0o700 });
+    const remedies = [
+      [deep, /is too long for its socket: run the command in .*x, with --data \.\.$/],
+      [gone, /the folder of its socket, .*administration, is gone: restart the server\.$/],
+      [silent, /it does not answer at .*: restart it, and read the warnings of its start\.$/],
+    ] as const;
+    await Promise.all(remedies.map(async ([data, remedy]) => {
+      const holder = await JsonFileUserStore.open(join(data, 'users.jsonl'));
+      await assert.rejects(openIn(data), remedy);
+      await holder.close();
+      await (await openIn(data)).administration.close();
+    }));
+  });
+
+  it('says what a folder needs, and gives each reason once', async () => {
+    const data = await dataFolder();
+    const file = join(data, 'file');
+    await writeFile(file, '');
+    const words = /file\/users\.jsonl does not exist\. Name the folder of the server with --data/;
+    await assert.rejects(openIn(file, 'read'), words);
+    await writeFile(join(data, 'users.jsonl'), 'no users\n');
+    const refusal: unknown = await openIn(data).catch((error) => error);
+    assert.ok(refusal instanceof CommandError && isAuthError(refusal.cause));
+    assert.equal(refusal.message, refusal.cause.message);
   });
 
   it('opens the file of a server that was killed, and so does the next server', async () => {
@@ -141,39 +162,32 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     await killed.ended;
     const { administration } = await openIn(data);
     assert.ok(administration instanceof StoreAdministration);
-    assert.equal(await administration.disable('joe'), true);
+    assert.equal((await administration.disable('joe'))?.id, 'joe');
     await administration.close();
     const next = await start();
     assert.equal((await send(`${next.url}/auth`, 'POST', OWNER)).status, 401);
     const { administration: running } = await openIn(data);
     assert.ok(running instanceof SocketAdministration);
-    assert.equal(await running.enable('joe'), true);
+    assert.equal((await running.enable('joe'))?.id, 'joe');
     await running.close();
     await logIn(next.url);
     assert.equal((await stop(next)).code, 0);
   });
 
-  it('refuses users in memory, which another process cannot reach', async () => {
-    const options = { users: 'memory', data: await dataFolder() } as const;
-    await assert.rejects(openAdministration(options, () => undefined), /--users memory: a server/);
-  });
-
-  it('as root gives new files to the owner of the folder', { skip: !isRoot }, async () => {
+  it('lets go of a file that it only reads, and has all users and removed names', async () => {
     const data = await dataFolder();
-    await chown(data, OTHER, OTHER);
-    const owner = async (name: string) => (await stat(join(data, name))).uid;
-    const { administration } = await openIn(data);
-    await administration.importUser(JOE);
+    const { administration: first } = await openIn(data);
+    await first.importUser(JOE);
+    await first.importRemovedName({ id: 'ann', removedAt: 1000 });
+    await first.close();
+    const { administration } = await openIn(data, 'read');
+    await using server = await JsonFileUserStore.open(join(data, 'users.jsonl'));
+    await server.insert({ ...JOE, id: 'later' });
+    assert.deepEqual((await administration.list(undefined)).map(({ id }) => id), ['joe']);
+    assert.deepEqual(await administration.exportUsers(undefined), [JOE]);
+    const names = await administration.exportRemovedNames(undefined);
+    assert.deepEqual(names, [{ id: 'ann', removedAt: 1000 }]);
+    await assert.rejects(administration.disable('joe'), { code: 'ERR_STORE' });
     await administration.close();
-    assert.equal(await owner('users.jsonl'), OTHER);
-    await appendFile(join(data, 'users.jsonl'), '{"op":"ins');
-    await writeFile(join(data, 'notes'), '');
-    await mkdir(join(data, 'sub'));
-    await (await openIn(data)).administration.close();
-    const names = await readdir(data);
-    const saved = names.find((name) => name.startsWith('users.jsonl.cut-')) ?? assert.fail();
-    assert.deepEqual([await owner(saved), await owner('users.jsonl')], [OTHER, OTHER]);
-    assert.deepEqual([await owner('notes'), await owner('sub')], [0, 0]);
-    assert.ok((await readFile(join(data, 'users.jsonl'), 'utf8')).includes(JOE.passwordHash));
   });
 });

@@ -1,4 +1,4 @@
-/** New passwords: from the first line of standard input, and from a real terminal. */
+/** New passwords: from the only line of standard input, and from a real terminal. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -66,9 +66,10 @@ const READ = `
 
 /** What is typed at the prompts, and what is printed then. */
 const TYPED: readonly [answers: readonly string[], printed: string][] = [
-  // Backspace removes a character, and Ctrl-U the line.
+  // Backspace removes a character, Ctrl-U the line. Ctrl-Z does not suspend the process.
   [['secrex\x7ft \xe4\r', 'wrong\x15secret \xe4\r'], 'read "secret \xe4"'],
   [['secret1\r', 'secret2\r'], 'CommandError: the two passwords differ: nothing was changed'],
+  [['sec\x1aret\r', 'secret\r'], 'read "secret"'],
   [['secret\x03'], 'InterruptedError: '],
   [['secret\r', '\x03'], 'InterruptedError: '],
   [['\x04'], 'CommandError: no password was typed'],

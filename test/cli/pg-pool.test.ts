@@ -1,12 +1,13 @@
 /** Where the command looks for the package pg, and what it says if pg is missing or broken. */
 import assert from 'node:assert/strict';
-import { cp, mkdir, realpath, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { commandPath } from '../support/compiled.ts';
 import { assertRefused, emptyFolder, run } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
+const isRoot = process.getuid?.() === 0;
 const KIND = 'errors that name the right culprit:';
 
 /** A pool whose statements fail, so that the server ends, with a message that names its place. */
@@ -57,6 +58,20 @@ describe('latchkey serve --users postgres://', { concurrency: 4, timeout: 60_000
     const problem = 'PostgreSQL needs the package pg, which is not installed: npm install pg';
     const places = `It was looked for from ${base}/global and from ${base}/project upwards`;
     assert.equal(stderr, `latchkey: --users: ${problem}. ${places}.\n`);
+  });
+
+  it('as root loads no pg that belongs to another user', { skip: !isRoot }, async () => {
+    const { base, start } = await foldersWith({ [OF_PROJECT]: poolOf('of the project') });
+    const pg = join(base, 'project/node_modules/pg');
+    for (const path of [join(base, 'project/node_modules'), pg]) {
+      await chown(path, 65_534, 65_534);
+      const words = [RegExp(`root does not load the package pg from ${path}, which belongs to an`)];
+      assertRefused(await start(), 1, words);
+      await chown(path, 0, 0);
+    }
+    // Who owns latchkey itself is trusted with pg too.
+    for (const path of [pg, join(base, 'global')]) await chown(path, 65_534, 65_534);
+    assertRefused(await start(), 1, [/this is pg of the project/]);
   });
 
   const BROKEN: Readonly<Record<string, string>> = {

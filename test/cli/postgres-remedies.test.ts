@@ -10,6 +10,8 @@ const ERRORS: readonly [code: string | undefined, message: string, remedy: RegEx
   ['42501', 'permission denied for table', /that is named, .* SELECT, INSERT and UPDATE on it\.$/],
   ['28P01', 'password authentication failed', /the username and the password/],
   ['3D000', 'database does not exist', /^Create the database/],
+  ['42P01', 'relation does not exist', /^Name the database of the server/],
+  ['25006', 'read-only transaction', /^Name the primary server/],
   ['22P02', 'invalid input syntax', /the type text/],
   ['ENOTFOUND', 'getaddrinfo', /is running/],
   [undefined, 'timeout exceeded when trying to connect', /is running/],

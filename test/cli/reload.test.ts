@@ -1,7 +1,7 @@
 /** SIGHUP renews the secrets, and the certificate with its key, from the files that can be used. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -105,13 +105,21 @@ describe('a reload', { concurrency: 4, timeout: 60_000 }, () => {
     const again = 'The next restart needs it too. Repair it, and send SIGHUP again.';
     assert.equal(await told(), `${inUse} is not complete. ${again}`);
     await chmod(paths.secret, 0o666);
-    assert.match(await told(), RegExp(`^${inUse} can be written by every user\\. Other users `));
+    const forging = 'Other users could forge tokens: chown and chmod it, and send SIGHUP again.';
+    assert.equal(await told(), `${inUse} can be written by every user. ${forging}`);
+    await replace(paths.secret, 'x'.repeat(70_000));
+    const tooLarge = 'expected at most 65536 bytes, got 70000';
+    assert.equal(await told(), `${inUse}: ${tooLarge}. ${again}`);
     await rm(paths.secret);
+    await mkdir(paths.secret);
+    assert.equal(await told(), `${inUse}: expected a regular file, got a folder. ${again}`);
+    await rmdir(paths.secret);
     const missing = await told();
     assert.match(missing, RegExp(`^${inUse}: ENOENT: .*'\\. Put it back, and send SIGHUP again: `));
     assert.deepEqual((await readdir(folder)).sort(), ['cert.pem', 'key.pem'], 'none is made');
     await replace(paths.secret, OTHER_SECRET);
-    assert.match((await run()).join(), /^reload /);
+    await chmod(paths.secret, 0o644);
+    assert.match((await run()).join(), /^warning secret is accessible to other users: .*,reload /);
     assert.ok(await signsWith(OTHER_SECRET));
   });
 

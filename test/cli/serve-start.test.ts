@@ -1,11 +1,15 @@
 /** What `latchkey serve` prints when it listens: its address, and lines to paste into a shell. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, it } from 'node:test';
-import { curlLines } from '../../src/cli/serve-start.ts';
+import { join } from 'node:path';
+import { describe, it, test } from 'node:test';
+import { promisify } from 'node:util';
+import { curlLines, curlTarget, startText } from '../../src/cli/serve-start.ts';
+import { listen, Router } from '../../src/index.ts';
 import { send } from '../support/app.ts';
-import { command, logLines, run, serve, start, stop } from '../support/run-command.ts';
+import { FIRST } from '../support/certificates.ts';
+import { command, emptyFolder, logLines, run, serve, start, stop } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const SERVE = 'serve --port 0 --users memory --scrypt-cost 1 --throttle off --log json';
@@ -101,4 +105,38 @@ describe('the start of latchkey serve', { concurrency: 3, timeout: 120_000 }, ()
     const printed = await outputOf('sh', linesFor(server.url));
     assert.match(printed, /curl: \(7\) [^]*curl: \(7\) [^]*TOKEN: no token$/m);
   });
+});
+
+const inShell = promisify(execFile);
+const here = new Router().get('/here', () => 'done');
+
+for (const name of ['plain-1.socket', 'with a space', `it's "$HOME" \\ ;`, 'Schlüssel']) {
+  test(`curl reaches a Unix socket with the name ${name}`, async () => {
+    const path = join(await emptyFolder(), name);
+    const server = await listen(here, { path });
+    const target = curlTarget(server.url, path);
+    const { stdout } = await inShell('bash', ['-c', `curl -sS ${target}/here`]);
+    await server.close();
+    assert.equal(stdout, '"done"\n');
+  });
+}
+
+test('a server on a Unix socket invites nobody to open its page in a browser', () => {
+  const start = { places: 'users', page: true, minPasswordLength: 8, isTerminal: true };
+  const onSocket = startText({ ...start, url: 'http://unix:/run/a', socket: '/run/a' });
+  assert.match(onSocket, /^latchkey listens on http:\/\/unix:\/run\/a, users\. Try it:\n/);
+  assert.doesNotMatch(onSocket, /browser/);
+  const onPort = startText({ ...start, url: 'http://127.0.0.1:3000', socket: undefined });
+  assert.match(onPort, / Open http:\/\/127\.0\.0\.1:3000\/ in a browser, or try it:\n/);
+});
+
+test('a path without special characters is not quoted, and TLS has its scheme', async () => {
+  assert.equal(curlTarget('http://unix:/run/a', '/run/a'), '--unix-socket /run/a http://localhost');
+  assert.equal(curlTarget('http://127.0.0.1:3000', undefined), 'http://127.0.0.1:3000');
+  const path = join(await emptyFolder(), 'socket');
+  const server = await listen(here, { path, tls: FIRST });
+  const target = curlTarget(server.url, path);
+  const { stdout } = await inShell('bash', ['-c', `curl -sSk ${target}/here`]);
+  await server.close();
+  assert.equal(stdout, '"done"\n');
 });

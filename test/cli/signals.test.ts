@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { appendFile, readdir, readFile } from 'node:fs/promises';
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -15,15 +15,15 @@ import { ANN, JOE, login, signup } from '../support/command-client.ts';
 import { emptyFolder, modeOf, run, serve } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 
-/** Begins a login, which stays in flight until `finish` sends its body. */
-async function beginLogin(url: string, user: object) {
+/** Begins a POST, which stays in flight until `finish` sends its body. */
+async function begin(path: string, user: object, where: RequestOptions) {
   const body = JSON.stringify(user);
   const headers = {
     'Content-Type': 'application/json',
     'Content-Length': body.length,
     'Expect': '100-continue',
   };
-  const request = httpRequest(`${url}/auth`, { method: 'POST', agent: false, headers });
+  const request = httpRequest({ path, method: 'POST', agent: false, headers, ...where });
   request.flushHeaders();
   await once(request, 'continue');
   const finish = async () => {
@@ -34,10 +34,14 @@ async function beginLogin(url: string, user: object) {
   return { request, finish };
 }
 
-/** @returns once the port refuses connections, at the latest when its process has ended */
-async function untilRefused(port: number): Promise<void> {
+const beginLogin = ({ port }: { readonly port: number }, user: object) => {
+  return begin('/auth', user, { port, host: '127.0.0.1' });
+};
+
+/** @returns once the place refuses connections, at the latest when its process has ended */
+async function untilRefused({ port = 0, path }: { readonly port?: number; readonly path?: string }) {
   for (;;) {
-    const socket = connect(port, '127.0.0.1');
+    const socket = path === undefined ? connect(port, '127.0.0.1') : connect(path);
     const isRefused = await once(socket, 'connect').then(() => false, () => true);
     socket.destroy();
     if (isRefused) return;
@@ -84,9 +88,9 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     });
 
     it('at SIGTERM answers the login in flight, accepts no more, and ends with 0', async () => {
-      const { finish } = await beginLogin(server.url, JOE);
+      const { finish } = await beginLogin(server, JOE);
       server.child.kill('SIGTERM');
-      await untilRefused(server.port);
+      await untilRefused(server);
       assert.doesNotMatch(server.output.stdout, /stopped/);
       assert.match(await finish(), /access_token/);
       const { code, stdout } = await server.ended;
@@ -117,12 +121,12 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     });
 
     it('counts two signals at one moment as one, and ends at once at a later one', async () => {
-      const first = await beginLogin(server.url, ANN);
-      const second = await beginLogin(server.url, ANN);
+      const first = await beginLogin(server, ANN);
+      const second = await beginLogin(server, ANN);
       const isCutOff = assert.rejects(once(second.request, 'response'), { code: 'ECONNRESET' });
       server.child.kill('SIGINT');
       server.child.kill('SIGTERM');
-      await untilRefused(server.port);
+      await untilRefused(server);
       assert.match(await first.finish(), /access_token/);
       // Longer than the time in which two signals count as one.
       await delay(300);
@@ -136,17 +140,36 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     it(`flags and signals: ${signal} ends with 0, and cuts no login off`, async () => {
       const env = { LATCHKEY_SECRET: SECRET };
       const flags = '--port 0 --users memory --scrypt-cost 12';
-      const { child, url, port, ended } = await serve(`serve ${flags}`, { env });
+      const server = await serve(`serve ${flags}`, { env });
+      const { child, url, ended } = server;
       assert.equal(await signup(url, JOE), 200);
-      const { finish } = await beginLogin(url, JOE);
+      const { finish } = await beginLogin(server, JOE);
       child.kill(signal);
-      await untilRefused(port);
+      await untilRefused(server);
       assert.match(await finish(), /access_token/);
       const { code, stderr } = await ended;
       assert.equal(code, 0);
       assert.match(stderr, /^latchkey: --scrypt-cost 12 .*\n$/);
     });
   }
+
+  it('stops the administration meanwhile, and makes the change that is under way', async () => {
+    const cwd = await emptyFolder();
+    const env = { LATCHKEY_SECRET: SECRET };
+    const server = await serve('serve --port 0 --scrypt-cost 1', { cwd, env });
+    assert.equal(await signup(server.url, ANN), 200);
+    const socketPath = join(cwd, 'latchkey-data/administration/socket');
+    const change = await begin('/add', JOE, { socketPath });
+    const logIn = await beginLogin(server, ANN);
+    server.child.kill('SIGTERM');
+    await untilRefused({ path: socketPath });
+    assert.match(await logIn.finish(), /access_token/);
+    await untilRefused(server);
+    assert.match(await change.finish(), /"user":\{"id":"joe"/);
+    const { code, stderr } = await server.ended;
+    assert.equal(code, 0);
+    assert.match(stderr, /^latchkey: administration: add joe$/m);
+  });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`at ${signal} under load cuts no request, and loses no answered signup`, async () => {

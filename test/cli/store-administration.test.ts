@@ -1,13 +1,15 @@
 /** What an operator can do with users. Each test runs in one process and over a socket. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MemoryUserStore } from '../../src/index.ts';
-import { PASSWORD, refusal, werkzeugHash } from '../support/accounts.ts';
+import { MemorySessionStore, MemoryUserStore, Sessions } from '../../src/index.ts';
+import { PASSWORD, werkzeugHash } from '../support/accounts.ts';
 import { direct, overSocket, type Administered } from '../support/administration.ts';
 
 const HASH = werkzeugHash(PASSWORD);
 const CREATED = '2020-01-02T03:04:05.000Z';
+const FUTURE = '2099-01-01T00:00:00.000Z';
 const SESSION = { isRefreshable: true };
+const ENDED = { id: 'joe', sessions: 'ended' };
 
 /** A record as another store has it. */
 const record = (id: string, others: object = {}) =>
@@ -60,13 +62,12 @@ for (const [place, administer] of PLACES) {
       await administration.add('jim', PASSWORD);
       await sessions.start('joe', SESSION);
       await sessions.start('jim', SESSION);
-      assert.equal((await administration.setPassword('JOE', 'another horse')).id, 'joe');
+      const changed = await administration.setPassword('JOE', 'another horse');
+      assert.deepEqual(changed, ENDED);
       assert.equal(await accounts.authenticate('joe', PASSWORD), undefined);
       assert.equal((await accounts.authenticate('joe', 'another horse'))?.id, 'joe');
       assert.deepEqual(await sessions.list('joe'), []);
       assert.equal((await sessions.list('jim')).length, 1);
-      const missing = administration.setPassword('jill', 'another horse');
-      await assert.rejects(missing, { ...refusal('ERR_IDENTITY_UNKNOWN'), status: 404 });
       const short = administration.setPassword('joe', 'horse');
       await assert.rejects(short, { code: 'ERR_PASSWORD_TOO_SHORT', error: 'Password refused' });
     });
@@ -76,7 +77,7 @@ for (const [place, administer] of PLACES) {
       await administration.add('joe', PASSWORD);
       await administration.add('jim', PASSWORD);
       await sessions.start('joe', SESSION);
-      assert.equal(await administration.disable('Joe'), true);
+      assert.deepEqual(await administration.disable('Joe'), ENDED);
       assert.deepEqual(await sessions.list('joe'), []);
       assert.equal(await accounts.authenticate('joe', PASSWORD), undefined);
       const listed = await administration.list(undefined);
@@ -86,7 +87,7 @@ for (const [place, administer] of PLACES) {
         const members = ['id', 'username', 'createdAt', 'isDisabled'];
         assert.deepEqual(Object.keys(user), members);
       }
-      assert.equal(await administration.enable('Joe'), true);
+      assert.deepEqual(await administration.enable('Joe'), { id: 'joe', sessions: 'none' });
       assert.equal((await accounts.authenticate('joe', PASSWORD))?.id, 'joe');
     });
 
@@ -94,7 +95,7 @@ for (const [place, administer] of PLACES) {
       const { administration, users, sessions } = await administer();
       await administration.add('joe', PASSWORD);
       await sessions.start('joe', SESSION);
-      assert.equal(await administration.remove('Joe'), true);
+      assert.deepEqual(await administration.remove('Joe'), ENDED);
       assert.deepEqual([users.find('joe'), await sessions.list('joe')], [undefined, []]);
       await administration.add('joe', PASSWORD);
       assert.equal(typeof users.find('joe')?.validAfter, 'number');
@@ -109,28 +110,37 @@ for (const [place, administer] of PLACES) {
         const all = await Promise.all(some.map((id) => sessions.list(id)));
         return all.map((list) => list.length);
       };
-      assert.equal(await administration.logout('USER-1'), true);
+      assert.deepEqual(await administration.logout('USER-1'), { ...ENDED, id: 'user-1' });
       assert.deepEqual(await left(), [1, 0, 1, 1]);
-      assert.equal(await administration.logoutAll(), 2001);
+      const first = await administration.logoutPage(undefined);
+      assert.deepEqual(first, { count: 1000, next: 'user-1898' });
+      assert.deepEqual(await left(), [0, 0, 1, 1]);
+      const second = await administration.logoutPage(first.next);
+      const third = await administration.logoutPage(second.next);
+      assert.deepEqual([second.count, third], [1000, { count: 1, next: undefined }]);
       assert.deepEqual(await left(), [0, 0, 0, 0]);
     });
 
     it('refuses a logout if no sessions are kept, because it could end no token', async () => {
       const { administration } = await administer({ sessions: undefined });
       await administration.add('joe', PASSWORD);
-      for (const job of [administration.logout('joe'), administration.logoutAll()]) {
+      for (const job of [administration.logout('joe'), administration.logoutPage(undefined)]) {
         await assert.rejects(job, { code: 'ERR_BAD_REQUEST', message: /^No sessions are kept/ });
       }
-      assert.equal(await administration.disable('joe'), true);
+      const none = { id: 'joe', sessions: 'none' };
+      assert.deepEqual(await administration.setPassword('joe', 'another horse'), none);
+      assert.deepEqual(await administration.disable('joe'), none);
+      assert.deepEqual(await administration.remove('joe'), none);
     });
 
-    it('changes nothing and returns false for a user who does not exist', async () => {
+    it('changes nothing and returns undefined for a user who does not exist', async () => {
       const { administration } = await administer();
       for (const name of ['jill', '', 'not a name', '\u0000']) {
-        assert.equal(await administration.disable(name), false);
-        assert.equal(await administration.enable(name), false);
-        assert.equal(await administration.remove(name), false);
-        assert.equal(await administration.logout(name), false);
+        assert.equal(await administration.setPassword(name, 'another horse'), undefined);
+        assert.equal(await administration.disable(name), undefined);
+        assert.equal(await administration.enable(name), undefined);
+        assert.equal(await administration.remove(name), undefined);
+        assert.equal(await administration.logout(name), undefined);
       }
     });
 
@@ -139,10 +149,10 @@ for (const [place, administer] of PLACES) {
       users.insert(record('Joe Doe'));
       users.insert(record('JIM'));
       users.insert(record('jim'));
-      assert.equal(await administration.disable('Joe Doe'), true);
-      assert.equal(await administration.remove('JIM'), true);
+      assert.deepEqual(await administration.disable('Joe Doe'), { ...ENDED, id: 'Joe Doe' });
+      assert.equal((await administration.remove('JIM'))?.id, 'JIM');
       assert.deepEqual([users.find('JIM'), users.find('jim')?.id], [undefined, 'jim']);
-      assert.equal(await administration.remove('JIM'), true);
+      assert.equal((await administration.remove('JIM'))?.id, 'jim');
       assert.equal(users.find('jim'), undefined);
     });
 
@@ -164,58 +174,29 @@ for (const [place, administer] of PLACES) {
         (user) => ({ ...user })), rows);
     });
 
-    it('imports no user over another one, and no hash that cannot be read', async () => {
-      const { administration, users, sessions } = await administer();
+    it('ends sessions that the server does not check, and says that none are kept', async () => {
+      const idle = new Sessions({ store: new MemorySessionStore() });
+      const openIdleSessions = async () => idle;
+      const { administration } = await administer({ sessions: undefined, openIdleSessions });
+      const none = { id: 'joe', sessions: 'none' };
       await administration.add('joe', PASSWORD);
-      const before = users.find('joe');
-      await sessions.start('joe', SESSION);
-      assert.equal(await administration.importUser(record('joe')), false);
-      assert.equal(users.find('joe'), before);
-      assert.equal((await sessions.list('joe')).length, 1);
-      for (const passwordHash of ['', '!', '!!', PASSWORD, `!!${HASH}`]) {
-        const job = administration.importUser(record('jim', { passwordHash }));
-        await assert.rejects(job, refusal('ERR_PASSWORD_HASH'));
+      for (const change of [
+        () => administration.setPassword('joe', 'another horse'),
+        () => administration.disable('joe'),
+        () => administration.remove('joe'),
+      ]) {
+        await idle.start('joe', SESSION);
+        assert.deepEqual(await change(), none);
+        assert.deepEqual(await idle.list('joe'), []);
       }
-      const job = administration.importUser(record('jim', { validAfter: -1 }));
-      await assert.rejects(job, { code: 'ERR_BAD_REQUEST', message: /^"validAfter" expected/ });
-      assert.equal(users.find('jim'), undefined);
-      assert.equal(await administration.importUser(record('jim', { validAfter: 0 })), true);
-    });
-
-    it('ends the sessions that an earlier user of an imported name has left', async () => {
-      const { administration, sessions } = await administer();
-      await sessions.start('joe', SESSION);
-      assert.equal(await administration.importUser(record('joe')), true);
-      assert.deepEqual(await sessions.list('joe'), []);
-    });
-
-    it('imports a removed name again and again, and never over a user', async () => {
-      const { administration, users } = await administer();
-      const name = { id: 'joe', removedAt: 1000 };
-      for (let run = 0; run < 2; run += 1) {
-        assert.equal(await administration.importRemovedName(name), true);
-        assert.equal(users.find('joe'), undefined);
-      }
-      const together = [name, name, name].map((same) => administration.importRemovedName(same));
-      assert.deepEqual(await Promise.all(together), [true, true, true]);
-      assert.equal(await administration.importUser(record('joe')), true);
-      assert.equal(users.find('joe')?.validAfter, 1000);
-      assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 2000 }), false);
-      assert.equal(users.find('joe')?.validAfter, 1000);
-      const wrong = administration.importRemovedName({ id: 'jim', removedAt: 1e15 });
-      await assert.rejects(wrong, refusal('ERR_BAD_REQUEST'));
-      assert.equal(users.find('jim'), undefined);
-    });
-
-    it('removes the user that a killed import of a removed name has left', async () => {
-      const { administration, users } = await administer();
-      users.insert(record('joe', { passwordHash: '!', validAfter: 1000 }));
-      assert.equal(await administration.importRemovedName({ id: 'joe', removedAt: 1000 }), true);
-      assert.equal(users.find('joe'), undefined);
+      await idle.start('joe', SESSION);
+      await assert.rejects(administration.logout('joe'), /No sessions are kept/);
+      assert.equal(await administration.importUser(record('joe', { createdAt: FUTURE })), true);
+      assert.deepEqual(await idle.list('joe'), []);
     });
 
     it('logs each action with the id of the user, and no action that was refused', async () => {
-      const { administration, logged } = await administer();
+      const { administration, users, logged } = await administer();
       await administration.add('Joe', PASSWORD);
       await administration.add('Joe', PASSWORD).catch(() => undefined);
       await administration.setPassword('joe', 'another horse');
@@ -223,18 +204,23 @@ for (const [place, administer] of PLACES) {
       await administration.disable('a password typed as a name');
       await administration.enable('joe');
       await administration.logout('joe');
-      await administration.logoutAll();
+      await administration.logoutPage(undefined);
+      await administration.logoutPage('joe');
       await administration.list(undefined);
-      await administration.exportUsers(undefined);
-      await administration.importUser(record('\u001bjim'));
+      await administration.list('joe');
+      await administration.exportUsers('');
+      users.insert(record('\u001bjim jim'));
+      await administration.enable('\u001bjim jim');
+      await administration.importUser(record('ann'));
       await administration.remove('joe');
       const actions = ['add', 'set-password', 'disable', 'enable', 'logout'];
-      const all = ['logout-all', 'list', 'export'];
+      const all = ['logout-all', 'logout-all', 'list', 'export'];
       assert.deepEqual(logged, [
         ...actions.map((action) => lineOf(action, 'joe')),
         ...all.map((action) => ['administration', `administration: ${action}`, { action }]),
-        ['administration', 'administration: import \\u{1b}jim',
-          { action: 'import', id: '\u001bjim' }],
+        ['administration', 'administration: enable \\u{1b}jim jim',
+          { action: 'enable', id: '\u001bjim jim' }],
+        lineOf('import', 'ann'),
         lineOf('remove', 'joe'),
       ]);
     });

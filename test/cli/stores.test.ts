@@ -168,10 +168,10 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
   it('lets the lock of the user file decide which of two servers has a folder', async () => {
     const cwd = await emptyFolder();
     const first = await serve(`${FLAGS} --data .`, { cwd, env });
-    for (const sessions of ['on', 'off', 'required']) {
+    await Promise.all(['on', 'off', 'required'].map(async (sessions) => {
       const second = await run(`${FLAGS} --data . --sessions ${sessions}`, { cwd, env });
       assertRefused(second, 1, [/users\.jsonl is in use by process \d+/]);
-    }
+    }));
     await signUpOwner(first.url);
     pairIn(await refresh(first.url, (await logIn(first.url)).refresh_token));
     assert.equal((await stop(first)).code, 0);

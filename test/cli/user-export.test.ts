@@ -77,3 +77,15 @@ test('an output that fails, or is closed, refuses the export', async () => {
   closed.destroy();
   await assert.rejects(exportUsers(administration, closed), /cannot write the output: .*destroyed/);
 });
+
+test('an output that fails at the removed names refuses the export', async () => {
+  const store = new MemoryUserStore();
+  store.insert(userOf('joe'));
+  store.remove('joe', 1_000_000_000);
+  const full = new Writable({
+    write(_chunk, _encoding, callback) {
+      setImmediate(callback, new Error('no space left: made by the test'));
+    },
+  });
+  await assert.rejects(exportUsers(administrationOf(store), full), /no space left/);
+});

@@ -3,14 +3,10 @@
  * names a server, as `.ci/with-postgres` does.
  */
 import assert from 'node:assert/strict';
-import { symlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { removedNameLine, userLine } from '../../src/cli/import-lines.ts';
 import { PostgresUserStore } from '../../src/index.ts';
-import { shellBlock } from '../support/documents.ts';
 import { ownDatabase, poolAt, skip } from '../support/postgres.ts';
-import { emptyFolder, ROOT, start } from '../support/run-command.ts';
 import { administrationOf, exported, HASH, imported, userOf } from '../support/transfers.ts';
 import { newPath, withStore } from '../support/user-files.ts';
 import { read } from '../support/user-lines.ts';
@@ -58,33 +54,6 @@ describe('users move between a file and PostgreSQL', { skip, timeout: 120_000 },
     // Up to the batches, which empty lines separate, and the order of the lines.
     const sorted = (path: string) => read(path).split('\n').filter((line) => line !== '').sort();
     assert.deepEqual(sorted(last), sorted(first));
-  });
-
-  it('the commands on the page move the users of a file', async () => {
-    const folder = await emptyFolder();
-    // The package pg is installed there.
-    await symlink(join(ROOT, 'test/interop/node_modules'), join(folder, 'node_modules'));
-    await withStore(join(folder, 'latchkey-data/users.jsonl'), async (file) => {
-      await file.insert(userOf('joe'));
-      await file.insert(userOf('ann'));
-      await file.remove('ann', REMOVED_AT);
-    });
-    const block = shellBlock('latchkey users export').replace(/postgres:\S+/, database.href);
-    const said: string[] = [];
-    for (const line of block.trimEnd().split('\n').slice(0, 2)) {
-      const { child, ended } = start(line.replace('latchkey ', ''), { cwd: folder });
-      child.stdin.end();
-      const { code, stdout, stderr } = await ended;
-      assert.equal(code, 0, stderr);
-      said.push(stdout);
-    }
-    assert.deepEqual(said, [
-      'exported 1 user\n',
-      '1 user added, 0 present already, 1 removed name\n',
-    ]);
-    const moved = new PostgresUserStore(pool);
-    assert.deepEqual(await moved.list(), [userOf('joe')]);
-    assert.deepEqual(await moved.listRemoved(), [{ id: 'ann', removedAt: REMOVED_AT }]);
   });
 
   it('an import that is run again, or beside another one, inserts each user once', async () => {

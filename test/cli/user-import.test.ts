@@ -6,6 +6,7 @@ import { serveAdministration } from '../../src/cli/administration.ts';
 import { addressOf, socketIn } from '../../src/cli/administration-folder.ts';
 import { removedNameLine, userLine } from '../../src/cli/import-lines.ts';
 import { SocketAdministration } from '../../src/cli/socket-administration.ts';
+import type { StoreAdministration } from '../../src/cli/store-administration.ts';
 import {
   Accounts,
   AuthError,
@@ -23,10 +24,11 @@ import {
   OTHER_HASH,
   userOf,
 } from '../support/transfers.ts';
-import { newPath, withStore } from '../support/user-files.ts';
+import { CREATED_AT, newPath, withStore } from '../support/user-files.ts';
 
 /** A time in 2001. */
 const REMOVED_AT = 1_000_000_000;
+const CREATED_SECONDS = Math.floor(Date.parse(CREATED_AT) / 1000);
 const NOTHING = { added: 0, present: 0, removedNames: 0, refused: 0, problems: [] };
 
 /** Users of each kind, and removed names. */
@@ -87,7 +89,7 @@ test('over the socket of a running server, import and export do the same', async
     assert.equal(await exported(administration), LINES);
     assert.deepEqual(await imported(administration, LINES), { ...counts, added: 0, present: 4 });
     const other = userLine(userOf('ann', OTHER_HASH));
-    const huge = userLine({ ...userOf('huge'), username: 'x'.repeat(20_000) });
+    const huge = userLine(userOf('huge', 'x'.repeat(20_000)));
     assert.deepEqual((await imported(administration, other + huge)).problems, [
       '1: the name is taken, by a user with another hash',
       '2: it is too long for the server',
@@ -159,6 +161,7 @@ test('a name that was half imported is removed by the next import', async () => 
       find: (id) => store.find(id),
       insert: (user) => store.insert(user),
       update: (user) => store.update(user),
+      listRemoved: (after, limit) => store.listRemoved(after, limit),
       remove: async () => Promise.reject(kill),
     });
     await assert.rejects(imported(killed, name), kill);
@@ -204,6 +207,15 @@ test('the first line decides which kind all lines are', async () => {
   assert.match(ofFlask.problems.join(), /^2: it has a quotation mark/);
 });
 
+/** The methods that an import calls, of which a test replaces one. */
+const targetOf = (own: StoreAdministration) => ({
+  exportUser: own.exportUser.bind(own),
+  exportRemovedNames: own.exportRemovedNames.bind(own),
+  importUser: own.importUser.bind(own),
+  importRemovedName: own.importRemovedName.bind(own),
+  remove: own.remove.bind(own),
+});
+
 test('16 lines are imported at once, and reported in the order of the input', async () => {
   const store = new MemoryUserStore();
   const own = administrationOf(store);
@@ -211,8 +223,7 @@ test('16 lines are imported at once, and reported in the order of the input', as
   let most = 0;
   const waiting: (() => void)[] = [];
   const slow = {
-    exportUser: (id: string) => own.exportUser(id),
-    importRemovedName: own.importRemovedName.bind(own),
+    ...targetOf(own),
     importUser: async (user: User) => {
       running += 1;
       most = Math.max(most, running);
@@ -238,8 +249,7 @@ test('lines of the same name are imported one after the other', async () => {
   const store = new MemoryUserStore();
   const own = administrationOf(store);
   const slowAtFirst = {
-    exportUser: (id: string) => own.exportUser(id),
-    importRemovedName: own.importRemovedName.bind(own),
+    ...targetOf(own),
     importUser: async (user: User) => {
       if (user.passwordHash === HASH) await new Promise(setImmediate);
       return own.importUser(user);
@@ -266,8 +276,7 @@ test('a store that fails ends the import, after all lines under way have ended',
   const failure = new AuthError('ERR_STORE', { cause: new Error('disk full: made by the test') });
   let running = 0;
   const failing = {
-    exportUser: (id: string) => own.exportUser(id),
-    importRemovedName: own.importRemovedName.bind(own),
+    ...targetOf(own),
     importUser: async (user: User) => {
       running += 1;
       await new Promise(setImmediate);
@@ -286,6 +295,62 @@ test('a store that fails ends the import, after all lines under way have ended',
   assert.ok(found.length >= 5 && found.length < 25, `${found.length} were imported`);
   const again = await imported(own, lines);
   assert.deepEqual(again, { ...NOTHING, added: 50 - found.length, present: found.length });
+});
+
+test('a user who was removed here is refused by number, and a later one is added', async () => {
+  const store = new MemoryUserStore();
+  for (const id of ['ann', 'joe', 'kim']) {
+    store.insert(userOf(id));
+    store.remove(id, CREATED_SECONDS);
+  }
+  const later = { ...userOf('kim'), createdAt: '2026-01-02T03:04:06.000Z' };
+  const lines = [
+    userLine(userOf('ann')),
+    userLine(userOf('joe', HASH, CREATED_SECONDS)),
+    userLine(later),
+  ].join('');
+  const problems = ['1: this user was removed here'];
+  const result = await imported(administrationOf(store), lines);
+  assert.deepEqual(result, { ...NOTHING, added: 2, refused: 1, problems });
+  assert.equal(store.find('ann'), undefined);
+  const flask = `ann,${HASH}\nbob,${HASH}\n`;
+  const ofFlask = await imported(administrationOf(store), flask);
+  const remedy = 'a user of this name was removed here: use "latchkey users add" for a new one';
+  assert.deepEqual(ofFlask, { ...NOTHING, added: 1, refused: 1, problems: [`1: ${remedy}`] });
+  assert.equal(store.find('ann'), undefined);
+});
+
+test('a user who was removed during the export is removed again if the import added it', async () => {
+  const removal = (id: string) => removedNameLine({ id, removedAt: CREATED_SECONDS + 10 });
+  const store = new MemoryUserStore();
+  store.insert(userOf('joe'));
+  const lines = userLine(userOf('ann')) + userLine(userOf('joe')) + removal('ann') + removal('joe');
+  const { problems, ...counts } = await imported(administrationOf(store), lines);
+  assert.deepEqual(counts, { added: 0, present: 1, removedNames: 1, refused: 1 });
+  assert.deepEqual(problems, ['4: the removed name has a user in this store']);
+  assert.equal(store.find('ann'), undefined);
+  const [name] = store.listRemoved();
+  assert.ok(name?.id === 'ann' && name.removedAt >= CREATED_SECONDS + 10);
+  assert.deepEqual(store.find('joe'), userOf('joe'));
+});
+
+test('a user whose hash is refused leaves the name with its "validAfter"', async () => {
+  const store = new MemoryUserStore();
+  const lines = userLine(userOf('ann', '!', REMOVED_AT)) + userLine(userOf('joe', '!'));
+  const { problems } = await imported(administrationOf(store), lines);
+  const problem = 'its hash is not a scrypt hash that can be used';
+  assert.deepEqual(problems, [`1: ${problem}`, `2: ${problem}`]);
+  assert.deepEqual(usersOf(store), { users: [], names: [{ id: 'ann', removedAt: REMOVED_AT }] });
+});
+
+test('a line that cannot be read is refused alone, and decides nothing', async () => {
+  const long = 'x'.repeat(70_000);
+  const { problems, added } = await imported(
+    administrationOf(new MemoryUserStore()),
+    `${long}\n${userLine(userOf('joe'))}${long}\n${userLine(userOf('ann'))}`,
+  );
+  assert.deepEqual(problems, ['1: it is longer than 64 KiB', '3: it is longer than 64 KiB']);
+  assert.equal(added, 2);
 });
 
 test('no problem repeats a part of a line', async () => {

@@ -4,13 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandError, UsageError } from '../../src/cli/command-errors.ts';
-import {
-  readUsersCall,
-  SUBCOMMANDS,
-  USERS_FLAGS,
-  usersHelp,
-  type UsersCall,
-} from '../../src/cli/users-flags.ts';
+import { readUsersCall, usersHelp, type UsersCall } from '../../src/cli/users-flags.ts';
+import { SUBCOMMANDS, USERS_FLAGS } from '../../src/cli/users-subcommands.ts';
 import { rowsOf } from '../support/documents.ts';
 import { emptyFolder } from '../support/run-command.ts';
 
@@ -24,21 +19,23 @@ test('the arguments name the subcommand, the user and the store', async () => {
     argument: undefined,
     isJson: false,
     isAll: false,
-    mayCreate: false,
+    access: 'change',
   };
   const READ: readonly [line: string, expected: Partial<UsersCall>][] = [
-    ['list', { subcommand: 'list' }],
-    ['list --json --data d', { subcommand: 'list', isJson: true, data: 'd' }],
-    ['add joe --users file', { subcommand: 'add', argument: 'joe', mayCreate: true }],
+    ['list', { subcommand: 'list', access: 'read' }],
+    ['list --json --data d', { subcommand: 'list', access: 'read', isJson: true, data: 'd' }],
+    ['add joe --users file', { subcommand: 'add', argument: 'joe', access: 'create' }],
     ['set-password joe', { subcommand: 'set-password', argument: 'joe' }],
     ['disable --data=d joe', { subcommand: 'disable', argument: 'joe', data: 'd' }],
     ['enable joe', { subcommand: 'enable', argument: 'joe' }],
     ['logout joe', { subcommand: 'logout', argument: 'joe' }],
     ['logout --all', { subcommand: 'logout', isAll: true }],
     ['remove joe', { subcommand: 'remove', argument: 'joe' }],
-    ['export', { subcommand: 'export' }],
-    ['export users.txt', { subcommand: 'export', argument: 'users.txt' }],
-    ['import -', { subcommand: 'import', argument: '-', mayCreate: true }],
+    ['export', { subcommand: 'export', access: 'read' }],
+    ['export users.txt', { subcommand: 'export', access: 'read', argument: 'users.txt' }],
+    ['import -', { subcommand: 'import', argument: '-', access: 'create' }],
+    ['--data d list --json', { subcommand: 'list', access: 'read', isJson: true, data: 'd' }],
+    ['--data=d --all logout', { subcommand: 'logout', isAll: true, data: 'd' }],
     ['remove -- --json', { subcommand: 'remove', argument: '--json' }],
   ];
   for (const [line, expected] of READ) {
@@ -53,7 +50,11 @@ test('a wrong argument is a usage error, which repeats nothing that may be a pas
   const PASSWORD = '(the password is typed at a prompt, or piped in)';
   const REFUSED: readonly [line: string, message: string | RegExp][] = [
     ['', RegExp(`^a subcommand is missing: ${NAMES}`)],
-    ['--data d list', RegExp(`^a subcommand is missing: ${NAMES}`)],
+    ['--data d', RegExp(`^a subcommand is missing: ${NAMES}`)],
+    ['--data', '--data expected a folder, got no value'],
+    ['--data d hunter2', RegExp(`^unknown subcommand: ${NAMES}`)],
+    ['--dta d list', 'unknown flag --dta: did you mean --data?'],
+    ['--all list', 'unknown flag --all'],
     ['hunter2', RegExp(`^unknown subcommand: ${NAMES}`)],
     ['remvoe joe', 'unknown subcommand: did you mean remove?'],
     ['list hunter2', 'expected flags only'],
@@ -96,7 +97,7 @@ test('the file of --environment sets variables, such as PGPASSWORD', async () =>
 });
 
 test('the help of each subcommand names its flags in 80 columns', () => {
-  const helps = [['', USERS_FLAGS] as const, ...[...SUBCOMMANDS].map(([name, { flags }]) => {
+  const helps = [['', USERS_FLAGS] as const, ...Object.entries(SUBCOMMANDS).map(([name, { flags }]) => {
     return [name, flags] as const;
   })];
   assert.ok(helps.length > 7);
@@ -107,15 +108,18 @@ test('the help of each subcommand names its flags in 80 columns', () => {
     assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 80), help);
     for (const flag of Object.values(flags)) assert.ok(help.includes(`  ${flag.name} `), help);
   }
-  for (const name of SUBCOMMANDS.keys()) assert.match(usersHelp([]), RegExp(`^  ${name} `, 'm'));
+  assert.equal(usersHelp(['help']), usersHelp([]));
+  assert.equal(usersHelp(['help', 'add']), usersHelp(['add']));
+  assert.equal(usersHelp(['--data', 'd', 'add', '--help']), usersHelp(['add']));
+  for (const name of Object.keys(SUBCOMMANDS)) assert.match(usersHelp([]), RegExp(`^  ${name} `, 'm'));
 });
 
 test('the page has a row for each subcommand and for each flag', () => {
   const usages = rowsOf('## The subcommands').map(([usage = '']) => usage.split('`')[1]);
-  const expected = [...SUBCOMMANDS.values()].map(({ usage }) => `latchkey users ${usage}`);
+  const expected = Object.values(SUBCOMMANDS).map(({ usage }) => `latchkey users ${usage}`);
   assert.deepEqual(usages, expected);
   const flags = rowsOf('## Flags').map(([name = '']) => name.replaceAll('`', ''));
-  const all = [...SUBCOMMANDS.values()].flatMap((subcommand) => {
+  const all = Object.values(SUBCOMMANDS).flatMap((subcommand) => {
     return Object.values(subcommand.flags).map(({ name }) => name);
   });
   assert.deepEqual(flags.toSorted(), [...new Set(all)].toSorted());

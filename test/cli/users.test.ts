@@ -1,22 +1,12 @@
 /** `latchkey users` over real files, in this process and as the real command. */
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { CommandError, UsageError } from '../../src/cli/command-errors.ts';
-import { users } from '../../src/cli/users.ts';
-import {
-  Accounts,
-  JsonFileSessionStore,
-  JsonFileUserStore,
-  PasswordHasher,
-  Sessions,
-} from '../../src/index.ts';
 import { OLD, weakHash } from '../support/account-service.ts';
 import { send } from '../support/app.ts';
 import { signup } from '../support/command-client.ts';
-import { collected } from '../support/outputs.ts';
 import {
   assertRefused,
   command,
@@ -25,73 +15,14 @@ import {
   serve,
   start,
 } from '../support/run-command.ts';
+import {
+  folderWithUsers,
+  logsIn,
+  runUsers,
+  sessionCounts,
+  withStores,
+} from '../support/run-users.ts';
 import { userNamed } from '../support/user-files.ts';
-
-interface Printed {
-  readonly stdout: string;
-  readonly log: readonly string[];
-}
-
-/**
- * Runs a subcommand here.
- * @param input standard input, which is not a terminal
- * @param log gets the warnings and the errors
- */
-async function runUsers(line: string, input = '', log: string[] = []): Promise<Printed> {
-  const { output, chunks } = collected();
-  const prompts = new Writable({ write: () => assert.fail('standard input is not a terminal') });
-  const streams = { input: Readable.from([Buffer.from(input)]), output, prompts };
-  await users(line.split(' '), streams, (_event, detail) => log.push(detail));
-  return { stdout: chunks.join(''), log };
-}
-
-interface Stores {
-  readonly accounts: Accounts;
-  readonly users: JsonFileUserStore;
-  readonly sessions: Sessions;
-}
-
-/** The files of a server that is stopped, opened for a moment. */
-async function withStores<T>(data: string, body: (stores: Stores) => T | Promise<T>): Promise<T> {
-  const users = await JsonFileUserStore.open(join(data, 'users.jsonl'));
-  const store = await JsonFileSessionStore.open(join(data, 'sessions.jsonl'));
-  const sessions = new Sessions({ store });
-  try {
-    const passwords = new PasswordHasher({ logN: 1 });
-    const accounts = new Accounts({ users, passwords, limits: false });
-    return await body({ accounts, users, sessions });
-  } finally {
-    await store.close();
-    await users.close();
-  }
-}
-
-/** A folder with the users Joe and ann, who have the password OLD and two sessions each. */
-async function folderWithUsers(): Promise<string> {
-  const data = await emptyFolder();
-  await withStores(data, async ({ users, sessions }) => {
-    for (const name of ['Joe', 'ann']) {
-      const id = name.toLowerCase();
-      await users.insert({ ...userNamed(id, weakHash), username: name });
-      await sessions.start(id, { isRefreshable: true });
-      await sessions.start(id, { isRefreshable: true });
-    }
-  });
-  return data;
-}
-
-/** @returns the number of sessions of each user */
-function sessionCounts(data: string): Promise<[number, number]> {
-  return withStores(data, async ({ sessions }) => {
-    return [(await sessions.list('joe')).length, (await sessions.list('ann')).length];
-  });
-}
-
-function logsIn(data: string, username: string, password: string): Promise<boolean> {
-  return withStores(data, async ({ accounts }) => {
-    return (await accounts.authenticate(username, password)) !== undefined;
-  });
-}
 
 describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_000 }, () => {
   it('adds a user with the password of standard input, in a folder that it makes', async () => {
@@ -116,7 +47,7 @@ describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_
 
   it('disables, lists and enables a user, who keeps the password', async () => {
     const data = await folderWithUsers();
-    const disabled = await runUsers(`disable joe --data ${data}`);
+    const disabled = await runUsers(`disable JOE --data ${data}`);
     assert.equal(disabled.stdout, 'joe: disabled, and all sessions have ended\n');
     assert.deepEqual(await sessionCounts(data), [0, 2]);
     assert.equal(await logsIn(data, 'joe', OLD), false);
@@ -129,13 +60,13 @@ describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_
       ['ann', false],
       ['joe', true],
     ]);
-    assert.equal((await runUsers(`enable joe --data ${data}`)).stdout, 'joe: enabled\n');
+    assert.equal((await runUsers(`enable Joe --data ${data}`)).stdout, 'joe: enabled\n');
     assert.equal(await logsIn(data, 'joe', OLD), true);
   });
 
   it('ends the sessions of one user, and of all', async () => {
     const data = await folderWithUsers();
-    const one = await runUsers(`logout ann --data ${data}`);
+    const one = await runUsers(`logout Ann --data ${data}`);
     assert.equal(one.stdout, 'ann: all sessions have ended\n');
     assert.deepEqual(await sessionCounts(data), [2, 0]);
     const all = await runUsers(`logout --all --data ${data}`);
@@ -146,12 +77,50 @@ describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_
 
   it('removes a user, whose name can be used again', async () => {
     const data = await folderWithUsers();
-    const { stdout } = await runUsers(`remove joe --data ${data}`);
+    const { stdout } = await runUsers(`remove JOE --data ${data}`);
     assert.equal(stdout, 'joe: removed, and all sessions have ended\n');
     assert.deepEqual(await sessionCounts(data), [0, 2]);
     const file = await readFile(join(data, 'users.jsonl'), 'utf8');
     assert.match(file, /"op":"remove","id":"joe"/);
     await assert.rejects(runUsers(`remove joe --data ${data}`), CommandError);
+  });
+
+  it('says that no sessions ended where none are kept', async () => {
+    const data = await folderWithUsers();
+    await unlink(join(data, 'sessions.jsonl'));
+    const set = await runUsers(`set-password joe --data ${data}`, 'battery staple\n');
+    const consequence = 'No sessions are kept here: tokens from before work until they expire';
+    assert.equal(set.stdout, `joe: the password is set. ${consequence}\n`);
+    for (const [subcommand, result] of [['disable', 'disabled'], ['remove', 'removed']]) {
+      const { stdout } = await runUsers(`${subcommand} joe --data ${data}`);
+      assert.equal(stdout, `joe: ${result}, and tokens from before are refused\n`);
+    }
+    for (const target of ['ann', '--all']) {
+      const failed = runUsers(`logout ${target} --data ${data}`);
+      await assert.rejects(failed, /^Error: No sessions are kept here/i);
+    }
+  });
+
+  it('says what to name if the folder is a file, or lies below one', async () => {
+    const file = join(await emptyFolder(), 'users.jsonl');
+    await writeFile(file, '');
+    for (const data of [file, join(file, 'data')]) {
+      for (const subcommand of ['list', 'add joe']) {
+        const failed = runUsers(`${subcommand} --data ${data}`, 'correct horse\n');
+        const remedy = 'Name the folder of the server with --data.';
+        await assert.rejects(failed, { message: `${data} is not a folder. ${remedy}` });
+      }
+    }
+  });
+
+  it('gives the reason of an error of the store once', async () => {
+    const data = await emptyFolder();
+    await mkdir(join(data, 'users.jsonl'));
+    await assert.rejects(runUsers(`list --data ${data}`), (error) => {
+      assert.ok(error instanceof CommandError);
+      assert.equal(error.message.split('EISDIR').length, 2, error.message);
+      return true;
+    });
   });
 
   it('exports the users to a file, and imports them elsewhere, again and again', async () => {

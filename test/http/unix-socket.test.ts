@@ -6,14 +6,15 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
+  renameSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:https';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -251,4 +252,22 @@ test('a draft that a killed process left keeps no server from starting', async (
   assert.equal(await getOver(path, '/'), '"here"\n');
   await server.close();
   assert.equal(existsSync(`${path}.q7`), false);
+});
+
+test('a server closes although its socket cannot be removed', async () => {
+  const folder = await emptyFolder();
+  const server = await listen(NO_APP, { path: await socketIn(folder) });
+  renameSync(folder, `${folder}.moved`);
+  symlinkSync(folder, folder);
+  await server.close();
+});
+
+test('a start that is refused closes its connection to the live server', async () => {
+  const path = await socketIn(await emptyFolder());
+  const live = createServer().listen(path);
+  const connected = once(live, 'connection');
+  await assert.rejects(listen(NO_APP, { path }), { code: 'EADDRINUSE' });
+  const [socket] = await connected;
+  await once(socket.resume(), 'close');
+  live.close();
 });

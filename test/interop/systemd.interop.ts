@@ -74,6 +74,9 @@ describe('the unit in a real systemd', { skip }, () => {
       'latchkey.service.d/test.conf': dropIn,
       'wrong.service': unit.replace('--log json', '--log jsn'),
       'wrong.service.d/test.conf': dropIn,
+      // A process that does not listen to SIGHUP, as the server in the first moments of a start.
+      'early.service': unit.replace(/^ExecStart=.+$/m, 'ExecStart=/bin/sleep 60'),
+      'early.service.d/test.conf': dropIn,
     });
     const name = '/usr/local/bin/latchkey';
     const prepare = shellBlock('useradd').replace(name, '/opt/latchkey-command');
@@ -143,6 +146,15 @@ describe('the unit in a real systemd', { skip }, () => {
     await machine.run('systemctl', 'stop', 'latchkey');
     assert.equal(await machine.property('latchkey', 'Result'), 'success');
     assert.equal(await machine.property('latchkey', 'ExecMainStatus'), '0');
+  });
+
+  test('it starts again after a reload that was too early', async () => {
+    await machine.run('systemctl', 'start', 'early');
+    await machine.run('systemctl', 'reload', 'early');
+    await until(async () => {
+      return (await machine.property('early', 'NRestarts')) === '1' || undefined;
+    });
+    await machine.run('systemctl', 'stop', 'early');
   });
 
   test('a wrong flag fails once, and is not tried again', async () => {

@@ -100,7 +100,11 @@ test('after a failed write a probe is refused until a write as long would succee
     assert.equal(read(path), before + '\n'.repeat(length + 1));
     await assert.rejects(insert(journal, { ...ann, passwordHash: 'x'.repeat(200_000) }), isFull);
     await assert.rejects(journal.probe(), isFull);
-    // A shorter write proves nothing.
+    // A shorter write proves nothing, whether it fails or not.
+    freeBytes = 10;
+    await assert.rejects(insert(journal, ann), isFull);
+    freeBytes = length;
+    await assert.rejects(journal.probe(), isFull);
     assert.equal(await insert(journal, ann), true);
     await assert.rejects(journal.probe(), isFull);
     freeBytes = 1 << 16;

@@ -275,8 +275,12 @@ test('a user gets another password while the server is stopped', async () => {
   assert.deepEqual(await sessions.list('joe'), []);
   assert.equal((await sessions.list('joey')).length, 1);
   await close();
-  const printed = await shell(`PASSWORD='yet another'\n${shellBlock("printf '%s")}`);
+  const typed = ' yet another ';
+  const printed = await shell(`echo '${typed}' | { ${shellBlock('IFS= read -rs')} }`);
   assert.equal(printed, 'joe: the password is set, and all sessions have ended\n');
+  const last = await open();
+  assert.equal((await last.accounts.authenticate('joe', typed))?.id, 'joe');
+  await last.close();
 });
 
 test('a user is removed from the file while the server is stopped', async () => {
@@ -329,13 +333,20 @@ test('a backup of a running server is restored, and all its sessions end', async
   const first = await serve(args, { cwd });
   assert.equal((await send(`${first.url}/signup`, 'POST', JOE)).status, 200);
   const { body: login } = await send(`${first.url}/auth`, 'POST', JOE);
-  await shell(shellBlock('cp latchkey-data/users.jsonl'), cwd);
+  const atUnit = (block: string) => block.replaceAll('/var/lib/latchkey', `${cwd}/latchkey-data`);
+  await shell(atUnit(shellBlock('cp /var/lib/latchkey')), cwd);
   assert.ok(statSync(join(cwd, 'sessions.backup')).size > 0);
+  const [, nightly = ''] = /^0 3 .* latchkey (.+)$/m.exec(blocks('text').join('')) ?? [];
+  await shell(`LC_ALL=C; ${atUnit(nightly).replace('\\%', '%')}`, cwd);
+  const copies = readdirSync(join(cwd, 'latchkey-data/backup'));
+  assert.match(copies.join(), /^(Sun|Mon|Tue|Wed|Thu|Fri|Sat)$/);
+  const copied = readdirSync(join(cwd, 'latchkey-data/backup', copies.join()));
+  assert.deepEqual(copied, ['sessions.jsonl', 'users.jsonl']);
   assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
   first.child.kill();
   await first.ended;
-  await shell(shellBlock('cp users.backup'), cwd);
-  await shell(shellBlock('latchkey users logout --all\n'), cwd);
+  const restored = await shell(`systemctl() { echo "$1"; }\n${atUnit(shellBlock('systemctl'))}`, cwd);
+  assert.equal(restored, 'stop\nall sessions of 1 user have ended\nstart\n');
   const second = await serve(args, { cwd });
   const headers = { Authorization: `JWT ${Object(login).access_token}` };
   assert.equal((await send(`${second.url}/hello`, 'GET', undefined, headers)).status, 401);

@@ -9,8 +9,10 @@ const order = rowsOf('### Reading order').map(([file = '', lines]) => {
   return { file: file.replaceAll('`', ''), lines: Number(lines) };
 });
 const requirements = rowsOf('### Traceability');
-const titlesIn = (name: string) =>
-  [...read(`test/${name}.test.ts`).matchAll(/^test\('(.+?)', /gm)].map(([, title = '']) => title);
+const titlesIn = (name: string) => {
+  const found = read(`test/${name}.test.ts`).matchAll(/^ *(?:test|it)\('(.+?)', /gm);
+  return [...found].map(([, title = '']) => title);
+};
 
 test('the reading order holds every file of src/crypto, with its number of lines', () => {
   const named = order.map(({ file }) => file);

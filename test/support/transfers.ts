@@ -36,7 +36,7 @@ export interface Imported extends ImportResult {
 }
 
 export async function imported(
-  administration: Pick<UserAdministration, 'exportUser' | 'importUser' | 'importRemovedName'>,
+  administration: Parameters<typeof importUsers>[0],
   text: string,
 ): Promise<Imported> {
   const problems: string[] = [];

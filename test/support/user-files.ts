@@ -87,12 +87,15 @@ export function openJournal(
 
 export const HEADER_LINE: string = headerLine(USER_RECORDS.name, 1);
 
+/** When each user of {@link userNamed} was created. */
+export const CREATED_AT = '2026-01-02T03:04:05.678Z';
+
 /** The line that a store writes for a user. */
 export const userLine = (op: 'insert' | 'update', user: User): string =>
   encodeRecord(userRecord(op, user));
 
 export function userNamed(id: string, passwordHash = 'a hash'): User {
-  return { id, username: id.toUpperCase(), passwordHash, createdAt: '2026-01-02T03:04:05.678Z' };
+  return { id, username: id.toUpperCase(), passwordHash, createdAt: CREATED_AT };
 }
 
 /** For assert.rejects: an AuthError with this code, and with all parts in its message or cause. */

@@ -178,7 +178,8 @@ test('a bad token is refused with the text of Flask-JWT', async (mode) => {
       ['x'.repeat(8193), 'Token is too long'],
     ];
   };
-  await withApp(mode.options(), async ({ url }) => {
+  const clock = () => now;
+  await withApp({ ...mode.options({ now: clock }), now: clock }, async ({ url }) => {
     await send(`${url}/signup`, 'POST', JOE);
     const good = await tokenWith({});
     for (const [token, description] of await makeRows(good)) {
