@@ -57,7 +57,7 @@ describe('renewSecret', () => {
     assert.deepEqual(live(), []);
   });
 
-  it('a secret that the constructor refuses is refused in the same words', () => {
+  it('a secret that the constructor refuses is refused in the same words, and changes nothing', () => {
     const wrong: unknown[] = [undefined, null, 7, '', 'x'.repeat(31), [], [NEXT, 'short'], {}];
     const auth = authWith();
     const guarded = auth.required((_request, identity) => identity);

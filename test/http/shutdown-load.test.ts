@@ -6,9 +6,9 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import { listen, Reply } from '../../src/index.ts';
 import { FIRST } from '../support/certificates.ts';
+import { childPath } from '../support/compiled.ts';
 import {
   ask,
   clientOf,
@@ -114,14 +114,10 @@ test('a TLS handshake that ends after close has begun does not hold the server u
   assert.equal(repliesOf(busy), 1);
 });
 
-const CLIENTS = fileURLToPath(
-  new URL('../support/children/closed-loop-clients.ts', import.meta.url),
-);
-
 /** Closes a server amid 40 clients that think for up to 20 ms. @returns what the clients count */
 async function closeAmidClients(): Promise<Record<string, number>> {
   const server = await listen(quick(), { port: 0 });
-  const args = ['--import', 'tsx', CLIENTS, String(server.port), '40', '20'];
+  const args = [childPath('closed-loop-clients'), String(server.port), '40', '20'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
   const [ready] = await once(lines, 'line');

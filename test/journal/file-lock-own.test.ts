@@ -9,6 +9,7 @@ import { lockFile } from '../../src/journal/file-lock.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { claimOn, PATIENT } from '../support/claims.ts';
 import { childPath } from '../support/compiled.ts';
+import { loadCopy } from '../support/copies.ts';
 import {
   fileWith,
   killChildren,
@@ -48,8 +49,7 @@ test(`${KIND} a store that is open in this process says so`, async () => {
 
 test(`${KIND} a second copy of the module is this process too`, async () => {
   const path = fileWith('');
-  const url = new URL('../../src/journal/file-lock.ts?copy', import.meta.url).href;
-  const copy: { lockFile: typeof lockFile } = await import(url);
+  const copy: { lockFile: typeof lockFile } = await loadCopy('journal/file-lock');
   assert.notEqual(copy.lockFile, lockFile);
   const lock = await copy.lockFile(path);
   await assert.rejects(lockFile(path), refusal('ERR_STORE_LOCKED', `${pid}: ${OWN}`, GLOBAL));

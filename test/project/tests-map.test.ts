@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { ROOT } from '../support/root.ts';
 
-const root = new URL('../..', import.meta.url);
+const root = pathToFileURL(ROOT);
 const PAGE = 'test/README.md';
 const page = readFileSync(new URL(PAGE, root), 'utf8');
 

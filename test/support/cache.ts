@@ -14,10 +14,10 @@ import {
   utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ROOT } from './root.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const CACHE = join(ROOT, 'node_modules/.cache/latchkey');
+/** The folder of the entries. */
+export const CACHE: string = join(ROOT, 'node_modules/.cache/latchkey');
 /** An entry that no test has used for so long is removed. */
 const UNUSED_MS = 3_600_000;
 

@@ -5,10 +5,10 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { cached, digestOf } from './cache.ts';
+import { CODE, ROOT } from './root.ts';
 
-export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
+export { ROOT };
 
 const CHILDREN = 'test/support/children';
 /** The files of the page, which are not compiled. */
@@ -29,7 +29,7 @@ let name: string | undefined;
 /** @returns a folder with `src` and `test/support` as JavaScript, and the manifest */
 function compiledFolder(): string {
   // The tests themselves may be compiled, and these programs with them.
-  if (extname(import.meta.url) === '.js') return ROOT;
+  if (extname(import.meta.url) === '.js') return CODE;
   name ??= `compiled-${digestOf(ROOT, SOURCES)}`;
   return cached(name, compile);
 }

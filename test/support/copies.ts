@@ -9,17 +9,18 @@ import { runInNewContext } from 'node:vm';
 /** The tests may be compiled, and the sources with them. */
 const ENDING = extname(fileURLToPath(import.meta.url));
 
-const load = (path: string) =>
+/** Loads a file of `src` a second time. @param path below `src`, without its ending */
+export const loadCopy = (path: string) =>
   import(new URL(`../../src/${path}${ENDING}?copy`, import.meta.url).href);
 
 /** The AuthError of another copy. */
 export const OtherAuthError: typeof import('../../src/errors.ts').AuthError = (
-  await load('errors')
+  await loadCopy('errors')
 ).AuthError;
 
 /** The Reply of another copy. */
 export const OtherReply: typeof import('../../src/http/reply.ts').Reply = (
-  await load('http/reply')
+  await loadCopy('http/reply')
 ).Reply;
 
 /** @returns the value of an expression in a new realm */

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ROOT as root } from './root.ts';
 
-export const root: string = fileURLToPath(new URL('../..', import.meta.url));
+export { root };
 
 /** Every page, as a path below the root. The front page comes first. */
 export const PAGES: readonly string[] = [
