@@ -1,7 +1,7 @@
 /** Which known name is suggested for one that does not exist. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SERVE_FLAGS } from '../src/cli/flags.ts';
+import { SERVE_FLAGS } from '../src/cli/serve/flags.ts';
 import { mostSimilar } from '../src/similar-name.ts';
 
 const NAMES = Object.values(SERVE_FLAGS).map(({ name }) => name);

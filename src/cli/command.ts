@@ -9,11 +9,11 @@ import { reasonOf } from '../errors.ts';
 import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { InterruptedError, UsageError } from './command-errors.ts';
-import { readServeConfig, SERVE_HELP } from './flags.ts';
-import { watchHangups } from './hangups.ts';
-import { INSPECT_HELP } from './inspect-flags.ts';
+import { readServeConfig, SERVE_HELP } from './serve/flags.ts';
+import { watchHangups } from './serve/hangups.ts';
+import { INSPECT_HELP } from './inspect/inspect-flags.ts';
 import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
-import { usersHelp } from './users-flags.ts';
+import { usersHelp } from './users/users-flags.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `latchkey: sign-up and login with JSON Web Tokens
@@ -96,18 +96,21 @@ async function runServe(args: readonly string[]): Promise<void> {
   const setHangupActions = watchHangups();
   if (isJsonLog(args)) jsonLog = startJsonLog();
   const log = jsonLog ?? textLog;
-  const [config, { serve }] = await Promise.all([readServeConfig(args, log), import('./serve.ts')]);
+  const [config, { serve }] = await Promise.all([
+    readServeConfig(args, log),
+    import('./serve/serve.ts'),
+  ]);
   await serve(config, log, setHangupActions);
 }
 
 async function runUsers(args: readonly string[]): Promise<void> {
-  const { users } = await import('./users.ts');
+  const { users } = await import('./users/users.ts');
   const { stdin: input, stdout: output, stderr: prompts } = process;
   await users(args, { input, output, prompts }, textLog);
 }
 
 async function runInspect(args: readonly string[]): Promise<void> {
-  const { inspect } = await import('./inspect.ts');
+  const { inspect } = await import('./inspect/inspect.ts');
   await inspect(args);
 }
 

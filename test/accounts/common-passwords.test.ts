@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isCommonPassword } from '../../src/accounts/common-passwords.ts';
-import { curlLines } from '../../src/cli/serve-start.ts';
+import { curlLines } from '../../src/cli/serve/serve-start.ts';
 import { Accounts, createApp, MemoryUserStore } from '../../src/index.ts';
 import { assertRefused, emptyFolder, ROOT, run, serve } from '../support/run-command.ts';
 import { cheapPasswords, send, withServer } from '../support/app.ts';

@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
-import { SERVE_FLAGS } from '../../src/cli/flags.ts';
+import { SERVE_FLAGS } from '../../src/cli/serve/flags.ts';
 import { Jwt } from '../../src/crypto/jwt.ts';
 import { send } from '../support/app.ts';
 import { ANN, JOE, login, signup } from '../support/command-client.ts';

@@ -259,7 +259,7 @@ test('at run time only modules of Node are imported, by their full names', () =>
   for (const file of files) {
     for (const { target, place } of importsOf(file).filter((imported) => !ours(imported))) {
       // Operators who keep users in PostgreSQL install pg. The command loads it only then.
-      if (file === 'src/cli/pg-pool.ts' && target === 'pg') continue;
+      if (file === 'src/cli/stores/pg-pool.ts' && target === 'pg') continue;
       assert.match(target, /^node:/, place);
       const name = target.slice('node:'.length);
       const isModule = builtinModules.includes(name) || name === 'test';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { curlLines } from '../../src/cli/serve-start.ts';
+import { curlLines } from '../../src/cli/serve/serve-start.ts';
 import {
   Accounts,
   JsonFileSessionStore,

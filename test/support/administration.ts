@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { Accounts, MemorySessionStore, MemoryUserStore, Sessions } from '../../src/index.ts';
-import { addressOf, socketIn } from '../../src/cli/administration-folder.ts';
-import { actionLog, serveAdministration } from '../../src/cli/administration.ts';
+import { addressOf, socketIn } from '../../src/cli/administration/administration-folder.ts';
+import { actionLog, serveAdministration } from '../../src/cli/administration/administration.ts';
 import type { Log } from '../../src/cli/log.ts';
-import { SocketAdministration } from '../../src/cli/socket-administration.ts';
+import { SocketAdministration } from '../../src/cli/administration/socket-administration.ts';
 import {
   StoreAdministration,
   type StoreAdministrationOptions,
-} from '../../src/cli/store-administration.ts';
-import type { UserAdministration } from '../../src/cli/user-administration.ts';
+} from '../../src/cli/administration/store-administration.ts';
+import type { UserAdministration } from '../../src/cli/administration/user-administration.ts';
 import { cheapPasswords } from './app.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'latchkey-administration-'));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
-import { users } from '../../src/cli/users.ts';
+import { users } from '../../src/cli/users/users.ts';
 import {
   Accounts,
   JsonFileSessionStore,

@@ -1,9 +1,9 @@
 /** For tests of exports and imports: administrations of users, and their lines as text. */
 import { Readable } from 'node:stream';
-import { StoreAdministration } from '../../src/cli/store-administration.ts';
-import { exportUsers } from '../../src/cli/user-export.ts';
-import { importUsers, type ImportResult } from '../../src/cli/user-import.ts';
-import type { UserAdministration } from '../../src/cli/user-administration.ts';
+import { StoreAdministration } from '../../src/cli/administration/store-administration.ts';
+import { exportUsers } from '../../src/cli/users/user-export.ts';
+import { importUsers, type ImportResult } from '../../src/cli/users/user-import.ts';
+import type { UserAdministration } from '../../src/cli/administration/user-administration.ts';
 import { PasswordHasher, type User, type UserStore } from '../../src/index.ts';
 import { collected } from './outputs.ts';
 import { userNamed } from './user-files.ts';

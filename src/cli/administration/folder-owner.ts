@@ -1,0 +1,37 @@
+/**
+ * Lets root administer the files of a server as the system user of that server.
+ * Promise: in a data folder of another user, root opens nothing with the rights of root. A link
+ * that this user has put there leads only to files of this user, and new files belong to this user.
+ * Accepted: a user who can write a folder above the data folder can replace the data folder. The
+ * server warns of such a user at its start.
+ */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCode, ignore, NO_FILE_CODES } from '../../journal/system-errors.ts';
+import { attempt } from '../command-errors.ts';
+import { processUser } from '../stores/file-trust.ts';
+
+/**
+ * If this process is root, takes the user and the group of the folder's owner until it ends. If the
+ * folder does not exist, root stays root.
+ * @throws CommandError if the system refuses, or the owner cannot enter the folder
+ */
+export async function becomeOwnerOf(folder: string): Promise<void> {
+  if (processUser()?.uid !== 0) return;
+  const owner = await stat(folder).catch(ignore(...NO_FILE_CODES));
+  if (owner === undefined || owner.uid === 0) return;
+  const { uid, gid } = owner;
+  await attempt(folder, `Run the command as its owner (uid ${uid}).`, () => {
+    process.setgroups?.([gid]);
+    process.setegid?.(gid);
+    process.seteuid?.(uid);
+  });
+  await attempt(folder, (error) => remedyOf(error, uid), () => stat(join(folder, '.')));
+}
+
+function remedyOf(error: unknown, uid: number): string {
+  if (!hasCode(error, 'EACCES')) return `Run the command as its owner (uid ${uid}).`;
+  const problem = `Root works here as the owner of the folder (uid ${uid}), who cannot enter it`;
+  const remedy = 'let this user enter all folders above it (chmod o+x)';
+  return `${problem}: ${remedy}, or in a systemd unit use User= without DynamicUser=.`;
+}

@@ -1,0 +1,64 @@
+/** Graceful shutdown, at a signal or after a failure. */
+import { reasonOf } from '../../errors.ts';
+import type { Log } from '../log.ts';
+
+/**
+ * A terminal sends Ctrl-C to every process of a job, and npm forwards the signal that it gets to
+ * its child as well. So two signals within this time count as one.
+ */
+const ONE_SIGNAL_MS = 250;
+
+/** A process that is still alive so long after everything was closed is ended. */
+const MAX_LINGER_MS = 1_000;
+
+/** 128 and the number of the signal, as in a shell. */
+export const EXIT_CODE_OF_SIGHUP = 129;
+
+/**
+ * Calls `stop` at the first SIGINT or SIGTERM, and at a later one ends the process at once, with 1.
+ * @returns the listener, to be called for a SIGHUP that stops the server. The exit code is then
+ *   129, unless the process has failed.
+ */
+export function stopOnSignals(
+  stop: (signal: NodeJS.Signals) => void,
+): (signal: NodeJS.Signals) => void {
+  let stoppedAt: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    const now = performance.now();
+    if (stoppedAt !== undefined && now - stoppedAt > ONE_SIGNAL_MS) process.exit(1);
+    if (stoppedAt === undefined && signal === 'SIGHUP') process.exitCode ??= EXIT_CODE_OF_SIGHUP;
+    stoppedAt ??= now;
+    stop(signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  return onSignal;
+}
+
+/**
+ * @param close lets the requests in flight finish, and closes the server and its store
+ * @returns a function that calls `close` at its first call, and then logs `stop` with the reason of
+ *   that call. If a failure is the reason, or `close` fails, the error is logged before, and the
+ *   exit code is 1.
+ */
+export function stopperOf(
+  close: () => Promise<void>,
+  log: Log,
+): (reason: string, isFailure?: boolean) => void {
+  let isStopping = false;
+  const fail = (detail: string) => {
+    log('error', detail);
+    process.exitCode = 1;
+  };
+  const closeOnce = async (reason: string) => {
+    if (isStopping) return;
+    isStopping = true;
+    await close().catch((error: unknown) => fail(reasonOf(error)));
+    log('stop', reason);
+    // Log lines that no process reads would keep this process alive.
+    setTimeout(() => process.exit(), MAX_LINGER_MS).unref();
+  };
+  return (reason, isFailure = false) => {
+    if (isFailure) fail(`the server stops: ${reason}`);
+    void closeOnce(reason);
+  };
+}

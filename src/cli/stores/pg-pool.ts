@@ -1,0 +1,120 @@
+/** Opens a pool of connections to PostgreSQL, with the package pg. The operator installs pg. */
+import { existsSync, realpathSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { cwd } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { reasonOf } from '../../errors.ts';
+import type { PgClient } from '../../postgres/client.ts';
+import { propertyOf } from '../../values.ts';
+import { CommandError } from '../command-errors.ts';
+import { processUser } from './file-trust.ts';
+
+/**
+ * In milliseconds. The first two keep clients from waiting for a database that does not answer. The
+ * last one ends a statement in the database once its client has been refused.
+ */
+const LIMITS = {
+  connectionTimeoutMillis: 3_000,
+  query_timeout: 3_000,
+  statement_timeout: 3_000,
+};
+
+/** The members of `Pool` in pg that latchkey uses. */
+interface PgPool extends PgClient {
+  on(event: 'error', listener: (error: unknown) => void): void;
+  end(): Promise<void>;
+}
+
+/**
+ * Loads pg, and opens a pool that connects at its first query.
+ * @param onError called when an idle connection breaks; the next query opens another one
+ * @throws CommandError if pg is not installed or cannot be loaded
+ */
+export async function openPool(url: URL, onError: (error: unknown) => void): Promise<PgPool> {
+  const Pool = loadPool(await folderWithPg());
+  // Idle connections must not keep the process alive.
+  const pool = new Pool({ allowExitOnIdle: true, ...LIMITS, connectionString: url.href });
+  pool.on('error', onError);
+  return pool;
+}
+
+type PoolConstructor = new (options: object) => PgPool;
+
+function loadPool(folder: string): PoolConstructor {
+  try {
+    const Pool: unknown = requireFrom(folder)('pg').Pool;
+    if (typeof Pool !== 'function') throw new TypeError('it has no Pool');
+    return Pool as PoolConstructor;
+  } catch (error) {
+    // Node lists the modules that required a missing one, on further lines.
+    const [reason = ''] = reasonOf(error).split('\n');
+    const problem = `the package pg, found from ${folder}, cannot be loaded: ${reason}`;
+    throw new CommandError(`--users: ${problem}. Install it again: npm install pg`);
+  }
+}
+
+const OWN_FOLDER = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
+
+/**
+ * If latchkey is installed globally or linked, pg is not beside it but in the project, which is the
+ * working directory. Root does not run the code of another user because of its working directory.
+ * @returns the folder from which Node finds pg: in its `node_modules`, or in one further up
+ * @throws CommandError if there is none
+ */
+async function folderWithPg(): Promise<string> {
+  const folders = [OWN_FOLDER, cwd()];
+  const strangers: string[] = [];
+  for (const folder of folders.filter(hasPg)) {
+    const stranger = await strangerAbove(placeOfPg(folder));
+    if (stranger === undefined) return folder;
+    strangers.push(stranger);
+  }
+  const [stranger] = strangers;
+  if (stranger !== undefined) {
+    const problem = `root does not load the package pg from ${stranger}, which belongs to another`;
+    throw new CommandError(`--users: ${problem} user. Install pg beside latchkey, as root.`);
+  }
+  const problem = 'PostgreSQL needs the package pg, which is not installed';
+  const places = `It was looked for from ${folders.join(' and from ')} upwards.`;
+  throw new CommandError(`--users: ${problem}: npm install pg. ${places}`);
+}
+
+/** @returns the folder of the package, before and after links are resolved */
+function placeOfPg(folder: string): readonly string[] {
+  const require = requireFrom(folder);
+  const places = (require.resolve.paths('pg') ?? []).map((modules) => join(modules, 'pg'));
+  const found = places.find((place) => existsSync(place));
+  return found === undefined ? [] : [found, realpathSync(found)];
+}
+
+/**
+ * Root runs the code of latchkey itself, so its owner is no stranger.
+ * @returns the first of these folders, and of those above them, that belongs to another user than
+ *   root; undefined if this process is not root
+ */
+async function strangerAbove(places: readonly string[]): Promise<string | undefined> {
+  if (processUser()?.uid !== 0) return undefined;
+  const trusted = [0, (await lstat(OWN_FOLDER)).uid];
+  for (const place of places) {
+    for (let path = place; path !== dirname(path); path = dirname(path)) {
+      if (!trusted.includes((await lstat(path)).uid)) return path;
+    }
+  }
+  return undefined;
+}
+
+function requireFrom(folder: string): NodeJS.Require {
+  return createRequire(join(folder, 'package.json'));
+}
+
+function hasPg(folder: string): boolean {
+  try {
+    requireFrom(folder).resolve('pg');
+    return true;
+  } catch (error) {
+    // A package that is broken exists. Its error is told when it is loaded.
+    return propertyOf(error, 'code') !== 'MODULE_NOT_FOUND';
+  }
+}

@@ -1,0 +1,40 @@
+/** What an operator can do if the database of `--users` does not open, by the error of pg. */
+import { propertyOf } from '../../values.ts';
+
+/** The codes are those of Node and of PostgreSQL (its appendix A). */
+const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
+  [/client password must be a string/, 'Give the password in the URL, or in PGPASSWORD.'],
+  [
+    /^42501$/,
+    'Create the table that is named, and grant this role SELECT, INSERT and UPDATE on it.',
+  ],
+  // Only a server, `add` and `import` create the tables.
+  [/^42P01$/, 'Name the database of the server in the URL.'],
+  [/^25006$/, 'Name the primary server of the database in the URL: this one only reads.'],
+  [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
+  [/^3D000$/, 'Create the database, or name another one in the URL.'],
+  [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
+  [
+    /^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$|ECONNREFUSED|timeout|timed out/i,
+    'Check that the database is running, and its host and port in the URL.',
+  ],
+];
+
+/** @returns a sentence */
+export function postgresRemedyOf(error: unknown): string {
+  const texts = [propertyOf(error, 'code'), propertyOf(error, 'message')].map(String);
+  const row = REMEDIES.find(([pattern]) => texts.some((text) => pattern.test(text)));
+  return row === undefined ? 'Fix this, or use another --users.' : row[1];
+}
+
+/** @returns sentences about the table of sessions, without which the server can start */
+export function sessionsRemedyOf(error: unknown): string {
+  return `${postgresRemedyOf(error)} Or start the server with --sessions off.`;
+}
+
+/** @returns where the database is, without the username and the password of the URL */
+export function locationOf({ username, hostname, host, pathname }: URL): string {
+  // Without an @ the operator may have taken the port for the place of a password.
+  const place = `${username === '' ? hostname : host}${pathname}`;
+  return place === '' ? 'in PostgreSQL' : `in PostgreSQL at ${place}`;
+}

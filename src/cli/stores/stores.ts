@@ -1,0 +1,179 @@
+/** Opens the stores of users and sessions: in files, in memory or in the database of `--users`. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { textOfError } from '../../error-text.ts';
+import { isAuthError, type AuthError } from '../../errors.ts';
+import { ignore } from '../../journal/system-errors.ts';
+import { JsonFileSessionStore } from '../../sessions/json-file.ts';
+import { MemorySessionStore } from '../../sessions/memory.ts';
+import { PostgresSessionStore } from '../../sessions/postgres.ts';
+import type { SessionStore } from '../../sessions/store.ts';
+import { JsonFileUserStore } from '../../users/json-file.ts';
+import { MemoryUserStore } from '../../users/memory.ts';
+import { PostgresUserStore } from '../../users/postgres.ts';
+import type { UserStore } from '../../users/store.ts';
+import { propertyOf } from '../../values.ts';
+import { attempt } from '../command-errors.ts';
+import { openFileStore } from './file-store.ts';
+import type { Log } from '../log.ts';
+import { openPool } from './pg-pool.ts';
+import { locationOf, postgresRemedyOf, sessionsRemedyOf } from './postgres-remedies.ts';
+import type { StoreChoice } from './store-choice.ts';
+
+/** The stores of a server. */
+export interface OpenedStores {
+  readonly users: UserStore;
+  /** Undefined with `--sessions off`: no session store is opened or created. */
+  readonly sessions: SessionStore | undefined;
+  /** What is kept where, for messages: `users in data/users.jsonl`. */
+  readonly summary: string;
+  readonly close: () => Promise<void>;
+  /** Resolves when a store must not be used any more. See `JsonFileUserStore.lost`. */
+  readonly lost?: Promise<AuthError>;
+}
+
+/** What to open, and where. */
+export interface StoreOptions {
+  readonly users: StoreChoice;
+  /** `ifKept`: only if the session file or the table exists already. */
+  readonly hasSessions: boolean | 'ifKept';
+  /** The folder of the files, for the choice `file`. */
+  readonly data: string;
+  /** Whether missing tables in PostgreSQL are created; default true. */
+  readonly mayCreateTables?: boolean;
+}
+
+/** @throws CommandError or AuthError if a store cannot be opened; then none stays open */
+export async function openStores(options: StoreOptions, log: Log): Promise<OpenedStores> {
+  const { users: choice, hasSessions, data, mayCreateTables = true } = options;
+  if (choice === 'file') return openFiles(data, hasSessions, log);
+  if (choice === 'memory') return openMemory(hasSessions === true);
+  return openPostgres(choice, hasSessions, mayCreateTables, log);
+}
+
+function openMemory(hasSessions: boolean): OpenedStores {
+  return {
+    users: new MemoryUserStore(),
+    sessions: hasSessions ? new MemorySessionStore() : undefined,
+    summary: `users ${hasSessions ? 'and sessions ' : ''}in memory (lost when the server stops)`,
+    close: async () => undefined,
+  };
+}
+
+/**
+ * The lock of the user file decides which of two servers uses the folder: it is taken first and
+ * released last.
+ */
+async function openFiles(
+  data: string,
+  hasSessions: StoreOptions['hasSessions'],
+  log: Log,
+): Promise<OpenedStores> {
+  const usersPath = join(data, 'users.jsonl');
+  const users = await openFileStore({
+    path: usersPath,
+    open: (path) => JsonFileUserStore.open(path),
+    danger: 'Other users could add accounts.',
+  }, log);
+  const summary = `users in ${usersPath}`;
+  const sessionsPath = join(data, 'sessions.jsonl');
+  try {
+    const isOpened = hasSessions === 'ifKept' ? await exists(sessionsPath) : hasSessions;
+    if (!isOpened) {
+      return { users, sessions: undefined, summary, close: () => users.close(), lost: users.lost };
+    }
+    const sessions = await openSessionFile(data, log);
+    return {
+      users,
+      sessions,
+      summary: `${summary}, sessions in ${sessionsPath}`,
+      close: async () => {
+        try {
+          await sessions.close();
+        } finally {
+          await users.close();
+        }
+      },
+      lost: Promise.race([users.lost, sessions.lost]),
+    };
+  } catch (error) {
+    await users.close();
+    throw error;
+  }
+}
+
+/** Opens the session file beside the user file, which must be open already. */
+export function openSessionFile(data: string, log: Log): Promise<JsonFileSessionStore> {
+  return openFileStore({
+    path: join(data, 'sessions.jsonl'),
+    open: (path) => JsonFileSessionStore.open(path),
+    danger: 'Other users could bring back sessions that have ended.',
+    sameFolderAs: join(data, 'users.jsonl'),
+  }, log);
+}
+
+async function openPostgres(
+  url: URL,
+  hasSessions: StoreOptions['hasSessions'],
+  mayCreateTables: boolean,
+  log: Log,
+): Promise<OpenedStores> {
+  const location = locationOf(url);
+  const pool = await openPool(url, (error) => log('error', textOfError(error)));
+  const users = new PostgresUserStore(pool);
+  let sessions = hasSessions === false ? undefined : new PostgresSessionStore(pool);
+  // A statement that reads fails if the table is missing.
+  const prepare = (store: PostgresUserStore | PostgresSessionStore) => {
+    return mayCreateTables ? store.createTable() : store.find('');
+  };
+  try {
+    await prepared(`users ${location}`, prepare(users), postgresRemedyOf);
+    if (sessions !== undefined && hasSessions === 'ifKept') {
+      if (!(await hasTable(sessions))) sessions = undefined;
+    }
+    if (sessions !== undefined) {
+      await prepared(`sessions ${location}`, prepare(sessions), sessionsRemedyOf);
+    }
+  } catch (error) {
+    // Not awaited, because a database that does not answer delays it.
+    void pool.end().catch(() => undefined);
+    throw error;
+  }
+  const summary = `users ${location}${sessions ? ', sessions beside them' : ''}`;
+  return { users, sessions, summary, close: () => pool.end() };
+}
+
+/**
+ * @param subject what the tables hold, and where
+ * @param preparing a statement under way
+ * @param remedyOf returns what an operator can do
+ */
+function prepared(
+  subject: string,
+  preparing: Promise<unknown>,
+  remedyOf: (error: unknown) => string,
+): Promise<unknown> {
+  return attempt(subject, remedyOf, () => {
+    return preparing.catch((error: unknown) => {
+      // The cause of an ERR_STORE is the error of the database, without values.
+      throw isAuthError(error) ? error.cause : error;
+    });
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(ignore('ENOENT'))) !== undefined;
+}
+
+/** The SQLSTATE code of a table that does not exist. */
+const UNDEFINED_TABLE = '42P01';
+
+/** @returns true also if the table cannot be used: the next statement then says why */
+async function hasTable(sessions: PostgresSessionStore): Promise<boolean> {
+  try {
+    await sessions.find('');
+    return true;
+  } catch (error) {
+    return propertyOf(propertyOf(error, 'cause'), 'code') !== UNDEFINED_TABLE;
+  }
+}

@@ -1,0 +1,38 @@
+/** What an operator can do about a database that does not open. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { locationOf, postgresRemedyOf, sessionsRemedyOf } from '../../../src/cli/stores/postgres-remedies.ts';
+
+const KIND = 'advice that cannot help:';
+
+const ERRORS: readonly [code: string | undefined, message: string, remedy: RegExp][] = [
+  [undefined, 'SASL: client password must be a string', /PGPASSWORD/],
+  ['42501', 'permission denied for table', /that is named, .* SELECT, INSERT and UPDATE on it\.$/],
+  ['28P01', 'password authentication failed', /the username and the password/],
+  ['3D000', 'database does not exist', /^Create the database/],
+  ['42P01', 'relation does not exist', /^Name the database of the server/],
+  ['25006', 'read-only transaction', /^Name the primary server/],
+  ['22P02', 'invalid input syntax', /the type text/],
+  ['ENOTFOUND', 'getaddrinfo', /is running/],
+  [undefined, 'timeout exceeded when trying to connect', /is running/],
+  ['42P06', 'another problem', /^Fix this, or use another --users\.$/],
+];
+for (const [code, message, remedy] of ERRORS) {
+  test(`${KIND} to ${message}`, () => {
+    const error = Object.assign(new Error(message), { code });
+    const advice = postgresRemedyOf(error);
+    assert.match(advice, remedy);
+    assert.equal(sessionsRemedyOf(error), `${advice} Or start the server with --sessions off.`);
+  });
+}
+
+test(`${KIND} the location of a database has no password and is not empty`, () => {
+  const LOCATIONS = {
+    'postgres://joe:marker@host:5433/users': 'in PostgreSQL at host:5433/users',
+    'postgres://joe:12345': 'in PostgreSQL at joe',
+    'postgresql://': 'in PostgreSQL',
+  };
+  for (const [url, location] of Object.entries(LOCATIONS)) {
+    assert.equal(locationOf(new URL(url)), location);
+  }
+});
