@@ -150,12 +150,16 @@ describe('the administration over a socket', () => {
         administration.disable('joe'),
       ]);
       assert.ok(listed.status === 'rejected' && changed.status === 'rejected');
-      const late = /has not answered for 0\.2 seconds: run the command again\. If it hangs, restart/;
+      const late =
+        /has not answered for 0\.2 seconds: run the command again\. If it hangs, restart/;
       assert.match(listed.reason.message, late);
       assert.match(changed.reason.message, /0\.2 seconds, and may have made the change: list the /);
     }, log, { explainMs: 20, maxMs: 200 });
     assert.equal(logged.length, 1);
-    assert.match(logged[0] ?? '', /^warning: .* has not answered for 0\.02 seconds\. It is busy, or /);
+    assert.match(
+      logged[0] ?? '',
+      /^warning: .* has not answered for 0\.02 seconds\. It is busy, or /,
+    );
   });
 
   it('says whether a change may have been made if the server stops', async () => {
