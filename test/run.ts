@@ -1,6 +1,6 @@
 /**
- * Runs all tests, or with `--code` those outside test/project. They are compiled first, all at once:
- * a process of compiled JavaScript starts in a third of the time, and there is one for each file.
+ * Runs all tests, or with `--code` those outside test/project. It compiles them first, all at once:
+ * a process of compiled JavaScript starts in a third of the time, and each file has its own.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';

@@ -64,8 +64,8 @@ test('a want of resources is not a bug: without memory for scrypt all get one 50
   const { code, stderr } = await stop(server);
   assert.equal(code, 0);
   const errors = logLines(stderr).filter(({ event }) => event === 'error');
-  const amounts = errors.map(({ detail }) =>
-    /^Error: (\d+ MiB) of memory for scrypt were not available: .*--scrypt-cost/.exec(String(detail))?.[1]);
+  const reason = /^Error: (\d+ MiB) of memory for scrypt were not available: .*--scrypt-cost/;
+  const amounts = errors.map(({ detail }) => reason.exec(String(detail))?.[1]);
   assert.deepEqual(amounts, ['256 MiB', '256 MiB', '512 MiB', '256 MiB']);
   assert.doesNotMatch(stderr, RegExp(`${PASSWORD}|AAAA`));
 });

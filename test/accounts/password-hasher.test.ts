@@ -1,4 +1,4 @@
-/** The options of PasswordHasher. Its hashes are tested in crypto/password, its queue in work-queue. */
+/** The options of PasswordHasher. crypto/password tests its hashes, and work-queue its queue. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PasswordHasher, type PasswordHasherOptions } from '../../src/accounts/password-hasher.ts';
@@ -26,7 +26,7 @@ test('a message that names the culprit: N in place of its log2 hears that logN i
   new PasswordHasher({ logN: Math.log2(16_384) });
 });
 
-test('an option of the wrong kind, out of bounds or of an unknown name is refused; one at its bound is taken', () => {
+test('an option of the wrong kind, out of bounds or unknown is refused; one at its bound is taken', () => {
   const bounds: Record<keyof PasswordHasherOptions, [min: number, max: number]> = {
     logN: [1, 20],
     r: [1, 32],
@@ -35,16 +35,26 @@ test('an option of the wrong kind, out of bounds or of an unknown name is refuse
     maxQueued: [0, 100_000],
   };
   for (const [name, [min, max]] of Object.entries(bounds)) {
-    const make = (value: unknown) => new PasswordHasher({ ...(name !== 'logN' && { logN: 1 }), [name]: value });
+    const make = (value: unknown) => new PasswordHasher({
+      ...(name !== 'logN' && { logN: 1 }),
+      [name]: value,
+    });
     for (const value of [...NOT_AMOUNTS, min - 1, max + 1, min + 0.5, 2 ** 53]) {
-      assertRefusedOption(() => make(value), name, value, typeof value === 'number' ? RangeError : TypeError);
+      assertRefusedOption(
+        () => make(value),
+        name,
+        value,
+        typeof value === 'number' ? RangeError : TypeError,
+      );
     }
     for (const value of [min, max, undefined]) make(value);
   }
   for (const name of ['N', 'cost', 'salt', 'rounds', ...INHERITED_NAMES]) {
     assertRefusedOption(() => new PasswordHasher(Object.fromEntries([[name, 1]])), name);
   }
-  for (const value of NOT_OPTIONS) assertRefusedOption(() => new PasswordHasher(value as never), 'options', value);
+  for (const value of NOT_OPTIONS) {
+    assertRefusedOption(() => new PasswordHasher(value as never), 'options', value);
+  }
   for (const [dear, affordable] of [
     [{ logN: 20, r: 9 }, { logN: 20, r: 8 }],
     [{ logN: 20, p: 2 }, { logN: 19, p: 2 }],

@@ -84,7 +84,10 @@ test('users on phones: white space does not hide that a password is the username
   };
   const { accounts } = makeAccounts({ isForbidden });
   for (const [username, password] of [['josephine ', 'Josephine'], ['josephine', ' JOSEPHINE\t']]) {
-    await assert.rejects(accounts.signup({ username, password }), refusal('ERR_PASSWORD_FORBIDDEN'));
+    await assert.rejects(
+      accounts.signup({ username, password }),
+      refusal('ERR_PASSWORD_FORBIDDEN'),
+    );
   }
   await accounts.signup({ username: '\tJosephine ', password: PASSWORD });
   assert.deepEqual(seen, ['Josephine']);
@@ -124,7 +127,14 @@ test('names with joiners: the refusal says that invisible characters are not all
     assert.equal(first.reason.code, 'ERR_USERNAME');
     return String(first.reason.description);
   };
-  const invisible = ['jo\u00ade', 'jo\ufeffe', ' joe\u200b', 'jo e\u200d', '\u1039\u1000', '\u3164'];
+  const invisible = [
+    'jo\u00ade',
+    'jo\ufeffe',
+    ' joe\u200b',
+    'jo e\u200d',
+    '\u1039\u1000',
+    '\u3164',
+  ];
   for (const name of [...WITH_JOINERS, ...invisible]) {
     assert.equal(await descriptionOf(name), INVISIBLE, JSON.stringify(name));
     // The accepted twin.
@@ -136,7 +146,10 @@ test('names with joiners: the refusal says that invisible characters are not all
     const expected = isInvisible.test(name) ? INVISIBLE : DEFAULT;
     assert.equal(await descriptionOf(name), expected, JSON.stringify(name));
   }
-  assert.equal(DEFAULT, 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces');
+  assert.equal(
+    DEFAULT,
+    'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+  );
 });
 
 test('names with joiners: the page names each refused code point that RFC 5892 allows in context', () => {

@@ -281,13 +281,14 @@ const outcome = (promise: Promise<unknown>) =>
 
 test('no more runs of scrypt than maxConcurrent go on at once, first come first served', async () => {
   const usual = Math.min(availableParallelism(), 3);
-  for (const [options, most] of [[{ maxConcurrent: 1 }, 1], [{ maxConcurrent: 2 }, 2], [{}, usual]] as const) {
+  const limits = [[{ maxConcurrent: 1 }, 1], [{ maxConcurrent: 2 }, 2], [{}, usual]] as const;
+  for (const [options, most] of limits) {
     const own = new PasswordHasher({ logN: 1, maxQueued: 20, ...options });
     const passwords = Array.from({ length: 12 }, (_, n) => `password ${n}`);
     for (let round = 0; round < 3; round += 1) {
       const runs = await callsOf('scrypt', async (calls) => {
         const all = passwords.map((password) => own.hash(password));
-        // No run can end before control goes back to the event loop, so these are the ones that began together.
+        // No run ends before control goes back to the event loop, so these began together.
         for (let turn = 0; turn < 20; turn += 1) await undefined;
         assert.equal(calls.length, most);
         await Promise.all(all);
@@ -307,7 +308,10 @@ test('a full queue refuses with ERR_BUSY at once, without work, and each end mak
     for (const [password, expected] of [['x', room], ['\ud800', 0], ['y', room]] as const) {
       const order: string[] = [];
       const runs = await callsOf('scrypt', () => {
-        const taken = Array.from({ length: room }, () => outcome(own.hash(password)).then(() => order.push('taken')));
+        const taken = Array.from(
+          { length: room },
+          () => outcome(own.hash(password)).then(() => order.push('taken')),
+        );
         const busy = [own.hash('z'), own.hash('z')].map((job) => {
           const headers = { 'Error-Code': 'ERR_BUSY', 'Retry-After': '5' };
           const isBusy = { code: 'ERR_BUSY', status: 503, headers };
@@ -316,21 +320,28 @@ test('a full queue refuses with ERR_BUSY at once, without work, and each end mak
         return Promise.all([...taken, ...busy]);
       });
       assert.equal(runs.length, expected);
-      // Only real work gives way to the refusals that come after it; a password refused at once may come first.
+      // Only real work gives way to later refusals. A password refused at once may come first.
       if (expected > 0) assert.deepEqual(order.slice(0, 2), ['busy', 'busy']);
     }
   }
 });
 
 test('without maxQueued as many wait as begin within a few seconds, whatever the cost', async () => {
-  const rows = [[{}, 8], [{ logN: 18 }, 4], [{ logN: 16, r: 16, p: 2 }, 4], [{ logN: 20 }, 1], [{ logN: 1 }, 1000]];
+  const rows = [
+    [{}, 8],
+    [{ logN: 18 }, 4],
+    [{ logN: 16, r: 16, p: 2 }, 4],
+    [{ logN: 20 }, 1],
+    [{ logN: 1 }, 1000],
+  ];
   for (const [cost, places] of rows as [PasswordHasherOptions, number][]) {
     for (const maxConcurrent of [1, 3]) {
       const own = new PasswordHasher({ maxConcurrent, ...cost });
       const { signal, abort } = aborter();
       // They are refused, but not before this turn ends: until then they run.
       const running = Array.from({ length: maxConcurrent }, () => outcome(own.hash('\ud800')));
-      const waiting = Array.from({ length: places * maxConcurrent }, () => outcome(own.hash('x', signal)));
+      const waiting =
+        Array.from({ length: places * maxConcurrent }, () => outcome(own.hash('x', signal)));
       const refused = outcome(own.hash('x', signal));
       abort();
       assert.deepEqual(new Set(await Promise.all(running)), new Set(['ERR_PASSWORD_INVALID']));
@@ -340,7 +351,7 @@ test('without maxQueued as many wait as begin within a few seconds, whatever the
   }
 });
 
-test('a job that is given up while it waits frees its place, does no work, and the order of the others stays', async () => {
+test('a job that is given up while it waits does no work, and the order of the others stays', async () => {
   const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 3 });
   const { signal, abort } = aborter();
   const runs = await callsOf('scrypt', async () => {
@@ -349,7 +360,8 @@ test('a job that is given up while it waits frees its place, does no work, and t
     const stayed = own.hash('stayed');
     abort();
     const late = [own.hash('late'), own.hash('later')];
-    const tooLate = [own.hash('x', signal), own.verify('x', undefined, signal), own.hash('x')].map(outcome);
+    const jobs = [own.hash('x', signal), own.verify('x', undefined, signal), own.hash('x')];
+    const tooLate = jobs.map(outcome);
     assert.deepEqual(await Promise.all(left), ['ERR_ABORTED', 'ERR_ABORTED']);
     assert.deepEqual(await Promise.all(tooLate), ['ERR_ABORTED', 'ERR_ABORTED', 'ERR_BUSY']);
     await Promise.all([first, stayed, ...late]);
@@ -371,7 +383,8 @@ test('a job that is given up once its work has begun takes no other job along', 
 
 test('neither logins nor signups can take all places from the other', async () => {
   const own = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 4 });
-  const rows: [one: (password: string) => Promise<unknown>, other: (password: string) => Promise<unknown>][] = [
+  type Job = (password: string) => Promise<unknown>;
+  const rows: [one: Job, other: Job][] = [
     [(password) => own.verify(password, undefined), (password) => own.hash(password)],
     [(password) => own.hash(password), (password) => own.verify(password, undefined)],
   ];
@@ -380,8 +393,9 @@ test('neither logins nor signups can take all places from the other', async () =
       const flooding = ['1', '2', '3', '4', '5', '6'].map((password) => outcome(flood(password)));
       const others = ['a', 'b', 'c'].map((password) => outcome(other(password)));
       const late = outcome(flood('7'));
-      const verdicts = (await Promise.all([...flooding, ...others, late])).map((it) => it === 'ERR_BUSY');
-      // 6 finds no place, 5 and 4 give theirs to a and b, and half of the places is all that c's kind may take.
+      const verdicts =
+        (await Promise.all([...flooding, ...others, late])).map((it) => it === 'ERR_BUSY');
+      // 6 finds no place, 5 and 4 give theirs to a and b, and c's kind may have half of them.
       assert.deepEqual(verdicts, [false, false, false, true, true, true, false, false, true, true]);
     });
     assert.deepEqual(runs.map(([password]) => password), ['1', '2', '3', 'a', 'b']);
@@ -389,9 +403,14 @@ test('neither logins nor signups can take all places from the other', async () =
 });
 
 test('the default number of runs is one for each core, and leaves a thread of the pool to the files', async () => {
-  for (const [threads, most] of [['1', 1], ['2', 1], ['3', 2], ['0', 1], ['x', 1], [undefined, 3]] as const) {
+  const sizes = [['1', 1], ['2', 1], ['3', 2], ['0', 1], ['x', 1], [undefined, 3]] as const;
+  for (const [threads, most] of sizes) {
     const env = { ...process.env, UV_THREADPOOL_SIZE: threads, NODE_TEST_CONTEXT: undefined };
     const { stdout } = await promisify(execFile)(process.execPath, [childPath('threads')], { env });
-    assert.equal(Number(stdout), Math.min(most, availableParallelism()), `UV_THREADPOOL_SIZE=${threads}`);
+    assert.equal(
+      Number(stdout),
+      Math.min(most, availableParallelism()),
+      `UV_THREADPOOL_SIZE=${threads}`,
+    );
   }
 });

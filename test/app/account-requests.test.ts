@@ -99,7 +99,8 @@ test('duplicate members: the last one counts, and further members are ignored', 
   await withApp({ sessions }, async ({ url }) => {
     await signUpOwner(url);
     const { access_token: token } = await logIn(url);
-    const body = `{"password":"wrong","password":"${password}","new_password":"another horse","x":1}`;
+    const body =
+      `{"password":"wrong","password":"${password}","new_password":"another horse","x":1}`;
     assert.equal((await sendAs(token, `${url}/password`, 'POST', body)).status, 200);
   });
 });

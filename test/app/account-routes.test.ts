@@ -45,7 +45,10 @@ test('a new password ends every session, and answers as a login', async () => {
     const before = [await logIn(url), await logIn(url), await logIn(url, {})];
     const [{ access_token: token } = { access_token: '' }] = before;
     const changed = await change(url, token);
-    assert.deepEqual([changed.status, Object.keys(changed.body as object)], [200, ['access_token']]);
+    assert.deepEqual(
+      [changed.status, Object.keys(changed.body as object)],
+      [200, ['access_token']],
+    );
     for (const pair of before) {
       assert.equal(await helloStatus(url, pair.access_token), 401);
       if (pair.refresh_token !== undefined) {

@@ -13,7 +13,11 @@ import { send, withApp } from '../support/app.ts';
 import { NOW } from '../support/guard.ts';
 import { NOT_AMOUNTS, NOT_FUNCTIONS } from '../support/hostile.ts';
 import { SECRET } from '../support/tokens.ts';
-import { assertRefusesOptions, WRONG_OPTIONS, type WrongOptions } from '../support/wrong-options.ts';
+import {
+  assertRefusesOptions,
+  WRONG_OPTIONS,
+  type WrongOptions,
+} from '../support/wrong-options.ts';
 
 test('the tutorial application takes every switch of the original at once', async () => {
   let time = NOW;
@@ -73,7 +77,7 @@ test('createApp refuses an unknown option, or one of the wrong kind, by its name
 const TEXT_OF_SIGNUP_BODY = 'Expected a JSON object with the strings "username" and "password"';
 const JOE = { username: 'joe', password: 'correct horse' };
 
-test('an option that reaches both doors: usernameField and passwordField name the members of signup and login', async () => {
+test('an option that reaches both doors: the fields name the members of signup and login', async () => {
   const ROWS: readonly (readonly [options: Partial<AppOptions>, name: string, word: string])[] = [
     [{}, 'username', 'password'],
     [{ usernameField: 'email' }, 'email', 'password'],
@@ -92,7 +96,8 @@ test('an option that reaches both doors: usernameField and passwordField name th
       const result = `Expected a JSON object with the strings "${name}" and "${word}"`;
       if (name === 'username' && word === 'password') assert.equal(result, TEXT_OF_SIGNUP_BODY);
       const others = name === 'email' ? [JOE] : [];
-      for (const body of [bodyOf('ann', 7), bodyOf(null, 'correct horse'), {}, [], null, ...others]) {
+      const wrong = [bodyOf('ann', 7), bodyOf(null, 'correct horse'), {}, [], null, ...others];
+      for (const body of wrong) {
         const text = typeof body === 'string' ? body : JSON.stringify(body);
         const refused = await send(`${url}/signup`, 'POST', text);
         assert.deepEqual([refused.status, refused.body], [400, { Status: 'Error', result }], text);
@@ -132,14 +137,18 @@ test('an option that reaches both doors: errorReply makes the body of a refused 
   });
 });
 
-test('an option that reaches both doors: a refused signup keeps its status, headers and cause with errorReply', async () => {
+test('an option that reaches both doors: with errorReply a refused signup keeps status and cause', async () => {
   const reported: unknown[] = [];
   const users = new MemoryUserStore();
   const cause = new Error('the disk is full');
   users.insert = () => {
     throw new AuthError('ERR_STORE', { cause, headers: { 'Retry-After': '77' } });
   };
-  const options = { users, errorReply: () => 'no', onError: (error: unknown) => reported.push(error) };
+  const options = {
+    users,
+    errorReply: () => 'no',
+    onError: (error: unknown) => reported.push(error),
+  };
   await withApp(options, async ({ url }) => {
     const { status, headers, body } = await send(`${url}/signup`, 'POST', JOE);
     assert.deepEqual([status, headers.get('Retry-After'), body], [503, '77', 'no']);
@@ -160,13 +169,16 @@ test('an option that reaches both doors: the clock of an app dates its tokens an
   });
 });
 
-test('a limit meant for strangers that meets the owner: without limits a suite of tests makes any number of users', async () => {
+test('a limit meant for strangers that meets the owner: without limits tests make any number of users', async () => {
   const statusesOf = async (options: Partial<AppOptions>) => {
     const passwords = new PasswordHasher({ logN: 1, maxQueued: 100_000 });
     return withApp({ passwords, ...options }, async ({ url }) => {
       const names = Array.from({ length: 60 }, (_, index) => `user${index}`);
-      const post = async (path: string, body: object) => (await send(url + path, 'POST', body)).status;
-      const signups = await Promise.all(names.map((username) => post('/signup', { ...JOE, username })));
+      const post = async (path: string, body: object) => {
+        return (await send(url + path, 'POST', body)).status;
+      };
+      const signups =
+        await Promise.all(names.map((username) => post('/signup', { ...JOE, username })));
       const wrong = { username: 'user0', password: 'wrong' };
       const logins = await Promise.all(names.map(() => post('/auth', wrong)));
       return { signups: new Set(signups), logins: new Set(logins) };

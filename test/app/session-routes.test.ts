@@ -74,7 +74,10 @@ test('a refresh gives a new pair, and the same one again to a client that lost i
     ]);
     const second = pairIn(answer);
     assert.notEqual(second.refresh_token, first.refresh_token);
-    assert.equal(pairIn(await refresh(url, first.refresh_token)).refresh_token, second.refresh_token);
+    assert.equal(
+      pairIn(await refresh(url, first.refresh_token)).refresh_token,
+      second.refresh_token,
+    );
     assert.equal(await helloStatus(url, second.access_token), 200);
   });
 });
@@ -192,7 +195,10 @@ test('the owner ends one session by its id and the password', async () => {
     ]);
     assert.equal(await helloStatus(url, thief.access_token), 200);
     const ended = await end({ id, password });
-    assert.deepEqual([ended.status, ended.body], [200, { Status: 'Success', result: 'Session ended' }]);
+    assert.deepEqual(
+      [ended.status, ended.body],
+      [200, { Status: 'Success', result: 'Session ended' }],
+    );
     assert.equal(await helloStatus(url, thief.access_token), 401);
     assert.equal((await refresh(url, thief.refresh_token)).status, 401);
     assert.equal(await helloStatus(url, mine.access_token), 200);
@@ -247,7 +253,10 @@ test('a session of another account cannot be ended by its id', async () => {
     const refused = await sendAs(mine.access_token, `${url}/sessions/end`, 'POST', body);
     assert.equal(refused.status, 400);
     assert.equal(await helloStatus(url, hers.access_token), 200);
-    assert.equal((await sendAs(hers.access_token, `${url}/sessions/end`, 'POST', body)).status, 200);
+    assert.equal(
+      (await sendAs(hers.access_token, `${url}/sessions/end`, 'POST', body)).status,
+      200,
+    );
   });
 });
 
@@ -258,7 +267,10 @@ test('a token without a session lists sessions, and ends itself with all others'
   await withSessions(async ({ url }) => {
     const other = await logIn(url);
     const foreign = tokenOf({ identity: 'joe', iat: NOW, nbf: NOW, exp: NOW + 300 });
-    assert.deepEqual((await listSessions(url, foreign)).map((session) => session.is_current), [false]);
+    assert.deepEqual(
+      (await listSessions(url, foreign)).map((session) => session.is_current),
+      [false],
+    );
     assert.equal((await sendAs(foreign, `${url}/sessions/end`, 'POST', { password })).status, 200);
     for (const token of [foreign, other.access_token]) {
       assert.equal(await helloStatus(url, token), 401);

@@ -8,7 +8,15 @@ import { randomFrom } from '../support/random.ts';
 /** Groups of spellings that a look-up may treat as one user. */
 const SPELLINGS: readonly (readonly [key: string, spellings: readonly string[]])[] = [
   ['joe', ['joe', 'JOE', 'Joe', ' joe', 'joe \t', '\u00a0joe\u3000', '\ufeffjoe', 'ｊｏｅ', 'ＪＯＥ']],
-  ['joe', ['joe\u0001', 'j\u0002oe', 'joe\u0489', 'jo\u05b0e', 'joe\u0640', 'j\u{13441}oe', 'joe\u{e001}']],
+  ['joe', [
+    'joe\u0001',
+    'j\u0002oe',
+    'joe\u0489',
+    'jo\u05b0e',
+    'joe\u0640',
+    'j\u{13441}oe',
+    'joe\u{e001}',
+  ]],
   ['joe', ['jøe', 'j\u0366e', '🅙oe', 'jo\u0364', 'J\uff2f\u0305E']],
   ['joe', ['j\u200boe', 'jo\u00ade', 'joe\u200d', '\u2060 joe', 'jóe', 'Jo\u0301E', '\u00a8joe']],
   ['joe smith', ['joe smith', 'Joe Smith', ' JOE SMITH ', 'joe\u00a0smith', 'joé smith']],
@@ -27,7 +35,19 @@ test('spellings that a look-up may treat as one user have one key', () => {
 });
 
 test('other names have other keys', () => {
-  const names = ['joe', 'joey', 'jo', 'j oe', 'joe smith', 'joe.smith', 'कि', 'मि', '李', '😀', '😁'];
+  const names = [
+    'joe',
+    'joey',
+    'jo',
+    'j oe',
+    'joe smith',
+    'joe.smith',
+    'कि',
+    'मि',
+    '李',
+    '😀',
+    '😁',
+  ];
   assert.equal(new Set(names.map(accountKeyOf)).size, names.length);
 });
 

@@ -1,4 +1,4 @@
-/** The guard with sessions: every guard asks for the session, and without sessions no guard does. */
+/** The guard with sessions: every guard asks for the session. Without sessions no guard does. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -18,7 +18,11 @@ type Outcome = 'by header' | 'by body' | 'ERR_REFRESH_BODY' | 'ERR_BODY' | 'ERR_
  * one, the refresh token of another.
  */
 async function outcomeOf(
-  logOut: (auth: (request: AuthRequest) => Promise<string>, header: string, body: string) => unknown,
+  logOut: (
+    auth: (request: AuthRequest) => Promise<string>,
+    header: string,
+    body: string,
+  ) => unknown,
 ): Promise<string> {
   const setup = sessionSetup();
   const byHeader = await setup.logIn();
@@ -70,7 +74,8 @@ test('over HTTP/1.1 a logout has a body if a header says so, and a wrong one end
       withNodeServer(
         (req, res) => void logOut(new HttpRequest(req)).then((text) => res.end(text)),
         async (port) => {
-          const head = `POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: ${header}\r\n`;
+          const head =
+            `POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: ${header}\r\n`;
           await sendRaw(port, head + rest(body));
         },
       ),
@@ -232,7 +237,8 @@ test('a program that has read the body says so with json', async () => {
   for (const [json, expected] of rows) {
     for (const shape of ['header', 'headers'] as const) {
       const outcome = await outcomeOf((logOut, authorization, body) => {
-        const own = shape === 'header' ? { header: () => authorization } : { headers: { authorization } };
+        const own =
+          shape === 'header' ? { header: () => authorization } : { headers: { authorization } };
         return logOut({ ...own, json: () => json(body) } as AuthRequest);
       });
       assert.equal(outcome, expected);

@@ -74,8 +74,8 @@ test('JwtAuth refuses an unknown option, or one of the wrong kind, by its name',
 
 test('a message that names the culprit: a JwtAuth without a secret says how to make one', () => {
   const message =
-    '"secret" expected text: make one with "npx --no latchkey secret", and keep it in a variable, ' +
-    'got undefined';
+    '"secret" expected text: make one with "npx --no latchkey secret", and keep it in a ' +
+    'variable, got undefined';
   const { secret: _secret, ...withoutSecret } = BASE;
   for (const options of [{ ...BASE, secret: undefined }, withoutSecret]) {
     assert.throws(() => new JwtAuth(options as never), { name: 'TypeError', message });
@@ -96,7 +96,8 @@ test('a message that names the culprit: a scheme with a space or a colon hears w
 });
 
 test('an option that reaches both doors: username and password need fields of their own', () => {
-  const message = '"passwordField" expected another name than that of "usernameField", got the same';
+  const message =
+    '"passwordField" expected another name than that of "usernameField", got the same';
   for (const fields of [{ usernameField: 'password' }, { passwordField: 'username' }]) {
     assert.throws(() => authWith(fields), new TypeError(message));
   }
@@ -231,7 +232,8 @@ test('one secret for each tenant: an unverified iss chooses only among fixed key
   const auth = authWith({ decode, identity: ({ iss, identity }) => `${identity} of ${iss}` });
   const verdictOn = (secret: string, iss?: unknown) => {
     const now = Math.floor(Date.now() / 1000);
-    const token = sealed({ identity: 'joe', iss, iat: now, nbf: now, exp: now + 60 }, OWN_HEADER, secret);
+    const token =
+      sealed({ identity: 'joe', iss, iat: now, nbf: now, exp: now + 60 }, OWN_HEADER, secret);
     return auth.authorize(`JWT ${token}`);
   };
   assert.equal(await verdictOn(SECRET, 'red'), 'joe of red');

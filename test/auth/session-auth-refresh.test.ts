@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeUnverified, Jwt } from '../../src/index.ts';
 import { JOE, NOW, refusal, request, TOKEN } from '../support/guard.ts';
-import { eventsOf, sessionSetup, withoutBody, type SessionSetup } from '../support/session-guard.ts';
+import {
+  eventsOf,
+  sessionSetup,
+  withoutBody,
+  type SessionSetup,
+} from '../support/session-guard.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const ENDED = refusal('ERR_SESSION_ENDED');
@@ -34,7 +39,10 @@ test('a refresh gives a new pair, with claims made anew, and the session goes on
   const { claims } = decodeUnverified(second.access_token);
   const { id } = setup.live()[0] ?? {};
   const iat = NOW + 200;
-  assert.deepEqual(claims, { iat, nbf: iat, exp: iat + 300, sub: 'joe', role: 'admin', sid: id, gen: 1 });
+  assert.deepEqual(
+    claims,
+    { iat, nbf: iat, exp: iat + 300, sub: 'joe', role: 'admin', sid: id, gen: 1 },
+  );
   assert.deepEqual([second.token_type, second.expires_in], ['Bearer', 300]);
   assert.notEqual(second.refresh_token, first.refresh_token);
   // Both access tokens are of the session, which has not ended.

@@ -9,7 +9,11 @@ const claimsOf = (token: string) => decodeUnverified(token).claims as Record<str
 const PLAIN = {};
 
 test('an access token has the claims that it has without sessions, and sid and gen', async () => {
-  const options = { notBeforeSeconds: 5, issuer: 'us', claims: () => ({ identity: 'joe', role: 1 }) };
+  const options = {
+    notBeforeSeconds: 5,
+    issuer: 'us',
+    claims: () => ({ identity: 'joe', role: 1 }),
+  };
   const { logIn, live } = sessionSetup(options);
   const stateless = claimsOf(await tokenOf(authWith(options)));
   for (const body of [PLAIN, { refresh: true }]) {
@@ -33,7 +37,8 @@ test('only "refresh": true asks for a refresh token, and the reply has the membe
 });
 
 test('the access token of a session that can be refreshed expires no later than the session', async () => {
-  const cases: readonly (readonly [options: Options, idle: number, max: number, after: number])[] = [
+  type Case = readonly [options: Options, idle: number, max: number, after: number];
+  const cases: readonly Case[] = [
     [{}, 400, 1000, 300],
     [{}, 300, 310, 300],
     [{ lifetimeSeconds: 400 }, 400, 1000, 400],
@@ -103,13 +108,21 @@ test('iat, exp and the end of the session come from one reading of the clock', a
 });
 
 test('a hook claims that sets sid or gen, or names no user, is a mistake of the program', async () => {
+  const lacking =
+    /^"claims" .*the claim "identity", without which a session cannot be refreshed, got undefined$/;
   const rows: readonly (readonly [claims: unknown, message: RegExp])[] = [
-    [{ identity: 'joe', sid: 'x' }, /^"claims" expected to return no claim "sid", which is that of /],
+    [
+      { identity: 'joe', sid: 'x' },
+      /^"claims" expected to return no claim "sid", which is that of /,
+    ],
     [{ identity: 'joe', gen: undefined }, /^"claims" expected to return no claim "gen", /],
-    [{ role: 'admin' }, /^"claims" .* the claim "identity", without which a session cannot be refreshed, got undefined$/],
+    [{ role: 'admin' }, lacking],
     [{ identity: null }, /without which a session cannot be refreshed, got null$/],
     [undefined, /^"claims" expected to return an object, got undefined$/],
-    [new (class Claims { identity = 'joe'; })(), /^"claims" expected a plain object, got an instance of a class$/],
+    [
+      new (class Claims { identity = 'joe'; })(),
+      /^"claims" expected a plain object, got an instance of a class$/,
+    ],
     [{ identity: 'joe', exp: 'soon' }, /^"exp" /],
     [{ identity: new Date() }, /^"identity" expected a JSON value, got an object of type Date$/],
   ];
@@ -131,11 +144,17 @@ test('a hook claims that sets sid or gen, or names no user, is a mistake of the 
 test('a time that sign refuses is refused, also if the session would end before it', async () => {
   const milliseconds = NOW * 1000;
   const rows: readonly (readonly [options: Options, message: RegExp])[] = [
-    [{ claims: () => ({ identity: 'joe', exp: milliseconds }) }, /^"exp" .* looks like milliseconds$/],
+    [
+      { claims: () => ({ identity: 'joe', exp: milliseconds }) },
+      /^"exp" .* looks like milliseconds$/,
+    ],
     [{ claims: () => ({ identity: 'joe', exp: Infinity }) }, /^"exp" .* got Infinity$/],
     [{ claims: () => ({ identity: 'joe', exp: NaN }) }, /^"exp" .* got NaN$/],
     [{ claims: () => ({ identity: 'joe', exp: -Infinity }) }, /^"exp" .* got -Infinity$/],
-    [{ claims: () => ({ identity: 'joe', iat: milliseconds }) }, /^"iat" .* looks like milliseconds$/],
+    [
+      { claims: () => ({ identity: 'joe', iat: milliseconds }) },
+      /^"iat" .* looks like milliseconds$/,
+    ],
     [{ notBeforeSeconds: 1e12 }, /^"nbf" .* now plus "notBeforeSeconds"$/],
   ];
   for (const [options, message] of rows) {
@@ -199,7 +218,8 @@ test('a hook claims that writes the audience of refresh tokens is refused', asyn
       audience: 'api',
       claims: () => ({ identity: 'joe', aud }),
     });
-    const message = '"claims" expected to return no "aud" latchkey:refresh, which refresh tokens have, got one';
+    const message =
+      '"claims" expected to return no "aud" latchkey:refresh, which refresh tokens have, got one';
     await assert.rejects(logIn(), { name: 'TypeError', message });
     assert.deepEqual(store.calls, []);
   }

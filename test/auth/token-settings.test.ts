@@ -1,4 +1,4 @@
-/** The options of a JwtAuth with sessions: what does not go with them is refused with the reason. */
+/** The options of a JwtAuth with sessions. What does not fit them is refused with the reason. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JwtAuth, MemorySessionStore, Sessions } from '../../src/index.ts';
@@ -18,10 +18,12 @@ test('options that do not go with sessions are refused with the reason, and else
   refuses({ decode: () => ({}) }, 'TypeError', `"decode" ${absent}`);
   const ofRefreshTokens = 'which refresh tokens have, got the same';
   const typeMessage = `"type" expected another type than refresh+jwt, ${ofRefreshTokens}`;
-  for (const type of ['refresh+jwt', 'application/refresh+jwt', 'Refresh+JWT', 'APPLICATION/refresh+jwt']) {
+  const names = ['refresh+jwt', 'Refresh+JWT'];
+  for (const type of [...names, 'application/refresh+jwt', 'APPLICATION/refresh+jwt']) {
     refuses({ type }, 'TypeError', typeMessage);
   }
-  const audienceMessage = `"audience" expected another name than latchkey:refresh, ${ofRefreshTokens}`;
+  const audienceMessage =
+    `"audience" expected another name than latchkey:refresh, ${ofRefreshTokens}`;
   for (const audience of ['latchkey:refresh', ['api', 'latchkey:refresh']]) {
     refuses({ audience }, 'TypeError', audienceMessage);
   }
@@ -72,13 +74,20 @@ test('sessions that end before the leeway of an access token does are refused', 
   assert.throws(() => authWith(options), {
     name: 'RangeError',
     message:
-      '"sessions" expected "maxSeconds" of at least 71 ("lifetimeSeconds" and "leewaySeconds"), got 70',
+      '"sessions" expected "maxSeconds" of at least 71 ' +
+      '("lifetimeSeconds" and "leewaySeconds"), got 70',
   });
   authWith({ ...options, leewaySeconds: 10 });
   authWith({ ...options, leewaySeconds: undefined as never });
   authWith({ ...options, lifetimeSeconds: 59 });
-  assert.throws(() => authWith({ ...options, lifetimeSeconds: 71 }), /"idleSeconds" of at least 71 /);
-  assert.throws(() => authWith({ sessions: new Sessions({ store, maxSeconds: 309 }) }), /least 310 /);
+  assert.throws(
+    () => authWith({ ...options, lifetimeSeconds: 71 }),
+    /"idleSeconds" of at least 71 /,
+  );
+  assert.throws(
+    () => authWith({ sessions: new Sessions({ store, maxSeconds: 309 }) }),
+    /least 310 /,
+  );
   authWith({ sessions: new Sessions({ store, maxSeconds: 310 }) });
 });
 
@@ -93,7 +102,10 @@ test('sessions are known by their methods, because another copy of the package m
   };
   const incomplete: unknown[] = [{}, null, true, 'sessions', [], new MemorySessionStore(), others];
   for (const value of incomplete) {
-    assert.throws(() => authWith({ sessions: value as Sessions }), /^TypeError: "sessions" expected /);
+    assert.throws(
+      () => authWith({ sessions: value as Sessions }),
+      /^TypeError: "sessions" expected /,
+    );
   }
   authWith({ sessions: { ...others, start: _start, idleSeconds: 300 } as unknown as Sessions });
   assert.throws(() => authWith({ isCurrent: true as never }), /"isCurrent" expected a function/);
@@ -101,7 +113,10 @@ test('sessions are known by their methods, because another copy of the package m
 
 test('without sessions, refresh and logout name the option that is missing', async () => {
   const auth = new JwtAuth(BASE);
-  const error = { name: 'TypeError', message: /^"sessions" expected an instance of Sessions, got / };
+  const error = {
+    name: 'TypeError',
+    message: /^"sessions" expected an instance of Sessions, got /,
+  };
   await assert.rejects(auth.refresh(request({}, { refresh_token: 'x' })), error);
   await assert.rejects(auth.logout(request()), error);
   await assert.rejects(auth.issue({ id: 'joe' }, undefined, { refresh: true }), error);

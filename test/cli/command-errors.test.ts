@@ -87,7 +87,8 @@ describe('a start that fails', { concurrency: 4, timeout: 120_000 }, () => {
     'a short LATCHKEY_SECRET': badVariable(SHORT, /32 bytes, got 31/, REMEDY),
     'a short second secret': badVariable(
       `${SECRET}\n${SHORT}`,
-      /LATCHKEY_SECRET expected at least 32 bytes, got 31 bytes at index 1\. "latchkey secret" prints/,
+      /LATCHKEY_SECRET expected at least 32 bytes, got 31 bytes at index 1\. /,
+      /at index 1\. "latchkey secret" prints/,
     ),
     'an empty LATCHKEY_SECRET': {
       env: { LATCHKEY_SECRET: '' },

@@ -110,7 +110,10 @@ test('every form of a line that Node reads sets its variable', async () => {
   const names = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'I', 'h.i-j'].map((name) => `LATCHKEY_${name}`);
   assert.deepEqual((await load(lines.join('\n'))).toSorted(), names.toSorted());
   const values = names.map((name) => process.env[name]);
-  assert.deepEqual(values, ['1', '2', 'one\ntwo: three', '\nfour', 'five', '', "it's six", 'eight', '7']);
+  assert.deepEqual(
+    values,
+    ['1', '2', 'one\ntwo: three', '\nfour', 'five', '', "it's six", 'eight', '7'],
+  );
   assert.deepEqual(await load('LATCHKEY_A=2\nLATCHKEY_K=3'), ['LATCHKEY_K'], 'it was not set');
   assert.equal(process.env['LATCHKEY_A'], '1');
 });

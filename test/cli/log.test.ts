@@ -1,4 +1,4 @@
-/** The log on stderr: its lines, its first and last one, and what happens when no process reads them. */
+/** The log on stderr: its lines, its first and last one, and a reader of it that ends. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';

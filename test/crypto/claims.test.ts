@@ -45,7 +45,7 @@ test('CVE-2020-26160: an aud of any kind is compared, each of its values whole',
 });
 
 // RFC 7519 §4.1.1, §4.1.2, §4.1.7.
-test('CVE-2024-53861, fast-jwt before 5.0.6: iss, sub and jti are strings, and the issuer is compared whole', () => {
+test('CVE-2024-53861, fast-jwt before 5.0.6: iss, sub and jti are strings, the issuer is compared whole', () => {
   const judge = jwtWith({ issuer: 'https://a.example' });
   const others = [
     'https://a.exampl', 'https://a.example/', 'a.example', 'HTTPS://a.example', '',

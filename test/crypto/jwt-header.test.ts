@@ -8,7 +8,16 @@ import { Jwt, type JwtOptions } from '../../src/jwt.ts';
 import { assertVerdict } from '../support/assertions.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import { withPolluted } from '../support/spies.ts';
-import { base64url, CLAIMS, FORGER, NOW, OWN_HEADER, seal, SECRET, tokenOf } from '../support/tokens.ts';
+import {
+  base64url,
+  CLAIMS,
+  FORGER,
+  NOW,
+  OWN_HEADER,
+  seal,
+  SECRET,
+  tokenOf,
+} from '../support/tokens.ts';
 
 /** The headers that jsonwebtoken and jose write. */
 const JSONWEBTOKEN = '{"alg":"HS256","typ":"JWT"}';

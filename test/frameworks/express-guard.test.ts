@@ -129,7 +129,10 @@ test('a request passes only if the handler of required ran', async () => {
     await serve(middleware, async (url, errors) => {
       await send(url, 'GET');
       assert.deepEqual(seen, passes ? [JOE, JOE] : []);
-      if (!passes) assert.match(String(errors[0]), /^TypeError: "auth" expected a method "required"/);
+      if (!passes) assert.match(
+        String(errors[0]),
+        /^TypeError: "auth" expected a method "required"/,
+      );
     });
   }
 });

@@ -154,7 +154,7 @@ test('a refusal after the reply has begun is passed on, and nothing of it is sen
   }, begin);
 });
 
-/** Serves one error as Polka does: it calls its `onError` again for an error that goes to `next`. */
+/** Serves one error as Polka does, which calls `onError` again for an error given to `next`. */
 async function asPolka(error: object, use: (port: number) => Promise<void>): Promise<void> {
   const handle = (req: IncomingMessage, res: ServerResponse) => {
     const next: Next = (passed) => refusal(passed, req, res, next);

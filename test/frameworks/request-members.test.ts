@@ -6,7 +6,11 @@ import { test } from 'node:test';
 import { guard } from '../../src/express.ts';
 import { authWith } from '../support/guard.ts';
 
-const guardWith = (property: unknown) => Reflect.apply(guard, undefined, [authWith(), { property }]);
+const guardWith = (property: unknown) => Reflect.apply(
+  guard,
+  undefined,
+  [authWith(), { property }],
+);
 
 test('a guard sets no member that a request of node:http or Express has', () => {
   const own = Object.getOwnPropertyNames(new IncomingMessage(new Socket()));

@@ -17,7 +17,10 @@ test(
     router.post('/twice', async (request) => [await request.json(), await request.json()]);
     await withServer(router, async ({ url }) => {
       assert.equal((await send(`${url}/twice`, 'POST', {})).status, 500);
-      assert.match(reported.join(), /^TypeError: the body was read before latchkey got the request: let/);
+      assert.match(
+        reported.join(),
+        /^TypeError: the body was read before latchkey got the request: let/,
+      );
     });
   },
 );

@@ -85,7 +85,10 @@ test(`${KIND} a TLS key of a kind that fits no suite`, () => {
   // The kind is right, and only the certificate belongs to another key.
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp521r1' });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  assert.throws(() => checkedTls({ ...FIRST, key: pem }), /the private key of the certificate, got/);
+  assert.throws(
+    () => checkedTls({ ...FIRST, key: pem }),
+    /the private key of the certificate, got/,
+  );
 });
 
 test('a TLS pair is accepted in every form of PEM that OpenSSL reads', () => {

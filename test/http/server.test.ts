@@ -18,7 +18,8 @@ test('listen checks its options, has its actual address, and rejects a port in u
   await assert.rejects(listen(app, { host: '' }), { message: /^"host" expected / });
   await assert.rejects(listen(app, { hots: 'x' } as never), { message: /^"hots" expected / });
   await assert.rejects(listen({ port: 0 } as never), {
-    message: '"app" expected an application with the method handle, such as a Router, got an object',
+    message:
+      '"app" expected an application with the method handle, such as a Router, got an object',
   });
   await assert.rejects(listen(app, 4000 as never), {
     message: '"options" expected an object, such as { port: 4000 }, got 4000',

@@ -79,7 +79,11 @@ test('types: the user may be undefined, and a guard of another user or uncalled 
       const name = `wrong-express-${index}.mts`;
       writeFileSync(join(folderOf, name), program);
       const stdout = RegExp(`^${name}.+ error ${problem}`);
-      await assert.rejects(compile(folderOf, [name], '--skipLibCheck'), { stdout }, `${at} ${name}`);
+      await assert.rejects(
+        compile(folderOf, [name], '--skipLibCheck'),
+        { stdout },
+        `${at} ${name}`,
+      );
     }
   }
 });

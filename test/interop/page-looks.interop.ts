@@ -1,4 +1,4 @@
-/** The looks of the page of `createApp({ page: true })`: contrast, small screens, screen readers. */
+/** The looks of the page that `createApp` serves: contrast, small screens, screen readers. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
@@ -190,7 +190,8 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
   });
 
   it('puts no password into an address if its scripts do not run', async () => {
-    const expected = /violates the following Content Security Policy directive: "form-action 'none'"/;
+    const expected =
+      /violates the following Content Security Policy directive: "form-action 'none'"/;
     const context = { javaScriptEnabled: false };
     await atPage(browser, { context, expected }, async (person) => {
       await person.fill('Log in', { Username: 'joe', Password: PASSWORD });

@@ -25,9 +25,15 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await person.logIn('Joe', PASSWORD);
       const login = await person.exchange('Log in');
       assert.match(login.request, /^POST \/auth\nContent-Type: application\/json\n/);
-      assert.match(login.request, /"username": "Joe",\n  "password": "••••••••",\n  "refresh": true/);
+      assert.match(
+        login.request,
+        /"username": "Joe",\n  "password": "••••••••",\n  "refresh": true/,
+      );
       const tokenStep = person.step('Read the access token');
-      assert.match(await tokenStep.getByRole('timer').innerText(), /^It expires in (5 min 0|4 min 5\d) s\.$/);
+      assert.match(
+        await tokenStep.getByRole('timer').innerText(),
+        /^It expires in (5 min 0|4 min 5\d) s\.$/,
+      );
       const claims = await tokenStep.getByRole('row').allInnerTexts();
       assert.equal(claims.filter((row) => /^(iat|nbf|exp|identity|sid|gen)\b/.test(row)).length, 6);
 

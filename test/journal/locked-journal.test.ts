@@ -258,6 +258,9 @@ test('what another realm made: an error of the system is known by its code', asy
   refused('EACCES');
   const error: unknown = await open(join(newPath(), 'below/users.jsonl')).catch((thrown) => thrown);
   assert.ok(error instanceof AuthError && error.code === 'ERR_STORE');
-  assert.match(error.message, /EACCES: made by the test: let the user of this process read and write /);
+  assert.match(
+    error.message,
+    /EACCES: made by the test: let the user of this process read and write /,
+  );
   assert.equal(Object(error.cause).code, 'EACCES');
 });

@@ -102,7 +102,11 @@ test('an edit that breaks a line is refused with its number and stays as it is',
   }
   // A part of a line with a value that is not a string.
   for (const end of ['12', 'tru', '{', '['])
-    await assertRefused(fileOf('', JOE, '', `{"op":"insert","id":${end}`).trimEnd(), 5, 'is not JSON');
+    await assertRefused(
+      fileOf('', JOE, '', `{"op":"insert","id":${end}`).trimEnd(),
+      5,
+      'is not JSON',
+    );
   // Cut at the front and in the middle.
   await assertRefused(GOOD.slice(HEADER.length + 1), 1);
   await assertRefused(GOOD.slice(20), 1);

@@ -137,7 +137,10 @@ test('a closed file is copied after a takeover, and the error names the reason',
   const path = fileWith(GOOD);
   t.mock.method(handles, 'writeFile', fault('EIO'), { times: 1 });
   const lock = { id: 'next', isTakenOver: true, confirm: async () => undefined };
-  await assert.rejects(openJournal(path, undefined, lock), /^Error: another process may still write to it.*EIO/);
+  await assert.rejects(
+    openJournal(path, undefined, lock),
+    /^Error: another process may still write to it.*EIO/,
+  );
   const journal = await openJournal(path, undefined, lock);
   assert.equal(journal.entries.size, 3);
   await journal.close();

@@ -58,7 +58,8 @@ for (const level of ['repeatable read', 'serializable']) {
         Promise.all(times(50).map((index) => write(stores[index % 2] ?? assert.fail(), index)));
 
       assert.equal(countTrue(await all((store) => store.insert(userNamed('joe', 'old')))), 1);
-      const updates = await all((store, index) => store.update(userNamed('joe', `${index}`), 'old'));
+      const updates =
+        await all((store, index) => store.update(userNamed('joe', `${index}`), 'old'));
       assert.equal(countTrue(updates), 1);
       const resets = await all((store) => store.update(userNamed('joe', 'reset')));
       assert.equal(countTrue(resets), 50);

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { read, root } from '../support/documents.ts';
-import { codeOf, files, roomOf } from '../support/sources.ts';
+import { codeOf, files, roomOf, testFiles } from '../support/sources.ts';
 
 test('no file is called util or helper, no type is `any`, and no check is silenced', () => {
   for (const file of files) {
@@ -35,11 +35,18 @@ test('a file is one idea: at most 300 lines', () => {
   }
 });
 
+/** A line that begins a test. Its title alone is counted: a broken sentence would be worse. */
+const TITLE = /^ *(?:test\w*|it|describe)\((['"`])(.*)\1, /;
+/** Lines that old versions and other programs wrote, byte for byte. */
+const RECORDED_LINE = /^\{"op":"\w+",/;
+
 test('no line is longer than the layout allows', () => {
-  for (const file of files) {
+  for (const file of [...files, ...testFiles]) {
     for (const [index, line] of read(file).split('\n').entries()) {
-      const found = `${file}, line ${index + 1} has ${line.length} columns`;
-      assert.ok(line.length <= MAX_COLUMNS, `${found}, and may have ${MAX_COLUMNS}`);
+      const { length } = TITLE.exec(line)?.[2] ?? line;
+      const found = `${file}, line ${index + 1} has ${length} columns`;
+      const isAllowed = length <= MAX_COLUMNS || RECORDED_LINE.test(line);
+      assert.ok(isAllowed, `${found}, and may have ${MAX_COLUMNS}`);
     }
   }
 });

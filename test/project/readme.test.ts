@@ -345,7 +345,8 @@ test('a backup of a running server is restored, and all its sessions end', async
   assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
   first.child.kill();
   await first.ended;
-  const restored = await shell(`systemctl() { echo "$1"; }\n${atUnit(shellBlock('systemctl'))}`, cwd);
+  const restored =
+    await shell(`systemctl() { echo "$1"; }\n${atUnit(shellBlock('systemctl'))}`, cwd);
   assert.equal(restored, 'stop\nall sessions of 1 user have ended\nstart\n');
   const second = await serve(args, { cwd });
   const headers = { Authorization: `JWT ${Object(login).access_token}` };

@@ -85,7 +85,8 @@ function flat(code: string): string {
 
 /** @returns the file that an entry point exports a name from. Other files may have the name too. */
 function fileOf(name: string): string {
-  const lines = ENTRY_POINTS.map(typesOf).join('\n').matchAll(/^export \{ (.+) \} from '\.\/(.+)\.ts';$/gm);
+  const lines =
+    ENTRY_POINTS.map(typesOf).join('\n').matchAll(/^export \{ (.+) \} from '\.\/(.+)\.ts';$/gm);
   const [line] = [...lines].filter(([, list = '']) => list.split(', ').includes(name));
   return line?.[2] ?? assert.fail(`no entry point exports ${name}`);
 }

@@ -51,7 +51,10 @@ test('a client without query, an unknown option and a bad table name are refused
     assert.throws(() => new PostgresSessionStore(bad), /^TypeError: "client" expected a client/);
   }
   for (const table of ['a b', 'a"b', '', 'a.b.c', 'x'.repeat(64)]) {
-    assert.throws(() => new PostgresSessionStore(client, { table }), /^TypeError: "table" expected/);
+    assert.throws(
+      () => new PostgresSessionStore(client, { table }),
+      /^TypeError: "table" expected/,
+    );
   }
   const wrong = { tabel: 'sessions' } as never;
   assert.throws(() => new PostgresSessionStore(client, wrong), /unknown option/);
@@ -74,7 +77,8 @@ test('the default table is latchkey_sessions', async () => {
 test('a client that renames columns is told, and not the table', async () => {
   const row = { userId: 'joe', version: '1', record: JSON.stringify(record(1)) };
   const store = new PostgresSessionStore({ query: async () => [row] });
-  const message = '"client" expected rows with the members user_id, version, record, got other names';
+  const message =
+    '"client" expected rows with the members user_id, version, record, got other names';
   await assert.rejects(store.find('joe'), { name: 'TypeError', message });
   const good = new PostgresSessionStore({ query: async () => [{ ...row, user_id: 'joe' }] });
   assert.deepEqual(await good.find('joe'), record(1));
@@ -211,9 +215,17 @@ describe('PostgresSessionStore', { skip, timeout: 120_000 }, () => {
       ['1', 'null', 'is not an object'],
       ['2', text, 'whose version differs from its column'],
       ['1', text.replace('"version":1', '"version":2'), 'version differs from its column'],
-      ['1', text.replace('"version":1', '"version":"1"'), '"version" in a record that is not an integer'],
+      [
+        '1',
+        text.replace('"version":1', '"version":"1"'),
+        '"version" in a record that is not an integer',
+      ],
       ['1', text.replace('1600000000', '1e400'), 'is not a finite number'],
-      ['1', text.replace('"isUsed":true', '"isUsed":1'), '"isUsed" in a session that is not a boolean'],
+      [
+        '1',
+        text.replace('"isUsed":true', '"isUsed":1'),
+        '"isUsed" in a session that is not a boolean',
+      ],
       ['1', text.replace('"isUsed"', '"isused"'), 'too many or too few in a session'],
       ['1', text.replace('{', '{"__proto__":{},'), 'too many or too few in a record'],
       ['1', text.replace('"other"', `"${MARKER}"`), 'two sessions with one id'],

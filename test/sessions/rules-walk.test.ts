@@ -1,6 +1,6 @@
 /**
- * An exhaustive walk over the rules: an honest client and a thief, every order of their steps, until
- * no step leads to a new state. Two states are one if the same can happen in both.
+ * An exhaustive walk over the rules: an honest client and a thief, every order of their steps,
+ * until no step leads to a new state. Two states are one if the same can happen in both.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -26,7 +26,11 @@ const RECORDS: Readonly<Record<string, SessionRecord>> = {
   eve: { ...recordUntil(1), sessions: [sessionWith({ refreshedAt: 1, endsAt: NOW + 100 })] },
 };
 
-const LEFT_AT_10: typeof RECORDS = { ...RECORDS, joe: recordUntil(3, NOW + 11), ann: recordUntil(2) };
+const LEFT_AT_10: typeof RECORDS = {
+  ...RECORDS,
+  joe: recordUntil(3, NOW + 11),
+  ann: recordUntil(2),
+};
 
 /** @returns the records in the file as it is now. They are read from a copy. */
 async function recordsIn(path: string): Promise<Record<string, SessionRecord>> {

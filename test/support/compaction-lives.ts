@@ -16,7 +16,15 @@ export const openToCompact: Open = (disk) => {
 };
 
 /** The first two batches begin a compaction. Some of the others come while it goes on. */
-const UPDATES = [['joe', 'ann', 'bob'], ['joe', 'eve'], ['ann'], ['joe'], ['bob'], ['ann'], ['late']];
+const UPDATES = [
+  ['joe', 'ann', 'bob'],
+  ['joe', 'eve'],
+  ['ann'],
+  ['joe'],
+  ['bob'],
+  ['ann'],
+  ['late'],
+];
 
 /** Updates before, while and after the file is compacted. */
 export const manyUpdates: Work = async (journal, history) => {

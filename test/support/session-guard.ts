@@ -1,4 +1,4 @@
-/** A JwtAuth with sessions over one user, with a clock that tests set: for the tests of src/auth. */
+/** For the tests of src/auth: a JwtAuth with sessions over one user, and a clock that tests set. */
 import { channel } from 'node:diagnostics_channel';
 import {
   MemorySessionStore,

@@ -1,4 +1,4 @@
-/** Asserts the replies of the programs of the pages that have the sessions of `session-auth.mts`. */
+/** Asserts the replies of the pages' programs that have the sessions of `session-auth.mts`. */
 import assert from 'node:assert/strict';
 import { send, type Answer } from './app.ts';
 import type { Tokens } from './session-guard.ts';

@@ -169,8 +169,14 @@ const withMember = (text: string, name: string, value: unknown): string =>
 
 const REFUSED_LINES: readonly [lines: readonly string[], reason: string][] = [
   ...NOT_TIMES.flatMap((value): [readonly string[], string][] => [
-    [[withMember(REMOVED_JOE, 'removedAt', value)], 'has a "removedAt" that is not a time in whole seconds'],
-    [[withMember(JOE_AGAIN, 'validAfter', value)], 'has a "validAfter" that is not a time in whole seconds'],
+    [
+      [withMember(REMOVED_JOE, 'removedAt', value)],
+      'has a "removedAt" that is not a time in whole seconds',
+    ],
+    [
+      [withMember(JOE_AGAIN, 'validAfter', value)],
+      'has a "validAfter" that is not a time in whole seconds',
+    ],
   ]),
   [[withMember(REMOVED_JOE, 'id', 7)], 'has no string as "id"'],
   [[withMember(REMOVED_JOE, 'removedAt', undefined)], 'does not have exactly the members'],

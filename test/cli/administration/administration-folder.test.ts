@@ -159,7 +159,8 @@ describe('a socket of a server', () => {
         process.seteuid?.(OTHER);
         await job().finally(() => process.seteuid?.(0));
       };
-      const words = /administration is not used: it belongs to uid 0\. Run the command as this user/;
+      const words =
+        /administration is not used: it belongs to uid 0\. Run the command as this user/;
       await asOther(() => assert.rejects(serverAddressIn(data), words));
       for (const path of [data, folder, socketIn(data)]) await lchown(path, OTHER, OTHER);
       await asOther(async () => assert.equal(await serverAddressIn(data), socketIn(data)));

@@ -88,7 +88,9 @@ describe('latchkey users as root', { skip, timeout: 60_000, concurrency: 4 }, ()
   it('says what to do if the owner cannot enter the folder', async () => {
     const data = await foreignFolder();
     await chmod(dirname(data), 0o700);
-    const words = [/the owner of the folder \(uid 65534\), who cannot enter it: let this user enter/];
+    const words = [
+      /the owner of the folder \(uid 65534\), who cannot enter it: let this user enter/,
+    ];
     assertRefused(await start(`users list --data ${data}`).ended, 1, words);
   });
 

@@ -7,7 +7,10 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PostgresSessionStore, PostgresUserStore, Sessions } from '../../../src/index.ts';
-import { openAdministration, type AdministrationAccess } from '../../../src/cli/administration/open-administration.ts';
+import {
+  openAdministration,
+  type AdministrationAccess,
+} from '../../../src/cli/administration/open-administration.ts';
 import { PASSWORD, werkzeugHash } from '../../support/accounts.ts';
 import { dataFolder } from '../../support/administration.ts';
 import { asRole, ownDatabase, PG, poolAt, skip, type Pool } from '../../support/postgres.ts';
@@ -45,7 +48,8 @@ describe('openAdministration with --users postgres://', { skip, timeout: 60_000 
 
   it('creates no table to read or change users, and names the database', async () => {
     for (const access of ['read', 'change'] as const) {
-      const words = /\/latchkey_test_\w+: .*"latchkey_users" does not .* Name the database of the s/;
+      const words =
+        /\/latchkey_test_\w+: .*"latchkey_users" does not .* Name the database of the s/;
       await assert.rejects(open(access), words);
     }
     assert.deepEqual(await tables(), []);

@@ -6,7 +6,10 @@ import { describe, it } from 'node:test';
 import { JsonFileSessionStore, JsonFileUserStore, Sessions } from '../../../src/index.ts';
 import { CommandError } from '../../../src/cli/command-errors.ts';
 import type { Log } from '../../../src/cli/log.ts';
-import { openAdministration, type AdministrationAccess } from '../../../src/cli/administration/open-administration.ts';
+import {
+  openAdministration,
+  type AdministrationAccess,
+} from '../../../src/cli/administration/open-administration.ts';
 import { SocketAdministration } from '../../../src/cli/administration/socket-administration.ts';
 import { StoreAdministration } from '../../../src/cli/administration/store-administration.ts';
 import { isAuthError } from '../../../src/errors.ts';

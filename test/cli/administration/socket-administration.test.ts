@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { Log } from '../../../src/cli/log.ts';
-import { SocketAdministration, type WaitTimes } from '../../../src/cli/administration/socket-administration.ts';
+import {
+  SocketAdministration,
+  type WaitTimes,
+} from '../../../src/cli/administration/socket-administration.ts';
 import { CommandError } from '../../../src/cli/command-errors.ts';
 import { isAuthError } from '../../../src/errors.ts';
 import { PASSWORD } from '../../support/accounts.ts';
@@ -150,12 +153,16 @@ describe('the administration over a socket', () => {
         administration.disable('joe'),
       ]);
       assert.ok(listed.status === 'rejected' && changed.status === 'rejected');
-      const late = /has not answered for 0\.2 seconds: run the command again\. If it hangs, restart/;
+      const late =
+        /has not answered for 0\.2 seconds: run the command again\. If it hangs, restart/;
       assert.match(listed.reason.message, late);
       assert.match(changed.reason.message, /0\.2 seconds, and may have made the change: list the /);
     }, log, { explainMs: 20, maxMs: 200 });
     assert.equal(logged.length, 1);
-    assert.match(logged[0] ?? '', /^warning: .* has not answered for 0\.02 seconds\. It is busy, or /);
+    assert.match(
+      logged[0] ?? '',
+      /^warning: .* has not answered for 0\.02 seconds\. It is busy, or /,
+    );
   });
 
   it('says whether a change may have been made if the server stops', async () => {

@@ -28,7 +28,11 @@ const BASE64URL = Buffer.alloc(32, 0xfb).toString('base64url');
 const OF_24_BYTES = Buffer.alloc(24, 0xfb).toString('base64');
 
 const NOTES: readonly [secret: string, token: string, note: RegExp][] = [
-  [SECRET, signed(SECRET, 'HS512', 'sha512'), /^Its alg is HS512; latchkey verifies HS256 only: the issuer has/],
+  [
+    SECRET,
+    signed(SECRET, 'HS512', 'sha512'),
+    /^Its alg is HS512; latchkey verifies HS256 only: the issuer has/,
+  ],
   [SECRET, signed(SECRET, 'RS256', 'sha512'), /^Its alg is RS256; /],
   [SECRET, signed(SECRET, 'marker marker', 'sha512'), /^Its alg is not HS256; /],
   [HEX, signed(Buffer.from(HEX, 'hex')), /secret \(hex\)\. .*\(secret, 'hex'\)\. For latchkey /],
@@ -114,7 +118,11 @@ test(`${KIND} a file that does not hold the secret alone`, { timeout: 60_000 }, 
     const line = `inspect ${signed(SECRET)} --secret-file secrets-${index}`;
     assertRefused(await run(line, { cwd }), 1, [problem]);
   }
-  assertRefused(await run('inspect Bearer e30.e30.'), 2, [/the token \(in quotation marks if it has spaces\), or -, got 2/]);
+  assertRefused(
+    await run('inspect Bearer e30.e30.'),
+    2,
+    [/the token \(in quotation marks if it has spaces\), or -, got 2/],
+  );
 });
 
 test(`${KIND} a time in milliseconds`, { timeout: 60_000 }, async () => {

@@ -35,7 +35,8 @@ test(`${KIND} it is refused with the kind of wrapping, and not repeated`, () => 
       const isInLine = kind !== 'JSON' || !text.includes('\n');
       if (whole.startsWith(OTHER_SECRET) && !isInLine) continue;
       assert.throws(() => secretsIn(whole, 'LATCHKEY_SECRET'), ({ message }: Error) => {
-        const expected = `expected a line with nothing but the secret, got ${kind}: write the secret alone`;
+        const expected =
+          `expected a line with nothing but the secret, got ${kind}: write the secret alone`;
         assert.equal(message, `LATCHKEY_SECRET ${expected}`);
         return !message.includes(SECRET);
       }, whole);

@@ -17,7 +17,11 @@ describe('latchkey serve', { concurrency: 2, timeout: 60_000 }, () => {
   });
 
   it('lets scripts of the origins of --cors read its replies, and no others', async () => {
-    const [app, local, other] = ['https://app.example', 'http://localhost:5173', 'http://localhost'];
+    const [app, local, other] = [
+      'https://app.example',
+      'http://localhost:5173',
+      'http://localhost',
+    ];
     const server = await serve(`${SERVE} --cors ${app},${local}`, where);
     for (const [origin, allowed] of [[app, app], [local, local], [other, null]] as const) {
       const { status, headers } = await fetch(`${server.url}/hello`, { headers: { origin } });

@@ -9,7 +9,15 @@ import { curlLines, curlTarget, startText } from '../../../src/cli/serve/serve-s
 import { listen, Router } from '../../../src/index.ts';
 import { send } from '../../support/app.ts';
 import { FIRST } from '../../support/certificates.ts';
-import { command, emptyFolder, logLines, run, serve, start, stop } from '../../support/run-command.ts';
+import {
+  command,
+  emptyFolder,
+  logLines,
+  run,
+  serve,
+  start,
+  stop,
+} from '../../support/run-command.ts';
 import { SECRET } from '../../support/tokens.ts';
 
 const SERVE = 'serve --port 0 --users memory --scrypt-cost 1 --throttle off --log json';

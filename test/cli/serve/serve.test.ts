@@ -19,7 +19,14 @@ import { inspect } from 'node:util';
 import { lockFile } from '../../../src/journal/file-lock.ts';
 import { send } from '../../support/app.ts';
 import { ANN, JOE, signup } from '../../support/command-client.ts';
-import { assertRefused, command, emptyFolder, logLines, run, serve } from '../../support/run-command.ts';
+import {
+  assertRefused,
+  command,
+  emptyFolder,
+  logLines,
+  run,
+  serve,
+} from '../../support/run-command.ts';
 import { SECRET } from '../../support/tokens.ts';
 import { childOf, stageOf } from '../../support/user-files.ts';
 

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { appendFile, readdir, readFile } from 'node:fs/promises';
-import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import {
+  Agent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -39,7 +44,7 @@ const beginLogin = ({ port }: { readonly port: number }, user: object) => {
 };
 
 /** @returns once the place refuses connections, at the latest when its process has ended */
-async function untilRefused({ port = 0, path }: { readonly port?: number; readonly path?: string }) {
+async function untilRefused({ port = 0, path }: { port?: number; path?: string }) {
   for (;;) {
     const socket = path === undefined ? connect(port, '127.0.0.1') : connect(path);
     const isRefused = await once(socket, 'connect').then(() => false, () => true);

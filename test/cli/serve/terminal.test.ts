@@ -19,7 +19,8 @@ const hasScript = (() => {
 })();
 const skip = hasScript ? false : 'script of util-linux is missing';
 
-const SERVER = [...command(), 'serve --port 0 --users memory --scrypt-cost 17 --log json'].join(' ');
+const ARGS = 'serve --port 0 --users memory --scrypt-cost 17 --log json';
+const SERVER = [...command(), ARGS].join(' ');
 
 const servers = new Set<number>();
 after(() => {

@@ -1,7 +1,11 @@
 /** What an operator can do about a database that does not open. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { locationOf, postgresRemedyOf, sessionsRemedyOf } from '../../../src/cli/stores/postgres-remedies.ts';
+import {
+  locationOf,
+  postgresRemedyOf,
+  sessionsRemedyOf,
+} from '../../../src/cli/stores/postgres-remedies.ts';
 
 const KIND = 'advice that cannot help:';
 

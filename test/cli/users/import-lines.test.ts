@@ -24,7 +24,8 @@ function problemIn(line: string): string {
 
 test('a user and a removed name have exactly these lines', () => {
   const hash = JSON.stringify(JOE.passwordHash);
-  const members = `"id":"joe","username":"Joe","passwordHash":${hash},"createdAt":"${JOE.createdAt}"`;
+  const members =
+    `"id":"joe","username":"Joe","passwordHash":${hash},"createdAt":"${JOE.createdAt}"`;
   assert.equal(userLine(JOE), `{${members}}\n`);
   const again = { ...JOE, validAfter: 1_000_000_000 };
   assert.equal(userLine(again), `{${members},"validAfter":"${TIME_TEXT}"}\n`);
@@ -90,7 +91,8 @@ test('a text that is not a time is refused', () => {
   for (const createdAt of ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05.678Z']) {
     assert.ok('user' in readJsonLine(lineWith({ createdAt })), createdAt);
   }
-  for (const time of [null, 1_000_000_000, '', '2001-09-09T01:46:40Z', TIME_TEXT.replace('000Z', '001Z')]) {
+  const times = [null, 1_000_000_000, '', '2001-09-09T01:46:40Z'];
+  for (const time of [...times, TIME_TEXT.replace('000Z', '001Z')]) {
     assert.match(problemIn(lineWith({ validAfter: time })), /"validAfter" is not a time/);
     const removed = JSON.stringify({ id: 'joe', removedAt: time });
     assert.match(problemIn(removed), /"removedAt" is not a time/);

@@ -62,7 +62,10 @@ test('an export does not replace a file, and follows no symbolic link', async ()
     const filled = exportTarget(taken, outputOf(false).output).fill(() => assert.fail());
     await assert.rejects(filled, (error) => {
       assert.ok(error instanceof CommandError);
-      assert.match(error.message, /: this file exists already\. An export does not replace a file: name /);
+      assert.match(
+        error.message,
+        /: this file exists already\. An export does not replace a file: name /,
+      );
       return true;
     });
   }

@@ -166,7 +166,10 @@ test('a name that was half imported is removed by the next import', async () => 
     });
     await assert.rejects(imported(killed, name), kill);
     assert.equal(store.find('joe')?.passwordHash, '!');
-    await assert.rejects(new Accounts({ users: store }).enable('joe'), { code: 'ERR_PASSWORD_HASH' });
+    await assert.rejects(
+      new Accounts({ users: store }).enable('joe'),
+      { code: 'ERR_PASSWORD_HASH' },
+    );
   });
   await withStore(path, async (store) => {
     const result = await imported(administrationOf(store), name);

@@ -62,7 +62,10 @@ describe('a username at a terminal', { timeout: 60_000 }, () => {
     assert.ok(set.log.length > 0);
     assert.equal(new Set(set.log).size, set.log.length);
     const added = await typed(`add sam --data ${data}`, 'battery staple');
-    assert.deepEqual([added.error, added.shown, added.stdout], [undefined, PROMPTS, 'sam: added\n']);
+    assert.deepEqual(
+      [added.error, added.shown, added.stdout],
+      [undefined, PROMPTS, 'sam: added\n'],
+    );
     assert.equal(await logsIn(data, 'sam', 'battery staple'), true);
   });
 
@@ -78,7 +81,13 @@ it('a user is found by the exact id first, then by any spelling of the name', as
   const store = new MemoryUserStore();
   for (const id of ['Joe', 'joe', 'ann']) store.insert(userOf(id));
   const administration = administrationOf(store);
-  const FOUND = [['Joe', 'Joe'], ['JOE', 'joe'], ['joe', 'joe'], ['Ann', 'ann'], ['sam', undefined]];
+  const FOUND = [
+    ['Joe', 'Joe'],
+    ['JOE', 'joe'],
+    ['joe', 'joe'],
+    ['Ann', 'ann'],
+    ['sam', undefined],
+  ];
   for (const [username, id] of FOUND) {
     assert.equal(await idOfUser(administration, username ?? ''), id);
   }

@@ -97,9 +97,10 @@ test('the file of --environment sets variables, such as PGPASSWORD', async () =>
 });
 
 test('the help of each subcommand names its flags in 80 columns', () => {
-  const helps = [['', USERS_FLAGS] as const, ...Object.entries(SUBCOMMANDS).map(([name, { flags }]) => {
+  const helpsOfSubcommands = Object.entries(SUBCOMMANDS).map(([name, { flags }]) => {
     return [name, flags] as const;
-  })];
+  });
+  const helps = [['', USERS_FLAGS] as const, ...helpsOfSubcommands];
   assert.ok(helps.length > 7);
   for (const [name, flags] of helps) {
     const help = usersHelp(name === '' ? [] : [name, 'joe', '--help']);
@@ -111,7 +112,9 @@ test('the help of each subcommand names its flags in 80 columns', () => {
   assert.equal(usersHelp(['help']), usersHelp([]));
   assert.equal(usersHelp(['help', 'add']), usersHelp(['add']));
   assert.equal(usersHelp(['--data', 'd', 'add', '--help']), usersHelp(['add']));
-  for (const name of Object.keys(SUBCOMMANDS)) assert.match(usersHelp([]), RegExp(`^  ${name} `, 'm'));
+  for (const name of Object.keys(SUBCOMMANDS)) {
+    assert.match(usersHelp([]), RegExp(`^  ${name} `, 'm'));
+  }
 });
 
 test('the page has a row for each subcommand and for each flag', () => {

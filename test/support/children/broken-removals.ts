@@ -23,7 +23,9 @@ import {
 import { compareCodePoints } from '../../../src/users/sorted-ids.ts';
 
 type Users = Map<string, StoredUser>;
-type WholeStore = UserStore & Required<Pick<UserStore, 'remove' | 'list' | 'listRemoved' | 'check'>>;
+type WholeStore =
+  & UserStore
+  & Required<Pick<UserStore, 'remove' | 'list' | 'listRemoved' | 'check'>>;
 
 const put = (users: Users, user: StoredUser | undefined): boolean =>
   user !== undefined && users.set(user.id, user).size > 0;
@@ -74,7 +76,9 @@ const stores: Record<string, (users: Users) => UserStore> = {
   right,
   'removes what is not there': (users) => ({
     ...right(users),
-    remove: async (id, removedAt, hash) => put(users, removed(users.get(id), removedAt, hash)) || true,
+    remove: async (id, removedAt, hash) => {
+      return put(users, removed(users.get(id), removedAt, hash)) || true;
+    },
   }),
   'removes in two steps': (users) => ({
     ...right(users),
