@@ -95,7 +95,8 @@ describe('openAdministration with --users postgres://', { skip, timeout: 60_000 
     assert.equal(await users.find('joe'), undefined);
     const createdAt = '2026-01-02T03:04:05.678Z';
     assert.equal(await administration.importRemovedName({ id: 'jim', removedAt: 1000 }), true);
-    assert.equal(await administration.importUser({ ...user, id: 'jim', username: 'Jim', createdAt }), true);
+    const jim = { ...user, id: 'jim', username: 'Jim', createdAt };
+    assert.equal(await administration.importUser(jim), true);
     assert.equal((await users.find('jim'))?.validAfter, 1000);
     const nul = administration.importUser({ ...user, id: 'j\0', createdAt });
     await assert.rejects(nul, { code: 'ERR_BAD_REQUEST', message: /^its id is not a canonical/ });
