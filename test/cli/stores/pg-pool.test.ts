@@ -20,7 +20,7 @@ const poolOf = (place: string) => `exports.Pool = class {
 /** A copy of the command, without pg in the folders above, and a project in another folder. */
 async function foldersWith(files: Readonly<Record<string, string>>) {
   const base = await realpath(await emptyFolder());
-  await cp(join(dirname(commandPath()), '../../..'), join(base, 'global'), { recursive: true });
+  await cp(join(dirname(commandPath()), '../..'), join(base, 'global'), { recursive: true });
   await mkdir(join(base, 'project'));
   for (const [path, content] of Object.entries(files)) {
     await mkdir(join(base, dirname(path)), { recursive: true });
