@@ -66,10 +66,12 @@ export interface ServeConfig extends SessionConfig, ConnectionConfig {
   readonly environmentFile: string | undefined;
 }
 
-/** Also names the flag, the variable or the default that decides where to listen. */
+/** The configuration, and where some of it comes from. */
 export interface SourcedServeConfig extends ServeConfig {
+  /** The flag, the variable or the default that decides the host. */
   readonly hostSource: Source;
   readonly portSource: Source;
+  /** All variables, also HOST and PORT beside `--socket`. LATCHKEY_SECRET is read from it. */
   readonly environment: Environment;
 }
 
