@@ -18,7 +18,10 @@ const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 /** Longer than any text that an error of latchkey has. */
 const MAX_TEXT_LENGTH = 1000;
 
-/** Without this a server could send pages for ever. */
+/**
+ * Refuses a page that is not behind the one before: otherwise a server could send pages for ever.
+ * @throws CommandError
+ */
 export function requireAscending(ids: readonly string[]): void {
   const isAscending = ids.every((id, index) => {
     return index === 0 || compareCodePoints(ids[index - 1] ?? '', id) < 0;

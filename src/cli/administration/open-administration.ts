@@ -1,6 +1,6 @@
 /**
- * Opens the administration of the users of a store. If a server has the file open, it goes over the
- * socket of that server. Otherwise it opens the stores itself.
+ * Opens the administration of the users of a store. If a server has the file open, its requests go
+ * over the socket of that server. Otherwise this process opens the stores.
  */
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -19,10 +19,10 @@ import { openStores, type OpenedStores } from '../stores/stores.ts';
 import type { UserAdministration } from './user-administration.ts';
 
 /**
- * What a command does with the users. Only `create` creates a missing user file or table: for any
- * other command the folder or the database is mistyped. With `read`, a user file is read whole and
- * closed again before the administration is returned, so its lock is not held while the output is
- * written. Nothing can be changed then.
+ * What a command does with the users. Only `create` creates a missing user file or table. Any other
+ * command refuses it, because the folder or the database was probably mistyped. With `read`, a user
+ * file is read whole and closed before the administration is returned, so that its lock is not held
+ * while the output is written. Nothing can be changed then.
  */
 export type AdministrationAccess = 'read' | 'change' | 'create';
 

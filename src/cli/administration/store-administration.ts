@@ -231,7 +231,7 @@ export class StoreAdministration implements UserAdministration {
     return accounts;
   }
 
-  /** Idle sessions are not among them: their end refuses no token of this server. */
+  /** Not those of `openIdleSessions`: to end them would refuse no token of this server. */
   #keptSessions(): Sessions {
     if (this.#sessions !== undefined) return this.#sessions;
     const description = 'No sessions are kept here, so a token stays valid until it expires';
