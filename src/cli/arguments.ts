@@ -7,8 +7,8 @@
  * was typed in the wrong place.
  */
 import { parseArgs } from 'node:util';
-import { UsageError } from './command-errors.ts';
 import { mostSimilar } from '../similar-name.ts';
+import { UsageError } from './command-errors.ts';
 
 /** The values that a flag accepts. */
 export interface Kind<T> {

@@ -8,9 +8,9 @@ import type { IncomingMessage } from 'node:http';
 import { ROW_BY_CODE } from '../../error-codes.ts';
 import { AuthError, type AuthErrorCode } from '../../errors.ts';
 import { compareCodePoints } from '../../users/sorted-ids.ts';
-import { stringMember } from './administration-messages.ts';
 import { CommandError } from '../command-errors.ts';
 import { printable } from '../printable.ts';
+import { stringMember } from './administration-messages.ts';
 
 /** Far more than a page of 1000 users has. */
 const MAX_ANSWER_BYTES = 64 * 2 ** 20;

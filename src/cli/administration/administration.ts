@@ -6,11 +6,13 @@
  * Accepted: the router itself refuses an unknown path or content type, and publishes this as the
  * refusal of a client. Only a program other than `latchkey users` sends such a request.
  */
-import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { textOfError } from '../../error-text.ts';
+import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { Reply } from '../../http/reply.ts';
 import { Router } from '../../http/router.ts';
 import { listen } from '../../http/server.ts';
+import type { Log } from '../log.ts';
+import { printable } from '../printable.ts';
 import {
   addressOf,
   makeSocketFolder,
@@ -23,8 +25,6 @@ import {
   stringMember,
   type AdministrationRequest,
 } from './administration-messages.ts';
-import type { Log } from '../log.ts';
-import { printable } from '../printable.ts';
 import type { AdministrationAction, StoreAdministration } from './store-administration.ts';
 import type { UserChange } from './user-administration.ts';
 

@@ -7,15 +7,15 @@ import { dirname, join } from 'node:path';
 import { isAuthError, reasonOf } from '../../errors.ts';
 import { ignore, NO_FILE_CODES } from '../../journal/system-errors.ts';
 import { Sessions } from '../../sessions/sessions.ts';
-import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
 import { attempt, CommandError } from '../command-errors.ts';
-import { becomeOwnerOf } from './folder-owner.ts';
-import { whenUnlocked } from '../stores/lock-wait.ts';
 import type { Log } from '../log.ts';
-import { SocketAdministration } from './socket-administration.ts';
-import { StoreAdministration } from './store-administration.ts';
+import { whenUnlocked } from '../stores/lock-wait.ts';
 import type { LastingStoreChoice } from '../stores/store-choice.ts';
 import { openStores, type OpenedStores } from '../stores/stores.ts';
+import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
+import { becomeOwnerOf } from './folder-owner.ts';
+import { SocketAdministration } from './socket-administration.ts';
+import { StoreAdministration } from './store-administration.ts';
 import type { UserAdministration } from './user-administration.ts';
 
 /**

@@ -16,6 +16,10 @@ import {
   type Source,
 } from '../arguments.ts';
 import { UsageError } from '../command-errors.ts';
+import { loadEnvironmentFile } from '../environment-file.ts';
+import { helpOf, helpRow } from '../help-text.ts';
+import { textLog, type Log } from '../log.ts';
+import { storeKind, type StoreChoice } from '../stores/store-choice.ts';
 import {
   checkSocket,
   CONNECTION_FLAGS,
@@ -23,16 +27,12 @@ import {
   type ConnectionConfig,
 } from './connection-flags.ts';
 import { originList } from './cors-flag.ts';
-import { loadEnvironmentFile } from '../environment-file.ts';
-import { helpOf, helpRow } from '../help-text.ts';
-import { textLog, type Log } from '../log.ts';
 import {
   sessionConfigOf,
   SESSION_FLAG_GROUP,
   SESSION_FLAGS,
   type SessionConfig,
 } from './session-flags.ts';
-import { storeKind, type StoreChoice } from '../stores/store-choice.ts';
 
 /** The configuration of `latchkey serve`. */
 export interface ServeConfig extends SessionConfig, ConnectionConfig {

@@ -2,9 +2,9 @@
 import { dirname } from 'node:path';
 import type { AuthError } from '../../errors.ts';
 import { realPathOf, syncFolder } from '../../journal/disk.ts';
-import { warnOfSystemUsers } from './file-trust.ts';
 import type { Log } from '../log.ts';
 import { explainIfSlow } from '../slow-job.ts';
+import { warnOfSystemUsers } from './file-trust.ts';
 
 /** What the stores in files have in common. */
 export interface FileStore {

@@ -6,9 +6,9 @@
  * it may have both the user and the removed name. If a removed name gets a new user meanwhile, it
  * may have neither. So an operator must stop the servers for a move.
  */
-import { removedNameLine, userLine } from './import-lines.ts';
-import { writeOutput } from '../output.ts';
 import { pagesOf, type UserAdministration } from '../administration/user-administration.ts';
+import { writeOutput } from '../output.ts';
+import { removedNameLine, userLine } from './import-lines.ts';
 
 /**
  * Writes one line for each user, and one for each removed name that no user has. Both are sorted by

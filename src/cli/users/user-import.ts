@@ -8,15 +8,15 @@
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { isAuthError } from '../../errors.ts';
 import type { RemovedName, User } from '../../users/store.ts';
-import { readFlaskLine } from './flask-lines.ts';
-import { readJsonLine, type ImportEntry } from './import-lines.ts';
-import { isFromBeforeRemoval } from './import-rules.ts';
-import { readLines, type InputLine } from './line-reader.ts';
 import {
   pagesOf,
   PARALLEL_CHANGES,
   type UserAdministration,
 } from '../administration/user-administration.ts';
+import { readFlaskLine } from './flask-lines.ts';
+import { readJsonLine, type ImportEntry } from './import-lines.ts';
+import { isFromBeforeRemoval } from './import-rules.ts';
+import { readLines, type InputLine } from './line-reader.ts';
 
 /** How many lines of each kind an import had. */
 export interface ImportResult {
