@@ -37,7 +37,7 @@ export function stopOnSignals(
 /**
  * @param close lets the requests in flight finish, and closes the server and its store
  * @returns a function that stops the server. Its first call calls `close`, and then logs `stop`
- *   with the reason. If the reason is a failure, or `close` fails, it logs that error before, and
+ *   with the reason. If the reason is a failure, or `close` fails, it logs that error first, and
  *   sets the exit code 1.
  */
 export function stopperOf(

@@ -178,8 +178,8 @@ async function addUser({ administration, added }: ImportRun, user: User): Promis
 }
 
 /**
- * If the hash is refused, the name stays free for another user, who must not get the old tokens. So
- * the name is kept as a removed one, with the time up to which tokens are refused.
+ * If the hash is refused, the name stays free. Tokens from before `validAfter` must not work for
+ * its next user, so the name is kept as a removed one.
  */
 async function insertOrKeepName(administration: Target, user: User): Promise<boolean> {
   try {
