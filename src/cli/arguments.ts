@@ -7,8 +7,8 @@
  * was typed in the wrong place.
  */
 import { parseArgs } from 'node:util';
-import { UsageError } from './command-errors.ts';
 import { mostSimilar } from '../similar-name.ts';
+import { UsageError } from './command-errors.ts';
 
 /** The values that a flag accepts. */
 export interface Kind<T> {
@@ -119,7 +119,7 @@ export interface Arguments {
 }
 
 /** A value that is taken for the next flag, unless it is written as `--flag=value`. */
-const LIKE_A_FLAG = /^-./s;
+export const LIKE_A_FLAG: RegExp = /^-./s;
 
 /** A longer name, or one with other characters, could be a token or a password. */
 const HARMLESS_NAME = /^--?[a-z-]{1,24}$/;

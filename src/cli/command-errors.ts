@@ -20,8 +20,8 @@ const LIKE_A_SECRET = /^[^./\\]{32,}$/;
 /**
  * Runs a job, and explains its failure.
  * @param subject the path or the flag that the job is about
- * @param remedy a sentence, or a function of the error that returns one: what the operator can do
- *   if the job fails, unless it meets a limit of the system, such as the number of open files
+ * @param remedy a sentence that says what the operator can do, or a function of the error that
+ *   returns one. A limit of the system, such as the number of open files, has its own remedy.
  * @throws CommandError `<subject>: <reason>. <remedy>`, or the CommandError that the job throws
  */
 export async function attempt<T>(

@@ -9,10 +9,10 @@ import { reasonOf } from '../errors.ts';
 import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { InterruptedError, UsageError } from './command-errors.ts';
-import { readServeConfig, SERVE_HELP } from './serve/flags.ts';
-import { watchHangups } from './serve/hangups.ts';
 import { INSPECT_HELP } from './inspect/inspect-flags.ts';
 import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
+import { readServeConfig, SERVE_HELP } from './serve/flags.ts';
+import { watchHangups } from './serve/hangups.ts';
 import { usersHelp } from './users/users-flags.ts';
 import { readVersion } from './version.ts';
 

@@ -1,8 +1,8 @@
 /**
  * Log lines on stderr: text for people, or JSON with one object per line.
- * Promise: with JSON, stderr has nothing else from the reading of the arguments to the end of the
- * process.
- * Lines that no process reads take at most about 1 MiB of memory. Further lines are dropped.
+ * Promise: with JSON, stderr has nothing but such lines, from the moment the arguments are read
+ * until the process ends. While no process reads stderr, lines take at most about 1 MiB of memory.
+ * Accepted: further lines are dropped then.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-/** Reads a file that a flag names: of `--environment` and of `inspect --secret-file`. */
+/** Reads the file that `--environment`, or `--secret-file` of `inspect`, names. */
 import { readFile } from 'node:fs/promises';
 import { attempt } from './command-errors.ts';
 import { textLog, type Log } from './log.ts';

@@ -1,9 +1,8 @@
 /** Tells the operator why a job takes long. */
 
-/** After this time the operator is told why a job may be slow. */
 const SLOW_JOB_MS = 3_000;
 
-/** Waits for a job, and calls `explain` if it takes more than 3 seconds. */
+/** Waits for a job. Calls `explain` once if it takes more than 3 seconds. */
 export function explainIfSlow<T>(job: Promise<T>, explain: () => void): Promise<T> {
   const timer = setTimeout(explain, SLOW_JOB_MS);
   return job.finally(() => clearTimeout(timer));

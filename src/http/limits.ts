@@ -36,8 +36,8 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 /**
- * Milliseconds between two checks of the first two time-outs above. They take effect up to this
- * much later.
+ * Milliseconds between two checks of the time-outs of headers and of requests. Each may take effect
+ * so much later.
  */
 export const TIMEOUT_CHECK_MS = 1_000;
 

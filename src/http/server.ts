@@ -132,7 +132,7 @@ const SERVER_SETTINGS = {
   maxHeaderSize: MAX_HEADER_BYTES,
   // A lenient parser permits request smuggling.
   insecureHTTPParser: false,
-  // Node would refuse a request without Host, but with no body. So faultOf refuses it instead.
+  // Node's own refusal of a request without Host has no body, so faultOf refuses it instead.
   requireHostHeader: false,
 };
 

@@ -44,8 +44,8 @@ export const socketPath: Check = expecting(
  * @returns a function that removes the socket, if it is still at its path. Call it before the
  *   server stops listening: until then no other server takes the path over.
  * @throws Error with a `code`. `EADDRINUSE`: a server uses the path. `ENOTSOCK`: a file that is not
- *   a socket is there. Others are those of the system: for the folder, `ENOENT` if it is missing
- *   and `EACCES` if this process may not write it.
+ *   a socket is there. Other codes are those of the system, such as `ENOENT` for a missing folder
+ *   and `EACCES` for one that this process may not write.
  */
 export async function listenOnPath(server: Server, path: string): Promise<() => void> {
   // If the process changes its working directory, a relative path would mean another socket.
@@ -97,7 +97,7 @@ function draftOf(path: string, index: number): string {
 
 /**
  * Moves the draft to its final path, if that is free or has a stale socket.
- * @param path the same path as it was given, which the kernel has room for
+ * @param path the same path as the caller gave it: the absolute one may be too long for the kernel
  */
 async function moveTo(absolutePath: string, draft: string, path: string): Promise<void> {
   let isMoved = false;

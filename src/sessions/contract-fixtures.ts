@@ -76,11 +76,6 @@ export function bigRecord(version: number): SessionRecord {
   return { version, endedAt: 0, sessions };
 }
 
-/** A record of the same content, which is not frozen. */
-export function changeable(version: number): SessionRecord {
-  return structuredClone(recordWith(version));
-}
-
 export function spoil(record: SessionRecord | undefined): void {
   spoilSession(record);
   Object.assign(record ?? {}, { version: 7, endedAt: 7, sessions: [] });

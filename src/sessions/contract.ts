@@ -5,7 +5,6 @@ import {
   assertStored,
   assertStoredBig,
   bigRecord,
-  changeable,
   ignoreTypeError,
   membersOf,
   ODD_IDS,
@@ -155,7 +154,7 @@ export function testSessionStore(name: string, options: SessionStoreContractOpti
   });
 
   contract('a caller that changes what it passed changes nothing in the store', async (store) => {
-    const given = changeable(1);
+    const given = recordWith(1);
     const put = store.put('joe', given);
     // Also while the record is being written.
     spoil(given);

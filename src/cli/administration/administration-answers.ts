@@ -8,9 +8,9 @@ import type { IncomingMessage } from 'node:http';
 import { ROW_BY_CODE } from '../../error-codes.ts';
 import { AuthError, type AuthErrorCode } from '../../errors.ts';
 import { compareCodePoints } from '../../users/sorted-ids.ts';
-import { stringMember } from './administration-messages.ts';
 import { CommandError } from '../command-errors.ts';
 import { printable } from '../printable.ts';
+import { stringMember } from './administration-messages.ts';
 
 /** Far more than a page of 1000 users has. */
 const MAX_ANSWER_BYTES = 64 * 2 ** 20;
@@ -18,7 +18,10 @@ const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 /** Longer than any text that an error of latchkey has. */
 const MAX_TEXT_LENGTH = 1000;
 
-/** Without this a server could send pages for ever. */
+/**
+ * Refuses a page that is not behind the one before: otherwise a server could send pages for ever.
+ * @throws CommandError
+ */
 export function requireAscending(ids: readonly string[]): void {
   const isAscending = ids.every((id, index) => {
     return index === 0 || compareCodePoints(ids[index - 1] ?? '', id) < 0;

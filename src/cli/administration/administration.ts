@@ -3,14 +3,16 @@
  * socket in the data folder, and makes the changes that `latchkey users` asks for: no other process
  * can write the file.
  * Promise: if it cannot listen, the server logs one warning and serves all the same.
- * Accepted: the router publishes what it refuses itself, such as a path or a content type that it
- * does not know, as a refusal of a client. Only a program other than `latchkey users` sends those.
+ * Accepted: the router itself refuses an unknown path or content type, and publishes this as the
+ * refusal of a client. Only a program other than `latchkey users` sends such a request.
  */
-import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { textOfError } from '../../error-text.ts';
+import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { Reply } from '../../http/reply.ts';
 import { Router } from '../../http/router.ts';
 import { listen } from '../../http/server.ts';
+import type { Log } from '../log.ts';
+import { printable } from '../printable.ts';
 import {
   addressOf,
   makeSocketFolder,
@@ -23,8 +25,6 @@ import {
   stringMember,
   type AdministrationRequest,
 } from './administration-messages.ts';
-import type { Log } from '../log.ts';
-import { printable } from '../printable.ts';
 import type { AdministrationAction, StoreAdministration } from './store-administration.ts';
 import type { UserChange } from './user-administration.ts';
 
@@ -135,7 +135,7 @@ function required<T>(member: T | undefined): T {
   throw new AuthError('ERR_BAD_REQUEST', { description });
 }
 
-/** The reply also has the reason of the cause, which an operator may see, unlike a client. */
+/** The reply also has the reason of the cause: an operator may see it, a client may not. */
 function replyTo({ code, status, error, description, cause }: AuthError): Reply {
   const reason = cause === undefined ? {} : { reason: reasonOf(cause) };
   return new Reply(status, { error, description, ...reason }, { 'Error-Code': code });

@@ -42,7 +42,7 @@ export class IdleSessions {
     }
   }
 
-  /** Closes the file if it is open. The caller opens it no more. */
+  /** Closes the file if it is open. The caller must not call `open` after this. */
   async close(): Promise<void> {
     const opened = await this.#opened;
     await opened?.store.close();

@@ -1,28 +1,28 @@
 /**
- * Opens the administration of the users of a store. If a server has the file open, it goes over the
- * socket of that server. Otherwise it opens the stores itself.
+ * Opens the administration of the users of a store. If a server has the file open, its requests go
+ * over the socket of that server. Otherwise this process opens the stores.
  */
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isAuthError, reasonOf } from '../../errors.ts';
 import { ignore, NO_FILE_CODES } from '../../journal/system-errors.ts';
 import { Sessions } from '../../sessions/sessions.ts';
-import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
 import { attempt, CommandError } from '../command-errors.ts';
-import { becomeOwnerOf } from './folder-owner.ts';
-import { whenUnlocked } from '../stores/lock-wait.ts';
 import type { Log } from '../log.ts';
-import { SocketAdministration } from './socket-administration.ts';
-import { StoreAdministration } from './store-administration.ts';
+import { whenUnlocked } from '../stores/lock-wait.ts';
 import type { LastingStoreChoice } from '../stores/store-choice.ts';
 import { openStores, type OpenedStores } from '../stores/stores.ts';
+import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
+import { becomeOwnerOf } from './folder-owner.ts';
+import { SocketAdministration } from './socket-administration.ts';
+import { StoreAdministration } from './store-administration.ts';
 import type { UserAdministration } from './user-administration.ts';
 
 /**
- * What a command does with the users. Only `create` creates a missing user file or table: for any
- * other command the folder or the database is mistyped. With `read`, a user file is read whole and
- * closed again before the administration is returned, so its lock is not held while the output is
- * written. Nothing can be changed then.
+ * What a command does with the users. Only `create` creates a missing user file or table. Any other
+ * command refuses it, because the folder or the database was probably mistyped. With `read`, a user
+ * file is read whole and closed before the administration is returned, so that its lock is not held
+ * while the output is written. Nothing can be changed then.
  */
 export type AdministrationAccess = 'read' | 'change' | 'create';
 

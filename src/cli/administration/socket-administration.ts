@@ -7,6 +7,8 @@ import { isAuthError, reasonOf } from '../../errors.ts';
 import { hasCode } from '../../journal/system-errors.ts';
 import type { PublicUser, RemovedName, User } from '../../users/store.ts';
 import { isErrorNamed, ownMember } from '../../values.ts';
+import { CommandError } from '../command-errors.ts';
+import type { Log } from '../log.ts';
 import {
   jsonOf,
   refusalIn,
@@ -24,8 +26,6 @@ import {
   readUserMessage,
   type AdministrationRequest,
 } from './administration-messages.ts';
-import { CommandError } from '../command-errors.ts';
-import type { Log } from '../log.ts';
 import {
   PARALLEL_CHANGES,
   type ListedUser,

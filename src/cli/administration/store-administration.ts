@@ -10,7 +10,6 @@ import { isDisabled } from '../../accounts/disabled.ts';
 import type { AccountsOptions } from '../../accounts/options.ts';
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { publicUserOf } from '../../accounts/public-user.ts';
-import { canonicalUsername } from '../../accounts/username.ts';
 import { AuthError, isAuthError } from '../../errors.ts';
 import type { Sessions } from '../../sessions/sessions.ts';
 import {
@@ -20,6 +19,7 @@ import {
   type User,
   type UserStore,
 } from '../../users/store.ts';
+import { idOfUser } from '../users/user-lookup.ts';
 import { importRemovedName, importUser } from './store-imports.ts';
 import {
   PARALLEL_CHANGES,
@@ -200,22 +200,10 @@ export class StoreAdministration implements UserAdministration {
     username: string,
     change: (id: string, accounts: Accounts) => Promise<boolean>,
   ): Promise<UserChange | undefined> {
-    const id = await this.#idOf(username);
+    const id = await idOfUser(this, username);
     if (id === undefined || !(await change(id, await this.#accounts()))) return undefined;
     this.#onAction(action, id);
     return { id, sessions: this.#sessions === undefined ? 'none' : 'ended' };
-  }
-
-  /**
-   * An id is tried first: another program may have stored one that is not canonical.
-   * @param username the id, or any spelling of the name
-   * @returns the id of a user; undefined if there is no such user
-   */
-  async #idOf(username: string): Promise<string | undefined> {
-    for (const id of [username, canonicalUsername(username)]) {
-      if (id !== undefined && (await this.#users.find(id)) !== undefined) return id;
-    }
-    return undefined;
   }
 
   async #allSessions(): Promise<Sessions | undefined> {
@@ -231,7 +219,7 @@ export class StoreAdministration implements UserAdministration {
     return accounts;
   }
 
-  /** Idle sessions are not among them: their end refuses no token of this server. */
+  /** Not those of `openIdleSessions`: to end them would refuse no token of this server. */
   #keptSessions(): Sessions {
     if (this.#sessions !== undefined) return this.#sessions;
     const description = 'No sessions are kept here, so a token stays valid until it expires';

@@ -4,6 +4,9 @@ import { decodeUnverified } from '../../crypto/jwt.ts';
 import { ownMember } from '../../values.ts';
 import { parseArguments, readFlags, type Positionals } from '../arguments.ts';
 import { attempt, CommandError } from '../command-errors.ts';
+import { readNamedFile } from '../named-file.ts';
+import { printable } from '../printable.ts';
+import { secretsIn } from '../secrets/secret-text.ts';
 import { INSPECT_FLAGS } from './inspect-flags.ts';
 import { mistakeIn } from './inspect-mistakes.ts';
 import {
@@ -16,9 +19,6 @@ import {
   surroundingsNotes,
   type TokenParts,
 } from './inspect-notes.ts';
-import { readNamedFile } from '../named-file.ts';
-import { printable } from '../printable.ts';
-import { secretsIn } from '../secrets/secret-text.ts';
 
 const ONE_TOKEN: Positionals = {
   count: 1,

@@ -2,8 +2,8 @@
  * Creates the secret file at the first start.
  * Promise: the secret file holds the whole secret, or begins with a NUL byte, which no secret may
  * hold. This module never removes a complete one.
- * Accepted: a draft, which holds a copy of the secret, stays if the folder does not let it be
- * removed, as one with the attribute `a` (chattr).
+ * Accepted: a draft holds a copy of the secret. It stays if the folder forbids its removal, as a
+ * folder with the attribute `a` (chattr) does.
  */
 import { randomUUID } from 'node:crypto';
 import { link, readdir, stat, unlink } from 'node:fs/promises';

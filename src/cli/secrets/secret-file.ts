@@ -55,7 +55,7 @@ const AT_START: Advice = {
 
 const REPAIR = 'The next restart needs it too. Repair it, and send SIGHUP again.';
 
-/** Never to remove the file: the next restart would make a new secret, which ends all logins. */
+/** None says to remove the file: a restart would then make a new secret, and end all logins. */
 const AT_RELOAD: Advice = {
   elsewhere: 'restart with another --data or with LATCHKEY_SECRET',
   foreign: 'chown and chmod it, and send SIGHUP again',

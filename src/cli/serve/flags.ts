@@ -16,6 +16,10 @@ import {
   type Source,
 } from '../arguments.ts';
 import { UsageError } from '../command-errors.ts';
+import { loadEnvironmentFile } from '../environment-file.ts';
+import { helpOf, helpRow } from '../help-text.ts';
+import { textLog, type Log } from '../log.ts';
+import { storeKind, type StoreChoice } from '../stores/store-choice.ts';
 import {
   checkSocket,
   CONNECTION_FLAGS,
@@ -23,16 +27,12 @@ import {
   type ConnectionConfig,
 } from './connection-flags.ts';
 import { originList } from './cors-flag.ts';
-import { loadEnvironmentFile } from '../environment-file.ts';
-import { helpOf, helpRow } from '../help-text.ts';
-import { textLog, type Log } from '../log.ts';
 import {
   sessionConfigOf,
   SESSION_FLAG_GROUP,
   SESSION_FLAGS,
   type SessionConfig,
 } from './session-flags.ts';
-import { storeKind, type StoreChoice } from '../stores/store-choice.ts';
 
 /** The configuration of `latchkey serve`. */
 export interface ServeConfig extends SessionConfig, ConnectionConfig {
@@ -66,10 +66,12 @@ export interface ServeConfig extends SessionConfig, ConnectionConfig {
   readonly environmentFile: string | undefined;
 }
 
-/** Also names the flag, the variable or the default that decides where to listen. */
+/** The configuration, and where some of it comes from. */
 export interface SourcedServeConfig extends ServeConfig {
+  /** The flag, the variable or the default that decides the host. */
   readonly hostSource: Source;
   readonly portSource: Source;
+  /** All variables, also HOST and PORT beside `--socket`. LATCHKEY_SECRET is read from it. */
   readonly environment: Environment;
 }
 

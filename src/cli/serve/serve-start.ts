@@ -21,11 +21,11 @@ export interface ServerStart {
 export function startText(start: ServerStart): string {
   const { url, socket, places, page, minPasswordLength, isTerminal } = start;
   const hasPage = page && socket === undefined;
-  const said = `latchkey listens on ${url}, ${places}.`;
+  const statement = `latchkey listens on ${url}, ${places}.`;
   const invitation = hasPage ? ` Open ${url}/ in a browser` : '';
-  if (!isTerminal) return hasPage ? `${said}${invitation}.` : said;
+  if (!isTerminal) return hasPage ? `${statement}${invitation}.` : statement;
   const trial = hasPage ? `${invitation}, or try it:` : ' Try it:';
-  return `${said}${trial}\n\n${curlLines(curlTarget(url, socket), minPasswordLength)}`;
+  return `${statement}${trial}\n\n${curlLines(curlTarget(url, socket), minPasswordLength)}`;
 }
 
 const HARMLESS_IN_SHELL = /^[\w./:@%+-]+$/;

@@ -18,7 +18,7 @@ interface TokenTimes {
 
 export const SESSION_FLAG_GROUP = 'Tokens and sessions';
 
-const aDuration = wholeNumber('<seconds>', 1, 1_000_000_000);
+const durationKind = wholeNumber('<seconds>', 1, 1_000_000_000);
 
 export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessions: {
@@ -32,14 +32,14 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
     name: '--session-idle',
     group: SESSION_FLAG_GROUP,
     help: 'idle seconds that end a session',
-    kind: aDuration,
+    kind: durationKind,
     defaultText: '1209600',
   },
   sessionMaxSeconds: {
     name: '--session-max',
     group: SESSION_FLAG_GROUP,
     help: 'seconds a session lasts at most',
-    kind: aDuration,
+    kind: durationKind,
     defaultText: '2592000',
   },
 };

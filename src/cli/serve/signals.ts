@@ -8,14 +8,14 @@ import type { Log } from '../log.ts';
  */
 const ONE_SIGNAL_MS = 250;
 
-/** A process that is still alive so long after everything was closed is ended. */
+/** The process is ended if it is still alive so long after everything was closed. */
 const MAX_LINGER_MS = 1_000;
 
 /** 128 and the number of the signal, as in a shell. */
 export const EXIT_CODE_OF_SIGHUP = 129;
 
 /**
- * Calls `stop` at the first SIGINT or SIGTERM, and at a later one ends the process at once, with 1.
+ * Calls `stop` at the first SIGINT or SIGTERM. A later one ends the process at once, with 1.
  * @returns the listener, to be called for a SIGHUP that stops the server. The exit code is then
  *   129, unless the process has failed.
  */
@@ -36,9 +36,9 @@ export function stopOnSignals(
 
 /**
  * @param close lets the requests in flight finish, and closes the server and its store
- * @returns a function that calls `close` at its first call, and then logs `stop` with the reason of
- *   that call. If a failure is the reason, or `close` fails, the error is logged before, and the
- *   exit code is 1.
+ * @returns a function that stops the server. Its first call calls `close`, and then logs `stop`
+ *   with the reason. If the reason is a failure, or `close` fails, it logs that error first, and
+ *   sets the exit code 1.
  */
 export function stopperOf(
   close: () => Promise<void>,

@@ -21,8 +21,8 @@ export function watchTerminal(): () => boolean {
 }
 
 /**
- * Makes the process close the streams whose terminal has closed, when it exits. Node 20 then resets
- * each open stream that was a terminal, and aborts (134) if it cannot.
+ * Makes the process close each standard stream whose terminal has closed, before it exits. At exit
+ * Node 20 resets every open stream that was a terminal, and aborts (134) if it cannot.
  */
 export function closeLostTerminalAtExit(): void {
   const terminals = openTerminals();

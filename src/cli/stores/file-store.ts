@@ -2,9 +2,9 @@
 import { dirname } from 'node:path';
 import type { AuthError } from '../../errors.ts';
 import { realPathOf, syncFolder } from '../../journal/disk.ts';
-import { warnOfSystemUsers } from './file-trust.ts';
 import type { Log } from '../log.ts';
 import { explainIfSlow } from '../slow-job.ts';
+import { warnOfSystemUsers } from './file-trust.ts';
 
 /** What the stores in files have in common. */
 export interface FileStore {
@@ -70,7 +70,7 @@ async function folderOf(path: string): Promise<string> {
  */
 async function warnOfUnsyncedNames(path: string, log: Log): Promise<void> {
   if (process.platform === 'win32' || (await syncFolder(await folderOf(path)))) return;
-  const risk = 'after a power cut the file may be missing, or lack what was added since this start';
+  const risk = 'After a power cut the file may be missing, or lack what was added since this start';
   const remedy = `${OTHER_PLACE}, or --users with a database`;
-  log('warning', `${path}: its file system cannot sync a folder: ${risk}: ${remedy}`);
+  log('warning', `${path}: its file system cannot sync a folder. ${risk}: ${remedy}.`);
 }

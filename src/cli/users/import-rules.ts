@@ -50,8 +50,7 @@ export function notWholeSeconds(name: 'validAfter' | 'removedAt'): string {
  * A user of another store may have been removed in this one, by an administrator or by the user. An
  * import must not bring that user back.
  * @param removedAt the last removal of the name in this store; undefined: there was none
- * @returns whether the user is from before that removal. If the two are in the same second, this is
- *   taken to be so.
+ * @returns whether the user was created before that removal, or in the same second
  */
 export function isFromBeforeRemoval(user: User, removedAt: number | undefined): boolean {
   // With a `validAfter` as late as the removal, the user is a later one of the same name.
@@ -59,7 +58,7 @@ export function isFromBeforeRemoval(user: User, removedAt: number | undefined): 
   return Math.floor(Date.parse(user.createdAt) / 1000) <= removedAt;
 }
 
-/** Text such as `2026-02-31T00:00:00Z` has the form of a time, and is none. */
+/** A text such as `2026-02-31T00:00:00Z` has the form of a time, but is not one. */
 function isUtcTime(text: string): boolean {
   if (!UTC_TIME.test(text)) return false;
   const time = new Date(text);

@@ -42,6 +42,7 @@ export async function* readLines(
     return taken;
   };
   for await (const chunk of input) {
+    // The branches differ in the type alone: no overload of `from` takes both.
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk);
     let start = 0;
     for (

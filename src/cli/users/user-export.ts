@@ -2,13 +2,13 @@
  * `latchkey users export`: writes all users with their hashes, and then all removed names, so that
  * another store can import them.
  * Promise: an export of a file that no server has open is of one moment.
- * Accepted: an export of a running server or of a database is not. It has no user and no removed
- * name who changes from the one to the other after their page is read, or has both. So the servers
- * must be stopped for a move.
+ * Accepted: an export of a running server or of a database is not. If a user is removed meanwhile,
+ * it may have both the user and the removed name. If a removed name gets a new user meanwhile, it
+ * may have neither. So an operator must stop the servers for a move.
  */
-import { removedNameLine, userLine } from './import-lines.ts';
-import { writeOutput } from '../output.ts';
 import { pagesOf, type UserAdministration } from '../administration/user-administration.ts';
+import { writeOutput } from '../output.ts';
+import { removedNameLine, userLine } from './import-lines.ts';
 
 /**
  * Writes one line for each user, and one for each removed name that no user has. Both are sorted by

@@ -8,15 +8,15 @@
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { isAuthError } from '../../errors.ts';
 import type { RemovedName, User } from '../../users/store.ts';
-import { readFlaskLine } from './flask-lines.ts';
-import { readJsonLine, type ImportEntry } from './import-lines.ts';
-import { isFromBeforeRemoval } from './import-rules.ts';
-import { readLines, type InputLine } from './line-reader.ts';
 import {
   pagesOf,
   PARALLEL_CHANGES,
   type UserAdministration,
 } from '../administration/user-administration.ts';
+import { readFlaskLine } from './flask-lines.ts';
+import { readJsonLine, type ImportEntry } from './import-lines.ts';
+import { isFromBeforeRemoval } from './import-rules.ts';
+import { readLines, type InputLine } from './line-reader.ts';
 
 /** How many lines of each kind an import had. */
 export interface ImportResult {
@@ -36,7 +36,7 @@ type Target = Pick<
   'exportUser' | 'exportRemovedNames' | 'importUser' | 'importRemovedName' | 'remove'
 >;
 
-/** The time of the last removal of each name that no user has, in the store of the import. */
+/** For each name in the store that no user has: the time of its last removal. */
 type Removals = ReadonlyMap<string, number>;
 
 /** What all lines of an import share. */
@@ -177,7 +177,10 @@ async function addUser({ administration, added }: ImportRun, user: User): Promis
   return refusesTokensUpTo(stored, user.validAfter) ? 'present' : { problem: OLD_TOKENS };
 }
 
-/** A user whose hash is refused has a free name. Its tokens must stay refused for the next user. */
+/**
+ * If the hash is refused, the name stays free. Tokens from before `validAfter` must not work for
+ * its next user, so the name is kept as a removed one.
+ */
 async function insertOrKeepName(administration: Target, user: User): Promise<boolean> {
   try {
     return await administration.importUser(user);
@@ -208,7 +211,7 @@ async function importRemoval(
   return { problem: 'the removed name has a user in this store' };
 }
 
-/** @returns whether tokens without a session are refused that were issued until this time */
+/** @returns whether this user refuses all tokens without a session issued up to this time */
 function refusesTokensUpTo({ validAfter }: User, seconds: number | undefined): boolean {
   return seconds === undefined || (validAfter !== undefined && validAfter >= seconds);
 }

@@ -1,4 +1,4 @@
-/** Finds a user by a name that an operator typed. */
+/** Finds a user by a name that an operator typed, for the command and for the server. */
 import { canonicalUsername } from '../../accounts/username.ts';
 import type { UserAdministration } from '../administration/user-administration.ts';
 

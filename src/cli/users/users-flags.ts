@@ -3,7 +3,7 @@
  * does not load the code for stores.
  */
 import { mostSimilar } from '../../similar-name.ts';
-import { parseArguments, readFlags, type Arguments } from '../arguments.ts';
+import { LIKE_A_FLAG, parseArguments, readFlags, type Arguments } from '../arguments.ts';
 import { UsageError } from '../command-errors.ts';
 import { environmentOf } from '../serve/flags.ts';
 import { helpOf } from '../help-text.ts';
@@ -98,8 +98,6 @@ interface SplitArguments {
   readonly before: readonly string[];
   readonly behind: readonly string[];
 }
-
-const LIKE_A_FLAG = /^-./s;
 
 function splitArguments(args: readonly string[]): SplitArguments {
   const withValue = Object.values(USERS_FLAGS).map((flag) => flag.name);

@@ -38,7 +38,7 @@ const NO_FOLDER_SYNC = [...NO_FILE_SYNC, 'EPERM', 'EBADF'];
 const NOT_SETTABLE = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
 
 const UNSYNCED_FOLDER =
-  /^\S*data\/users\.jsonl: its file system cannot sync a folder: after a power cut .*$/;
+  /^\S*data\/users\.jsonl: its file system cannot sync a folder\. After a power cut .*$/;
 
 const FILES = ['secret', 'sessions.jsonl', 'users.jsonl'];
 
