@@ -63,9 +63,10 @@ export function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: un
   });
 }
 
+/** @returns undefined also for an empty text: the operator then reads that of the code */
 function printableIn(body: unknown, name: string): string | undefined {
-  const text = stringMember(body, name);
-  return text && printable(text.slice(0, MAX_TEXT_LENGTH));
+  const text = stringMember(body, name) ?? '';
+  return text === '' ? undefined : printable(text.slice(0, MAX_TEXT_LENGTH));
 }
 
 function isErrorCode(code: string): code is AuthErrorCode {

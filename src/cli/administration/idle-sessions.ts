@@ -3,12 +3,12 @@
  * kept them, and a later one may accept them again. So the administration ends them as well.
  * Promise: the file is opened by the first change that has to end sessions, and not at the start,
  * which a damaged file must not prevent. A change that cannot open it is refused, and the next one
- * tries again.
+ * tries again. So it does after the file was lost, such as removed because no server checks it.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AuthError, isAuthError } from '../../errors.ts';
-import { ignore } from '../../journal/system-errors.ts';
+import { ignore, ignoreFailure } from '../../journal/system-errors.ts';
 import type { JsonFileSessionStore } from '../../sessions/json-file.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import type { Log } from '../log.ts';
@@ -18,6 +18,8 @@ export class IdleSessions {
   readonly #data: string;
   readonly #log: Log;
   #opened: Promise<{ store: JsonFileSessionStore; sessions: Sessions } | undefined> | undefined;
+  /** Of a store that has lost its file. */
+  #closing: Promise<void> | undefined;
 
   /** @param data the folder of `sessions.jsonl` */
   constructor(data: string, log: Log) {
@@ -46,12 +48,19 @@ export class IdleSessions {
   async close(): Promise<void> {
     const opened = await this.#opened;
     await opened?.store.close();
+    await this.#closing;
   }
 
   async #openFile() {
+    // Until then this process has the lock of the file.
+    await this.#closing;
     const path = join(this.#data, 'sessions.jsonl');
     if ((await stat(path).catch(ignore('ENOENT'))) === undefined) return undefined;
     const store = await openSessionFile(this.#data, this.#log);
+    void store.lost.then(() => {
+      this.#opened = undefined;
+      this.#closing = store.close().catch(ignoreFailure);
+    });
     return { store, sessions: new Sessions({ store }) };
   }
 }

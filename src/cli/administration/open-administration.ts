@@ -100,8 +100,9 @@ async function explained<T>(open: () => Promise<T>): Promise<T> {
 }
 
 async function explainLock(locked: Error, data: string): Promise<CommandError> {
-  const forCommand = 'If that is another "latchkey users", wait for its end';
-  const text = `${reasonOf(locked)}. ${forCommand}. If it is a server, ${await remedyFor(data)}.`;
+  // A server has no socket yet while it reads a large file.
+  const soon = 'If that is another "latchkey users" or a server that starts, run the command again';
+  const text = `${reasonOf(locked)}. ${soon}. If the server listens, ${await remedyFor(data)}.`;
   return new CommandError(text, { cause: locked });
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import { cwd } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { reasonOf } from '../../errors.ts';
@@ -33,7 +33,7 @@ interface PgPool extends PgClient {
  * @throws CommandError if pg is not installed or cannot be loaded
  */
 export async function openPool(url: URL, onError: (error: unknown) => void): Promise<PgPool> {
-  const Pool = loadPool(await folderWithPg());
+  const Pool = loadPool(await findPg());
   // Idle connections must not keep the process alive.
   const pool = new Pool({ allowExitOnIdle: true, ...LIMITS, connectionString: url.href });
   pool.on('error', onError);
@@ -42,9 +42,18 @@ export async function openPool(url: URL, onError: (error: unknown) => void): Pro
 
 type PoolConstructor = new (options: object) => PgPool;
 
-function loadPool(folder: string): PoolConstructor {
+/** Where Node finds pg. */
+interface FoundPg {
+  /** Node looks in its `node_modules`, and in those further up. */
+  readonly folder: string;
+  /** The file to load, with links resolved; undefined if the package is broken. */
+  readonly file: string | undefined;
+}
+
+function loadPool({ folder, file = 'pg' }: FoundPg): PoolConstructor {
   try {
-    const Pool: unknown = requireFrom(folder)('pg').Pool;
+    // The file that was checked: a search for pg could find another one by now.
+    const Pool: unknown = requireFrom(folder)(file).Pool;
     if (typeof Pool !== 'function') throw new TypeError('it has no Pool');
     return Pool as PoolConstructor;
   } catch (error) {
@@ -60,15 +69,15 @@ const OWN_FOLDER = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 /**
  * If latchkey is installed globally or linked, pg is not beside it but in the project, which is the
  * working directory. Root does not run the code of another user because of its working directory.
- * @returns the folder from which Node finds pg: in its `node_modules`, or in one further up
  * @throws CommandError if there is none
  */
-async function folderWithPg(): Promise<string> {
+async function findPg(): Promise<FoundPg> {
   const folders = [OWN_FOLDER, cwd()];
   const strangers: string[] = [];
   for (const folder of folders.filter(hasPg)) {
-    const stranger = await strangerAbove(placeOfPg(folder));
-    if (stranger === undefined) return folder;
+    const file = fileOfPg(folder);
+    const stranger = await strangerAbove(placesOfPg(folder, file));
+    if (stranger === undefined) return { folder, file };
     strangers.push(stranger);
   }
   const [stranger] = strangers;
@@ -81,12 +90,26 @@ async function folderWithPg(): Promise<string> {
   throw new CommandError(`--users: ${problem}: npm install pg. ${places}`);
 }
 
-/** @returns the folder of the package, before and after links are resolved */
-function placeOfPg(folder: string): readonly string[] {
-  const require = requireFrom(folder);
-  const places = (require.resolve.paths('pg') ?? []).map((modules) => join(modules, 'pg'));
-  const found = places.find((place) => existsSync(place));
-  return found === undefined ? [] : [found, realpathSync(found)];
+function fileOfPg(folder: string): string | undefined {
+  try {
+    return realpathSync(requireFrom(folder).resolve('pg'));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Node also takes a file `node_modules/pg.js`, and a project that has the name pg itself.
+ * @returns the folder of the package, before and after links are resolved, and the file; if the
+ *   file is not in such a folder, all folders in which Node looks
+ */
+function placesOfPg(folder: string, file: string | undefined): readonly string[] {
+  const paths = requireFrom(folder).resolve.paths('pg') ?? [];
+  const found = paths.map((modules) => join(modules, 'pg')).find((place) => existsSync(place));
+  const places = found === undefined ? [] : [found, realpathSync(found)];
+  if (file === undefined) return [...places, folder, ...paths.filter(existsSync)];
+  const isInside = places.some((place) => file.startsWith(`${place}${sep}`));
+  return isInside ? [...places, file] : [file, folder, ...paths.filter(existsSync)];
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The session file of a server with `--sessions off`, which only the administration opens. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addressOf, socketIn } from '../../../src/cli/administration/administration-folder.ts';
@@ -30,6 +30,24 @@ test('a file is opened once, and no file is created', async () => {
   const [first, second] = await Promise.all([idle.open(), idle.open()]);
   assert.ok(first !== undefined && first === second);
   assert.equal((await first.list('joe')).length, 1);
+  await idle.close();
+  assert.deepEqual((await readdir(data)).sort(), ['sessions.jsonl', 'users.jsonl']);
+});
+
+test('a file that is lost does not stop later changes', async () => {
+  const data = await dataFolder();
+  await writeFile(join(data, 'users.jsonl'), '', { mode: 0o600 });
+  await withSessions(data, (sessions) => sessions.start('joe', { isRefreshable: true }));
+  const content = await readFile(pathIn(data));
+  const idle = new IdleSessions(data, log);
+  const first = await idle.open();
+  await rm(pathIn(data));
+  await assert.rejects(async () => first?.endAll('joe'), { code: 'ERR_STORE' });
+  assert.equal(await idle.open(), undefined);
+  await writeFile(pathIn(data), content, { mode: 0o600 });
+  const second = await idle.open();
+  await second?.endAll('joe');
+  assert.deepEqual(await second?.list('joe'), []);
   await idle.close();
   assert.deepEqual((await readdir(data)).sort(), ['sessions.jsonl', 'users.jsonl']);
 });

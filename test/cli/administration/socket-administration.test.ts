@@ -11,7 +11,7 @@ import {
   type WaitTimes,
 } from '../../../src/cli/administration/socket-administration.ts';
 import { CommandError } from '../../../src/cli/command-errors.ts';
-import { isAuthError } from '../../../src/errors.ts';
+import { AuthError, isAuthError } from '../../../src/errors.ts';
 import { PASSWORD } from '../../support/accounts.ts';
 import { dataFolder, overSocket } from '../../support/administration.ts';
 
@@ -103,6 +103,17 @@ describe('the administration over a socket', () => {
       assert.equal(error.message, '\\u{1b}]0;title\\u{7}\\u{202e}');
       assert.equal(error.cause.message, `${error.message}\\u{a}`);
       assert.match(error.error, /^\\u\{1b\}.*x{900,1000}$/);
+    });
+  });
+
+  it('takes the texts of the code for a refusal with empty ones', async () => {
+    const listener: RequestListener = (_request, response) => {
+      response.writeHead(503, { 'Error-Code': 'ERR_STORE' });
+      response.end(JSON.stringify({ description: '', error: '', reason: '' }));
+    };
+    await withServer(listener, async (administration) => {
+      const { error, message } = new AuthError('ERR_STORE');
+      await assert.rejects(administration.list(undefined), { error, message });
     });
   });
 

@@ -74,6 +74,24 @@ describe('latchkey serve --users postgres://', { concurrency: 4, timeout: 60_000
     assertRefused(await start(), 1, [/this is pg of the project/]);
   });
 
+  it('as root takes no other file of another user for pg', { skip: !isRoot }, async () => {
+    const code = poolOf('of a stranger');
+    const cases: readonly Readonly<Record<string, string>>[] = [
+      { 'project/node_modules/pg.js': code },
+      { 'node_modules/pg.js': code },
+      { 'project/package.json': '{"name":"pg","exports":"./own.cjs"}', 'project/own.cjs': code },
+    ];
+    for (const files of cases) {
+      const { base, start } = await foldersWith(files);
+      for (const path of Object.keys(files)) {
+        for (const owned of [path, dirname(path)]) await chown(join(base, owned), 65_534, 65_534);
+      }
+      const { code: exitCode, stderr } = await start();
+      assert.equal(exitCode, 1);
+      assert.match(stderr, /^latchkey: --users: root does not load the package pg from .+, which/);
+    }
+  });
+
   const BROKEN: Readonly<Record<string, string>> = {
     'throws when it is loaded': "throw new Error('made for another Node');",
     'lacks a package that it needs': "require('pg-protocol-marker');",
