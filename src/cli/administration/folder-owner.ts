@@ -4,6 +4,8 @@
  * that this user has put there leads only to files of this user, and new files belong to this user.
  * Accepted: a user who can write a folder above the data folder can replace the data folder. The
  * server warns of such a user at its start.
+ * Accepted: in a folder of root itself the command stays root, also if others may write the folder,
+ * as on some container volumes. The command and the server warn of it at each opening.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
