@@ -76,8 +76,11 @@ export async function serve(
     const places = { version, stores: stores.summary, secrets: secrets.summary };
     announce(server.url, places, config, log);
   } catch (error) {
-    await stopAdministration?.();
-    await stores.close();
+    try {
+      await stopAdministration?.();
+    } finally {
+      await stores.close();
+    }
     throw error;
   }
 }
