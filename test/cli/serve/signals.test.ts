@@ -11,6 +11,7 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { curlLines } from '../../../src/cli/serve/serve-start.ts';
@@ -176,39 +177,55 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     assert.match(stderr, /^latchkey: administration: add joe$/m);
   });
 
+  /** On a starved machine a client can pause for longer than a server waits for its next request. */
+  const STARVED_MS = 150;
+  const MAX_TRIES = 5;
+
+  /** Stops a server that 32 clients keep busy. @returns why their last requests had no answer */
+  const stopUnderLoad = async (signal: NodeJS.Signals) => {
+    const cwd = await emptyFolder();
+    const flags = '--port 0 --throttle off --scrypt-cost 1';
+    const env = { LATCHKEY_SECRET: SECRET };
+    const { child, url, ended } = await serve(`serve ${flags}`, { cwd, env });
+    const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+    const answered: string[] = [];
+    const unanswered: string[] = [];
+    const signUpUntilRefused = async (client: number) => {
+      for (let index = 0; ; index += 1) {
+        const username = `user-${client}-${index}`;
+        const sent = post(`${url}/signup`, { ...JOE, username }, agent);
+        const answer = await sent.catch((error: NodeJS.ErrnoException) => String(error.code));
+        if (typeof answer === 'string') return unanswered.push(answer);
+        assert.equal(answer.status, 200);
+        assert.equal(answer.body, '{"Status":"Success","result":"User created"}\n');
+        answered.push(username);
+      }
+    };
+    const pauses = monitorEventLoopDelay({ resolution: 10 });
+    pauses.enable();
+    const clients = Array.from({ length: 32 }, (_, client) => client);
+    const load = Promise.all(clients.map(signUpUntilRefused));
+    while (answered.length < 300) await delay(10);
+    child.kill(signal);
+    await load;
+    pauses.disable();
+    assert.equal((await ended).code, 0);
+    const lines = (await readFile(join(cwd, 'latchkey-data/users.jsonl'), 'utf8')).split('\n');
+    const inserts = lines.filter((line) => line.includes('"insert"'));
+    const kept = new Set(inserts.map((line) => JSON.parse(line).id));
+    assert.deepEqual(answered.filter((username) => !kept.has(username)), []);
+    agent.destroy();
+    return { unanswered: new Set(unanswered), isStarved: pauses.max / 1e6 > STARVED_MS };
+  };
+
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`at ${signal} under load cuts no request, and loses no answered signup`, async () => {
-      const cwd = await emptyFolder();
-      const flags = '--port 0 --throttle off --scrypt-cost 1';
-      const env = { LATCHKEY_SECRET: SECRET };
-      const { child, url, ended } = await serve(`serve ${flags}`, { cwd, env });
-      const agent = new Agent({ keepAlive: true, maxSockets: 32 });
-      const answered: string[] = [];
-      const unanswered: string[] = [];
-      const signUpUntilRefused = async (client: number) => {
-        for (let index = 0; ; index += 1) {
-          const username = `user-${client}-${index}`;
-          const sent = post(`${url}/signup`, { ...JOE, username }, agent);
-          const answer = await sent.catch((error: NodeJS.ErrnoException) => String(error.code));
-          if (typeof answer === 'string') return unanswered.push(answer);
-          assert.equal(answer.status, 200);
-          assert.equal(answer.body, '{"Status":"Success","result":"User created"}\n');
-          answered.push(username);
-        }
-      };
-      const clients = Array.from({ length: 32 }, (_, client) => client);
-      const load = Promise.all(clients.map(signUpUntilRefused));
-      while (answered.length < 300) await delay(10);
-      child.kill(signal);
-      await load;
-      assert.equal((await ended).code, 0);
+      let stopped = await stopUnderLoad(signal);
+      for (let tries = 1; stopped.isStarved && tries < MAX_TRIES; tries += 1) {
+        stopped = await stopUnderLoad(signal);
+      }
       // A late client was refused a connection. No connection was accepted and then cut.
-      assert.deepEqual(new Set(unanswered), new Set(['ECONNREFUSED']));
-      const lines = (await readFile(join(cwd, 'latchkey-data/users.jsonl'), 'utf8')).split('\n');
-      const inserts = lines.filter((line) => line.includes('"insert"'));
-      const kept = new Set(inserts.map((line) => JSON.parse(line).id));
-      assert.deepEqual(answered.filter((username) => !kept.has(username)), []);
-      agent.destroy();
+      assert.deepEqual(stopped.unanswered, new Set(['ECONNREFUSED']));
     });
   }
 });
