@@ -177,7 +177,7 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
     assert.match(stderr, /^latchkey: administration: add joe$/m);
   });
 
-  /** On a starved machine a client can pause for longer than a server waits for its next request. */
+  /** On a starved machine a client can pause for longer than a server waits for a request. */
   const STARVED_MS = 150;
   const MAX_TRIES = 5;
 
