@@ -11,6 +11,7 @@ import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { Reply } from '../../http/reply.ts';
 import { Router } from '../../http/router.ts';
 import { listen } from '../../http/server.ts';
+import { MAX_SOCKET_PATH_BYTES } from '../../http/unix-socket.ts';
 import type { Log } from '../log.ts';
 import { printable } from '../printable.ts';
 import {
@@ -46,7 +47,9 @@ export async function serveAdministration(
   const socket = socketIn(data);
   try {
     const address = addressOf(socket);
-    if (address === undefined) throw new Error('its path has more than 100 bytes');
+    if (address === undefined) {
+      throw new Error(`its path has more than ${MAX_SOCKET_PATH_BYTES} bytes`);
+    }
     await makeSocketFolder(socket);
     const server = await listen(routerOf(administration, log), { path: address });
     return async () => {
