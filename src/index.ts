@@ -7,6 +7,7 @@ export type { Client, SessionClient } from './accounts/client.ts';
 export type { AccountHandlers } from './accounts/handlers.ts';
 export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
+export type { Limit, LimitCounts, LimitKind, Try } from './limits/counts.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 
 export type { GuardableRequest, HeaderSource } from './auth/requests.ts';

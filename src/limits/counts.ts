@@ -1,6 +1,7 @@
 /**
  * The interface between the rate limiter and the store of its counts. Each method may return a
- * plain value, as in `MemoryCounts`, or a promise, as with a database.
+ * plain value, as in `MemoryCounts`, or a promise, as with a database. A method that rejects keeps
+ * the login or the signup from going on.
  */
 
 import type { MaybePromise } from '../maybe-promise.ts';
@@ -23,6 +24,15 @@ export interface Limit {
   readonly windowSeconds: number;
 }
 
+/** A try that has begun, and counts under its limits. */
+export interface Try {
+  /**
+   * Ends the try, once.
+   * @param isCounted whether it still counts, for one window from now
+   */
+  end(isCounted: boolean): MaybePromise<void>;
+}
+
 /** How many networks are remembered for each account. */
 export const KNOWN_NETWORKS_PER_ACCOUNT = 3;
 
@@ -30,27 +40,24 @@ export const KNOWN_NETWORKS_PER_ACCOUNT = 3;
  * Counts tries, and remembers from which networks an account has logged in. A flood of keys of one
  * kind must not evict the keys of another kind.
  */
-export interface Counts {
+export interface LimitCounts {
   /**
    * Begins a try, which counts under each of the limits until it ends. The call is atomic: of any
    * number of tries at once, no more begin than each limit allows. If one limit is reached, the try
    * counts under none of them. A store that outlives the process must end each try at the latest
    * one window after it began, because the process may end without calling `end`.
-   * @returns 0 if the try has begun, otherwise the seconds to wait: a whole number, at least 1
+   * @returns the try if it has begun, otherwise the seconds to wait: a whole number, at least 1
    */
-  begin(limits: readonly Limit[]): MaybePromise<number>;
-  /**
-   * Ends a try that has begun.
-   * @param limits the same as for `begin`
-   * @param isCounted whether the try still counts, for one window from now
-   */
-  end(limits: readonly Limit[], isCounted: boolean): MaybePromise<void>;
+  begin(limits: readonly Limit[]): MaybePromise<Try | number>;
   /**
    * @param accountKey the `key` of the limit of kind `account`
-   * @returns the networks where this account logged in last, newest first; at most
+   * @returns the keys of the networks where this account logged in last, newest first; at most
    *   {@link KNOWN_NETWORKS_PER_ACCOUNT}
    */
   networksOf(accountKey: string): MaybePromise<readonly string[]>;
-  /** Remembers the network of a login, and forgets the oldest one beyond the maximum. */
-  addNetwork(accountKey: string, network: string): MaybePromise<void>;
+  /**
+   * Remembers the network of a login, and forgets the oldest one beyond the maximum.
+   * @param networkKey a hash of the account and the network; at most 64 ASCII characters
+   */
+  addNetwork(accountKey: string, networkKey: string): MaybePromise<void>;
 }

@@ -6,7 +6,13 @@
  * Accepted: a restart forgets all counts and networks.
  */
 import { checkedClock } from '../options.ts';
-import { KNOWN_NETWORKS_PER_ACCOUNT, type Counts, type Limit, type LimitKind } from './counts.ts';
+import {
+  KNOWN_NETWORKS_PER_ACCOUNT,
+  type Limit,
+  type LimitCounts,
+  type LimitKind,
+  type Try,
+} from './counts.ts';
 
 /**
  * A try is forgotten together with its slot, so up to one slot late. More slots would be more exact
@@ -31,7 +37,7 @@ interface Slot {
 }
 
 /** Counts in maps of bounded size. */
-export class MemoryCounts implements Counts {
+export class MemoryCounts implements LimitCounts {
   readonly #now: () => number;
   readonly #counts: Readonly<Record<LimitKind, Map<string, Count>>> = {
     'account': new Map(),
@@ -47,7 +53,7 @@ export class MemoryCounts implements Counts {
     this.#now = checkedClock(now);
   }
 
-  begin(limits: readonly Limit[]): number {
+  begin(limits: readonly Limit[]): Try | number {
     const now = this.#now();
     for (const limit of limits) this.#forgetOldTries(limit, now);
     const waits = limits.map((limit) => this.#waitSeconds(limit, now));
@@ -59,10 +65,19 @@ export class MemoryCounts implements Counts {
       count.inFlight += 1;
       setBounded(counts, key, count);
     }
-    return 0;
+    return { end: (isCounted) => this.#end(limits, isCounted) };
   }
 
-  end(limits: readonly Limit[], isCounted: boolean): void {
+  networksOf(accountKey: string): readonly string[] {
+    return this.#networks.get(accountKey) ?? [];
+  }
+
+  addNetwork(accountKey: string, networkKey: string): void {
+    const networks = [...new Set([networkKey, ...this.networksOf(accountKey)])];
+    setBounded(this.#networks, accountKey, networks.slice(0, KNOWN_NETWORKS_PER_ACCOUNT));
+  }
+
+  #end(limits: readonly Limit[], isCounted: boolean): void {
     const now = this.#now();
     for (const limit of limits) {
       const counts = this.#counts[limit.kind];
@@ -76,15 +91,6 @@ export class MemoryCounts implements Counts {
       if (isEmpty) counts.delete(limit.key);
       else setBounded(counts, limit.key, count);
     }
-  }
-
-  networksOf(accountKey: string): readonly string[] {
-    return this.#networks.get(accountKey) ?? [];
-  }
-
-  addNetwork(accountKey: string, network: string): void {
-    const networks = [...new Set([network, ...this.networksOf(accountKey)])];
-    setBounded(this.#networks, accountKey, networks.slice(0, KNOWN_NETWORKS_PER_ACCOUNT));
   }
 
   /** Also moves slots that are in the future because the clock was set back. */

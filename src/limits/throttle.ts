@@ -47,9 +47,15 @@
  */
 import { hash } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';
-import { integerBetween, readOptions, type Checks } from '../options.ts';
+import { integerBetween, objectWith, readOptions, type Checks } from '../options.ts';
 import { EVENTS } from '../events.ts';
-import { KNOWN_NETWORKS_PER_ACCOUNT, type Counts, type Limit, type LimitKind } from './counts.ts';
+import {
+  KNOWN_NETWORKS_PER_ACCOUNT,
+  type Limit,
+  type LimitCounts,
+  type LimitKind,
+  type Try,
+} from './counts.ts';
 import type { ClientSource } from './network.ts';
 
 /** How many tries may count in one window. More are refused until the oldest one leaves it. */
@@ -67,6 +73,11 @@ export interface LimitOptions {
   readonly triesPerAddress?: number;
   /** Signups per network in any hour; 1 to 1,000,000, default 50. */
   readonly signupsPerAddress?: number;
+  /**
+   * Where tries are counted, such as a `PostgresLimitCounts` that several servers share. Default:
+   * the memory of this process.
+   */
+  readonly counts?: LimitCounts;
 }
 
 const OPTION_CHECKS: Checks<LimitOptions> = {
@@ -74,6 +85,7 @@ const OPTION_CHECKS: Checks<LimitOptions> = {
   triesPerAccount: integerBetween(1, 10),
   triesPerAddress: integerBetween(1, 1_000_000),
   signupsPerAddress: integerBetween(1, 1_000_000),
+  counts: objectWith('begin', 'networksOf', 'addNetwork'),
 };
 
 const DEFAULTS = {
@@ -94,12 +106,16 @@ const UNKNOWN_NETWORKS_PER_ACCOUNT = NETWORKS_PER_ACCOUNT - KNOWN_NETWORKS_PER_A
 
 /** The rate limiter: refuses logins, confirmations and signups beyond the limits. */
 export class Throttle {
-  readonly #options: Required<LimitOptions>;
-  readonly #counts: Counts;
+  readonly #options: Required<Omit<LimitOptions, 'counts'>>;
+  readonly #counts: LimitCounts;
 
-  /** @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds */
-  constructor(options: LimitOptions, counts: Counts) {
-    this.#options = { ...DEFAULTS, ...readOptions(options, OPTION_CHECKS) };
+  /**
+   * @param defaultCounts used unless the options have `counts`
+   * @throws TypeError or RangeError if an option is unknown, of the wrong kind or out of bounds
+   */
+  constructor(options: LimitOptions, defaultCounts: LimitCounts) {
+    const { counts = defaultCounts, ...given } = readOptions(options, OPTION_CHECKS);
+    this.#options = { ...DEFAULTS, ...given };
     this.#counts = counts;
   }
 
@@ -119,14 +135,18 @@ export class Throttle {
   ): Promise<T | undefined> {
     const { network } = source;
     const accountKey = keyOf('account', id);
+    const networkKey = network === undefined ? undefined : keyOf('known network', id, network);
     const knownNetworks = await this.#counts.networksOf(accountKey);
-    const isKnownNetwork = network !== undefined && knownNetworks.includes(network);
-    const limits = this.#loginLimits(id, network, isKnownNetwork);
-    await this.#begin('login', source, limits);
-    return this.#countingWrong(limits, async () => {
+    const isKnownNetwork = networkKey !== undefined && knownNetworks.includes(networkKey);
+    const begun = await this.#begin(
+      'login',
+      source,
+      this.#loginLimits(id, network, isKnownNetwork),
+    );
+    return countingWrong(begun, async () => {
       const user = await check();
-      if (user !== undefined && network !== undefined) {
-        await this.#counts.addNetwork(accountKey, network);
+      if (user !== undefined && networkKey !== undefined) {
+        await this.#counts.addNetwork(accountKey, networkKey);
       }
       return user;
     });
@@ -154,8 +174,8 @@ export class Throttle {
       maxTries: this.#options.triesPerAccount,
       windowSeconds: HOUR_SECONDS,
     };
-    await this.#begin('confirmation', source, [limit]);
-    return this.#countingWrong([limit], check);
+    const begun = await this.#begin('confirmation', source, [limit]);
+    return countingWrong(begun, check);
   }
 
   /**
@@ -173,7 +193,7 @@ export class Throttle {
       maxTries: this.#options.signupsPerAddress,
       windowSeconds: HOUR_SECONDS,
     };
-    await this.#begin('signup', source, [limit]);
+    const begun = await this.#begin('signup', source, [limit]);
     let isStoreAvailable = true;
     try {
       return await job();
@@ -181,25 +201,7 @@ export class Throttle {
       isStoreAvailable = !(isAuthError(error) && error.code === 'ERR_STORE');
       throw error;
     } finally {
-      await this.#counts.end([limit], isStoreAvailable);
-    }
-  }
-
-  /**
-   * Ends a try that has begun.
-   * @param check as for `login`
-   */
-  async #countingWrong<T>(
-    limits: readonly Limit[],
-    check: () => Promise<T | undefined>,
-  ): Promise<T | undefined> {
-    let isWrongPassword = false;
-    try {
-      const user = await check();
-      isWrongPassword = user === undefined;
-      return user;
-    } finally {
-      await this.#counts.end(limits, isWrongPassword);
+      await begun.end(isStoreAvailable);
     }
   }
 
@@ -230,14 +232,18 @@ export class Throttle {
     return [byAccount, byAccountAndNetwork, byNetwork];
   }
 
-  /** @throws AuthError ERR_THROTTLED if a limit is reached */
+  /**
+   * @returns the try, which the caller must end
+   * @throws AuthError ERR_THROTTLED if a limit is reached
+   */
   async #begin(
     kind: 'login' | 'confirmation' | 'signup',
     { address }: ClientSource,
     limits: readonly Limit[],
-  ): Promise<void> {
-    const retryAfterSeconds = await this.#counts.begin(limits);
-    if (retryAfterSeconds === 0) return;
+  ): Promise<Try> {
+    const begun = await this.#counts.begin(limits);
+    if (typeof begun !== 'number') return begun;
+    const retryAfterSeconds = begun;
     if (EVENTS.throttle.hasSubscribers) {
       EVENTS.throttle.publish({ kind, retryAfterSeconds, address });
     }
@@ -247,9 +253,27 @@ export class Throttle {
 }
 
 /**
+ * Ends a try with its check.
+ * @param check as for `Throttle.login`
+ */
+async function countingWrong<T>(
+  begun: Try,
+  check: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  let isWrongPassword = false;
+  try {
+    const user = await check();
+    isWrongPassword = user === undefined;
+    return user;
+  } finally {
+    await begun.end(isWrongPassword);
+  }
+}
+
+/**
  * @returns a key of constant length. It hides the username, which may be a password that was typed
  *   into the wrong field.
  */
-function keyOf(kind: LimitKind, ...parts: readonly string[]): string {
+function keyOf(kind: LimitKind | 'known network', ...parts: readonly string[]): string {
   return hash('sha256', JSON.stringify([kind, ...parts]), 'base64url');
 }

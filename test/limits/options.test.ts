@@ -1,8 +1,10 @@
 /** The option `limits`, and the rate limiter that it makes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LimitCounts } from '../../src/limits/counts.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { limitsCheck, throttleOf } from '../../src/limits/options.ts';
+import { MemoryCounts } from '../../src/limits/memory.ts';
 import { waitOf } from '../support/limits.ts';
 
 test('limits are an object or false, and a bad member is refused by its name', () => {
@@ -17,6 +19,10 @@ test('limits are an object or false, and a bad member is refused by its name', (
     name: 'RangeError',
     message: /^"triesPerAccount" expected /,
   });
+  assert.throws(() => throttleOf({ counts: {} as LimitCounts }), {
+    name: 'TypeError',
+    message: /^"counts" expected an object with the methods begin, networksOf, addNetwork, got /,
+  });
   assert.equal(throttleOf(false), undefined);
 });
 
@@ -28,4 +34,14 @@ test('by default the limits are on, and a change of the system time does not mov
   t.mock.method(Date, 'now', () => 0);
   const wait = await guess();
   assert.ok(wait !== undefined && wait > 3000 && wait < 4000, `${wait} s`);
+});
+
+test('two rate limiters with the same counts share the tries', async () => {
+  const counts = new MemoryCounts(() => 0);
+  const [one, other] = [throttleOf({ counts }), throttleOf({ counts })];
+  const guess = (throttle = one) => {
+    return throttle?.login('joe', sourceOf('10.0.0.1'), async () => undefined).catch(waitOf);
+  };
+  for (let tries = 0; tries < 10; tries += 1) assert.equal(await guess(), undefined);
+  assert.ok(Number(await guess(other)) > 3000);
 });

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Counts } from '../../src/limits/counts.ts';
+import type { LimitCounts } from '../../src/limits/counts.ts';
 import { MemoryCounts } from '../../src/limits/memory.ts';
 import { networkOf, sourceOf } from '../../src/limits/network.ts';
 import { Throttle, type LimitOptions } from '../../src/limits/throttle.ts';
@@ -37,7 +37,10 @@ export class Simulation {
   readonly throttle: Throttle;
   #inFlight: JobInFlight[] = [];
 
-  constructor(options: LimitOptions = {}, wrap: (counts: Counts) => Counts = (counts) => counts) {
+  constructor(
+    options: LimitOptions = {},
+    wrap: (counts: LimitCounts) => LimitCounts = (counts) => counts,
+  ) {
     this.throttle = new Throttle(options, wrap(new MemoryCounts(() => this.seconds)));
   }
 
@@ -207,15 +210,18 @@ export function assertInvariants({ wrong, wrongConfirmations, signups }: Simulat
 }
 
 /** Counts as a database answers them: each method takes a turn of the event loop, and is atomic. */
-export function asynchronous(counts: Counts): Counts {
+export function asynchronous(counts: LimitCounts): LimitCounts {
   return {
     begin: async (limits) => {
       await nextTurn();
-      return counts.begin(limits);
-    },
-    end: async (limits, isCounted) => {
-      await nextTurn();
-      return counts.end(limits, isCounted);
+      const begun = await counts.begin(limits);
+      if (typeof begun === 'number') return begun;
+      return {
+        end: async (isCounted) => {
+          await nextTurn();
+          return begun.end(isCounted);
+        },
+      };
     },
     networksOf: async (account) => {
       await nextTurn();
