@@ -34,7 +34,9 @@ export function whereAndWhen(): string {
   const here = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
   const commit = execFileSync('git', ['describe', '--always', '--dirty'], here);
   const day = new Date().toISOString().slice(0, 10);
-  const machine = `Node ${process.version}, ${others.length + 1} x ${model.trim()}`;
+  const { lts } = process.release;
+  const release = lts === undefined ? process.version : `${process.version} (LTS ${lts})`;
+  const machine = `Node ${release}, ${others.length + 1} x ${model.trim()}`;
   return `${machine}, commit ${commit.trim()}, ${day}`;
 }
 
