@@ -70,7 +70,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench': {
     file: 'bench.ts',
     purpose:
-      'Compares tokens, passwords, the users file, GET /hello and the start with bare calls of Node.',
+      'Compares tokens, passwords, the users file, GET /hello and the start with bare Node.',
     minutes: 7,
     preparations: ['build'],
     options: ['rounds'],
@@ -105,7 +105,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   'bench:queue': {
     file: 'queue.ts',
-    purpose: 'Measures whether an attacker who fills the queue can lock a user out. It needs Linux.',
+    purpose: 'Measures whether an attacker who fills the queue locks a user out. It needs Linux.',
     minutes: 2,
     preparations: [],
     options: [],
