@@ -42,20 +42,23 @@ interface HelloServer {
   readonly port: number;
   /** Of the user joe. */
   readonly token: string;
+  /** The session of joe, sent in place of the token. */
+  readonly cookie?: string | undefined;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
 
 /** What a request needs to know of a server. */
-type Asked = Pick<HelloServer, 'port' | 'token'>;
+type Asked = Pick<HelloServer, 'port' | 'token' | 'cookie'>;
 
 export async function start({ script, args }: Omit<Contestant, 'way'>): Promise<HelloServer> {
   const env = { ...process.env, NODE_ENV: 'production' };
   const child = fork(join(import.meta.dirname, script), args, { env });
-  const { port, token = ownToken() } = await messageOf<Listening>(child);
+  const { port, token = ownToken(), cookie } = await messageOf<Listening>(child);
   return {
     port,
     token,
+    cookie,
     usage: () => {
       child.send('usage');
       return messageOf<Usage>(child);
@@ -74,14 +77,15 @@ function ownToken(): string {
 }
 
 /** A request as a client would send it. */
-function helloRequest({ port, token }: Asked): string {
+function helloRequest({ port, token, cookie }: Asked): string {
+  const proof = cookie === undefined ? `Authorization: Bearer ${token}` : `Cookie: ${cookie}`;
   const headers = [
     `Host: 127.0.0.1:${port}`,
     'User-Agent: bench',
     'Accept: */*',
     'Accept-Encoding: gzip, deflate',
   ];
-  return ['GET /hello HTTP/1.1', ...headers, `Authorization: Bearer ${token}`, '', ''].join('\r\n');
+  return ['GET /hello HTTP/1.1', ...headers, proof, '', ''].join('\r\n');
 }
 
 /** Asks once and checks the answer. @returns the length of the answer */

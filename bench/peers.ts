@@ -4,15 +4,17 @@
  * and rough.
  */
 import { createSecretKey, webcrypto } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
+import { chartOf } from './chart.ts';
 import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
-import { helloContest, OWN, type Contestant } from './hello.ts';
+import { helloContest, OWN, withSessions, type Contestant } from './hello.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { SECRET } from './harness/secret.ts';
+import { signInContests, type SignInContestant } from './sign-in.ts';
 import { NAMES, tokenContests, type TokenPeer } from './tokens.ts';
 
 const { subtle } = webcrypto;
@@ -49,11 +51,43 @@ const PEERS: Readonly<Record<string, TokenPeer>> = {
   },
 };
 
+const HELLO = 'GET /hello';
+const SESSION = 'GET /hello, with a session';
+/** With fewer rounds, which are rough, the chart stays as it is. */
+const ROUNDS_OF_CHART = 20;
+
 const SERVERS: readonly Contestant[] = [
   { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.ts', args: ['fastify'] },
   { way: 'Express + express-jwt', script: 'processes/peer-server.ts', args: ['express'] },
   { way: 'Hono + hono/jwt', script: 'processes/peer-server.ts', args: ['hono'] },
 ];
+
+const BETTER_AUTH = {
+  way: 'better-auth',
+  script: 'processes/better-auth-server.ts',
+  args: [],
+} as const;
+const [BARE] = OWN;
+const [SESSIONS_OFF, SESSIONS_ON] = withSessions('memory');
+if (BARE === undefined || SESSIONS_OFF === undefined || SESSIONS_ON === undefined) {
+  throw new Error('a contestant is missing');
+}
+const WITH_SESSION: readonly Contestant[] = [
+  BARE,
+  { ...SESSIONS_ON, way: 'latchkey' },
+  { ...SESSIONS_OFF, way: 'latchkey, sessions off' },
+  BETTER_AUTH,
+];
+const SIGN_IN: SignInContestant = {
+  ...BETTER_AUTH,
+  path: '/api/auth/sign-in/email',
+  user: { email: 'joe@example.com' },
+  proofOf: async (reply) => {
+    // The connection is free for the next request once the body has been read.
+    await reply.arrayBuffer();
+    return { Cookie: reply.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ') };
+  },
+};
 
 const faster = (contest: string, other: string, times: number): Goal => {
   return { contest, way: 'latchkey', other, atMost: Number((1 / times).toFixed(3)) };
@@ -65,7 +99,7 @@ const GOALS: readonly Goal[] = [
     faster(contest, 'jose', 20),
   ]),
   faster(NAMES.cached, 'fast-jwt', 5),
-  ...SERVERS.map(({ way }) => faster('GET /hello', way, 2)),
+  ...SERVERS.map(({ way }) => faster(HELLO, way, 2)),
 ];
 
 function versions(): string {
@@ -82,10 +116,12 @@ function versions(): string {
 const { rounds, isJson } = readRounds();
 const results: Result[] = [];
 for (const contest of tokenContests(PEERS, 10 * rounds)) results.push(...(await run(contest)));
-results.push(...(await helloContest('GET /hello', [...OWN, ...SERVERS], 2 * rounds)));
+results.push(...(await helloContest(HELLO, [...OWN, ...SERVERS], 2 * rounds)));
+results.push(...(await helloContest(SESSION, WITH_SESSION, 2 * rounds)));
+results.push(...(await signInContests([SIGN_IN], rounds)));
 const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
-console.log(
-  isJson
-    ? JSON.stringify({ where, results }, null, 2)
-    : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
-);
+const printed = [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n');
+console.log(isJson ? JSON.stringify({ where, results }, null, 2) : printed);
+if (rounds >= ROUNDS_OF_CHART) {
+  writeFileSync(join(import.meta.dirname, 'results.svg'), chartOf(printed));
+}

@@ -18,6 +18,8 @@ export interface Listening {
   readonly port: number;
   /** Of the user joe. A server whose tokens need no session leaves it out. */
   readonly token?: string;
+  /** The session of joe, for a server that reads it from a cookie and no token. */
+  readonly cookie?: string;
 }
 
 function usageNow(): Usage {
