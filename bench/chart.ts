@@ -1,7 +1,7 @@
 /**
- * Draws what `npm run bench:peers` printed as a bar chart in SVG. latchkey is the unit of each
- * panel, so a bar shows how many times as long its contestant takes. Colours follow the light or
- * dark scheme of the reader. A viewer that ignores the scheme shows the light card.
+ * Draws what `npm run bench:peers` printed as a bar chart in SVG. A bar is the median time of its
+ * contestant, divided by that of latchkey. The colours follow the light or dark scheme of the
+ * reader. A viewer that ignores the scheme shows dark text on a white card.
  */
 
 /** The contests of the chart, from top to bottom and by column. */
@@ -87,7 +87,8 @@ function drawBar({ way, times }: Bar, left: number, top: number): string[] {
     rectangle(x, top, width, BAR_HEIGHT, colourOf(way)),
     // A gap near the end of the bar marks that it is cut.
     ...(isCut ? [rectangle(x + width - 14, top, 4, BAR_HEIGHT, 'card')] : []),
-    text(x + width + 6, textY, 'text', figureOf(times), weight),
+    // The figure of a short bar stands beside the line that marks latchkey, not on it.
+    text(x + Math.max(width, PIXELS_PER_TIME) + 6, textY, 'text', figureOf(times), weight),
   ];
 }
 
@@ -96,8 +97,8 @@ function drawPanel(contest: string, bars: readonly Bar[], left: number, top: num
   const one = left + LABEL_WIDTH + PIXELS_PER_TIME;
   return [
     text(left, top + 14, 'text', contest, ' font-size="14" font-weight="600"'),
+    rectangle(one, firstRow - 3, 1, bars.length * ROW_HEIGHT - 1, 'muted'),
     ...bars.flatMap((bar, row) => drawBar(bar, left, firstRow + row * ROW_HEIGHT)),
-    rectangle(one, firstRow - 3, 1, bars.length * ROW_HEIGHT - 1, 'text'),
   ];
 }
 
@@ -130,8 +131,8 @@ export function chartOf(printed: string): string {
     bottom = Math.max(bottom, top);
   }
   const height = bottom + 24;
-  const title = 'Times as long as latchkey needs for the same work';
-  const note = 'Longer bars are slower. “bare” is the least that Node itself needs.';
+  const title = 'Time for the same work, as a multiple of latchkey’s';
+  const note = '“bare” is the least that Node itself needs. A bar with a gap is cut.';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}"`,
     `  height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12">`,

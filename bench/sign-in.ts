@@ -32,10 +32,16 @@ const OWN: readonly SignInContestant[] = [
   { ...SHARED, way: 'latchkey', args: ['latchkey'] },
 ];
 
-/** The contests, by the sign-ins that are in flight at once. */
-const SIGN_INS: ReadonlyMap<number, string> = new Map([
-  [1, 'sign-in'],
-  [8, 'sign-in, 8 in flight'],
+/** The names of the contests, for goals. */
+export const NAMES = {
+  alone: 'sign-in',
+  many: 'sign-in, 8 in flight',
+} as const;
+
+/** How many sign-ins are in flight at once. */
+const IN_FLIGHT: ReadonlyMap<string, number> = new Map([
+  [NAMES.alone, 1],
+  [NAMES.many, 8],
 ]);
 
 /** @param peers are compared with bare scrypt and with latchkey */
@@ -73,7 +79,7 @@ export async function signInContests(
   };
   const ways = Object.fromEntries(servers.map(({ name, way }) => [name, way]));
   const results: Result[] = [];
-  for (const [inFlight, name] of SIGN_INS) {
+  for (const [name, inFlight] of IN_FLIGHT) {
     const inputs = () => Array.from({ length: 2 + 2 * inFlight }, () => '');
     results.push(...(await run({ name, rounds, inFlight, inputs, ways, agree })));
   }
