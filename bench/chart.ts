@@ -43,16 +43,17 @@ interface Bar {
 
 const ROW = /^\| (.+?) \| (.+?) \| ([\d.]+) (µs|ms) \|/gm;
 
-/** @returns the bars of a contest, which leave out variants of latchkey such as "cache off" */
+/**
+ * @returns the bars of a contest, none if no run has measured it. They leave out variants of
+ * latchkey such as "cache off".
+ */
 function barsOf(printed: string, contest: string): Bar[] {
   const medians = new Map<string, number>();
   for (const [, name, way = '', median, unit] of printed.matchAll(ROW)) {
-    // Figures of another Node may follow those that the first line is about.
-    if (name !== contest || medians.has(way)) continue;
-    medians.set(way, Number(median) * (unit === 'ms' ? 1000 : 1));
+    if (name === contest) medians.set(way, Number(median) * (unit === 'ms' ? 1000 : 1));
   }
   const own = medians.get('latchkey');
-  if (own === undefined) throw new Error(`the output lacks the contest "${contest}"`);
+  if (own === undefined) return [];
   return [...medians]
     .filter(([way]) => !way.startsWith('latchkey,'))
     .map(([way, median]) => ({ way, times: median / own }));
@@ -111,7 +112,7 @@ function style(): string {
  * @param printed what the benchmark printed: its line with Node, machine, commit and day, then the
  * table of results
  * @returns the file
- * @throws Error if a contest of the chart is missing
+ * @throws Error if the output has no contest of the chart
  */
 export function chartOf(printed: string): string {
   const [where = ''] = /^.*, commit [^;\n]*/m.exec(printed) ?? [];
@@ -123,6 +124,7 @@ export function chartOf(printed: string): string {
     let top = FIRST_PANEL_Y;
     for (const contest of contests) {
       const bars = barsOf(printed, contest);
+      if (bars.length === 0) continue;
       drawn.push(...drawPanel(contest, bars, left, top));
       const figures = bars.map(({ way, times }) => `${way} ${figureOf(times)}`).join(', ');
       summary.push(`${contest}: ${figures}.`);
@@ -130,6 +132,7 @@ export function chartOf(printed: string): string {
     }
     bottom = Math.max(bottom, top);
   }
+  if (drawn.length === 0) throw new Error('the output has no contest of the chart');
   const height = bottom + 24;
   const title = 'Time for the same work, as a multiple of latchkey’s';
   const note = '“bare” is the least that Node itself needs. A bar with a gap is cut.';

@@ -1,15 +1,14 @@
 /**
  * Measures latchkey against other packages for the same work: `npm run bench:peers`, which first
  * installs them into this folder. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick
- * and rough. With 20 rounds or more, which is the default, it also draws `results.svg`.
+ * and rough. With `-- --record` it also draws `results.svg`.
  */
 import { createSecretKey, webcrypto } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
-import { chartOf } from './chart.ts';
 import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
 import { helloContest, OWN, type Contestant } from './hello.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
@@ -53,8 +52,6 @@ const PEERS: Readonly<Record<string, TokenPeer>> = {
 
 const HELLO = 'GET /hello';
 const SESSION = 'GET /hello, with a session';
-/** With fewer rounds, which are rough, the chart stays as it is. */
-const ROUNDS_OF_CHART = 20;
 
 const SERVERS: readonly Contestant[] = [
   { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.ts', args: ['fastify'] },
@@ -125,8 +122,8 @@ results.push(...(await helloContest(HELLO, [...OWN, ...SERVERS], 2 * rounds)));
 results.push(...(await helloContest(SESSION, WITH_SESSION, 2 * rounds)));
 results.push(...(await signInContests([SIGN_IN], rounds)));
 const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
-const printed = [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n');
-console.log(isJson ? JSON.stringify({ where, results }, null, 2) : printed);
-if (rounds >= ROUNDS_OF_CHART) {
-  writeFileSync(join(import.meta.dirname, 'results.svg'), chartOf(printed));
-}
+console.log(
+  isJson
+    ? JSON.stringify({ where, results }, null, 2)
+    : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
+);

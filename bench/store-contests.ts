@@ -8,6 +8,12 @@ import { IN_FLIGHT, makeFile, openBare, userNamed } from './store-files.ts';
 
 const { JsonFileUserStore } = latchkey;
 
+/** The names of the contests, for goals. */
+export const NAMES = {
+  insert: `insert ${IN_FLIGHT} users`,
+  open: 'open 100,000 users',
+} as const;
+
 /** One insert is a batch of users. The baseline writes and syncs as many lines in one call. */
 export async function storeContests(folder: string, rounds: number) {
   const file = await open(join(folder, 'bare.jsonl'), 'a');
@@ -25,7 +31,7 @@ export async function storeContests(folder: string, rounds: number) {
     assert.deepEqual(new Set(answers), new Set([true]));
   const contests: Contest[] = [
     {
-      name: 'insert 64 users',
+      name: NAMES.insert,
       rounds,
       inputs: () => uniqueNames(10),
       agree: isTrue,
@@ -46,7 +52,7 @@ export async function storeContests(folder: string, rounds: number) {
       },
     },
     {
-      name: 'open 100,000 users',
+      name: NAMES.open,
       rounds: Math.ceil(rounds / 4),
       inputs: () => uniqueNames(1),
       agree: isTrue,

@@ -49,13 +49,19 @@ function bareVerify(token: string): unknown {
   return JSON.parse(Buffer.from(token.slice(token.indexOf('.') + 1, dot), 'base64url').toString());
 }
 
-const cachedClaims = new Map<string, { readonly exp: number }>();
+interface Times {
+  readonly nbf: number;
+  readonly exp: number;
+}
 
-/** The least work of a cache: a look-up by the whole token, and a comparison with the clock. */
+const cachedClaims = new Map<string, Times>();
+
+/** The least work of a cache: a look-up by the whole token, and both times against the clock. */
 function bareCached(token: string): unknown {
   const known = cachedClaims.get(token);
-  if (known !== undefined && Date.now() / 1000 < known.exp) return known;
-  const claims = bareVerify(token) as { readonly exp: number };
+  const now = Date.now() / 1000;
+  if (known !== undefined && known.nbf <= now && now < known.exp) return known;
+  const claims = bareVerify(token) as Times;
   cachedClaims.set(token, claims);
   return claims;
 }

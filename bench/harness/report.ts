@@ -28,14 +28,26 @@ export function spreadOf({ low, median, high }: Quartiles, digits: number): stri
   return `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
 }
 
+/** A page or a chart does not count as a change, because the run before may have recorded it. */
+const RECORDED = /\.(?:md|svg)$/;
+
+/** @returns the commit, with `-dirty` if a file differs from it that could change the figures */
+function commitNow(): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
+  const changed = git('diff', '--name-only', 'HEAD').split('\n');
+  const isDirty = changed.some((name) => name !== '' && !RECORDED.test(name));
+  return `${git('describe', '--always')}${isDirty ? '-dirty' : ''}`;
+}
+
 /** @returns one line with the version of Node, the processor, the commit and the day */
 export function whereAndWhen(): string {
   const [{ model = 'unknown' } = {}, ...others] = cpus();
-  const here = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
-  const commit = execFileSync('git', ['describe', '--always', '--dirty'], here);
   const day = new Date().toISOString().slice(0, 10);
-  const machine = `Node ${process.version}, ${others.length + 1} x ${model.trim()}`;
-  return `${machine}, commit ${commit.trim()}, ${day}`;
+  const { lts } = process.release;
+  const release = lts === undefined ? process.version : `${process.version} (LTS ${lts})`;
+  const machine = `Node ${release}, ${others.length + 1} x ${model.trim()}`;
+  return `${machine}, commit ${commitNow()}, ${day}`;
 }
 
 /** @returns a table in Markdown. The first row holds the headings. */

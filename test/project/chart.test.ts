@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chartOf } from '../../bench/chart.ts';
+import { filled, recorded } from '../../bench/harness/figures.ts';
 import { linksIn, read } from '../support/documents.ts';
 
 const CONTESTS = ['sign', 'verify', 'verify, cached', 'GET /hello', 'GET /hello, with a session'];
@@ -17,11 +18,6 @@ const outputOf = (other: string, times: number): string => {
 };
 const widthsIn = (svg: string) =>
   [...svg.matchAll(/width="([\d.]+)" height="14"/g)].map(([, width]) => Number(width));
-
-test('the chart shows the figures that stand first in the results of npm run bench:peers', () => {
-  const [, section = ''] = read('bench/RESULTS.md').split('## `npm run bench:peers`');
-  assert.equal(read('bench/results.svg'), chartOf(section.split('\n## ')[0] ?? ''));
-});
 
 test('the front page shows the chart', () => {
   assert.ok(linksIn(read('README.md')).includes('bench/results.svg'));
@@ -39,17 +35,23 @@ test('a long bar is cut and shows its whole figure', () => {
   assert.match(chartOf(outputOf('a peer', 60)), /sign: bare 0\.5, latchkey 1\.0, a peer 60\./);
 });
 
-test('the first figures of a contest count, and the first line with a commit is quoted', () => {
-  const both = `${outputOf('a peer', 3)}\n\n${outputOf('a peer', 5).replace('v24', 'v20')}`;
-  assert.equal(chartOf(both), chartOf(outputOf('a peer', 3)));
-  assert.match(chartOf(both), />Node v24\.0\.0, commit abc, 2026-11-30</);
+test('the chart shows the newest Node that has run, and quotes its machine and commit', () => {
+  const chartIn = (results: string) => filled('bench/results.svg', '', results);
+  const first = outputOf('a peer', 3).replace('v24', 'v20');
+  const oldest = recorded('# Results\n', 'bench:peers', '20', first);
+  assert.equal(chartIn(oldest), chartOf(first));
+  const both = recorded(oldest, 'bench:peers', '24', outputOf('a peer', 5));
+  assert.equal(chartIn(both), chartOf(outputOf('a peer', 5)));
+  assert.match(chartIn(both), />Node v24\.0\.0, commit abc, 2026-11-30</);
 });
 
-test('an output that lacks a contest is refused', () => {
+test('a contest that no run has measured has no panel, and an output without any is refused', () => {
   const output = outputOf('a peer', 3);
-  assert.ok(chartOf(output));
-  const lacking = output.replaceAll('| sign-in |', '| another |');
-  assert.throws(() => chartOf(lacking), /lacks the contest "sign-in"/);
+  assert.match(chartOf(output), />sign-in</);
+  const lacking = chartOf(output.replaceAll('| sign-in |', '| another |'));
+  assert.doesNotMatch(lacking, />sign-in</);
+  assert.match(lacking, />GET \/hello</);
+  assert.throws(() => chartOf('Node v24, commit abc'), /no contest of the chart/);
 });
 
 test('the name of a contestant cannot add an element', () => {

@@ -1,0 +1,223 @@
+/**
+ * The figures of the pages. `bench/RESULTS.md` holds the output of each benchmark on each version
+ * of Node. All figures of other pages are copies of cells of its tables.
+ */
+import { chartOf } from '../chart.ts';
+import { tableOf } from './report.ts';
+
+/** Major versions of Node: the newest with long-term support, and the oldest that is supported. */
+export const NODES = ['24', '20'] as const;
+
+/** Stands for a figure that no run has measured. */
+const MISSING = '–';
+
+type Row = readonly string[];
+
+/** @returns the parts of a text: what comes before the first heading, and each section */
+function splitAt(mark: '##' | '###', text: string): [before: string, ...sections: string[]] {
+  const [before = '', ...sections] = text.split(new RegExp(`^(?=${mark} )`, 'm'));
+  return [before, ...sections];
+}
+
+const headingFor = (name: string) => `## \`npm run ${name}\`\n`;
+const nodeHeading = (node: string) => `### Node ${node}\n`;
+
+/** @returns the output of a benchmark on one version of Node, empty if there is none */
+function outputIn(results: string, name: string, node: string): string {
+  const section = splitAt('##', results).find((text) => text.startsWith(headingFor(name))) ?? '';
+  const own = splitAt('###', section).find((text) => text.startsWith(nodeHeading(node))) ?? '';
+  return own.slice(nodeHeading(node).length).trim();
+}
+
+/**
+ * @param results the text of RESULTS.md
+ * @param name the benchmark, as in package.json
+ * @param node one of NODES
+ * @returns the text with this output in the place of the last one on this version of Node
+ */
+export function recorded(results: string, name: string, node: string, output: string): string {
+  const [before, ...sections] = splitAt('##', results);
+  const isOwn = (section: string) => section.startsWith(headingFor(name));
+  if (!sections.some(isOwn)) sections.push(headingFor(name));
+  const withOutput = (section: string): string => {
+    const [introduction] = splitAt('###', section);
+    const outputs = NODES.flatMap((each) => {
+      const text = each === node ? output.trim() : outputIn(results, name, each);
+      return text === '' ? [] : [nodeHeading(each), text];
+    });
+    return [introduction, ...outputs].map((text) => text.trim()).join('\n\n');
+  };
+  const texts = sections.map((section) => (isOwn(section) ? withOutput(section) : section.trim()));
+  return `${[before.trim(), ...texts].join('\n\n')}\n`;
+}
+
+/** The rows of a table of Markdown, without the line below its heads. */
+const TABLE = /(?:^\|.*\n?)+/gm;
+
+function tablesIn(text: string): Row[][] {
+  return [...text.matchAll(TABLE)].map(([table]) => {
+    const lines = table.trim().split('\n').filter((line) => !line.startsWith('| ---'));
+    return lines.map((line) => line.slice(1, -1).split('|').map((cell) => cell.trim()));
+  });
+}
+
+/** @returns the goals of a benchmark, with what each version of Node has measured */
+function goalsOf(name: string, results: string): Row[] {
+  const tables = NODES.map((node) => {
+    const all = tablesIn(outputIn(results, name, node));
+    return all.find(([heads]) => heads?.includes('goal'))?.slice(1) ?? [];
+  });
+  const rows = tables.find((table) => table.length > 0) ?? [];
+  const heads = NODES.flatMap((node) => [`Node ${node}`, 'met']);
+  return [
+    ['contest', 'compared', 'goal', ...heads],
+    ...rows.map(([contest = '', compared = '', , goal = '']) => {
+      const cells = tables.flatMap((table) => {
+        const own = table.find((row) => row[0] === contest && row[1] === compared);
+        return [own?.[2] ?? MISSING, own?.[4] ?? MISSING];
+      });
+      return [contest, compared, goal, ...cells];
+    }),
+  ];
+}
+
+/** One cell of the results. */
+interface Figure {
+  readonly what: string;
+  readonly benchmark: string;
+  /** The first cells of its row. */
+  readonly row: Row;
+  readonly column: string;
+}
+
+function cellsOf(figures: readonly Figure[], results: string): Row[] {
+  const cellOn = (node: string, { benchmark, row, column }: Figure): string => {
+    for (const [heads = [], ...rows] of tablesIn(outputIn(results, benchmark, node))) {
+      const own = rows.find((cells) => row.every((cell, index) => cells[index] === cell));
+      const cell = own?.[heads.indexOf(column)];
+      if (cell !== undefined) return cell;
+    }
+    return MISSING;
+  };
+  return [
+    ['what', ...NODES.map((node) => `Node ${node}`)],
+    ...figures.map((figure) => [figure.what, ...NODES.map((node) => cellOn(node, figure))]),
+  ];
+}
+
+const figure = (what: string, benchmark: string, row: Row, column: string): Figure => {
+  return { what, benchmark, row, column };
+};
+
+const SPEEDS: readonly Figure[] = [
+  figure('sign a token', 'bench', ['sign', 'latchkey'], 'median'),
+  figure('verify a token', 'bench', ['verify', 'latchkey'], 'median'),
+  figure('verify a remembered token', 'bench', ['verify, cached', 'latchkey'], 'median'),
+  figure('`GET /hello` per second', 'bench', ['GET /hello', 'latchkey'], 'per second'),
+  figure(
+    '`GET /hello` with `cacheSize: 0`, to bare',
+    'bench',
+    ['GET /hello', 'latchkey, cache off'],
+    'to the baseline',
+  ),
+  figure('import `latchkey/jwt`', 'bench', ['import', 'latchkey/jwt'], 'median'),
+  figure('a remembered token', 'bench', ['a cached token and its claims, heap'], 'memory'),
+  figure('a user in `MemoryUserStore`', 'bench', ['a user in `MemoryUserStore`, heap'], 'memory'),
+  figure('an idle server', 'bench', ['a server without a request, resident'], 'memory'),
+  figure(
+    'verify 82 times as much payload, to little',
+    'bench',
+    ['verify, by bytes of payload', '8,192'],
+    'cost ratio',
+  ),
+  figure(
+    'the guard among a million users, to a hundred',
+    'bench',
+    ['identify a request, by users', '1,000,000'],
+    'cost ratio',
+  ),
+];
+
+const MILLION: Row = ['1,000,000'];
+const USERS_FILE: readonly Figure[] = [
+  figure('the file, MB', 'bench:store', MILLION, 'file, MB'),
+  figure('its users in memory, MB', 'bench:store', MILLION, 'kept, MB'),
+  figure('opening it, ms', 'bench:store', MILLION, 'open, ms'),
+  figure('opening it, to bare', 'bench:store', MILLION, 'ratio'),
+  figure('a durable insert, to one among 1,000', 'bench:store', MILLION, 'to 1,000 users'),
+];
+
+/** @returns the sizes of servers, on the newest version of Node that has been measured */
+function sizesIn(results: string): Row[] {
+  const tables = NODES.flatMap((node) => tablesIn(outputIn(results, 'bench', node)));
+  return tables.find(([heads]) => heads?.includes('logins a second')) ?? [];
+}
+
+/** A table of a page: the first one below its heading. */
+interface PageTable {
+  readonly page: string;
+  readonly heading: string;
+  readonly rows: (results: string) => Row[];
+}
+
+const TABLES: readonly PageTable[] = [
+  {
+    page: 'bench/README.md',
+    heading: '### Compared with bare calls of Node',
+    rows: (results) => goalsOf('bench', results),
+  },
+  {
+    page: 'bench/README.md',
+    heading: '### Compared with other packages',
+    rows: (results) => goalsOf('bench:peers', results),
+  },
+  {
+    page: 'bench/README.md',
+    heading: '### PostgreSQL',
+    rows: (results) => goalsOf('bench:postgres', results),
+  },
+  {
+    page: 'bench/README.md',
+    heading: '## Absolute figures',
+    rows: (results) => cellsOf(SPEEDS, results),
+  },
+  {
+    page: 'bench/README.md',
+    heading: '### The users file',
+    rows: (results) => cellsOf(USERS_FILE, results),
+  },
+  {
+    page: 'src/cli/deployment.md',
+    heading: '## Sizing',
+    rows: sizesIn,
+  },
+];
+
+const CHART = 'bench/results.svg';
+
+/** The pages that have figures, and the chart of the front page. */
+export const PAGES: readonly string[] = ['bench/README.md', 'src/cli/deployment.md', CHART];
+
+/** @throws Error if the page has no such heading, or no table below it */
+function withTable(text: string, heading: string, make: (old: Row[]) => Row[]): string {
+  const start = text.indexOf(`\n${heading}\n`);
+  const [old] = start === -1 ? [] : (text.slice(start).match(TABLE) ?? []);
+  if (old === undefined) throw new Error(`a page has no table below "${heading}"`);
+  const rest = text.slice(start).replace(old, () => `${tableOf(make(tablesIn(old)[0] ?? []))}\n`);
+  return text.slice(0, start) + rest;
+}
+
+/** @returns the chart of the newest version of Node that has been measured */
+function chartIn(results: string): string {
+  const outputs = NODES.map((node) => outputIn(results, 'bench:peers', node));
+  return chartOf(outputs.find((output) => output !== '') ?? '');
+}
+
+/** @returns the text of a page with the figures of RESULTS.md in its tables */
+export function filled(page: string, text: string, results: string): string {
+  if (page === CHART) return chartIn(results);
+  const tables = TABLES.filter((table) => table.page === page);
+  return tables.reduce((filling, { heading, rows }) => {
+    return withTable(filling, heading, () => rows(results));
+  }, text);
+}
