@@ -50,4 +50,4 @@ const app = createApp({
 });
 const { access_token: token } = await app.auth.issue(user);
 const { port } = await listen(app, { port: 0 });
-tellParent({ port, token });
+tellParent({ port, users: [{ name: user.id, token }] });
