@@ -82,8 +82,8 @@ async function measure(rounds: number): Promise<Result[]> {
 
 const { rounds, isJson } = readRounds();
 if (process.env[URL_VARIABLE] === undefined) {
-  const remedy = '".ci/with-postgres npm run bench:postgres" starts one and sets it';
-  console.log(`The benchmark needs a PostgreSQL server whose URL is in ${URL_VARIABLE}: ${remedy}.`);
+  const remedy = 'Set it to the URL of a PostgreSQL server, or start one for this benchmark with';
+  console.log(`${URL_VARIABLE} is not set. ${remedy} ".ci/with-postgres npm run bench:postgres".`);
 } else {
   const results = await measure(rounds);
   const where = `${whereAndWhen()}; ${rounds} rounds`;
