@@ -1,11 +1,12 @@
 /**
- * Reads of rows by id, several in one statement. While two statements are under way, the ids that
- * arrive wait, and the next statement asks for all of them.
+ * Reads of rows by id, several in one statement. The ids that arrive in one turn of the event loop
+ * share a statement. While two statements are under way, further ids wait for the next one.
  * Promise: the statement that answers a read was sent after the read was asked for, so it sees each
  * write that was acknowledged before. An id that the database refuses fails no read of another id.
  * Accepted: a statement that never settles holds one of the two places. Give the client a time
  * limit.
  */
+import { setImmediate } from 'node:timers';
 import { changedRefusal, isAuthError } from '../errors.ts';
 import type { Row } from './client.ts';
 import { codeOf } from './database.ts';
@@ -61,19 +62,20 @@ export class GatheredReads {
     if (waiting !== undefined) return waiting;
     const read = newRead(id);
     this.#waiting.set(id, read);
-    this.#send();
+    if (this.#waiting.size === 1) setImmediate(() => this.#send());
     return read;
   }
 
   #send(): void {
-    if (this.#statements === MAX_STATEMENTS || this.#waiting.size === 0) return;
-    const reads = [...this.#waiting.values()].slice(0, MAX_IDS);
-    for (const { id } of reads) this.#waiting.delete(id);
-    this.#statements += 1;
-    void this.#settle(reads).finally(() => {
-      this.#statements -= 1;
-      this.#send();
-    });
+    while (this.#statements < MAX_STATEMENTS && this.#waiting.size > 0) {
+      const reads = [...this.#waiting.values()].slice(0, MAX_IDS);
+      for (const { id } of reads) this.#waiting.delete(id);
+      this.#statements += 1;
+      void this.#settle(reads).finally(() => {
+        this.#statements -= 1;
+        this.#send();
+      });
+    }
   }
 
   /** Settles these reads by one statement, or by several if one of the ids spoils it. */
