@@ -1,4 +1,4 @@
-/** The stores of latchkey, but with a query for each `find`: they show what gathering is worth. */
+/** The stores of latchkey with one query for each `find`. They show what gathering is worth. */
 import type { PgClient, SessionRecord, User } from '../../src/index.ts';
 import { latchkey, readRecord } from '../harness/built.ts';
 import type { Tables } from './postgres-tables.ts';
