@@ -45,4 +45,4 @@ const joe = { email: 'joe@example.com', password: PASSWORD };
 await auth.api.signUpEmail({ body: { ...joe, name: 'joe' } });
 const { headers } = await auth.api.signInEmail({ body: joe, returnHeaders: true });
 const [cookie = ''] = headers.getSetCookie().map((line) => line.split(';')[0] ?? '');
-tellParent({ port, cookie });
+tellParent({ port, users: [{ name: 'joe', proof: `Cookie: ${cookie}` }] });
