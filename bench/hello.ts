@@ -10,11 +10,20 @@ import { join } from 'node:path';
 import { Jwt } from './harness/built.ts';
 import { messageOf } from './harness/child.ts';
 import { resultsOf, takeTurns, type Result } from './harness/contest.ts';
-import { ANSWER, type Listening, type Usage } from './processes/hello-child.ts';
+import { answerTo, bearer, type HelloUser, type Listening, type Usage } from './processes/hello-child.ts';
 import { SECRET } from './harness/secret.ts';
 
 const CONNECTIONS = 32;
 const TURN_MS = 250;
+
+/** How many requests `askMany` sends. */
+interface Load {
+  /** For how long. Default without end. */
+  readonly ms?: number;
+  /** Default without end. */
+  readonly maxAnswers?: number;
+  readonly connections?: number;
+}
 
 /** A server, and the script and arguments that start it. */
 export interface Contestant {
@@ -40,22 +49,22 @@ export function withSessions(place: 'memory' | 'file'): readonly Contestant[] {
 /** A server that listens. */
 interface HelloServer {
   readonly port: number;
-  /** Of the user joe. */
-  readonly token: string;
+  /** The users who ask, in turns, each on connections of its own. */
+  readonly users: readonly HelloUser[];
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
 
 /** What a request needs to know of a server. */
-type Asked = Pick<HelloServer, 'port' | 'token'>;
+type Asked = Pick<HelloServer, 'port' | 'users'>;
 
 export async function start({ script, args }: Omit<Contestant, 'way'>): Promise<HelloServer> {
   const env = { ...process.env, NODE_ENV: 'production' };
   const child = fork(join(import.meta.dirname, script), args, { env });
-  const { port, token = ownToken() } = await messageOf<Listening>(child);
+  const { port, users = [joe()] } = await messageOf<Listening>(child);
   return {
     port,
-    token,
+    users,
     usage: () => {
       child.send('usage');
       return messageOf<Usage>(child);
@@ -68,26 +77,27 @@ export async function start({ script, args }: Omit<Contestant, 'way'>): Promise<
   };
 }
 
-/** @returns a token of the user joe, without a session */
-function ownToken(): string {
-  return new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
+/** @returns the user joe, with a token without a session */
+function joe(): HelloUser {
+  const token = new Jwt({ secret: SECRET, lifetimeSeconds: 3600 }).sign({ identity: 'joe' });
+  return { name: 'joe', proof: bearer(token) };
 }
 
 /** A request as a client would send it. */
-function helloRequest({ port, token }: Asked): string {
+function helloRequest(port: number, proof: string): string {
   const headers = [
     `Host: 127.0.0.1:${port}`,
     'User-Agent: bench',
     'Accept: */*',
     'Accept-Encoding: gzip, deflate',
   ];
-  return ['GET /hello HTTP/1.1', ...headers, `Authorization: Bearer ${token}`, '', ''].join('\r\n');
+  return ['GET /hello HTTP/1.1', ...headers, proof, '', ''].join('\r\n');
 }
 
 /** Asks once and checks the answer. @returns the length of the answer */
-async function askOnce(asked: Asked): Promise<number> {
-  const socket = connect(asked.port, '127.0.0.1').setEncoding('latin1');
-  socket.write(helloRequest(asked));
+async function askOnce(port: number, { name, proof }: HelloUser): Promise<number> {
+  const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+  socket.write(helloRequest(port, proof));
   let text = '';
   for await (const chunk of socket) {
     text += String(chunk);
@@ -95,30 +105,49 @@ async function askOnce(asked: Asked): Promise<number> {
     const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
     if (body.length < length) continue;
     assert.match(head, /^HTTP\/1\.1 200 /);
-    assert.deepEqual(JSON.parse(body), ANSWER);
+    assert.deepEqual(JSON.parse(body), answerTo(name));
     break;
   }
   return text.length;
 }
 
+/** Asks once for each user and checks the answers. @returns the length of every answer */
+async function askForEach({ port, users }: Asked): Promise<number> {
+  const [length = 0, ...others] = await Promise.all(users.map((user) => askOnce(port, user)));
+  // The load finds the end of an answer by its length alone.
+  for (const other of others) assert.equal(other, length);
+  return length;
+}
+
+/** Opens a connection, which asks for one user. */
+async function openConnection(port: number, proof: string): Promise<Asking> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await once(socket, 'connect');
+  return { socket, request: Buffer.from(helloRequest(port, proof)) };
+}
+
+/** A connection, and the request that it sends again and again. */
+interface Asking {
+  readonly socket: Socket;
+  readonly request: Buffer;
+}
+
 /**
- * Sends requests on all connections for `ms` milliseconds, or until there are `maxAnswers` answers.
+ * Sends requests on all connections, one at a time on each, until the time or the answers are over.
  * @returns requests per second
  */
-export async function askMany(asked: Asked, ms: number, maxAnswers = Infinity): Promise<number> {
-  const { port } = asked;
-  const answerLength = await askOnce(asked);
-  const request = Buffer.from(helloRequest(asked));
-  const sockets = await Promise.all(
-    Array.from({ length: CONNECTIONS }, async () => {
-      const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-      await once(socket, 'connect');
-      return socket;
+export async function askMany(asked: Asked, load: Load): Promise<number> {
+  const { ms = Infinity, maxAnswers = Infinity, connections = CONNECTIONS } = load;
+  const { port, users } = asked;
+  const answerLength = await askForEach(asked);
+  const asking = await Promise.all(
+    Array.from({ length: connections }, (_, index) => {
+      return openConnection(port, users[index % users.length]?.proof ?? '');
     }),
   );
   let answers = 0;
   const begin = performance.now();
-  const askUntilTheEnd = (socket: Socket) =>
+  const askUntilTheEnd = ({ socket, request }: Asking) =>
     new Promise<void>((resolve, reject) => {
       let received = 0;
       socket.on('error', reject);
@@ -132,10 +161,46 @@ export async function askMany(asked: Asked, ms: number, maxAnswers = Infinity): 
       });
       socket.write(request);
     });
-  await Promise.all(sockets.map(askUntilTheEnd));
+  await Promise.all(asking.map(askUntilTheEnd));
   const seconds = (performance.now() - begin) / 1000;
-  for (const socket of sockets) socket.destroy();
+  for (const { socket } of asking) socket.destroy();
   return answers / seconds;
+}
+
+/** A server, under the name of its contestant. */
+interface Entry {
+  readonly way: string;
+  readonly server: HelloServer;
+}
+
+export function startAll(contestants: readonly Contestant[]): Promise<Entry[]> {
+  return Promise.all(
+    contestants.map(async (contestant) => {
+      return { way: contestant.way, server: await start(contestant) };
+    }),
+  );
+}
+
+export async function stopAll(entries: readonly Entry[]): Promise<void> {
+  for (const { server } of entries) await server.stop();
+}
+
+/** @param entries the first is the baseline */
+export async function askInTurns(
+  name: string,
+  entries: readonly Entry[],
+  rounds: number,
+  connections: number = CONNECTIONS,
+): Promise<Result[]> {
+  const turns = await takeTurns(
+    entries,
+    rounds,
+    async ({ server }) => 1e6 / (await askMany(server, { ms: TURN_MS, connections })),
+  );
+  return resultsOf(
+    name,
+    turns.map(({ entry: { way }, measured }) => ({ way, times: measured })),
+  );
 }
 
 /** @param contestants the first is the baseline */
@@ -144,19 +209,8 @@ export async function helloContest(
   contestants: readonly Contestant[],
   rounds: number,
 ): Promise<Result[]> {
-  const servers = await Promise.all(
-    contestants.map(async (contestant) => {
-      return { way: contestant.way, server: await start(contestant) };
-    }),
-  );
-  const turns = await takeTurns(
-    servers,
-    rounds,
-    async ({ server }) => 1e6 / (await askMany(server, TURN_MS)),
-  );
-  for (const { server } of servers) await server.stop();
-  return resultsOf(
-    name,
-    turns.map(({ entry: { way }, measured }) => ({ way, times: measured })),
-  );
+  const entries = await startAll(contestants);
+  const results = await askInTurns(name, entries, rounds);
+  await stopAll(entries);
+  return results;
 }

@@ -53,7 +53,7 @@ export async function measureMemory(requests: number): Promise<Memory> {
   const { rss: idleBytes } = await server.usage();
   const busyBytes = [];
   for (let step = 1; step <= STEPS; step += 1) {
-    await askMany(server, Infinity, requests / STEPS);
+    await askMany(server, { maxAnswers: requests / STEPS });
     busyBytes.push({ requests: (step * requests) / STEPS, rss: (await server.usage()).rss });
   }
   await server.stop();

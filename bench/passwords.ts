@@ -1,27 +1,17 @@
 /** Contests about passwords, logins and signups. */
 import assert from 'node:assert/strict';
-import { randomBytes, scrypt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { latchkey } from './harness/built.ts';
 import { uniqueNames, type Contest } from './harness/contest.ts';
+import { hash, LOG_N, PASSWORD } from './harness/scrypt.ts';
 
 const { Accounts, JwtAuth, MemoryUserStore, PasswordHasher, generateSecret } = latchkey;
 
-/** A quarter of the default cost, so that there is time for many rounds. */
-const LOG_N = 15;
 const AT_ONCE = Math.max(1, availableParallelism());
-const PASSWORD = 'correct horse';
 const passwords = new PasswordHasher({ logN: LOG_N, maxConcurrent: AT_ONCE });
 
 /** scrypt alone, at the same cost. */
-function bareScrypt(): Promise<Buffer> {
-  const cost = { N: 2 ** LOG_N, r: 8, p: 1, maxmem: 2 ** 26 };
-  return new Promise((resolve, reject) => {
-    scrypt(PASSWORD, randomBytes(16), 32, cost, (error, key) =>
-      error === null ? resolve(key) : reject(error),
-    );
-  });
-}
+const bareScrypt = () => hash(PASSWORD);
 
 /** The names of the contests, for goals. */
 export const NAMES = {

@@ -87,8 +87,7 @@ function fillPages(): void {
 /** @returns the greatest exit code */
 function runAll(name: string, values: Values): number {
   const { node, record: isRecorded } = values;
-  // The newest comes last, so that a chart that a benchmark draws is the one of the newest.
-  const nodes = node === undefined && isRecorded === true ? NODES.toReversed() : [node];
+  const nodes = node === undefined && isRecorded === true ? NODES : [node];
   const names = name === ALL ? Object.keys(BENCHMARKS) : [name];
   const codes = names.flatMap((each) => {
     return nodes.map((on) => run(each, values, on === undefined ? on : String(on)));

@@ -56,7 +56,7 @@ const SHARED_OPTIONS = {
     usage: '--record',
     meaning:
       `Runs on Node ${NODES.join(' and on Node ')}, or on the one that --node names. ` +
-      'It replaces the results in bench/RESULTS.md, and the figures of the pages.',
+      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart.',
   },
   help: {
     type: 'boolean',
@@ -77,8 +77,8 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   'bench:peers': {
     file: 'peers.ts',
-    purpose: 'Compares tokens and GET /hello with other packages.',
-    minutes: 3,
+    purpose: 'Compares tokens, GET /hello and sign-in with other packages.',
+    minutes: 4,
     preparations: ['build', 'packages'],
     options: ['rounds'],
   },

@@ -8,3 +8,8 @@ const at = (path: string): Promise<unknown> => import(join(DIST, path));
 
 export const latchkey = (await at('index.js')) as typeof import('../../src/index.ts');
 export const { Jwt } = (await at('crypto/jwt.js')) as typeof import('../../src/crypto/jwt.ts');
+
+const recordCheck = (await at('sessions/record-check.js')) as typeof import(
+  '../../src/sessions/record-check.ts'
+);
+export const { readRecord } = recordCheck;

@@ -2,6 +2,7 @@
  * The figures of the pages. `bench/RESULTS.md` holds the output of each benchmark on each version
  * of Node. All figures of other pages are copies of cells of its tables.
  */
+import { chartOf } from '../chart.ts';
 import { tableOf } from './report.ts';
 
 /** Major versions of Node: the newest with long-term support, and the oldest that is supported. */
@@ -192,8 +193,10 @@ const TABLES: readonly PageTable[] = [
   },
 ];
 
-/** The pages that have figures. */
-export const PAGES: readonly string[] = ['README.md', 'bench/README.md', 'src/cli/deployment.md'];
+const CHART = 'bench/results.svg';
+
+/** The pages that have figures, and the chart of the front page. */
+export const PAGES: readonly string[] = ['bench/README.md', 'src/cli/deployment.md', CHART];
 
 /** @throws Error if the page has no such heading, or no table below it */
 function withTable(text: string, heading: string, make: (old: Row[]) => Row[]): string {
@@ -204,21 +207,15 @@ function withTable(text: string, heading: string, make: (old: Row[]) => Row[]): 
   return text.slice(0, start) + rest;
 }
 
-/** The front page shows some of the goals: each row that begins with the same two cells. */
-function withGoals(text: string, results: string): string {
-  const names = ['bench', 'bench:peers', 'bench:postgres'];
-  const goals = names.flatMap((name) => goalsOf(name, results));
-  return withTable(text, '## Speed', (old) =>
-    old.map(([contest = '', compared = '', ...cells]) => {
-      const row = goals.find((goal) => goal[0] === contest && goal[1] === compared);
-      return row ?? [contest, compared, ...cells];
-    }),
-  );
+/** @returns the chart of the newest version of Node that has been measured */
+function chartIn(results: string): string {
+  const outputs = NODES.map((node) => outputIn(results, 'bench:peers', node));
+  return chartOf(outputs.find((output) => output !== '') ?? '');
 }
 
 /** @returns the text of a page with the figures of RESULTS.md in its tables */
 export function filled(page: string, text: string, results: string): string {
-  if (page === 'README.md') return withGoals(text, results);
+  if (page === CHART) return chartIn(results);
   const tables = TABLES.filter((table) => table.page === page);
   return tables.reduce((filling, { heading, rows }) => {
     return withTable(filling, heading, () => rows(results));

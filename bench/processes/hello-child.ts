@@ -2,8 +2,13 @@
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:net';
 
-/** The answer of every server to its only user. */
-export const ANSWER = { Status: 'Success', result: 'Hello joe' };
+/** The answer of every server to this user. */
+export function answerTo(name: string): { readonly Status: string; readonly result: string } {
+  return { Status: 'Success', result: `Hello ${name}` };
+}
+
+/** The answer of a server with one user. */
+export const ANSWER = answerTo('joe');
 
 /** The answer to every message that the measuring process sends. */
 export interface Usage {
@@ -13,11 +18,23 @@ export interface Usage {
   readonly peakRss: number;
 }
 
+/** A user who asks. The names of all users of one server are equally long. */
+export interface HelloUser {
+  readonly name: string;
+  /** The header that proves the user, such as `Authorization: Bearer <token>`. */
+  readonly proof: string;
+}
+
+/** @returns the header of a client that has this token */
+export function bearer(token: string): string {
+  return `Authorization: Bearer ${token}`;
+}
+
 /** The first message of a server. */
 export interface Listening {
   readonly port: number;
-  /** Of the user joe. A server whose tokens need no session leaves it out. */
-  readonly token?: string;
+  /** Default: the user joe, with a token without a session. */
+  readonly users?: readonly HelloUser[];
 }
 
 function usageNow(): Usage {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { latchkey } from '../harness/built.ts';
-import { tellParent } from './hello-child.ts';
+import { bearer, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
 
 const {
@@ -50,4 +50,4 @@ const app = createApp({
 });
 const { access_token: token } = await app.auth.issue(user);
 const { port } = await listen(app, { port: 0 });
-tellParent({ port, token });
+tellParent({ port, users: [{ name: user.id, proof: bearer(token) }] });

@@ -12,7 +12,9 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface PgClient {
   /**
    * Runs one statement; `values` are its parameters $1, $2 and so on. Each row is an object with a
-   * member for each column, under the name of the column.
+   * member for each column, under the name of the column. One statement may read for several
+   * requests, so `query` must not choose the database by the request, as with AsyncLocalStorage. A
+   * statement that never settles can hold up all later reads: set a time limit.
    */
   query(
     text: string,

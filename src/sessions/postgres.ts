@@ -6,6 +6,7 @@
 import { readOptions } from '../options.ts';
 import { checkMembers, type PgClient, type Row } from '../postgres/client.ts';
 import { Database, wrongRow } from '../postgres/database.ts';
+import { GatheredReads, parameters } from '../postgres/gathered-reads.ts';
 import { quoted, tableCheck } from '../postgres/table.ts';
 import { isStorable, storableText } from '../postgres/text.ts';
 import { readRecord } from './record-check.ts';
@@ -37,6 +38,7 @@ const ROW_MEMBERS = ['user_id', 'version', 'record'];
  */
 export class PostgresSessionStore implements SessionStore {
   readonly #database: Database;
+  readonly #reads = new GatheredReads('user_id', (userIds) => this.#select(userIds));
   /** The name as it is given, for messages. */
   readonly #name: string;
   /** The name as it is quoted for a statement. */
@@ -75,9 +77,7 @@ export class PostgresSessionStore implements SessionStore {
    */
   async find(userId: string): Promise<SessionRecord | undefined> {
     if (!isStorable(userId)) return undefined;
-    const columns = 'user_id, CAST(version AS text) AS version, record';
-    const text = `SELECT ${columns} FROM ${this.#table} WHERE user_id = $1`;
-    const [row] = await this.#database.run(text, [userId]);
+    const row = await this.#reads.read(userId);
     return row === undefined ? undefined : recordIn(row, userId);
   }
 
@@ -105,8 +105,14 @@ export class PostgresSessionStore implements SessionStore {
    *   or the database accepts no writes now
    */
   async check(): Promise<void> {
-    await this.find('');
+    await this.#select(['']);
     await this.#updateNone();
+  }
+
+  #select(userIds: string[]): Promise<readonly Row[]> {
+    const columns = 'user_id, CAST(version AS text) AS version, record';
+    const condition = `WHERE user_id IN (${parameters(userIds.length)})`;
+    return this.#database.run(`SELECT ${columns} FROM ${this.#table} ${condition}`, userIds);
   }
 
   #insertion(): string {
@@ -121,7 +127,7 @@ export class PostgresSessionStore implements SessionStore {
 
   /** Changes nothing, and needs the columns, rights and unique index of `find` and `put`. */
   async #probe(): Promise<void> {
-    await this.find('');
+    await this.#select(['']);
     const noRows = "SELECT CAST('' AS text), CAST('1' AS bigint), CAST('' AS text) WHERE false";
     await this.#database.run(
       `INSERT INTO ${this.#table} (user_id, version, record) ${noRows}

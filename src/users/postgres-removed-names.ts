@@ -7,6 +7,7 @@
 
 import type { Row } from '../postgres/client.ts';
 import { codeOf, reworded, type Database } from '../postgres/database.ts';
+import { parameters } from '../postgres/gathered-reads.ts';
 import { OptionalTable } from '../postgres/optional-table.ts';
 import { quoted, tableBeside } from '../postgres/table.ts';
 import { startAfter } from '../postgres/text.ts';
@@ -25,8 +26,12 @@ const OR_LATER = [
   'SET removed_at = GREATEST(stored.removed_at, excluded.removed_at)',
 ].join(' ');
 
-/** Code point order, as that of the users. */
+/** Code point order, which is that of the bytes of UTF-8. The database may sort in another way. */
 const ORDERED_ID = 'CAST(removed.id AS text) COLLATE "C"';
+const ORDERED_USER_ID = 'CAST(users.id AS text) COLLATE "C"';
+
+/** Without an explicit collation, the join fails if the two id columns have different ones. */
+const SAME_ID = `removed.id = ${ORDERED_USER_ID}`;
 
 /** SQLSTATE codes: a table is missing, or this role lacks a right. */
 const MISSING_OR_DENIED = /^42(?:P01|501)$/;
@@ -65,17 +70,39 @@ export class RemovedNames {
   }
 
   /**
-   * Selects users. Each has the time at which an earlier user of the name was removed.
-   * @param removedId the SQL of the id whose removal is looked up
-   * @param rest the condition and the order; it uses no other parameter than $1
+   * Selects the users of these ids. Each has the time at which an earlier user of the name was
+   * removed.
    */
-  selectUsers(removedId: string, rest: string, values: string[]): Promise<readonly Row[]> {
-    const users = `FROM ${this.#users} AS users`;
+  selectUsers(ids: string[]): Promise<readonly Row[]> {
+    // Each table is searched with parameters of its own, so that neither the type nor the collation
+    // of one column matters to the other.
+    const removedIds = parameters(ids.length, ids.length + 1);
+    const condition = `WHERE users.id IN (${parameters(ids.length)})`;
+    return this.#select(`${SAME_ID} AND removed.id IN (${removedIds})`, condition, ids, ids);
+  }
+
+  /** As `selectUsers`, for one page of the users whose ids come after `after`. */
+  selectPage(after: string | undefined, limit: number): Promise<readonly Row[]> {
+    const { operator, text: start } = startAfter(after);
+    const order = `ORDER BY ${ORDERED_USER_ID} LIMIT ${limit}`;
+    const page = `WHERE ${ORDERED_USER_ID} ${operator} $1 ${order}`;
+    return this.#select(SAME_ID, page, [start]);
+  }
+
+  /** @param removedValues the parameters of `removedNames`, which come after `values` */
+  #select(
+    removedNames: string,
+    rest: string,
+    values: string[],
+    removedValues: string[] = [],
+  ): Promise<readonly Row[]> {
     const select = `SELECT ${SELECTED}`;
-    const removed = `LEFT JOIN ${this.#removed} AS removed ON removed.id = ${removedId}`;
+    const users = `FROM ${this.#users} AS users`;
+    const removed = `LEFT JOIN ${this.#removed} AS removed ON ${removedNames}`;
+    const text = `${select}, ${VALID_AFTER} ${users} ${removed} ${rest}`;
     return this.#optionalTable.run(
-      () => this.#database.run(`${select}, ${VALID_AFTER} ${users} ${removed} ${rest}`, values),
-      () => this.#database.run(`${select} ${users} ${rest}`, values.slice(0, 1)),
+      () => this.#database.run(text, [...values, ...removedValues]),
+      () => this.#database.run(`${select} ${users} ${rest}`, values),
     );
   }
 

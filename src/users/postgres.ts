@@ -6,8 +6,9 @@
 import { readOptions } from '../options.ts';
 import type { PgClient } from '../postgres/client.ts';
 import { Database } from '../postgres/database.ts';
+import { GatheredReads } from '../postgres/gathered-reads.ts';
 import { quoted, tableCheck } from '../postgres/table.ts';
-import { isStorable, startAfter } from '../postgres/text.ts';
+import { isStorable } from '../postgres/text.ts';
 import {
   COLUMN_TYPES,
   COLUMNS,
@@ -46,9 +47,6 @@ const UNLESS_TAKEN = 'ON CONFLICT (id) DO NOTHING';
  */
 const HASH_IS = 'CAST(password_hash AS text) =';
 
-/** Code point order, which is that of the bytes of UTF-8. The database may sort in another way. */
-const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
-
 /**
  * Keeps users in a table, which other servers may use at the same time.
  * @example
@@ -58,6 +56,7 @@ const ORDERED_ID = 'CAST(users.id AS text) COLLATE "C"';
 export class PostgresUserStore implements UserStore {
   readonly #database: Database;
   readonly #removedNames: RemovedNames;
+  readonly #reads: GatheredReads;
   /** The name as it is given, for messages. */
   readonly #name: string;
   /** The name as it is quoted for a statement. */
@@ -75,6 +74,7 @@ export class PostgresUserStore implements UserStore {
     this.#database = new Database(client);
     const { table = 'latchkey_users' } = readOptions(options, { table: tableCheck });
     this.#removedNames = new RemovedNames(this.#database, table);
+    this.#reads = new GatheredReads('id', (ids) => this.#removedNames.selectUsers(ids));
     this.#name = table;
     this.#table = quoted(table);
   }
@@ -91,7 +91,7 @@ export class PostgresUserStore implements UserStore {
    */
   async createTable(): Promise<void> {
     await this.#database.create(this.#name, COLUMN_TYPES, () => this.#probeUsers());
-    await this.#removedNames.create(() => this.find(''));
+    await this.#removedNames.create(() => this.#removedNames.selectUsers(['']));
   }
 
   /**
@@ -102,9 +102,7 @@ export class PostgresUserStore implements UserStore {
    */
   async find(id: string): Promise<User | undefined> {
     if (!isStorable(id)) return undefined;
-    // Each table is searched with a parameter of its own, so that neither the type nor the
-    // collation of one column matters to the other.
-    const [row] = await this.#removedNames.selectUsers('$2', 'WHERE users.id = $1', [id, id]);
+    const row = await this.#reads.read(id);
     return row === undefined ? undefined : userOf(row, id);
   }
 
@@ -181,11 +179,7 @@ export class PostgresUserStore implements UserStore {
    */
   async list(after?: string, limit: number = DEFAULT_PAGE_USERS): Promise<readonly User[]> {
     checkPage(after, limit);
-    const { operator, text: start } = startAfter(after);
-    const page = `${operator} $1 ORDER BY ${ORDERED_ID} LIMIT ${limit}`;
-    // Without an explicit collation, the join fails if the two id columns have different ones.
-    const rest = `WHERE ${ORDERED_ID} ${page}`;
-    const rows = await this.#removedNames.selectUsers(ORDERED_ID, rest, [start]);
+    const rows = await this.#removedNames.selectPage(after, limit);
     return rows.map((row) => userOf(row, row['id']));
   }
 
@@ -212,7 +206,7 @@ export class PostgresUserStore implements UserStore {
    *   the database accepts no writes now
    */
   async check(): Promise<void> {
-    await this.find('');
+    await this.#removedNames.selectUsers(['']);
     await this.#updateNone();
   }
 

@@ -1,8 +1,14 @@
 /** Clients of several shapes under the stores in PostgreSQL, without a database. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AuthError, PostgresUserStore, type PgClient } from '../../src/index.ts';
-import { userNamed } from '../support/user-files.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  AuthError,
+  PostgresSessionStore,
+  PostgresUserStore,
+  type PgClient,
+} from '../../src/index.ts';
+import { refusal, userNamed } from '../support/user-files.ts';
 
 const KIND = 'a duck type of which only the name was checked:';
 
@@ -103,6 +109,40 @@ test('an error of the client stays an ERR_STORE', async () => {
     assert.equal(Object(error.cause).message, `${hint} closed`);
     return true;
   });
+});
+
+test('a client that throws before it returns a promise is an ERR_STORE, at each read', async () => {
+  const client: PgClient = {
+    query: () => {
+      throw new Error('not connected');
+    },
+  };
+  const stores = [new PostgresUserStore(client), new PostgresSessionStore(client)];
+  for (const store of stores) {
+    for (let count = 0; count < 3; count += 1) {
+      await assert.rejects(store.find('joe'), refusal('ERR_STORE', 'not connected'));
+    }
+  }
+});
+
+test('reads that never end hold up neither writes nor pages nor the check', async () => {
+  const query: PgClient['query'] = (_text, values) => {
+    return values.includes('hangs') ? new Promise(() => undefined) : Promise.resolve([]);
+  };
+  const users = new PostgresUserStore({ query });
+  const sessions = new PostgresSessionStore({ query });
+  for (const id of ['hangs', 'hangs', 'waits']) {
+    void users.find(id);
+    void sessions.find(id);
+    await turn();
+  }
+  assert.equal(await users.insert(JOE), false);
+  assert.equal(await sessions.put('joe', { version: 1, endedAt: 0, sessions: [] }), false);
+  assert.deepEqual(await users.list(), []);
+  await users.check();
+  await sessions.check();
+  await users.createTable();
+  await sessions.createTable();
 });
 
 test('an error of the client without a message says so', async () => {

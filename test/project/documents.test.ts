@@ -86,15 +86,6 @@ test('the program of the front page for Express has at most 25 lines of code', (
   assert.ok(code.length > 20 && code.length <= 25, String(code.length));
 });
 
-test('every figure of the front page is also on the page on speed', () => {
-  const results = read('bench/README.md').split('\n');
-  const [, section = ''] = read('README.md').split('\n## Speed\n');
-  const [own = ''] = section.split('\n## ');
-  const rows = own.split('\n').filter((line) => line.startsWith('| '));
-  assert.ok(rows.length >= 8);
-  for (const row of rows) assert.ok(results.includes(row), `bench/README.md does not have: ${row}`);
-});
-
 test('no two programs have the same name, and each program that another imports exists', () => {
   const names = programEntries.map(([name]) => name);
   assert.deepEqual(names.filter((name, index) => names.indexOf(name) !== index), []);

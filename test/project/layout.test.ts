@@ -64,7 +64,7 @@ test('the manifest promises what a user may rely on', () => {
   assert.deepEqual(manifest['engines'], { node: '>=20.19' });
   assert.deepEqual([manifest['type'], manifest['license']], ['module', 'MIT']);
   assert.deepEqual(manifest['bin'], { latchkey: 'dist/cli/main.js' });
-  const pages = ['test/README.md', 'bench/README.md', 'bench/RESULTS.md'];
+  const pages = ['test/README.md', 'bench/README.md', 'bench/RESULTS.md', 'bench/results.svg'];
   assert.deepEqual(manifest['files'], ['dist', 'src', ...pages]);
   const entries = ['.', './express', './jwt', './password', './store-contract', './package.json'];
   assert.deepEqual(Object.keys(manifest.exports), entries);

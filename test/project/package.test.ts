@@ -85,7 +85,7 @@ test('the package holds only the source, its JavaScript, types and their maps, a
   const copied = sources.filter((name) => name.startsWith('app/page/'));
   assert.equal(copied.length, 7);
   const pages = PAGES.filter((page) => !page.startsWith('src/'));
-  const others = ['LICENSE', 'package.json', 'bench/RESULTS.md'];
+  const others = ['LICENSE', 'package.json', 'bench/RESULTS.md', 'bench/results.svg'];
   const plain = [...sources.map((name) => `src/${name}`), ...copied.map((name) => `dist/${name}`)];
   const expected = [...others, ...pages, ...plain, ...built];
   const files = filesIn(installed);

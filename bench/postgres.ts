@@ -1,0 +1,97 @@
+/**
+ * Measures `GET /hello` over PostgreSQL, with gathered reads and with one query for each read:
+ * `npm run bench:postgres`, which first installs pg and Fastify into this folder. It needs a
+ * database. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
+ */
+import { randomBytes } from 'node:crypto';
+import { goalsTable, resultsTable, type Goal, type Result } from './harness/contest.ts';
+import { latchkey } from './harness/built.ts';
+import { readRounds, whereAndWhen } from './harness/report.ts';
+import { askInTurns, startAll, stopAll, type Contestant } from './hello.ts';
+import { openPool, tablesIn, URL_VARIABLE, USERS } from './processes/postgres-tables.ts';
+
+const CONNECTIONS = [1, 8, 64, 256];
+
+const WAYS = {
+  bare: 'bare, one query a request',
+  single: 'latchkey, one query a read',
+  gathered: 'latchkey',
+  singleSessions: 'latchkey, sessions, one query a read',
+  gatheredSessions: 'latchkey, sessions',
+  fastify: 'Fastify + @fastify/jwt + pg',
+};
+
+/** @param schema where the tables are */
+function contestantsIn(schema: string): readonly Contestant[] {
+  const own = 'processes/postgres-server.ts';
+  const peer = 'processes/postgres-peer.ts';
+  return [
+    { way: WAYS.bare, script: peer, args: ['bare', schema] },
+    { way: WAYS.single, script: own, args: ['single', 'off', schema] },
+    { way: WAYS.gathered, script: own, args: ['gathered', 'off', schema] },
+    { way: WAYS.singleSessions, script: own, args: ['single', 'on', schema] },
+    { way: WAYS.gatheredSessions, script: own, args: ['gathered', 'on', schema] },
+    { way: WAYS.fastify, script: peer, args: ['fastify', schema] },
+  ];
+}
+
+function contestWith(connections: number): string {
+  return `GET /hello, ${connections} connection${connections === 1 ? '' : 's'}`;
+}
+
+function goal(connections: number, way: string, other: string, atMost: number): Goal {
+  return { contest: contestWith(connections), way, other, atMost };
+}
+
+const GOALS: readonly Goal[] = [
+  // A request alone may take a tenth longer.
+  goal(1, WAYS.gathered, WAYS.single, 1.1),
+  goal(1, WAYS.gatheredSessions, WAYS.singleSessions, 1.1),
+  goal(1, WAYS.gathered, WAYS.fastify, 1.1),
+  // 2.5 times as fast as one query a read, and twice as fast as Fastify.
+  goal(64, WAYS.gathered, WAYS.single, 0.4),
+  goal(64, WAYS.gatheredSessions, WAYS.singleSessions, 0.4),
+  goal(64, WAYS.gathered, WAYS.fastify, 0.5),
+];
+
+async function createTables(pool: ReturnType<typeof openPool>, schema: string): Promise<void> {
+  const tables = tablesIn(schema);
+  await pool.query(`CREATE SCHEMA ${schema}`);
+  const users = new latchkey.PostgresUserStore(pool, { table: tables.users });
+  await users.createTable();
+  await new latchkey.PostgresSessionStore(pool, { table: tables.sessions }).createTable();
+  for (const user of USERS) await users.insert(user);
+}
+
+async function measure(rounds: number): Promise<Result[]> {
+  const pool = openPool();
+  const schema = `latchkey_bench_${randomBytes(6).toString('hex')}`;
+  try {
+    await createTables(pool, schema);
+    const servers = await startAll(contestantsIn(schema));
+    const results: Result[] = [];
+    for (const connections of CONNECTIONS) {
+      const name = contestWith(connections);
+      results.push(...(await askInTurns(name, servers, rounds, connections)));
+    }
+    await stopAll(servers);
+    return results;
+  } finally {
+    await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+    await pool.end();
+  }
+}
+
+const { rounds, isJson } = readRounds();
+if (process.env[URL_VARIABLE] === undefined) {
+  const remedy = 'Set it to the URL of a PostgreSQL server, or start one for this benchmark with';
+  console.log(`${URL_VARIABLE} is not set. ${remedy} ".ci/with-postgres npm run bench:postgres".`);
+} else {
+  const results = await measure(rounds);
+  const where = `${whereAndWhen()}; ${rounds} rounds`;
+  console.log(
+    isJson
+      ? JSON.stringify({ where, results }, null, 2)
+      : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
+  );
+}

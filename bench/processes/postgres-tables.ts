@@ -1,0 +1,49 @@
+/** What the servers of the benchmark over PostgreSQL share: users, tables and pools. */
+import pg from 'pg';
+import type { PgClient, User } from '../../src/index.ts';
+import { Jwt } from '../harness/built.ts';
+import { SECRET } from '../harness/secret.ts';
+import { bearer, type HelloUser } from './hello-child.ts';
+
+/** Long enough for the whole benchmark. */
+export const LIFETIME_SECONDS = 3600;
+
+/** All users. Two digits make all names equally long. */
+export const USERS: readonly User[] = Array.from({ length: 50 }, (_, index) => {
+  const name = `user${10 + index}`;
+  return {
+    id: name,
+    username: name,
+    passwordHash: 'none',
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+});
+
+/** The environment variable with the URL of the database. */
+export const URL_VARIABLE = 'TEST_POSTGRES_URL';
+
+/** The tables of the benchmark, in a schema of their own. */
+export interface Tables {
+  readonly users: string;
+  readonly removedNames: string;
+  readonly sessions: string;
+}
+
+export function tablesIn(schema: string): Tables {
+  return {
+    users: `${schema}.users`,
+    removedNames: `${schema}.users_removed`,
+    sessions: `${schema}.sessions`,
+  };
+}
+
+/** Every server has a pool alike. */
+export function openPool(): pg.Pool & PgClient {
+  return new pg.Pool({ connectionString: process.env[URL_VARIABLE], max: 10 });
+}
+
+/** @returns all users, each with a token without a session */
+export function withoutSessions(): HelloUser[] {
+  const jwt = new Jwt({ secret: SECRET, lifetimeSeconds: LIFETIME_SECONDS });
+  return USERS.map(({ id }) => ({ name: id, proof: bearer(jwt.sign({ identity: id })) }));
+}

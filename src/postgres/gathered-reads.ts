@@ -1,0 +1,143 @@
+/**
+ * Reads of rows by id, several in one statement. The ids that arrive in one turn of the event loop
+ * share a statement. While two statements are under way, further ids wait for the next one.
+ * Promise: the statement that answers a read was sent after the read was asked for, so it sees each
+ * write that was acknowledged before. An id that the database refuses fails no read of another id.
+ * Accepted: a statement that never settles holds one of the two places. Give the client a time
+ * limit.
+ */
+import { setImmediate } from 'node:timers';
+import { changedRefusal, isAuthError } from '../errors.ts';
+import type { Row } from './client.ts';
+import { codeOf } from './database.ts';
+
+const MAX_STATEMENTS = 2;
+const MAX_IDS = 256;
+
+/** SQLSTATE class 22: the database refuses a value, such as a letter that its encoding lacks. */
+const REFUSED_VALUE = /^22\w{3}$/;
+
+/** Runs one statement for the rows of these ids. */
+type Select = (ids: string[]) => Promise<readonly Row[]>;
+
+/** An id that waits, or whose statement is under way. Several callers may wait for its row. */
+interface Read {
+  readonly id: string;
+  readonly row: Promise<Row | undefined>;
+  readonly resolve: (row: Row | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class GatheredReads {
+  readonly #idColumn: string;
+  readonly #select: Select;
+  readonly #waiting = new Map<string, Read>();
+  #statements = 0;
+
+  /**
+   * @param idColumn the member of each row that holds its id
+   * @param select gets 1, 2, 4 and so on up to 256 ids, so that there are few different statements.
+   *   To make up the number, the last id is repeated.
+   */
+  constructor(idColumn: string, select: Select) {
+    this.#idColumn = idColumn;
+    this.#select = select;
+  }
+
+  /**
+   * @returns the row of exactly this id, or undefined. If the database took the row of another id
+   *   for it, that row: the caller must check the id.
+   * @throws as `select`. Each caller gets an AuthError of its own, because programs change it.
+   */
+  async read(id: string): Promise<Row | undefined> {
+    try {
+      return await this.#waitingRead(id).row;
+    } catch (error) {
+      throw isAuthError(error) ? changedRefusal(error, {}) : error;
+    }
+  }
+
+  #waitingRead(id: string): Read {
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) return waiting;
+    const read = newRead(id);
+    this.#waiting.set(id, read);
+    if (this.#waiting.size === 1) setImmediate(() => this.#send());
+    return read;
+  }
+
+  #send(): void {
+    while (this.#statements < MAX_STATEMENTS && this.#waiting.size > 0) {
+      const reads = [...this.#waiting.values()].slice(0, MAX_IDS);
+      for (const { id } of reads) this.#waiting.delete(id);
+      this.#statements += 1;
+      void this.#settle(reads).finally(() => {
+        this.#statements -= 1;
+        this.#send();
+      });
+    }
+  }
+
+  /** Settles these reads by one statement, or by several if one of the ids spoils it. */
+  async #settle(reads: readonly Read[]): Promise<void> {
+    const isAlone = reads.length === 1;
+    let unanswered = reads;
+    try {
+      const rows = rowsById(await this.#select(padded(reads)), this.#idColumn);
+      unanswered = reads.filter((read) => {
+        const row = rows.get(read.id);
+        if (row !== undefined) read.resolve(row);
+        return !rows.delete(read.id);
+      });
+      const [stray] = rows.values();
+      if (stray === undefined || isAlone) {
+        for (const read of unanswered) read.resolve(stray);
+        return;
+      }
+    } catch (error) {
+      if (isAlone || !REFUSED_VALUE.test(String(codeOf(error)))) {
+        for (const read of unanswered) read.reject(error);
+        return;
+      }
+    }
+    const middle = Math.floor(unanswered.length / 2);
+    for (const half of [unanswered.slice(0, middle), unanswered.slice(middle)]) {
+      if (half.length > 0) await this.#settle(half);
+    }
+  }
+}
+
+function newRead(id: string): Read {
+  let resolve: Read['resolve'] = () => undefined;
+  let reject: Read['reject'] = () => undefined;
+  const row = new Promise<Row | undefined>((onRow, onError) => {
+    resolve = onRow;
+    reject = onError;
+  });
+  return { id, row, resolve, reject };
+}
+
+/** @returns the ids of the reads, and the last one again up to the next power of two */
+function padded(reads: readonly Read[]): string[] {
+  const ids = reads.map(({ id }) => id);
+  const length = 2 ** Math.ceil(Math.log2(ids.length));
+  return [...ids, ...Array<string>(length - ids.length).fill(ids.at(-1) ?? '')];
+}
+
+/** @returns the first row of each id, as `find` of one id takes the first row */
+function rowsById(rows: readonly Row[], idColumn: string): Map<unknown, Row> {
+  const byId = new Map<unknown, Row>();
+  for (const row of rows) {
+    if (!byId.has(row[idColumn])) byId.set(row[idColumn], row);
+  }
+  return byId;
+}
+
+/**
+ * @param count how many parameters
+ * @param first the number of the first one
+ * @returns `$1, $2, $3`
+ */
+export function parameters(count: number, first = 1): string {
+  return Array.from({ length: count }, (_, index) => `$${first + index}`).join(', ');
+}

@@ -1,0 +1,243 @@
+/** Reads that share statements, over a database whose statements the test ends in any order. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { AuthError } from '../../src/errors.ts';
+import type { Row } from '../../src/postgres/client.ts';
+import { GatheredReads, parameters } from '../../src/postgres/gathered-reads.ts';
+import { below, pick, type Random } from '../support/generators.ts';
+import { randomFrom } from '../support/random.ts';
+
+const errorWith = (code: string) => {
+  return new AuthError('ERR_STORE', { cause: Object.assign(new Error(code), { code }) });
+};
+
+const REFUSED_VALUE = '22P05';
+const CANCELED = '57014';
+
+interface Statement {
+  readonly ids: readonly string[];
+  /** How many statements were sent and reads asked for up to it. */
+  readonly sentAt: number;
+  answer(rows?: readonly Row[]): void;
+  fail(error: unknown): void;
+}
+
+/** Statements that end when the test says so. Each id that does not begin with `no` has a row. */
+class Statements {
+  readonly all: Statement[] = [];
+  readonly underWay: Statement[] = [];
+  time = 0;
+  readonly reads = new GatheredReads('id', (ids) => this.#send(ids));
+
+  #send(ids: string[]): Promise<readonly Row[]> {
+    this.time += 1;
+    const sentAt = this.time;
+    const asked = new Set(ids);
+    assert.ok(Number.isInteger(Math.log2(ids.length)) && asked.size <= 256, `${ids.length} ids`);
+    assert.ok(asked.size > ids.length / 2, 'more padding than needed');
+    return new Promise((resolve, reject) => {
+      const end = () => this.underWay.splice(this.underWay.indexOf(statement), 1);
+      const found = [...asked].filter((id) => !id.startsWith('no')).map((id) => ({ id, sentAt }));
+      const statement = {
+        ids,
+        sentAt,
+        answer: (rows: readonly Row[] = found) => {
+          end();
+          resolve(rows);
+        },
+        fail: (error: unknown) => {
+          end();
+          reject(error);
+        },
+      };
+      this.all.push(statement);
+      this.underWay.push(statement);
+      assert.ok(this.underWay.length <= 2, 'more than two statements under way');
+    });
+  }
+
+  /** Ends all statements, in the order in which they were sent, until none is under way. */
+  async finish(end: (statement: Statement) => void = ({ answer }) => answer()): Promise<void> {
+    await turn();
+    for (let [next] = this.underWay; next !== undefined; [next] = this.underWay) {
+      end(next);
+      await turn();
+    }
+  }
+}
+
+/** Asks for random ids and ends random statements, and checks each answer. */
+async function runSteps(random: Random): Promise<void> {
+  const statements = new Statements();
+  const ids = Array.from({ length: pick(random, [2, 20, 700]) }, (_, index) => {
+    return `${random() < 0.2 ? 'no ' : ''}user${index}`;
+  });
+  const answers: Promise<void>[] = [];
+  const ask = (id: string) => {
+    statements.time += 1;
+    const askedAt = statements.time;
+    const read = statements.reads.read(id).then(
+      (row) => {
+        if (id.startsWith('no')) return assert.equal(row, undefined);
+        assert.equal(row?.['id'], id);
+        assert.ok(Number(row?.['sentAt']) > askedAt, `${id} got an answer from before`);
+      },
+      (error: unknown) => assert.equal(Object(error).code, 'ERR_STORE'),
+    );
+    answers.push(read);
+  };
+  for (let step = 0; step < 60; step += 1) {
+    const kind = below(random, 6);
+    if (kind === 0) await turn();
+    else if (kind === 1) pick(random, statements.underWay)?.fail(errorWith(CANCELED));
+    else if (kind < 4) pick(random, statements.underWay)?.answer();
+    else Array.from({ length: below(random, 40) }, () => ask(pick(random, ids)));
+  }
+  await statements.finish();
+  await Promise.all(answers);
+  const last = statements.reads.read('last');
+  await statements.finish();
+  assert.equal((await last)?.['id'], 'last');
+}
+
+test('in any order, a read gets its row from a statement that was sent after it', async () => {
+  for (let seed = 1; seed <= 150; seed += 1) {
+    await runSteps(randomFrom(seed)).catch((error: unknown) => {
+      throw new Error(`does not hold for the seed ${seed}`, { cause: error });
+    });
+  }
+});
+
+test('the reads of one turn share a statement, and an id is in it once', async () => {
+  const statements = new Statements();
+  const asked = ['ann', 'joe', 'ann', 'bob'];
+  const all = asked.map((id) => statements.reads.read(id));
+  assert.equal(statements.all.length, 0);
+  await statements.finish();
+  assert.deepEqual(statements.all.map(({ ids }) => ids), [['ann', 'joe', 'bob', 'bob']]);
+  assert.deepEqual((await Promise.all(all)).map((row) => row?.['id']), asked);
+});
+
+test('an id is asked for again while a statement with it is under way', async () => {
+  const statements = new Statements();
+  const first = statements.reads.read('joe');
+  await turn();
+  const second = statements.reads.read('joe');
+  await statements.finish();
+  assert.deepEqual(statements.all.map(({ ids }) => ids), [['joe'], ['joe']]);
+  assert.deepEqual([(await first)?.['sentAt'], (await second)?.['sentAt']], [1, 2]);
+});
+
+test('a statement that never ends holds one of the two places', async () => {
+  const statements = new Statements();
+  const never = statements.reads.read('never');
+  await turn();
+  const [hanging] = statements.underWay;
+  for (const id of ['ann', 'joe']) {
+    const read = statements.reads.read(id);
+    await turn();
+    statements.underWay.at(-1)?.answer();
+    assert.equal((await read)?.['id'], id);
+  }
+  hanging?.answer();
+  assert.equal((await never)?.['id'], 'never');
+});
+
+test('a thousand reads at once take four statements', async () => {
+  const statements = new Statements();
+  const ids = Array.from({ length: 1000 }, (_, index) => `user${index}`);
+  const rows = Promise.all(ids.map((id) => statements.reads.read(id)));
+  await statements.finish();
+  assert.deepEqual((await rows).map((row) => row?.['id']), ids);
+  assert.deepEqual(statements.all.map((statement) => statement.ids.length), [256, 256, 256, 256]);
+});
+
+test('an id that the database refuses fails its own reads alone, in few statements', async () => {
+  const refused = errorWith(REFUSED_VALUE);
+  const endOf = ({ ids, answer, fail }: Statement) => {
+    return ids.includes('bad') ? fail(refused) : answer();
+  };
+  for (const index of [0, 100, 255]) {
+    const statements = new Statements();
+    const ids = Array.from({ length: 255 }, (_, number) => `user${number}`);
+    const settled = Promise.allSettled(
+      ids.toSpliced(index, 0, 'bad').map((id) => statements.reads.read(id)),
+    );
+    await statements.finish(endOf);
+    const failed = (await settled).map(({ status }) => status).indexOf('rejected');
+    assert.equal(failed, index);
+    assert.equal((await settled).filter(({ status }) => status === 'fulfilled').length, 255);
+    assert.ok(statements.all.length <= 17, `${statements.all.length} statements`);
+  }
+});
+
+test('any other error fails all reads of the statement, and the next one works', async () => {
+  for (const error of [errorWith(CANCELED), new TypeError('"client" expected rows'), undefined]) {
+    const statements = new Statements();
+    const reads = ['ann', 'joe'].map((id) => statements.reads.read(id));
+    const settled = Promise.allSettled(reads);
+    await statements.finish(({ fail }) => fail(error));
+    assert.deepEqual((await settled).map(({ status }) => status), ['rejected', 'rejected']);
+    assert.equal(statements.all.length, 1);
+    const next = statements.reads.read('joe');
+    await statements.finish();
+    assert.equal((await next)?.['id'], 'joe');
+  }
+});
+
+test('each caller gets a refusal of its own, with the reason', async () => {
+  const statements = new Statements();
+  const reads = ['joe', 'joe', 'ann'].map((id) => statements.reads.read(id));
+  const settled = Promise.allSettled(reads);
+  const error = errorWith(CANCELED);
+  await statements.finish(({ fail }) => fail(error));
+  const reasons = (await settled).map((result) => result.status === 'rejected' && result.reason);
+  assert.equal(new Set(reasons).size, 3);
+  for (const reason of reasons) {
+    assert.ok(reason instanceof AuthError && reason.code === 'ERR_STORE');
+    assert.equal(reason.cause, error.cause);
+  }
+});
+
+test('the row of another id goes only to a read for which the database returns it', async () => {
+  const statements = new Statements();
+  const reads = ['ann', 'joe', 'no one', 'bob'].map((id) => statements.reads.read(id));
+  const stray = { id: 'joe      ' };
+  await statements.finish(({ ids, answer }) => {
+    const own = ['ann', 'bob'].filter((id) => ids.includes(id)).map((id) => ({ id }));
+    answer(ids.includes('joe') ? [stray, ...own] : own);
+  });
+  const rows = await Promise.all(reads);
+  assert.deepEqual(rows, [{ id: 'ann' }, stray, undefined, { id: 'bob' }]);
+});
+
+test('of two rows with one id the first counts', async () => {
+  const statements = new Statements();
+  const read = statements.reads.read('joe');
+  await statements.finish(({ answer }) => answer([{ id: 'joe', first: true }, { id: 'joe' }]));
+  assert.deepEqual(await read, { id: 'joe', first: true });
+});
+
+test('rows that throw fail their reads, and the place is free again', async () => {
+  const statements = new Statements();
+  const row = {
+    get id(): string {
+      throw new Error('a getter');
+    },
+  };
+  for (let count = 0; count < 3; count += 1) {
+    const read = statements.reads.read('joe');
+    const refused = assert.rejects(read, /a getter/);
+    await statements.finish(({ answer }) => answer([row]));
+    await refused;
+  }
+  const read = statements.reads.read('joe');
+  await statements.finish();
+  assert.equal((await read)?.['id'], 'joe');
+});
+
+test('parameters are numbered from the first one on', () => {
+  assert.equal(parameters(1), '$1');
+  assert.equal(parameters(3, 4), '$4, $5, $6');
+});

@@ -1,0 +1,60 @@
+/** The chart of the front page shows the figures of the benchmarks. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chartOf } from '../../bench/chart.ts';
+import { filled, recorded } from '../../bench/harness/figures.ts';
+import { linksIn, read } from '../support/documents.ts';
+
+const CONTESTS = ['sign', 'verify', 'verify, cached', 'GET /hello', 'GET /hello, with a session'];
+/** An output of the benchmark. bare is twice as fast as latchkey, and the other takes `times`. */
+const outputOf = (other: string, times: number): string => {
+  const rows = [...CONTESTS, 'sign-in'].flatMap((contest) => [
+    `| ${contest} | bare | 5.00 µs | 4 to 6 | 1 | 1 |`,
+    `| ${contest} | latchkey | 10.00 µs | 9 to 11 | 1 | 2 |`,
+    `| ${contest} | latchkey, cache off | 20.00 µs | 19 to 21 | 1 | 4 |`,
+    `| ${contest} | ${other} | ${times / 100} ms | 1 to 2 | 1 | 1 |`,
+  ]);
+  return ['Node v24.0.0, commit abc, 2026-11-30; 20 rounds', '', ...rows].join('\n');
+};
+const widthsIn = (svg: string) =>
+  [...svg.matchAll(/width="([\d.]+)" height="14"/g)].map(([, width]) => Number(width));
+
+test('the front page shows the chart', () => {
+  assert.ok(linksIn(read('README.md')).includes('bench/results.svg'));
+});
+
+test('a bar is as long as its time is a multiple of that of latchkey', () => {
+  const [bare = 0, latchkey = 0, other = 0] = widthsIn(chartOf(outputOf('a peer', 3)));
+  assert.deepEqual([bare, other], [latchkey / 2, latchkey * 3]);
+});
+
+test('a long bar is cut and shows its whole figure', () => {
+  const [, latchkey = 0, bar = 0, gap] = widthsIn(chartOf(outputOf('a peer', 60)));
+  assert.deepEqual([bar, gap], [latchkey * 8, 4]);
+  assert.match(chartOf(outputOf('a peer', 60)), />60</);
+  assert.match(chartOf(outputOf('a peer', 60)), /sign: bare 0\.5, latchkey 1\.0, a peer 60\./);
+});
+
+test('the chart shows the newest Node that has run, and quotes its machine and commit', () => {
+  const chartIn = (results: string) => filled('bench/results.svg', '', results);
+  const first = outputOf('a peer', 3).replace('v24', 'v20');
+  const oldest = recorded('# Results\n', 'bench:peers', '20', first);
+  assert.equal(chartIn(oldest), chartOf(first));
+  const both = recorded(oldest, 'bench:peers', '24', outputOf('a peer', 5));
+  assert.equal(chartIn(both), chartOf(outputOf('a peer', 5)));
+  assert.match(chartIn(both), />Node v24\.0\.0, commit abc, 2026-11-30</);
+});
+
+test('a contest that no run has measured has no panel, and an output without any is refused', () => {
+  const output = outputOf('a peer', 3);
+  assert.match(chartOf(output), />sign-in</);
+  const lacking = chartOf(output.replaceAll('| sign-in |', '| another |'));
+  assert.doesNotMatch(lacking, />sign-in</);
+  assert.match(lacking, />GET \/hello</);
+  assert.throws(() => chartOf('Node v24, commit abc'), /no contest of the chart/);
+});
+
+test('the name of a contestant cannot add an element', () => {
+  const svg = chartOf(outputOf('<script>&', 3));
+  assert.ok(svg.includes('&lt;script&gt;&amp;') && !svg.includes('<script'));
+});
