@@ -3,6 +3,7 @@
  * TEST_POSTGRES_URL names a server, as `.ci/with-postgres` does.
  */
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { after, describe, it } from 'node:test';
 import { PostgresSessionStore, PostgresUserStore, type PgClient } from '../../src/index.ts';
 import { ownDatabase, poolAt, skip } from '../support/postgres.ts';
@@ -66,19 +67,35 @@ describe('reads of several ids at once', { skip, timeout: 120_000 }, () => {
   });
 
   it('see each write that another store object has answered before', async () => {
-    const table = newTable();
-    const [writer, reader] = [await openSessions(table), await openSessions(table)];
-    let isOver = false;
-    const read = async (id: string) => {
-      while (!isOver) await reader.find(id);
+    const [users, sessions] = [newTable(), newTable()];
+    const [userWriter, sessionWriter] = [await openUsers(users), await openSessions(sessions)];
+    await userWriter.insert(userNamed('joe'));
+    await sessionWriter.put('joe', record(1));
+    // Rows that the database has read reach the stores only after `arrival`.
+    const events = new EventEmitter();
+    const arrival = once(events, 'arrival');
+    const query: PgClient['query'] = async (text, values) => {
+      const result = await pool.query(text, values);
+      events.emit('read');
+      await arrival;
+      return result;
     };
-    const busy = namesOf(8).map(read);
-    for (let version = 1; version <= 40; version += 1) {
-      assert.equal(await writer.put('user0', record(version)), true);
-      assert.equal((await reader.find('user0'))?.version, version);
+    const find = [
+      new PostgresUserStore({ query }, { table: users }),
+      new PostgresSessionStore({ query }, { table: sessions }),
+    ].map((store) => () => store.find('joe'));
+    const before = [];
+    for (const ask of find) {
+      const read = once(events, 'read');
+      before.push(ask());
+      await read;
     }
-    isOver = true;
-    await Promise.all(busy);
+    await userWriter.remove('joe');
+    await sessionWriter.put('joe', record(2));
+    const later = find.map((ask) => ask());
+    events.emit('arrival');
+    assert.deepEqual(await Promise.all(before), [userNamed('joe'), record(1)]);
+    assert.deepEqual(await Promise.all(later), [undefined, record(2)]);
   });
 
   it('fail for a bad row of a user alone', async () => {
