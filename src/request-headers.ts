@@ -75,7 +75,8 @@ export function headerOf(request: object, name: string): string | undefined {
   // Most look-ups end here: node:http writes names in lower case, and few headers are changed.
   if (isObject(headers) && headers[wanted] === received) return received;
   const isEmpty = !isObject(headers) || Object.keys(headers).length === 0;
-  return isEmpty && !(message instanceof http.IncomingMessage) ? received : valueIn(headers, wanted);
+  const isOfNode = message instanceof http.IncomingMessage;
+  return isEmpty && !isOfNode ? received : valueIn(headers, wanted);
 }
 
 /**

@@ -109,5 +109,6 @@ function clientErrorOf(error: unknown): AuthError | undefined {
   const status = [propertyOf(error, 'status'), propertyOf(error, 'code')].find(isStatus);
   if (status === undefined) return undefined;
   if (status === 404) return new AuthError('ERR_NOT_FOUND');
-  return new AuthError('ERR_BAD_REQUEST', { status, error: http.STATUS_CODES[status] ?? 'Bad Request' });
+  const name = http.STATUS_CODES[status] ?? 'Bad Request';
+  return new AuthError('ERR_BAD_REQUEST', { status, error: name });
 }

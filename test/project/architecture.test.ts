@@ -52,6 +52,7 @@ const GROUND = [
   'error-text.ts',
   'request-headers.ts',
   'similar-name.ts',
+  'node-modules.ts',
 ];
 
 /**
@@ -119,7 +120,8 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
   'error-text.ts': ['errors.ts', 'values.ts'],
   'events.ts': ['type errors.ts'],
   'maybe-promise.ts': [],
-  'request-headers.ts': ['values.ts'],
+  'node-modules.ts': [],
+  'request-headers.ts': ['node-modules.ts', 'values.ts'],
   'index.ts': [
     'app',
     'accounts',
@@ -271,8 +273,7 @@ test('at run time only modules of Node are imported, by their full names', () =>
 /** The code outside src/cli that may read the process, each exception with its reason. */
 const PROCESS_EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   // Only libuv's own variable tells how many threads its pool has.
-  'src/accounts/work-queue.ts':
-    /\bprocess\.env\['UV_THREADPOOL_SIZE'\]/g,
+  'src/accounts/work-queue.ts': /\bprocess\.env\['UV_THREADPOOL_SIZE'\]/g,
   // A lock names the process that holds it, and asks whether that process is alive.
   'src/journal/file-lock.ts': /\bprocess\.pid\b/g,
   'src/journal/liveness.ts': /\bprocess\.(?:kill|pid)\b/g,

@@ -15,7 +15,7 @@ import type { TlsOptions } from '../../http/tls.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import { CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
-import type { Secrets } from '../secrets/secret-file.ts';
+import { readSecrets } from '../secrets/secret-file.ts';
 import { readSecretVariable } from '../secrets/secret-variable.ts';
 import { whenUnlocked } from '../stores/lock-wait.ts';
 import { openStores, type OpenedStores } from '../stores/stores.ts';
@@ -46,7 +46,7 @@ export async function serve(
   const certificate = tlsPaths && await readCertificate(tlsPaths, log);
   const secretPath = join(data, 'secret');
   const secretVariable = await readSecretVariable(config.environment, log);
-  const secrets = secretVariable ?? await readSecretFile(secretPath, log);
+  const secrets = secretVariable ?? await readSecrets(secretPath, log);
   const secretFile = secretVariable === undefined ? secretPath : undefined;
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
@@ -123,12 +123,6 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
 async function readCertificate(paths: TlsPaths, log: Log): Promise<TlsOptions> {
   const { readTls } = await import('./tls-files.ts');
   return readTls(paths, log);
-}
-
-/** Loads the code for the secret file, which a start with LATCHKEY_SECRET does not need. */
-async function readSecretFile(path: string, log: Log): Promise<Secrets> {
-  const { readSecrets } = await import('../secrets/secret-file.ts');
-  return readSecrets(path, log);
 }
 
 function accountsOf(
