@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { codeOf } from '../support/sources.ts';
+import { codeOf, files } from '../support/sources.ts';
 
 /** Not `import type`. A call of `import` loads a file later, or never. */
 const VALUE_IMPORT = /^(?:import|export) (?!type)[^;]*? from '(\.[^']+)'/gm;
@@ -51,4 +51,18 @@ test('the files of the stores are loaded together, before the command becomes an
   const code = codeOf('src/cli/administration/open-administration.ts');
   const steps = ['await loadDataFiles()', 'await becomeOwnerOf('].map((step) => code.indexOf(step));
   assert.ok(steps[0] !== -1 && Number(steps[0]) < Number(steps[1]), String(steps));
+});
+
+/** They load code while a command starts. A later call could find the code of another version. */
+const LOADERS = [
+  'src/cli/command.ts',
+  'src/cli/main.ts',
+  'src/cli/serve/flags.ts',
+  'src/cli/serve/serve.ts',
+  'src/cli/stores/stores.ts',
+];
+
+test('only the start of a command calls import, so a running server reads no code', () => {
+  const callers = files.filter((file) => /(?<!typeof )\bimport\('/.test(codeOf(file)));
+  assert.deepEqual(callers, LOADERS);
 });
