@@ -14,6 +14,12 @@ const BARE = `
   require('node:http')
     .createServer((message, response) => response.end('{}'))
     .listen(process.argv[1])`;
+/** What no server of tokens can do without: node:crypto, and an address to listen on. */
+const BARE_WITH_CRYPTO = `
+  require('node:crypto');
+  require('node:http')
+    .createServer((message, response) => response.end('{}'))
+    .listen(process.argv[1], '127.0.0.1')`;
 const IMPORT = `
   const begin = performance.now();
   await import(process.argv[1]);
@@ -73,12 +79,23 @@ export async function startContests(rounds: number): Promise<Result[]> {
     },
     {
       contest: 'first answer',
+      way: 'bare, with node:crypto',
+      measure: () => untilAnswered((port) => ['-e', BARE_WITH_CRYPTO, String(port)]),
+    },
+    {
+      contest: 'first answer',
       way: 'latchkey serve',
       measure: () =>
         untilAnswered((port) => [cli, 'serve', '--users', 'memory', '--port', String(port)]),
     },
     { contest: 'import', way: 'node:crypto', measure: () => importing('node:crypto') },
     { contest: 'import', way: 'latchkey/jwt', measure: () => importing(join(DIST, 'jwt.js')) },
+    { contest: 'import', way: 'latchkey', measure: () => importing(join(DIST, 'index.js')) },
+    {
+      contest: 'import',
+      way: 'latchkey/express',
+      measure: () => importing(join(DIST, 'express.js')),
+    },
   ];
   const turns = await takeTurns(ways, rounds, async ({ measure }) => (await measure()) * 1000);
   const all = turns.map(({ entry: { contest, way }, measured }) => ({

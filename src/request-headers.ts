@@ -4,8 +4,8 @@
  * Promise: if a request shows that a header was received several times, all values are in the
  * result, so that two tokens never look like one.
  */
-import { IncomingMessage } from 'node:http';
-import { types } from 'node:util';
+import { isMap } from 'node:util/types';
+import { http } from './node-modules.ts';
 import { describe, isObject } from './values.ts';
 
 /** An object with the headers of a request. */
@@ -75,7 +75,8 @@ export function headerOf(request: object, name: string): string | undefined {
   // Most look-ups end here: node:http writes names in lower case, and few headers are changed.
   if (isObject(headers) && headers[wanted] === received) return received;
   const isEmpty = !isObject(headers) || Object.keys(headers).length === 0;
-  return isEmpty && !(message instanceof IncomingMessage) ? received : valueIn(headers, wanted);
+  const isOfNode = message instanceof http.IncomingMessage;
+  return isEmpty && !isOfNode ? received : valueIn(headers, wanted);
 }
 
 /**
@@ -123,7 +124,7 @@ function valueIn(headers: unknown, wanted: string): string | undefined {
   if (typeof headers['then'] === 'function') {
     throw new TypeError(`"headers" expected an object, got ${describe(headers)}`);
   }
-  if (types.isMap(headers)) return valueIn(Object.fromEntries(headers), wanted);
+  if (isMap(headers)) return valueIn(Object.fromEntries(headers), wanted);
   if (hasMethodGet(headers)) return headerText(headers.get(wanted), wanted);
   const names = Object.keys(headers).filter((name) => isSameName(name, wanted));
   return headerText(names.map((name) => headers[name]), wanted);

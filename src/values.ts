@@ -3,7 +3,7 @@
  * Promise: a description never repeats a string, bytes or members, since they could be secret. The
  * kind of a value does not depend on the realm that made it, such as `node:vm`, Jest or a worker.
  */
-import { types } from 'node:util';
+import { isNativeError } from 'node:util/types';
 
 /** @returns whether a value is an object in the sense of JSON, so not an array */
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -29,7 +29,7 @@ function isPlainArray(value: unknown): value is unknown[] {
 /** @returns whether a value is an error of any realm. It never throws. */
 export function isError(value: unknown): value is Error {
   try {
-    if (types.isNativeError(value) || value instanceof Error) return true;
+    if (isNativeError(value) || value instanceof Error) return true;
     // Of another realm, a DOMException such as an AbortError is neither.
     return Object.prototype.toString.call(value) === '[object DOMException]';
   } catch {

@@ -10,7 +10,6 @@
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
  */
 import { availableParallelism } from 'node:os';
-import { env } from 'node:process';
 import { AuthError } from '../errors.ts';
 import { EVENTS } from '../events.ts';
 
@@ -19,7 +18,7 @@ import { EVENTS } from '../events.ts';
  * that libuv reads when its pool is first used. Set it before Node starts: if a program changes it
  * later, libuv and this constant may differ.
  */
-const POOL_THREADS = Number.parseInt(env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
+const POOL_THREADS = Number.parseInt(process.env['UV_THREADPOOL_SIZE'] ?? '4', 10) || 1;
 
 /** @returns min(cores, threads of the pool - 1), and at least 1 */
 export function defaultConcurrency(): number {

@@ -6,7 +6,7 @@
  * Accepted: the value of any other flag is repeated if it is wrong, also if it is a password that
  * was typed in the wrong place.
  */
-import { parseArgs } from 'node:util';
+import { util } from '../node-modules.ts';
 import { mostSimilar } from '../similar-name.ts';
 import { UsageError } from './command-errors.ts';
 
@@ -138,7 +138,7 @@ export function parseArguments(
     const type = kind.isSwitch === true ? 'boolean' as const : 'string' as const;
     return [name.slice('--'.length), { type }] as const;
   });
-  const { tokens, positionals } = parseArgs({
+  const { tokens, positionals } = util.parseArgs({
     args: [...args],
     options: Object.fromEntries(options),
     allowPositionals: true,

@@ -9,11 +9,7 @@ import { reasonOf } from '../errors.ts';
 import { mostSimilar } from '../similar-name.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { InterruptedError, UsageError } from './command-errors.ts';
-import { INSPECT_HELP } from './inspect/inspect-flags.ts';
 import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
-import { readServeConfig, SERVE_HELP } from './serve/flags.ts';
-import { watchHangups } from './serve/hangups.ts';
-import { usersHelp } from './users/users-flags.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `latchkey: sign-up and login with JSON Web Tokens
@@ -42,17 +38,18 @@ Print a new secret: 32 random bytes in base64url, on one line.
 "latchkey serve" creates a secret file on the first start. Use this command for
 LATCHKEY_SECRET, or for a new first line of the secret file to rotate secrets.`;
 
+/** Each command loads its own code, because every file that is loaded delays the start. */
 interface Command {
   /** @param args what follows the name of the command */
-  readonly helpOf: (args: readonly string[]) => string;
+  readonly helpOf: (args: readonly string[]) => Promise<string>;
   readonly run: (args: readonly string[]) => Promise<void>;
 }
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ['serve', { helpOf: () => SERVE_HELP, run: runServe }],
+  ['serve', { helpOf: serveHelp, run: runServe }],
   ['users', { helpOf: usersHelp, run: runUsers }],
-  ['secret', { helpOf: () => SECRET_HELP, run: printSecret }],
-  ['inspect', { helpOf: () => INSPECT_HELP, run: runInspect }],
+  ['secret', { helpOf: async () => SECRET_HELP, run: printSecret }],
+  ['inspect', { helpOf: inspectHelp, run: runInspect }],
 ]);
 
 const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
@@ -63,7 +60,7 @@ const [name = '', ...rest] = first === 'help' ? others : [first, ...others];
 const command = COMMANDS.get(name);
 
 async function main(): Promise<void> {
-  if (isHelp()) console.log(command?.helpOf(rest) ?? HELP);
+  if (isHelp()) console.log((await command?.helpOf(rest)) ?? HELP);
   else if (name === '--version') console.log(await readVersion());
   else if (command !== undefined) await command.run(rest);
   else throw unknownCommand();
@@ -90,23 +87,37 @@ function unknownCommand(): UsageError {
 /** The log in JSON, as soon as the arguments ask for it. */
 let jsonLog: Log | undefined;
 
-/** Loads the server only here, because the other commands do not need its many files. */
+async function serveHelp(): Promise<string> {
+  const { SERVE_HELP } = await import('./serve/flags.ts');
+  return SERVE_HELP;
+}
+
 async function runServe(args: readonly string[]): Promise<void> {
   // First: SIGHUP would end the process during a slow start.
+  const { watchHangups } = await import('./serve/hangups.ts');
   const setHangupActions = watchHangups();
   if (isJsonLog(args)) jsonLog = startJsonLog();
   const log = jsonLog ?? textLog;
-  const [config, { serve }] = await Promise.all([
-    readServeConfig(args, log),
-    import('./serve/serve.ts'),
-  ]);
+  const { readServeConfig } = await import('./serve/flags.ts');
+  const config = await readServeConfig(args, log);
+  const { serve } = await import('./serve/serve.ts');
   await serve(config, log, setHangupActions);
+}
+
+async function usersHelp(args: readonly string[]): Promise<string> {
+  const help = await import('./users/users-flags.ts');
+  return help.usersHelp(args);
 }
 
 async function runUsers(args: readonly string[]): Promise<void> {
   const { users } = await import('./users/users.ts');
   const { stdin: input, stdout: output, stderr: prompts } = process;
   await users(args, { input, output, prompts }, textLog);
+}
+
+async function inspectHelp(): Promise<string> {
+  const { INSPECT_HELP } = await import('./inspect/inspect-flags.ts');
+  return INSPECT_HELP;
 }
 
 async function runInspect(args: readonly string[]): Promise<void> {

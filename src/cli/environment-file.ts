@@ -3,7 +3,7 @@
  * Promise: a line that sets no variable is refused and not ignored, so that no server starts with a
  * default in place of a setting. No message repeats a line, which may hold a secret.
  */
-import { parseEnv } from 'node:util';
+import { util } from '../node-modules.ts';
 import { CommandError } from './command-errors.ts';
 import { textLog, type Log } from './log.ts';
 import { readNamedFile } from './named-file.ts';
@@ -30,7 +30,7 @@ export async function loadEnvironmentFile(
   const { assignments, wrong } = assignmentsIn(file.replace(BYTE_ORDER_MARK, ''));
   if (wrong !== undefined) throw refuse(`, line ${wrong.line}: ${wrong.problem}`);
   // Node 20 loses the variable below an indented comment, so the comments are left out.
-  const variables = parseEnv(assignments.map(({ text }) => text).join('\n'));
+  const variables = util.parseEnv(assignments.map(({ text }) => text).join('\n'));
   // Node's parser may differ from ours in a case that is not known.
   const lost = assignments.find(({ name }) => variables[name] === undefined);
   if (lost !== undefined) throw refuse(`, line ${lost.line}: Node does not read this line`);

@@ -5,8 +5,8 @@
  * Accepted: further lines are dropped then.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import { parseArgs } from 'node:util';
 import { EVENTS } from '../events.ts';
+import { util } from '../node-modules.ts';
 
 /**
  * The events of the command itself. `tls`: the certificate was reloaded. `reload`: the secrets were
@@ -47,7 +47,7 @@ export const textLog: Log = (event, detail) => {
  * Of several flags the last one counts, as for every flag.
  */
 export function isJsonLog(args: readonly string[]): boolean {
-  const { values } = parseArgs({
+  const { values } = util.parseArgs({
     args: [...args],
     options: { log: { type: 'string' } },
     allowPositionals: true,

@@ -2,8 +2,7 @@
  * Sends replies and refusals as the Router does, and passes every other error on.
  * Promise: a request is answered once. The reply to an error that is not a refusal has no details.
  */
-import { STATUS_CODES } from 'node:http';
-import { emitWarning } from 'node:process';
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asError } from '../auth/middleware.ts';
 import { AuthError, isAuthError, type AuthErrorCode } from '../errors.ts';
@@ -11,6 +10,7 @@ import { textOfError } from '../error-text.ts';
 import { publishRefusal } from '../events.ts';
 import { sendRefusal } from '../http/reply.ts';
 import { methodOf, type HttpRequest } from '../http/request.ts';
+import { http } from '../node-modules.ts';
 import { propertyOf } from '../values.ts';
 
 /** The errors of the body parsers of Express, by their member `type`. */
@@ -23,7 +23,7 @@ const PARSER_ERRORS: ReadonlyMap<unknown, AuthErrorCode> = new Map([
 
 /** The statuses 4xx that Node knows. */
 const CLIENT_ERROR_STATUSES: ReadonlySet<number> = new Set(
-  Object.keys(STATUS_CODES).map(Number).filter((status) => status >= 400 && status < 500),
+  Object.keys(http.STATUS_CODES).map(Number).filter((status) => status >= 400 && status < 500),
 );
 
 /** Calls the next handler, or with an error the next error handler. */
@@ -48,7 +48,7 @@ export function refuse(exchange: Exchange, error: unknown): void {
   try {
     publishRefusal(error, client, { method: methodOf(req), route: routeOf(req) });
     // The cause may be the error of a database, and no later handler gets it.
-    if (error.cause !== undefined) emitWarning(textOfError(error));
+    if (error.cause !== undefined) process.emitWarning(textOfError(error));
     sendRefusal(req, res, error);
   } catch (failure) {
     passOn(exchange, asError(failure));
@@ -88,13 +88,13 @@ function passOn(exchange: Exchange, error: Error): void {
  */
 export function answerUnhandled({ req, res }: Exchange, error: unknown): void {
   const refusal = clientErrorOf(error) ?? new AuthError('ERR_INTERNAL');
-  if (refusal.status === 500 || res.headersSent) emitWarning(textOfError(error));
+  if (refusal.status === 500 || res.headersSent) process.emitWarning(textOfError(error));
   try {
     // The client must not take a reply that was broken off for a complete one.
     if (res.headersSent) res.destroy();
     else sendRefusal(req, res, refusal);
   } catch (failure) {
-    emitWarning(textOfError(failure));
+    process.emitWarning(textOfError(failure));
   }
 }
 
@@ -109,5 +109,6 @@ function clientErrorOf(error: unknown): AuthError | undefined {
   const status = [propertyOf(error, 'status'), propertyOf(error, 'code')].find(isStatus);
   if (status === undefined) return undefined;
   if (status === 404) return new AuthError('ERR_NOT_FOUND');
-  return new AuthError('ERR_BAD_REQUEST', { status, error: STATUS_CODES[status] ?? 'Bad Request' });
+  const name = http.STATUS_CODES[status] ?? 'Bad Request';
+  return new AuthError('ERR_BAD_REQUEST', { status, error: name });
 }

@@ -3,8 +3,8 @@
  * Promise: Node, Express, cookie-parser and express-session do not use this member. If a guard
  * replaced one that they use, the request could fail later, or pass for that of another user.
  */
-import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
+import { http } from '../node-modules.ts';
 import { expecting, type Check } from '../options.ts';
 
 /** Members of a request in Express 5 and 4, with cookie-parser and express-session. */
@@ -26,5 +26,5 @@ function isTaken(name: string): boolean {
   // The guard sets the id of the session. Members with an underscore belong to body parsers.
   if (name === 'sessionId' || name.startsWith('_') || EXPRESS_MEMBERS.has(name)) return true;
   // A message has members of its own besides those of its prototype.
-  return name in new IncomingMessage(new Socket());
+  return name in new http.IncomingMessage(new Socket());
 }

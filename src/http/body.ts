@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { types } from 'node:util';
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { AuthError } from '../errors.ts';
 import { describe, propertyOf } from '../values.ts';
 import { checkEncodingAndLength, checkType } from './body-headers.ts';
@@ -90,7 +90,7 @@ function parsedBody(message: IncomingMessage): unknown {
 /** @returns whether a parser of JSON, text or bytes may have made it: no stream, no FormData */
 function isParsed(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return true;
-  if (types.isUint8Array(body) || types.isAnyArrayBuffer(body)) return true;
+  if (isUint8Array(body) || isAnyArrayBuffer(body)) return true;
   const isStream = 'pipe' in body && typeof body.pipe === 'function';
   return !isStream && Object.prototype.toString.call(body) === '[object Object]';
 }
@@ -105,8 +105,8 @@ function bodyBytesOf(data: unknown): Buffer | undefined {
     if (!data.isWellFormed()) throw new AuthError('ERR_BODY');
     return Buffer.from(data);
   }
-  if (types.isAnyArrayBuffer(data)) return Buffer.from(data);
-  if (!types.isUint8Array(data)) return undefined;
+  if (isAnyArrayBuffer(data)) return Buffer.from(data);
+  if (!isUint8Array(data)) return undefined;
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 

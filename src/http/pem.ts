@@ -4,17 +4,17 @@
  * Promise: no message repeats any part of the text.
  */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { types } from 'node:util';
+import { isUint8Array } from 'node:util/types';
 import { expecting, type Check } from '../options.ts';
 
 // A Buffer that comes from a worker is a plain Uint8Array.
 const textCheck = expecting('text in PEM, as a string or a Buffer', (value) => {
-  return typeof value === 'string' || types.isUint8Array(value);
+  return typeof value === 'string' || isUint8Array(value);
 });
 
 /** @param pem a value that has passed `certificateCheck` or `privateKeyCheck` */
 export function textOf(pem: unknown): string {
-  return types.isUint8Array(pem) ? Buffer.from(pem).toString() : String(pem);
+  return isUint8Array(pem) ? Buffer.from(pem).toString() : String(pem);
 }
 
 /** Checks that a text has a certificate in PEM. */

@@ -2,10 +2,11 @@
  * Sends a reply of JSON or of bytes. Promise: a reply is sent whole and with its length, or not at
  * all. A reply of 204 or 304 has no body, and so no length.
  */
-import { validateHeaderName, validateHeaderValue } from 'node:http';
+
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { isUint8Array } from 'node:util/types';
 import type { AuthError } from '../errors.ts';
+import { http } from '../node-modules.ts';
 import { integerBetween } from '../options.ts';
 import { describe } from '../values.ts';
 
@@ -85,9 +86,9 @@ export function sendReply(message: IncomingMessage, response: ServerResponse, re
   if (typeof content !== 'string') headers['Content-Type'] = 'application/octet-stream';
   for (const [name, value] of Object.entries(reply.headers)) {
     // Checked here, because writeHead throws at an invalid header after it set those before it.
-    validateHeaderName(name);
+    http.validateHeaderName(name);
     const values = Array.isArray(value) ? value : [value];
-    for (const single of values) validateHeaderValue(name, single);
+    for (const single of values) http.validateHeaderValue(name, single);
     if (FRAMING_HEADER.test(name)) continue;
     // Vary is added to what the router or a middleware has set. If it were replaced, a cache could
     // serve the reply for one origin to another.

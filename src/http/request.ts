@@ -3,8 +3,9 @@
  * have an object in its place that lacks some members.
  */
 import { setMaxListeners } from 'node:events';
-import { METHODS, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { http } from '../node-modules.ts';
 import { expecting, integerBetween, type Check } from '../options.ts';
 import { headerOf } from '../request-headers.ts';
 import { isObject } from '../values.ts';
@@ -156,7 +157,7 @@ export function targetOf({ url }: IncomingMessage): string {
   return String(url ?? '');
 }
 
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
+const KNOWN_METHODS: ReadonlySet<string> = new Set(http.METHODS);
 
 /** @returns the method; undefined for a text that Node does not know as one, as from an adapter */
 export function methodOf({ method = '' }: IncomingMessage): string | undefined {

@@ -1,5 +1,5 @@
 /** The router finds the handler of a method and a path, and sends the handler's result. */
-import { emitWarning } from 'node:process';
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError, isAuthError } from '../errors.ts';
@@ -224,5 +224,5 @@ function sendInternalError(message: IncomingMessage, response: ServerResponse): 
 }
 
 function warn(error: unknown): void {
-  emitWarning(textOfError(error));
+  process.emitWarning(textOfError(error));
 }

@@ -5,16 +5,12 @@
  * request smuggling). A graceful shutdown gives requests in flight 10 seconds to end. A handler may
  * take any time.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server as NodeServer,
-  type ServerResponse,
-} from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+
+import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AuthError } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
+import { http, loadHttps } from '../node-modules.ts';
 import {
   expecting,
   integerBetween,
@@ -158,9 +154,9 @@ export async function listen(
   const tlsServer =
     own.tls === undefined
       ? undefined
-      : createTlsServer({ ...settings, ...secureSettings(checkedTls(own.tls)) });
+      : loadHttps().createServer({ ...settings, ...secureSettings(checkedTls(own.tls)) });
   const isSecure = tlsServer !== undefined;
-  const server: NodeServer = tlsServer ?? createServer(settings);
+  const server: NodeServer = tlsServer ?? http.createServer(settings);
   server.timeout = SILENCE_TIMEOUT_MS;
   // Node drops any further headers, so faultOf must see one more than it accepts.
   server.maxHeadersCount = MAX_HEADERS + 1;

@@ -5,7 +5,8 @@
  */
 import { constants, randomBytes } from 'node:crypto';
 import timers from 'node:timers';
-import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
+import type { SecureContextOptions, Server } from 'node:tls';
+import { loadTls } from '../node-modules.ts';
 import { readOptions } from '../options.ts';
 import { propertyOf } from '../values.ts';
 import {
@@ -110,7 +111,7 @@ export function checkedTls(options: TlsOptions): TlsOptions {
   }
   try {
     // Only for its errors: it throws if OpenSSL refuses the certificate or the key.
-    createSecureContext(secureSettings(tls));
+    loadTls().createSecureContext(secureSettings(tls));
   } catch (error) {
     throw explainedError(error);
   }
@@ -153,7 +154,7 @@ export function rotateTicketKeys(server: Server): () => void {
 /** @returns whether this OpenSSL supports all of these groups */
 function isSupported(ecdhCurve: string): boolean {
   try {
-    createSecureContext({ ecdhCurve });
+    loadTls().createSecureContext({ ecdhCurve });
     return true;
   } catch {
     return false;

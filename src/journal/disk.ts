@@ -10,7 +10,7 @@
 import { realpath } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { util } from '../node-modules.ts';
 import {
   ignore,
   ignoreFailure,
@@ -118,7 +118,7 @@ export async function syncName(path: string, file: DiskFile, disk: Disk = fs): P
   if (!(await syncFolder(dirname(path), disk))) await file.sync();
 }
 
-const realPathByNode = promisify(realpath);
+const realPathByNode = util.promisify(realpath);
 
 /** @returns the path without symbolic links */
 export async function realPathOf(path: string): Promise<string> {

@@ -22,7 +22,6 @@
  * Accepted: a claim of version 0.1 has neither a scope nor a heartbeat. It is judged as version 0.1
  * judged it, by its PID in the scope of the opener.
  */
-import { pid as ownPid } from 'node:process';
 import timers from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthError } from '../errors.ts';
@@ -85,7 +84,7 @@ const ownPaths = new Set<string>();
  * @throws AuthError ERR_STORE_LOCKED, whose message names the process that holds the lock
  */
 export async function lockFile(path: string, timing: LockTiming = LOCK_TIMING): Promise<FileLock> {
-  if (ownPaths.has(path)) throw lockedError(path, ownPid);
+  if (ownPaths.has(path)) throw lockedError(path, process.pid);
   ownPaths.add(path);
   try {
     return await acquire(path, timing);
@@ -254,7 +253,7 @@ const OPEN_ONCE =
   'reload evaluates the module again';
 
 function lockedError(path: string, pid: number): AuthError {
-  const remedy = pid === ownPid
+  const remedy = pid === process.pid
     ? `this process itself has it open, so ${OPEN_ONCE}`
     : 'stop that process first';
   return lockedErrorWith(path, `${pid}: ${remedy}`);
@@ -262,7 +261,7 @@ function lockedError(path: string, pid: number): AuthError {
 
 /** @param claim one of another scope, or of an unknown one, which may be that of this process */
 function lockedElsewhereError(path: string, { pid, scope }: Claim): AuthError {
-  const mayBeOwn = pid === ownPid && scope === UNKNOWN;
+  const mayBeOwn = pid === process.pid && scope === UNKNOWN;
   const remedy = mayBeOwn ? `. If it is this process itself, ${OPEN_ONCE}` : '';
   const where = 'maybe of another container or machine';
   return lockedErrorWith(path, `${pid}, ${where}: stop that process first${remedy}`);

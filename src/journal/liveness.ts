@@ -1,7 +1,6 @@
 /** The identity of this process, and whether another process is alive (proc(5), namespaces(7)). */
 import { hash } from 'node:crypto';
 import { readFile, readlink } from 'node:fs/promises';
-import { kill, pid as ownPid } from 'node:process';
 import { hasCode, ignore } from './system-errors.ts';
 
 /** Stands for a start id or a scope that the system does not report. */
@@ -25,7 +24,7 @@ export interface Identity {
  */
 export async function ownIdentity(): Promise<Identity> {
   const identity = await identityFromProc().catch(() => undefined);
-  return identity ?? { pid: ownPid, startId: UNKNOWN, scope: UNKNOWN };
+  return identity ?? { pid: process.pid, startId: UNKNOWN, scope: UNKNOWN };
 }
 
 /**
@@ -34,16 +33,16 @@ export async function ownIdentity(): Promise<Identity> {
  */
 async function identityFromProc(): Promise<Identity | undefined> {
   // In /proc of another PID namespace this PID is another process.
-  if ((await readlink('/proc/self')) !== String(ownPid)) return undefined;
+  if ((await readlink('/proc/self')) !== String(process.pid)) return undefined;
   const boot = await bootId();
-  const startId = await startIdOf(ownPid, boot);
+  const startId = await startIdOf(process.pid, boot);
   if (startId === undefined) return undefined;
   const pidNamespace = await readlink('/proc/self/ns/pid');
   // Linux has time namespaces since 5.6. They shift the start times in /proc.
   const timeNamespace = await readlink('/proc/self/ns/time').catch(ignore('ENOENT'));
   const names = `${boot} ${pidNamespace} ${timeNamespace}`;
   return {
-    pid: ownPid,
+    pid: process.pid,
     startId,
     scope: hash('sha256', names).slice(0, 12),
   };
@@ -52,7 +51,7 @@ async function identityFromProc(): Promise<Identity | undefined> {
 /** @returns false if the process has ended; valid only within the scope of that process */
 export async function isAlive(pid: number, startId: string): Promise<boolean> {
   try {
-    kill(pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
     // Any other error leaves the question open. EPERM says that another user owns the process.
     if (hasCode(error, 'ESRCH')) return false;

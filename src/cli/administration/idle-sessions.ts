@@ -12,7 +12,7 @@ import { ignore, ignoreFailure } from '../../journal/system-errors.ts';
 import type { JsonFileSessionStore } from '../../sessions/json-file.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import type { Log } from '../log.ts';
-import { openSessionFile } from '../stores/stores.ts';
+import { openSessionFile } from '../stores/data-files.ts';
 
 export class IdleSessions {
   readonly #data: string;

@@ -11,7 +11,7 @@ import { attempt, CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import { whenUnlocked } from '../stores/lock-wait.ts';
 import type { LastingStoreChoice } from '../stores/store-choice.ts';
-import { openStores, type OpenedStores } from '../stores/stores.ts';
+import { loadDataFiles, openStores, type OpenedStores } from '../stores/stores.ts';
 import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
 import { becomeOwnerOf } from './folder-owner.ts';
 import { SocketAdministration } from './socket-administration.ts';
@@ -52,6 +52,8 @@ export async function openAdministration(
     mayCreateTables: access === 'create',
   } as const;
   if (users !== 'file') return administrationOf(await openStores(options, log));
+  // Before it becomes the owner, because the owner may not be able to read this package.
+  await loadDataFiles();
   await becomeOwnerOf(data);
   // A server that starts holds the lock before it answers at its socket.
   return whenUnlocked(async () => {

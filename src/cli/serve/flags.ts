@@ -16,7 +16,6 @@ import {
   type Source,
 } from '../arguments.ts';
 import { UsageError } from '../command-errors.ts';
-import { loadEnvironmentFile } from '../environment-file.ts';
 import { helpOf, helpRow } from '../help-text.ts';
 import { textLog, type Log } from '../log.ts';
 import { storeKind, type StoreChoice } from '../stores/store-choice.ts';
@@ -280,6 +279,7 @@ export async function environmentOf({ typed }: Arguments, log: Log): Promise<Env
   const sourced = typed.get(flag.name);
   if (sourced === undefined) return { values: process.env };
   const file = parseText(flag, sourced);
+  const { loadEnvironmentFile } = await import('../environment-file.ts');
   // The name that was typed may be the former one.
   const names = await loadEnvironmentFile(sourced.source.name, file, log);
   return { values: process.env, loaded: { file, names } };

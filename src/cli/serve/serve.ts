@@ -1,4 +1,8 @@
-/** `latchkey serve`: opens the secrets and the stores, and starts the server. */
+/**
+ * `latchkey serve`: opens the secrets and the stores, and starts the server.
+ * Promise: everything is loaded before the server is announced. A running server reads no code, so
+ * an upgrade may replace its files.
+ */
 import { join } from 'node:path';
 import type { AccountsOptions } from '../../accounts/options.ts';
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
@@ -9,9 +13,6 @@ import type { Router } from '../../http/router.ts';
 import { listen, type Server } from '../../http/server.ts';
 import type { TlsOptions } from '../../http/tls.ts';
 import { Sessions } from '../../sessions/sessions.ts';
-import { actionLog, serveAdministration } from '../administration/administration.ts';
-import { IdleSessions } from '../administration/idle-sessions.ts';
-import { StoreAdministration } from '../administration/store-administration.ts';
 import { CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import { readSecrets } from '../secrets/secret-file.ts';
@@ -22,10 +23,9 @@ import { readVersion } from '../version.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
 import type { watchHangups } from './hangups.ts';
 import { listenProblem } from './listen-errors.ts';
-import { reload } from './reload.ts';
 import { startText } from './serve-start.ts';
 import { stopOnSignals, stopperOf } from './signals.ts';
-import { readTls, type TlsPaths } from './tls-files.ts';
+import type { TlsPaths } from './tls-files.ts';
 import { warningsOf } from './warnings.ts';
 
 /** Options of both the application and the administration. They share one queue for hashes. */
@@ -43,7 +43,7 @@ export async function serve(
 ): Promise<void> {
   const { data } = config;
   const tlsPaths = tlsPathsOf(config);
-  const certificate = tlsPaths && await readTls(tlsPaths, log);
+  const certificate = tlsPaths && await readCertificate(tlsPaths, log);
   const secretPath = join(data, 'secret');
   const secretVariable = await readSecretVariable(config.environment, log);
   const secrets = secretVariable ?? await readSecrets(secretPath, log);
@@ -54,33 +54,39 @@ export async function serve(
     return openStores({ users: config.users, hasSessions, data }, log);
   }, explainLock);
   const accounts = accountsOf(config, stores);
-  const stopAdministration =
-    config.users === 'file' ? await startAdministration(accounts, data, log) : undefined;
-  try {
-    const app = appOf(config, secrets.texts, accounts, log);
-    const server = await start(app, config, certificate);
-    const stop = stopperOf(async () => {
-      // At once, because each waits for its requests in flight.
-      try {
-        await Promise.all([server.close(), stopAdministration?.()]);
-      } finally {
-        await stores.close();
-      }
-    }, log);
-    const onStopSignal = stopOnSignals(stop);
-    void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
-    setHangupActions({
-      reload: () => reload({ auth: app.auth, secretFile, server, tlsPaths }, log),
-      stop: () => onStopSignal('SIGHUP'),
-    });
-    const places = { version, stores: stores.summary, secrets: secrets.summary };
-    announce(server.url, places, config, log);
-  } catch (error) {
+  let server: Server | undefined;
+  let administration: Promise<() => Promise<void>> | undefined;
+  let isClosing = false;
+  const close = async () => {
+    isClosing = true;
+    // At once, because each waits for its requests in flight.
     try {
-      await stopAdministration?.();
+      await Promise.all([server?.close(), administration?.then((stop) => stop())]);
     } finally {
       await stores.close();
     }
+  };
+  try {
+    const app = appOf(config, secrets.texts, accounts, log);
+    const listening = await start(app, config, certificate);
+    server = listening;
+    // Clients are served from here on, so they do not wait for what only operators need.
+    if (config.users === 'file') administration = startAdministration(accounts, data, log);
+    const stop = stopperOf(close, log);
+    const onStopSignal = stopOnSignals(stop);
+    void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
+    await administration;
+    const { reload } = await import('./reload.ts');
+    // A signal has come meanwhile.
+    if (isClosing) return;
+    setHangupActions({
+      reload: () => reload({ auth: app.auth, secretFile, server: listening, tlsPaths }, log),
+      stop: () => onStopSignal('SIGHUP'),
+    });
+    const places = { version, stores: stores.summary, secrets: secrets.summary };
+    announce(listening.url, places, config, log);
+  } catch (error) {
+    await close();
     throw error;
   }
 }
@@ -113,6 +119,12 @@ function tlsPathsOf({ tlsCert, tlsKey }: ServeConfig): TlsPaths | undefined {
   return tlsCert && tlsKey ? { cert: tlsCert, key: tlsKey } : undefined;
 }
 
+/** Loads the code for TLS, which most starts do not need. */
+async function readCertificate(paths: TlsPaths, log: Log): Promise<TlsOptions> {
+  const { readTls } = await import('./tls-files.ts');
+  return readTls(paths, log);
+}
+
 function accountsOf(
   config: ServeConfig,
   { users, sessions: store }: OpenedStores,
@@ -132,12 +144,18 @@ function accountsOf(
   };
 }
 
-/** @returns a function that stops the administration, to be called before the stores are closed */
+/**
+ * Loads the administration, and starts it.
+ * @returns a function that stops it, to be called before the stores are closed
+ */
 async function startAdministration(
   accounts: SharedAccounts,
   data: string,
   log: Log,
 ): Promise<() => Promise<void>> {
+  const { actionLog, serveAdministration } = await import('../administration/administration.ts');
+  const { IdleSessions } = await import('../administration/idle-sessions.ts');
+  const { StoreAdministration } = await import('../administration/store-administration.ts');
   const idleSessions = new IdleSessions(data, log);
   const administration = new StoreAdministration({
     ...accounts,

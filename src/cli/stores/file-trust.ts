@@ -8,7 +8,6 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, readlink, stat, unlink } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
-import * as system from 'node:process';
 import { createPrivateFile } from '../../journal/disk.ts';
 import { hasCode, ignore, ignoreFailure } from '../../journal/system-errors.ts';
 import type { Log } from '../log.ts';
@@ -53,10 +52,10 @@ const MAX_LINKS = 40;
 
 /** @returns the user of this process; undefined on Windows, where owners and modes mean nothing */
 export function processUser(): ProcessUser | undefined {
-  const uid = system.geteuid?.();
-  const gid = system.getegid?.();
+  const uid = process.geteuid?.();
+  const gid = process.getegid?.();
   if (uid === undefined || gid === undefined) return undefined;
-  return { uid, gids: [gid, ...(system.getgroups?.() ?? [])] };
+  return { uid, gids: [gid, ...(process.getgroups?.() ?? [])] };
 }
 
 /** @returns whether the mode gives the group or all users any access to the file */

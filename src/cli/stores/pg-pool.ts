@@ -3,7 +3,6 @@ import { existsSync, realpathSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve, sep } from 'node:path';
-import { cwd } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { reasonOf } from '../../errors.ts';
 import type { PgClient } from '../../postgres/client.ts';
@@ -72,7 +71,7 @@ const OWN_FOLDER = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
  * @throws CommandError if there is none
  */
 async function findPg(): Promise<FoundPg> {
-  const folders = [OWN_FOLDER, cwd()];
+  const folders = [OWN_FOLDER, process.cwd()];
   const strangers: string[] = [];
   for (const folder of folders.filter(hasPg)) {
     const file = fileOfPg(folder);

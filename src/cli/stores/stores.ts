@@ -1,22 +1,21 @@
-/** Opens the stores of users and sessions: in files, in memory or in the database of `--users`. */
+/**
+ * Opens the stores of users and sessions: in files, in memory or in the database of `--users`. Only
+ * the code of the chosen stores is loaded, because every file of code delays the start.
+ */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { textOfError } from '../../error-text.ts';
 import { isAuthError, type AuthError } from '../../errors.ts';
 import { ignore } from '../../journal/system-errors.ts';
-import { JsonFileSessionStore } from '../../sessions/json-file.ts';
 import { MemorySessionStore } from '../../sessions/memory.ts';
-import { PostgresSessionStore } from '../../sessions/postgres.ts';
+import type { PostgresSessionStore } from '../../sessions/postgres.ts';
 import type { SessionStore } from '../../sessions/store.ts';
-import { JsonFileUserStore } from '../../users/json-file.ts';
 import { MemoryUserStore } from '../../users/memory.ts';
-import { PostgresUserStore } from '../../users/postgres.ts';
+import type { PostgresUserStore } from '../../users/postgres.ts';
 import type { UserStore } from '../../users/store.ts';
 import { propertyOf } from '../../values.ts';
 import { attempt } from '../command-errors.ts';
 import type { Log } from '../log.ts';
-import { openFileStore } from './file-store.ts';
-import { openPool } from './pg-pool.ts';
 import { locationOf, postgresRemedyOf, sessionsRemedyOf } from './postgres-remedies.ts';
 import type { StoreChoice } from './store-choice.ts';
 
@@ -60,22 +59,19 @@ function openMemory(hasSessions: boolean): OpenedStores {
   };
 }
 
-/**
- * The lock of the user file decides which of two servers uses the folder: it is taken first and
- * released last.
- */
+/** Loads the code of the stores in files. Later calls, and `openStores`, do not read it again. */
+export function loadDataFiles(): Promise<typeof import('./data-files.ts')> {
+  return import('./data-files.ts');
+}
+
 async function openFiles(
   data: string,
   hasSessions: StoreOptions['hasSessions'],
   log: Log,
 ): Promise<OpenedStores> {
-  const usersPath = join(data, 'users.jsonl');
-  const users = await openFileStore({
-    path: usersPath,
-    open: (path) => JsonFileUserStore.open(path),
-    danger: 'Other users could add accounts.',
-  }, log);
-  const summary = `users in ${usersPath}`;
+  const { openSessionFile, openUserFile } = await loadDataFiles();
+  const users = await openUserFile(data, log);
+  const summary = `users in ${join(data, 'users.jsonl')}`;
   const sessionsPath = join(data, 'sessions.jsonl');
   try {
     const isOpened = hasSessions === 'ifKept' ? await exists(sessionsPath) : hasSessions;
@@ -102,22 +98,15 @@ async function openFiles(
   }
 }
 
-/** Opens the session file beside the user file, which must be open already. */
-export function openSessionFile(data: string, log: Log): Promise<JsonFileSessionStore> {
-  return openFileStore({
-    path: join(data, 'sessions.jsonl'),
-    open: (path) => JsonFileSessionStore.open(path),
-    danger: 'Other users could bring back sessions that have ended.',
-    sameFolderAs: join(data, 'users.jsonl'),
-  }, log);
-}
-
 async function openPostgres(
   url: URL,
   hasSessions: StoreOptions['hasSessions'],
   mayCreateTables: boolean,
   log: Log,
 ): Promise<OpenedStores> {
+  const { openPool } = await import('./pg-pool.ts');
+  const { PostgresSessionStore } = await import('../../sessions/postgres.ts');
+  const { PostgresUserStore } = await import('../../users/postgres.ts');
   const location = locationOf(url);
   const pool = await openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
