@@ -105,7 +105,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     ...GROUND,
   ],
   'sessions': ['journal', 'postgres', ...GROUND],
-  'limits': GROUND,
+  'limits': ['postgres', ...GROUND],
   'users': ['journal', 'postgres', ...GROUND],
   'postgres': GROUND,
   'journal': GROUND,
