@@ -25,17 +25,17 @@ export const STALE_ROWS_PER_STATEMENT = 1000;
 const NOW = 'CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)';
 const SLOT_MEMBERS = '(expires_at bigint, in_flight bigint, ended bigint)';
 
-/** A change of the tries under one key: what is added, and what is taken away. */
+/** A change of the tries under one key. The members are named as columns of the statement. */
 export interface TriesChange {
   readonly key: string;
   readonly window_seconds: number;
-  /** The change is made only if fewer tries count; null for always. */
+  /** The change is made only if fewer tries than these count; null for always. */
   readonly max_tries: number | null;
-  /** Added to the current slot. */
+  /** The tries in flight that the current slot gets. */
   readonly in_flight: number;
-  /** Added to the current slot. */
+  /** The ended tries that the current slot gets. */
   readonly ended: number;
-  /** The slot from which a try in flight is taken away; null if there is none. */
+  /** The slot, by its `expires_at`, that loses a try in flight; null for none. */
   readonly left_slot: number | null;
 }
 
@@ -54,10 +54,11 @@ export function selectTries(table: string): string {
 
 /**
  * Parameter $1 is a list of {@link TriesChange} as JSON, of different keys. Returns the keys that
- * were changed, and the current slot of each. The condition is evaluated on the newest version of
+ * were changed, and the current slot of each, by its
+ * `expires_at`. The condition is evaluated on the newest version of
  * each row, once it is locked. All statements lock rows in the order of their keys, so that no two
  * of them deadlock. A slot that is more than one window ahead, because the clock was set back, is
- * moved to one window ahead. A number below zero is left out: then the slot of that try was moved.
+ * moved to one window ahead. A number below zero counts as zero: the slot of that try was moved.
  * @param table a quoted name
  */
 export function changeTries(table: string): string {
@@ -135,7 +136,7 @@ export function addNetwork(table: string, maxNetworks: number): string {
  */
 export function removeStale(table: string, key: string): string {
   return `WITH stale AS (
-      SELECT ${key} FROM ${table} WHERE expires_at <= ${NOW}
+      SELECT ${key} FROM ${table} WHERE expires_at <= (SELECT ${NOW})
       LIMIT ${STALE_ROWS_PER_STATEMENT} FOR UPDATE SKIP LOCKED
     )
     DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM stale) RETURNING ${key}`;

@@ -39,7 +39,7 @@ export interface PostgresLimitCountsOptions {
   readonly table?: string;
 }
 
-/** How often an object removes stale rows. */
+/** How often an object removes stale rows, if tries begin. */
 const CLEANING_SECONDS = 300;
 
 /** A slot of the tries under one key. */
@@ -106,7 +106,12 @@ export class PostgresLimitCounts implements LimitCounts {
    * @throws AuthError ERR_STORE if the database does not answer. The try may then count.
    */
   async begin(limits: readonly Limit[]): Promise<Try | number> {
+    const begun = await this.#begin(limits);
     this.#removeStaleRows();
+    return begun;
+  }
+
+  async #begin(limits: readonly Limit[]): Promise<Try | number> {
     const wait = await this.#wait(limits);
     if (wait > 0) return wait;
     const changes = limits.map((limit) => {
