@@ -25,11 +25,17 @@ export const STALE_ROWS_PER_STATEMENT = 1000;
 const NOW = 'CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)';
 const SLOT_MEMBERS = '(expires_at bigint, in_flight bigint, ended bigint)';
 
+/** How many tries count in the row `stored`. */
+const TRIES = `(
+  SELECT COALESCE(SUM(slot.in_flight + slot.ended), 0)
+  FROM jsonb_to_recordset(stored.slots) AS slot ${SLOT_MEMBERS}
+  WHERE slot.expires_at > ${NOW})`;
+
 /** A change of the tries under one key. The members are named as columns of the statement. */
 export interface TriesChange {
   readonly key: string;
   readonly window_seconds: number;
-  /** The change is made only if fewer tries than these count; null for always. */
+  /** The key is changed only if fewer tries than these count; null for always. */
   readonly max_tries: number | null;
   /** The tries in flight that the current slot gets. */
   readonly in_flight: number;
@@ -54,11 +60,16 @@ export function selectTries(table: string): string {
 
 /**
  * Parameter $1 is a list of {@link TriesChange} as JSON, of different keys. Returns the keys that
- * were changed, and the current slot of each, by its
- * `expires_at`. The condition is evaluated on the newest version of
- * each row, once it is locked. All statements lock rows in the order of their keys, so that no two
- * of them deadlock. A slot that is more than one window ahead, because the clock was set back, is
- * moved to one window ahead. A number below zero counts as zero: the slot of that try was moved.
+ * were changed, and the current slot of each, by its `expires_at`.
+ *
+ * - If a row has its maximum of tries, no row is changed. Other statements may change rows after
+ *   this one has begun. So each row is locked, and its newest version is compared once more with
+ *   the maximum. Then some rows may be changed and others not.
+ * - All statements lock rows in the order of their keys, so that no two of them deadlock.
+ * - A slot that is more than one window ahead, because the clock was set back, is moved to one
+ *   window ahead. The number of a slot never falls below zero: a try may end after its slot was
+ *   moved or forgotten.
+ *
  * @param table a quoted name
  */
 export function changeTries(table: string): string {
@@ -74,7 +85,11 @@ export function changeTries(table: string): string {
       INSERT INTO ${table} AS stored (key, slots, expires_at)
       SELECT key, jsonb_build_array(jsonb_build_object(
         'expires_at', expires_at, 'in_flight', in_flight, 'ended', ended)), expires_at
-      FROM asked ORDER BY key
+      FROM asked
+      WHERE NOT EXISTS (
+        SELECT 1 FROM asked JOIN ${table} AS stored ON stored.key = asked.key
+        WHERE asked.max_tries <= ${TRIES})
+      ORDER BY key
       ON CONFLICT (key) DO UPDATE SET (slots, expires_at) = (
         SELECT
           COALESCE(jsonb_agg(jsonb_build_object(
@@ -91,12 +106,8 @@ export function changeTries(table: string): string {
           WHERE asked.key = excluded.key AND slot.expires_at > ${NOW}
           GROUP BY 1
         ) AS slots WHERE in_flight + ended > 0)
-      WHERE (
-        SELECT asked.max_tries IS NULL OR asked.max_tries > (
-          SELECT COALESCE(SUM(slot.in_flight + slot.ended), 0)
-          FROM jsonb_to_recordset(stored.slots) AS slot ${SLOT_MEMBERS}
-          WHERE slot.expires_at > ${NOW})
-        FROM asked WHERE asked.key = excluded.key)
+      WHERE NOT EXISTS (
+        SELECT 1 FROM asked WHERE asked.key = excluded.key AND asked.max_tries <= ${TRIES})
       RETURNING key
     )
     SELECT asked.key, CAST(asked.expires_at AS text) AS slot
@@ -115,7 +126,8 @@ export function selectNetworks(table: string): string {
 }
 
 /**
- * Parameters $1 and $2 are an account and a network.
+ * Parameters $1 and $2 are an account and a network. With an empty account, which is not a hash, it
+ * changes nothing.
  * @param table a quoted name
  * @param maxNetworks how many are kept
  */
@@ -124,7 +136,8 @@ export function addNetwork(table: string, maxNetworks: number): string {
   // For a list, "- text" removes an element that is this text, and "- number" the one at this
   // index.
   return `INSERT INTO ${table} AS stored (account, networks, expires_at)
-    VALUES ($1, jsonb_build_array(CAST($2 AS text)), ${expiresAt})
+    SELECT CAST($1 AS text), jsonb_build_array(CAST($2 AS text)), ${expiresAt}
+    WHERE CAST($1 AS text) <> ''
     ON CONFLICT (account) DO UPDATE SET expires_at = excluded.expires_at,
       networks = (excluded.networks || (stored.networks - CAST($2 AS text))) - ${maxNetworks}`;
 }

@@ -94,6 +94,7 @@ export class PostgresLimitCounts implements LimitCounts {
     });
     await this.#database.create(this.#names.networks, NETWORKS_COLUMN_TYPES, async () => {
       await this.networksOf('');
+      await this.#addNetwork('', '');
       await this.#database.run(removeStale(this.#networks, 'account'));
     });
   }
@@ -112,8 +113,6 @@ export class PostgresLimitCounts implements LimitCounts {
   }
 
   async #begin(limits: readonly Limit[]): Promise<Try | number> {
-    const wait = await this.#wait(limits);
-    if (wait > 0) return wait;
     const changes = limits.map((limit) => {
       return { ...noChange(limit), max_tries: limit.maxTries, in_flight: 1 };
     });
@@ -121,7 +120,8 @@ export class PostgresLimitCounts implements LimitCounts {
     if (slots.size === limits.length) {
       return { end: (isCounted) => this.#end(limits, slots, isCounted) };
     }
-    // Other tries were faster since the counts were read. They may end soon.
+    if (slots.size === 0) return this.#wait(limits);
+    // Other tries were faster while this statement ran. They may end soon.
     await this.#end(limits.filter(({ key }) => slots.has(key)), slots, false);
     return 1;
   }
@@ -140,11 +140,15 @@ export class PostgresLimitCounts implements LimitCounts {
 
   /** Remembers the network of a login, unless the database fails: the login has succeeded. */
   async addNetwork(accountKey: string, networkKey: string): Promise<void> {
-    const text = addNetwork(this.#networks, KNOWN_NETWORKS_PER_ACCOUNT);
-    await unlessTheDatabaseFails(this.#database.run(text, [accountKey, networkKey]));
+    await unlessTheDatabaseFails(this.#addNetwork(accountKey, networkKey));
   }
 
-  /** @returns the seconds to wait by what is stored; 0 if the try may begin */
+  #addNetwork(accountKey: string, networkKey: string): Promise<readonly Row[]> {
+    const text = addNetwork(this.#networks, KNOWN_NETWORKS_PER_ACCOUNT);
+    return this.#database.run(text, [accountKey, networkKey]);
+  }
+
+  /** @returns the seconds to wait, at least 1 */
   async #wait(limits: readonly Limit[]): Promise<number> {
     let slots = await this.#slotsOf(limits);
     if (limits.some((limit) => slots.some((slot) => isFarAhead(slot, limit)))) {
@@ -157,7 +161,7 @@ export class PostgresLimitCounts implements LimitCounts {
       const inFlight = ofKey.reduce((sum, slot) => sum + slot.inFlight, 0);
       return waitSeconds(maxTries, inFlight, ofKey);
     });
-    return Math.max(0, ...waits);
+    return Math.max(1, ...waits);
   }
 
   /** @returns the slots of all keys, oldest first */

@@ -60,7 +60,7 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
       return servers[index % 2]?.login('joe', sourceOf(from), check).catch(waitOf);
     };
     const times = Array.from({ length: 1000 }, (_, index) => index);
-    await Promise.all(times.slice(0, 100).map((index) => guess(index, '10.0.0.1')));
+    await Promise.all(times.slice(0, 50).map((index) => guess(index, '10.0.0.1')));
     assert.equal(checked, 10, 'from one network');
     await Promise.all(times.map((index) => guess(index, addressOf(index))));
     assert.equal(checked, 70, 'from all unknown networks');
@@ -71,7 +71,7 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
     const [one, other] = await throttles();
     const owner = async () => 'joe';
     assert.equal(await one?.login('joe', sourceOf('10.0.0.1'), owner), 'joe');
-    const guesses = Array.from({ length: 200 }, (_, index) => {
+    const guesses = Array.from({ length: 150 }, (_, index) => {
       const server = index % 2 === 0 ? one : other;
       return server?.login('joe', sourceOf(addressOf(index)), async () => undefined).catch(waitOf);
     });
@@ -79,7 +79,8 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
     assert.deepEqual(await Promise.all(logins), ['joe', 'joe']);
     await Promise.all(guesses);
     assert.equal(await other?.login('joe', sourceOf('10.0.0.1'), owner), 'joe');
-    assert.equal(typeof await other?.login('joe', sourceOf('10.9.9.9'), owner).catch(waitOf), 'number');
+    const elsewhere = await other?.login('joe', sourceOf('10.9.9.9'), owner).catch(waitOf);
+    assert.equal(typeof elsewhere, 'number', 'from an unknown network the owner waits');
   });
 
   it('200 logins at once, whose keys cross, deadlock nowhere and leave nothing', async () => {
@@ -101,10 +102,10 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
     const random = randomFrom(seed);
     const pick = (below: number) => Math.floor(random() * below);
     const simulation = await simulationOf();
-    for (let step = 0; step < 80; step += 1) {
+    for (let step = 0; step < 60; step += 1) {
       // The longest check is shorter than the shortest window.
       const tookSeconds = random() < 0.5 ? 0 : pick(1200);
-      const burst = random() < 0.1 ? 100 : pick(4);
+      const burst = random() < 0.1 ? 60 : pick(4);
       for (let index = 0; index < burst; index += 1) {
         const from = random() < 0.5 ? `10.0.0.${pick(5)}` : addressOf(pick(1e6));
         const account = `user${random() < 0.7 ? 0 : pick(40)}`;
@@ -117,7 +118,7 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
       await simulation.pass(random() < 0.1 ? pick(3600) : pick(300));
     }
     assert.ok(simulation.wrong.length > 100, `seed ${seed}: ${simulation.wrong.length}`);
-    assert.ok(simulation.wrongConfirmations.length > 50, `seed ${seed}`);
+    assert.ok(simulation.wrongConfirmations.length > 30, `seed ${seed}`);
     assertInvariants(simulation);
   });
 
@@ -128,7 +129,7 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
     const { counts } = await clockedCounts(() => seconds);
     const both: readonly LimitCounts[] = [new MemoryCounts(() => seconds), counts];
     const inFlight: { ends: ((isCounted: boolean) => unknown)[]; until: number }[] = [];
-    for (let step = 0; step < 400; step += 1) {
+    for (let step = 0; step < 300; step += 1) {
       const kind = random();
       if (kind < 0.6) {
         const limits = [limitOf(`hour ${pick(2)}`, 4), limitOf(`minutes ${pick(2)}`, 3, 1200)];

@@ -1,6 +1,7 @@
 /** Counts in a real PostgreSQL, for the tests of limits. */
+import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Limit, PgClient } from '../../src/index.ts';
+import type { Limit, LimitCounts, PgClient, Try } from '../../src/index.ts';
 
 /** A client of a database whose clock a test moves by hand. */
 export class ClockedClient implements PgClient {
@@ -35,3 +36,10 @@ export class ClockedClient implements PgClient {
 export const limitOf = (key: string, maxTries = 3, windowSeconds = 3600): Limit => {
   return { kind: 'account', key, maxTries, windowSeconds };
 };
+
+/** Begins a try that the limits allow. */
+export async function begin(counts: LimitCounts, ...limits: readonly Limit[]): Promise<Try> {
+  const begun = await counts.begin(limits);
+  assert.ok(typeof begun !== 'number', 'the try has begun');
+  return begun;
+}
