@@ -5,10 +5,13 @@
  * The database alone decides, by one statement that counts a try under a lock on its rows.
  * Promise: the tables hold hashes and numbers. They hold no username, address or password.
  * Accepted: a try whose end was not stored counts as one in flight, until one window after it
- * began. The reasons are a server that was killed, and a database that failed.
+ * began. The reasons are a server that was killed, and a database that failed. Clients that such
+ * tries keep waiting are told to come back in a second.
  * Accepted: a check that takes longer than a window does not count between one window after it
  * began and its end.
- * Accepted: if the clock of the database is set back, tries count for up to one window more.
+ * Accepted: if the clock of the database is set back, tries count for up to one window more. Those
+ * that were forgotten may count again, because a refusal leaves them in the row. If the clock is set
+ * forward, tries are forgotten early.
  */
 import { isAuthError } from '../errors.ts';
 import { readOptions } from '../options.ts';
@@ -104,7 +107,8 @@ export class PostgresLimitCounts implements LimitCounts {
    * @param limits as `Throttle` makes them
    * @returns the try if it has begun, otherwise the seconds to wait. Its `end` does not reject if
    *   the database fails.
-   * @throws AuthError ERR_STORE if the database does not answer. The try may then count.
+   * @throws AuthError ERR_STORE if the database does not answer. The try may then count, until one
+   *   window later.
    */
   async begin(limits: readonly Limit[]): Promise<Try | number> {
     const begun = await this.#begin(limits);
