@@ -70,6 +70,7 @@ const DIRECTIONS: Readonly<Record<string, readonly string[]>> = {
     'accounts',
     'users',
     'sessions',
+    'limits',
     'crypto',
     'http',
     'auth/refresh-token.ts',

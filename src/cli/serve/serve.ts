@@ -8,6 +8,7 @@ import { reasonOf } from '../../errors.ts';
 import type { Router } from '../../http/router.ts';
 import { listen, type Server } from '../../http/server.ts';
 import type { TlsOptions } from '../../http/tls.ts';
+import type { LimitCounts } from '../../limits/counts.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import { actionLog, serveAdministration } from '../administration/administration.ts';
 import { IdleSessions } from '../administration/idle-sessions.ts';
@@ -51,13 +52,14 @@ export async function serve(
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
   const stores = await whenUnlocked(() => {
-    return openStores({ users: config.users, hasSessions, data }, log);
+    const hasLimits = config.throttle === 'on';
+    return openStores({ users: config.users, hasSessions, hasLimits, data }, log);
   }, explainLock);
   const accounts = accountsOf(config, stores);
   const stopAdministration =
     config.users === 'file' ? await startAdministration(accounts, data, log) : undefined;
   try {
-    const app = appOf(config, secrets.texts, accounts, log);
+    const app = appOf(config, secrets.texts, accounts, stores.counts, log);
     const server = await start(app, config, certificate);
     const stop = stopperOf(async () => {
       // At once, because each waits for its requests in flight.
@@ -155,6 +157,7 @@ function appOf(
   config: ServeConfig,
   secrets: readonly string[],
   accounts: SharedAccounts,
+  counts: LimitCounts | undefined,
   log: Log,
 ): App {
   const { lifetimeSeconds, leewaySeconds, trustProxy, cors } = config;
@@ -166,7 +169,7 @@ function appOf(
     trustProxy,
     page: config.page === 'on',
     ...(cors && { cors }),
-    limits: config.throttle === 'on' ? {} : false,
+    limits: config.throttle === 'on' && { ...(counts && { counts }) },
     onError: (error) => log('error', textOfError(error)),
   });
 }

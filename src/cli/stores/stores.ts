@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { textOfError } from '../../error-text.ts';
 import { isAuthError, type AuthError } from '../../errors.ts';
 import { ignore } from '../../journal/system-errors.ts';
+import type { LimitCounts } from '../../limits/counts.ts';
 import { JsonFileSessionStore } from '../../sessions/json-file.ts';
 import { MemorySessionStore } from '../../sessions/memory.ts';
 import { PostgresSessionStore } from '../../sessions/postgres.ts';
@@ -17,7 +18,13 @@ import { attempt } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import { openFileStore } from './file-store.ts';
 import { openPool } from './pg-pool.ts';
-import { locationOf, postgresRemedyOf, sessionsRemedyOf } from './postgres-remedies.ts';
+import { openCounts } from './postgres-counts.ts';
+import {
+  limitsRemedyOf,
+  locationOf,
+  postgresRemedyOf,
+  sessionsRemedyOf,
+} from './postgres-remedies.ts';
 import type { StoreChoice } from './store-choice.ts';
 
 /** The stores of a server. */
@@ -25,6 +32,8 @@ export interface OpenedStores {
   readonly users: UserStore;
   /** Undefined with `--sessions off`: no session store is opened or created. */
   readonly sessions: SessionStore | undefined;
+  /** Where the rate limits count for all servers of a database. Otherwise each server counts. */
+  readonly counts?: LimitCounts;
   /** What is kept where, for messages: `users in data/users.jsonl`. */
   readonly summary: string;
   readonly close: () => Promise<void>;
@@ -37,6 +46,8 @@ export interface StoreOptions {
   readonly users: StoreChoice;
   /** `ifKept`: only if the session file or the table exists already. */
   readonly hasSessions: boolean | 'ifKept';
+  /** Whether the rate limits count in the database of `users`; default false. */
+  readonly hasLimits?: boolean;
   /** The folder of the files, for the choice `file`. */
   readonly data: string;
   /** Whether missing tables in PostgreSQL are created; default true. */
@@ -45,10 +56,10 @@ export interface StoreOptions {
 
 /** @throws CommandError or AuthError if a store cannot be opened; then none stays open */
 export async function openStores(options: StoreOptions, log: Log): Promise<OpenedStores> {
-  const { users: choice, hasSessions, data, mayCreateTables = true } = options;
+  const { users: choice, hasSessions, data } = options;
   if (choice === 'file') return openFiles(data, hasSessions, log);
   if (choice === 'memory') return openMemory(hasSessions === true);
-  return openPostgres(choice, hasSessions, mayCreateTables, log);
+  return openPostgres(choice, options, log);
 }
 
 function openMemory(hasSessions: boolean): OpenedStores {
@@ -114,16 +125,16 @@ export function openSessionFile(data: string, log: Log): Promise<JsonFileSession
 
 async function openPostgres(
   url: URL,
-  hasSessions: StoreOptions['hasSessions'],
-  mayCreateTables: boolean,
+  { hasSessions, hasLimits = false, mayCreateTables = true }: StoreOptions,
   log: Log,
 ): Promise<OpenedStores> {
   const location = locationOf(url);
   const pool = await openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   let sessions = hasSessions === false ? undefined : new PostgresSessionStore(pool);
+  let counts: LimitCounts | undefined;
   // A statement that reads fails if the table is missing.
-  const prepare = (store: PostgresUserStore | PostgresSessionStore) => {
+  const prepare = (store: PostgresUserStore | PostgresSessionStore): Promise<unknown> => {
     return mayCreateTables ? store.createTable() : store.find('');
   };
   try {
@@ -134,13 +145,16 @@ async function openPostgres(
     if (sessions !== undefined) {
       await prepared(`sessions ${location}`, prepare(sessions), sessionsRemedyOf);
     }
+    if (hasLimits) {
+      counts = await prepared(`rate limits ${location}`, openCounts(pool, log), limitsRemedyOf);
+    }
   } catch (error) {
     // Not awaited, because a database that does not answer delays it.
     void pool.end().catch(() => undefined);
     throw error;
   }
   const summary = `users ${location}${sessions ? ', sessions beside them' : ''}`;
-  return { users, sessions, summary, close: () => pool.end() };
+  return { users, sessions, ...(counts && { counts }), summary, close: () => pool.end() };
 }
 
 /**
@@ -148,11 +162,11 @@ async function openPostgres(
  * @param preparing a statement under way
  * @param remedyOf returns what an operator can do
  */
-function prepared(
+function prepared<Result>(
   subject: string,
-  preparing: Promise<unknown>,
+  preparing: Promise<Result>,
   remedyOf: (error: unknown) => string,
-): Promise<unknown> {
+): Promise<Result> {
   return attempt(subject, remedyOf, () => {
     return preparing.catch((error: unknown) => {
       // The cause of an ERR_STORE is the error of the database, without values.
