@@ -21,17 +21,26 @@ test('a server counts in the database if this role may use the tables', async ()
   assert.deepEqual(warnings, []);
 });
 
-test('a server whose role may not use the tables warns, and counts by itself', async () => {
-  const logged: string[][] = [];
-  const counts = await openCounts(refusing('42501'), (...line) => logged.push(line.map(String)));
-  assert.equal(counts, undefined);
-  const [[level, warning = ''] = [], ...others] = logged;
-  assert.deepEqual([level, others], ['warning', []]);
-  assert.match(warning, /^--users: rate limits count for this server alone \(.*refused\): create /);
+test('a server that cannot count in its database warns, and counts by itself', async () => {
+  const remedies = {
+    '42501': 'create latchkey_limits and latchkey_limits_networks, and grant this role .* on both',
+    '0A000': 'use PostgreSQL to count for all servers',
+    '42883': 'use PostgreSQL to count for all servers',
+    '42601': 'use PostgreSQL to count for all servers',
+  };
+  for (const [code, remedy] of Object.entries(remedies)) {
+    const logged: string[][] = [];
+    const counts = await openCounts(refusing(code), (...line) => logged.push(line.map(String)));
+    assert.equal(counts, undefined);
+    const [[level, warning = ''] = [], ...others] = logged;
+    assert.deepEqual([level, others], ['warning', []]);
+    const problem = 'rate limits count for this server alone \\(.*refused\\)';
+    assert.match(warning, RegExp(`^--users: ${problem}: ${remedy}$`));
+  }
 });
 
 test('any other error of the database stops the start', async () => {
-  for (const code of ['42703', '25006', 'ECONNREFUSED']) {
+  for (const code of ['42703', '42502', '25006', 'ECONNREFUSED']) {
     const opening = openCounts(refusing(code), () => assert.fail('warned'));
     await assert.rejects(opening, { code: 'ERR_STORE', message: /./ });
   }
