@@ -8,6 +8,7 @@ export type { AccountHandlers } from './accounts/handlers.ts';
 export type { AccountsOptions } from './accounts/options.ts';
 export { PasswordHasher, type PasswordHasherOptions } from './accounts/password-hasher.ts';
 export type { Limit, LimitCounts, LimitKind, Try } from './limits/counts.ts';
+export { PostgresLimitCounts, type PostgresLimitCountsOptions } from './limits/postgres.ts';
 export type { LimitOptions } from './limits/throttle.ts';
 
 export type { GuardableRequest, HeaderSource } from './auth/requests.ts';

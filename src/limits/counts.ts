@@ -1,7 +1,7 @@
 /**
  * The interface between the rate limiter and the store of its counts. Each method may return a
- * plain value, as in `MemoryCounts`, or a promise, as with a database. A method that rejects keeps
- * the login or the signup from going on.
+ * plain value, as in `MemoryCounts`, or a promise, as in `PostgresLimitCounts`. If `begin` or
+ * `networksOf` rejects, the login or the signup fails, and no password is checked.
  */
 
 import type { MaybePromise } from '../maybe-promise.ts';
@@ -27,7 +27,8 @@ export interface Limit {
 /** A try that has begun, and counts under its limits. */
 export interface Try {
   /**
-   * Ends the try, once.
+   * Ends the try, once. Does not reject because a store fails: the outcome of the try stands. The
+   * try then counts until one window after it began.
    * @param isCounted whether it still counts, for one window from now
    */
   end(isCounted: boolean): MaybePromise<void>;
@@ -46,6 +47,7 @@ export interface LimitCounts {
    * number of tries at once, no more begin than each limit allows. If one limit is reached, the try
    * counts under none of them. A store that outlives the process must end each try at the latest
    * one window after it began, because the process may end without calling `end`.
+   * @param limits of different keys
    * @returns the try if it has begun, otherwise the seconds to wait: a whole number, at least 1
    */
   begin(limits: readonly Limit[]): MaybePromise<Try | number>;
@@ -56,7 +58,8 @@ export interface LimitCounts {
    */
   networksOf(accountKey: string): MaybePromise<readonly string[]>;
   /**
-   * Remembers the network of a login, and forgets the oldest one beyond the maximum.
+   * Remembers the network of a login, and forgets the oldest one beyond the maximum. Does not
+   * reject because a store fails: the login has succeeded.
    * @param networkKey a hash of the account and the network; at most 64 ASCII characters
    */
   addNetwork(accountKey: string, networkKey: string): MaybePromise<void>;

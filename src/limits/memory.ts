@@ -13,12 +13,8 @@ import {
   type LimitKind,
   type Try,
 } from './counts.ts';
+import { SLOTS_PER_WINDOW, waitSeconds } from './sliding-window.ts';
 
-/**
- * A try is forgotten together with its slot, so up to one slot late. More slots would be more exact
- * and take more memory.
- */
-const SLOTS_PER_WINDOW = 12;
 /** Maximum size of each map. */
 const MAX_KEYS = 100_000;
 
@@ -103,17 +99,10 @@ export class MemoryCounts implements LimitCounts {
   #waitSeconds(limit: Limit, now: number): number {
     const count = this.#counts[limit.kind].get(limit.key);
     if (count === undefined) return 0;
-    let ended = triesIn(count.slots);
-    if (ended + count.inFlight < limit.maxTries) return 0;
-    // If the limit is reached only because of tries in flight, one second is enough: they end soon.
-    // If ended tries reach it alone, the client waits until enough of the oldest are forgotten.
-    let waitSeconds = 1;
-    for (const { index, tries } of count.slots) {
-      if (ended < limit.maxTries) break;
-      ended -= tries;
-      waitSeconds = (index + SLOTS_PER_WINDOW + 1) * slotSeconds(limit) - now;
-    }
-    return waitSeconds;
+    const ended = count.slots.map(({ index, tries }) => {
+      return { tries, secondsLeft: (index + SLOTS_PER_WINDOW + 1) * slotSeconds(limit) - now };
+    });
+    return waitSeconds(limit.maxTries, count.inFlight, ended);
   }
 }
 

@@ -42,8 +42,10 @@
  * hash was verified. The client gets no answer, so it guesses nothing. The queue of the hasher
  * bounds the work.
  * Accepted: a check that never settles counts until the process ends.
- * Accepted: `MemoryCounts` forgets counts and known networks at a restart. When it is full, it
- * evicts those that were written longest ago.
+ * Accepted: `MemoryCounts` counts for one process, and forgets counts and known networks at a
+ * restart. When it is full, it evicts those that were written longest ago. With
+ * `PostgresLimitCounts` the promises hold for all servers together and across restarts, for checks
+ * that take less than a window. What it accepts instead is in its file.
  */
 import { hash } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';

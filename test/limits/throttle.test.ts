@@ -9,7 +9,12 @@ import { AuthError } from '../../src/index.ts';
 import { MemoryCounts } from '../../src/limits/memory.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { Throttle } from '../../src/limits/throttle.ts';
-import { assertInvariants, asynchronous, Simulation, worst } from '../support/attack-simulation.ts';
+import {
+  assertInvariants,
+  asynchronousCounts,
+  Simulation,
+  worst,
+} from '../support/attack-simulation.ts';
 import { collectGarbage } from '../support/garbage.ts';
 import {
   addressOf,
@@ -213,7 +218,7 @@ test('the invariants hold for any mixture of attackers and owners', async () => 
   for (let seed = 1; seed <= 12; seed += 1) {
     const random = randomFrom(seed);
     const pick = (below: number) => Math.floor(random() * below);
-    const simulation = new Simulation({}, seed % 3 === 0 ? asynchronous : undefined);
+    const simulation = new Simulation({}, seed % 3 === 0 ? asynchronousCounts : undefined);
     for (let step = 0; step < 400; step += 1) {
       const tookSeconds = random() < 0.5 ? 0 : pick(4000);
       const burst = random() < 0.1 ? 120 : pick(4);

@@ -6,10 +6,12 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import {
+  PostgresLimitCounts,
   PostgresSessionStore,
   PostgresUserStore,
   Sessions,
 } from '../../src/index.ts';
+import { limitOf } from '../support/limit-counts.ts';
 import { ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { userNamed } from '../support/user-files.ts';
 
@@ -67,6 +69,18 @@ for (const level of ['repeatable read', 'serializable']) {
       assert.equal(countTrue(removals), 1);
       assert.equal(await stores[0]?.insert(userNamed('joe')), true);
       assert.equal((await stores[1]?.find('joe'))?.validAfter, 5);
+    });
+
+    it('of 60 tries at once no more begin than the limit, and all of them end', async () => {
+      const counts = times(2).map((index) => new PostgresLimitCounts(poolOf(index)));
+      await counts[0]?.createTable();
+      const limits = [limitOf('a', 5), limitOf('b', 100)];
+      const answers = await Promise.all(times(60).map((index) => counts[index % 2]?.begin(limits)));
+      const begun = answers.filter((answer) => typeof answer === 'object');
+      assert.equal(begun.length, 5);
+      await Promise.all(begun.map((one, index) => one.end(index < 2)));
+      const again = await Promise.all(times(60).map((index) => counts[index % 2]?.begin(limits)));
+      assert.equal(again.filter((answer) => typeof answer === 'object').length, 3);
     });
   });
 }

@@ -14,6 +14,7 @@ import {
   JsonFileUserStore,
   Jwt,
   PasswordHasher,
+  PostgresLimitCounts,
   PostgresSessionStore,
   PostgresUserStore,
   Sessions,
@@ -302,7 +303,7 @@ test('a user is removed from the file while the server is stopped', async () => 
 });
 
 test('the tables of PostgreSQL that are shown are those that createTable makes', async () => {
-  for (const Store of [PostgresUserStore, PostgresSessionStore]) {
+  for (const Store of [PostgresUserStore, PostgresSessionStore, PostgresLimitCounts]) {
     const statements: string[] = [];
     const query = async (text: string) => {
       statements.push(text);

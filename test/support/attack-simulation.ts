@@ -35,13 +35,20 @@ export class Simulation {
   readonly wrongConfirmations: CountedTry[] = [];
   readonly signups: CountedTry[] = [];
   readonly throttle: Throttle;
+  readonly #settle: () => Promise<unknown>;
   #inFlight: JobInFlight[] = [];
 
+  /**
+   * @param countsOver makes the counts, for a clock; default: counts in memory
+   * @param settle waits until the counts have answered all that was asked
+   */
   constructor(
     options: LimitOptions = {},
-    wrap: (counts: LimitCounts) => LimitCounts = (counts) => counts,
+    countsOver: (now: () => number) => LimitCounts = (now) => new MemoryCounts(now),
+    settle: () => Promise<unknown> = () => nextTurn(),
   ) {
-    this.throttle = new Throttle(options, wrap(new MemoryCounts(() => this.seconds)));
+    this.throttle = new Throttle(options, countsOver(() => this.seconds));
+    this.#settle = settle;
   }
 
   /**
@@ -96,7 +103,7 @@ export class Simulation {
   async pass(seconds: number): Promise<void> {
     const until = this.seconds + seconds;
     for (;;) {
-      await nextTurn();
+      await this.#settle();
       const next = Math.min(...this.#inFlight.map(({ endsAt }) => endsAt));
       if (next > until) break;
       this.seconds = Math.max(this.seconds, next);
@@ -209,8 +216,9 @@ export function assertInvariants({ wrong, wrongConfirmations, signups }: Simulat
   }
 }
 
-/** Counts as a database answers them: each method takes a turn of the event loop, and is atomic. */
-export function asynchronous(counts: LimitCounts): LimitCounts {
+/** Counts that answer like a database: each method takes a turn of the event loop. */
+export function asynchronousCounts(now: () => number): LimitCounts {
+  const counts = new MemoryCounts(now);
   return {
     begin: async (limits) => {
       await nextTurn();

@@ -12,6 +12,7 @@ import { reasonOf } from '../../errors.ts';
 import type { Router } from '../../http/router.ts';
 import { listen, type Server } from '../../http/server.ts';
 import type { TlsOptions } from '../../http/tls.ts';
+import type { LimitCounts } from '../../limits/counts.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import { CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
@@ -51,7 +52,8 @@ export async function serve(
   const version = await readVersion();
   const hasSessions = config.sessions !== 'off';
   const stores = await whenUnlocked(() => {
-    return openStores({ users: config.users, hasSessions, data }, log);
+    const hasLimits = config.throttle === 'on';
+    return openStores({ users: config.users, hasSessions, hasLimits, data }, log);
   }, explainLock);
   const accounts = accountsOf(config, stores);
   let server: Server | undefined;
@@ -67,7 +69,7 @@ export async function serve(
     }
   };
   try {
-    const app = appOf(config, secrets.texts, accounts, log);
+    const app = appOf(config, secrets.texts, accounts, stores.counts, log);
     const listening = await start(app, config, certificate);
     server = listening;
     // Clients are served from here on, so they do not wait for what only operators need.
@@ -173,6 +175,7 @@ function appOf(
   config: ServeConfig,
   secrets: readonly string[],
   accounts: SharedAccounts,
+  counts: LimitCounts | undefined,
   log: Log,
 ): App {
   const { lifetimeSeconds, leewaySeconds, trustProxy, cors } = config;
@@ -184,7 +187,7 @@ function appOf(
     trustProxy,
     page: config.page === 'on',
     ...(cors && { cors }),
-    limits: config.throttle === 'on' ? {} : false,
+    limits: config.throttle === 'on' && { ...(counts && { counts }) },
     onError: (error) => log('error', textOfError(error)),
   });
 }

@@ -32,6 +32,19 @@ export function sessionsRemedyOf(error: unknown): string {
   return `${postgresRemedyOf(error)} Or start the server with --sessions off.`;
 }
 
+/**
+ * A table of the rate limits that has other columns can make room for a new one: what was counted
+ * is forgotten after an hour in any case.
+ * @returns sentences about the tables of the rate limits, without which the server can start
+ */
+export function limitsRemedyOf(error: unknown): string {
+  const isAboutTable = /^(?:22|42)\w{3}$/.test(String(propertyOf(error, 'code')));
+  const remedy = isAboutTable
+    ? 'Rename the table that is named: the server then creates another.'
+    : postgresRemedyOf(error);
+  return `${remedy} Or start the server with --throttle off.`;
+}
+
 /** @returns where the database is, without the username and the password of the URL */
 export function locationOf({ username, hostname, host, pathname }: URL): string {
   // Without an @ the operator may have taken the port for the place of a password.

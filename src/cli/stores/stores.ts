@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { textOfError } from '../../error-text.ts';
 import { isAuthError, type AuthError } from '../../errors.ts';
 import { ignore } from '../../journal/system-errors.ts';
+import type { LimitCounts } from '../../limits/counts.ts';
 import { MemorySessionStore } from '../../sessions/memory.ts';
 import type { PostgresSessionStore } from '../../sessions/postgres.ts';
 import type { SessionStore } from '../../sessions/store.ts';
@@ -16,7 +17,12 @@ import type { UserStore } from '../../users/store.ts';
 import { propertyOf } from '../../values.ts';
 import { attempt } from '../command-errors.ts';
 import type { Log } from '../log.ts';
-import { locationOf, postgresRemedyOf, sessionsRemedyOf } from './postgres-remedies.ts';
+import {
+  limitsRemedyOf,
+  locationOf,
+  postgresRemedyOf,
+  sessionsRemedyOf,
+} from './postgres-remedies.ts';
 import type { StoreChoice } from './store-choice.ts';
 
 /** The stores of a server. */
@@ -24,6 +30,8 @@ export interface OpenedStores {
   readonly users: UserStore;
   /** Undefined with `--sessions off`: no session store is opened or created. */
   readonly sessions: SessionStore | undefined;
+  /** Where the rate limits count for all servers of a database. Otherwise each server counts. */
+  readonly counts?: LimitCounts;
   /** What is kept where, for messages: `users in data/users.jsonl`. */
   readonly summary: string;
   readonly close: () => Promise<void>;
@@ -36,6 +44,8 @@ export interface StoreOptions {
   readonly users: StoreChoice;
   /** `ifKept`: only if the session file or the table exists already. */
   readonly hasSessions: boolean | 'ifKept';
+  /** Whether the rate limits count in the database of `users`; default false. */
+  readonly hasLimits?: boolean;
   /** The folder of the files, for the choice `file`. */
   readonly data: string;
   /** Whether missing tables in PostgreSQL are created; default true. */
@@ -44,10 +54,10 @@ export interface StoreOptions {
 
 /** @throws CommandError or AuthError if a store cannot be opened; then none stays open */
 export async function openStores(options: StoreOptions, log: Log): Promise<OpenedStores> {
-  const { users: choice, hasSessions, data, mayCreateTables = true } = options;
+  const { users: choice, hasSessions, data } = options;
   if (choice === 'file') return openFiles(data, hasSessions, log);
   if (choice === 'memory') return openMemory(hasSessions === true);
-  return openPostgres(choice, hasSessions, mayCreateTables, log);
+  return openPostgres(choice, options, log);
 }
 
 function openMemory(hasSessions: boolean): OpenedStores {
@@ -100,19 +110,20 @@ async function openFiles(
 
 async function openPostgres(
   url: URL,
-  hasSessions: StoreOptions['hasSessions'],
-  mayCreateTables: boolean,
+  { hasSessions, hasLimits = false, mayCreateTables = true }: StoreOptions,
   log: Log,
 ): Promise<OpenedStores> {
   const { openPool } = await import('./pg-pool.ts');
+  const { openCounts } = await import('./postgres-counts.ts');
   const { PostgresSessionStore } = await import('../../sessions/postgres.ts');
   const { PostgresUserStore } = await import('../../users/postgres.ts');
   const location = locationOf(url);
   const pool = await openPool(url, (error) => log('error', textOfError(error)));
   const users = new PostgresUserStore(pool);
   let sessions = hasSessions === false ? undefined : new PostgresSessionStore(pool);
+  let counts: LimitCounts | undefined;
   // A statement that reads fails if the table is missing.
-  const prepare = (store: PostgresUserStore | PostgresSessionStore) => {
+  const prepare = (store: PostgresUserStore | PostgresSessionStore): Promise<unknown> => {
     return mayCreateTables ? store.createTable() : store.find('');
   };
   try {
@@ -123,13 +134,16 @@ async function openPostgres(
     if (sessions !== undefined) {
       await prepared(`sessions ${location}`, prepare(sessions), sessionsRemedyOf);
     }
+    if (hasLimits) {
+      counts = await prepared(`rate limits ${location}`, openCounts(pool, log), limitsRemedyOf);
+    }
   } catch (error) {
     // Not awaited, because a database that does not answer delays it.
     void pool.end().catch(() => undefined);
     throw error;
   }
   const summary = `users ${location}${sessions ? ', sessions beside them' : ''}`;
-  return { users, sessions, summary, close: () => pool.end() };
+  return { users, sessions, ...(counts && { counts }), summary, close: () => pool.end() };
 }
 
 /**
@@ -137,11 +151,11 @@ async function openPostgres(
  * @param preparing a statement under way
  * @param remedyOf returns what an operator can do
  */
-function prepared(
+function prepared<Result>(
   subject: string,
-  preparing: Promise<unknown>,
+  preparing: Promise<Result>,
   remedyOf: (error: unknown) => string,
-): Promise<unknown> {
+): Promise<Result> {
   return attempt(subject, remedyOf, () => {
     return preparing.catch((error: unknown) => {
       // The cause of an ERR_STORE is the error of the database, without values.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  limitsRemedyOf,
   locationOf,
   postgresRemedyOf,
   sessionsRemedyOf,
@@ -29,6 +30,16 @@ for (const [code, message, remedy] of ERRORS) {
     assert.equal(sessionsRemedyOf(error), `${advice} Or start the server with --sessions off.`);
   });
 }
+
+test(`${KIND} a table of the rate limits makes room for a new one`, () => {
+  const remedyOf = (code: string) => limitsRemedyOf(Object.assign(new Error('wrong'), { code }));
+  const otherwise = 'Or start the server with --throttle off.';
+  for (const code of ['42703', '42P10', '22P02']) {
+    const advice = 'Rename the table that is named: the server then creates another.';
+    assert.equal(remedyOf(code), `${advice} ${otherwise}`);
+  }
+  assert.match(remedyOf('25006'), RegExp(`^Name the primary server .* ${otherwise}$`));
+});
 
 test(`${KIND} the location of a database has no password and is not empty`, () => {
   const LOCATIONS = {

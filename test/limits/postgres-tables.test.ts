@@ -1,0 +1,169 @@
+/**
+ * The tables of the counts in a real PostgreSQL. Skipped unless TEST_POSTGRES_URL names a server,
+ * as `.ci/with-postgres` does.
+ */
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { PostgresLimitCounts, type PgClient } from '../../src/index.ts';
+import { sourceOf } from '../../src/limits/network.ts';
+import { Throttle } from '../../src/limits/throttle.ts';
+import { allSaid } from '../support/assertions.ts';
+import { begin, limitOf } from '../support/limit-counts.ts';
+import { inTurn } from '../support/limits.ts';
+import { asRole, ownDatabase, poolAt, skip } from '../support/postgres.ts';
+import { MARKER } from '../support/tokens.ts';
+import { refusal } from '../support/user-files.ts';
+
+describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
+  const { database } = ownDatabase();
+  const pool = poolAt(database.href);
+  let tables = 0;
+  const newTable = () => `limits_${(tables += 1)}`;
+
+  after(() => pool.end());
+
+  const openCounts = async (table: string = newTable(), client: PgClient = pool) => {
+    const counts = new PostgresLimitCounts(client, { table });
+    await counts.createTable();
+    return counts;
+  };
+  const rowsOf = async (table: string) => {
+    return (await pool.query(`SELECT * FROM ${table}`, [])).rows.map((row) => JSON.stringify(row));
+  };
+
+  it('rows that count no more are removed, each 1000 by a statement, and no others', async () => {
+    const table = newTable();
+    await openCounts(table);
+    const day = 86_400;
+    const now = `EXTRACT(EPOCH FROM clock_timestamp())`;
+    const series = 'FROM generate_series(1, 2500) AS number';
+    await pool.query(
+      `INSERT INTO ${table} SELECT 'stale ' || number, '[]', ${now} - 1 ${series}`, [],
+    );
+    await pool.query(`INSERT INTO ${table} VALUES ('current', '[]', ${now} + 100)`, []);
+    await pool.query(
+      `INSERT INTO ${table}_networks SELECT 'stale ' || number, '[]', ${now} - 1 ${series}`, [],
+    );
+    let deletions = 0;
+    const cleaned = new Promise<void>((resolve) => {
+      const query: PgClient['query'] = async (text, values) => {
+        const result = await pool.query(text, values);
+        if (!text.includes('DELETE')) return result;
+        deletions += 1;
+        if (result.rows.length < 1000 && text.includes('_networks')) resolve();
+        return result;
+      };
+      const counts = new PostgresLimitCounts({ query }, { table });
+      void counts.addNetwork('joe', 'a').then(() => inTurn(3, () => counts.begin([limitOf('joe')])));
+    });
+    await cleaned;
+    assert.equal(deletions, 6);
+    const rows = (await rowsOf(table)).map((row) => JSON.parse(row).key);
+    assert.ok(rows.includes('current') && !rows.some((key) => key.startsWith('stale')));
+    const [known, ...others] = await rowsOf(`${table}_networks`);
+    assert.deepEqual(others, []);
+    const days = (Number(JSON.parse(known ?? '').expires_at) - Date.now() / 1000) / day;
+    assert.ok(days > 179 && days < 181, `${days} days`);
+  });
+
+  it('the tables hold no username, no address and no password', async () => {
+    const table = newTable();
+    const throttle = new Throttle({}, await openCounts(table));
+    const [id, from] = [`name ${MARKER}`, '203.0.113.77'];
+    await throttle.login(id, sourceOf(from), async () => 'user');
+    await throttle.login(id, sourceOf(from), async () => undefined);
+    await throttle.confirm(id, `session ${MARKER}`, sourceOf(from), async () => undefined);
+    await throttle.signup(sourceOf(from), async () => undefined);
+    const rows = [...await rowsOf(table), ...await rowsOf(`${table}_networks`)];
+    assert.equal(rows.length, 6);
+    for (const row of rows) {
+      assert.match(row, /^\{"(?:key|account)":"[\w-]{43}",/);
+      assert.ok(!row.includes(MARKER) && !row.includes(from) && !row.includes('name'));
+    }
+  });
+
+  it('leaves no key in an error that the table reports', async () => {
+    const table = newTable();
+    const counts = await openCounts(table);
+    await pool.query(`ALTER TABLE ${table} ADD CHECK (key = 'joe')`, []);
+    await assert.rejects(counts.begin([limitOf(MARKER)]), (error: unknown) => {
+      assert.ok(!allSaid(error).includes(MARKER), allSaid(error));
+      return refusal('ERR_STORE', 'violates check constraint')(error);
+    });
+    await begin(counts, limitOf('joe'));
+  });
+
+  it('refuses a damaged row', async () => {
+    const table = newTable();
+    const counts = await openCounts(table);
+    await begin(counts, limitOf('joe', 1));
+    await counts.addNetwork('joe', 'a');
+    for (const slots of ['7', '[7]', '"text"', '[{"expires_at": "never"}]']) {
+      await pool.query(`UPDATE ${table} SET slots = CAST($1 AS jsonb)`, [slots]);
+      await assert.rejects(counts.begin([limitOf('joe', 1)]), refusal('ERR_STORE'), slots);
+      await pool.query(`UPDATE ${table}_networks SET networks = '7'`, []);
+      await assert.rejects(counts.networksOf('joe'), refusal('ERR_STORE'));
+    }
+    await pool.query(`UPDATE ${table} SET slots = '[]'`, []);
+    await begin(counts, limitOf('joe', 1));
+  });
+
+  it('creates its tables once if 20 servers ask at the same time, also in a schema', async () => {
+    await pool.query('CREATE SCHEMA auth', []);
+    for (const table of [newTable(), 'auth.limits', 'S'.repeat(63)]) {
+      const servers = await Promise.all(Array.from({ length: 20 }, () => openCounts(table)));
+      const begun = await Promise.all(servers.map((counts) => counts.begin([limitOf('joe', 2)])));
+      assert.equal(begun.filter((one) => typeof one !== 'number').length, 2, table);
+    }
+  });
+
+  it('works for a role that may not create the tables, and needs four rights on each', async () => {
+    const table = newTable();
+    await openCounts(table);
+    await asRole(database, pool, async (role, other) => {
+      const missing = refusal('ERR_STORE', `table limits_${tables + 1}: permission`);
+      await assert.rejects(openCounts(newTable(), other), missing);
+      const rights = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
+      for (const name of [table, `${table}_networks`]) {
+        await pool.query(`GRANT ${rights.join(', ')} ON ${name} TO ${role}`, []);
+      }
+      for (const name of [table, `${table}_networks`]) {
+        for (const right of rights) {
+          await pool.query(`REVOKE ${right} ON ${name} FROM ${role}`, []);
+          const denied = refusal('ERR_STORE', `permission denied for table ${name}`);
+          await assert.rejects(openCounts(table, other), denied, `${right} on ${name}`);
+          await pool.query(`GRANT ${right} ON ${name} TO ${role}`, []);
+        }
+      }
+      const counts = await openCounts(table, other);
+      await (await begin(counts, limitOf('joe'))).end(true);
+      await counts.addNetwork('joe', 'a');
+      assert.deepEqual(await counts.networksOf('joe'), ['a']);
+    });
+  });
+
+  it('refuses a table with other columns or without a unique index on the keys', async () => {
+    const good = 'key text PRIMARY KEY, slots jsonb, expires_at bigint';
+    const rows: readonly [columns: string, reason: string][] = [
+      ['key text PRIMARY KEY, slots jsonb', 'expires_at'],
+      ['key text, slots jsonb, expires_at bigint', 'no unique or exclusion constraint'],
+      ['key text PRIMARY KEY, slots text, expires_at bigint', 'text'],
+      ['key text PRIMARY KEY, slots jsonb, expires_at date', 'date'],
+    ];
+    for (const [columns, reason] of rows) {
+      const table = newTable();
+      await pool.query(`CREATE TABLE ${table} (${columns})`, []);
+      const refused = refusal('ERR_STORE', `table ${table}: `, reason);
+      await assert.rejects(openCounts(table), refused, columns);
+    }
+    for (const columns of ['account text PRIMARY KEY', 'account text, networks jsonb']) {
+      const table = newTable();
+      await pool.query(`CREATE TABLE ${table} (${good})`, []);
+      await pool.query(`CREATE TABLE ${table}_networks (${columns}, expires_at bigint)`, []);
+      await assert.rejects(openCounts(table), refusal('ERR_STORE', `table ${table}_networks: `));
+    }
+    const table = newTable();
+    await pool.query(`CREATE TABLE ${table} (${good})`, []);
+    await begin(await openCounts(table), limitOf('joe'));
+  });
+});

@@ -1,0 +1,184 @@
+/**
+ * Counts in a real PostgreSQL. Skipped unless TEST_POSTGRES_URL names a server, as
+ * `.ci/with-postgres` does.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, describe, it, test } from 'node:test';
+import { PostgresLimitCounts, type PgClient, type Try } from '../../src/index.ts';
+import { sourceOf } from '../../src/limits/network.ts';
+import { Throttle } from '../../src/limits/throttle.ts';
+import { begin, ClockedClient, limitOf } from '../support/limit-counts.ts';
+import { HOUR, inTurn, START_SECONDS } from '../support/limits.ts';
+import { ownDatabase, PG, poolAt, skip } from '../support/postgres.ts';
+import { killChildren, refusal, start } from '../support/user-files.ts';
+
+after(killChildren);
+
+test('a client without query, an unknown option and a bad table name are refused', () => {
+  const client: PgClient = { query: async () => [] };
+  for (const bad of [undefined, null, {}, { query: 1 }] as never[]) {
+    assert.throws(() => new PostgresLimitCounts(bad), /^TypeError: "client" expected a client/);
+  }
+  for (const table of ['a b', 'a"b', '', 'a.b.c', 'x'.repeat(64)]) {
+    assert.throws(() => new PostgresLimitCounts(client, { table }), /^TypeError: "table" expected/);
+  }
+  const wrong = { tabel: 'limits' } as never;
+  assert.throws(() => new PostgresLimitCounts(client, wrong), /unknown option: did you mean/);
+  for (const table of ['limits', 'auth.limits', 'x'.repeat(63)]) {
+    assert.ok(new PostgresLimitCounts(client, { table }));
+  }
+});
+
+test('the default tables are latchkey_limits and latchkey_limits_networks', async () => {
+  const names = new Set<string>();
+  const query: PgClient['query'] = async (text) => {
+    for (const [name] of text.matchAll(/"\w+"/g)) names.add(name);
+    return [];
+  };
+  await new PostgresLimitCounts({ query }).createTable();
+  assert.deepEqual(names, new Set(['"latchkey_limits"', '"latchkey_limits_networks"']));
+});
+
+test('a client that returns other rows is refused, and no try begins', async () => {
+  const countsOf = (rows: unknown) => {
+    return new PostgresLimitCounts({ query: async () => rows as readonly never[] });
+  };
+  const limits = [limitOf('joe')];
+  for (const rows of [undefined, 5, [5]]) {
+    await assert.rejects(async () => countsOf(rows).begin(limits), /^TypeError: "client" expected/);
+  }
+  const slot = { key: 'joe', slot: '1800003600' };
+  for (const rows of [[{ ...slot, slot: 'x' }], [{ ...slot, slot: 5 }], [{ ...slot, key: 5 }]]) {
+    const wrong = refusal('ERR_STORE', 'the table of limits returned a "');
+    await assert.rejects(async () => countsOf(rows).begin(limits), wrong);
+  }
+  assert.equal(typeof await countsOf([slot]).begin(limits), 'object');
+});
+
+describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
+  const { database } = ownDatabase();
+  const pool = poolAt(database.href);
+  let tables = 0;
+  const newTable = () => `limits_${(tables += 1)}`;
+
+  after(() => pool.end());
+
+  const openCounts = async (table: string = newTable(), client: PgClient = pool) => {
+    const counts = new PostgresLimitCounts(client, { table });
+    await counts.createTable();
+    return counts;
+  };
+  /** Counts under a clock that the test moves by hand, with a client whose failure it chooses. */
+  const clockedCounts = async () => {
+    const clock = { seconds: START_SECONDS };
+    const failing = { from: /nothing/ };
+    const clocked = new ClockedClient(pool, () => clock.seconds);
+    const query: PgClient['query'] = async (text, values) => {
+      if (failing.from.test(text)) throw new Error('the database is away');
+      return clocked.query(text, values);
+    };
+    return { clock, failing, counts: await openCounts(newTable(), { query }) };
+  };
+
+  it('a try in flight counts, and a wait of a second ends with it', async () => {
+    const { counts } = await clockedCounts();
+    const tries = await inTurn(3, () => begin(counts, limitOf('joe')));
+    assert.equal(await counts.begin([limitOf('joe')]), 1);
+    await tries[0]?.end(false);
+    await (await begin(counts, limitOf('joe'))).end(true);
+    assert.equal(await counts.begin([limitOf('joe')]), 1);
+    for (const one of tries.slice(1)) await one.end(true);
+    assert.equal(await counts.begin([limitOf('joe')]), 13 * 300);
+    assert.equal(typeof await counts.begin([limitOf('ann')]), 'object');
+  });
+
+  it('a try that one limit refuses counts under none of them', async () => {
+    const { counts } = await clockedCounts();
+    const [narrow, wide] = [limitOf('narrow', 1), limitOf('wide', 2)];
+    await begin(counts, wide, narrow);
+    for (let index = 0; index < 5; index += 1) {
+      assert.equal(await counts.begin([wide, narrow]), 1);
+    }
+    await begin(counts, wide);
+    assert.equal(await counts.begin([wide]), 1);
+  });
+
+  it('a try that loses a race for one limit is taken back from the others', async () => {
+    const counts = await openCounts();
+    const ends: Try[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const begun = await Promise.all(Array.from({ length: 30 }, (_, index) => {
+        return counts.begin([limitOf(`wide ${index % 3}`, 1000), limitOf(`narrow ${round}`, 2)]);
+      }));
+      ends.push(...begun.filter((one) => typeof one !== 'number'));
+    }
+    assert.equal(ends.length, 10);
+    const sum = `SELECT CAST(SUM(CAST(slot->>'in_flight' AS int)) AS text) AS sum
+      FROM limits_${tables}, jsonb_array_elements(slots) AS slot WHERE key LIKE 'wide%'`;
+    assert.equal((await pool.query(sum, [])).rows[0]?.['sum'], '10');
+    await Promise.all(ends.map((one) => one.end(false)));
+    assert.equal((await pool.query(sum, [])).rows[0]?.['sum'], null);
+  });
+
+  it('the tries of a process that is killed count until one window after they began', async () => {
+    const table = newTable();
+    const real = await openCounts(table);
+    const child = await start('begin-tries', PG, database.href, table, 'joe');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    await begin(real, limitOf('joe'));
+    assert.equal(await real.begin([limitOf('joe')]), 1);
+    const hourLater = new ClockedClient(pool, () => Date.now() / 1000 + 13 * 300);
+    const later = new PostgresLimitCounts(hourLater, { table });
+    await inTurn(3, () => begin(later, limitOf('joe')));
+  });
+
+  it('a try counts until one window later if the database fails at its end', async () => {
+    const { clock, failing, counts } = await clockedCounts();
+    const begun = await begin(counts, limitOf('joe', 1));
+    failing.from = /INSERT/;
+    await begun.end(false);
+    await assert.rejects(counts.begin([limitOf('ann')]), refusal('ERR_STORE', 'database is away'));
+    failing.from = /nothing/;
+    clock.seconds += HOUR - 1;
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 1);
+    clock.seconds += 301;
+    await begin(counts, limitOf('joe', 1));
+  });
+
+  it('a login succeeds though its network is not stored, and is refused if none can be read', async () => {
+    const { failing, counts } = await clockedCounts();
+    const throttle = new Throttle({}, counts);
+    let checks = 0;
+    const logIn = () => throttle.login('joe', sourceOf('10.0.0.1'), async () => (checks += 1));
+    failing.from = /INSERT INTO "\w+_networks"/;
+    assert.equal(await logIn(), 1);
+    failing.from = /SELECT known/;
+    await assert.rejects(logIn(), refusal('ERR_STORE', 'database is away'));
+    assert.equal(checks, 1, 'no password is checked');
+    failing.from = /nothing/;
+    assert.equal(await logIn(), 2);
+  });
+
+  it('the last three networks of an account are known, newest first', async () => {
+    const { counts } = await clockedCounts();
+    assert.deepEqual(await counts.networksOf('joe'), []);
+    for (const network of ['a', 'b', 'c', 'b', 'b', 'd']) await counts.addNetwork('joe', network);
+    await counts.addNetwork('ann', 'e');
+    assert.deepEqual(await counts.networksOf('joe'), ['d', 'b', 'c']);
+    assert.deepEqual(await counts.networksOf('ann'), ['e']);
+  });
+
+  it('if the clock is set back far, tries count for one window more', async () => {
+    const { clock, counts } = await clockedCounts();
+    await (await begin(counts, limitOf('joe', 1))).end(true);
+    clock.seconds -= 1_000_000;
+    const wait = await counts.begin([limitOf('joe', 1)]);
+    assert.ok(typeof wait === 'number' && wait > 2 * HOUR - 300 && wait <= 2 * HOUR + 300);
+    clock.seconds += wait - 1;
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 1);
+    clock.seconds += 1;
+    await begin(counts, limitOf('joe', 1));
+  });
+});
