@@ -16,9 +16,11 @@ export type LimitKind =
 
 /** At most `maxTries` tries under one key in any period of `windowSeconds`: a sliding window. */
 export interface Limit {
+  /** By what the tries are counted. */
   readonly kind: LimitKind;
   /** A hash of the account, the network or both; at most 64 ASCII characters. */
   readonly key: string;
+  /** How many tries may count at once, at least 1. */
   readonly maxTries: number;
   /** The same for all limits of one kind. */
   readonly windowSeconds: number;

@@ -10,8 +10,8 @@
  * Accepted: a check that takes longer than a window does not count between one window after it
  * began and its end.
  * Accepted: if the clock of the database is set back, tries count for up to one window more. Those
- * that were forgotten may count again, because a refusal leaves them in the row. If the clock is set
- * forward, tries are forgotten early.
+ * that were forgotten may count again, because a refusal leaves them in the row. If the clock is
+ * set forward, tries are forgotten early.
  */
 import { isAuthError } from '../errors.ts';
 import { readOptions } from '../options.ts';

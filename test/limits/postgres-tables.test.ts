@@ -54,7 +54,8 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
         return result;
       };
       const counts = new PostgresLimitCounts({ query }, { table });
-      void counts.addNetwork('joe', 'a').then(() => inTurn(3, () => counts.begin([limitOf('joe')])));
+      const begins = () => inTurn(3, () => counts.begin([limitOf('joe')]));
+      void counts.addNetwork('joe', 'a').then(begins);
     });
     await cleaned;
     assert.equal(deletions, 6);

@@ -30,6 +30,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
     'MemorySessionStore',
     'MemoryUserStore',
     'PasswordHasher',
+    'PostgresLimitCounts',
     'PostgresSessionStore',
     'PostgresUserStore',
     'Reply',
