@@ -1,6 +1,7 @@
 /**
- * Reads of rows by id, several in one statement. The ids that arrive in one turn of the event loop
- * share a statement. While two statements are under way, further ids wait for the next one.
+ * Reads of rows by id, several in one statement. A read that finds no statement under way is sent at
+ * once. Beside one statement, the reads of one turn of the event loop share a second one. Beside
+ * two, further reads wait for the next one.
  * Promise: the statement that answers a read was sent after the read was asked for, so it sees each
  * write that was acknowledged before. An id that the database refuses fails no read of another id.
  * Accepted: a statement that never settles holds one of the two places. Give the client a time
@@ -62,7 +63,8 @@ export class GatheredReads {
     if (waiting !== undefined) return waiting;
     const read = newRead(id);
     this.#waiting.set(id, read);
-    if (this.#waiting.size === 1) setImmediate(() => this.#send());
+    if (this.#statements === 0) this.#send();
+    else if (this.#waiting.size === 1) setImmediate(() => this.#send());
     return read;
   }
 

@@ -78,7 +78,10 @@ export class RemovedNames {
     // of one column matters to the other.
     const removedIds = parameters(ids.length, ids.length + 1);
     const condition = `WHERE users.id IN (${parameters(ids.length)})`;
-    return this.#select(`${SAME_ID} AND removed.id IN (${removedIds})`, condition, ids, ids);
+    const isRemoved = `removed.id IN (${removedIds})`;
+    // For one id, the comparison of both ids would only cost time.
+    const join = ids.length === 1 ? isRemoved : `${SAME_ID} AND ${isRemoved}`;
+    return this.#select(join, condition, ids, ids);
   }
 
   /** As `selectUsers`, for one page of the users whose ids come after `after`. */

@@ -109,13 +109,14 @@ test('in any order, a read gets its row from a statement that was sent after it'
   }
 });
 
-test('the reads of one turn share a statement, and an id is in it once', async () => {
+test('a read alone is sent at once, the others of its turn share a statement', async () => {
   const statements = new Statements();
-  const asked = ['ann', 'joe', 'ann', 'bob'];
+  const asked = ['eve', 'ann', 'joe', 'ann', 'bob'];
   const all = asked.map((id) => statements.reads.read(id));
-  assert.equal(statements.all.length, 0);
+  assert.deepEqual(statements.all.map(({ ids }) => ids), [['eve']]);
   await statements.finish();
-  assert.deepEqual(statements.all.map(({ ids }) => ids), [['ann', 'joe', 'bob', 'bob']]);
+  const ids = [['eve'], ['ann', 'joe', 'bob', 'bob']];
+  assert.deepEqual(statements.all.map((statement) => statement.ids), ids);
   assert.deepEqual((await Promise.all(all)).map((row) => row?.['id']), asked);
 });
 
@@ -144,13 +145,13 @@ test('a statement that never ends holds one of the two places', async () => {
   assert.equal((await never)?.['id'], 'never');
 });
 
-test('a thousand reads at once take four statements', async () => {
+test('a thousand reads at once take five statements', async () => {
   const statements = new Statements();
   const ids = Array.from({ length: 1000 }, (_, index) => `user${index}`);
   const rows = Promise.all(ids.map((id) => statements.reads.read(id)));
   await statements.finish();
   assert.deepEqual((await rows).map((row) => row?.['id']), ids);
-  assert.deepEqual(statements.all.map((statement) => statement.ids.length), [256, 256, 256, 256]);
+  assert.deepEqual(statements.all.map((statement) => statement.ids.length), [1, 256, 256, 256, 256]);
 });
 
 test('an id that the database refuses fails its own reads alone, in few statements', async () => {
@@ -161,25 +162,31 @@ test('an id that the database refuses fails its own reads alone, in few statemen
   for (const index of [0, 100, 255]) {
     const statements = new Statements();
     const ids = Array.from({ length: 255 }, (_, number) => `user${number}`);
+    const first = statements.reads.read('first');
     const settled = Promise.allSettled(
       ids.toSpliced(index, 0, 'bad').map((id) => statements.reads.read(id)),
     );
     await statements.finish(endOf);
+    await first;
     const failed = (await settled).map(({ status }) => status).indexOf('rejected');
     assert.equal(failed, index);
     assert.equal((await settled).filter(({ status }) => status === 'fulfilled').length, 255);
-    assert.ok(statements.all.length <= 17, `${statements.all.length} statements`);
+    assert.ok(statements.all.length <= 18, `${statements.all.length} statements`);
   }
 });
 
 test('any other error fails all reads of the statement, and the next one works', async () => {
   for (const error of [errorWith(CANCELED), new TypeError('"client" expected rows'), undefined]) {
     const statements = new Statements();
-    const reads = ['ann', 'joe'].map((id) => statements.reads.read(id));
+    const reads = ['eve', 'ann', 'joe'].map((id) => statements.reads.read(id));
     const settled = Promise.allSettled(reads);
-    await statements.finish(({ fail }) => fail(error));
-    assert.deepEqual((await settled).map(({ status }) => status), ['rejected', 'rejected']);
-    assert.equal(statements.all.length, 1);
+    await statements.finish(({ ids, answer, fail }) => {
+      if (ids.includes('eve')) answer();
+      else fail(error);
+    });
+    const statuses = (await settled).map(({ status }) => status);
+    assert.deepEqual(statuses, ['fulfilled', 'rejected', 'rejected']);
+    assert.equal(statements.all.length, 2);
     const next = statements.reads.read('joe');
     await statements.finish();
     assert.equal((await next)?.['id'], 'joe');
