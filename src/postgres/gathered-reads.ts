@@ -1,6 +1,6 @@
 /**
- * Reads of rows by id, several in one statement. A read that finds no statement under way is sent at
- * once. Beside one statement, the reads of one turn of the event loop share a second one. Beside
+ * Reads of rows by id, several in one statement. A read that finds no statement under way is sent
+ * at once. Beside one statement, the reads of one turn of the event loop share a second one. Beside
  * two, further reads wait for the next one.
  * Promise: the statement that answers a read was sent after the read was asked for, so it sees each
  * write that was acknowledged before. An id that the database refuses fails no read of another id.

@@ -39,6 +39,7 @@ const PACKED = [
   'test/README.md',
   'bench/README.md',
   'bench/RESULTS.md',
+  'bench/results.svg',
 ];
 
 /**
