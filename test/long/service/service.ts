@@ -1,7 +1,7 @@
 /** Servers over one store, which are killed and stopped while clients use them. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter, once, setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -25,6 +25,8 @@ const FLAGS = [
   '--scrypt-cost', '1',
   // Each request comes from another network, so that the limits on networks play no part.
   '--trust-proxy', '1',
+  // No connection is closed because it is idle, except by a stop.
+  '--keep-alive', '3600',
   // No token expires during a run.
   '--lifetime', '1000000',
 ];
@@ -53,7 +55,8 @@ export class Service {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
-    this.#events.setMaxListeners(0);
+    // Each request may wait for a server.
+    setMaxListeners(0, this.#events, this.#closing.signal);
   }
 
   get name(): string {
