@@ -8,10 +8,6 @@ export class Counts {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
-  of(name: string): number {
-    return this.#counts.get(name) ?? 0;
-  }
-
   /** @returns one line for each, sorted by name */
   lines(): string[] {
     const sorted = [...this.#counts].sort(([one], [other]) => (one < other ? -1 : 1));

@@ -30,8 +30,8 @@ export interface Answer {
 
 /**
  * `unsent`: the server did not accept the connection. `lost`: the connection broke before the
- * answer. `idle`: so it did, and the connection had been new, or idle for so long that a server
- * that stops may close it.
+ * answer. `idle`: so it did, and the connection was new, or may have been idle for so long that a
+ * server that stops closes it.
  */
 export type NoAnswer = 'unsent' | 'lost' | 'idle';
 
@@ -61,7 +61,8 @@ export class ServerProcess {
   readonly #url: string;
   readonly #closed: Promise<unknown>;
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #answeredMs = new WeakMap<Socket, number>();
+  /** When the last request on a connection was sent. */
+  readonly #usedMs = new WeakMap<Socket, number>();
   readonly #log: { text: string };
 
   private constructor(name: string, child: ChildProcess, url: string, log: { text: string }) {
@@ -124,12 +125,11 @@ export class ServerProcess {
         ...headers,
       },
     });
-    let used: Socket | undefined;
-    let idleSinceMs: number | undefined;
+    let lastUsedMs = 0;
     let isConnected = false;
     sent.on('socket', (socket) => {
-      used = socket;
-      idleSinceMs = this.#answeredMs.get(socket);
+      lastUsedMs = this.#usedMs.get(socket) ?? 0;
+      this.#usedMs.set(socket, sentMs);
       isConnected = !socket.connecting;
       if (socket.connecting) socket.once('connect', () => (isConnected = true));
     });
@@ -139,16 +139,15 @@ export class ServerProcess {
       if (response === undefined) throw new Error('an event without its response');
       const code = String(response.headers['error-code'] ?? '');
       const read = await json(response);
-      const answeredMs = Date.now();
-      if (used !== undefined) this.#answeredMs.set(used, answeredMs);
-      return { status: response.statusCode ?? 0, code, body: read, sentMs, answeredMs };
+      return { status: response.statusCode ?? 0, code, body: read, sentMs, answeredMs: Date.now() };
     } catch (error) {
       if (Object(error).name === 'AbortError') {
         throw new Forbidden(`${this.name} does not answer ${method} ${path}`);
       }
       if (!BROKEN.has(String(Object(error).code))) throw error;
       if (!isConnected) return 'unsent';
-      return idleSinceMs === undefined || sentMs - idleSinceMs >= IDLE_MS ? 'idle' : 'lost';
+      // The server may have answered the request before this one as soon as it was sent.
+      return sentMs - lastUsedMs >= IDLE_MS ? 'idle' : 'lost';
     }
   }
 

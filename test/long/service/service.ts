@@ -12,9 +12,6 @@ import type { SoakDatabase } from './database.ts';
 import { Forbidden } from './possible.ts';
 import { ServerProcess, type Answer, type Call } from './server-process.ts';
 
-/** The name of a count. */
-export const KILLS = 'kills of a server';
-
 /** The package pg is installed there. */
 const CWD = join(ROOT, 'test/interop');
 /** After an outage a server must work again within this time. */
@@ -51,7 +48,8 @@ export class Service {
   readonly #events = new EventEmitter();
   readonly #closing = new AbortController();
   #starts = 0;
-  #disturbance: Promise<void> = Promise.resolve();
+  readonly #coming: (() => Promise<void>)[] = [];
+  #disturbance: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -107,9 +105,13 @@ export class Service {
   /** Does one thing that happens to services, and waits until all servers work again. */
   async disturb(): Promise<void> {
     const { random, database } = this.#options;
-    const disturbances = [() => this.#kill(), () => this.#stop()];
-    if (database !== undefined) disturbances.push(() => this.#restartDatabase(database));
-    this.#disturbance = pick(random, disturbances)();
+    // Each kind has its turn, in a random order.
+    if (this.#coming.length === 0) {
+      this.#coming.push(() => this.#kill(), () => this.#stop());
+      if (database !== undefined) this.#coming.push(() => this.#restartDatabase(database));
+    }
+    const [next] = this.#coming.splice(below(random, this.#coming.length), 1);
+    this.#disturbance = next?.();
     await this.#disturbance;
   }
 
@@ -127,7 +129,7 @@ export class Service {
   async destroy(): Promise<void> {
     this.#closing.abort();
     for (const server of this.#servers) server.destroy();
-    await this.#disturbance.catch(() => undefined);
+    await this.#disturbance?.catch(() => undefined);
   }
 
   async #startServer(): Promise<ServerProcess> {
@@ -177,7 +179,7 @@ export class Service {
       await server.kill();
       await database?.untilClosed(server.name);
     };
-    this.counts.add(KILLS);
+    this.counts.add('kills of a server');
     await this.#replace(at, server, killed());
   }
 
