@@ -20,7 +20,7 @@ export class Account {
 
   constructor(username: string) {
     this.username = username;
-    this.password = new Possible<string | undefined>(`the password of ${username}`, undefined);
+    this.password = new Possible<string | undefined>(`password of ${username}`, undefined);
   }
 
   get logins(): readonly Login[] {

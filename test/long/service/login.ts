@@ -46,9 +46,9 @@ export class Login {
     this.name = name;
     this.accessToken = String(accessToken);
     this.id = String(claimOf(this.accessToken, 'sid'));
-    this.isLive = new Possible(`the state of ${name}`, true);
-    this.#generation = new Possible(`the generation of ${name}`, 0);
-    this.#isUsed = new Possible(`the use of ${name}`, false);
+    this.isLive = new Possible(`state of ${name}`, true);
+    this.#generation = new Possible(`generation of ${name}`, 0);
+    this.#isUsed = new Possible(`use of ${name}`, false);
     if (refreshToken !== undefined) this.#refreshTokens.push(String(refreshToken));
   }
 

@@ -13,7 +13,7 @@ export class Possible<T> {
   readonly #fact: string;
   #values: Set<T>;
 
-  /** @param fact what has the value, for messages */
+  /** @param fact names the value in messages, such as `password of joe` */
   constructor(fact: string, value: T) {
     this.#fact = fact;
     this.#values = new Set([value]);
@@ -43,13 +43,17 @@ export class Possible<T> {
 
   /** @throws Forbidden if the value cannot be this one */
   is(value: T, because: string): void {
-    if (!this.has(value)) throw new Forbidden(`${because}, but ${this.#fact} cannot be so`);
+    if (!this.has(value)) throw this.#excluded(because);
     this.set(value);
   }
 
   /** @throws Forbidden if the value must be this one */
   isNot(value: T, because: string): void {
-    if (this.isSurely(value)) throw new Forbidden(`${because}, but ${this.#fact} must be so`);
+    if (this.isSurely(value)) throw this.#excluded(because);
     this.#values.delete(value);
+  }
+
+  #excluded(because: string): Forbidden {
+    return new Forbidden(`${because}, which the known ${this.#fact} excludes`);
   }
 }
