@@ -53,6 +53,11 @@ async function check(minutes: number, seed: number): Promise<void> {
   try {
     const runs = services.map((service) => runService(service, seed, isOver));
     for (const report of await Promise.all(runs)) console.log(report);
+  } catch (error) {
+    if (!(error instanceof Forbidden)) throw error;
+    // The stack says nothing about the server.
+    console.error(`seed ${seed}, ${error.message}`);
+    process.exitCode = 1;
   } finally {
     clearTimeout(timer);
     stopping.abort();

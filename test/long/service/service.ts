@@ -9,6 +9,7 @@ import { commandPath, ROOT } from '../../support/compiled.ts';
 import { below, pick, type Random } from '../../support/generators.ts';
 import type { Counts } from './counts.ts';
 import type { SoakDatabase } from './database.ts';
+import { shown } from './login.ts';
 import { Forbidden } from './possible.ts';
 import { ServerProcess, type Answer, type Call } from './server-process.ts';
 
@@ -96,9 +97,10 @@ export class Service {
         return undefined;
       }
       counts.add(`${what}: ${answer.status} ${answer.code}`);
-      const isRefusedByStore = answer.code === 'ERR_STORE';
-      const isExcused = isRefusedByStore && database?.wasAwaySince(answer.sentMs) === true;
-      return isExcused ? undefined : answer;
+      if (answer.status < 500) return answer;
+      const isStoreAway = database?.wasAwaySince(answer.sentMs) === true;
+      if (answer.code === 'ERR_STORE' && isStoreAway) return undefined;
+      throw await failureOf(server, what, answer);
     }
   }
 
@@ -224,6 +226,14 @@ export class Service {
       await delay(50);
     }
   }
+}
+
+async function failureOf(server: ServerProcess, what: string, answer: Answer): Promise<Forbidden> {
+  // The log may come after the answer.
+  await delay(500);
+  const { sentMs, answeredMs } = answer;
+  const time = `after ${answeredMs - sentMs} ms`;
+  return new Forbidden(`${what} got ${shown(answer)} ${time}, ${server.name}: ${server.lastLog}`);
 }
 
 function randomAddress(random: Random): string {
