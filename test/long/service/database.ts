@@ -72,6 +72,12 @@ export class SoakDatabase {
     while ((await this.#admin.query(text, [name])).rows.length > 0) await delay(10);
   }
 
+  /** @returns once the database runs no statement, because a server may have given one up */
+  async untilIdle(): Promise<void> {
+    const text = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND state = 'active'";
+    while ((await this.#admin.query(text, [this.#name])).rows.length > 0) await delay(10);
+  }
+
   /** Removes the database. */
   async remove(): Promise<void> {
     await this.#admin.query(`DROP DATABASE ${this.#name} WITH (FORCE)`, []);

@@ -1,8 +1,13 @@
 /** Sign-ups and logins of a person, right ones and wrong ones. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Account } from './account.ts';
 import { expectAnswer, type Conversation } from './conversation.ts';
 import { shown } from './login.ts';
 import type { Answer } from './server-process.ts';
+
+const LOGINS_DURING_CHANGE = 3;
+/** How much later than the change a login begins at most. */
+const MAX_LATE_MS = 10;
 
 /** Signs up. At times twice at once, with two passwords: then only one may succeed. */
 export async function signUp(talk: Conversation, account: Account): Promise<void> {
@@ -53,7 +58,7 @@ export async function guess(talk: Conversation, account: Account): Promise<void>
 }
 
 /**
- * Logs in while a change of the account is under way that ends all sessions.
+ * Logs in several times while a change of the account is under way that ends all sessions.
  * @param password the one until now
  * @param change resolves to whether it has succeeded
  */
@@ -63,15 +68,20 @@ export async function logInDuring(
   password: string,
   change: () => Promise<boolean>,
 ): Promise<void> {
-  const asked = askLogin(talk, account, password, true);
-  const [answer, isChanged] = await Promise.all([asked, change()]);
-  if (answer?.status === 200) {
-    const { isLive } = account.begin(answer);
-    // The login may have succeeded before the change. Then the change has ended its session.
-    if (isChanged) isLive.set(false);
-    else if (!account.password.isSurely(password)) isLive.add(false);
-  } else if (!isWithoutLogin(account, answer) && !isChanged) {
-    account.password.isNot(password, 'a login was refused');
+  const logins = Array.from({ length: LOGINS_DURING_CHANGE }, async () => {
+    await delay(talk.random() * MAX_LATE_MS);
+    return askLogin(talk, account, password, true);
+  });
+  const isChanged = await change();
+  for (const answer of await Promise.all(logins)) {
+    if (answer?.status === 200) {
+      const { isLive } = account.begin(answer);
+      // The login may have succeeded before the change. Then the change has ended its session.
+      if (isChanged) isLive.set(false);
+      else if (!account.password.isSurely(password)) isLive.add(false);
+    } else if (!isWithoutLogin(account, answer) && !isChanged) {
+      account.password.isNot(password, 'a login was refused');
+    }
   }
 }
 
