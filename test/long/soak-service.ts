@@ -25,7 +25,7 @@ const MAX_CALM_MS = 3_000;
 
 async function check(minutes: number, seed: number): Promise<void> {
   const stopping = new AbortController();
-  process.once('SIGINT', () => stopping.abort());
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopping.abort());
   const timer = setTimeout(() => stopping.abort(), minutes * 60_000);
   const isOver = () => stopping.signal.aborted;
   const services: Service[] = [];

@@ -75,7 +75,9 @@ export class SoakDatabase {
   /** @returns once the database runs no statement, because a server may have given one up */
   async untilIdle(): Promise<void> {
     const text = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND state = 'active'";
-    while ((await this.#admin.query(text, [this.#name])).rows.length > 0) await delay(10);
+    // A database that was stopped meanwhile has ended its statements.
+    const running = () => this.#admin.query(text, [this.#name]).catch(() => ({ rows: [] }));
+    while ((await running()).rows.length > 0) await delay(10);
   }
 
   /** Removes the database. */

@@ -72,8 +72,8 @@ export async function logInDuring(
     await delay(talk.random() * MAX_LATE_MS);
     return askLogin(talk, account, password, true);
   });
-  const isChanged = await change();
-  for (const answer of await Promise.all(logins)) {
+  const [isChanged, ...answers] = await Promise.all([change(), ...logins]);
+  for (const answer of answers) {
     if (answer?.status === 200) {
       const { isLive } = account.begin(answer);
       // The login may have succeeded before the change. Then the change has ended its session.

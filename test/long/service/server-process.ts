@@ -81,7 +81,8 @@ export class ServerProcess {
   ): Promise<ServerProcess> {
     const env = { ...process.env, LATCHKEY_SECRET: where.secret, NO_PROXY: '*' };
     const args = ['--', commandPath(), 'serve', '--port', '0', ...words];
-    const child = spawn(process.execPath, args, { cwd: where.cwd, env });
+    // Ctrl-C sends SIGINT to a whole group, and is to end the run, not the server.
+    const child = spawn(process.execPath, args, { cwd: where.cwd, env, detached: true });
     const log = { text: '' };
     child.stderr.setEncoding('utf8').on('data', (text: string) => (log.text += text));
     const url = await new Promise<string>((resolve, reject) => {
