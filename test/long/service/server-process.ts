@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { commandPath } from '../../support/compiled.ts';
+import { CLOSE_ALL_AFTER_MS } from '../../../src/http/limits.ts';
 import { Forbidden } from './possible.ts';
 
 /** A request of a client. */
@@ -30,8 +31,8 @@ export interface Answer {
 
 /**
  * `unsent`: the server did not accept the connection. `lost`: the connection broke before the
- * answer. `idle`: so it did, and the connection was new, or may have been idle for so long that a
- * server that stops closes it.
+ * answer. `idle`: so it did, and a server that stops may close the connection: it was new or had been
+ * idle, or the server has waited for its requests for 10 seconds.
  */
 export type NoAnswer = 'unsent' | 'lost' | 'idle';
 
@@ -55,14 +56,17 @@ export class ServerProcess {
   readonly name: string;
   isKilled = false;
   isStopping = false;
+  /** It has lost a request that it had to answer before it stopped. */
+  hasLost = false;
   /** It was asked to stop, and has refused a connection. */
   isRefusing = false;
+  #stoppingSinceMs = Infinity;
   readonly #child: ChildProcess;
   readonly #url: string;
   readonly #closed: Promise<unknown>;
   readonly #agent = new Agent({ keepAlive: true });
-  /** When the last request on a connection was sent. */
-  readonly #usedMs = new WeakMap<Socket, number>();
+  /** When the last answer on a connection came. */
+  readonly #answeredMs = new WeakMap<Socket, number>();
   readonly #log: { text: string };
 
   private constructor(name: string, child: ChildProcess, url: string, log: { text: string }) {
@@ -126,11 +130,10 @@ export class ServerProcess {
         ...headers,
       },
     });
-    let lastUsedMs = 0;
+    let used: Socket | undefined;
     let isConnected = false;
     sent.on('socket', (socket) => {
-      lastUsedMs = this.#usedMs.get(socket) ?? 0;
-      this.#usedMs.set(socket, sentMs);
+      used = socket;
       isConnected = !socket.connecting;
       if (socket.connecting) socket.once('connect', () => (isConnected = true));
     });
@@ -140,15 +143,18 @@ export class ServerProcess {
       if (response === undefined) throw new Error('an event without its response');
       const code = String(response.headers['error-code'] ?? '');
       const read = await json(response);
-      return { status: response.statusCode ?? 0, code, body: read, sentMs, answeredMs: Date.now() };
+      const answeredMs = Date.now();
+      if (used !== undefined) this.#answeredMs.set(used, answeredMs);
+      return { status: response.statusCode ?? 0, code, body: read, sentMs, answeredMs };
     } catch (error) {
       if (Object(error).name === 'AbortError') {
         throw new Forbidden(`${this.name} does not answer ${method} ${path}`);
       }
       if (!BROKEN.has(String(Object(error).code))) throw error;
       if (!isConnected) return 'unsent';
-      // The server may have answered the request before this one as soon as it was sent.
-      return sentMs - lastUsedMs >= IDLE_MS ? 'idle' : 'lost';
+      const idleSinceMs = used === undefined ? undefined : this.#answeredMs.get(used);
+      const isIdle = idleSinceMs === undefined || sentMs - idleSinceMs >= IDLE_MS;
+      return isIdle || Date.now() - this.#stoppingSinceMs >= CLOSE_ALL_AFTER_MS ? 'idle' : 'lost';
     }
   }
 
@@ -163,6 +169,7 @@ export class ServerProcess {
   /** Stops it by SIGTERM. @returns once it has answered all requests and has ended */
   async stop(): Promise<void> {
     this.isStopping = true;
+    this.#stoppingSinceMs = Date.now();
     this.#child.kill('SIGTERM');
     const timeout = new AbortController();
     const late = delay(MAX_START_OR_STOP_MS, true, { signal: timeout.signal }).catch(() => false);
