@@ -5,8 +5,8 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { commandPath } from '../../support/compiled.ts';
 import { CLOSE_ALL_AFTER_MS } from '../../../src/http/limits.ts';
+import { commandPath } from '../../support/compiled.ts';
 import { Forbidden } from './possible.ts';
 
 /** A request of a client. */
@@ -30,9 +30,10 @@ export interface Answer {
 }
 
 /**
- * `unsent`: the server did not accept the connection. `lost`: the connection broke before the
- * answer. `idle`: so it did, and a server that stops may close the connection: it was new or had been
- * idle, or the server has waited for its requests for 10 seconds.
+ * - `unsent`: the server did not accept the connection.
+ * - `lost`: the connection broke before the answer.
+ * - `idle`: the same, but a server that stops may close such a connection. It was new or had been
+ *   idle, or the server had waited for its requests for 10 seconds.
  */
 export type NoAnswer = 'unsent' | 'lost' | 'idle';
 
