@@ -85,7 +85,7 @@ export class ServerProcess {
     where: { readonly cwd: string; readonly secret: string },
   ): Promise<ServerProcess> {
     const env = { ...process.env, LATCHKEY_SECRET: where.secret, NO_PROXY: '*' };
-    const args = ['--', commandPath(), 'serve', '--port', '0', ...words];
+    const args = ['--', commandPath(), 'serve', '--host', '127.0.0.1', '--port', '0', ...words];
     // Ctrl-C sends SIGINT to a whole group, and is to end the run, not the server.
     const child = spawn(process.execPath, args, { cwd: where.cwd, env, detached: true });
     const log = { text: '' };
