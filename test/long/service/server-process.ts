@@ -149,7 +149,9 @@ export class ServerProcess {
       return { status: response.statusCode ?? 0, code, body: read, sentMs, answeredMs };
     } catch (error) {
       if (Object(error).name === 'AbortError') {
-        throw new Forbidden(`${this.name} does not answer ${method} ${path}`);
+        const seconds = MAX_ANSWER_MS / 1000;
+        const what = `${this.name} has not answered ${method} ${path} for ${seconds} s`;
+        throw new Forbidden(`${what}: ${this.lastLog}`);
       }
       if (!BROKEN.has(String(Object(error).code))) throw error;
       if (!isConnected) return 'unsent';
