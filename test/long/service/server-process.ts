@@ -59,7 +59,7 @@ export class ServerProcess {
   isStopping = false;
   /** It has lost a request that it had to answer before it stopped. */
   hasLost = false;
-  /** It was asked to stop, and has refused a connection. */
+  /** It has refused a connection because it stops, or it has ended. */
   isRefusing = false;
   #stoppingSinceMs = Infinity;
   readonly #child: ChildProcess;
@@ -76,6 +76,8 @@ export class ServerProcess {
     this.#url = url;
     this.#log = log;
     this.#closed = once(child, 'close');
+    // Another process may get the port of a server that has ended.
+    child.once('exit', () => (this.isRefusing = true));
   }
 
   /** @returns once the server listens */
@@ -151,7 +153,9 @@ export class ServerProcess {
       if (Object(error).name === 'AbortError') {
         const seconds = MAX_ANSWER_MS / 1000;
         const what = `${this.name} has not answered ${method} ${path} for ${seconds} s`;
-        throw new Forbidden(`${what}: ${this.lastLog}`);
+        const state = this.isStopping ? 'stopping' : 'running';
+        const connection = isConnected ? 'connected' : 'not connected';
+        throw new Forbidden(`${what}, ${connection}, ${state}: ${this.lastLog}`);
       }
       if (!BROKEN.has(String(Object(error).code))) throw error;
       if (!isConnected) return 'unsent';
