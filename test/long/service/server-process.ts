@@ -77,7 +77,7 @@ export class ServerProcess {
     this.#log = log;
     this.#closed = once(child, 'close');
     // Another process may get the port of a server that has ended.
-    child.once('exit', () => (this.isRefusing = true));
+    child.once('exit', () => (this.isRefusing = !this.hasCrashed));
   }
 
   /** @returns once the server listens */
