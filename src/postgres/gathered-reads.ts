@@ -14,6 +14,11 @@ import { codeOf } from './database.ts';
 
 const MAX_STATEMENTS = 2;
 const MAX_IDS = 256;
+/**
+ * A statement that fails takes along the reads that have waited for so long. Otherwise, while the
+ * database hangs, each read would wait for the time-outs of all statements before its own.
+ */
+const MAX_WAIT_MS = 1000;
 
 /** SQLSTATE class 22: the database refuses a value, such as a letter that its encoding lacks. */
 const REFUSED_VALUE = /^22\w{3}$/;
@@ -24,6 +29,8 @@ type Select = (ids: string[]) => Promise<readonly Row[]>;
 /** An id that waits, or whose statement is under way. Several callers may wait for its row. */
 interface Read {
   readonly id: string;
+  /** By `performance.now()`. */
+  readonly askedAt: number;
   readonly row: Promise<Row | undefined>;
   readonly resolve: (row: Row | undefined) => void;
   readonly reject: (error: unknown) => void;
@@ -46,8 +53,8 @@ export class GatheredReads {
   }
 
   /**
-   * @returns the row of exactly this id, or undefined. If the database took the row of another id
-   *   for it, that row: the caller must check the id.
+   * @returns the row of exactly this id, or undefined. If the database returns the row of another
+   *   id alone, as a column that ignores case does, that row: the caller must check the id.
    * @throws as `select`. Each caller gets an AuthError of its own, because programs change it.
    */
   async read(id: string): Promise<Row | undefined> {
@@ -98,7 +105,7 @@ export class GatheredReads {
       }
     } catch (error) {
       if (isAlone || !REFUSED_VALUE.test(String(codeOf(error)))) {
-        for (const read of unanswered) read.reject(error);
+        for (const read of [...unanswered, ...this.#takeOverdue()]) read.reject(error);
         return;
       }
     }
@@ -106,6 +113,14 @@ export class GatheredReads {
     for (const half of [unanswered.slice(0, middle), unanswered.slice(middle)]) {
       if (half.length > 0) await this.#settle(half);
     }
+  }
+
+  /** @returns the reads that have waited too long. They wait no more. */
+  #takeOverdue(): Read[] {
+    const latest = performance.now() - MAX_WAIT_MS;
+    const overdue = [...this.#waiting.values()].filter(({ askedAt }) => askedAt <= latest);
+    for (const { id } of overdue) this.#waiting.delete(id);
+    return overdue;
   }
 }
 
@@ -116,7 +131,7 @@ function newRead(id: string): Read {
     resolve = onRow;
     reject = onError;
   });
-  return { id, row, resolve, reject };
+  return { id, askedAt: performance.now(), row, resolve, reject };
 }
 
 /** @returns the ids of the reads, and the last one again up to the next power of two */

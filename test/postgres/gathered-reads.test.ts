@@ -194,6 +194,26 @@ test('any other error fails all reads of the statement, and the next one works',
   }
 });
 
+test('a statement that fails takes along the reads that have waited for a second', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const statements = new Statements();
+  const ask = (id: string) => statements.reads.read(id).then(() => 'found', () => 'failed');
+  const hanging = [ask('ann'), ask('joe')];
+  await turn();
+  const overdue = ask('eve');
+  now = 2001;
+  const fresh = ask('bob');
+  now = 3000;
+  const timeOut = errorWith(CANCELED);
+  for (const { fail } of [...statements.underWay]) fail(timeOut);
+  await turn();
+  assert.deepEqual(await Promise.all([...hanging, overdue]), ['failed', 'failed', 'failed']);
+  assert.deepEqual(statements.underWay.map(({ ids }) => ids), [['bob']]);
+  await statements.finish();
+  assert.equal(await fresh, 'found');
+});
+
 test('each caller gets a refusal of its own, with the reason', async () => {
   const statements = new Statements();
   const reads = ['joe', 'joe', 'ann'].map((id) => statements.reads.read(id));
