@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chartOf } from '../../bench/chart.ts';
-import { filled, recorded } from '../../bench/harness/figures.ts';
+import { filled } from '../../bench/harness/figures.ts';
+import { recorded } from '../../bench/harness/results.ts';
 import { linksIn, read } from '../support/documents.ts';
 
 const CONTESTS = ['sign', 'verify', 'verify, cached', 'GET /hello', 'GET /hello, with a session'];
