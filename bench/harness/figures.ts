@@ -1,5 +1,5 @@
 /** The figures of the pages. Each is a copy of a cell of a table in `bench/RESULTS.md`. */
-import { chartOf } from '../chart.ts';
+import { chartOf } from './chart.ts';
 import { tableOf } from './report.ts';
 import { NODES, outputIn } from './results.ts';
 

@@ -1,7 +1,7 @@
 /** The chart of the front page shows the figures of the benchmarks. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chartOf } from '../../bench/chart.ts';
+import { chartOf } from '../../bench/harness/chart.ts';
 import { filled } from '../../bench/harness/figures.ts';
 import { recorded } from '../../bench/harness/results.ts';
 import { linksIn, read } from '../support/documents.ts';
