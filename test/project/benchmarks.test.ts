@@ -1,4 +1,4 @@
-/** The launcher of the benchmarks, and the figures of the pages, which it copies. */
+/** The launcher of the benchmarks, and the figures that it copies into the pages. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
