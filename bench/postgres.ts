@@ -4,7 +4,7 @@
  * database. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
  */
 import { randomBytes } from 'node:crypto';
-import { goalsTable, resultsTable, type Goal, type Result } from './harness/contest.ts';
+import { reportOf, type Goal, type Result } from './harness/contest.ts';
 import { latchkey } from './harness/built.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { askInTurns, startAll, stopAll, type Contestant } from './hello.ts';
@@ -89,9 +89,5 @@ if (process.env[URL_VARIABLE] === undefined) {
 } else {
   const results = await measure(rounds);
   const where = `${whereAndWhen()}; ${rounds} rounds`;
-  console.log(
-    isJson
-      ? JSON.stringify({ where, results }, null, 2)
-      : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
-  );
+  console.log(reportOf(where, results, GOALS, isJson));
 }

@@ -12,12 +12,13 @@ import {
   benchmarkNamed,
   BENCHMARKS,
   FIGURES,
+  hasRounds,
   helpFor,
-  optionsOf,
-  PREPARATIONS,
+  OPTIONS,
 } from './harness/benchmarks.ts';
-import { filled, NODES, PAGES, recorded } from './harness/figures.ts';
+import { filled, PAGES } from './harness/figures.ts';
 import { installNode, nodePackage } from './harness/node-release.ts';
+import { NODES, recorded } from './harness/results.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const RESULTS = 'bench/RESULTS.md';
@@ -25,16 +26,20 @@ const RESULTS = 'bench/RESULTS.md';
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const write = (path: string, text: string): void => writeFileSync(join(ROOT, path), text);
 
-/** The values of the command line, by the name of the option. */
-type Values = Readonly<Record<string, unknown>>;
+/** The values of the command line. */
+type Values = ReturnType<typeof readOptions>;
 
 /** @throws TypeError or RangeError if the options are invalid */
-function readOptions(name: string, args: string[]): Values {
-  const { values } = parseArgs({ args, options: optionsOf(name) });
-  const { node, record, json } = values;
-  if (node !== undefined) nodePackage(String(node));
+function readOptions(name: string, args: string[]) {
+  const { values } = parseArgs({ args, options: OPTIONS });
+  const { rounds, node, record, json } = values;
+  if (!hasRounds(name) && rounds !== undefined) {
+    throw new RangeError('this benchmark has no "--rounds"');
+  }
+  // Only for its errors.
+  if (node !== undefined) nodePackage(node);
   if (record !== true) return values;
-  const isShown = node === undefined || NODES.some((shown) => shown === node);
+  const isShown = node === undefined || NODES.includes(node);
   if (!isShown) throw new RangeError(`"--record" expected --node ${NODES.join(' or ')}`);
   if (json === true) throw new RangeError('"--record" and "--json" exclude each other');
   return values;
@@ -46,36 +51,36 @@ function runNpm(args: readonly string[]): void {
   if (status !== 0) throw new Error(`"npm ${args.join(' ')}" failed`);
 }
 
-/** @returns what the benchmark itself reads: `--json`, and its own options */
-function argumentsFor(name: string, values: Values): string[] {
-  const options = ['json', ...benchmarkNamed(name).options];
-  const given = options.filter((option) => values[option] !== undefined);
-  return given.flatMap((option) => {
-    const value = values[option];
-    return value === true ? [`--${option}`] : [`--${option}`, String(value)];
-  });
-}
-
-/** @param node the installed one if it is left out. @returns the exit code */
-function run(name: string, values: Values, node?: string): number {
+/**
+ * Runs a benchmark. With `--record`, it also keeps the output.
+ * @param node undefined for the installed version, and then nothing is kept
+ * @returns the exit code
+ */
+function run(name: string, { rounds, json, record }: Values, node: string | undefined): number {
   const { file, preparations } = benchmarkNamed(name);
-  for (const step of preparations) runNpm(PREPARATIONS[step]);
+  for (const args of preparations) runNpm(args);
   const program = node === undefined ? process.execPath : installNode(node);
   const script = ['--expose-gc', '--import', 'tsx', '--', join('bench', file)];
-  const { status, stdout } = spawnSync(program, [...script, ...argumentsFor(name, values)], {
+  if (json === true) script.push('--json');
+  if (rounds !== undefined && hasRounds(name)) script.push('--rounds', rounds);
+  const { status, stdout } = spawnSync(program, script, {
     cwd: ROOT,
     env: { ...process.env, PATH: [dirname(program), process.env['PATH']].join(delimiter) },
-    stdio: ['ignore', values['record'] === true ? 'pipe' : 'inherit', 'inherit'],
+    stdio: ['ignore', record === true ? 'pipe' : 'inherit', 'inherit'],
     encoding: 'utf8',
   });
-  if (values['record'] === true) record(name, String(node), stdout);
+  if (record === true && node !== undefined) keep(name, node, stdout);
   return status ?? 1;
 }
 
-/** Keeps the output of a benchmark. One that fails, or that lacks what it needs, has no results. */
-function record(name: string, node: string, output: string): void {
+/** Prints the output of a benchmark, and puts it into RESULTS.md and the pages. */
+function keep(name: string, node: string, output: string): void {
   console.log(output.trimEnd());
-  if (!output.startsWith('Node v')) return console.error(`${name} has no results to record`);
+  // A benchmark that throws, or that lacks what it needs, prints no such line.
+  if (!output.startsWith('Node v')) {
+    console.error(`${name} has no results to record`);
+    return;
+  }
   write(RESULTS, recorded(read(RESULTS), name, node, output));
   fillPages();
 }
@@ -84,15 +89,12 @@ function fillPages(): void {
   for (const page of PAGES) write(page, filled(page, read(page), read(RESULTS)));
 }
 
-/** @returns the greatest exit code */
-function runAll(name: string, values: Values): number {
-  const { node, record: isRecorded } = values;
-  const nodes = node === undefined && isRecorded === true ? NODES : [node];
+/** Runs one benchmark, or all of them. @returns the greatest exit code */
+function runNamed(name: string, values: Values): number {
+  const { node, record } = values;
+  const nodes = node === undefined && record === true ? NODES : [node];
   const names = name === ALL ? Object.keys(BENCHMARKS) : [name];
-  const codes = names.flatMap((each) => {
-    return nodes.map((on) => run(each, values, on === undefined ? on : String(on)));
-  });
-  return Math.max(...codes);
+  return Math.max(...names.flatMap((each) => nodes.map((on) => run(each, values, on))));
 }
 
 function main([name = '', ...args]: readonly string[]): number {
@@ -104,21 +106,23 @@ function main([name = '', ...args]: readonly string[]): number {
   try {
     values = readOptions(name, args);
   } catch (error) {
-    console.error(`${name}: ${messageOf(error)} (see --help)`);
+    console.error(`${name}: ${reasonOf(error)} (see --help)`);
     return 2;
   }
-  if (values['help'] === true) {
+  if (values.help === true) {
     console.log(helpFor(name));
     return 0;
   }
   try {
-    return runAll(name, values);
+    return runNamed(name, values);
   } catch (error) {
-    console.error(`${name}: ${messageOf(error)}`);
+    console.error(`${name}: ${reasonOf(error)}`);
     return 1;
   }
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 process.exitCode = main(process.argv.slice(2));

@@ -1,24 +1,22 @@
 /** The benchmarks, their options and their help texts. */
-import { NODES } from './figures.ts';
+import { NODES } from './results.ts';
 
-/** What npm does before a benchmark. */
-export const PREPARATIONS = {
-  /** Compiles the package into `dist`, because benchmarks measure what users install. */
-  build: ['run', 'build', '--silent'],
-  /** Installs the packages of other authors. */
-  packages: ['ci', '--prefix', 'bench', '--silent'],
-} as const;
+/** Compiles the package into `dist`, because these benchmarks measure what users install. */
+const BUILD = ['run', 'build', '--silent'];
+/** Installs the packages of other authors. */
+const INSTALL = ['ci', '--prefix', 'bench', '--silent'];
 
-export interface Benchmark {
+interface Benchmark {
   /** In the folder `bench`. */
   readonly file: string;
   /** One sentence. */
   readonly purpose: string;
   /** With the usual number of rounds, on one version of Node. */
   readonly minutes: number;
-  readonly preparations: readonly (keyof typeof PREPARATIONS)[];
-  /** Options of its own, beside those that every benchmark has. */
-  readonly options: readonly (keyof typeof OWN_OPTIONS)[];
+  /** The arguments of each run of npm that comes before the benchmark. */
+  readonly preparations: readonly (readonly string[])[];
+  /** Whether it reads `--rounds`. */
+  readonly hasRounds: boolean;
 }
 
 /** For parseArgs, and for the help text. */
@@ -28,17 +26,13 @@ interface Option {
   readonly meaning: string;
 }
 
-/** Options that only some benchmarks have. */
-const OWN_OPTIONS = {
+/** The options of every benchmark, and `rounds`, which some lack. */
+export const OPTIONS = {
   rounds: {
     type: 'string',
     usage: '--rounds <n>',
     meaning: 'Measures n rounds (default 20). With 1 it is quick and rough.',
   },
-} as const;
-
-/** Options of every benchmark. */
-const SHARED_OPTIONS = {
   node: {
     type: 'string',
     usage: '--node <version>',
@@ -63,7 +57,7 @@ const SHARED_OPTIONS = {
     usage: '--help',
     meaning: 'Prints this text.',
   },
-} as const;
+} as const satisfies Readonly<Record<string, Option>>;
 
 /** By the name of the script in package.json. */
 export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
@@ -72,50 +66,50 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     purpose:
       'Compares tokens, passwords, the users file, GET /hello and the start with bare Node.',
     minutes: 7,
-    preparations: ['build'],
-    options: ['rounds'],
+    preparations: [BUILD],
+    hasRounds: true,
   },
   'bench:peers': {
     file: 'peers.ts',
     purpose: 'Compares tokens, GET /hello and sign-in with other packages.',
     minutes: 4,
-    preparations: ['build', 'packages'],
-    options: ['rounds'],
+    preparations: [BUILD, INSTALL],
+    hasRounds: true,
   },
   'bench:postgres': {
     file: 'postgres.ts',
     purpose: 'Compares GET /hello over PostgreSQL with one query a request and with Fastify.',
     minutes: 5,
-    preparations: ['build', 'packages'],
-    options: ['rounds'],
+    preparations: [BUILD, INSTALL],
+    hasRounds: true,
   },
   'bench:store': {
     file: 'store.ts',
     purpose: 'Measures the users file with 1,000 to 1,000,000 users.',
     minutes: 5,
     preparations: [],
-    options: [],
+    hasRounds: false,
   },
   'bench:flood': {
     file: 'flood.ts',
     purpose: 'Measures how a flood of logins slows other clients. It needs Linux.',
     minutes: 2,
     preparations: [],
-    options: [],
+    hasRounds: false,
   },
   'bench:queue': {
     file: 'queue.ts',
     purpose: 'Measures whether an attacker who fills the queue locks a user out. It needs Linux.',
     minutes: 2,
     preparations: [],
-    options: [],
+    hasRounds: false,
   },
   'bench:timing': {
     file: 'timing.ts',
     purpose: 'Measures whether the time of a refused login tells that an account exists.',
     minutes: 3,
     preparations: [],
-    options: [],
+    hasRounds: false,
   },
 };
 
@@ -151,17 +145,21 @@ export function benchmarkNamed(name: string): Benchmark {
   return benchmark;
 }
 
-/** @returns the options of a benchmark, or of all of them together, for parseArgs */
-export function optionsOf(name: string): Record<string, Option> {
-  const options = name === ALL ? (['rounds'] as const) : benchmarkNamed(name).options;
-  const own = options.map((option) => [option, OWN_OPTIONS[option]] as const);
-  return { ...Object.fromEntries(own), ...SHARED_OPTIONS };
+/** @returns whether a benchmark, or one of all of them, reads `--rounds` */
+export function hasRounds(name: string): boolean {
+  return name === ALL || benchmarkNamed(name).hasRounds;
+}
+
+/** @returns the options of a benchmark, or of all of them together */
+export function optionsOf(name: string): readonly Option[] {
+  const { rounds, ...shared } = OPTIONS;
+  return hasRounds(name) ? [rounds, ...Object.values(shared)] : Object.values(shared);
 }
 
 /** @returns the text of `--help` */
 export function helpFor(name: string): string {
   const { purpose, minutes } = name === ALL ? EVERYTHING : benchmarkNamed(name);
-  const options = Object.values(optionsOf(name)).map(({ usage, meaning }) => {
+  const options = optionsOf(name).map(({ usage, meaning }) => {
     return `  ${usage.padEnd(INDENT - 2)}${wrapped(meaning, INDENT)}`;
   });
   return `Usage: npm run ${name} -- [options]

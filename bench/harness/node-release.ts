@@ -30,10 +30,10 @@ export function nodePackage(
   if (!VERSION.test(version)) {
     throw new RangeError(`"--node" expected a version such as 24 or 24.11.1, got "${version}"`);
   }
-  const name = PACKAGES.get(`${platform}-${architecture}`);
+  const here = `${platform}-${architecture}`;
+  const name = PACKAGES.get(here);
   if (name !== undefined) return name;
   const platforms = [...PACKAGES.keys()].join(', ');
-  const here = `${platform}-${architecture}`;
   throw new RangeError(`"--node" works on ${platforms}. npm has no package of Node for ${here}`);
 }
 

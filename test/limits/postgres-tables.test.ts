@@ -31,7 +31,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     return (await pool.query(`SELECT * FROM ${table}`, [])).rows.map((row) => JSON.stringify(row));
   };
 
-  it('rows that count no more are removed, each 1000 by a statement, and no others', async () => {
+  it('stale rows are removed, at most 1000 by one statement, and current rows stay', async () => {
     const table = newTable();
     await openCounts(table);
     const day = 86_400;
@@ -83,7 +83,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     }
   });
 
-  it('leaves no key in an error that the table reports', async () => {
+  it('an error that the table reports holds no key', async () => {
     const table = newTable();
     const counts = await openCounts(table);
     await pool.query(`ALTER TABLE ${table} ADD CHECK (key = 'joe')`, []);
@@ -94,7 +94,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     await begin(counts, limitOf('joe'));
   });
 
-  it('refuses a damaged row', async () => {
+  it('a damaged row is refused', async () => {
     const table = newTable();
     const counts = await openCounts(table);
     await begin(counts, limitOf('joe', 1));
@@ -109,7 +109,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     await begin(counts, limitOf('joe', 1));
   });
 
-  it('creates its tables once if 20 servers ask at the same time, also in a schema', async () => {
+  it('20 servers can create the tables at the same time, also in a schema', async () => {
     await pool.query('CREATE SCHEMA auth', []);
     for (const table of [newTable(), 'auth.limits', 'S'.repeat(63)]) {
       const servers = await Promise.all(Array.from({ length: 20 }, () => openCounts(table)));
@@ -118,7 +118,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     }
   });
 
-  it('works for a role that may not create the tables, and needs four rights on each', async () => {
+  it('a role that may not create the tables needs four rights on each', async () => {
     const table = newTable();
     await openCounts(table);
     await asRole(database, pool, async (role, other) => {
@@ -143,7 +143,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     });
   });
 
-  it('refuses a table with other columns or without a unique index on the keys', async () => {
+  it('a table with other columns or without a unique index on the keys is refused', async () => {
     const good = 'key text PRIMARY KEY, slots jsonb, expires_at bigint';
     const rows: readonly [columns: string, reason: string][] = [
       ['key text PRIMARY KEY, slots jsonb', 'expires_at'],

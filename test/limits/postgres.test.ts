@@ -147,7 +147,7 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
     await begin(counts, limitOf('joe', 1));
   });
 
-  it('a login succeeds if its network cannot be stored, and fails if none can be read', async () => {
+  it('a login fails if networks cannot be read, and succeeds if its own cannot be stored', async () => {
     const { failing, counts } = await clockedCounts();
     const throttle = new Throttle({}, counts);
     let checks = 0;
