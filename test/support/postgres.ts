@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before } from 'node:test';
 import type { PgClient } from '../../src/index.ts';
-import { ROOT } from './run-command.ts';
+import { ROOT } from './root.ts';
 
 /** The part of the package pg that is used. It is installed for test/interop. */
 export interface Pool extends PgClient {
