@@ -64,7 +64,8 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench': {
     file: 'bench.ts',
     purpose:
-      'Compares tokens, passwords, the users file, GET /hello and the start with bare Node.',
+      'Compares tokens, passwords, the users file, GET /hello and the start with bare calls of ' +
+      'Node, and measures growth and memory.',
     minutes: 7,
     preparations: [BUILD],
     hasRounds: true,
@@ -78,7 +79,9 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   'bench:postgres': {
     file: 'postgres.ts',
-    purpose: 'Compares GET /hello over PostgreSQL with one query a request and with Fastify.',
+    purpose:
+      'Compares GET /hello over PostgreSQL: with gathered reads, with one query for each read, ' +
+      'and with Fastify. It needs the URL of a server in TEST_POSTGRES_URL.',
     minutes: 5,
     preparations: [BUILD, INSTALL],
     hasRounds: true,
@@ -164,10 +167,10 @@ export function helpFor(name: string): string {
   });
   return `Usage: npm run ${name} -- [options]
 
-${wrapped(`${purpose} It takes about ${minutes} minutes on each version of Node.`, 0)}
+${wrapped(`${purpose} It takes about ${minutes} minutes for each version of Node.`, 0)}
 
 ${options.join('\n')}
 
 The exit code is 0 if the benchmark ends and all its limits hold, 2 if the options are invalid, and
-1 otherwise.`;
+1 otherwise. A goal that is missed does not change it.`;
 }
