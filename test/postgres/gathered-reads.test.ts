@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { AuthError } from '../../src/errors.ts';
 import type { Row } from '../../src/postgres/client.ts';
-import { GatheredReads, parameters } from '../../src/postgres/gathered-reads.ts';
+import { GatheredReads } from '../../src/postgres/gathered-reads.ts';
 import { below, pick, type Random } from '../support/generators.ts';
 import { randomFrom } from '../support/random.ts';
 
@@ -263,9 +263,4 @@ test('rows that throw fail their reads, and the place is free again', async () =
   const read = statements.reads.read('joe');
   await statements.finish();
   assert.equal((await read)?.['id'], 'joe');
-});
-
-test('parameters are numbered from the first one on', () => {
-  assert.equal(parameters(1), '$1');
-  assert.equal(parameters(3, 4), '$4, $5, $6');
 });
