@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Limit, Try } from '../../src/limits/counts.ts';
 import { MemoryCounts } from '../../src/limits/memory.ts';
-import { HOUR, inTurn, makeLimitedAccounts, MINUTE, PASSWORD, wrongs } from '../support/limits.ts';
+import { limitOf } from '../support/limit-counts.ts';
+import {
+  HOUR,
+  inTurn,
+  makeLimitedAccounts,
+  MINUTE,
+  PASSWORD,
+  START_SECONDS,
+  wrongs,
+} from '../support/limits.ts';
 
 test('the wait ends when the first wrong password has left the window', async () => {
   const { clock, logIn } = makeLimitedAccounts({ limits: { triesPerAccount: 2 } });
@@ -42,6 +51,41 @@ test('a clock set back far forgets within two hours, and NaN lets no try begin',
     clock.seconds = nonsense;
     await assert.rejects(logIn('ann', PASSWORD, '10.0.0.1'), /"now" expected a finite number/);
   }
+});
+
+test('if the clock is set back, tries count once, and for at most one window more', () => {
+  const slot = 5 * MINUTE;
+  for (const [back, slots] of [[600, 15], [HOUR, 25], [HOUR + slot, 25], [1e6, 25]] as const) {
+    let seconds = START_SECONDS;
+    const counts = new MemoryCounts(() => seconds);
+    begin(counts, [limitOf('joe', 1)]).end(true);
+    seconds -= back;
+    const wait = counts.begin([limitOf('joe', 1)]);
+    assert.ok(typeof wait === 'number' && Math.abs(wait - slots * slot) < slot, `${back}: ${wait}`);
+    begin(counts, [limitOf('joe', 2)]).end(false);
+  }
+});
+
+test('if the clock is set back, the wait ends with the oldest try', () => {
+  let seconds = START_SECONDS;
+  const counts = new MemoryCounts(() => seconds);
+  begin(counts, [limitOf('joe', 2)]).end(true);
+  seconds -= 10 * MINUTE;
+  begin(counts, [limitOf('joe', 2)]).end(true);
+  assert.equal(counts.begin([limitOf('joe', 2)]), HOUR + 5 * MINUTE);
+});
+
+test('a try counts for a window and the rest of its slot, and no longer', () => {
+  let seconds = START_SECONDS;
+  const counts = new MemoryCounts(() => seconds);
+  begin(counts, [limitOf('joe', 2)]).end(true);
+  seconds += HOUR + 5 * MINUTE - 1;
+  const other = begin(counts, [limitOf('joe', 2)]);
+  assert.equal(counts.begin([limitOf('joe', 2)]), 1);
+  other.end(false);
+  seconds += 1;
+  begin(counts, [limitOf('joe', 2)]);
+  begin(counts, [limitOf('joe', 2)]);
 });
 
 test('a map holds 100,000 keys, then evicts the one that was written longest ago', () => {
