@@ -86,6 +86,24 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     assert.equal(await expiresIn(), 13 * 300);
   });
 
+  it('what ended tries refuse takes two statements, and changes no row', async () => {
+    const table = newTable();
+    const texts: string[] = [];
+    const clocked = new ClockedClient(pool, () => START_SECONDS);
+    const query: PgClient['query'] = async (text, values) => {
+      texts.push(text);
+      return clocked.query(text, values);
+    };
+    const counts = await openCounts(table, { query });
+    const [wide, narrow] = [limitOf('wide', 9), limitOf('narrow', 1, 1200)];
+    await (await begin(counts, wide, narrow)).end(true);
+    const before = await rowsOf(table);
+    texts.length = 0;
+    assert.equal(await counts.begin([wide, narrow]), 13 * 100);
+    assert.deepEqual(texts.map((text) => text.split(' ')[0]), ['WITH', 'SELECT']);
+    assert.deepEqual(await rowsOf(table), before);
+  });
+
   it('known networks stay for 180 days after the last login', async () => {
     const table = newTable();
     let seconds = START_SECONDS;
