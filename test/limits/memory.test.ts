@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Limit, Try } from '../../src/limits/counts.ts';
 import { MemoryCounts } from '../../src/limits/memory.ts';
+import { waitSeconds } from '../../src/limits/sliding-window.ts';
 import { limitOf } from '../support/limit-counts.ts';
 import {
   HOUR,
@@ -114,6 +115,29 @@ test('a map holds 100,000 keys, then evicts the one that was written longest ago
   assert.equal(fail(0), 0, 'forgotten');
 });
 
+test('the last three networks of an account are known, newest first, of 100,000 accounts', () => {
+  const counts = new MemoryCounts(() => 0);
+  for (const network of ['a', 'b', 'c', 'b', 'b', 'd']) counts.addNetwork('joe', network);
+  assert.deepEqual(counts.networksOf('joe'), ['d', 'b', 'c']);
+  for (let index = 0; index < 100_000; index += 1) counts.addNetwork(`${index}`, 'a');
+  assert.deepEqual(counts.networksOf('joe'), []);
+  assert.deepEqual(counts.networksOf('0'), ['a']);
+});
+
+test('the wait ends with the slot whose tries are enough', () => {
+  const ended = [{ tries: 2, secondsLeft: 10 }, { tries: 1, secondsLeft: 20 }];
+  assert.equal(waitSeconds(2, 0, ended), 10);
+  assert.equal(waitSeconds(1, 0, ended), 20);
+});
+
+test('a known network has half as many tries more, rounded up', async () => {
+  const { signUp, logIn } = makeLimitedAccounts({ limits: { triesPerAddress: 1 } });
+  await signUp('joe');
+  assert.equal(await logIn('joe', PASSWORD, '10.0.0.1'), true);
+  assert.equal(await logIn('ann', 'wrong', '10.0.0.1'), false);
+  assert.equal(await logIn('joe', PASSWORD, '10.0.0.1'), true);
+});
+
 test('a clock that steps back and forth by an hour forgets nothing', async () => {
   const { clock, logIn } = makeLimitedAccounts();
   const checked: unknown[] = [];
@@ -135,9 +159,11 @@ test('a try that ends after its key was evicted counts from then on', () => {
   const counts = new MemoryCounts(() => 0);
   const limits: Limit[] = [{ kind: 'account', key: 'slow', maxTries: 2, windowSeconds: HOUR }];
   const first = begin(counts, limits);
+  begin(counts, [limitOf('also slow', 1)]);
   for (let index = 0; index < 100_000; index += 1) {
     counts.begin([{ kind: 'account', key: `${index}`, maxTries: 1, windowSeconds: HOUR }]);
   }
+  begin(counts, [limitOf('also slow', 1)]);
   first.end(true);
   begin(counts, limits).end(false);
   begin(counts, limits);
