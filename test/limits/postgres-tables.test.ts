@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { PostgresLimitCounts, type PgClient } from '../../src/index.ts';
 import { sourceOf } from '../../src/limits/network.ts';
-import { removeStale } from '../../src/limits/postgres-statements.ts';
+import { removeStale, selectTries } from '../../src/limits/postgres-statements.ts';
 import { Throttle } from '../../src/limits/throttle.ts';
 import { allSaid } from '../support/assertions.ts';
 import { begin, ClockedClient, limitOf } from '../support/limit-counts.ts';
@@ -80,10 +80,13 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     await fail();
     assert.equal((await row()).slots.length, 2);
     assert.equal(await expiresIn(), 13 * 300);
-    seconds += 13 * 300 - 1800;
+    seconds += 14 * 300 - 1800;
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 1500);
     await fail();
     assert.equal((await row()).slots.length, 2, 'the first slot is forgotten');
     assert.equal(await expiresIn(), 13 * 300);
+    const others = await pool.query(selectTries(table), ['["ann"]']);
+    assert.deepEqual(others.rows, []);
   });
 
   it('what ended tries refuse takes two statements, and changes no row', async () => {
