@@ -9,7 +9,7 @@ import { MemoryCounts } from '../../src/limits/memory.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { Throttle } from '../../src/limits/throttle.ts';
 import { assertInvariants, Simulation } from '../support/attack-simulation.ts';
-import { ClockedClient, limitOf } from '../support/limit-counts.ts';
+import { ClockedClient, CountingClient, limitOf } from '../support/limit-counts.ts';
 import { addressOf, HOUR, MINUTE, START_SECONDS, waitOf } from '../support/limits.ts';
 import { ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { randomFrom } from '../support/random.ts';
@@ -99,6 +99,40 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
     }));
     const counted = `SELECT key FROM ${table} WHERE slots <> '[]'`;
     assert.deepEqual((await poolOf(0).query(counted, [])).rows, []);
+  });
+
+  it('a flood from one network sends few statements, and at most six at a time', async () => {
+    const counted = new CountingClient(poolOf(0));
+    const counts = new PostgresLimitCounts(counted, { table: newTable() });
+    await counts.createTable();
+    const throttle = new Throttle({ triesPerAddress: 10 }, counts);
+    /** @returns how many of 1000 logins at once are checked, and what they send */
+    const flood = async (check: () => Promise<string | undefined>) => {
+      const before = counted.texts.length;
+      let checked = 0;
+      await Promise.all(Array.from({ length: 1000 }, (_, index) => {
+        return throttle.login(`user${index}`, sourceOf('10.0.0.1'), async () => {
+          checked += 1;
+          return check();
+        }).catch(waitOf);
+      }));
+      const texts = counted.texts.slice(before);
+      const writes = texts.filter((text) => text.includes('INSERT'));
+      return { checked, writes: writes.length, reads: texts.length - writes.length };
+    };
+    // The network is at its limit because of tries in flight: right logins of an own account.
+    const right = await flood(async () => 'user');
+    assert.equal(right.writes, 3 * right.checked, 'begin, addNetwork and end');
+    assert.ok(right.checked >= 10 && right.checked < 100 && right.reads < 20, `${right.reads}`);
+    for (let index = 0; index < 10; index += 1) {
+      await throttle.login(`name${index}`, sourceOf('10.0.0.1'), async () => undefined);
+    }
+    // Because of wrong passwords.
+    const refused = await flood(async () => undefined);
+    assert.ok(refused.writes <= 10 && refused.reads < 30, `${refused.writes} ${refused.reads}`);
+    const again = await flood(async () => undefined);
+    assert.ok(again.writes === 0 && again.reads < 20, `${again.writes} ${again.reads}`);
+    assert.ok(counted.mostRunning <= 6, `${counted.mostRunning} at a time`);
   });
 
   it('the invariants hold for a mixture of attackers and owners', async (t) => {
