@@ -13,7 +13,7 @@ import {
   type LimitKind,
   type Try,
 } from './counts.ts';
-import { SLOTS_PER_WINDOW, waitSeconds } from './sliding-window.ts';
+import { SLOTS_PER_WINDOW, triesIn, waitSeconds } from './sliding-window.ts';
 
 /** Maximum size of each map. */
 const MAX_KEYS = 100_000;
@@ -131,10 +131,6 @@ function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   return tries === 0 ? recent : [...recent, { index: latest, tries }];
 }
 
-function triesIn(slots: readonly Slot[]): number {
-  return slots.reduce((sum, { tries }) => sum + tries, 0);
-}
-
 function slotIndex(limit: Limit, now: number): number {
   return Math.floor(now / slotSeconds(limit));
 }
@@ -143,8 +139,8 @@ function slotSeconds({ windowSeconds }: Limit): number {
   return windowSeconds / SLOTS_PER_WINDOW;
 }
 
-/** Sets an entry as the last one of its map. A full map evicts its first entry. */
-function setBounded<Value>(map: Map<string, Value>, key: string, value: Value): void {
+/** Sets an entry as the last one of its map. A map of 100,000 entries evicts its first one. */
+export function setBounded<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   if (map.size >= MAX_KEYS) {
     const [oldest] = map.keys();

@@ -1,8 +1,10 @@
 /**
  * The statements of the counts in PostgreSQL. All times are seconds since 1970 by the clock of the
  * database. A row of tries has a list of slots: `expires_at` is the time when its tries are
- * forgotten, `in_flight` the number of those that have not ended, `ended` that of the others.
+ * forgotten, `ended` the number of those that have ended. A try in flight has a slot of its own,
+ * with its `try_id` and `in_flight` 1: if its end is stored twice, no other try ends.
  */
+import { parameters } from '../postgres/table.ts';
 import { SLOTS_PER_WINDOW } from './sliding-window.ts';
 
 export const TRIES_COLUMN_TYPES: string = [
@@ -23,7 +25,7 @@ const NETWORKS_DAYS = 180;
 export const STALE_ROWS_PER_STATEMENT = 1000;
 
 const NOW = 'CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)';
-const SLOT_MEMBERS = '(expires_at bigint, in_flight bigint, ended bigint)';
+const SLOT_MEMBERS = '(expires_at bigint, in_flight bigint, ended bigint, try_id text)';
 
 /** How many tries count in the row `stored`. */
 const TRIES = `(
@@ -37,12 +39,12 @@ export interface TriesChange {
   readonly window_seconds: number;
   /** The key is changed only if fewer tries than these count; null for always. */
   readonly max_tries: number | null;
-  /** How many tries in flight are added to the current slot. */
-  readonly in_flight: number;
-  /** How many ended tries are added to the current slot. */
+  /** The id of the try that begins; null for none. */
+  readonly begun_id: string | null;
+  /** The id of the try that ends; null for none. */
+  readonly ended_id: string | null;
+  /** The ended tries that the current slot gets. */
   readonly ended: number;
-  /** The slot, by its `expires_at`, that loses a try in flight; null for none. */
-  readonly left_slot: number | null;
 }
 
 /**
@@ -52,7 +54,7 @@ export interface TriesChange {
 export function selectTries(table: string): string {
   return `SELECT tries.key, CAST(slot.in_flight AS text) AS in_flight,
       CAST(slot.ended AS text) AS ended,
-      CAST(CEIL(slot.expires_at - ${NOW}) AS text) AS seconds_left
+      CAST(GREATEST(1, CEIL(slot.expires_at - ${NOW})) AS text) AS seconds_left
     FROM ${table} AS tries, jsonb_to_recordset(tries.slots) AS slot ${SLOT_MEMBERS}
     WHERE tries.key IN (SELECT jsonb_array_elements_text(CAST($1 AS jsonb)))
       AND slot.expires_at > ${NOW}
@@ -61,15 +63,14 @@ export function selectTries(table: string): string {
 
 /**
  * Parameter $1 is a list of {@link TriesChange} as JSON, of different keys. Returns the keys that
- * were changed, and the current slot of each, by its `expires_at`.
+ * were changed.
  *
  * - If a row has its maximum of tries, no row is changed. Other statements may change rows after
  *   this one has begun. So each row is locked, and its newest version is compared once more with
  *   the maximum. Then some rows may be changed and others not.
  * - All statements lock rows in the order of their keys, so that no two of them deadlock.
  * - A slot that is more than one window ahead, because the clock was set back, is moved to one
- *   window ahead. The number of a slot never falls below zero: a try may end after its slot was
- *   moved or forgotten.
+ *   window ahead.
  *
  * @param table a quoted name
  */
@@ -80,12 +81,13 @@ export function changeTries(table: string): string {
         CAST(CEIL((FLOOR(${NOW} / (${slotSeconds})) + ${SLOTS_PER_WINDOW + 1}) * ${slotSeconds})
           AS bigint) AS expires_at
       FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS change (key text,
-        window_seconds double precision, max_tries bigint, in_flight bigint, ended bigint,
-        left_slot bigint)
+        window_seconds double precision, max_tries bigint, begun_id text, ended_id text,
+        ended bigint)
     ), changed AS (
       INSERT INTO ${table} AS stored (key, slots, expires_at)
-      SELECT key, jsonb_build_array(jsonb_build_object(
-        'expires_at', expires_at, 'in_flight', in_flight, 'ended', ended)), expires_at
+      SELECT key, jsonb_build_array(jsonb_build_object('expires_at', expires_at,
+        'in_flight', CASE WHEN begun_id IS NULL THEN 0 ELSE 1 END, 'ended', ended,
+        'try_id', begun_id)), expires_at
       FROM asked
       WHERE NOT EXISTS (
         SELECT 1 FROM asked JOIN ${table} AS stored ON stored.key = asked.key
@@ -93,37 +95,35 @@ export function changeTries(table: string): string {
       ORDER BY key
       ON CONFLICT (key) DO UPDATE SET (slots, expires_at) = (
         SELECT
-          COALESCE(jsonb_agg(jsonb_build_object(
-            'expires_at', expires_at, 'in_flight', in_flight, 'ended', ended)), '[]'),
+          COALESCE(jsonb_agg(jsonb_build_object('expires_at', expires_at,
+            'in_flight', in_flight, 'ended', ended, 'try_id', try_id)), '[]'),
           COALESCE(MAX(expires_at), 0)
         FROM (
           SELECT
             LEAST(slot.expires_at, asked.expires_at + CAST(asked.window_seconds AS bigint))
               AS expires_at,
-            GREATEST(SUM(slot.in_flight), 0) AS in_flight,
-            GREATEST(SUM(slot.ended), 0) AS ended
-          FROM asked, jsonb_to_recordset(stored.slots || excluded.slots || jsonb_build_object(
-            'expires_at', asked.left_slot, 'in_flight', -1, 'ended', 0)) AS slot ${SLOT_MEMBERS}
+            slot.try_id, SUM(slot.in_flight) AS in_flight, SUM(slot.ended) AS ended
+          FROM asked, jsonb_to_recordset(stored.slots || excluded.slots) AS slot ${SLOT_MEMBERS}
           WHERE asked.key = excluded.key AND slot.expires_at > ${NOW}
-          GROUP BY 1
+            AND NOT COALESCE(slot.try_id = asked.ended_id, false)
+          GROUP BY 1, 2
         ) AS slots WHERE in_flight + ended > 0)
       WHERE NOT EXISTS (
         SELECT 1 FROM asked WHERE asked.key = excluded.key AND asked.max_tries <= ${TRIES})
       RETURNING key
     )
-    SELECT asked.key, CAST(asked.expires_at AS text) AS slot
-    FROM asked, changed WHERE asked.key = changed.key`;
+    SELECT key FROM changed`;
 }
 
 /**
- * Parameter $1 is an account. Returns its networks, newest first.
+ * The parameters are accounts. Returns a row for each account that is known: its networks are a
+ * list as JSON, newest first.
  * @param table a quoted name
+ * @param accounts how many
  */
-export function selectNetworks(table: string): string {
-  return `SELECT known.network
-    FROM ${table} AS stored,
-      jsonb_array_elements_text(stored.networks) WITH ORDINALITY AS known (network, place)
-    WHERE stored.account = $1 ORDER BY known.place`;
+export function selectNetworks(table: string, accounts: number): string {
+  return `SELECT account, CAST(networks AS text) AS networks
+    FROM ${table} WHERE account IN (${parameters(accounts)})`;
 }
 
 /**

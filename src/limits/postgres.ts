@@ -2,35 +2,44 @@
  * Counts in PostgreSQL, which any number of servers share, so that the limits hold for all of them
  * together, and across restarts. The caller brings the client. The clock is that of the database.
  * Promise: of any number of tries at once, over all servers, no more begin than each limit allows.
- * The database alone decides, by one statement that counts a try under a lock on its rows.
- * Promise: the tables hold hashes and numbers. They hold no username, address or password.
+ * Promise: a flood of tries leaves connections to other statements. One object sends at most six
+ * statements at a time, two of them for known networks. It sends none for a limit that its own
+ * tries in flight have reached, or that ended tries had reached when it last looked.
+ * Promise: the tables hold hashes and numbers. They hold no username, address or password. The
+ * hashes have no secret, so a person who can read the tables can test guesses.
  * Accepted: a try whose end was not stored counts as one in flight, until one window after it
- * began. The reasons are a server that was killed, and a database that failed. Clients that such
- * tries keep waiting are told to come back in a second.
+ * began. The reasons are a server that was killed, and a database that failed for most of a minute.
+ * Clients that such tries keep waiting are told to come back in a second.
+ * Accepted: if the answer of the database to an end was lost, the end is stored again. A wrong
+ * password may then count twice.
  * Accepted: a check that takes longer than a window does not count between one window after it
  * began and its end.
  * Accepted: if the clock of the database is set back, tries count for up to one window more. Those
  * that were forgotten may count again, because a refusal leaves them in the row. If the clock is
  * set forward, tries are forgotten early.
+ * Accepted: only time bounds the number of rows. Each try leaves up to three rows. They are removed
+ * within about a minute after the last of their tries is forgotten, if tries begin then. A try that
+ * does not count is forgotten at its end.
  */
 import { isAuthError } from '../errors.ts';
 import { readOptions } from '../options.ts';
 import type { PgClient, Row } from '../postgres/client.ts';
 import { Database, wrongRow } from '../postgres/database.ts';
+import { GatheredReads } from '../postgres/gathered-reads.ts';
+import { StatementQueue } from '../postgres/statement-queue.ts';
 import { quoted, tableBeside, tableCheck } from '../postgres/table.ts';
+import { CertainRefusals } from './certain-refusals.ts';
 import { KNOWN_NETWORKS_PER_ACCOUNT, type Limit, type LimitCounts, type Try } from './counts.ts';
+import { MemoryCounts } from './memory.ts';
 import {
   addNetwork,
-  changeTries,
   NETWORKS_COLUMN_TYPES,
   removeStale,
   selectNetworks,
-  selectTries,
   STALE_ROWS_PER_STATEMENT,
   TRIES_COLUMN_TYPES,
-  type TriesChange,
 } from './postgres-statements.ts';
-import { SLOTS_PER_WINDOW, waitSeconds, type EndedTries } from './sliding-window.ts';
+import { PostgresTries, type Run } from './postgres-tries.ts';
 
 /** Where the counts are in the database. */
 export interface PostgresLimitCountsOptions {
@@ -43,13 +52,10 @@ export interface PostgresLimitCountsOptions {
 }
 
 /** How often an object removes stale rows, if tries begin. */
-const CLEANING_SECONDS = 300;
+const CLEANING_SECONDS = 60;
 
-/** A slot of the tries under one key. */
-interface Slot extends EndedTries {
-  readonly key: string;
-  readonly inFlight: number;
-}
+/** A pool of pg has ten connections, which users and sessions may share. */
+const MAX_STATEMENTS = 4;
 
 /**
  * Counts tries in a table, which other servers may use at the same time.
@@ -65,6 +71,12 @@ export class PostgresLimitCounts implements LimitCounts {
   /** The names as they are quoted for a statement. */
   readonly #tries: string;
   readonly #networks: string;
+  readonly #table: PostgresTries;
+  readonly #reads: GatheredReads;
+  readonly #queue = new StatementQueue(MAX_STATEMENTS);
+  readonly #refusals = new CertainRefusals();
+  /** The tries of this object in flight. None is counted after its end, so the clock may stand. */
+  readonly #inFlight = new MemoryCounts(() => 0);
   #cleanedAt = -Infinity;
 
   /**
@@ -81,6 +93,10 @@ export class PostgresLimitCounts implements LimitCounts {
     this.#names = { tries: table, networks: tableBeside(table, '_networks') };
     this.#tries = quoted(table);
     this.#networks = quoted(this.#names.networks);
+    this.#table = new PostgresTries(this.#run, this.#tries);
+    this.#reads = new GatheredReads('account', (accounts) => {
+      return this.#database.run(selectNetworks(this.#networks, accounts.length), accounts);
+    });
   }
 
   /**
@@ -91,14 +107,13 @@ export class PostgresLimitCounts implements LimitCounts {
    */
   async createTable(): Promise<void> {
     await this.#database.create(this.#names.tries, TRIES_COLUMN_TYPES, async () => {
-      await this.#slotsOf([]);
-      await this.#change([]);
-      await this.#database.run(removeStale(this.#tries, 'key'));
+      await this.#table.probe();
+      await this.#run(removeStale(this.#tries, 'key'), []);
     });
     await this.#database.create(this.#names.networks, NETWORKS_COLUMN_TYPES, async () => {
       await this.networksOf('');
       await this.#addNetwork('', '');
-      await this.#database.run(removeStale(this.#networks, 'account'));
+      await this.#run(removeStale(this.#networks, 'account'), []);
     });
   }
 
@@ -117,17 +132,29 @@ export class PostgresLimitCounts implements LimitCounts {
   }
 
   async #begin(limits: readonly Limit[]): Promise<Try | number> {
-    const changes = limits.map((limit) => {
-      return { ...noChange(limit), max_tries: limit.maxTries, in_flight: 1 };
-    });
-    const slots = await this.#change(changes);
-    if (slots.size === limits.length) {
-      return { end: (isCounted) => this.#end(limits, slots, isCounted) };
+    const certainSeconds = this.#refusals.waitSeconds(limits);
+    if (certainSeconds > 0) return certainSeconds;
+    const place = this.#inFlight.begin(limits);
+    if (typeof place === 'number') return place;
+    let hasBegun = false;
+    try {
+      const begun = await this.#table.begin(limits);
+      if (!('end' in begun)) {
+        for (const { limit, seconds, isCertain } of begun) {
+          if (isCertain) this.#refusals.add(limit, seconds);
+        }
+        return Math.max(1, ...begun.map(({ seconds }) => seconds));
+      }
+      hasBegun = true;
+      return {
+        end: async (isCounted) => {
+          await begun.end(isCounted);
+          await place.end(false);
+        },
+      };
+    } finally {
+      if (!hasBegun) await place.end(false);
     }
-    if (slots.size === 0) return this.#wait(limits);
-    // Other tries were faster while this statement ran. They may end soon.
-    await this.#end(limits.filter(({ key }) => slots.has(key)), slots, false);
-    return 1;
   }
 
   /**
@@ -135,11 +162,8 @@ export class PostgresLimitCounts implements LimitCounts {
    * @throws AuthError ERR_STORE if the database does not answer
    */
   async networksOf(accountKey: string): Promise<readonly string[]> {
-    const rows = await this.#database.run(selectNetworks(this.#networks), [accountKey]);
-    return rows.map(({ network }) => {
-      if (typeof network === 'string') return network;
-      throw wrongRow('the table of networks has one that is not text');
-    });
+    const row = await this.#reads.read(accountKey);
+    return row === undefined ? [] : networksIn(row, accountKey);
   }
 
   /** Remembers the network of a login, unless the database fails: the login has succeeded. */
@@ -149,54 +173,12 @@ export class PostgresLimitCounts implements LimitCounts {
 
   #addNetwork(accountKey: string, networkKey: string): Promise<readonly Row[]> {
     const text = addNetwork(this.#networks, KNOWN_NETWORKS_PER_ACCOUNT);
-    return this.#database.run(text, [accountKey, networkKey]);
+    return this.#run(text, [accountKey, networkKey]);
   }
 
-  /** @returns the seconds to wait, at least 1 */
-  async #wait(limits: readonly Limit[]): Promise<number> {
-    let slots = await this.#slotsOf(limits);
-    if (limits.some((limit) => hasSlotFarAhead(limit, slots))) {
-      // The clock was set back. This moves such slots.
-      await this.#change(limits.map(noChange));
-      slots = await this.#slotsOf(limits);
-    }
-    const waits = limits.map(({ key, maxTries }) => {
-      const ofKey = slots.filter((slot) => slot.key === key);
-      const inFlight = ofKey.reduce((sum, slot) => sum + slot.inFlight, 0);
-      return waitSeconds(maxTries, inFlight, ofKey);
-    });
-    return Math.max(1, ...waits);
-  }
-
-  /** @returns the slots of all keys, oldest first */
-  async #slotsOf(limits: readonly Limit[]): Promise<readonly Slot[]> {
-    const keys = JSON.stringify(limits.map(({ key }) => key));
-    const rows = await this.#database.run(selectTries(this.#tries), [keys]);
-    return rows.map((row) => ({
-      key: textIn(row, 'key'),
-      inFlight: numberIn(row, 'in_flight'),
-      tries: numberIn(row, 'ended'),
-      secondsLeft: numberIn(row, 'seconds_left'),
-    }));
-  }
-
-  /** @returns the current slot of each key that was changed */
-  async #change(changes: readonly TriesChange[]): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.#database.run(changeTries(this.#tries), [JSON.stringify(changes)]);
-    return new Map(rows.map((row) => [textIn(row, 'key'), numberIn(row, 'slot')]));
-  }
-
-  async #end(
-    limits: readonly Limit[],
-    slots: ReadonlyMap<string, number>,
-    isCounted: boolean,
-  ): Promise<void> {
-    const ended = isCounted ? 1 : 0;
-    const changes = limits.map((limit) => {
-      return { ...noChange(limit), ended, left_slot: slots.get(limit.key) ?? null };
-    });
-    await ignoreStoreError(this.#change(changes));
-  }
+  readonly #run: Run = (text, values) => {
+    return this.#queue.run(() => this.#database.run(text, values));
+  };
 
   /** Goes on in the background, so that no login waits. What fails is tried again later. */
   #removeStaleRows(): void {
@@ -210,27 +192,10 @@ export class PostgresLimitCounts implements LimitCounts {
     for (const text of [removeStale(this.#tries, 'key'), removeStale(this.#networks, 'account')]) {
       let removed: readonly Row[];
       do {
-        removed = await this.#database.run(text);
+        removed = await this.#run(text, []);
       } while (removed.length === STALE_ROWS_PER_STATEMENT);
     }
   }
-}
-
-function noChange({ key, windowSeconds }: Limit): TriesChange {
-  return {
-    key,
-    window_seconds: windowSeconds,
-    max_tries: null,
-    in_flight: 0,
-    ended: 0,
-    left_slot: null,
-  };
-}
-
-/** @returns whether a slot of this limit is more than one window ahead of the current slot */
-function hasSlotFarAhead({ key, windowSeconds }: Limit, slots: readonly Slot[]): boolean {
-  const maxSeconds = (2 * SLOTS_PER_WINDOW + 1) * (windowSeconds / SLOTS_PER_WINDOW);
-  return slots.some((slot) => slot.key === key && slot.secondsLeft > maxSeconds);
 }
 
 /** Waits for a statement. Ignores a refusal of the store, and no other error. */
@@ -240,16 +205,18 @@ async function ignoreStoreError(statement: Promise<unknown>): Promise<void> {
   });
 }
 
-const WHOLE_NUMBER = /^\d{1,15}$/;
-
-function numberIn(row: Row, name: string): number {
-  const text = row[name];
-  if (typeof text === 'string' && WHOLE_NUMBER.test(text)) return Number(text);
-  throw wrongRow(`the table of limits returned a "${name}" that is not a number`);
+function networksIn(row: Row, accountKey: string): readonly string[] {
+  const networks = parsed(row['networks']);
+  const isList = Array.isArray(networks) && networks.every((one) => typeof one === 'string');
+  if (isList && row['account'] === accountKey) return networks;
+  throw wrongRow('the table of networks has a row that is not a list of texts');
 }
 
-function textIn(row: Row, name: string): string {
-  const text = row[name];
-  if (typeof text === 'string') return text;
-  throw wrongRow(`the table of limits returned a "${name}" that is not text`);
+/** @returns undefined for anything but JSON */
+function parsed(json: unknown): unknown {
+  try {
+    return JSON.parse(String(json));
+  } catch {
+    return undefined;
+  }
 }

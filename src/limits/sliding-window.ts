@@ -26,7 +26,7 @@ export function waitSeconds(
   inFlight: number,
   ended: readonly EndedTries[],
 ): number {
-  let remaining = ended.reduce((sum, { tries }) => sum + tries, 0);
+  let remaining = triesIn(ended);
   if (remaining + inFlight < maxTries) return 0;
   // If the limit is reached only because of tries in flight, one second is enough: they end soon.
   // If ended tries reach it alone, the client waits until enough of the oldest are forgotten.
@@ -37,4 +37,8 @@ export function waitSeconds(
     wait = secondsLeft;
   }
   return wait;
+}
+
+export function triesIn(slots: readonly { readonly tries: number }[]): number {
+  return slots.reduce((sum, { tries }) => sum + tries, 0);
 }

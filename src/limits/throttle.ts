@@ -273,8 +273,9 @@ async function countingWrong<T>(
 }
 
 /**
- * @returns a key of constant length. It hides the username, which may be a password that was typed
- *   into the wrong field.
+ * @returns a key of constant length. It does not show the username, which may be a password that
+ *   was typed into the wrong field. The hash has no secret, so a person with the key can test
+ *   guesses.
  */
 function keyOf(kind: LimitKind | 'known network', ...parts: readonly string[]): string {
   return hash('sha256', JSON.stringify([kind, ...parts]), 'base64url');

@@ -20,7 +20,7 @@ const MAX_IDS = 256;
  * A statement that fails takes along the reads that have waited for so long. Otherwise, while the
  * database hangs, each read would wait for the time-outs of all statements before its own.
  */
-const MAX_WAIT_MS = 1000;
+export const MAX_WAIT_MS = 1000;
 
 /** SQLSTATE class 22: the database refuses a value, such as a letter that its encoding lacks. */
 const REFUSED_VALUE = /^22\w{3}$/;

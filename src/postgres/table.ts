@@ -6,7 +6,7 @@ import { matching, type Check } from '../options.ts';
 const MAX_NAME_LENGTH = 63;
 
 export const tableCheck: Check = matching(
-  'a table name such as latchkey_users or auth.users',
+  'a table name such as latchkey or auth.latchkey',
   /^(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,62}$/i,
 );
 

@@ -33,6 +33,29 @@ export class ClockedClient implements PgClient {
   }
 }
 
+/** A client that remembers its statements. */
+export class CountingClient implements PgClient {
+  readonly texts: string[] = [];
+  mostRunning = 0;
+  readonly #client: PgClient;
+  #running = 0;
+
+  constructor(client: PgClient) {
+    this.#client = client;
+  }
+
+  query: PgClient['query'] = async (text, values) => {
+    this.texts.push(text);
+    this.#running += 1;
+    this.mostRunning = Math.max(this.mostRunning, this.#running);
+    try {
+      return await this.#client.query(text, values);
+    } finally {
+      this.#running -= 1;
+    }
+  };
+}
+
 export const limitOf = (key: string, maxTries = 3, windowSeconds = 3600): Limit => {
   return { kind: 'account', key, maxTries, windowSeconds };
 };

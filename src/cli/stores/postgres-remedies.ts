@@ -1,4 +1,5 @@
 /** What an operator can do if the database of `--users` does not open, by the error of pg. */
+import { isIP } from 'node:net';
 import { propertyOf } from '../../values.ts';
 
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
@@ -47,7 +48,9 @@ export function limitsRemedyOf(error: unknown): string {
 
 /** @returns where the database is, without the username and the password of the URL */
 export function locationOf({ username, hostname, host, pathname }: URL): string {
-  // Without an @ the operator may have taken the port for the place of a password.
-  const place = `${username === '' ? hostname : host}${pathname}`;
+  // Without an @ the operator may have taken the port for the place of a password, and the host for
+  // that of a username. An address is not a username.
+  const isAddress = hostname === 'localhost' || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
+  const place = `${username === '' && !isAddress ? hostname : host}${pathname}`;
   return place === '' ? 'in PostgreSQL' : `in PostgreSQL at ${place}`;
 }

@@ -142,7 +142,9 @@ async function openPostgres(
     void pool.end().catch(() => undefined);
     throw error;
   }
-  const summary = `users ${location}${sessions ? ', sessions beside them' : ''}`;
+  const beside = [...(sessions ? ['sessions'] : []), ...(counts ? ['rate limits'] : [])];
+  const others = beside.length === 0 ? '' : `, ${beside.join(' and ')} beside them`;
+  const summary = `users ${location}${others}`;
   return { users, sessions, ...(counts && { counts }), summary, close: () => pool.end() };
 }
 

@@ -45,6 +45,11 @@ test(`${KIND} the location of a database has no password and is not empty`, () =
   const LOCATIONS = {
     'postgres://joe:marker@host:5433/users': 'in PostgreSQL at host:5433/users',
     'postgres://joe:12345': 'in PostgreSQL at joe',
+    'postgres://joe:12345/users': 'in PostgreSQL at joe/users',
+    'postgres://joe@host:1/users': 'in PostgreSQL at host:1/users',
+    'postgres://127.0.0.1:1/users': 'in PostgreSQL at 127.0.0.1:1/users',
+    'postgres://[::1]:1/users': 'in PostgreSQL at [::1]:1/users',
+    'postgres://localhost:5432/users': 'in PostgreSQL at localhost:5432/users',
     'postgresql://': 'in PostgreSQL',
   };
   for (const [url, location] of Object.entries(LOCATIONS)) {

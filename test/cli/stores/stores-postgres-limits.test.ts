@@ -56,6 +56,7 @@ describe('the limits of latchkey serve --users postgres://', { skip, timeout: 12
   it('an account takes at most 100 wrong passwords an hour, and its owner gets in', async () => {
     const servers = await twoServers();
     const [one, other] = servers;
+    assert.match(one.output.stdout, /users in .*, sessions and rate limits beside them, secret/);
     await signUpOwner(one.url);
     const homes = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
     for (const home of homes) assert.equal(await logIn(one, home), 200);
