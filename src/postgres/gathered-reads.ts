@@ -12,7 +12,9 @@ import { changedRefusal, isAuthError } from '../errors.ts';
 import type { Row } from './client.ts';
 import { codeOf } from './database.ts';
 
+/** While the database answers one, the next is on its way. A pool keeps clients for writes. */
 const MAX_STATEMENTS = 2;
+/** More ids in one statement save little, and keep the other reads of it waiting longer. */
 const MAX_IDS = 256;
 /**
  * A statement that fails takes along the reads that have waited for so long. Otherwise, while the
@@ -150,13 +152,4 @@ function rowsById(rows: readonly Row[], idColumn: string): Map<unknown, Row> {
     if (!byId.has(row[idColumn])) byId.set(row[idColumn], row);
   }
   return byId;
-}
-
-/**
- * @param count how many parameters
- * @param first the number of the first one
- * @returns `$1, $2, $3`
- */
-export function parameters(count: number, first = 1): string {
-  return Array.from({ length: count }, (_, index) => `$${first + index}`).join(', ');
 }

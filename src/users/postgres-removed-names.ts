@@ -7,9 +7,8 @@
 
 import type { Row } from '../postgres/client.ts';
 import { codeOf, reworded, type Database } from '../postgres/database.ts';
-import { parameters } from '../postgres/gathered-reads.ts';
 import { OptionalTable } from '../postgres/optional-table.ts';
-import { quoted, tableBeside } from '../postgres/table.ts';
+import { parameters, quoted, tableBeside } from '../postgres/table.ts';
 import { startAfter } from '../postgres/text.ts';
 import {
   REMOVED_COLUMN_TYPES,

@@ -113,7 +113,7 @@ async function disturb(service: Service, random: Random, isOver: () => boolean):
 await longRun({
   name: 'soak:service',
   flag: 'minutes',
-  meaning: 'minutes for which servers and database are used and killed',
+  meaning: 'minutes that it runs',
   usual: 10,
   check,
 });
