@@ -38,8 +38,8 @@ export function stopOnSignals(
 /**
  * @param close lets the requests in flight finish, and closes the server and its store
  * @returns a function that stops the server. Its first call calls `close`, then logs `stop` with
- *   the reason, and ends the process. If the reason is a failure, or `close` fails, it logs that error first, and
- *   sets the exit code 1.
+ *   the reason, and ends the process. If the reason is a failure, or `close` fails, it logs that
+ *   error first, and the exit code is 1.
  */
 export function stopperOf(
   close: () => Promise<void>,
