@@ -1,6 +1,8 @@
 /** What an operator can do if the database of `--users` does not open, by the error of pg. */
 import { propertyOf } from '../../values.ts';
 
+const CHECK_DATABASE = 'Check that the database is running, and its host and port in the URL.';
+
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/client password must be a string/, 'Give the password in the URL, or in PGPASSWORD.'],
@@ -23,10 +25,8 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
-  [
-    /^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$|ECONNREFUSED|\btimeout\b|timed out/i,
-    'Check that the database is running, and its host and port in the URL.',
-  ],
+  [/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$/, CHECK_DATABASE],
+  [/ECONNREFUSED|\btimeout\b|timed out/i, CHECK_DATABASE],
 ];
 
 /** @returns a sentence */
