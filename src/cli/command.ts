@@ -6,7 +6,9 @@
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';
 import { reasonOf } from '../errors.ts';
+import { isUnexplained, limitRemedyOf } from '../journal/system-errors.ts';
 import { mostSimilar } from '../similar-name.ts';
+import { isError } from '../values.ts';
 import { parseArguments, type Positionals } from './arguments.ts';
 import { InterruptedError, UsageError } from './command-errors.ts';
 import { isJsonLog, oneLine, startJsonLog, textLog, type Log } from './log.ts';
@@ -45,11 +47,23 @@ interface Command {
   readonly run: (args: readonly string[]) => Promise<void>;
 }
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ['serve', { helpOf: serveHelp, run: runServe }],
-  ['users', { helpOf: usersHelp, run: runUsers }],
-  ['secret', { helpOf: async () => SECRET_HELP, run: printSecret }],
-  ['inspect', { helpOf: inspectHelp, run: runInspect }],
+const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['serve', {
+    helpOf: async () => (await import('./serve/flags.ts')).SERVE_HELP,
+    run: runServe,
+  }],
+  ['users', {
+    helpOf: async (args) => (await import('./users/users-flags.ts')).usersHelp(args),
+    run: runUsers,
+  }],
+  ['secret', {
+    helpOf: async () => SECRET_HELP,
+    run: printSecret,
+  }],
+  ['inspect', {
+    helpOf: async () => (await import('./inspect/inspect-flags.ts')).INSPECT_HELP,
+    run: async (args) => (await import('./inspect/inspect.ts')).inspect(args),
+  }],
 ]);
 
 const HELP_WORDS: readonly string[] = ['help', '--help', '-h'];
@@ -87,11 +101,6 @@ function unknownCommand(): UsageError {
 /** The log in JSON, as soon as the arguments ask for it. */
 let jsonLog: Log | undefined;
 
-async function serveHelp(): Promise<string> {
-  const { SERVE_HELP } = await import('./serve/flags.ts');
-  return SERVE_HELP;
-}
-
 async function runServe(args: readonly string[]): Promise<void> {
   // First: SIGHUP would end the process during a slow start.
   const { watchHangups } = await import('./serve/hangups.ts');
@@ -104,25 +113,10 @@ async function runServe(args: readonly string[]): Promise<void> {
   await serve(config, log, setHangupActions);
 }
 
-async function usersHelp(args: readonly string[]): Promise<string> {
-  const help = await import('./users/users-flags.ts');
-  return help.usersHelp(args);
-}
-
 async function runUsers(args: readonly string[]): Promise<void> {
   const { users } = await import('./users/users.ts');
   const { stdin: input, stdout: output, stderr: prompts } = process;
   await users(args, { input, output, prompts }, textLog);
-}
-
-async function inspectHelp(): Promise<string> {
-  const { INSPECT_HELP } = await import('./inspect/inspect-flags.ts');
-  return INSPECT_HELP;
-}
-
-async function runInspect(args: readonly string[]): Promise<void> {
-  const { inspect } = await import('./inspect/inspect.ts');
-  await inspect(args);
 }
 
 const NO_POSITIONALS: Positionals = { count: 0, expected: 'no argument' };
@@ -146,8 +140,15 @@ function fail(error: unknown): void {
   }
   const isUsage = error instanceof UsageError;
   const help = command === undefined ? 'latchkey --help' : `latchkey ${name} --help`;
-  report(`${oneLine(reasonOf(error))}${isUsage ? ` (see: ${help})` : ''}`);
+  const note = isUsage ? ` (see: ${help})` : limitNoteOf(error);
+  report(`${oneLine(reasonOf(error))}${note}`);
   process.exitCode = isUsage ? 2 : 1;
+}
+
+/** @returns what to do if a file of the code cannot be loaded, because a limit was reached */
+function limitNoteOf(error: unknown): string {
+  const remedy = isError(error) && isUnexplained(error) ? limitRemedyOf(error) : undefined;
+  return remedy === undefined ? '' : `: ${remedy}`;
 }
 
 /** Ends the process because of an error that nothing caught. */

@@ -31,7 +31,7 @@ if (isOlder(process.versions.node, needed)) {
   // Not awaited here, because Node 12 does not parse that.
   import('./command.ts').catch((error: NodeJS.ErrnoException) => {
     const isLimit = error.code === 'EMFILE';
-    const remedy = isLimit ? ' (raise the limit on open files of this process: ulimit -n)' : '';
+    const remedy = isLimit ? ': raise the limit on open files of this process (ulimit -n)' : '';
     console.error(`latchkey: ${error.message.split('\n', 1).join()}${remedy}`);
     process.exitCode = 1;
   });

@@ -1,6 +1,6 @@
 /** The commands in child processes: their help, their exit codes and their streams. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -111,6 +111,21 @@ describe('latchkey', { concurrency: 4, timeout: 120_000 }, () => {
     const { transformSync } = requireFromTsx('esbuild') as typeof import('esbuild');
     const forNode = (version: string) => transformSync(main, { target: `node${version}` }).code;
     assert.equal(forNode('12.20'), forNode('100'));
+  });
+
+  it('errors that name the right culprit: a limit that stops the loading of code', async () => {
+    const folder = await emptyFolder();
+    await cp(join(dirname(commandPath()), '../..'), folder, { recursive: true });
+    const error = "Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })";
+    const remedy = 'raise the limit on open files of this process (ulimit -n)';
+    // Loaded after the command has begun, and before.
+    for (const file of ['src/cli/inspect/inspect.js', 'src/cli/command.js']) {
+      await writeFile(join(folder, file), `throw ${error};`);
+      const main = [process.execPath, '--', join(folder, 'src/cli/main.js')];
+      const { code, stderr } = await run('inspect a.b.c', { command: main });
+      assert.equal(stderr, `latchkey: EMFILE: too many open files: ${remedy}\n`, file);
+      assert.equal(code, 1);
+    }
   });
 
   it('survives the end of the process that reads its output', async () => {

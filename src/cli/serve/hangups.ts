@@ -8,16 +8,16 @@ import { closeLostTerminalAtExit, watchTerminal } from './terminal.ts';
 
 /** What a server does at SIGHUP. */
 export interface HangupActions {
-  /** Reloads the files. It must not reject. */
-  readonly reload: () => Promise<void>;
-  /** Called instead of `reload` if the terminal has closed. */
+  /** Called if the terminal has closed. */
   readonly stop: () => void;
+  /** Reloads the files. It must not reject. As long as it is missing, a reload waits for it. */
+  readonly reload?: () => Promise<void>;
 }
 
 /**
  * Listens for SIGHUP. From then on the signal ends the process only if its terminal has closed.
- * @returns a function that sets the actions, to be called once the server listens. If a SIGHUP has
- *   come by then, it reloads.
+ * @returns a function that sets the actions, to be called before the server opens anything, and
+ *   again with `reload` once it listens. If a SIGHUP has come by then, it reloads.
  */
 export function watchHangups(): (actions: HangupActions) => void {
   closeLostTerminalAtExit();
@@ -26,7 +26,7 @@ export function watchHangups(): (actions: HangupActions) => void {
   let isReloadWanted = false;
   let isReloading = false;
   const reloadWhileWanted = async ({ reload }: HangupActions) => {
-    if (isReloading) return;
+    if (isReloading || reload === undefined) return;
     isReloading = true;
     while (isReloadWanted) {
       isReloadWanted = false;
@@ -36,7 +36,7 @@ export function watchHangups(): (actions: HangupActions) => void {
   };
   process.on('SIGHUP', () => {
     if (hasTerminalClosed()) {
-      // Nothing is served yet, so nothing has to be finished.
+      // Nothing is open yet, so nothing has to be closed.
       if (actions === undefined) process.exit(EXIT_CODE_OF_SIGHUP);
       actions.stop();
     } else {

@@ -4,6 +4,7 @@
  * an upgrade may replace its files.
  */
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AccountsOptions } from '../../accounts/options.ts';
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { createApp, type App } from '../../app/app.ts';
@@ -12,6 +13,7 @@ import { reasonOf } from '../../errors.ts';
 import type { Router } from '../../http/router.ts';
 import { listen, type Server } from '../../http/server.ts';
 import type { TlsOptions } from '../../http/tls.ts';
+import { ignoreFailure } from '../../journal/system-errors.ts';
 import type { LimitCounts } from '../../limits/counts.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import { CommandError } from '../command-errors.ts';
@@ -33,8 +35,15 @@ import { warningsOf } from './warnings.ts';
 type SharedAccounts = Omit<AccountsOptions, 'limits'>;
 
 /**
- * Starts the server. It runs until a signal or the loss of one of its files stops it.
- * @param setHangupActions called once the server listens
+ * How long a signal waits for a start that is under way. Then the process ends all the same: its
+ * locks stay, and the next start removes them.
+ */
+const MAX_START_MS = 2_000;
+
+/**
+ * Starts the server. It runs until a signal or the loss of one of its files stops it. A signal that
+ * comes before it listens stops it too, and leaves no lock.
+ * @param setHangupActions see `watchHangups`
  * @throws Error if it cannot start
  */
 export async function serve(
@@ -50,45 +59,73 @@ export async function serve(
   const secrets = secretVariable ?? await readSecrets(secretPath, log);
   const secretFile = secretVariable === undefined ? secretPath : undefined;
   const version = await readVersion();
-  const hasSessions = config.sessions !== 'off';
-  const stores = await whenUnlocked(() => {
-    const hasLimits = config.throttle === 'on';
-    return openStores({ users: config.users, hasSessions, hasLimits, data }, log);
-  }, explainLock);
-  const accounts = accountsOf(config, stores);
-  let server: Server | undefined;
+  const starting = openAndListen(config, secrets.texts, certificate, log);
   let administration: Promise<() => Promise<void>> | undefined;
   let isClosing = false;
   const close = async () => {
     isClosing = true;
+    const started = await Promise.race([starting.catch(ignoreFailure), delay(MAX_START_MS)]);
+    if (started === undefined) return;
     // At once, because each waits for its requests in flight.
     try {
-      await Promise.all([server?.close(), administration?.then((stop) => stop())]);
+      await Promise.all([started.server.close(), administration?.then((stop) => stop())]);
     } finally {
-      await stores.close();
+      await started.stores.close();
     }
   };
+  const stop = stopperOf(close, log);
+  const onStopSignal = stopOnSignals(stop);
+  const onLostTerminal = () => onStopSignal('SIGHUP');
+  setHangupActions({ stop: onLostTerminal });
+  // Clients are served from here on, so they do not wait for what only operators need.
+  const { server, stores, app, accounts } = await starting;
   try {
-    const app = appOf(config, secrets.texts, accounts, stores.counts, log);
-    const listening = await start(app, config, certificate);
-    server = listening;
-    // Clients are served from here on, so they do not wait for what only operators need.
-    if (config.users === 'file') administration = startAdministration(accounts, data, log);
-    const stop = stopperOf(close, log);
-    const onStopSignal = stopOnSignals(stop);
-    void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
-    await administration;
-    const { reload } = await import('./reload.ts');
     // A signal has come meanwhile.
     if (isClosing) return;
+    void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
+    if (config.users === 'file') administration = startAdministration(accounts, data, log);
+    await administration;
+    const { reload } = await import('./reload.ts');
+    if (isClosing) return;
     setHangupActions({
-      reload: () => reload({ auth: app.auth, secretFile, server: listening, tlsPaths }, log),
-      stop: () => onStopSignal('SIGHUP'),
+      stop: onLostTerminal,
+      reload: () => reload({ auth: app.auth, secretFile, server, tlsPaths }, log),
     });
     const places = { version, stores: stores.summary, secrets: secrets.summary };
-    announce(listening.url, places, config, log);
+    announce(server.url, places, config, log);
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+/** What a server consists of once clients can reach it. */
+interface Started {
+  readonly stores: OpenedStores;
+  readonly accounts: SharedAccounts;
+  readonly app: App;
+  readonly server: Server;
+}
+
+/** @throws CommandError or AuthError if the server cannot start; then no store stays open */
+async function openAndListen(
+  config: SourcedServeConfig,
+  secrets: readonly string[],
+  certificate: TlsOptions | undefined,
+  log: Log,
+): Promise<Started> {
+  const { users, data } = config;
+  const hasSessions = config.sessions !== 'off';
+  const hasLimits = config.throttle === 'on';
+  const stores = await whenUnlocked(() => {
+    return openStores({ users, hasSessions, hasLimits, data }, log);
+  }, explainLock);
+  try {
+    const accounts = accountsOf(config, stores);
+    const app = appOf(config, secrets, accounts, stores.counts, log);
+    return { stores, accounts, app, server: await start(app, config, certificate) };
+  } catch (error) {
+    await stores.close();
     throw error;
   }
 }

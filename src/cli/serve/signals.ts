@@ -1,4 +1,5 @@
 /** Graceful shutdown, at a signal or after a failure. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../../errors.ts';
 import type { Log } from '../log.ts';
 
@@ -8,7 +9,7 @@ import type { Log } from '../log.ts';
  */
 const ONE_SIGNAL_MS = 250;
 
-/** The process is ended if it is still alive so long after everything was closed. */
+/** How long a stopped process waits for the reader of its last lines. */
 const MAX_LINGER_MS = 1_000;
 
 /** 128 and the number of the signal, as in a shell. */
@@ -36,9 +37,9 @@ export function stopOnSignals(
 
 /**
  * @param close lets the requests in flight finish, and closes the server and its store
- * @returns a function that stops the server. Its first call calls `close`, and then logs `stop`
- *   with the reason. If the reason is a failure, or `close` fails, it logs that error first, and
- *   sets the exit code 1.
+ * @returns a function that stops the server. Its first call calls `close`, then logs `stop` with
+ *   the reason, and ends the process. If the reason is a failure, or `close` fails, it logs that
+ *   error first, and the exit code is 1.
  */
 export function stopperOf(
   close: () => Promise<void>,
@@ -54,11 +55,20 @@ export function stopperOf(
     isStopping = true;
     await close().catch((error: unknown) => fail(reasonOf(error)));
     log('stop', reason);
-    // Log lines that no process reads would keep this process alive.
-    setTimeout(() => process.exit(), MAX_LINGER_MS).unref();
+    await Promise.race([outputWritten(), delay(MAX_LINGER_MS)]);
+    // A Node that ends by itself first removes its handlers of signals. A second signal would kill
+    // it then, and it would look like a crash.
+    process.exit();
   };
   return (reason, isFailure = false) => {
     if (isFailure) fail(`the server stops: ${reason}`);
     void closeOnce(reason);
   };
+}
+
+/** @returns once all that was printed is written, or its reader has ended */
+async function outputWritten(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map((output) => {
+    return new Promise<void>((resolve) => output.write('', () => resolve()));
+  }));
 }

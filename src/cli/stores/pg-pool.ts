@@ -20,6 +20,9 @@ const LIMITS = {
   statement_timeout: 3_000,
 };
 
+/** A database that stops breaks all idle connections at the same moment. */
+const MIN_MS_BETWEEN_ERRORS = 1_000;
+
 /** The members of `Pool` in pg that latchkey uses. */
 interface PgPool extends PgClient {
   on(event: 'error', listener: (error: unknown) => void): void;
@@ -28,14 +31,21 @@ interface PgPool extends PgClient {
 
 /**
  * Loads pg, and opens a pool that connects at its first query.
- * @param onError called when an idle connection breaks; the next query opens another one
+ * @param onError called when an idle connection breaks, at most once a second; the next query opens
+ *   another one
  * @throws CommandError if pg is not installed or cannot be loaded
  */
 export async function openPool(url: URL, onError: (error: unknown) => void): Promise<PgPool> {
   const Pool = loadPool(await findPg());
   // Idle connections must not keep the process alive.
   const pool = new Pool({ allowExitOnIdle: true, ...LIMITS, connectionString: url.href });
-  pool.on('error', onError);
+  let lastErrorAt = -Infinity;
+  pool.on('error', (error) => {
+    const now = performance.now();
+    if (now - lastErrorAt < MIN_MS_BETWEEN_ERRORS) return;
+    lastErrorAt = now;
+    onError(error);
+  });
   return pool;
 }
 

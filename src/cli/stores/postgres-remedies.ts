@@ -2,12 +2,23 @@
 import { isIP } from 'node:net';
 import { propertyOf } from '../../values.ts';
 
+const CHECK_DATABASE = 'Check that the database is running, and its host and port in the URL.';
+
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/client password must be a string/, 'Give the password in the URL, or in PGPASSWORD.'],
   [
+    /permission denied for (?:table|relation)/,
+    'Grant this role SELECT, INSERT and UPDATE on the table that is named.',
+  ],
+  [
     /^42501$/,
     'Create the table that is named, and grant this role SELECT, INSERT and UPDATE on it.',
+  ],
+  // PgBouncer knows few parameters. An empty one is not sent.
+  [
+    /unsupported startup parameter: statement_timeout/,
+    'PgBouncer needs a URL that ends in ?statement_timeout= or &statement_timeout=.',
   ],
   // Only a server, `add` and `import` create the tables.
   [/^42P01$/, 'Name the database of the server in the URL.'],
@@ -15,10 +26,8 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
-  [
-    /^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$|ECONNREFUSED|timeout|timed out/i,
-    'Check that the database is running, and its host and port in the URL.',
-  ],
+  [/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$/, CHECK_DATABASE],
+  [/ECONNREFUSED|\btimeout\b|timed out/i, CHECK_DATABASE],
 ];
 
 /** @returns a sentence */
@@ -41,7 +50,7 @@ export function sessionsRemedyOf(error: unknown): string {
 export function limitsRemedyOf(error: unknown): string {
   const isAboutTable = /^(?:22|42)\w{3}$/.test(String(propertyOf(error, 'code')));
   const remedy = isAboutTable
-    ? 'Rename the table that is named: the server then creates another.'
+    ? 'Rename the table that is named. A server whose role may create tables then makes another.'
     : postgresRemedyOf(error);
   return `${remedy} Or start the server with --throttle off.`;
 }

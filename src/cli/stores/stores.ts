@@ -4,8 +4,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { textOfError } from '../../error-text.ts';
-import { isAuthError, type AuthError } from '../../errors.ts';
+import { isAuthError, reasonOf, type AuthError } from '../../errors.ts';
 import { ignore } from '../../journal/system-errors.ts';
 import type { LimitCounts } from '../../limits/counts.ts';
 import { MemorySessionStore } from '../../sessions/memory.ts';
@@ -118,7 +117,10 @@ async function openPostgres(
   const { PostgresSessionStore } = await import('../../sessions/postgres.ts');
   const { PostgresUserStore } = await import('../../users/postgres.ts');
   const location = locationOf(url);
-  const pool = await openPool(url, (error) => log('error', textOfError(error)));
+  const pool = await openPool(url, (error) => {
+    const problem = `users ${location}: a connection broke: ${reasonOf(error)}`;
+    log('error', `${problem}. Check that the database is running: requests connect again.`);
+  });
   const users = new PostgresUserStore(pool);
   let sessions = hasSessions === false ? undefined : new PostgresSessionStore(pool);
   let counts: LimitCounts | undefined;

@@ -50,11 +50,13 @@ describe('watchHangups', { concurrency: 1 }, () => {
     await hangUp();
     await hangUp();
     const { ends, reload } = heldReload();
+    setActions({ stop });
+    await hangUp();
     setActions({ stop, reload });
     assert.equal(ends.length, 1);
     ends[0]?.();
     await settled();
-    assert.equal(ends.length, 1, 'one reading serves both');
+    assert.equal(ends.length, 1, 'one reading serves all');
   });
 
   it('signals during a reload begin one more, after it', async () => {

@@ -18,7 +18,7 @@ import { curlLines } from '../../../src/cli/serve/serve-start.ts';
 import { Jwt } from '../../../src/crypto/jwt.ts';
 import { send } from '../../support/app.ts';
 import { ANN, JOE, login, signup } from '../../support/command-client.ts';
-import { emptyFolder, modeOf, run, serve } from '../../support/run-command.ts';
+import { emptyFolder, modeOf, run, serve, start } from '../../support/run-command.ts';
 import { SECRET } from '../../support/tokens.ts';
 
 /** Begins a POST, which stays in flight until `finish` sends its body. */
@@ -140,6 +140,31 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
       await isCutOff;
       assert.equal((await server.ended).code, 1);
     });
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`${signal} stops a server that does not listen yet, and leaves no lock`, async () => {
+      const data = await emptyFolder();
+      const { child, ended } = start(`serve --port 0 --data ${data}`);
+      while (!(await readdir(data)).some((name) => name.includes('.lock'))) await delay(1);
+      child.kill(signal);
+      const { code, stderr } = await ended;
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+      assert.deepEqual((await readdir(data)).filter((name) => name.includes('.lock')), []);
+    });
+  }
+
+  it('ends with an exit code, and not by a signal that comes after the last line', async () => {
+    const env = { LATCHKEY_SECRET: SECRET };
+    const { child, ended } = await serve('serve --port 0 --users memory', { env });
+    child.stdout.on('data', async () => {
+      while (child.kill('SIGINT')) await delay(0);
+    });
+    child.kill('SIGINT');
+    const { code, stdout } = await ended;
+    assert.match(stdout, /\nlatchkey stopped: SIGINT\n$/);
+    // 1 if the stop took so long that the next signal was a second one.
+    assert.ok(code === 0 || code === 1, String(code));
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

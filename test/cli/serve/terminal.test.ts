@@ -1,7 +1,7 @@
 /** A terminal that closes stops the server that was started from it, and no other. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,8 +19,9 @@ const hasScript = (() => {
 })();
 const skip = hasScript ? false : 'script of util-linux is missing';
 
-const ARGS = 'serve --port 0 --users memory --scrypt-cost 17 --log json';
-const SERVER = [...command(), ARGS].join(' ');
+const ARGS = 'serve --port 0 --scrypt-cost 17 --log json --users';
+const SERVER = [...command(), ARGS, 'memory'].join(' ');
+const SERVER_OF_FILES = [...command(), ARGS, 'file', '--data', 'data'].join(' ');
 
 const servers = new Set<number>();
 after(() => {
@@ -54,13 +55,19 @@ async function onTerminal(line: string, signal: AbortSignal) {
   const told = (pattern: RegExp) => {
     return found(pattern, async () => output.stdout + await textOf('log'));
   };
-  const url = await told(/listens on (http:[^\s"]+\d)/);
-  const pid = Number(await textOf('pid'));
+  const pid = Number(await found(/^(\d+)\n$/, () => textOf('pid')));
   servers.add(pid);
+  const filesOf = async (folder: string) => {
+    return (await readdir(join(cwd, folder)).catch(() => [])).sort().join('\n');
+  };
   return {
     pid,
-    url,
     told,
+    /** @returns the URL of the server, once it listens */
+    listening: () => told(/listens on (http:[^\s"]+\d)/),
+    filesOf,
+    /** @returns once the name of a file in the folder has the pattern */
+    hasFile: (folder: string, pattern: RegExp) => found(pattern, () => filesOf(folder)),
     closeTerminal: async () => {
       child.kill('SIGKILL');
       await scriptEnded;
@@ -79,20 +86,30 @@ const statusOf = async (url: string) => (await send(`${url}/hello`, 'GET')).stat
 describe('a server and its terminal', { concurrency: 3, timeout: 60_000, skip }, () => {
   it('SIGHUP reloads while the terminal is open, and its end stops the server with 129', async ({ signal }) => {
     const server = await onTerminal(`sh -c "echo \\$\\$ >pid; exec ${SERVER}"`, signal);
+    const url = await server.listening();
     process.kill(server.pid, 'SIGHUP');
     await server.told(/"event":"(reload)"/);
-    assert.equal(await statusOf(server.url), 401);
+    assert.equal(await statusOf(url), 401);
     await server.closeTerminal();
     assert.equal(await server.ended(), 129);
+  });
+
+  it('the end of the terminal during the start ends with 129 too, and leaves no lock', async ({ signal }) => {
+    const server = await onTerminal(`sh -c "echo \\$\\$ >pid; exec ${SERVER_OF_FILES}"`, signal);
+    await server.hasFile('data', /(\.lock)/);
+    await server.closeTerminal();
+    assert.equal(await server.ended(), 129);
+    assert.equal(await server.filesOf('data'), 'sessions.jsonl\nusers.jsonl');
   });
 
   it('a server whose streams are files survives the end, as with nohup', async ({ signal }) => {
     const redirected = `${SERVER} </dev/null >log 2>&1`;
     const server = await onTerminal(`sh -c "echo \\$\\$ >pid; exec ${redirected}"`, signal);
+    const url = await server.listening();
     await server.closeTerminal();
     // The kernel has sent SIGHUP.
     await server.told(/"event":"(reload)"/);
-    assert.equal(await statusOf(server.url), 401);
+    assert.equal(await statusOf(url), 401);
     process.kill(server.pid, 'SIGTERM');
     assert.equal(await server.ended(), 0);
   });
@@ -101,10 +118,11 @@ describe('a server and its terminal', { concurrency: 3, timeout: 60_000, skip },
     const logged = `${SERVER} 2>log`;
     const line = `setsid -w sh -c "echo \\$\\$ >pid; exec ${logged}"`;
     const server = await onTerminal(line, signal);
+    const url = await server.listening();
     await server.closeTerminal();
     process.kill(server.pid, 'SIGHUP');
     await server.told(/"event":"(reload)"/);
-    assert.equal(await statusOf(server.url), 401);
+    assert.equal(await statusOf(url), 401);
     process.kill(server.pid, 'SIGTERM');
     assert.equal(await server.ended(), 0);
   });

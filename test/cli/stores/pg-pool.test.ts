@@ -92,6 +92,25 @@ describe('latchkey serve --users postgres://', { concurrency: 4, timeout: 60_000
     }
   });
 
+  it('a database that stops breaks ten connections, and is one line that names it', async () => {
+    const pool = `const { EventEmitter } = require('node:events');
+exports.Pool = class extends EventEmitter {
+  async end() {}
+  async query() {
+    for (let count = 0; count < 10; count += 1) this.emit('error', new Error('it has stopped'));
+    throw new Error('no more');
+  }
+};`;
+    const { start } = await foldersWith({ [OF_PROJECT]: pool });
+    const { stderr } = await start();
+    const problem = 'latchkey: users in PostgreSQL at 127.0.0.1:1/database: a connection broke';
+    const remedy = 'Check that the database is running: requests connect again.';
+    const [first = '', second = '', ...rest] = stderr.split('\n');
+    assert.equal(first, `${problem}: it has stopped. ${remedy}`);
+    assert.match(second, /no more/);
+    assert.deepEqual(rest, ['']);
+  });
+
   const BROKEN: Readonly<Record<string, string>> = {
     'throws when it is loaded': "throw new Error('made for another Node');",
     'lacks a package that it needs': "require('pg-protocol-marker');",

@@ -12,12 +12,23 @@ const KIND = 'advice that cannot help:';
 
 const ERRORS: readonly [code: string | undefined, message: string, remedy: RegExp][] = [
   [undefined, 'SASL: client password must be a string', /PGPASSWORD/],
-  ['42501', 'permission denied for table', /that is named, .* SELECT, INSERT and UPDATE on it\.$/],
+  [
+    '42501',
+    'table latchkey_users: permission denied for schema public',
+    /^Create the table that is named, and grant .* SELECT, INSERT and UPDATE on it\.$/,
+  ],
+  [
+    '42501',
+    'table latchkey_users_removed: permission denied for table latchkey_users_removed',
+    /^Grant this role SELECT, INSERT and UPDATE on the table that is named\.$/,
+  ],
   ['28P01', 'password authentication failed', /the username and the password/],
   ['3D000', 'database does not exist', /^Create the database/],
   ['42P01', 'relation does not exist', /^Name the database of the server/],
   ['25006', 'read-only transaction', /^Name the primary server/],
   ['22P02', 'invalid input syntax', /the type text/],
+  ['08P01', 'unsupported startup parameter: statement_timeout', /^PgBouncer needs a URL that ends/],
+  ['57014', 'canceling statement due to statement timeout', /is running/],
   ['ENOTFOUND', 'getaddrinfo', /is running/],
   [undefined, 'timeout exceeded when trying to connect', /is running/],
   ['42P06', 'another problem', /^Fix this, or use another --users\.$/],
@@ -35,7 +46,10 @@ test(`${KIND} a table of the rate limits makes room for a new one`, () => {
   const remedyOf = (code: string) => limitsRemedyOf(Object.assign(new Error('wrong'), { code }));
   const otherwise = 'Or start the server with --throttle off.';
   for (const code of ['42703', '42P10', '22P02']) {
-    const advice = 'Rename the table that is named: the server then creates another.';
+    const advice = [
+      'Rename the table that is named.',
+      'A server whose role may create tables then makes another.',
+    ].join(' ');
     assert.equal(remedyOf(code), `${advice} ${otherwise}`);
   }
   assert.match(remedyOf('25006'), RegExp(`^Name the primary server .* ${otherwise}$`));
