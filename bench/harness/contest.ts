@@ -19,7 +19,10 @@ export interface Contest {
   /** Throws unless the answers of all contestants to one input, in their order, mean the same. */
   readonly agree: (answers: readonly unknown[], input: string) => unknown;
   readonly rounds: number;
-  /** How many calls of one contestant run at once. Default 1. */
+  /**
+   * How many calls of a contestant that returns promises run at once, as in a server. Default 1.
+   * Calls that return no promise run one after the other.
+   */
   readonly inFlight?: number;
 }
 
@@ -90,16 +93,20 @@ export function resultsOf(contest: string, turns: readonly Times[]): Result[] {
 /** Runs a contest. @throws what `agree` throws */
 export async function run(contest: Contest): Promise<Result[]> {
   const { name, inputs, agree, rounds, inFlight = 1 } = contest;
-  const ways = Object.entries(contest.ways);
   const [input] = inputs();
   if (input === undefined) throw new Error(`the contest "${name}" has no inputs`);
+  const entries = [];
   const answers = [];
-  for (const [, way] of ways) answers.push(await way(input));
+  for (const [name, way] of Object.entries(contest.ways)) {
+    const answer = way(input);
+    entries.push({ name, way, atOnce: answer instanceof Promise ? inFlight : 1 });
+    answers.push(await answer);
+  }
   await agree(answers, input);
-  const turns = await takeTurns(ways, rounds, ([, way]) => turn(way, inputs(), inFlight));
+  const turns = await takeTurns(entries, rounds, ({ way, atOnce }) => turn(way, inputs(), atOnce));
   return resultsOf(
     name,
-    turns.map(({ entry: [way], measured }) => ({ way, times: measured })),
+    turns.map(({ entry, measured }) => ({ way: entry.name, times: measured })),
   );
 }
 

@@ -3,9 +3,16 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
-/** @param share 0.5 for the median, 1 for the greatest */
+/**
+ * @param share 0.5 for the median, 1 for the greatest
+ * @returns a value, or what lies between two of them: the median of two is their mean
+ */
 export function percentileOf(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.round(share * (values.length - 1))] ?? NaN;
+  const sorted = values.toSorted((a, b) => a - b);
+  const place = share * (sorted.length - 1);
+  const low = sorted[Math.floor(place)] ?? NaN;
+  const high = sorted[Math.ceil(place)] ?? NaN;
+  return low + (high - low) * (place % 1);
 }
 
 /** The median, and the ends of the middle half. */
