@@ -33,15 +33,15 @@ export interface Contestant {
 }
 
 export const OWN: readonly Contestant[] = [
-  { way: 'bare', script: 'processes/hello-server.ts', args: ['bare'] },
-  { way: 'latchkey', script: 'processes/hello-server.ts', args: ['latchkey'] },
-  { way: 'latchkey, cache off', script: 'processes/hello-server.ts', args: ['uncached'] },
+  { way: 'bare', script: 'processes/hello-server.js', args: ['bare'] },
+  { way: 'latchkey', script: 'processes/hello-server.js', args: ['latchkey'] },
+  { way: 'latchkey, cache off', script: 'processes/hello-server.js', args: ['uncached'] },
 ];
 
 /** The contestants for the cost of sessions, with the users and the sessions in one place. */
 export function withSessions(place: 'memory' | 'file'): readonly Contestant[] {
   return ['off', 'on'].map((sessions) => {
-    const script = 'processes/session-server.ts';
+    const script = 'processes/session-server.js';
     return { way: `sessions ${sessions}`, script, args: [place, sessions] };
   });
 }

@@ -58,21 +58,21 @@ const HELLO = 'GET /hello';
 const SESSION = 'GET /hello, with a session';
 
 const SERVERS: readonly Contestant[] = [
-  { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.ts', args: ['fastify'] },
-  { way: 'Fastify, cache on', script: 'processes/peer-server.ts', args: ['fastifyCached'] },
-  { way: 'Express + express-jwt', script: 'processes/peer-server.ts', args: ['express'] },
-  { way: 'Hono + hono/jwt', script: 'processes/peer-server.ts', args: ['hono'] },
+  { way: 'Fastify + @fastify/jwt', script: 'processes/peer-server.js', args: ['fastify'] },
+  { way: 'Fastify, cache on', script: 'processes/peer-server.js', args: ['fastifyCached'] },
+  { way: 'Express + express-jwt', script: 'processes/peer-server.js', args: ['express'] },
+  { way: 'Hono + hono/jwt', script: 'processes/peer-server.js', args: ['hono'] },
 ];
 
 const BETTER_AUTH = {
   way: 'better-auth',
-  script: 'processes/better-auth-server.ts',
+  script: 'processes/better-auth-server.js',
   args: [],
 } as const;
 const WITH_SESSION: readonly Contestant[] = [
   ...OWN.filter(({ way }) => way === 'bare'),
-  { way: 'latchkey', script: 'processes/session-server.ts', args: ['memory', 'on'] },
-  { way: 'latchkey, sessions off', script: 'processes/session-server.ts', args: ['memory', 'off'] },
+  { way: 'latchkey', script: 'processes/session-server.js', args: ['memory', 'on'] },
+  { way: 'latchkey, sessions off', script: 'processes/session-server.js', args: ['memory', 'off'] },
   BETTER_AUTH,
 ];
 const SIGN_IN: SignInContestant = {
@@ -129,12 +129,12 @@ function versions(): string {
 }
 
 const { rounds, isJson } = readRounds();
+const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
 const results: Result[] = [];
 for (const contest of tokenContests(PEERS, 10 * rounds)) results.push(...(await run(contest)));
 results.push(...(await helloContest(HELLO, [...OWN, ...SERVERS], 2 * rounds)));
 results.push(...(await helloContest(SESSION, WITH_SESSION, 2 * rounds)));
 results.push(...(await signInContests([SIGN_IN], rounds)));
-const where = `${whereAndWhen()}; ${versions()}; ${rounds} rounds`;
 console.log(
   isJson
     ? JSON.stringify({ where, results }, null, 2)

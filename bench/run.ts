@@ -14,10 +14,12 @@ import {
   FIGURES,
   helpFor,
   optionsOf,
-  PREPARATIONS,
 } from './harness/benchmarks.ts';
+import { missingDatabase } from './harness/database.ts';
 import { filled, NODES, PAGES, recorded } from './harness/figures.ts';
 import { installNode, nodePackage } from './harness/node-release.ts';
+import { prepare } from './harness/preparation.ts';
+import { roundsOf } from './harness/report.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const RESULTS = 'bench/RESULTS.md';
@@ -31,19 +33,14 @@ type Values = Readonly<Record<string, unknown>>;
 /** @throws TypeError or RangeError if the options are invalid */
 function readOptions(name: string, args: string[]): Values {
   const { values } = parseArgs({ args, options: optionsOf(name) });
-  const { node, record, json } = values;
+  const { node, record, json, rounds } = values;
+  if (rounds !== undefined) roundsOf(String(rounds));
   if (node !== undefined) nodePackage(String(node));
   if (record !== true) return values;
   const isShown = node === undefined || NODES.some((shown) => shown === node);
   if (!isShown) throw new RangeError(`"--record" expected --node ${NODES.join(' or ')}`);
   if (json === true) throw new RangeError('"--record" and "--json" exclude each other');
   return values;
-}
-
-/** Runs npm. Its output goes to stderr, so that stdout holds nothing but results. */
-function runNpm(args: readonly string[]): void {
-  const { status } = spawnSync('npm', args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new Error(`"npm ${args.join(' ')}" failed`);
 }
 
 /** @returns what the benchmark itself reads: `--json`, and its own options */
@@ -58,10 +55,14 @@ function argumentsFor(name: string, values: Values): string[] {
 
 /** @param node the installed one if it is left out. @returns the exit code */
 function run(name: string, values: Values, node?: string): number {
-  const { file, preparations } = benchmarkNamed(name);
-  for (const step of preparations) runNpm(PREPARATIONS[step]);
+  const { file, hasPeers, needsDatabase } = benchmarkNamed(name);
+  const missing = needsDatabase ? missingDatabase() : undefined;
+  if (missing !== undefined) {
+    console.log(missing);
+    return 0;
+  }
   const program = node === undefined ? process.execPath : installNode(node);
-  const script = ['--expose-gc', '--import', 'tsx', '--', join('bench', file)];
+  const script = ['--expose-gc', '--', join(prepare(hasPeers), file)];
   const { status, stdout } = spawnSync(program, [...script, ...argumentsFor(name, values)], {
     cwd: ROOT,
     env: { ...process.env, PATH: [dirname(program), process.env['PATH']].join(delimiter) },
@@ -90,16 +91,20 @@ function runAll(name: string, values: Values): number {
   const nodes = node === undefined && isRecorded === true ? NODES : [node];
   const names = name === ALL ? Object.keys(BENCHMARKS) : [name];
   const codes = names.flatMap((each) => {
-    return nodes.map((on) => run(each, values, on === undefined ? on : String(on)));
+    return nodes.map((on) => {
+      try {
+        return run(each, values, on === undefined ? on : String(on));
+      } catch (error) {
+        // The other benchmarks run all the same.
+        console.error(`${each}: ${messageOf(error)}`);
+        return 1;
+      }
+    });
   });
   return Math.max(...codes);
 }
 
 function main([name = '', ...args]: readonly string[]): number {
-  if (name === FIGURES) {
-    fillPages();
-    return 0;
-  }
   let values: Values;
   try {
     values = readOptions(name, args);
@@ -111,12 +116,9 @@ function main([name = '', ...args]: readonly string[]): number {
     console.log(helpFor(name));
     return 0;
   }
-  try {
-    return runAll(name, values);
-  } catch (error) {
-    console.error(`${name}: ${messageOf(error)}`);
-    return 1;
-  }
+  if (name !== FIGURES) return runAll(name, values);
+  fillPages();
+  return 0;
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

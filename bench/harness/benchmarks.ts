@@ -1,22 +1,16 @@
 /** The benchmarks, their options and their help texts. */
 import { NODES } from './figures.ts';
 
-/** What npm does before a benchmark. */
-export const PREPARATIONS = {
-  /** Compiles the package into `dist`, because benchmarks measure what users install. */
-  build: ['run', 'build', '--silent'],
-  /** Installs the packages of other authors. */
-  packages: ['ci', '--prefix', 'bench', '--silent'],
-} as const;
-
 export interface Benchmark {
-  /** In the folder `bench`. */
+  /** In the folder of the compiled benchmarks. */
   readonly file: string;
   /** One sentence. */
   readonly purpose: string;
   /** With the usual number of rounds, on one version of Node. */
   readonly minutes: number;
-  readonly preparations: readonly (keyof typeof PREPARATIONS)[];
+  /** Whether it compares packages of other authors, which are installed first. */
+  readonly hasPeers: boolean;
+  readonly needsDatabase: boolean;
   /** Options of its own, beside those that every benchmark has. */
   readonly options: readonly (keyof typeof OWN_OPTIONS)[];
 }
@@ -68,53 +62,60 @@ const SHARED_OPTIONS = {
 /** By the name of the script in package.json. */
 export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench': {
-    file: 'bench.ts',
+    file: 'bench.js',
     purpose:
       'Compares tokens, passwords, the users file, GET /hello and the start with bare Node.',
     minutes: 7,
-    preparations: ['build'],
+    hasPeers: false,
+    needsDatabase: false,
     options: ['rounds'],
   },
   'bench:peers': {
-    file: 'peers.ts',
+    file: 'peers.js',
     purpose: 'Compares tokens, GET /hello and sign-in with other packages.',
     minutes: 4,
-    preparations: ['build', 'packages'],
+    hasPeers: true,
+    needsDatabase: false,
     options: ['rounds'],
   },
   'bench:postgres': {
-    file: 'postgres.ts',
+    file: 'postgres.js',
     purpose: 'Compares GET /hello over PostgreSQL with one query a request and with Fastify.',
-    minutes: 5,
-    preparations: ['build', 'packages'],
+    minutes: 3,
+    hasPeers: true,
+    needsDatabase: true,
     options: ['rounds'],
   },
   'bench:store': {
-    file: 'store.ts',
+    file: 'store.js',
     purpose: 'Measures the users file with 1,000 to 1,000,000 users.',
     minutes: 5,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     options: [],
   },
   'bench:flood': {
-    file: 'flood.ts',
+    file: 'flood.js',
     purpose: 'Measures how a flood of logins slows other clients. It needs Linux.',
     minutes: 2,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     options: [],
   },
   'bench:queue': {
-    file: 'queue.ts',
+    file: 'queue.js',
     purpose: 'Measures whether an attacker who fills the queue locks a user out. It needs Linux.',
     minutes: 2,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     options: [],
   },
   'bench:timing': {
-    file: 'timing.ts',
+    file: 'timing.js',
     purpose: 'Measures whether the time of a refused login tells that an account exists.',
     minutes: 3,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     options: [],
   },
 };
@@ -151,25 +152,32 @@ export function benchmarkNamed(name: string): Benchmark {
   return benchmark;
 }
 
-/** @returns the options of a benchmark, or of all of them together, for parseArgs */
+/** @returns the options of a command, for parseArgs */
 export function optionsOf(name: string): Record<string, Option> {
+  if (name === FIGURES) return { help: SHARED_OPTIONS.help };
   const options = name === ALL ? (['rounds'] as const) : benchmarkNamed(name).options;
   const own = options.map((option) => [option, OWN_OPTIONS[option]] as const);
   return { ...Object.fromEntries(own), ...SHARED_OPTIONS };
 }
 
+/** What a command does, for its help text. */
+function descriptionOf(name: string): string {
+  if (name === FIGURES) return 'Copies the figures of bench/RESULTS.md to the pages and the chart.';
+  const { purpose, minutes } = name === ALL ? EVERYTHING : benchmarkNamed(name);
+  return `${purpose} It takes about ${minutes} minutes on each version of Node.`;
+}
+
 /** @returns the text of `--help` */
 export function helpFor(name: string): string {
-  const { purpose, minutes } = name === ALL ? EVERYTHING : benchmarkNamed(name);
   const options = Object.values(optionsOf(name)).map(({ usage, meaning }) => {
     return `  ${usage.padEnd(INDENT - 2)}${wrapped(meaning, INDENT)}`;
   });
   return `Usage: npm run ${name} -- [options]
 
-${wrapped(`${purpose} It takes about ${minutes} minutes on each version of Node.`, 0)}
+${wrapped(descriptionOf(name), 0)}
 
 ${options.join('\n')}
 
-The exit code is 0 if the benchmark ends and all its limits hold, 2 if the options are invalid, and
-1 otherwise.`;
+The exit code is 0 if all succeeds and every limit of a benchmark holds, 2 if the options are
+invalid, and 1 otherwise.`;
 }

@@ -53,7 +53,9 @@ export function installNode(version: string): string {
   // An installation that is interrupted leaves no folder with the final name.
   const draft = mkdtempSync(join(CACHE, 'draft-'));
   try {
-    const args = ['install', '--prefix', draft, '--no-audit', '--no-fund', `${name}@${version}`];
+    // Under "npm run --silent" npm would not say why it fails.
+    const flags = ['--no-audit', '--no-fund', '--loglevel=error'];
+    const args = ['install', '--prefix', draft, ...flags, `${name}@${version}`];
     const { status, stderr } = spawnSync('npm', args, { encoding: 'utf8' });
     if (status !== 0) {
       throw new Error(`npm could not install ${name}@${version}:\n${stderr.trimEnd()}`);

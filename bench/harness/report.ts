@@ -64,13 +64,17 @@ export function tableOf(rows: readonly (readonly (string | number)[])[]): string
   return [line(heads), line(heads.map(() => '---')), ...others.map(line)].join('\n');
 }
 
+/** @throws RangeError if the value of `--rounds` is not a whole number of at least 1 */
+export function roundsOf(text: string): number {
+  const rounds = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(rounds) && rounds >= 1) return rounds;
+  throw new RangeError(`"--rounds" expected a whole number of at least 1, got "${text}"`);
+}
+
 /** Reads `--json` and `--rounds`. More rounds take longer and measure more precisely. */
 export function readRounds(): { rounds: number; isJson: boolean } {
   const { values } = parseArgs({
     options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '20' } },
   });
-  const rounds = Number(values.rounds);
-  const isCount = Number.isSafeInteger(rounds) && rounds >= 1;
-  if (!isCount) throw new RangeError('"--rounds" expected a whole number of at least 1');
-  return { rounds, isJson: values.json === true };
+  return { rounds: roundsOf(values.rounds), isJson: values.json === true };
 }

@@ -37,12 +37,15 @@ export interface Listening {
   readonly users?: readonly HelloUser[];
 }
 
-function usageNow(): Usage {
+export function usageNow(): Usage {
   const peakRss = process.resourceUsage().maxRSS * 1024;
   return { rss: process.memoryUsage.rss(), peakRss };
 }
 
-/** Sends where the server listens, then its usage at each message. Exits when the measuring process disconnects. */
+/**
+ * Sends where the server listens, then its usage at each message. Exits when the measuring process
+ * disconnects.
+ */
 export function tellParent(listening: Listening): void {
   process.on('message', () => process.send?.(usageNow()));
   process.on('disconnect', () => process.exit());

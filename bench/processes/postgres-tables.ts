@@ -2,6 +2,7 @@
 import pg from 'pg';
 import type { PgClient, User } from '../../src/index.ts';
 import { Jwt } from '../harness/built.ts';
+import { URL_VARIABLE } from '../harness/database.ts';
 import { SECRET } from '../harness/secret.ts';
 import { bearer, type HelloUser } from './hello-child.ts';
 
@@ -18,9 +19,6 @@ export const USERS: readonly User[] = Array.from({ length: 50 }, (_, index) => {
     createdAt: '2026-01-01T00:00:00.000Z',
   };
 });
-
-/** The environment variable with the URL of the database. */
-export const URL_VARIABLE = 'TEST_POSTGRES_URL';
 
 /** The tables of the benchmark, in a schema of their own. */
 export interface Tables {
