@@ -10,17 +10,21 @@ import { join } from 'node:path';
 import { Jwt } from './harness/built.ts';
 import { messageOf } from './harness/child.ts';
 import { resultsOf, takeTurns, type Result } from './harness/contest.ts';
-import { answerTo, bearer, type HelloUser, type Listening, type Usage } from './processes/hello-child.ts';
 import { SECRET } from './harness/secret.ts';
+import {
+  answerTo,
+  bearer,
+  type HelloUser,
+  type Listening,
+  type Usage,
+} from './processes/hello-child.ts';
 
 const CONNECTIONS = 32;
 const TURN_MS = 250;
 
-/** How many requests `askMany` sends. */
+/** How much `askMany` asks. Without a time and a number of answers, it never ends. */
 interface Load {
-  /** For how long. Default without end. */
   readonly ms?: number;
-  /** Default without end. */
   readonly maxAnswers?: number;
   readonly connections?: number;
 }
@@ -119,17 +123,17 @@ async function askForEach({ port, users }: Asked): Promise<number> {
   return length;
 }
 
+/** A connection, and the request that it sends again and again. */
+interface Connection {
+  readonly socket: Socket;
+  readonly request: Buffer;
+}
+
 /** Opens a connection, which asks for one user. */
-async function openConnection(port: number, proof: string): Promise<Asking> {
+async function openConnection(port: number, proof: string): Promise<Connection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await once(socket, 'connect');
   return { socket, request: Buffer.from(helloRequest(port, proof)) };
-}
-
-/** A connection, and the request that it sends again and again. */
-interface Asking {
-  readonly socket: Socket;
-  readonly request: Buffer;
 }
 
 /**
@@ -140,14 +144,14 @@ export async function askMany(asked: Asked, load: Load): Promise<number> {
   const { ms = Infinity, maxAnswers = Infinity, connections = CONNECTIONS } = load;
   const { port, users } = asked;
   const answerLength = await askForEach(asked);
-  const asking = await Promise.all(
+  const opened = await Promise.all(
     Array.from({ length: connections }, (_, index) => {
       return openConnection(port, users[index % users.length]?.proof ?? '');
     }),
   );
   let answers = 0;
   const begin = performance.now();
-  const askUntilTheEnd = ({ socket, request }: Asking) =>
+  const askUntilTheEnd = ({ socket, request }: Connection) =>
     new Promise<void>((resolve, reject) => {
       let received = 0;
       socket.on('error', reject);
@@ -161,9 +165,9 @@ export async function askMany(asked: Asked, load: Load): Promise<number> {
       });
       socket.write(request);
     });
-  await Promise.all(asking.map(askUntilTheEnd));
+  await Promise.all(opened.map(askUntilTheEnd));
   const seconds = (performance.now() - begin) / 1000;
-  for (const { socket } of asking) socket.destroy();
+  for (const { socket } of opened) socket.destroy();
   return answers / seconds;
 }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createSigner, createVerifier } from 'fast-jwt';
 import { jwtVerify, SignJWT } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';
-import { resultsTable, run, goalsTable, type Goal, type Result } from './harness/contest.ts';
+import { reportOf, run, type Goal, type Result } from './harness/contest.ts';
 import { helloContest, OWN, type Contestant } from './hello.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { SECRET } from './harness/secret.ts';
@@ -135,8 +135,4 @@ for (const contest of tokenContests(PEERS, 10 * rounds)) results.push(...(await 
 results.push(...(await helloContest(HELLO, [...OWN, ...SERVERS], 2 * rounds)));
 results.push(...(await helloContest(SESSION, WITH_SESSION, 2 * rounds)));
 results.push(...(await signInContests([SIGN_IN], rounds)));
-console.log(
-  isJson
-    ? JSON.stringify({ where, results }, null, 2)
-    : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
-);
+console.log(reportOf(where, results, GOALS, isJson));

@@ -4,7 +4,7 @@
  * database. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
  */
 import { randomBytes } from 'node:crypto';
-import { goalsTable, resultsTable, type Goal, type Result } from './harness/contest.ts';
+import { reportOf, type Goal, type Result } from './harness/contest.ts';
 import { latchkey } from './harness/built.ts';
 import { URL_VARIABLE } from './harness/database.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
@@ -88,21 +88,21 @@ const { rounds, isJson } = readRounds();
 const where = `${whereAndWhen()}; ${rounds} rounds`;
 const pool = openPool();
 const schema = `latchkey_bench_${randomBytes(6).toString('hex')}`;
+const dropSchema = () => pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => void dropSchema().finally(() => process.kill(process.pid, signal)));
+}
 try {
   await createTables(pool, schema);
 } catch (error) {
-  await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`).catch(() => undefined);
+  await dropSchema().catch(() => undefined);
   console.error(`The database at ${URL_VARIABLE} cannot be used: ${reasonOf(error)}.`);
   process.exit(1);
 }
 try {
   const results = await measure(schema, rounds);
-  console.log(
-    isJson
-      ? JSON.stringify({ where, results }, null, 2)
-      : [where, resultsTable(results), goalsTable(results, GOALS)].join('\n\n'),
-  );
+  console.log(reportOf(where, results, GOALS, isJson));
 } finally {
-  await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+  await dropSchema();
   await pool.end();
 }

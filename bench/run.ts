@@ -12,49 +12,55 @@ import {
   benchmarkNamed,
   BENCHMARKS,
   FIGURES,
+  hasRounds,
   helpFor,
+  OPTIONS,
   optionsOf,
 } from './harness/benchmarks.ts';
 import { missingDatabase } from './harness/database.ts';
-import { filled, NODES, PAGES, recorded } from './harness/figures.ts';
-import { installNode, nodePackage } from './harness/node-release.ts';
+import { filled, PAGES } from './harness/figures.ts';
+import { checkNode, installNode } from './harness/node-release.ts';
 import { prepare } from './harness/preparation.ts';
-import { roundsOf } from './harness/report.ts';
+import { hasChanges, roundsOf } from './harness/report.ts';
+import { NODES, recorded } from './harness/results.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const RESULTS = 'bench/RESULTS.md';
+/** Fewer are too rough for a page. */
+const MIN_RECORDED_ROUNDS = 10;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const write = (path: string, text: string): void => writeFileSync(join(ROOT, path), text);
 
-/** The values of the command line, by the name of the option. */
-type Values = Readonly<Record<string, unknown>>;
+/** The values of the command line. */
+type Values = ReturnType<typeof readOptions>;
 
 /** @throws TypeError or RangeError if the options are invalid */
-function readOptions(name: string, args: string[]): Values {
-  const { values } = parseArgs({ args, options: optionsOf(name) });
-  const { node, record, json, rounds } = values;
-  if (rounds !== undefined) roundsOf(String(rounds));
-  if (node !== undefined) nodePackage(String(node));
+function readOptions(name: string, args: string[]) {
+  const { values } = parseArgs({ args, options: OPTIONS });
+  const { rounds, node, record, json } = values;
+  const usages = optionsOf(name).map(({ usage }) => usage.split(' ')[0]);
+  for (const option of Object.keys(values)) {
+    if (!usages.includes(`--${option}`)) throw new RangeError(`${name} has no "--${option}"`);
+  }
+  if (rounds !== undefined) roundsOf(rounds);
+  if (node !== undefined) checkNode(node);
   if (record !== true) return values;
-  const isShown = node === undefined || NODES.some((shown) => shown === node);
+  const isShown = node === undefined || NODES.includes(node);
   if (!isShown) throw new RangeError(`"--record" expected --node ${NODES.join(' or ')}`);
   if (json === true) throw new RangeError('"--record" and "--json" exclude each other');
+  if (rounds !== undefined && roundsOf(rounds) < MIN_RECORDED_ROUNDS) {
+    throw new RangeError(`"--record" expected at least ${MIN_RECORDED_ROUNDS} rounds`);
+  }
   return values;
 }
 
-/** @returns what the benchmark itself reads: `--json`, and its own options */
-function argumentsFor(name: string, values: Values): string[] {
-  const options = ['json', ...benchmarkNamed(name).options];
-  const given = options.filter((option) => values[option] !== undefined);
-  return given.flatMap((option) => {
-    const value = values[option];
-    return value === true ? [`--${option}`] : [`--${option}`, String(value)];
-  });
-}
-
-/** @param node the installed one if it is left out. @returns the exit code */
-function run(name: string, values: Values, node?: string): number {
+/**
+ * Runs a benchmark. With `--record`, it also keeps the output.
+ * @param node undefined for the installed version, and then nothing is kept
+ * @returns the exit code
+ */
+function run(name: string, { rounds, json, record }: Values, node: string | undefined): number {
   const { file, hasPeers, needsDatabase } = benchmarkNamed(name);
   const missing = needsDatabase ? missingDatabase() : undefined;
   if (missing !== undefined) {
@@ -63,20 +69,26 @@ function run(name: string, values: Values, node?: string): number {
   }
   const program = node === undefined ? process.execPath : installNode(node);
   const script = ['--expose-gc', '--', join(prepare(hasPeers), file)];
-  const { status, stdout } = spawnSync(program, [...script, ...argumentsFor(name, values)], {
+  if (json === true) script.push('--json');
+  if (rounds !== undefined && hasRounds(name)) script.push('--rounds', rounds);
+  const { status, stdout } = spawnSync(program, script, {
     cwd: ROOT,
     env: { ...process.env, PATH: [dirname(program), process.env['PATH']].join(delimiter) },
-    stdio: ['ignore', values['record'] === true ? 'pipe' : 'inherit', 'inherit'],
+    stdio: ['ignore', record === true ? 'pipe' : 'inherit', 'inherit'],
     encoding: 'utf8',
   });
-  if (values['record'] === true) record(name, String(node), stdout);
+  if (record === true && node !== undefined) keep(name, node, stdout);
   return status ?? 1;
 }
 
-/** Keeps the output of a benchmark. One that fails, or that lacks what it needs, has no results. */
-function record(name: string, node: string, output: string): void {
+/** Prints the output of a benchmark, and puts it into RESULTS.md and the pages. */
+function keep(name: string, node: string, output: string): void {
   console.log(output.trimEnd());
-  if (!output.startsWith('Node v')) return console.error(`${name} has no results to record`);
+  // A benchmark that throws, or that lacks what it needs, prints no such line.
+  if (!output.startsWith('Node v')) {
+    console.error(`${name} has no results to record`);
+    return;
+  }
   write(RESULTS, recorded(read(RESULTS), name, node, output));
   fillPages();
 }
@@ -85,18 +97,22 @@ function fillPages(): void {
   for (const page of PAGES) write(page, filled(page, read(page), read(RESULTS)));
 }
 
-/** @returns the greatest exit code */
-function runAll(name: string, values: Values): number {
-  const { node, record: isRecorded } = values;
-  const nodes = node === undefined && isRecorded === true ? NODES : [node];
+/** Runs one benchmark, or all of them. @returns the greatest exit code */
+function runNamed(name: string, values: Values): number {
+  const { node, record } = values;
+  if (record === true && hasChanges()) {
+    console.error(`${name}: commit the changes first, because "--record" names the commit`);
+    return 1;
+  }
+  const nodes = node === undefined && record === true ? NODES : [node];
   const names = name === ALL ? Object.keys(BENCHMARKS) : [name];
   const codes = names.flatMap((each) => {
     return nodes.map((on) => {
       try {
-        return run(each, values, on === undefined ? on : String(on));
+        return run(each, values, on);
       } catch (error) {
         // The other benchmarks run all the same.
-        console.error(`${each}: ${messageOf(error)}`);
+        console.error(`${each}: ${reasonOf(error)}`);
         return 1;
       }
     });
@@ -109,18 +125,20 @@ function main([name = '', ...args]: readonly string[]): number {
   try {
     values = readOptions(name, args);
   } catch (error) {
-    console.error(`${name}: ${messageOf(error)} (see --help)`);
+    console.error(`${name}: ${reasonOf(error)} (see --help)`);
     return 2;
   }
-  if (values['help'] === true) {
+  if (values.help === true) {
     console.log(helpFor(name));
     return 0;
   }
-  if (name !== FIGURES) return runAll(name, values);
+  if (name !== FIGURES) return runNamed(name, values);
   fillPages();
   return 0;
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 process.exitCode = main(process.argv.slice(2));

@@ -11,7 +11,7 @@ import { SECRET } from './support/tokens.ts';
 const PRINT_MODULES = `data:text/javascript,
   process.on('exit', () => console.error(process.moduleLoadList.join(' , ')));`;
 
-/** The HTTP client and what it needs, TLS, and what exports of node:process and node:util load. */
+/** The HTTP client, TLS, and the modules that exports of node:process and node:util load. */
 const NOT_LOADED = ['internal/deps/undici/undici', 'http2', 'https', 'tls', 'worker_threads'];
 
 test('a server with plain HTTP starts without the HTTP client of Node and without TLS', async () => {

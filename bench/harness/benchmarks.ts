@@ -1,7 +1,7 @@
 /** The benchmarks, their options and their help texts. */
-import { NODES } from './figures.ts';
+import { NODES } from './results.ts';
 
-export interface Benchmark {
+interface Benchmark {
   /** In the folder of the compiled benchmarks. */
   readonly file: string;
   /** One sentence. */
@@ -11,8 +11,8 @@ export interface Benchmark {
   /** Whether it compares packages of other authors, which are installed first. */
   readonly hasPeers: boolean;
   readonly needsDatabase: boolean;
-  /** Options of its own, beside those that every benchmark has. */
-  readonly options: readonly (keyof typeof OWN_OPTIONS)[];
+  /** Whether it reads `--rounds`. */
+  readonly hasRounds: boolean;
 }
 
 /** For parseArgs, and for the help text. */
@@ -22,23 +22,19 @@ interface Option {
   readonly meaning: string;
 }
 
-/** Options that only some benchmarks have. */
-const OWN_OPTIONS = {
+/** The options of every benchmark, and `rounds`, which some lack. */
+export const OPTIONS = {
   rounds: {
     type: 'string',
     usage: '--rounds <n>',
-    meaning: 'Measures n rounds (default 20). With 1 it is quick and rough.',
+    meaning: 'Measures n rounds (default 20). With 1 it is quick, rough, and leaves out great sizes.',
   },
-} as const;
-
-/** Options of every benchmark. */
-const SHARED_OPTIONS = {
   node: {
     type: 'string',
     usage: '--node <version>',
     meaning:
-      'Runs on this version of Node, such as 24 or 24.11.1, which it installs from npm. ' +
-      'Without it, the benchmark runs on the installed Node.',
+      'Runs on this version of Node, such as 24 or 24.11.1, which it installs from npm, or on ' +
+      'the binary at this path, such as ./node. Without it, the benchmark runs on the installed Node.',
   },
   json: {
     type: 'boolean',
@@ -50,25 +46,27 @@ const SHARED_OPTIONS = {
     usage: '--record',
     meaning:
       `Runs on Node ${NODES.join(' and on Node ')}, or on the one that --node names. ` +
-      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart.',
+      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart. It ' +
+      'needs code without changes since the last commit, and at least 10 rounds.',
   },
   help: {
     type: 'boolean',
     usage: '--help',
     meaning: 'Prints this text.',
   },
-} as const;
+} as const satisfies Readonly<Record<string, Option>>;
 
 /** By the name of the script in package.json. */
 export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench': {
     file: 'bench.js',
     purpose:
-      'Compares tokens, passwords, the users file, GET /hello and the start with bare Node.',
+      'Compares tokens, passwords, the users file, GET /hello and the start with bare calls of ' +
+      'Node, and measures growth and memory.',
     minutes: 7,
     hasPeers: false,
     needsDatabase: false,
-    options: ['rounds'],
+    hasRounds: true,
   },
   'bench:peers': {
     file: 'peers.js',
@@ -76,15 +74,17 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     minutes: 4,
     hasPeers: true,
     needsDatabase: false,
-    options: ['rounds'],
+    hasRounds: true,
   },
   'bench:postgres': {
     file: 'postgres.js',
-    purpose: 'Compares GET /hello over PostgreSQL with one query a request and with Fastify.',
+    purpose:
+      'Compares GET /hello over PostgreSQL: with gathered reads, with one query for each read, ' +
+      'and with Fastify. It needs the URL of a server in TEST_POSTGRES_URL.',
     minutes: 3,
     hasPeers: true,
     needsDatabase: true,
-    options: ['rounds'],
+    hasRounds: true,
   },
   'bench:store': {
     file: 'store.js',
@@ -92,7 +92,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     minutes: 5,
     hasPeers: false,
     needsDatabase: false,
-    options: [],
+    hasRounds: false,
   },
   'bench:flood': {
     file: 'flood.js',
@@ -100,7 +100,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     minutes: 2,
     hasPeers: false,
     needsDatabase: false,
-    options: [],
+    hasRounds: false,
   },
   'bench:queue': {
     file: 'queue.js',
@@ -108,7 +108,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     minutes: 2,
     hasPeers: false,
     needsDatabase: false,
-    options: [],
+    hasRounds: false,
   },
   'bench:timing': {
     file: 'timing.js',
@@ -116,7 +116,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     minutes: 3,
     hasPeers: false,
     needsDatabase: false,
-    options: [],
+    hasRounds: false,
   },
 };
 
@@ -152,24 +152,29 @@ export function benchmarkNamed(name: string): Benchmark {
   return benchmark;
 }
 
-/** @returns the options of a command, for parseArgs */
-export function optionsOf(name: string): Record<string, Option> {
-  if (name === FIGURES) return { help: SHARED_OPTIONS.help };
-  const options = name === ALL ? (['rounds'] as const) : benchmarkNamed(name).options;
-  const own = options.map((option) => [option, OWN_OPTIONS[option]] as const);
-  return { ...Object.fromEntries(own), ...SHARED_OPTIONS };
+/** @returns whether a benchmark, or one of all of them, reads `--rounds` */
+export function hasRounds(name: string): boolean {
+  if (name === FIGURES) return false;
+  return name === ALL || benchmarkNamed(name).hasRounds;
 }
 
-/** What a command does, for its help text. */
+/** @returns the options of a command */
+export function optionsOf(name: string): readonly Option[] {
+  if (name === FIGURES) return [OPTIONS.help];
+  const { rounds, ...shared } = OPTIONS;
+  return hasRounds(name) ? [rounds, ...Object.values(shared)] : Object.values(shared);
+}
+
+/** @returns what a command does */
 function descriptionOf(name: string): string {
   if (name === FIGURES) return 'Copies the figures of bench/RESULTS.md to the pages and the chart.';
   const { purpose, minutes } = name === ALL ? EVERYTHING : benchmarkNamed(name);
-  return `${purpose} It takes about ${minutes} minutes on each version of Node.`;
+  return `${purpose} It takes about ${minutes} minutes for each version of Node.`;
 }
 
 /** @returns the text of `--help` */
 export function helpFor(name: string): string {
-  const options = Object.values(optionsOf(name)).map(({ usage, meaning }) => {
+  const options = optionsOf(name).map(({ usage, meaning }) => {
     return `  ${usage.padEnd(INDENT - 2)}${wrapped(meaning, INDENT)}`;
   });
   return `Usage: npm run ${name} -- [options]
@@ -179,5 +184,5 @@ ${wrapped(descriptionOf(name), 0)}
 ${options.join('\n')}
 
 The exit code is 0 if all succeeds and every limit of a benchmark holds, 2 if the options are
-invalid, and 1 otherwise.`;
+invalid, and 1 otherwise. A goal that is missed does not change it.`;
 }

@@ -136,6 +136,17 @@ export function goalsTable(results: readonly Result[], goals: readonly Goal[]): 
   return tableOf([['contest', 'compared', 'measured', 'goal', 'met'], ...rows]);
 }
 
+/** @returns what a benchmark that has only contests prints */
+export function reportOf(
+  where: string,
+  results: readonly Result[],
+  goals: readonly Goal[],
+  isJson: boolean,
+): string {
+  if (isJson) return JSON.stringify({ where, results }, null, 2);
+  return [where, resultsTable(results), goalsTable(results, goals)].join('\n\n');
+}
+
 const inUnits = (microseconds: number) =>
   microseconds < 1000 ? `${microseconds.toFixed(2)} µs` : `${(microseconds / 1000).toFixed(1)} ms`;
 

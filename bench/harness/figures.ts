@@ -1,55 +1,12 @@
-/**
- * The figures of the pages. `bench/RESULTS.md` holds the output of each benchmark on each version
- * of Node. All figures of other pages are copies of cells of its tables.
- */
-import { chartOf } from '../chart.ts';
+/** The figures of the pages. Each is a copy of a cell of a table in `bench/RESULTS.md`. */
+import { chartOf } from './chart.ts';
 import { tableOf } from './report.ts';
-
-/** Major versions of Node: the newest with long-term support, and the oldest that is supported. */
-export const NODES = ['24', '20'] as const;
+import { NODES, outputIn } from './results.ts';
 
 /** Stands for a figure that no run has measured. */
 const MISSING = '–';
 
 type Row = readonly string[];
-
-/** @returns the parts of a text: what comes before the first heading, and each section */
-function splitAt(mark: '##' | '###', text: string): [before: string, ...sections: string[]] {
-  const [before = '', ...sections] = text.split(new RegExp(`^(?=${mark} )`, 'm'));
-  return [before, ...sections];
-}
-
-const headingFor = (name: string) => `## \`npm run ${name}\`\n`;
-const nodeHeading = (node: string) => `### Node ${node}\n`;
-
-/** @returns the output of a benchmark on one version of Node, empty if there is none */
-function outputIn(results: string, name: string, node: string): string {
-  const section = splitAt('##', results).find((text) => text.startsWith(headingFor(name))) ?? '';
-  const own = splitAt('###', section).find((text) => text.startsWith(nodeHeading(node))) ?? '';
-  return own.slice(nodeHeading(node).length).trim();
-}
-
-/**
- * @param results the text of RESULTS.md
- * @param name the benchmark, as in package.json
- * @param node one of NODES
- * @returns the text with this output in the place of the last one on this version of Node
- */
-export function recorded(results: string, name: string, node: string, output: string): string {
-  const [before, ...sections] = splitAt('##', results);
-  const isOwn = (section: string) => section.startsWith(headingFor(name));
-  if (!sections.some(isOwn)) sections.push(headingFor(name));
-  const withOutput = (section: string): string => {
-    const [introduction] = splitAt('###', section);
-    const outputs = NODES.flatMap((each) => {
-      const text = each === node ? output.trim() : outputIn(results, name, each);
-      return text === '' ? [] : [nodeHeading(each), text];
-    });
-    return [introduction, ...outputs].map((text) => text.trim()).join('\n\n');
-  };
-  const texts = sections.map((section) => (isOwn(section) ? withOutput(section) : section.trim()));
-  return `${[before.trim(), ...texts].join('\n\n')}\n`;
-}
 
 /** The rows of a table of Markdown, without the line below its heads. */
 const TABLE = /(?:^\|.*\n?)+/gm;
@@ -73,8 +30,9 @@ function goalsOf(name: string, results: string): Row[] {
     ['contest', 'compared', 'goal', ...heads],
     ...rows.map(([contest = '', compared = '', , goal = '']) => {
       const cells = tables.flatMap((table) => {
-        const own = table.find((row) => row[0] === contest && row[1] === compared);
-        return [own?.[2] ?? MISSING, own?.[4] ?? MISSING];
+        const own = table.find((row) => row[0] === contest && row[1] === compared) ?? [];
+        const [, , measured = MISSING, , met = MISSING] = own;
+        return [measured, met];
       });
       return [contest, compared, goal, ...cells];
     }),
@@ -196,14 +154,14 @@ const TABLES: readonly PageTable[] = [
 const CHART = 'bench/results.svg';
 
 /** The pages that have figures, and the chart of the front page. */
-export const PAGES: readonly string[] = ['bench/README.md', 'src/cli/deployment.md', CHART];
+export const PAGES: readonly string[] = [...new Set(TABLES.map(({ page }) => page)), CHART];
 
 /** @throws Error if the page has no such heading, or no table below it */
-function withTable(text: string, heading: string, make: (old: Row[]) => Row[]): string {
+function withTable(text: string, heading: string, rows: readonly Row[]): string {
   const start = text.indexOf(`\n${heading}\n`);
   const [old] = start === -1 ? [] : (text.slice(start).match(TABLE) ?? []);
   if (old === undefined) throw new Error(`a page has no table below "${heading}"`);
-  const rest = text.slice(start).replace(old, () => `${tableOf(make(tablesIn(old)[0] ?? []))}\n`);
+  const rest = text.slice(start).replace(old, () => `${tableOf(rows)}\n`);
   return text.slice(0, start) + rest;
 }
 
@@ -218,6 +176,6 @@ export function filled(page: string, text: string, results: string): string {
   if (page === CHART) return chartIn(results);
   const tables = TABLES.filter((table) => table.page === page);
   return tables.reduce((filling, { heading, rows }) => {
-    return withTable(filling, heading, () => rows(results));
+    return withTable(filling, heading, rows(results));
   }, text);
 }

@@ -35,17 +35,22 @@ export function spreadOf({ low, median, high }: Quartiles, digits: number): stri
   return `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
 }
 
+const git = (...args: string[]): string =>
+  execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trimEnd();
+
+/** Files that can change the figures. */
+const MEASURED = [':/src', ':/bench', ':/package-lock.json', ':/package.json', ':/tsconfig.json'];
 /** A page or a chart does not count as a change, because the run before may have recorded it. */
 const RECORDED = /\.(?:md|svg)$/;
 
-/** @returns the commit, with `-dirty` if a file differs from it that could change the figures */
-function commitNow(): string {
-  const git = (...args: string[]) =>
-    execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
-  const changed = git('diff', '--name-only', 'HEAD').split('\n');
-  const isDirty = changed.some((name) => name !== '' && !RECORDED.test(name));
-  return `${git('describe', '--always')}${isDirty ? '-dirty' : ''}`;
+/** @returns whether a file that could change the figures differs from the commit */
+export function hasChanges(): boolean {
+  const changed = git('status', '--porcelain', '--', ...MEASURED).split('\n');
+  return changed.some((name) => name !== '' && !RECORDED.test(name));
 }
+
+/** @returns the commit, with `-dirty` if it is not what runs */
+const commitNow = (): string => `${git('describe', '--always')}${hasChanges() ? '-dirty' : ''}`;
 
 /** @returns one line with the version of Node, the processor, the commit and the day */
 export function whereAndWhen(): string {

@@ -1,6 +1,6 @@
 /**
- * Serves sign-in and `GET /hello` with better-auth over its memory adapter, in a process of its own.
- * It signs joe up and in first. Neither its rate limits nor its telemetry are on.
+ * Serves sign-in and `GET /hello` with better-auth over its memory adapter, in a process of its
+ * own. It first signs joe up and in. Its rate limits and its telemetry are off.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { betterAuth } from 'better-auth';
@@ -8,7 +8,7 @@ import { memoryAdapter } from 'better-auth/adapters/memory';
 import { fromNodeHeaders, toNodeHandler } from 'better-auth/node';
 import { SECRET } from '../harness/secret.ts';
 import { hash, isRight, PASSWORD } from '../harness/scrypt.ts';
-import { portOf, tellParent } from './hello-child.ts';
+import { answerTo, portOf, tellParent } from './hello-child.ts';
 
 const server = createServer();
 const port = await portOf(server);
@@ -25,11 +25,11 @@ const auth = betterAuth({
   logger: { disabled: true },
 });
 
-/** As its documents show it for a route of one's own: the session, or a refusal. */
+/** Finds the session as the documents of better-auth show it for a route of the program. */
 async function hello(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const session = await auth.api.getSession({ headers: fromNodeHeaders(request.headers) });
-  const body = { Status: 'Success', result: `Hello ${session?.user.name}` };
-  const text = JSON.stringify(session === null ? { error: 'no session' } : body);
+  const body = session === null ? { error: 'no session' } : answerTo(session.user.name);
+  const text = JSON.stringify(body);
   response.writeHead(session === null ? 401 : 200, {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),

@@ -1,6 +1,6 @@
 /** The messages between a process that serves `GET /hello` and the process that measures it. */
-import type { AddressInfo } from 'node:net';
-import type { Server } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import type { User } from '../../src/index.ts';
 
 /** The answer of every server to this user. */
 export function answerTo(name: string): { readonly Status: string; readonly result: string } {
@@ -25,6 +25,16 @@ export interface HelloUser {
   readonly proof: string;
 }
 
+/** @returns the user of this name for a store. No password fits the hash. */
+export function storedUser(name: string): User {
+  return {
+    id: name,
+    username: name,
+    passwordHash: 'none',
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+}
+
 /** @returns the header of a client that has this token */
 export function bearer(token: string): string {
   return `Authorization: Bearer ${token}`;
@@ -43,8 +53,8 @@ export function usageNow(): Usage {
 }
 
 /**
- * Sends where the server listens, then its usage at each message. Exits when the measuring process
- * disconnects.
+ * Sends where the server listens, and its usage after each message. Exits when the measuring
+ * process disconnects.
  */
 export function tellParent(listening: Listening): void {
   process.on('message', () => process.send?.(usageNow()));

@@ -1,7 +1,7 @@
 /** Serves `GET /hello`, in a process of its own: `hello-server.ts <bare|latchkey|uncached>`. */
 import { createServer } from 'node:http';
 import { latchkey } from '../harness/built.ts';
-import { ANSWER, portOf, tellParent } from './hello-child.ts';
+import { ANSWER, portOf, storedUser, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
 
 /** The baseline: sends the same bytes without reading the request. */
@@ -23,12 +23,7 @@ function serveBare(): Promise<number> {
 /** @param cacheSize 0 to compute a MAC for each request */
 async function serveLatchkey(cacheSize: number): Promise<number> {
   const users = new latchkey.MemoryUserStore();
-  users.insert({
-    id: 'joe',
-    username: 'joe',
-    passwordHash: 'none',
-    createdAt: '2026-01-01T00:00:00.000Z',
-  });
+  users.insert(storedUser('joe'));
   return (
     await latchkey.listen(latchkey.createApp({ users, secret: SECRET, cacheSize }), { port: 0 })
   ).port;

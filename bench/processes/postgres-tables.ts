@@ -4,20 +4,14 @@ import type { PgClient, User } from '../../src/index.ts';
 import { Jwt } from '../harness/built.ts';
 import { URL_VARIABLE } from '../harness/database.ts';
 import { SECRET } from '../harness/secret.ts';
-import { bearer, type HelloUser } from './hello-child.ts';
+import { bearer, storedUser, type HelloUser } from './hello-child.ts';
 
 /** Long enough for the whole benchmark. */
 export const LIFETIME_SECONDS = 3600;
 
 /** All users. Two digits make all names equally long. */
 export const USERS: readonly User[] = Array.from({ length: 50 }, (_, index) => {
-  const name = `user${10 + index}`;
-  return {
-    id: name,
-    username: name,
-    passwordHash: 'none',
-    createdAt: '2026-01-01T00:00:00.000Z',
-  };
+  return storedUser(`user${10 + index}`);
 });
 
 /** The tables of the benchmark, in a schema of their own. */
@@ -35,7 +29,7 @@ export function tablesIn(schema: string): Tables {
   };
 }
 
-/** Every server has a pool alike. */
+/** Every server has ten connections to the database. */
 export function openPool(): pg.Pool & PgClient {
   return new pg.Pool({ connectionString: process.env[URL_VARIABLE], max: 10 });
 }

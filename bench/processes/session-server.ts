@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { latchkey } from '../harness/built.ts';
-import { bearer, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
+import { bearer, storedUser, tellParent } from './hello-child.ts';
 
 const {
   createApp,
@@ -27,12 +27,7 @@ const isFile = place === 'file';
 const users = isFile
   ? await JsonFileUserStore.open(join(folder, 'users.jsonl'))
   : new MemoryUserStore();
-const user = {
-  id: 'joe',
-  username: 'joe',
-  passwordHash: 'none',
-  createdAt: '2026-01-01T00:00:00.000Z',
-};
+const user = storedUser('joe');
 await users.insert(user);
 
 async function openSessions(): Promise<InstanceType<typeof Sessions>> {

@@ -17,7 +17,7 @@ const { createApp, listen, MemorySessionStore, MemoryUserStore, PasswordHasher, 
 async function serveBare(): Promise<number> {
   const key = createSecretKey(SECRET, 'utf8');
   const hashes = new Map([['joe', await hash(PASSWORD)]]);
-  const answerTo = async (body: string): Promise<object | undefined> => {
+  const replyTo = async (body: string): Promise<object | undefined> => {
     if (body === '') return ANSWER;
     const { username, password } = JSON.parse(body) as { username: string; password: string };
     if (!(await isRight(password, hashes.get(username) ?? ''))) return undefined;
@@ -27,10 +27,10 @@ async function serveBare(): Promise<number> {
   };
   return portOf(
     createServer(async (request, response) => {
-      const answer = await answerTo(await text(request));
-      const status = answer === undefined ? 401 : 200;
+      const reply = await replyTo(await text(request));
+      const status = reply === undefined ? 401 : 200;
       response.writeHead(status, { 'Content-Type': 'application/json' });
-      response.end(JSON.stringify(answer ?? {}));
+      response.end(JSON.stringify(reply ?? {}));
     }),
   );
 }

@@ -31,15 +31,15 @@ const TRIES = `(
   FROM jsonb_to_recordset(stored.slots) AS slot ${SLOT_MEMBERS}
   WHERE slot.expires_at > ${NOW})`;
 
-/** A change of the tries under one key. The members are named as columns of the statement. */
+/** A change of the tries under one key. The members have the names of the columns. */
 export interface TriesChange {
   readonly key: string;
   readonly window_seconds: number;
   /** The key is changed only if fewer tries than these count; null for always. */
   readonly max_tries: number | null;
-  /** The tries in flight that the current slot gets. */
+  /** How many tries in flight are added to the current slot. */
   readonly in_flight: number;
-  /** The ended tries that the current slot gets. */
+  /** How many ended tries are added to the current slot. */
   readonly ended: number;
   /** The slot, by its `expires_at`, that loses a try in flight; null for none. */
   readonly left_slot: number | null;
@@ -50,8 +50,9 @@ export interface TriesChange {
  * @param table a quoted name
  */
 export function selectTries(table: string): string {
-  return `SELECT tries.key, CAST(slot.in_flight AS text) AS running,
-      CAST(slot.ended AS text) AS ended, CAST(CEIL(slot.expires_at - ${NOW}) AS text) AS seconds
+  return `SELECT tries.key, CAST(slot.in_flight AS text) AS in_flight,
+      CAST(slot.ended AS text) AS ended,
+      CAST(CEIL(slot.expires_at - ${NOW}) AS text) AS seconds_left
     FROM ${table} AS tries, jsonb_to_recordset(tries.slots) AS slot ${SLOT_MEMBERS}
     WHERE tries.key IN (SELECT jsonb_array_elements_text(CAST($1 AS jsonb)))
       AND slot.expires_at > ${NOW}
@@ -73,12 +74,12 @@ export function selectTries(table: string): string {
  * @param table a quoted name
  */
 export function changeTries(table: string): string {
-  const slotSeconds = `asked.window_seconds / ${SLOTS_PER_WINDOW}`;
+  const slotSeconds = `change.window_seconds / ${SLOTS_PER_WINDOW}`;
   return `WITH asked AS (
-      SELECT asked.*,
+      SELECT change.*,
         CAST(CEIL((FLOOR(${NOW} / (${slotSeconds})) + ${SLOTS_PER_WINDOW + 1}) * ${slotSeconds})
           AS bigint) AS expires_at
-      FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS asked (key text,
+      FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS change (key text,
         window_seconds double precision, max_tries bigint, in_flight bigint, ended bigint,
         left_slot bigint)
     ), changed AS (

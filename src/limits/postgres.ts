@@ -144,7 +144,7 @@ export class PostgresLimitCounts implements LimitCounts {
 
   /** Remembers the network of a login, unless the database fails: the login has succeeded. */
   async addNetwork(accountKey: string, networkKey: string): Promise<void> {
-    await unlessTheDatabaseFails(this.#addNetwork(accountKey, networkKey));
+    await ignoreStoreError(this.#addNetwork(accountKey, networkKey));
   }
 
   #addNetwork(accountKey: string, networkKey: string): Promise<readonly Row[]> {
@@ -155,7 +155,7 @@ export class PostgresLimitCounts implements LimitCounts {
   /** @returns the seconds to wait, at least 1 */
   async #wait(limits: readonly Limit[]): Promise<number> {
     let slots = await this.#slotsOf(limits);
-    if (limits.some((limit) => slots.some((slot) => isFarAhead(slot, limit)))) {
+    if (limits.some((limit) => hasSlotFarAhead(limit, slots))) {
       // The clock was set back. This moves such slots.
       await this.#change(limits.map(noChange));
       slots = await this.#slotsOf(limits);
@@ -174,9 +174,9 @@ export class PostgresLimitCounts implements LimitCounts {
     const rows = await this.#database.run(selectTries(this.#tries), [keys]);
     return rows.map((row) => ({
       key: textIn(row, 'key'),
-      inFlight: numberIn(row, 'running'),
+      inFlight: numberIn(row, 'in_flight'),
       tries: numberIn(row, 'ended'),
-      secondsLeft: numberIn(row, 'seconds'),
+      secondsLeft: numberIn(row, 'seconds_left'),
     }));
   }
 
@@ -195,7 +195,7 @@ export class PostgresLimitCounts implements LimitCounts {
     const changes = limits.map((limit) => {
       return { ...noChange(limit), ended, left_slot: slots.get(limit.key) ?? null };
     });
-    await unlessTheDatabaseFails(this.#change(changes));
+    await ignoreStoreError(this.#change(changes));
   }
 
   /** Goes on in the background, so that no login waits. What fails is tried again later. */
@@ -227,13 +227,14 @@ function noChange({ key, windowSeconds }: Limit): TriesChange {
   };
 }
 
-/** @returns whether a slot is more than one window ahead of the current one */
-function isFarAhead({ key, secondsLeft }: Slot, limit: Limit): boolean {
-  const slotSeconds = limit.windowSeconds / SLOTS_PER_WINDOW;
-  return key === limit.key && secondsLeft > (2 * SLOTS_PER_WINDOW + 1) * slotSeconds;
+/** @returns whether a slot of this limit is more than one window ahead of the current slot */
+function hasSlotFarAhead({ key, windowSeconds }: Limit, slots: readonly Slot[]): boolean {
+  const maxSeconds = (2 * SLOTS_PER_WINDOW + 1) * (windowSeconds / SLOTS_PER_WINDOW);
+  return slots.some((slot) => slot.key === key && slot.secondsLeft > maxSeconds);
 }
 
-async function unlessTheDatabaseFails(statement: Promise<unknown>): Promise<void> {
+/** Waits for a statement. Ignores a refusal of the store, and no other error. */
+async function ignoreStoreError(statement: Promise<unknown>): Promise<void> {
   await statement.catch((error: unknown) => {
     if (!isAuthError(error)) throw error;
   });

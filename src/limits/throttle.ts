@@ -45,7 +45,7 @@
  * Accepted: `MemoryCounts` counts for one process, and forgets counts and known networks at a
  * restart. When it is full, it evicts those that were written longest ago. With
  * `PostgresLimitCounts` the promises hold for all servers together and across restarts, for checks
- * that take less than a window. What it accepts instead is in its file.
+ * that take less than a window. `postgres.ts` says what it accepts instead.
  */
 import { hash } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';

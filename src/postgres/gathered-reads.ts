@@ -1,7 +1,7 @@
 /**
- * Reads of rows by id, several in one statement. A read that finds no statement under way is sent
- * at once. Beside one statement, the reads of one turn of the event loop share a second one. Beside
- * two, further reads wait for the next one.
+ * Reads of rows by id, several in one statement. While no statement is under way, a read is sent at
+ * once. While one is, the reads of one turn of the event loop share a second one. While two are,
+ * further reads wait until one of them ends.
  * Promise: the statement that answers a read was sent after the read was asked for, so it sees each
  * write that was acknowledged before. An id that the database refuses fails no read of another id.
  * Accepted: a statement that never settles holds one of the two places. Give the client a time
@@ -12,7 +12,9 @@ import { changedRefusal, isAuthError } from '../errors.ts';
 import type { Row } from './client.ts';
 import { codeOf } from './database.ts';
 
+/** While the database answers one, the next is on its way. A pool keeps clients for writes. */
 const MAX_STATEMENTS = 2;
+/** More ids in one statement save little, and keep the other reads of it waiting longer. */
 const MAX_IDS = 256;
 /**
  * A statement that fails takes along the reads that have waited for so long. Otherwise, while the
@@ -90,27 +92,29 @@ export class GatheredReads {
   /** Settles these reads by one statement, or by several if one of the ids spoils it. */
   async #settle(reads: readonly Read[]): Promise<void> {
     const isAlone = reads.length === 1;
-    let unanswered = reads;
+    let rows: Map<unknown, Row>;
     try {
-      const rows = rowsById(await this.#select(padded(reads)), this.#idColumn);
-      unanswered = reads.filter((read) => {
-        const row = rows.get(read.id);
-        if (row !== undefined) read.resolve(row);
-        return !rows.delete(read.id);
-      });
-      const [stray] = rows.values();
-      if (stray === undefined || isAlone) {
-        for (const read of unanswered) read.resolve(stray);
-        return;
-      }
+      rows = rowsById(await this.#select(padded(reads)), this.#idColumn);
     } catch (error) {
-      if (isAlone || !REFUSED_VALUE.test(String(codeOf(error)))) {
-        for (const read of [...unanswered, ...this.#takeOverdue()]) read.reject(error);
-        return;
-      }
+      if (!isAlone && REFUSED_VALUE.test(String(codeOf(error)))) return this.#settleHalves(reads);
+      for (const read of [...reads, ...this.#takeOverdue()]) read.reject(error);
+      return;
     }
-    const middle = Math.floor(unanswered.length / 2);
-    for (const half of [unanswered.slice(0, middle), unanswered.slice(middle)]) {
+    const unanswered = reads.filter(({ id }) => !rows.has(id));
+    for (const { id, resolve } of reads) {
+      const row = rows.get(id);
+      if (row !== undefined) resolve(row);
+      rows.delete(id);
+    }
+    const [stray] = rows.values();
+    // Which of the ids the database took for that of this row, only smaller statements tell.
+    if (!isAlone && stray !== undefined) return this.#settleHalves(unanswered);
+    for (const read of unanswered) read.resolve(stray);
+  }
+
+  async #settleHalves(reads: readonly Read[]): Promise<void> {
+    const middle = Math.floor(reads.length / 2);
+    for (const half of [reads.slice(0, middle), reads.slice(middle)]) {
       if (half.length > 0) await this.#settle(half);
     }
   }
@@ -148,13 +152,4 @@ function rowsById(rows: readonly Row[], idColumn: string): Map<unknown, Row> {
     if (!byId.has(row[idColumn])) byId.set(row[idColumn], row);
   }
   return byId;
-}
-
-/**
- * @param count how many parameters
- * @param first the number of the first one
- * @returns `$1, $2, $3`
- */
-export function parameters(count: number, first = 1): string {
-  return Array.from({ length: count }, (_, index) => `$${first + index}`).join(', ');
 }

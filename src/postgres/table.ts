@@ -1,4 +1,4 @@
-/** The names of tables: which a program may choose, and how they stand in a statement. */
+/** Names of tables, and parameters, as they stand in a statement. */
 import { hash } from 'node:crypto';
 import { matching, type Check } from '../options.ts';
 
@@ -28,4 +28,13 @@ export function tableBeside(table: string, suffix: string): string {
   const digest = `_${hash('sha256', name).slice(0, 12)}`;
   const start = name.length <= room ? name : name.slice(0, room - digest.length) + digest;
   return [...parts, start + suffix].join('.');
+}
+
+/**
+ * @param count how many parameters
+ * @param first the number of the first one
+ * @returns `$1, $2, $3`
+ */
+export function parameters(count: number, first = 1): string {
+  return Array.from({ length: count }, (_, index) => `$${first + index}`).join(', ');
 }

@@ -6,8 +6,8 @@
 import { readOptions } from '../options.ts';
 import { checkMembers, type PgClient, type Row } from '../postgres/client.ts';
 import { Database, wrongRow } from '../postgres/database.ts';
-import { GatheredReads, parameters } from '../postgres/gathered-reads.ts';
-import { quoted, tableCheck } from '../postgres/table.ts';
+import { GatheredReads } from '../postgres/gathered-reads.ts';
+import { parameters, quoted, tableCheck } from '../postgres/table.ts';
 import { isStorable, storableText } from '../postgres/text.ts';
 import { readRecord } from './record-check.ts';
 import type { SessionRecord, SessionStore } from './store.ts';

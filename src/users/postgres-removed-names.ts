@@ -7,9 +7,8 @@
 
 import type { Row } from '../postgres/client.ts';
 import { codeOf, reworded, type Database } from '../postgres/database.ts';
-import { parameters } from '../postgres/gathered-reads.ts';
 import { OptionalTable } from '../postgres/optional-table.ts';
-import { quoted, tableBeside } from '../postgres/table.ts';
+import { parameters, quoted, tableBeside } from '../postgres/table.ts';
 import { startAfter } from '../postgres/text.ts';
 import {
   REMOVED_COLUMN_TYPES,
@@ -80,8 +79,8 @@ export class RemovedNames {
     const condition = `WHERE users.id IN (${parameters(ids.length)})`;
     const isRemoved = `removed.id IN (${removedIds})`;
     // For one id, the comparison of both ids would only cost time.
-    const join = ids.length === 1 ? isRemoved : `${SAME_ID} AND ${isRemoved}`;
-    return this.#select(join, condition, ids, ids);
+    const joinCondition = ids.length === 1 ? isRemoved : `${SAME_ID} AND ${isRemoved}`;
+    return this.#select(joinCondition, condition, ids, ids);
   }
 
   /** As `selectUsers`, for one page of the users whose ids come after `after`. */
@@ -92,16 +91,16 @@ export class RemovedNames {
     return this.#select(SAME_ID, page, [start]);
   }
 
-  /** @param removedValues the parameters of `removedNames`, which come after `values` */
+  /** @param removedValues the parameters of `joinCondition`, which come after `values` */
   #select(
-    removedNames: string,
+    joinCondition: string,
     rest: string,
     values: string[],
     removedValues: string[] = [],
   ): Promise<readonly Row[]> {
     const select = `SELECT ${SELECTED}`;
     const users = `FROM ${this.#users} AS users`;
-    const removed = `LEFT JOIN ${this.#removed} AS removed ON ${removedNames}`;
+    const removed = `LEFT JOIN ${this.#removed} AS removed ON ${joinCondition}`;
     const text = `${select}, ${VALID_AFTER} ${users} ${removed} ${rest}`;
     return this.#optionalTable.run(
       () => this.#database.run(text, [...values, ...removedValues]),

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Limit, Try } from '../../src/limits/counts.ts';
 import { MemoryCounts } from '../../src/limits/memory.ts';
-import { HOUR, inTurn, makeLimitedAccounts, MINUTE, PASSWORD, wrongs } from '../support/limits.ts';
+import { waitSeconds } from '../../src/limits/sliding-window.ts';
+import { limitOf } from '../support/limit-counts.ts';
+import {
+  HOUR,
+  inTurn,
+  makeLimitedAccounts,
+  MINUTE,
+  PASSWORD,
+  START_SECONDS,
+  wrongs,
+} from '../support/limits.ts';
 
 test('the wait ends when the first wrong password has left the window', async () => {
   const { clock, logIn } = makeLimitedAccounts({ limits: { triesPerAccount: 2 } });
@@ -44,6 +54,41 @@ test('a clock set back far forgets within two hours, and NaN lets no try begin',
   }
 });
 
+test('if the clock is set back, tries count once, and for at most one window more', () => {
+  const slot = 5 * MINUTE;
+  for (const [back, slots] of [[600, 15], [HOUR, 25], [HOUR + slot, 25], [1e6, 25]] as const) {
+    let seconds = START_SECONDS;
+    const counts = new MemoryCounts(() => seconds);
+    begin(counts, [limitOf('joe', 1)]).end(true);
+    seconds -= back;
+    const wait = counts.begin([limitOf('joe', 1)]);
+    assert.ok(typeof wait === 'number' && Math.abs(wait - slots * slot) < slot, `${back}: ${wait}`);
+    begin(counts, [limitOf('joe', 2)]).end(false);
+  }
+});
+
+test('if the clock is set back, the wait ends with the oldest try', () => {
+  let seconds = START_SECONDS;
+  const counts = new MemoryCounts(() => seconds);
+  begin(counts, [limitOf('joe', 2)]).end(true);
+  seconds -= 10 * MINUTE;
+  begin(counts, [limitOf('joe', 2)]).end(true);
+  assert.equal(counts.begin([limitOf('joe', 2)]), HOUR + 5 * MINUTE);
+});
+
+test('a try counts for a window and the rest of its slot, and no longer', () => {
+  let seconds = START_SECONDS;
+  const counts = new MemoryCounts(() => seconds);
+  begin(counts, [limitOf('joe', 2)]).end(true);
+  seconds += HOUR + 5 * MINUTE - 1;
+  const other = begin(counts, [limitOf('joe', 2)]);
+  assert.equal(counts.begin([limitOf('joe', 2)]), 1);
+  other.end(false);
+  seconds += 1;
+  begin(counts, [limitOf('joe', 2)]);
+  begin(counts, [limitOf('joe', 2)]);
+});
+
 test('a map holds 100,000 keys, then evicts the one that was written longest ago', () => {
   const counts = new MemoryCounts(() => 0);
   const limit = (index: number): Limit[] => [
@@ -70,6 +115,29 @@ test('a map holds 100,000 keys, then evicts the one that was written longest ago
   assert.equal(fail(0), 0, 'forgotten');
 });
 
+test('the last three networks of an account are known, newest first, of 100,000 accounts', () => {
+  const counts = new MemoryCounts(() => 0);
+  for (const network of ['a', 'b', 'c', 'b', 'b', 'd']) counts.addNetwork('joe', network);
+  assert.deepEqual(counts.networksOf('joe'), ['d', 'b', 'c']);
+  for (let index = 0; index < 100_000; index += 1) counts.addNetwork(`${index}`, 'a');
+  assert.deepEqual(counts.networksOf('joe'), []);
+  assert.deepEqual(counts.networksOf('0'), ['a']);
+});
+
+test('the wait ends with the slot whose tries are enough', () => {
+  const ended = [{ tries: 2, secondsLeft: 10 }, { tries: 1, secondsLeft: 20 }];
+  assert.equal(waitSeconds(2, 0, ended), 10);
+  assert.equal(waitSeconds(1, 0, ended), 20);
+});
+
+test('a known network has half as many tries more, rounded up', async () => {
+  const { signUp, logIn } = makeLimitedAccounts({ limits: { triesPerAddress: 1 } });
+  await signUp('joe');
+  assert.equal(await logIn('joe', PASSWORD, '10.0.0.1'), true);
+  assert.equal(await logIn('ann', 'wrong', '10.0.0.1'), false);
+  assert.equal(await logIn('joe', PASSWORD, '10.0.0.1'), true);
+});
+
 test('a clock that steps back and forth by an hour forgets nothing', async () => {
   const { clock, logIn } = makeLimitedAccounts();
   const checked: unknown[] = [];
@@ -91,9 +159,11 @@ test('a try that ends after its key was evicted counts from then on', () => {
   const counts = new MemoryCounts(() => 0);
   const limits: Limit[] = [{ kind: 'account', key: 'slow', maxTries: 2, windowSeconds: HOUR }];
   const first = begin(counts, limits);
+  begin(counts, [limitOf('also slow', 1)]);
   for (let index = 0; index < 100_000; index += 1) {
     counts.begin([{ kind: 'account', key: `${index}`, maxTries: 1, windowSeconds: HOUR }]);
   }
+  begin(counts, [limitOf('also slow', 1)]);
   first.end(true);
   begin(counts, limits).end(false);
   begin(counts, limits);

@@ -1,5 +1,5 @@
 /**
- * What takes the option `limits`, with counts in a real PostgreSQL. Skipped unless
+ * `Accounts`, `createApp` and `JwtAuth` with counts in a real PostgreSQL. Skipped unless
  * TEST_POSTGRES_URL names a server, as `.ci/with-postgres` does.
  */
 import assert from 'node:assert/strict';

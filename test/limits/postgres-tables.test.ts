@@ -6,10 +6,11 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { PostgresLimitCounts, type PgClient } from '../../src/index.ts';
 import { sourceOf } from '../../src/limits/network.ts';
+import { removeStale, selectTries } from '../../src/limits/postgres-statements.ts';
 import { Throttle } from '../../src/limits/throttle.ts';
 import { allSaid } from '../support/assertions.ts';
-import { begin, limitOf } from '../support/limit-counts.ts';
-import { inTurn } from '../support/limits.ts';
+import { begin, ClockedClient, limitOf } from '../support/limit-counts.ts';
+import { inTurn, START_SECONDS } from '../support/limits.ts';
 import { asRole, ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { MARKER } from '../support/tokens.ts';
 import { refusal } from '../support/user-files.ts';
@@ -31,7 +32,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     return (await pool.query(`SELECT * FROM ${table}`, [])).rows.map((row) => JSON.stringify(row));
   };
 
-  it('rows that count no more are removed, each 1000 by a statement, and no others', async () => {
+  it('stale rows are removed, at most 1000 by one statement, and current rows stay', async () => {
     const table = newTable();
     await openCounts(table);
     const day = 86_400;
@@ -67,6 +68,74 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     assert.ok(days > 179 && days < 181, `${days} days`);
   });
 
+  it('a row has the slots that count, and stays until the newest one is forgotten', async () => {
+    const table = newTable();
+    let seconds = START_SECONDS;
+    const counts = await openCounts(table, new ClockedClient(pool, () => seconds));
+    const fail = async () => (await begin(counts, limitOf('joe'))).end(true);
+    const row = async () => JSON.parse((await rowsOf(table))[0] ?? '');
+    const expiresIn = async () => Number((await row()).expires_at) - seconds;
+    await fail();
+    seconds += 1800;
+    await fail();
+    assert.equal((await row()).slots.length, 2);
+    assert.equal(await expiresIn(), 13 * 300);
+    seconds += 14 * 300 - 1800;
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 1500);
+    await fail();
+    assert.equal((await row()).slots.length, 2, 'the first slot is forgotten');
+    assert.equal(await expiresIn(), 13 * 300);
+    const others = await pool.query(selectTries(table), ['["ann"]']);
+    assert.deepEqual(others.rows, []);
+  });
+
+  it('what ended tries refuse takes two statements, and changes no row', async () => {
+    const table = newTable();
+    const texts: string[] = [];
+    const clocked = new ClockedClient(pool, () => START_SECONDS);
+    const query: PgClient['query'] = async (text, values) => {
+      texts.push(text);
+      return clocked.query(text, values);
+    };
+    const counts = await openCounts(table, { query });
+    const [wide, narrow] = [limitOf('wide', 9), limitOf('narrow', 1, 1200)];
+    await (await begin(counts, wide, narrow)).end(true);
+    const before = await rowsOf(table);
+    texts.length = 0;
+    assert.equal(await counts.begin([wide, narrow]), 13 * 100);
+    assert.deepEqual(texts.map((text) => text.split(' ')[0]), ['WITH', 'SELECT']);
+    assert.deepEqual(await rowsOf(table), before);
+  });
+
+  it('known networks stay for 180 days after the last login', async () => {
+    const table = newTable();
+    let seconds = START_SECONDS;
+    const counts = await openCounts(table, new ClockedClient(pool, () => seconds));
+    for (const network of ['a', 'b', 'b']) {
+      seconds += 100 * 86_400;
+      await counts.addNetwork('joe', network);
+      const [row = ''] = await rowsOf(`${table}_networks`);
+      assert.equal(Number(JSON.parse(row).expires_at) - seconds, 180 * 86_400, network);
+    }
+  });
+
+  it('a stale row that another statement has locked is left, and not waited for', async () => {
+    const table = newTable();
+    await openCounts(table);
+    await pool.query(`INSERT INTO ${table} VALUES ('free', '[]', 1), ('locked', '[]', 1)`, []);
+    const url = new URL(database);
+    url.searchParams.set('options', '-c lock_timeout=2000');
+    const [holder, remover] = [poolAt(database.href, 1), poolAt(url.href, 1)];
+    try {
+      await holder.query('BEGIN', []);
+      await holder.query(`SELECT key FROM ${table} WHERE key = 'locked' FOR UPDATE`, []);
+      const removed = await remover.query(removeStale(table, 'key'), []);
+      assert.deepEqual(removed.rows, [{ key: 'free' }]);
+    } finally {
+      await Promise.all([holder.end(), remover.end()]);
+    }
+  });
+
   it('the tables hold no username, no address and no password', async () => {
     const table = newTable();
     const throttle = new Throttle({}, await openCounts(table));
@@ -83,7 +152,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     }
   });
 
-  it('leaves no key in an error that the table reports', async () => {
+  it('an error that the table reports holds no key', async () => {
     const table = newTable();
     const counts = await openCounts(table);
     await pool.query(`ALTER TABLE ${table} ADD CHECK (key = 'joe')`, []);
@@ -94,7 +163,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     await begin(counts, limitOf('joe'));
   });
 
-  it('refuses a damaged row', async () => {
+  it('a damaged row is refused', async () => {
     const table = newTable();
     const counts = await openCounts(table);
     await begin(counts, limitOf('joe', 1));
@@ -109,7 +178,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     await begin(counts, limitOf('joe', 1));
   });
 
-  it('creates its tables once if 20 servers ask at the same time, also in a schema', async () => {
+  it('20 servers can create the tables at the same time, also in a schema', async () => {
     await pool.query('CREATE SCHEMA auth', []);
     for (const table of [newTable(), 'auth.limits', 'S'.repeat(63)]) {
       const servers = await Promise.all(Array.from({ length: 20 }, () => openCounts(table)));
@@ -118,7 +187,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     }
   });
 
-  it('works for a role that may not create the tables, and needs four rights on each', async () => {
+  it('a role that may not create the tables needs four rights on each', async () => {
     const table = newTable();
     await openCounts(table);
     await asRole(database, pool, async (role, other) => {
@@ -143,7 +212,7 @@ describe('the tables of PostgresLimitCounts', { skip, timeout: 120_000 }, () => 
     });
   });
 
-  it('refuses a table with other columns or without a unique index on the keys', async () => {
+  it('a table with other columns or without a unique index on the keys is refused', async () => {
     const good = 'key text PRIMARY KEY, slots jsonb, expires_at bigint';
     const rows: readonly [columns: string, reason: string][] = [
       ['key text PRIMARY KEY, slots jsonb', 'expires_at'],

@@ -49,11 +49,49 @@ test('a client that returns other rows is refused, and no try begins', async () 
     await assert.rejects(async () => countsOf(rows).begin(limits), /^TypeError: "client" expected/);
   }
   const slot = { key: 'joe', slot: '1800003600' };
-  for (const rows of [[{ ...slot, slot: 'x' }], [{ ...slot, slot: 5 }], [{ ...slot, key: 5 }]]) {
+  const wrongSlots = ['x', '-5', '5.5', '5 ', 5].map((wrong) => [{ ...slot, slot: wrong }]);
+  for (const rows of [...wrongSlots, [{ ...slot, key: 5 }]]) {
     const wrong = refusal('ERR_STORE', 'the table of limits returned a "');
     await assert.rejects(async () => countsOf(rows).begin(limits), wrong);
   }
   assert.equal(typeof await countsOf([slot]).begin(limits), 'object');
+  const wrongNetwork = refusal('ERR_STORE', 'networks has one that is not text');
+  await assert.rejects(countsOf([{ network: null }]).networksOf('joe'), wrongNetwork);
+  await assert.rejects(countsOf(5).addNetwork('joe', 'a'), /^TypeError: "client" expected/);
+});
+
+test('a try that was refused for tries that have just ended waits a second', async () => {
+  const counts = new PostgresLimitCounts({ query: async () => [] });
+  assert.equal(await counts.begin([limitOf('joe')]), 1);
+});
+
+test('a try that one of two limits counts is taken back there, and waits a second', async () => {
+  const changed: string[][] = [];
+  const query: PgClient['query'] = async (text, [value = ''] = []) => {
+    if (!text.includes('INSERT')) return [];
+    changed.push(JSON.parse(value).map(({ key }: { key: string }) => key));
+    return [{ key: 'joe', slot: '1800003600' }];
+  };
+  const counts = new PostgresLimitCounts({ query });
+  assert.equal(await counts.begin([limitOf('joe'), limitOf('ann')]), 1);
+  assert.deepEqual(changed, [['joe', 'ann'], ['joe']]);
+});
+
+test('stale rows are removed every 300 seconds, and what fails is tried again', async (t) => {
+  let seconds = 5000;
+  t.mock.method(performance, 'now', () => seconds * 1000);
+  let deletions = 0;
+  const query: PgClient['query'] = async (text) => {
+    if (!text.includes('DELETE')) return [];
+    deletions += 1;
+    throw new Error('the database is away');
+  };
+  const counts = new PostgresLimitCounts({ query });
+  for (const [pause, expected] of [[0, 1], [0, 1], [299, 1], [1, 2], [299, 2], [1, 3]] as const) {
+    seconds += pause;
+    await counts.begin([limitOf('joe')]);
+    assert.equal(deletions, expected, `at ${seconds} s`);
+  }
 });
 
 describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
@@ -91,6 +129,13 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
     for (const one of tries.slice(1)) await one.end(true);
     assert.equal(await counts.begin([limitOf('joe')]), 13 * 300);
     assert.equal(typeof await counts.begin([limitOf('ann')]), 'object');
+  });
+
+  it('a wait is rounded up to whole seconds', async () => {
+    const { clock, counts } = await clockedCounts();
+    await (await begin(counts, limitOf('joe', 1))).end(true);
+    clock.seconds += 0.75;
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 13 * 300);
   });
 
   it('a try that one limit refuses counts under none of them', async () => {
@@ -147,7 +192,7 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
     await begin(counts, limitOf('joe', 1));
   });
 
-  it('a login succeeds if its network cannot be stored, and fails if none can be read', async () => {
+  it('a login fails if networks cannot be read, and succeeds if its own cannot be stored', async () => {
     const { failing, counts } = await clockedCounts();
     const throttle = new Throttle({}, counts);
     let checks = 0;
@@ -168,6 +213,15 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
     await counts.addNetwork('ann', 'e');
     assert.deepEqual(await counts.networksOf('joe'), ['d', 'b', 'c']);
     assert.deepEqual(await counts.networksOf('ann'), ['e']);
+  });
+
+  it('if the clock is set back, no wait is longer than two windows and a slot', async () => {
+    for (const [back, slots] of [[HOUR, 25], [1.5 * HOUR, 25], [600, 15]] as const) {
+      const { clock, counts } = await clockedCounts();
+      await (await begin(counts, limitOf('joe', 1))).end(true);
+      clock.seconds -= back;
+      assert.equal(await counts.begin([limitOf('joe', 1)]), slots * 300, `${back}`);
+    }
   });
 
   it('if the clock is set back far, tries count for one window more', async () => {

@@ -1,7 +1,4 @@
-/**
- * Counts that do not answer, as a database that is away: what takes the option `limits` refuses
- * every try then.
- */
+/** `Accounts` and `JwtAuth` refuse every try while the counts are away. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -74,7 +71,7 @@ test('Accounts check no password, and hash none, while the counts are away', asy
   assert.equal((await accounts.signup(ann, client)).id, 'ann');
 });
 
-test('JwtAuth asks authenticate for no user while the counts are away', async () => {
+test('JwtAuth does not call authenticate while the counts are away', async () => {
   const { away, counts } = fragileCounts();
   const asked: string[] = [];
   const auth = new JwtAuth<string>({

@@ -16,7 +16,7 @@ interface LongRun {
 export async function longRun({ name, flag, meaning, usual, check }: LongRun): Promise<void> {
   const help = `Usage: npm run ${name} -- [options]
 
-  --${flag} <n>    ${meaning}, above 0 (default ${usual})
+  ${`--${flag} <n>`.padEnd(16)} ${meaning}, above 0 (default ${usual})
   --seed <n>       seed of the random numbers, 0 to 4294967295 (default: random, printed)
 
 The exit code is 0 if the check passes, 1 if it fails, 2 if the options are invalid.`;

@@ -113,7 +113,7 @@ async function disturb(service: Service, random: Random, isOver: () => boolean):
 await longRun({
   name: 'soak:service',
   flag: 'minutes',
-  meaning: 'how long it runs',
+  meaning: 'minutes that it runs',
   usual: 10,
   check,
 });

@@ -120,7 +120,7 @@ const medianOf = (values: number[]) => values.toSorted((a, b) => a - b)[values.l
 await longRun({
   name: 'soak',
   flag: 'requests',
-  meaning: 'how many rows to send',
+  meaning: 'how many malformed requests to send',
   usual: 100_000,
   check,
 });

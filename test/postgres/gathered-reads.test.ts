@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { AuthError } from '../../src/errors.ts';
 import type { Row } from '../../src/postgres/client.ts';
-import { GatheredReads, parameters } from '../../src/postgres/gathered-reads.ts';
+import { GatheredReads } from '../../src/postgres/gathered-reads.ts';
 import { below, pick, type Random } from '../support/generators.ts';
 import { randomFrom } from '../support/random.ts';
 
@@ -12,8 +12,9 @@ const errorWith = (code: string) => {
   return new AuthError('ERR_STORE', { cause: Object.assign(new Error(code), { code }) });
 };
 
-const REFUSED_VALUE = '22P05';
+const REFUSED_VALUES = ['22P05', '22021', '22001'];
 const CANCELED = '57014';
+const READ_ONLY = '25006';
 
 interface Statement {
   readonly ids: readonly string[];
@@ -120,6 +121,25 @@ test('a read alone is sent at once, the others of its turn share a statement', a
   assert.deepEqual((await Promise.all(all)).map((row) => row?.['id']), asked);
 });
 
+test('reads behind promises of the same turn share that statement too', async () => {
+  const statements = new Statements();
+  const eve = statements.reads.read('eve');
+  const ann = statements.reads.read('ann');
+  const joe = Promise.resolve().then(() => statements.reads.read('joe'));
+  await statements.finish();
+  await Promise.all([eve, ann, joe]);
+  assert.deepEqual(statements.all.map(({ ids }) => ids), [['eve'], ['ann', 'joe']]);
+});
+
+test('ids without a row take no further statement', async () => {
+  const statements = new Statements();
+  const reads = ['eve', 'no one', 'ann', 'nobody'].map((id) => statements.reads.read(id));
+  await statements.finish();
+  const found = (await Promise.all(reads)).map((row) => row?.['id']);
+  assert.deepEqual(found, ['eve', undefined, 'ann', undefined]);
+  assert.equal(statements.all.length, 2);
+});
+
 test('an id is asked for again while a statement with it is under way', async () => {
   const statements = new Statements();
   const first = statements.reads.read('joe');
@@ -156,11 +176,11 @@ test('a thousand reads at once take five statements', async () => {
 });
 
 test('an id that the database refuses fails its own reads alone, in few statements', async () => {
-  const refused = errorWith(REFUSED_VALUE);
-  const endOf = ({ ids, answer, fail }: Statement) => {
-    return ids.includes('bad') ? fail(refused) : answer();
-  };
-  for (const index of [0, 100, 255]) {
+  for (const [place, index] of [0, 100, 255].entries()) {
+    const refused = errorWith(REFUSED_VALUES[place] ?? '');
+    const endOf = ({ ids, answer, fail }: Statement) => {
+      return ids.includes('bad') ? fail(refused) : answer();
+    };
     const statements = new Statements();
     const ids = Array.from({ length: 255 }, (_, number) => `user${number}`);
     const first = statements.reads.read('first');
@@ -177,7 +197,8 @@ test('an id that the database refuses fails its own reads alone, in few statemen
 });
 
 test('any other error fails all reads of the statement, and the next one works', async () => {
-  for (const error of [errorWith(CANCELED), new TypeError('"client" expected rows'), undefined]) {
+  const notRows = new TypeError('"client" expected rows');
+  for (const error of [errorWith(CANCELED), errorWith(READ_ONLY), notRows, undefined]) {
     const statements = new Statements();
     const reads = ['eve', 'ann', 'joe'].map((id) => statements.reads.read(id));
     const settled = Promise.allSettled(reads);
@@ -230,14 +251,16 @@ test('each caller gets a refusal of its own, with the reason', async () => {
 
 test('the row of another id goes only to a read for which the database returns it', async () => {
   const statements = new Statements();
-  const reads = ['ann', 'joe', 'no one', 'bob'].map((id) => statements.reads.read(id));
+  const others = ['bob', 'eve', 'tom', 'sue'];
+  const reads = ['ann', 'joe', 'no one', ...others].map((id) => statements.reads.read(id));
   const stray = { id: 'joe      ' };
   await statements.finish(({ ids, answer }) => {
-    const own = ['ann', 'bob'].filter((id) => ids.includes(id)).map((id) => ({ id }));
-    answer(ids.includes('joe') ? [stray, ...own] : own);
+    const own = ['ann', ...others].filter((id) => ids.includes(id)).map((id) => ({ id }));
+    answer(ids.includes('joe') ? [stray, ...own, { id: 'joe  ' }] : own);
   });
   const rows = await Promise.all(reads);
-  assert.deepEqual(rows, [{ id: 'ann' }, stray, undefined, { id: 'bob' }]);
+  assert.deepEqual(rows, [{ id: 'ann' }, stray, undefined, ...others.map((id) => ({ id }))]);
+  assert.equal(statements.all.length, 4, 'only what has no row is asked for again');
 });
 
 test('of two rows with one id the first counts', async () => {
@@ -263,9 +286,4 @@ test('rows that throw fail their reads, and the place is free again', async () =
   const read = statements.reads.read('joe');
   await statements.finish();
   assert.equal((await read)?.['id'], 'joe');
-});
-
-test('parameters are numbered from the first one on', () => {
-  assert.equal(parameters(1), '$1');
-  assert.equal(parameters(3, 4), '$4, $5, $6');
 });

@@ -1,7 +1,7 @@
-/** Names of tables in statements, and of tables beside others. */
+/** Names of tables and parameters in statements, and names of tables beside others. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quoted, tableBeside, tableCheck } from '../../src/postgres/table.ts';
+import { parameters, quoted, tableBeside, tableCheck } from '../../src/postgres/table.ts';
 
 test('a name is quoted, so that its letter case counts and a keyword is a name', () => {
   assert.equal(quoted('users'), '"users"');
@@ -26,4 +26,9 @@ test('a name that would be too long is shortened, and stays apart from all other
     assert.match(name, /^s{63}\.x{42}_[0-9a-f]{12}_removed$/);
     assert.doesNotThrow(() => tableCheck('table', name));
   }
+});
+
+test('parameters are numbered from the first one on', () => {
+  assert.equal(parameters(1), '$1');
+  assert.equal(parameters(3, 4), '$4, $5, $6');
 });

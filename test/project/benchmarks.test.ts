@@ -1,10 +1,11 @@
-/** The launcher of the benchmarks, and the figures of the pages, which it copies. */
+/** The launcher of the benchmarks, and the figures that it copies into the pages. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { ALL, BENCHMARKS, FIGURES, helpFor, optionsOf } from '../../bench/harness/benchmarks.ts';
-import { filled, PAGES, recorded } from '../../bench/harness/figures.ts';
+import { filled, PAGES } from '../../bench/harness/figures.ts';
 import { nodePackage } from '../../bench/harness/node-release.ts';
+import { recorded } from '../../bench/harness/results.ts';
 import { read, root, rowsOf } from '../support/documents.ts';
 
 const results = read('bench/RESULTS.md');
@@ -34,7 +35,7 @@ test('every benchmark has a script, a row on the page on speed, and a help text'
   assert.deepEqual(commands, names.map((name) => `\`npm run ${name}\``));
   for (const name of [...names, ALL]) {
     const help = helpFor(name);
-    for (const option of Object.keys(optionsOf(name))) assert.ok(help.includes(`  --${option} `));
+    for (const { usage } of optionsOf(name)) assert.ok(help.includes(`  ${usage} `), usage);
     for (const line of help.split('\n')) assert.ok(line.length <= 100, line);
   }
 });

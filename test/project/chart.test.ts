@@ -1,11 +1,13 @@
 /** The chart of the front page shows the figures of the benchmarks. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chartOf } from '../../bench/chart.ts';
-import { filled, recorded } from '../../bench/harness/figures.ts';
+import { chartOf } from '../../bench/harness/chart.ts';
+import { filled } from '../../bench/harness/figures.ts';
+import { recorded } from '../../bench/harness/results.ts';
 import { linksIn, read } from '../support/documents.ts';
 
 const CONTESTS = ['sign', 'verify', 'verify, cached', 'GET /hello', 'GET /hello, with a session'];
+
 /** An output of the benchmark. bare is twice as fast as latchkey, and the other takes `times`. */
 const outputOf = (other: string, times: number): string => {
   const rows = [...CONTESTS, 'sign-in'].flatMap((contest) => [
@@ -16,6 +18,8 @@ const outputOf = (other: string, times: number): string => {
   ]);
   return ['Node v24.0.0, commit abc, 2026-11-30; 20 rounds', '', ...rows].join('\n');
 };
+
+/** @returns the widths of the bars */
 const widthsIn = (svg: string) =>
   [...svg.matchAll(/width="([\d.]+)" height="14"/g)].map(([, width]) => Number(width));
 

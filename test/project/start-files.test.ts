@@ -7,7 +7,7 @@ import { codeOf, files } from '../support/sources.ts';
 /** Not `import type`. A call of `import` loads a file later, or never. */
 const VALUE_IMPORT = /^(?:import|export) (?!type)[^;]*? from '(\.[^']+)'/gm;
 
-/** The files that are loaded together with these. */
+/** @returns these files, and those that are loaded together with them */
 function loadedWith(...first: readonly string[]): ReadonlySet<string> {
   const loaded = new Set(first);
   // The loop also visits what it adds.

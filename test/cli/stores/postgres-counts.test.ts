@@ -1,4 +1,4 @@
-/** The tables of the rate limits that a server opens, or does without. */
+/** A server opens the tables of the rate limits, or counts without them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openCounts } from '../../../src/cli/stores/postgres-counts.ts';

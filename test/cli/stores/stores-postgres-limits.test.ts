@@ -140,7 +140,7 @@ describe('the limits of latchkey serve --users postgres://', { skip, timeout: 12
   const needsOwnServer = {
     skip: control === undefined && 'TEST_POSTGRES_CTL does not say how to stop the database',
   };
-  it('guesses are 503 while the database is stopped, and go on counting', needsOwnServer, async () => {
+  it('guesses are 503 while the database is stopped, and count on', needsOwnServer, async () => {
     const server = await serve(args, where);
     await signUpOwner(server.url);
     for (let tries = 0; tries < 9; tries += 1) await guess(server, '192.0.2.1');

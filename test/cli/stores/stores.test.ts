@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
+import { openStores } from '../../../src/cli/stores/stores.ts';
 import { decodeUnverified } from '../../../src/index.ts';
 import { send } from '../../support/app.ts';
 import {
@@ -35,6 +36,19 @@ const LIMIT = { timeout: 120_000 };
 /** @returns the line that says where the server listens */
 const firstLine = (server: { readonly output: { readonly stdout: string } }): string =>
   server.output.stdout.split('\n')[0] ?? '';
+
+test('stores in files can be lost, with and without sessions', async () => {
+  for (const hasSessions of [false, true, 'ifKept'] as const) {
+    const data = await emptyFolder();
+    const stores = await openStores({ users: 'file', hasSessions, data }, () => undefined);
+    assert.ok(stores.lost instanceof Promise, `${hasSessions}`);
+    assert.equal(stores.sessions === undefined, hasSessions !== true);
+    await stores.close();
+  }
+  const users = 'memory';
+  const memory = await openStores({ users, hasSessions: 'ifKept', data: '' }, () => undefined);
+  assert.equal(memory.sessions, undefined);
+});
 
 describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
   it('keeps sessions beside the users, where only its own user can read them', async () => {

@@ -44,8 +44,8 @@ interface Bar {
 const ROW = /^\| (.+?) \| (.+?) \| ([\d.]+) (µs|ms) \|/gm;
 
 /**
- * @returns the bars of a contest, none if no run has measured it. They leave out variants of
- * latchkey such as "cache off".
+ * @returns the bars of a contest, none if no run has measured it. Variants of latchkey, such as
+ *   "cache off", have no bar.
  */
 function barsOf(printed: string, contest: string): Bar[] {
   const medians = new Map<string, number>();
@@ -95,10 +95,10 @@ function drawBar({ way, times }: Bar, left: number, top: number): string[] {
 
 function drawPanel(contest: string, bars: readonly Bar[], left: number, top: number): string[] {
   const firstRow = top + PANEL_TITLE_HEIGHT;
-  const one = left + LABEL_WIDTH + PIXELS_PER_TIME;
+  const endOfLatchkey = left + LABEL_WIDTH + PIXELS_PER_TIME;
   return [
     text(left, top + 14, 'text', contest, ' font-size="14" font-weight="600"'),
-    rectangle(one, firstRow - 3, 1, bars.length * ROW_HEIGHT - 1, 'muted'),
+    rectangle(endOfLatchkey, firstRow - 3, 1, bars.length * ROW_HEIGHT - 1, 'muted'),
     ...bars.flatMap((bar, row) => drawBar(bar, left, firstRow + row * ROW_HEIGHT)),
   ];
 }
@@ -110,8 +110,8 @@ function style(): string {
 
 /**
  * @param printed what the benchmark printed: its line with Node, machine, commit and day, then the
- * table of results
- * @returns the file
+ *   table of results
+ * @returns the SVG
  * @throws Error if the output has no contest of the chart
  */
 export function chartOf(printed: string): string {
