@@ -155,6 +155,7 @@ export async function askMany(asked: Asked, load: Load): Promise<number> {
     new Promise<void>((resolve, reject) => {
       let received = 0;
       socket.on('error', reject);
+      socket.on('close', () => reject(new Error('the server closed a connection')));
       socket.on('data', (chunk) => {
         received += chunk.length;
         if (received < answerLength) return;
@@ -168,6 +169,8 @@ export async function askMany(asked: Asked, load: Load): Promise<number> {
   await Promise.all(opened.map(askUntilTheEnd));
   const seconds = (performance.now() - begin) / 1000;
   for (const { socket } of opened) socket.destroy();
+  // A server that has failed meanwhile has sent other answers, which are not told apart above.
+  assert.equal(await askForEach(asked), answerLength);
   return answers / seconds;
 }
 
