@@ -79,7 +79,7 @@ async function measure(schema: string, rounds: number): Promise<Result[]> {
 /** @returns the message of the database or of the connection */
 function reasonOf(error: unknown): string {
   const { cause = error } = Object(error) as { readonly cause?: unknown };
-  const { message, code } = Object(cause) as { readonly message?: unknown; readonly code?: unknown };
+  const { message, code } = Object(cause) as { readonly message: unknown; readonly code: unknown };
   // A host with several addresses that all refuse the connection has a code and no message.
   return String(message === '' ? code : message);
 }

@@ -27,14 +27,15 @@ export const OPTIONS = {
   rounds: {
     type: 'string',
     usage: '--rounds <n>',
-    meaning: 'Measures n rounds (default 20). With 1 it is quick, rough, and leaves out great sizes.',
+    meaning: 'Measures n rounds (default 20). With 1 it is quick and rough, without great sizes.',
   },
   node: {
     type: 'string',
     usage: '--node <version>',
     meaning:
       'Runs on this version of Node, such as 24 or 24.11.1, which it installs from npm, or on ' +
-      'the binary at this path, such as ./node. Without it, the benchmark runs on the installed Node.',
+      'the binary at this path, such as ./node. Without it, the benchmark runs on the installed ' +
+      'Node.',
   },
   json: {
     type: 'boolean',

@@ -89,13 +89,14 @@ function drawBar({ way, times }: Bar, left: number, top: number): string[] {
   const isCut = times > MAX_TIMES;
   const width = Math.min(times, MAX_TIMES) * PIXELS_PER_TIME;
   const weight = way === 'latchkey' ? ' font-weight="600"' : '';
+  // The figure of a short bar stands beside the line that marks latchkey, not on it.
+  const figureX = Math.round(x + Math.max(width, PIXELS_PER_TIME) + 6);
   return [
     text(x - 8, textY, way === 'latchkey' ? 'text' : 'muted', way, ` text-anchor="end"${weight}`),
     rectangle(x, top, width, BAR_HEIGHT, colourOf(way)),
     // A gap near the end of the bar marks that it is cut.
     ...(isCut ? [rectangle(x + width - 14, top, 4, BAR_HEIGHT, 'card')] : []),
-    // The figure of a short bar stands beside the line that marks latchkey, not on it.
-    text(Math.round(x + Math.max(width, PIXELS_PER_TIME) + 6), textY, 'text', figureOf(times), weight),
+    text(figureX, textY, 'text', figureOf(times), weight),
   ];
 }
 
@@ -148,7 +149,8 @@ export function chartOf(printed: string): string {
   if (drawn.length === 0) throw new Error('the output has no contest of the chart');
   const height = bottom + 24;
   const title = 'Time for the same work, as a multiple of latchkey’s';
-  const note = 'Shorter is faster. “bare” is the least that Node itself needs. A bar with a gap is cut.';
+  const note =
+    'Shorter is faster. “bare” is the least that Node itself needs. A bar with a gap is cut.';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}"`,
     `  height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12">`,

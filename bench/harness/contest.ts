@@ -60,7 +60,7 @@ async function turn(way: Way, inputs: readonly string[], inFlight: number): Prom
   return ((performance.now() - start) * 1000) / inputs.length;
 }
 
-/** Measures each entry once per round, after a quarter as many warm-up rounds. The order alternates. */
+/** Measures each entry once per round, after a quarter as many to warm up. The order alternates. */
 export async function takeTurns<Entry>(
   entries: readonly Entry[],
   rounds: number,
@@ -91,7 +91,8 @@ const ratiosOf = (times: readonly number[], others: readonly number[] = []): num
 export function resultsOf(contest: string, turns: readonly Times[]): Result[] {
   return turns.map(({ way, times }) => {
     const ratios = ratiosOf(times, turns[0]?.times);
-    return { contest, way, times, microseconds: quartilesOf(times), ofBaseline: quartilesOf(ratios) };
+    const [microseconds, ofBaseline] = [quartilesOf(times), quartilesOf(ratios)];
+    return { contest, way, times, microseconds, ofBaseline };
   });
 }
 

@@ -43,7 +43,8 @@ export function prepare(hasPeers: boolean): string {
   if (hasPeers) installPeers();
   run('npm', ['run', 'build', '--silent']);
   rmSync(COMPILED, { recursive: true, force: true });
-  run(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'bench/tsconfig.run.json']);
+  const compiler = 'node_modules/typescript/bin/tsc';
+  run(process.execPath, [compiler, '--project', 'bench/tsconfig.run.json']);
   for (const name of COPIED) cpSync(join(ROOT, name), join(COMPILED, name), { recursive: true });
   for (const name of LINKED) symlinkSync(join(ROOT, name), join(COMPILED, name));
   return join(COMPILED, 'bench');
