@@ -43,6 +43,7 @@ const GOALS: readonly Goal[] = [
 ];
 
 const { rounds, isJson } = readRounds();
+const where = `${whereAndWhen()}; ${rounds} rounds`;
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
 const results: Result[] = [];
 try {
@@ -67,7 +68,6 @@ try {
 const growth = await growths(rounds);
 const memory = await measureMemory(50_000 * rounds);
 const sizes = await measureSizes(rounds);
-const where = `${whereAndWhen()}; ${rounds} rounds`;
 if (isJson) {
   console.log(JSON.stringify({ where, results, growth, memory, sizes }, null, 2));
 } else {

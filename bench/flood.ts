@@ -15,6 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { defaultConcurrency } from '../src/accounts/work-queue.ts';
 import { generateSecret } from '../src/jwt.ts';
+import { DIST } from './harness/built.ts';
 import { messageOf } from './harness/child.ts';
 import type { Flood } from './processes/flood-load.ts';
 import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
@@ -26,11 +27,12 @@ const FLOOD_SECONDS = 10;
 const PATIENCE_MS = 120_000;
 const MIB = 2 ** 20;
 
-const COMMAND = ['../src/cli/main.ts', 'serve', '--users', 'memory', '--port', '0'];
+const COMMAND = [join(DIST, 'cli/main.js'), 'serve', '--users', 'memory', '--port', '0'];
+const UNQUEUED = join(import.meta.dirname, 'processes/flood-unqueued.js');
 const SERVERS = [
   { name: 'by default', words: COMMAND },
   { name: 'without the throttle', words: [...COMMAND, '--throttle', 'off'] },
-  { name: 'without throttle and queue', words: ['processes/flood-unqueued.ts'] },
+  { name: 'without throttle and queue', words: [UNQUEUED] },
 ];
 
 interface Answer {
@@ -125,14 +127,10 @@ async function helloUntil(
 }
 
 async function startServer([script = '', ...args]: readonly string[], folder: string) {
-  const execArgv = [
-    ...process.execArgv,
-    '--import',
-    join(import.meta.dirname, 'processes/flood-disk.ts'),
-  ];
+  const execArgv = ['--import', join(import.meta.dirname, 'processes/flood-disk.js')];
   const own = { LATCHKEY_SECRET: generateSecret(), BENCH_FILE: join(folder, 'file') };
   const env = { ...process.env, ...own };
-  const server = fork(join(import.meta.dirname, script), args, { execArgv, env, silent: true });
+  const server = fork(script, args, { execArgv, env, silent: true });
   server.stderr?.pipe(process.stderr);
   const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
   const [url] = /http:[^\s,]+/.exec(String(line)) ?? [];
@@ -152,7 +150,7 @@ const slowestWriteOf = (server: ChildProcess): Promise<number> => {
 async function measure(name: string, words: readonly string[], folder: string): Promise<Result> {
   const { server, url } = await startServer(words, folder);
   const loadArgs = [new URL(url).port, String(IN_FLIGHT), String(FLOOD_SECONDS)];
-  const load = fork(join(import.meta.dirname, 'processes/flood-load.ts'), loadArgs);
+  const load = fork(join(import.meta.dirname, 'processes/flood-load.js'), loadArgs);
   try {
     await messageOf(load);
     assert.equal((await asJoe(url, '/signup')).status, 200);
@@ -244,6 +242,7 @@ function judge(result: Result): [limit: string, holds: boolean][] {
 }
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
+const where = whereAndWhen();
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
 try {
   const results: Result[] = [];
@@ -252,7 +251,7 @@ try {
   const flood = `${IN_FLIGHT} logins in flight for ${FLOOD_SECONDS} seconds`;
   const what = `${flood}, ${defaultConcurrency()} at once at 2^17`;
   const list = limits.map(([limit, holds]) => `- ${holds ? 'yes' : 'no'}: ${limit}`).join('\n');
-  const report = `${whereAndWhen()}; ${what}
+  const report = `${where}; ${what}
 
 ${tableFor(results)}
 
@@ -260,7 +259,7 @@ Limits for the default server:
 
 ${list}`;
   console.log(
-    values.json ? JSON.stringify({ where: whereAndWhen(), results, limits }, null, 2) : report,
+    values.json ? JSON.stringify({ where, results, limits }, null, 2) : report,
   );
   if (!limits.every(([, holds]) => holds)) process.exitCode = 1;
 } finally {

@@ -37,15 +37,15 @@ export interface Contestant {
 }
 
 export const OWN: readonly Contestant[] = [
-  { way: 'bare', script: 'processes/hello-server.ts', args: ['bare'] },
-  { way: 'latchkey', script: 'processes/hello-server.ts', args: ['latchkey'] },
-  { way: 'latchkey, cache off', script: 'processes/hello-server.ts', args: ['uncached'] },
+  { way: 'bare', script: 'processes/hello-server.js', args: ['bare'] },
+  { way: 'latchkey', script: 'processes/hello-server.js', args: ['latchkey'] },
+  { way: 'latchkey, cache off', script: 'processes/hello-server.js', args: ['uncached'] },
 ];
 
 /** The contestants for the cost of sessions, with the users and the sessions in one place. */
 export function withSessions(place: 'memory' | 'file'): readonly Contestant[] {
   return ['off', 'on'].map((sessions) => {
-    const script = 'processes/session-server.ts';
+    const script = 'processes/session-server.js';
     return { way: `sessions ${sessions}`, script, args: [place, sessions] };
   });
 }
@@ -155,6 +155,7 @@ export async function askMany(asked: Asked, load: Load): Promise<number> {
     new Promise<void>((resolve, reject) => {
       let received = 0;
       socket.on('error', reject);
+      socket.on('close', () => reject(new Error('the server closed a connection')));
       socket.on('data', (chunk) => {
         received += chunk.length;
         if (received < answerLength) return;
@@ -168,6 +169,8 @@ export async function askMany(asked: Asked, load: Load): Promise<number> {
   await Promise.all(opened.map(askUntilTheEnd));
   const seconds = (performance.now() - begin) / 1000;
   for (const { socket } of opened) socket.destroy();
+  // A server that has failed meanwhile has sent other answers, which are not told apart above.
+  assert.equal(await askForEach(asked), answerLength);
   return answers / seconds;
 }
 

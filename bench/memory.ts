@@ -1,9 +1,11 @@
 /** Measures the memory that latchkey takes. Needs `--expose-gc`. */
 import assert from 'node:assert/strict';
-import { askMany, start } from './hello.ts';
+import { logIn, signUp, startCommand } from './command.ts';
+import { askMany } from './hello.ts';
 import { Jwt, latchkey } from './harness/built.ts';
 import { tableOf } from './harness/report.ts';
 import { SECRET } from './harness/secret.ts';
+import { bearer } from './processes/hello-child.ts';
 
 const MANY = 100_000;
 const STEPS = 5;
@@ -34,12 +36,12 @@ export async function measureMemory(requests: number): Promise<Memory> {
   const bytesPerCachedToken = heapOf(MANY, (n) =>
     jwt.verify(signer.sign({ identity: `user-${n}` })),
   );
-  const users = new latchkey.MemoryUserStore();
+  const store = new latchkey.MemoryUserStore();
   const passwordHash = () =>
     `$scrypt$ln=17,r=8,p=1$${'s'.repeat(22)}$${Math.random().toString(36).padEnd(43, 'k')}`;
   const createdAt = new Date().toISOString();
   const bytesPerUser = heapOf(MANY, (n) => {
-    users.insert({
+    store.insert({
       id: `user-${n}`,
       username: `user-${n}`,
       passwordHash: passwordHash(),
@@ -47,13 +49,17 @@ export async function measureMemory(requests: number): Promise<Memory> {
     });
   });
   // Uses both, so that neither is garbage before it is measured.
-  assert.ok(users.find('user-0'));
+  assert.ok(store.find('user-0'));
   assert.ok(jwt.verify(signer.sign({})));
-  const server = await start({ script: 'processes/hello-server.ts', args: ['latchkey'] });
+  // The password costs little, so that scrypt does not raise the memory.
+  const server = await startCommand(['--scrypt-cost', '10', '--lifetime', '36000']);
   const { rss: idleBytes } = await server.usage();
+  await signUp(server.port);
+  const users = [{ name: 'joe', proof: bearer(await logIn(server.port)) }];
+  const asked = { port: server.port, users };
   const busyBytes = [];
   for (let step = 1; step <= STEPS; step += 1) {
-    await askMany(server, { maxAnswers: requests / STEPS });
+    await askMany(asked, { maxAnswers: requests / STEPS });
     busyBytes.push({ requests: (step * requests) / STEPS, rss: (await server.usage()).rss });
   }
   await server.stop();

@@ -6,9 +6,10 @@
 import { randomBytes } from 'node:crypto';
 import { reportOf, type Goal, type Result } from './harness/contest.ts';
 import { latchkey } from './harness/built.ts';
+import { URL_VARIABLE } from './harness/database.ts';
 import { readRounds, whereAndWhen } from './harness/report.ts';
 import { askInTurns, startAll, stopAll, type Contestant } from './hello.ts';
-import { openPool, tablesIn, URL_VARIABLE, USERS } from './processes/postgres-tables.ts';
+import { openPool, tablesIn, USERS } from './processes/postgres-tables.ts';
 
 const CONNECTIONS = [1, 8, 64, 256];
 
@@ -23,8 +24,8 @@ const WAYS = {
 
 /** @param schema where the tables are */
 function contestantsIn(schema: string): readonly Contestant[] {
-  const own = 'processes/postgres-server.ts';
-  const peer = 'processes/postgres-peer.ts';
+  const own = 'processes/postgres-server.js';
+  const peer = 'processes/postgres-peer.js';
   return [
     { way: WAYS.bare, script: peer, args: ['bare', schema] },
     { way: WAYS.single, script: own, args: ['single', 'off', schema] },
@@ -63,31 +64,45 @@ async function createTables(pool: ReturnType<typeof openPool>, schema: string): 
   for (const user of USERS) await users.insert(user);
 }
 
-async function measure(rounds: number): Promise<Result[]> {
-  const pool = openPool();
-  const schema = `latchkey_bench_${randomBytes(6).toString('hex')}`;
-  try {
-    await createTables(pool, schema);
-    const servers = await startAll(contestantsIn(schema));
-    const results: Result[] = [];
-    for (const connections of CONNECTIONS) {
-      const name = contestWith(connections);
-      results.push(...(await askInTurns(name, servers, rounds, connections)));
-    }
-    await stopAll(servers);
-    return results;
-  } finally {
-    await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
-    await pool.end();
+/** @param schema where the tables are */
+async function measure(schema: string, rounds: number): Promise<Result[]> {
+  const servers = await startAll(contestantsIn(schema));
+  const results: Result[] = [];
+  for (const connections of CONNECTIONS) {
+    const name = contestWith(connections);
+    results.push(...(await askInTurns(name, servers, rounds, connections)));
   }
+  await stopAll(servers);
+  return results;
+}
+
+/** @returns the message of the database or of the connection */
+function reasonOf(error: unknown): string {
+  const { cause = error } = Object(error) as { readonly cause?: unknown };
+  const { message, code } = Object(cause) as { readonly message: unknown; readonly code: unknown };
+  // A host with several addresses that all refuse the connection has a code and no message.
+  return String(message === '' ? code : message);
 }
 
 const { rounds, isJson } = readRounds();
-if (process.env[URL_VARIABLE] === undefined) {
-  const remedy = 'Set it to the URL of a PostgreSQL server, or start one for this benchmark with';
-  console.log(`${URL_VARIABLE} is not set. ${remedy} ".ci/with-postgres npm run bench:postgres".`);
-} else {
-  const results = await measure(rounds);
-  const where = `${whereAndWhen()}; ${rounds} rounds`;
+const where = `${whereAndWhen()}; ${rounds} rounds`;
+const pool = openPool();
+const schema = `latchkey_bench_${randomBytes(6).toString('hex')}`;
+const dropSchema = () => pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => void dropSchema().finally(() => process.kill(process.pid, signal)));
+}
+try {
+  await createTables(pool, schema);
+} catch (error) {
+  await dropSchema().catch(() => undefined);
+  console.error(`The database at ${URL_VARIABLE} cannot be used: ${reasonOf(error)}.`);
+  process.exit(1);
+}
+try {
+  const results = await measure(schema, rounds);
   console.log(reportOf(where, results, GOALS, isJson));
+} finally {
+  await dropSchema();
+  await pool.end();
 }

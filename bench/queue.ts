@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { generateSecret } from '../src/jwt.ts';
+import { DIST } from './harness/built.ts';
 import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 
 const VICTIM_LOGINS = 30;
@@ -67,7 +68,7 @@ function post(
 async function startServer(threads: string): Promise<{ server: ChildProcess; port: number }> {
   const env = { ...process.env, UV_THREADPOOL_SIZE: threads, LATCHKEY_SECRET: generateSecret() };
   const words = ['serve', '--users', 'memory', '--port', '0'];
-  const server = fork(join(import.meta.dirname, '../src/cli/main.ts'), words, {
+  const server = fork(join(DIST, 'cli/main.js'), words, {
     env,
     silent: true,
   });
@@ -134,6 +135,7 @@ function statusesOf(logins: readonly Login[]): string {
 }
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
+const where = whereAndWhen();
 const results: Result[] = [];
 for (const attack of ATTACKS) results.push(await measure(attack));
 const heads = [
@@ -154,7 +156,6 @@ const table = tableOf([
     timesOf(attacked),
   ]),
 ]);
-const where = whereAndWhen();
 console.log(values.json ? JSON.stringify({ where, results }, null, 2) : `${where}\n\n${table}`);
 if (results.some(({ attacked }) => attacked.some(({ status }) => status !== 200))) {
   process.exitCode = 1;

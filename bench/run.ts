@@ -15,13 +15,19 @@ import {
   hasRounds,
   helpFor,
   OPTIONS,
+  optionsOf,
 } from './harness/benchmarks.ts';
+import { missingDatabase } from './harness/database.ts';
 import { filled, PAGES } from './harness/figures.ts';
-import { installNode, nodePackage } from './harness/node-release.ts';
+import { checkNode, installNode } from './harness/node-release.ts';
+import { prepare } from './harness/preparation.ts';
+import { hasChanges, roundsOf } from './harness/report.ts';
 import { NODES, recorded } from './harness/results.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const RESULTS = 'bench/RESULTS.md';
+/** Fewer are too rough for a page. */
+const MIN_RECORDED_ROUNDS = 10;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const write = (path: string, text: string): void => writeFileSync(join(ROOT, path), text);
@@ -33,22 +39,20 @@ type Values = ReturnType<typeof readOptions>;
 function readOptions(name: string, args: string[]) {
   const { values } = parseArgs({ args, options: OPTIONS });
   const { rounds, node, record, json } = values;
-  if (!hasRounds(name) && rounds !== undefined) {
-    throw new RangeError('this benchmark has no "--rounds"');
+  const usages = optionsOf(name).map(({ usage }) => usage.split(' ')[0]);
+  for (const option of Object.keys(values)) {
+    if (!usages.includes(`--${option}`)) throw new RangeError(`${name} has no "--${option}"`);
   }
-  // Only for its errors.
-  if (node !== undefined) nodePackage(node);
+  if (rounds !== undefined) roundsOf(rounds);
+  if (node !== undefined) checkNode(node);
   if (record !== true) return values;
   const isShown = node === undefined || NODES.includes(node);
   if (!isShown) throw new RangeError(`"--record" expected --node ${NODES.join(' or ')}`);
   if (json === true) throw new RangeError('"--record" and "--json" exclude each other');
+  if (rounds !== undefined && roundsOf(rounds) < MIN_RECORDED_ROUNDS) {
+    throw new RangeError(`"--record" expected at least ${MIN_RECORDED_ROUNDS} rounds`);
+  }
   return values;
-}
-
-/** Runs npm. Its output goes to stderr, so that stdout holds nothing but results. */
-function runNpm(args: readonly string[]): void {
-  const { status } = spawnSync('npm', args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new Error(`"npm ${args.join(' ')}" failed`);
 }
 
 /**
@@ -57,10 +61,14 @@ function runNpm(args: readonly string[]): void {
  * @returns the exit code
  */
 function run(name: string, { rounds, json, record }: Values, node: string | undefined): number {
-  const { file, preparations } = benchmarkNamed(name);
-  for (const args of preparations) runNpm(args);
+  const { file, hasPeers, needsDatabase } = benchmarkNamed(name);
+  const missing = needsDatabase ? missingDatabase() : undefined;
+  if (missing !== undefined) {
+    console.log(missing);
+    return 0;
+  }
   const program = node === undefined ? process.execPath : installNode(node);
-  const script = ['--expose-gc', '--import', 'tsx', '--', join('bench', file)];
+  const script = ['--expose-gc', '--', join(prepare(hasPeers), file)];
   if (json === true) script.push('--json');
   if (rounds !== undefined && hasRounds(name)) script.push('--rounds', rounds);
   const { status, stdout } = spawnSync(program, script, {
@@ -92,16 +100,27 @@ function fillPages(): void {
 /** Runs one benchmark, or all of them. @returns the greatest exit code */
 function runNamed(name: string, values: Values): number {
   const { node, record } = values;
+  if (record === true && hasChanges()) {
+    console.error(`${name}: commit the changes first, because "--record" names the commit`);
+    return 1;
+  }
   const nodes = node === undefined && record === true ? NODES : [node];
   const names = name === ALL ? Object.keys(BENCHMARKS) : [name];
-  return Math.max(...names.flatMap((each) => nodes.map((on) => run(each, values, on))));
+  const codes = names.flatMap((each) => {
+    return nodes.map((on) => {
+      try {
+        return run(each, values, on);
+      } catch (error) {
+        // The other benchmarks run all the same.
+        console.error(`${each}: ${reasonOf(error)}`);
+        return 1;
+      }
+    });
+  });
+  return Math.max(...codes);
 }
 
 function main([name = '', ...args]: readonly string[]): number {
-  if (name === FIGURES) {
-    fillPages();
-    return 0;
-  }
   let values: Values;
   try {
     values = readOptions(name, args);
@@ -113,12 +132,9 @@ function main([name = '', ...args]: readonly string[]): number {
     console.log(helpFor(name));
     return 0;
   }
-  try {
-    return runNamed(name, values);
-  } catch (error) {
-    console.error(`${name}: ${reasonOf(error)}`);
-    return 1;
-  }
+  if (name !== FIGURES) return runNamed(name, values);
+  fillPages();
+  return 0;
 }
 
 function reasonOf(error: unknown): string {

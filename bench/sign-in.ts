@@ -18,7 +18,7 @@ export interface SignInContestant extends Contestant {
 }
 
 const SHARED = {
-  script: 'processes/sign-in-server.ts',
+  script: 'processes/sign-in-server.js',
   path: '/auth',
   // A session that can be refreshed, as those of better-auth are.
   user: { username: 'joe', refresh: true },

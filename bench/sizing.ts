@@ -1,7 +1,6 @@
 /** Logins a second and memory of a server, by the cores that hash and by the cost of scrypt. */
-import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
-import { start } from './hello.ts';
+import { logIn, signUp, startCommand } from './command.ts';
 import { quartilesOf, tableOf } from './harness/report.ts';
 
 /** log2 of N: a quarter of the default cost, half of it, and the default. */
@@ -9,8 +8,6 @@ const COSTS: readonly number[] = [15, 16, 17];
 
 /** For each core. */
 const LOGINS_IN_A_TURN = 2;
-
-const BODY = JSON.stringify({ username: 'joe', password: 'correct horse' });
 
 export interface Size {
   readonly cores: number;
@@ -28,16 +25,6 @@ function coreCounts(): number[] {
   return Array.from({ length: most }, (_, index) => index + 1);
 }
 
-async function login(port: number): Promise<void> {
-  const response = await fetch(`http://127.0.0.1:${port}/auth`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: BODY,
-  });
-  assert.equal(response.status, 200);
-  assert.match(await response.text(), /^\{"access_token":"[\w.-]+"\}\n$/);
-}
-
 /** Lets every core answer a few logins. @returns logins a second */
 async function takeTurn(port: number, cores: number): Promise<number> {
   const total = LOGINS_IN_A_TURN * cores;
@@ -47,7 +34,7 @@ async function takeTurn(port: number, cores: number): Promise<number> {
   const clients = Array.from({ length: cores + 1 }, async () => {
     while (begun < total) {
       begun += 1;
-      await login(port);
+      await logIn(port);
     }
   });
   await Promise.all(clients);
@@ -55,9 +42,12 @@ async function takeTurn(port: number, cores: number): Promise<number> {
 }
 
 async function measure(cores: number, cost: number, rounds: number): Promise<Size> {
-  const script = 'processes/login-server.ts';
-  const server = await start({ script, args: [String(cores), String(cost)] });
-  await login(server.port);
+  // Of libuv's threads, one is left for the files.
+  const threads = { UV_THREADPOOL_SIZE: String(cores + 1) };
+  const flags = ['--scrypt-cost', String(cost), '--throttle', 'off'];
+  const server = await startCommand(flags, threads);
+  await signUp(server.port);
+  await logIn(server.port);
   const rates: number[] = [];
   for (let round = 0; round < rounds; round += 1) rates.push(await takeTurn(server.port, cores));
   const { peakRss } = await server.usage();
@@ -65,11 +55,12 @@ async function measure(cores: number, cost: number, rounds: number): Promise<Siz
   return { cores, cost, loginsPerSecond: quartilesOf(rates).median, peakBytes: peakRss };
 }
 
-/** Measures every number of cores of this machine at every cost. */
+/** Measures every number of cores of this machine at every cost, or one of each in one round. */
 export async function measureSizes(rounds: number): Promise<Size[]> {
   const sizes: Size[] = [];
-  for (const cores of coreCounts()) {
-    for (const cost of COSTS) sizes.push(await measure(cores, cost, rounds));
+  const most = rounds === 1 ? 1 : Infinity;
+  for (const cores of coreCounts().slice(0, most)) {
+    for (const cost of COSTS.slice(0, most)) sizes.push(await measure(cores, cost, rounds));
   }
   return sizes;
 }

@@ -38,7 +38,7 @@ async function measureOnce(way: 'store' | 'bare', path: string, users: number): 
   const file = await open(copy);
   await file.sync();
   await file.close();
-  const child = fork(join(import.meta.dirname, 'processes/store-process.ts'), [
+  const child = fork(join(import.meta.dirname, 'processes/store-process.js'), [
     way,
     copy,
     String(users),
@@ -91,7 +91,7 @@ async function measure(folder: string): Promise<Result[]> {
   });
 }
 
-function reportOf(results: readonly Result[]): string {
+function reportOf(where: string, results: readonly Result[]): string {
   const count = (value = NaN) => value.toLocaleString('en');
   const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
   const opening = results.map(({ users, fileBytes, store, bare }) => [
@@ -132,7 +132,7 @@ function reportOf(results: readonly Result[]): string {
     'bare, µs',
     'cost ratio',
   ];
-  return `${whereAndWhen()}; medians of ${ROUNDS} rounds
+  return `${where}; medians of ${ROUNDS} rounds
 
 Opening, against the baseline: a read of the whole file, split, JSON.parse and Map.set. "Kept" is
 the memory of the users, and "peak" is the most memory while the file is read.
@@ -146,11 +146,12 @@ ${tableOf([insertingHeads, ...inserting])}`;
 }
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
+const where = whereAndWhen();
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
 try {
   const results = await measure(folder);
   console.log(
-    values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results),
+    values.json ? JSON.stringify({ where, results }, null, 2) : reportOf(where, results),
   );
 } finally {
   rmSync(folder, { recursive: true });

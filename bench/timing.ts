@@ -115,7 +115,7 @@ async function measure(logN: number, rounds: number): Promise<Result[]> {
 const isJudged = ({ kind }: Result) => kind === 'unknown' || kind === 'malformed';
 const holds = ({ ratio }: Result) => Math.abs(ratio - 1) <= MOST_APART;
 
-function reportOf(results: readonly Result[]): string {
+function reportOf(where: string, results: readonly Result[]): string {
   const rows = results.map((result) => {
     const { logN, way, kind, ms, ratio, pairs } = result;
     const verdict = holds(result) ? 'yes' : 'no';
@@ -142,13 +142,14 @@ function reportOf(results: readonly Result[]): string {
     'within 5 %',
   ];
   const counts = ROUNDS.map(({ logN, rounds }) => `${rounds} rounds at 2^${logN}`).join(', ');
-  return `${whereAndWhen()}; ${counts}\n\n${tableOf([heads, ...rows])}`;
+  return `${where}; ${counts}\n\n${tableOf([heads, ...rows])}`;
 }
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' } } });
+const where = whereAndWhen();
 const results: Result[] = [];
 for (const { logN, rounds } of ROUNDS) results.push(...(await measure(logN, rounds)));
 console.log(
-  values.json ? JSON.stringify({ where: whereAndWhen(), results }, null, 2) : reportOf(results),
+  values.json ? JSON.stringify({ where, results }, null, 2) : reportOf(where, results),
 );
 if (!results.filter(isJudged).every(holds)) process.exitCode = 1;

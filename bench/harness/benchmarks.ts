@@ -1,20 +1,16 @@
 /** The benchmarks, their options and their help texts. */
 import { NODES } from './results.ts';
 
-/** Compiles the package into `dist`, because these benchmarks measure what users install. */
-const BUILD = ['run', 'build', '--silent'];
-/** Installs the packages of other authors. */
-const INSTALL = ['ci', '--prefix', 'bench', '--silent'];
-
 interface Benchmark {
-  /** In the folder `bench`. */
+  /** In the folder of the compiled benchmarks. */
   readonly file: string;
   /** One sentence. */
   readonly purpose: string;
   /** With the usual number of rounds, on one version of Node. */
   readonly minutes: number;
-  /** The arguments of each run of npm that comes before the benchmark. */
-  readonly preparations: readonly (readonly string[])[];
+  /** Whether it compares packages of other authors, which are installed first. */
+  readonly hasPeers: boolean;
+  readonly needsDatabase: boolean;
   /** Whether it reads `--rounds`. */
   readonly hasRounds: boolean;
 }
@@ -31,14 +27,15 @@ export const OPTIONS = {
   rounds: {
     type: 'string',
     usage: '--rounds <n>',
-    meaning: 'Measures n rounds (default 20). With 1 it is quick and rough.',
+    meaning: 'Measures n rounds (default 20). With 1 it is quick and rough, without great sizes.',
   },
   node: {
     type: 'string',
     usage: '--node <version>',
     meaning:
-      'Runs on this version of Node, such as 24 or 24.11.1, which it installs from npm. ' +
-      'Without it, the benchmark runs on the installed Node.',
+      'Runs on this version of Node, such as 24 or 24.11.1, which it installs from npm, or on ' +
+      'the binary at this path, such as ./node. Without it, the benchmark runs on the installed ' +
+      'Node.',
   },
   json: {
     type: 'boolean',
@@ -50,7 +47,8 @@ export const OPTIONS = {
     usage: '--record',
     meaning:
       `Runs on Node ${NODES.join(' and on Node ')}, or on the one that --node names. ` +
-      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart.',
+      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart. It ' +
+      'needs code without changes since the last commit, and at least 10 rounds.',
   },
   help: {
     type: 'boolean',
@@ -62,56 +60,63 @@ export const OPTIONS = {
 /** By the name of the script in package.json. */
 export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench': {
-    file: 'bench.ts',
+    file: 'bench.js',
     purpose:
       'Compares tokens, passwords, the users file, GET /hello and the start with bare calls of ' +
       'Node, and measures growth and memory.',
     minutes: 7,
-    preparations: [BUILD],
+    hasPeers: false,
+    needsDatabase: false,
     hasRounds: true,
   },
   'bench:peers': {
-    file: 'peers.ts',
+    file: 'peers.js',
     purpose: 'Compares tokens, GET /hello and sign-in with other packages.',
     minutes: 4,
-    preparations: [BUILD, INSTALL],
+    hasPeers: true,
+    needsDatabase: false,
     hasRounds: true,
   },
   'bench:postgres': {
-    file: 'postgres.ts',
+    file: 'postgres.js',
     purpose:
       'Compares GET /hello over PostgreSQL: with gathered reads, with one query for each read, ' +
       'and with Fastify. It needs the URL of a server in TEST_POSTGRES_URL.',
-    minutes: 5,
-    preparations: [BUILD, INSTALL],
+    minutes: 3,
+    hasPeers: true,
+    needsDatabase: true,
     hasRounds: true,
   },
   'bench:store': {
-    file: 'store.ts',
+    file: 'store.js',
     purpose: 'Measures the users file with 1,000 to 1,000,000 users.',
     minutes: 5,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     hasRounds: false,
   },
   'bench:flood': {
-    file: 'flood.ts',
+    file: 'flood.js',
     purpose: 'Measures how a flood of logins slows other clients. It needs Linux.',
     minutes: 2,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     hasRounds: false,
   },
   'bench:queue': {
-    file: 'queue.ts',
+    file: 'queue.js',
     purpose: 'Measures whether an attacker who fills the queue locks a user out. It needs Linux.',
     minutes: 2,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     hasRounds: false,
   },
   'bench:timing': {
-    file: 'timing.ts',
+    file: 'timing.js',
     purpose: 'Measures whether the time of a refused login tells that an account exists.',
     minutes: 3,
-    preparations: [],
+    hasPeers: false,
+    needsDatabase: false,
     hasRounds: false,
   },
 };
@@ -150,27 +155,35 @@ export function benchmarkNamed(name: string): Benchmark {
 
 /** @returns whether a benchmark, or one of all of them, reads `--rounds` */
 export function hasRounds(name: string): boolean {
+  if (name === FIGURES) return false;
   return name === ALL || benchmarkNamed(name).hasRounds;
 }
 
-/** @returns the options of a benchmark, or of all of them together */
+/** @returns the options of a command */
 export function optionsOf(name: string): readonly Option[] {
+  if (name === FIGURES) return [OPTIONS.help];
   const { rounds, ...shared } = OPTIONS;
   return hasRounds(name) ? [rounds, ...Object.values(shared)] : Object.values(shared);
 }
 
+/** @returns what a command does */
+function descriptionOf(name: string): string {
+  if (name === FIGURES) return 'Copies the figures of bench/RESULTS.md to the pages and the chart.';
+  const { purpose, minutes } = name === ALL ? EVERYTHING : benchmarkNamed(name);
+  return `${purpose} It takes about ${minutes} minutes for each version of Node.`;
+}
+
 /** @returns the text of `--help` */
 export function helpFor(name: string): string {
-  const { purpose, minutes } = name === ALL ? EVERYTHING : benchmarkNamed(name);
   const options = optionsOf(name).map(({ usage, meaning }) => {
     return `  ${usage.padEnd(INDENT - 2)}${wrapped(meaning, INDENT)}`;
   });
   return `Usage: npm run ${name} -- [options]
 
-${wrapped(`${purpose} It takes about ${minutes} minutes for each version of Node.`, 0)}
+${wrapped(descriptionOf(name), 0)}
 
 ${options.join('\n')}
 
-The exit code is 0 if the benchmark ends and all its limits hold, 2 if the options are invalid, and
-1 otherwise. A goal that is missed does not change it.`;
+The exit code is 0 if all succeeds and every limit of a benchmark holds, 2 if the options are
+invalid, and 1 otherwise. A goal that is missed does not change it.`;
 }

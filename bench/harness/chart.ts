@@ -22,6 +22,8 @@ const BAR_HEIGHT = 14;
 /** A longer bar is cut, and its figure says how long it would be. */
 const MAX_TIMES = 8;
 const PIXELS_PER_TIME = 25;
+/** The multiples that have a line and a label. */
+const TICKS = [2, 4, 6, 8];
 
 /** The colours of the light scheme, and those of the dark scheme for the same class. */
 const COLOURS = {
@@ -41,11 +43,12 @@ interface Bar {
   readonly times: number;
 }
 
+const CACHE_OFF = 'latchkey, cache off';
 const ROW = /^\| (.+?) \| (.+?) \| ([\d.]+) (µs|ms) \|/gm;
 
 /**
- * @returns the bars of a contest, none if no run has measured it. Variants of latchkey, such as
- *   "cache off", have no bar.
+ * @returns the bars of a contest, none if no run has measured it. Of the variants of latchkey only
+ *   "cache off" has one, because most of the others remember no tokens.
  */
 function barsOf(printed: string, contest: string): Bar[] {
   const medians = new Map<string, number>();
@@ -55,7 +58,7 @@ function barsOf(printed: string, contest: string): Bar[] {
   const own = medians.get('latchkey');
   if (own === undefined) return [];
   return [...medians]
-    .filter(([way]) => !way.startsWith('latchkey,'))
+    .filter(([way]) => !way.startsWith('latchkey,') || way === CACHE_OFF)
     .map(([way, median]) => ({ way, times: median / own }));
 }
 
@@ -75,7 +78,10 @@ function rectangle(x: number, y: number, width: number, height: number, colour: 
   return `<rect x="${x}" y="${y}" ${size} class="${colour}" fill="${COLOURS[colour][0]}"/>`;
 }
 
-const colourOf = (way: string): Colour => (way === 'latchkey' || way === 'bare' ? way : 'peer');
+function colourOf(way: string): Colour {
+  if (way === CACHE_OFF) return 'latchkey';
+  return way === 'latchkey' || way === 'bare' ? way : 'peer';
+}
 
 function drawBar({ way, times }: Bar, left: number, top: number): string[] {
   const x = left + LABEL_WIDTH;
@@ -83,22 +89,28 @@ function drawBar({ way, times }: Bar, left: number, top: number): string[] {
   const isCut = times > MAX_TIMES;
   const width = Math.min(times, MAX_TIMES) * PIXELS_PER_TIME;
   const weight = way === 'latchkey' ? ' font-weight="600"' : '';
+  // The figure of a short bar stands beside the line that marks latchkey, not on it.
+  const figureX = Math.round(x + Math.max(width, PIXELS_PER_TIME) + 6);
   return [
     text(x - 8, textY, way === 'latchkey' ? 'text' : 'muted', way, ` text-anchor="end"${weight}`),
     rectangle(x, top, width, BAR_HEIGHT, colourOf(way)),
     // A gap near the end of the bar marks that it is cut.
     ...(isCut ? [rectangle(x + width - 14, top, 4, BAR_HEIGHT, 'card')] : []),
-    // The figure of a short bar stands beside the line that marks latchkey, not on it.
-    text(x + Math.max(width, PIXELS_PER_TIME) + 6, textY, 'text', figureOf(times), weight),
+    text(figureX, textY, 'text', figureOf(times), weight),
   ];
 }
 
 function drawPanel(contest: string, bars: readonly Bar[], left: number, top: number): string[] {
   const firstRow = top + PANEL_TITLE_HEIGHT;
-  const endOfLatchkey = left + LABEL_WIDTH + PIXELS_PER_TIME;
+  const xOf = (times: number) => left + LABEL_WIDTH + times * PIXELS_PER_TIME;
+  const lineHeight = bars.length * ROW_HEIGHT - 1;
   return [
+    ...TICKS.flatMap((times) => [
+      text(xOf(times), firstRow - 5, 'muted', String(times), ' font-size="9" text-anchor="middle"'),
+      rectangle(xOf(times), firstRow - 3, 1, lineHeight, 'line'),
+    ]),
     text(left, top + 14, 'text', contest, ' font-size="14" font-weight="600"'),
-    rectangle(endOfLatchkey, firstRow - 3, 1, bars.length * ROW_HEIGHT - 1, 'muted'),
+    rectangle(xOf(1), firstRow - 3, 1, lineHeight, 'muted'),
     ...bars.flatMap((bar, row) => drawBar(bar, left, firstRow + row * ROW_HEIGHT)),
   ];
 }
@@ -115,7 +127,9 @@ function style(): string {
  * @throws Error if the output has no contest of the chart
  */
 export function chartOf(printed: string): string {
-  const [where = ''] = /^.*, commit [^;\n]*/m.exec(printed) ?? [];
+  const [line = ''] = /^.*, commit .*/m.exec(printed) ?? [];
+  // Between them are the versions of the packages, for which there is no room.
+  const [where = '', rounds = ''] = [line.split('; ')[0], line.split('; ').at(-1)];
   const drawn: string[] = [];
   const summary: string[] = [];
   let bottom = 0;
@@ -135,7 +149,8 @@ export function chartOf(printed: string): string {
   if (drawn.length === 0) throw new Error('the output has no contest of the chart');
   const height = bottom + 24;
   const title = 'Time for the same work, as a multiple of latchkey’s';
-  const note = '“bare” is the least that Node itself needs. A bar with a gap is cut.';
+  const note =
+    'Shorter is faster. “bare” is the least that Node itself needs. A bar with a gap is cut.';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}"`,
     `  height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12">`,
@@ -147,7 +162,7 @@ export function chartOf(printed: string): string {
     text(MARGIN, 40, 'text', title, ' font-size="18" font-weight="600"'),
     text(MARGIN, 62, 'muted', note, ' font-size="13"'),
     ...drawn,
-    text(MARGIN, height - 20, 'muted', where, ' font-size="11"'),
+    text(MARGIN, height - 20, 'muted', `${where}; ${rounds}`, ' font-size="11"'),
     '</svg>',
     '',
   ].join('\n');

@@ -19,7 +19,10 @@ export interface Contest {
   /** Throws unless the answers of all contestants to one input, in their order, mean the same. */
   readonly agree: (answers: readonly unknown[], input: string) => unknown;
   readonly rounds: number;
-  /** How many calls of one contestant run at once. Default 1. */
+  /**
+   * How many calls of a contestant that returns promises run at once, as in a server. Default 1.
+   * Calls that return no promise run one after the other.
+   */
   readonly inFlight?: number;
 }
 
@@ -33,6 +36,8 @@ export interface Result {
   readonly contest: string;
   readonly way: string;
   readonly microseconds: Quartiles;
+  /** The microseconds of each turn, in the order of the rounds. */
+  readonly times: readonly number[];
   /** The time as a multiple of the baseline's time in the same round. */
   readonly ofBaseline: Quartiles;
 }
@@ -55,14 +60,14 @@ async function turn(way: Way, inputs: readonly string[], inFlight: number): Prom
   return ((performance.now() - start) * 1000) / inputs.length;
 }
 
-/** Measures each entry once per round, after warm-up rounds. The order alternates. */
+/** Measures each entry once per round, after a quarter as many to warm up. The order alternates. */
 export async function takeTurns<Entry>(
   entries: readonly Entry[],
   rounds: number,
   measure: (entry: Entry) => number | Promise<number>,
 ): Promise<{ readonly entry: Entry; readonly measured: number[] }[]> {
   const turns = entries.map((entry) => ({ entry, measured: [] as number[] }));
-  for (let round = -Math.max(2, Math.ceil(rounds / 4)); round < rounds; round += 1) {
+  for (let round = -Math.ceil(rounds / 4); round < rounds; round += 1) {
     for (const { entry, measured } of round % 2 === 0 ? turns : turns.toReversed()) {
       const value = await measure(entry);
       if (round >= 0) measured.push(value);
@@ -79,27 +84,35 @@ interface Times {
   readonly times: readonly number[];
 }
 
+const ratiosOf = (times: readonly number[], others: readonly number[] = []): number[] =>
+  times.map((time, round) => time / Number(others[round]));
+
 /** @param turns the first is the baseline */
 export function resultsOf(contest: string, turns: readonly Times[]): Result[] {
   return turns.map(({ way, times }) => {
-    const ratios = times.map((time, round) => time / Number(turns[0]?.times[round]));
-    return { contest, way, microseconds: quartilesOf(times), ofBaseline: quartilesOf(ratios) };
+    const ratios = ratiosOf(times, turns[0]?.times);
+    const [microseconds, ofBaseline] = [quartilesOf(times), quartilesOf(ratios)];
+    return { contest, way, times, microseconds, ofBaseline };
   });
 }
 
 /** Runs a contest. @throws what `agree` throws */
 export async function run(contest: Contest): Promise<Result[]> {
   const { name, inputs, agree, rounds, inFlight = 1 } = contest;
-  const ways = Object.entries(contest.ways);
   const [input] = inputs();
   if (input === undefined) throw new Error(`the contest "${name}" has no inputs`);
+  const entries = [];
   const answers = [];
-  for (const [, way] of ways) answers.push(await way(input));
+  for (const [name, way] of Object.entries(contest.ways)) {
+    const answer = way(input);
+    entries.push({ name, way, atOnce: answer instanceof Promise ? inFlight : 1 });
+    answers.push(await answer);
+  }
   await agree(answers, input);
-  const turns = await takeTurns(ways, rounds, ([, way]) => turn(way, inputs(), inFlight));
+  const turns = await takeTurns(entries, rounds, ({ way, atOnce }) => turn(way, inputs(), atOnce));
   return resultsOf(
     name,
-    turns.map(({ entry: [way], measured }) => ({ way, times: measured })),
+    turns.map(({ entry, measured }) => ({ way: entry.name, times: measured })),
   );
 }
 
@@ -113,11 +126,11 @@ export interface Goal {
 
 /** @returns a table of the goals and whether each is met */
 export function goalsTable(results: readonly Result[], goals: readonly Goal[]): string {
-  const median = (contest: string, way: string) =>
-    results.find((result) => result.contest === contest && result.way === way)?.microseconds
-      .median ?? NaN;
+  const timesOf = (contest: string, way: string) =>
+    results.find((result) => result.contest === contest && result.way === way)?.times ?? [];
   const rows = goals.map(({ contest, way, other, atMost }) => {
-    const ratio = median(contest, way) / median(contest, other);
+    const ratios = ratiosOf(timesOf(contest, way), timesOf(contest, other));
+    const ratio = quartilesOf(ratios).median;
     return [
       contest,
       `${way} / ${other}`,

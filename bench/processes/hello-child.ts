@@ -47,7 +47,7 @@ export interface Listening {
   readonly users?: readonly HelloUser[];
 }
 
-function usageNow(): Usage {
+export function usageNow(): Usage {
   const peakRss = process.resourceUsage().maxRSS * 1024;
   return { rss: process.memoryUsage.rss(), peakRss };
 }

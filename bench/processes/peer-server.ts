@@ -1,8 +1,8 @@
 /**
  * Serves `GET /hello` with another framework, in a process of its own:
- * `peer-server.ts <express|fastify|hono>`.
+ * `peer-server.ts <express|fastify|fastifyCached|hono>`.
  */
-import { createSecretKey } from 'node:crypto';
+import { createSecretKey, webcrypto } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastifyJwt from '@fastify/jwt';
@@ -15,6 +15,8 @@ import { jwt as honoJwt, type JwtVariables } from 'hono/jwt';
 import { portOf, tellParent } from './hello-child.ts';
 import { SECRET } from '../harness/secret.ts';
 
+const { subtle } = webcrypto;
+
 /** Each server looks the user up here, as latchkey looks it up in its store. */
 const USERS = new Map([['joe', { username: 'joe' }]]);
 
@@ -23,6 +25,19 @@ const helloTo = (identity: unknown) => {
   if (user === undefined) throw new Error('no such user');
   return { Status: 'Success', result: `Hello ${user.username}` };
 };
+
+/** @param cache how many tokens it remembers, or false */
+async function serveFastify(cache: number | false): Promise<number> {
+  const app = Fastify();
+  await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'], cache } });
+  app.get(
+    '/hello',
+    { onRequest: (request) => request.jwtVerify().then(() => undefined) },
+    async ({ user }) => helloTo((user as { identity?: unknown }).identity),
+  );
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  return (app.server.address() as AddressInfo).port;
+}
 
 const WAYS: Readonly<Record<string, () => Promise<number>>> = {
   express: () => {
@@ -35,22 +50,14 @@ const WAYS: Readonly<Record<string, () => Promise<number>>> = {
     );
     return portOf(createServer(app));
   },
-  fastify: async () => {
-    const app = Fastify();
-    await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } });
-    app.get(
-      '/hello',
-      { onRequest: (request) => request.jwtVerify().then(() => undefined) },
-      async ({ user }) => {
-        return helloTo((user as { identity?: unknown }).identity);
-      },
-    );
-    await app.listen({ port: 0, host: '127.0.0.1' });
-    return (app.server.address() as AddressInfo).port;
-  },
-  hono: () => {
+  fastify: () => serveFastify(false),
+  fastifyCached: () => serveFastify(1000),
+  hono: async () => {
+    // From a string, hono/jwt would import the key again for each request.
+    const hmac = { name: 'HMAC', hash: 'SHA-256' };
+    const secret = await subtle.importKey('raw', Buffer.from(SECRET), hmac, false, ['verify']);
     const app = new Hono<{ Variables: JwtVariables<{ identity?: unknown }> }>();
-    app.use('/hello', honoJwt({ secret: SECRET, alg: 'HS256' }));
+    app.use('/hello', honoJwt({ secret, alg: 'HS256' }));
     app.get('/hello', (context) => context.json(helloTo(context.get('jwtPayload').identity)));
     return portOf(createServer(getRequestListener(app.fetch)));
   },

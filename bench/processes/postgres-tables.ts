@@ -2,6 +2,7 @@
 import pg from 'pg';
 import type { PgClient, User } from '../../src/index.ts';
 import { Jwt } from '../harness/built.ts';
+import { URL_VARIABLE } from '../harness/database.ts';
 import { SECRET } from '../harness/secret.ts';
 import { bearer, storedUser, type HelloUser } from './hello-child.ts';
 
@@ -12,9 +13,6 @@ export const LIFETIME_SECONDS = 3600;
 export const USERS: readonly User[] = Array.from({ length: 50 }, (_, index) => {
   return storedUser(`user${10 + index}`);
 });
-
-/** The environment variable with the URL of the database. */
-export const URL_VARIABLE = 'TEST_POSTGRES_URL';
 
 /** The tables of the benchmark, in a schema of their own. */
 export interface Tables {

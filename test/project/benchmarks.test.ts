@@ -4,16 +4,21 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { ALL, BENCHMARKS, FIGURES, helpFor, optionsOf } from '../../bench/harness/benchmarks.ts';
 import { filled, PAGES } from '../../bench/harness/figures.ts';
-import { nodePackage } from '../../bench/harness/node-release.ts';
+import { checkNode, nodePackage } from '../../bench/harness/node-release.ts';
+import { goalsTable, resultsOf } from '../../bench/harness/contest.ts';
+import { percentileOf } from '../../bench/harness/report.ts';
 import { recorded } from '../../bench/harness/results.ts';
 import { read, root, rowsOf } from '../support/documents.ts';
 
 const results = read('bench/RESULTS.md');
 
 /** Runs the launcher. It must end before it runs a benchmark. */
-function launch(...args: string[]) {
+const launch = (...args: string[]) => launchWith({}, ...args);
+
+function launchWith(environment: NodeJS.ProcessEnv, ...args: string[]) {
   const script = ['--import', 'tsx', '--', 'bench/run.ts', ...args];
-  return spawnSync(process.execPath, script, { cwd: root, encoding: 'utf8' });
+  const env = { ...process.env, ...environment };
+  return spawnSync(process.execPath, script, { cwd: root, env, encoding: 'utf8' });
 }
 
 test('every figure of a page is a copy of one of the benchmarks', () => {
@@ -33,7 +38,7 @@ test('every benchmark has a script, a row on the page on speed, and a help text'
   }
   const commands = rowsOf('## Run the benchmarks').map(([command]) => command);
   assert.deepEqual(commands, names.map((name) => `\`npm run ${name}\``));
-  for (const name of [...names, ALL]) {
+  for (const name of own) {
     const help = helpFor(name);
     for (const { usage } of optionsOf(name)) assert.ok(help.includes(`  ${usage} `), usage);
     for (const line of help.split('\n')) assert.ok(line.length <= 100, line);
@@ -58,10 +63,55 @@ test('a wrong option ends the launcher with 2 before anything is built or instal
   const accepted = launch('bench', '--node', '24', '--help');
   assert.deepEqual([accepted.status, accepted.stderr], [0, '']);
   assert.equal(accepted.stdout, `${helpFor('bench')}\n`);
-  const refused = launch('bench', '--node', '24.1');
-  assert.deepEqual([refused.status, refused.stdout], [2, '']);
-  const problem = '"--node" expected a version such as 24 or 24.11.1, got "24.1"';
-  assert.equal(refused.stderr, `bench: ${problem} (see --help)\n`);
+  const refusals = [
+    ['bench', '--node', '24.1', '"--node" expected a version such as 24 or 24.11.1, got "24.1"'],
+    ['bench', '--rounds', '0', '"--rounds" expected a whole number of at least 1, got "0"'],
+    ['bench:all', '--rounds', 'x', '"--rounds" expected a whole number of at least 1, got "x"'],
+  ] as const;
+  for (const [name, option, value, problem] of refusals) {
+    const { status, stdout, stderr } = launch(name, option, value);
+    assert.deepEqual([status, stdout, stderr], [2, '', `${name}: ${problem} (see --help)\n`]);
+  }
+  const rough = launch('bench', '--record', '--rounds', '9');
+  assert.deepEqual([rough.status, rough.stdout], [2, '']);
+  assert.match(rough.stderr, /^bench: "--record" expected at least 10 rounds/);
+});
+
+test('the command that copies the figures takes --help and no other option', () => {
+  const help = launch(FIGURES, '--help');
+  assert.deepEqual([help.status, help.stdout], [0, `${helpFor(FIGURES)}\n`]);
+  const { status, stderr } = launch(FIGURES, '--rounds', '5');
+  const problem = `${FIGURES}: ${FIGURES} has no "--rounds" (see --help)\n`;
+  assert.deepEqual([status, stderr], [2, problem]);
+});
+
+test('without a database the benchmark of PostgreSQL says so, and builds nothing', () => {
+  for (const url of [undefined, '']) {
+    const { status, stdout, stderr } = launchWith({ TEST_POSTGRES_URL: url }, 'bench:postgres');
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, /^TEST_POSTGRES_URL is not set\. Set it to the URL of a PostgreSQL/);
+  }
+});
+
+test('a version of Node may be the path of a file', () => {
+  checkNode(process.execPath);
+  assert.throws(() => checkNode('./no-such-node'), /^RangeError: "--node" expected a file, got/);
+});
+
+test('the median of an even number of times is the mean of the two in the middle', () => {
+  assert.deepEqual([percentileOf([4, 1, 3, 2], 0.5), percentileOf([3, 1, 2], 0.5)], [2.5, 2]);
+  assert.deepEqual([percentileOf([4, 1], 1), percentileOf([4, 1], 0.25)], [4, 1.75]);
+});
+
+test('a goal is judged by the quotients within each round', () => {
+  const results = resultsOf('sign', [
+    { way: 'bare', times: [1, 100, 10] },
+    { way: 'latchkey', times: [2, 200, 30] },
+  ]);
+  const table = goalsTable(results, [
+    { contest: 'sign', way: 'latchkey', other: 'bare', atMost: 2.5 },
+  ]);
+  assert.ok(table.endsWith('| sign | latchkey / bare | 2.000 | at most 2.5 | yes |'), table);
 });
 
 /** Results of two benchmarks, of which one has a text of its own and no run on Node 24. */

@@ -28,25 +28,26 @@ test('the front page shows the chart', () => {
 });
 
 test('a bar is as long as its time is a multiple of that of latchkey', () => {
-  const [bare = 0, latchkey = 0, other = 0] = widthsIn(chartOf(outputOf('a peer', 3)));
-  assert.deepEqual([bare, other], [latchkey / 2, latchkey * 3]);
+  const [bare = 0, latchkey = 0, uncached, other] = widthsIn(chartOf(outputOf('a peer', 3)));
+  assert.deepEqual([bare, uncached, other], [latchkey / 2, latchkey * 2, latchkey * 3]);
 });
 
 test('a long bar is cut and shows its whole figure', () => {
-  const [, latchkey = 0, bar = 0, gap] = widthsIn(chartOf(outputOf('a peer', 60)));
+  const [, latchkey = 0, , bar = 0, gap] = widthsIn(chartOf(outputOf('a peer', 60)));
   assert.deepEqual([bar, gap], [latchkey * 8, 4]);
   assert.match(chartOf(outputOf('a peer', 60)), />60</);
-  assert.match(chartOf(outputOf('a peer', 60)), /sign: bare 0\.5, latchkey 1\.0, a peer 60\./);
+  const described = 'sign: bare 0.5, latchkey 1.0, latchkey, cache off 2.0, a peer 60.';
+  assert.ok(chartOf(outputOf('a peer', 60)).includes(described));
 });
 
-test('the chart shows the newest Node that has run, and quotes its machine and commit', () => {
+test('the chart shows the newest Node that has run, and quotes its machine, commit and rounds', () => {
   const chartIn = (results: string) => filled('bench/results.svg', '', results);
   const first = outputOf('a peer', 3).replace('v24', 'v20');
   const oldest = recorded('# Results\n', 'bench:peers', '20', first);
   assert.equal(chartIn(oldest), chartOf(first));
   const both = recorded(oldest, 'bench:peers', '24', outputOf('a peer', 5));
   assert.equal(chartIn(both), chartOf(outputOf('a peer', 5)));
-  assert.match(chartIn(both), />Node v24\.0\.0, commit abc, 2026-11-30</);
+  assert.match(chartIn(both), />Node v24\.0\.0, commit abc, 2026-11-30; 20 rounds</);
 });
 
 test('a contest that no run has measured has no panel, and an output without any is refused', () => {
