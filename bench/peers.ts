@@ -1,7 +1,7 @@
 /**
  * Measures latchkey against other packages for the same work: `npm run bench:peers`, which first
  * installs them into this folder. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick
- * and rough. With `-- --record` it also draws `results.svg`.
+ * and rough.
  */
 import { createSecretKey, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';

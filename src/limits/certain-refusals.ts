@@ -5,6 +5,7 @@
  * Accepted: a refusal lasts until its time, even if the counts are deleted or their clock is set
  * forward.
  */
+
 import type { Limit } from './counts.ts';
 import { setBounded } from './memory.ts';
 

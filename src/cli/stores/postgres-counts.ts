@@ -41,5 +41,6 @@ function remedyOf(code: string): string | undefined {
     const tables = 'create latchkey_limits and latchkey_limits_networks';
     return `${tables}, and grant this role SELECT, INSERT, UPDATE and DELETE on both`;
   }
-  return NOT_IN_THIS_DATABASE.test(code) ? 'use PostgreSQL to count for all servers' : undefined;
+  if (!NOT_IN_THIS_DATABASE.test(code)) return undefined;
+  return 'to count for all servers, use PostgreSQL, and rename tables with other columns';
 }

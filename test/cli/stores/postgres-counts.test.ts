@@ -4,6 +4,9 @@ import { test } from 'node:test';
 import { openCounts } from '../../../src/cli/stores/postgres-counts.ts';
 import type { PgClient } from '../../../src/index.ts';
 
+const OTHER_DATABASE =
+  'to count for all servers, use PostgreSQL, and rename tables with other columns';
+
 /** A client whose database refuses every statement. */
 function refusing(code: string): PgClient {
   return {
@@ -24,9 +27,9 @@ test('a server counts in the database if this role may use the tables', async ()
 test('a server that cannot count in its database warns, and counts by itself', async () => {
   const remedies = {
     '42501': 'create latchkey_limits and latchkey_limits_networks, and grant this role .* on both',
-    '0A000': 'use PostgreSQL to count for all servers',
-    '42883': 'use PostgreSQL to count for all servers',
-    '42601': 'use PostgreSQL to count for all servers',
+    '0A000': OTHER_DATABASE,
+    '42883': OTHER_DATABASE,
+    '42601': OTHER_DATABASE,
   };
   for (const [code, remedy] of Object.entries(remedies)) {
     const logged: string[][] = [];
