@@ -10,8 +10,7 @@ import { util } from '../node-modules.ts';
 
 /**
  * The events of the command itself. `tls`: the certificate was reloaded. `reload`: the secrets were
- * reloaded. `administration`: an operator has used `latchkey users`. `stop`: everything was closed;
- * it is the last event.
+ * reloaded. `administration`: an operator has used `latchkey users`. `stop`: the process ends.
  */
 export type LogEvent =
   | 'start'

@@ -58,7 +58,11 @@ export class PostgresTries {
     const changes = limits.map((limit) => {
       return { ...noChange(limit), max_tries: limit.maxTries, begun_id: id };
     });
-    const keys = await this.#change(changes);
+    const keys = await this.#change(changes).catch((error: unknown) => {
+      // The answer may be lost, and the try be stored.
+      this.#endLater(endsOf(id, limits, false));
+      throw error;
+    });
     if (keys.size === limits.length) {
       return { end: (isCounted) => this.#end(id, limits, isCounted) };
     }
@@ -102,10 +106,11 @@ export class PostgresTries {
 
   /** If the database fails, goes on in the background, so that no login waits. */
   async #end(id: string, limits: readonly Limit[], isCounted: boolean): Promise<void> {
-    const changes = limits.map((limit) => {
-      return { ...noChange(limit), ended_id: id, ended: isCounted ? 1 : 0 };
-    });
-    if (await this.#isStored(changes)) return;
+    const changes = endsOf(id, limits, isCounted);
+    if (!(await this.#isStored(changes))) this.#endLater(changes);
+  }
+
+  #endLater(changes: readonly TriesChange[]): void {
     this.#storeLater(changes).catch(() => undefined);
   }
 
@@ -126,6 +131,13 @@ export class PostgresTries {
       return false;
     }
   }
+}
+
+/** Changes that end a try. Those of a try that is not stored take nothing away. */
+function endsOf(id: string, limits: readonly Limit[], isCounted: boolean): TriesChange[] {
+  return limits.map((limit) => {
+    return { ...noChange(limit), ended_id: id, ended: isCounted ? 1 : 0 };
+  });
 }
 
 function noChange({ key, windowSeconds }: Limit): TriesChange {

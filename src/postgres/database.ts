@@ -23,6 +23,12 @@ const ABOUT_A_TABLE = /^(?:22|3F|42)\w{3}$/;
  */
 const MAX_TRIES = 30;
 
+/**
+ * A statement that fails takes along the others that have waited for so long. Otherwise, while the
+ * database hangs, each of them would wait for the time-outs of all statements before its own.
+ */
+export const MAX_WAIT_MS = 1000;
+
 /** Runs statements over the client of the program. */
 export class Database {
   readonly #client: PgClient;

@@ -10,17 +10,12 @@
 import { setImmediate } from 'node:timers';
 import { changedRefusal, isAuthError } from '../errors.ts';
 import type { Row } from './client.ts';
-import { codeOf } from './database.ts';
+import { codeOf, MAX_WAIT_MS } from './database.ts';
 
 /** While the database answers one, the next is on its way. A pool keeps clients for writes. */
 const MAX_STATEMENTS = 2;
 /** More ids in one statement save little, and keep the other reads of it waiting longer. */
 const MAX_IDS = 256;
-/**
- * A statement that fails takes along the reads that have waited for so long. Otherwise, while the
- * database hangs, each read would wait for the time-outs of all statements before its own.
- */
-export const MAX_WAIT_MS = 1000;
 
 /** SQLSTATE class 22: the database refuses a value, such as a letter that its encoding lacks. */
 const REFUSED_VALUE = /^22\w{3}$/;
@@ -96,8 +91,10 @@ export class GatheredReads {
     try {
       rows = rowsById(await this.#select(padded(reads)), this.#idColumn);
     } catch (error) {
-      if (!isAlone && REFUSED_VALUE.test(String(codeOf(error)))) return this.#settleHalves(reads);
-      for (const read of [...reads, ...this.#takeOverdue()]) read.reject(error);
+      const isRefused = REFUSED_VALUE.test(String(codeOf(error)));
+      if (!isAlone && isRefused) return this.#settleHalves(reads);
+      const overdue = isRefused ? [] : this.#takeOverdue();
+      for (const read of [...reads, ...overdue]) read.reject(error);
       return;
     }
     const unanswered = reads.filter(({ id }) => !rows.has(id));

@@ -3,7 +3,7 @@
  * connections in the pool of the program.
  */
 import { changedRefusal, isAuthError } from '../errors.ts';
-import { MAX_WAIT_MS } from './gathered-reads.ts';
+import { MAX_WAIT_MS } from './database.ts';
 
 /** A statement that waits for its turn. */
 interface Waiting {

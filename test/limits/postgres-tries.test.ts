@@ -98,15 +98,27 @@ describe('the tries of PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
     await begin(elsewhere, limitOf('joe', 2));
   });
 
+  it('a try whose begin got no answer is ended later', async (t) => {
+    const { state, passPause, counts } = await fragileCounts(t);
+    state.database = 'answers nothing';
+    const unanswered = counts.begin([limitOf('joe', 1)]);
+    await assert.rejects(unanswered, refusal('ERR_STORE', 'database is away'));
+    state.database = 'up';
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 1);
+    await passPause();
+    while (typeof await counts.begin([limitOf('joe', 1)]) === 'number') await nextTurn();
+  });
+
   it('a try counts until one window later if the database stays away at its end', async (t) => {
     const { clock, state, pauses, passPause, counts } = await fragileCounts(t);
     const begun = await begin(counts, limitOf('joe', 1));
     state.database = 'away';
     await begun.end(false);
     await assert.rejects(counts.begin([limitOf('ann')]), refusal('ERR_STORE', 'database is away'));
-    for (let pause = 0; pause < 4; pause += 1) await passPause();
+    // The begin of ann got no answer, so her try is ended later too.
+    for (let pause = 0; pause < 8; pause += 1) await passPause();
     await nextTurn();
-    assert.deepEqual(pauses, [500, 2000, 8000, 32_000]);
+    assert.deepEqual(pauses, [500, 500, 2000, 2000, 8000, 8000, 32_000, 32_000]);
     state.database = 'up';
     clock.seconds += HOUR - 1;
     assert.equal(await counts.begin([limitOf('joe', 1)]), 1);

@@ -72,6 +72,17 @@ test('a client that returns other rows is refused, and no try begins', async () 
   await assert.rejects(countsOf(5).addNetwork('joe', 'a'), /^TypeError: "client" expected/);
 });
 
+test('a try whose end throws holds no place', async () => {
+  const results = [[{ key: 'joe' }], 5, [{ key: 'joe' }]];
+  const query: PgClient['query'] = async (text) => {
+    return (text.startsWith('DELETE') || text.includes('stale') ? [] : results.shift()) as never[];
+  };
+  const counts = new PostgresLimitCounts({ query });
+  const begun = await begin(counts, limitOf('joe', 1));
+  await assert.rejects(async () => begun.end(false), /^TypeError: "client" expected/);
+  await begin(counts, limitOf('joe', 1));
+});
+
 test('a try that was refused for tries that have just ended waits a second', async () => {
   const counts = new PostgresLimitCounts({ query: async () => [] });
   assert.equal(await counts.begin([limitOf('joe')]), 1);

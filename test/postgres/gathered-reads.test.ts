@@ -196,6 +196,21 @@ test('an id that the database refuses fails its own reads alone, in few statemen
   }
 });
 
+test('an id that the database refuses fails no read that has waited', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const statements = new Statements();
+  const refused = statements.reads.read('bad').catch(() => 'failed');
+  const other = statements.reads.read('ann');
+  await turn();
+  const waiting = statements.reads.read('joe');
+  now = 2000;
+  statements.underWay[0]?.fail(errorWith('22P05'));
+  await statements.finish();
+  assert.equal(await refused, 'failed');
+  assert.deepEqual([(await other)?.['id'], (await waiting)?.['id']], ['ann', 'joe']);
+});
+
 test('any other error fails all reads of the statement, and the next one works', async () => {
   const notRows = new TypeError('"client" expected rows');
   for (const error of [errorWith(CANCELED), errorWith(READ_ONLY), notRows, undefined]) {

@@ -14,12 +14,15 @@ export interface HangupActions {
   readonly reload?: () => Promise<void>;
 }
 
+/** Sets what SIGHUP does from then on. */
+export type SetHangupActions = (actions: HangupActions) => void;
+
 /**
  * Listens for SIGHUP. From then on the signal ends the process only if its terminal has closed.
  * @returns a function that sets the actions, to be called before the server opens anything, and
  *   again with `reload` once it listens. If a SIGHUP has come by then, it reloads.
  */
-export function watchHangups(): (actions: HangupActions) => void {
+export function watchHangups(): SetHangupActions {
   closeLostTerminalAtExit();
   const hasTerminalClosed = watchTerminal();
   let actions: HangupActions | undefined;

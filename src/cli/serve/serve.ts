@@ -24,7 +24,7 @@ import { whenUnlocked } from '../stores/lock-wait.ts';
 import { openStores, type OpenedStores } from '../stores/stores.ts';
 import { readVersion } from '../version.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
-import type { watchHangups } from './hangups.ts';
+import type { SetHangupActions } from './hangups.ts';
 import { listenProblem } from './listen-errors.ts';
 import { startText } from './serve-start.ts';
 import { stopOnSignals, stopperOf } from './signals.ts';
@@ -42,14 +42,14 @@ const MAX_START_MS = 2_000;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it. A signal that
- * comes before it listens stops it too, and leaves no lock.
+ * comes before it listens stops it too. It leaves no lock, unless the start takes over two seconds.
  * @param setHangupActions see `watchHangups`
  * @throws Error if it cannot start
  */
 export async function serve(
   config: SourcedServeConfig,
   log: Log,
-  setHangupActions: ReturnType<typeof watchHangups>,
+  setHangupActions: SetHangupActions,
 ): Promise<void> {
   const { data } = config;
   const tlsPaths = tlsPathsOf(config);
@@ -66,22 +66,26 @@ export async function serve(
     isClosing = true;
     const started = await Promise.race([starting.catch(ignoreFailure), delay(MAX_START_MS)]);
     if (started === undefined) return;
-    // At once, because each waits for its requests in flight.
-    try {
-      await Promise.all([started.server.close(), administration?.then((stop) => stop())]);
-    } finally {
-      await started.stores.close();
-    }
+    // At once, because each waits for its requests in flight. Both need the stores.
+    const ends = await Promise.allSettled([
+      started.server.close(),
+      administration?.then((stop) => stop()),
+    ]);
+    await started.stores.close();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   };
   const stop = stopperOf(close, log);
   const onStopSignal = stopOnSignals(stop);
   const onLostTerminal = () => onStopSignal('SIGHUP');
   setHangupActions({ stop: onLostTerminal });
   // Clients are served from here on, so they do not wait for what only operators need.
-  const { server, stores, app, accounts } = await starting;
+  const started = await starting.catch((error: unknown) => {
+    if (!isClosing) throw error;
+  });
+  // A signal that has come meanwhile ends the process.
+  if (started === undefined || isClosing) return;
+  const { server, stores, app, accounts } = started;
   try {
-    // A signal has come meanwhile.
-    if (isClosing) return;
     void stores.lost?.then(({ cause }) => stop(reasonOf(cause), true));
     if (config.users === 'file') administration = startAdministration(accounts, data, log);
     await administration;
@@ -94,7 +98,8 @@ export async function serve(
     const places = { version, stores: stores.summary, secrets: secrets.summary };
     announce(server.url, places, config, log);
   } catch (error) {
-    await close();
+    if (isClosing) return;
+    await close().catch(ignoreFailure);
     throw error;
   }
 }

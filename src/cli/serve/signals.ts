@@ -26,9 +26,12 @@ export function stopOnSignals(
   let stoppedAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     const now = performance.now();
-    if (stoppedAt !== undefined && now - stoppedAt > ONE_SIGNAL_MS) process.exit(1);
-    if (stoppedAt === undefined && signal === 'SIGHUP') process.exitCode ??= EXIT_CODE_OF_SIGHUP;
-    stoppedAt ??= now;
+    if (stoppedAt !== undefined) {
+      if (now - stoppedAt > ONE_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    stoppedAt = now;
+    if (signal === 'SIGHUP') process.exitCode ??= EXIT_CODE_OF_SIGHUP;
     stop(signal);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);

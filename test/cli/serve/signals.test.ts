@@ -114,6 +114,22 @@ describe('latchkey serve', { concurrency: 4, timeout: 120_000 }, () => {
       assert.deepEqual(body, { Status: 'Success', result: 'Hello joe' });
     });
 
+    it('at SIGTERM while it waits for the lock of another server ends with 0', async () => {
+      const held = (await readdir(data)).length;
+      const waiting = start('serve --port 0', { cwd });
+      const hasEnded = waiting.ended.then(() => true);
+      // Each attempt to lock leaves a claim for a moment.
+      while ((await readdir(data)).length === held) {
+        assert.notEqual(await Promise.race([hasEnded, delay(1)]), true, waiting.output.stderr);
+      }
+      waiting.child.kill('SIGTERM');
+      assert.deepEqual(await waiting.ended, {
+        code: 0,
+        stdout: 'latchkey stopped: SIGTERM\n',
+        stderr: '',
+      });
+    });
+
     it('starts again after kill -9 and a torn line, with every acknowledged user', async () => {
       assert.equal(await signup(server.url, ANN), 200);
       server.child.kill('SIGKILL');
