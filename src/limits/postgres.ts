@@ -3,8 +3,9 @@
  * together, and across restarts. The caller brings the client. The clock is that of the database.
  * Promise: of any number of tries at once, over all servers, no more begin than each limit allows.
  * Promise: a flood of tries leaves connections to other statements. One object sends at most six
- * statements at a time, two of them for known networks. It begins no try in the database for a limit
- * that its own tries in flight have reached, or that ended tries had reached when it last looked.
+ * statements at a time, two of them for known networks. It begins no try in the database for a
+ * limit that its own tries in flight have reached, or that ended tries had reached when it last
+ * looked.
  * Promise: the tables hold hashes and numbers. They hold no username, address or password. The
  * hashes have no secret, so a person who can read the tables can test guesses.
  * Accepted: a try whose end was not stored counts as one in flight, until one window after it
