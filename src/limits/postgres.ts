@@ -30,6 +30,7 @@ import { Database, wrongRow } from '../postgres/database.ts';
 import { GatheredReads } from '../postgres/gathered-reads.ts';
 import { StatementQueue } from '../postgres/statement-queue.ts';
 import { quoted, tableBeside, tableCheck } from '../postgres/table.ts';
+import { parsedJson } from '../postgres/text.ts';
 import { CertainRefusals } from './certain-refusals.ts';
 import { KNOWN_NETWORKS_PER_ACCOUNT, type Limit, type LimitCounts, type Try } from './counts.ts';
 import { MemoryCounts } from './memory.ts';
@@ -211,17 +212,8 @@ async function ignoreStoreError(statement: Promise<unknown>): Promise<void> {
 }
 
 function networksIn(row: Row, accountKey: string): readonly string[] {
-  const networks = parsed(row['networks']);
+  const networks = parsedJson(row['networks']);
   const isList = Array.isArray(networks) && networks.every((one) => typeof one === 'string');
   if (isList && row['account'] === accountKey) return networks;
   throw wrongRow('the table of networks has a row that is not a list of texts');
-}
-
-/** @returns undefined for anything but JSON */
-function parsed(json: unknown): unknown {
-  try {
-    return JSON.parse(String(json));
-  } catch {
-    return undefined;
-  }
 }

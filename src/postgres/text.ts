@@ -1,4 +1,4 @@
-/** Which texts PostgreSQL stores as they are. */
+/** Texts in PostgreSQL: which it stores as they are, and those that hold JSON. */
 import { describe } from '../values.ts';
 
 /**
@@ -15,6 +15,15 @@ export function isStorable(text: unknown): text is string {
 export function storableText(name: string, value: unknown): string {
   if (isStorable(value)) return value;
   throw new TypeError(`"${name}" expected Unicode text without NUL, got ${describe(value)}`);
+}
+
+/** @returns undefined for a value that is not JSON text; the error of the parser would quote it */
+export function parsedJson(value: unknown): unknown {
+  try {
+    return typeof value === 'string' ? JSON.parse(value) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A condition on a text of the database: `text >= $1`. */

@@ -8,7 +8,7 @@ import { checkMembers, type PgClient, type Row } from '../postgres/client.ts';
 import { Database, wrongRow } from '../postgres/database.ts';
 import { GatheredReads } from '../postgres/gathered-reads.ts';
 import { parameters, quoted, tableCheck } from '../postgres/table.ts';
-import { isStorable, storableText } from '../postgres/text.ts';
+import { isStorable, parsedJson, storableText } from '../postgres/text.ts';
 import { readRecord } from './record-check.ts';
 import type { SessionRecord, SessionStore } from './store.ts';
 
@@ -149,17 +149,8 @@ export class PostgresSessionStore implements SessionStore {
 function recordIn(row: Row, userId: string): SessionRecord {
   checkMembers(row, ROW_MEMBERS);
   if (row['user_id'] !== userId) throw wrongRow('the sessions table returned another user id');
-  const record = readRecord(parsed(row['record']));
+  const record = readRecord(parsedJson(row['record']));
   if (typeof record === 'string') throw wrongRow(`the sessions table has a record that ${record}`);
   if (String(record.version) === row['version']) return record;
   throw wrongRow('the sessions table has a record whose version differs from its column');
-}
-
-/** @returns undefined for a value that is not JSON text; the error of the parser would quote it */
-function parsed(value: unknown): unknown {
-  try {
-    return typeof value === 'string' ? JSON.parse(value) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 /** Which texts PostgreSQL stores, and which stored texts come after any text. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isStorable, startAfter, storableText } from '../../src/postgres/text.ts';
+import { isStorable, parsedJson, startAfter, storableText } from '../../src/postgres/text.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 
 const STORABLE = ['', 'a', 'a\u0001', '\ud7ff', '\ue000', '\ufffd', '𐐨', "'; --", '\\0'];
@@ -49,4 +49,11 @@ test('the condition finds the stored texts after any text, and no others', () =>
 
 test('without a text the condition finds all texts', () => {
   assert.deepEqual(startAfter(undefined), { operator: '>=', text: '' });
+});
+
+test('text is read as JSON, and any other value is undefined', () => {
+  assert.deepEqual(parsedJson('{"a":[1]}'), { a: [1] });
+  for (const value of ['{"a"', '', 5, null, undefined, ['a']]) {
+    assert.equal(parsedJson(value), undefined);
+  }
 });
