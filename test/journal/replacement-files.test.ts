@@ -27,9 +27,10 @@ test('where no mode can be set, the copy and the saved bytes have mode 0600', as
   assert.deepEqual([modeOf(path), modeOf(`${path}.cut-1`)], [0o600, 0o600]);
 });
 
-test('an empty file gets mode 0600, and a file with a header keeps its mode', async () => {
+test('a file without a whole header gets mode 0600, and one with a header keeps its mode', async () => {
   for (const [content, mode] of [
     ['', 0o600],
+    ['{"format":', 0o600],
     [TORN, 0o640],
   ] as const) {
     const path = fileWith(content);
