@@ -200,7 +200,8 @@ test('CVE-2022-29217, CVE-2023-48223, CVE-2026-34950: a key file is not a secret
     [`ecdsa-sha2-nistp384 ${body}`, 'ecdsa', 'excdsa'],
     [jwk, '"kty"', '"typ"'],
     [jwk.replaceAll(/[:,]/g, ' $& \n'), '"kty"', '"typ"'],
-    [`{"keys":[],"x":"${body}"}`, '"keys"', '"kids"'],
+    [`{"keys":[],"x":"${body}"}`, '"keys":', '"keys"'],
+    [base64url(`{"keys":[],"x":"${body}"}`), 'eyJrZX', 'eyJrZY'],
     // JSON in JSON, the output of inspect, and base64: of a JWK, and of PEM at each offset.
     [JSON.stringify(JSON.stringify(jwk)), 'kty', 'typ'],
     [inspect(JSON.parse(jwk)), 'kty', 'typ'],
