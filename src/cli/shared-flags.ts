@@ -26,10 +26,10 @@ export function leewayFlag(
   };
 }
 
-export const ENVIRONMENT_FLAG = {
+export const ENVIRONMENT_FLAG: Pick<Flag<string>, 'name' | 'kind'> = {
   name: '--environment',
   kind: someText('<file>', 'a file'),
-} as const satisfies Pick<Flag<string>, 'name' | 'kind'>;
+};
 
 /** Loads the file of `--environment`, if the flag was typed. */
 export async function environmentOf({ typed }: Arguments, log: Log): Promise<Environment> {
