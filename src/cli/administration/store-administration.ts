@@ -19,7 +19,7 @@ import {
   type User,
   type UserStore,
 } from '../../users/store.ts';
-import { idOfUser } from '../users/user-lookup.ts';
+import { idOfUser } from './user-lookup.ts';
 import { importRemovedName, importUser } from './store-imports.ts';
 import {
   PARALLEL_CHANGES,

@@ -7,7 +7,7 @@ import {
   type Flags,
   type Positionals,
 } from '../arguments.ts';
-import { SERVE_FLAGS } from '../serve/flags.ts';
+import { ENVIRONMENT_FLAG } from '../shared-flags.ts';
 import type { AdministrationAccess } from '../administration/open-administration.ts';
 import { lastingStoreKind, type LastingStoreChoice } from '../stores/store-choice.ts';
 
@@ -38,10 +38,9 @@ export const USERS_FLAGS: Flags<UsersConfig> = {
     defaultText: 'file',
   },
   environmentFile: {
-    name: SERVE_FLAGS.environmentFile.name,
+    ...ENVIRONMENT_FLAG,
     group: GROUP,
     help: 'file of NAME=value lines, such as PGPASSWORD',
-    kind: someText('<file>', 'a file'),
   },
 };
 

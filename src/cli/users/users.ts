@@ -11,20 +11,23 @@ import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { hasCode, ignoreFailure } from '../../journal/system-errors.ts';
 import { openAdministration } from '../administration/open-administration.ts';
 import type { UserAdministration, UserChange } from '../administration/user-administration.ts';
+import { idOfUser } from '../administration/user-lookup.ts';
 import { CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import { writeOutput } from '../output.ts';
 import { printable } from '../printable.ts';
-import { onceNotBusy } from './busy-server.ts';
+import { retryWhile } from '../retry.ts';
 import { readPassword, type PasswordInput } from './password-prompt.ts';
 import { releasedAtSignal } from './release-at-signal.ts';
 import { exportTarget, importSource } from './transfer-files.ts';
 import { exportUsers } from './user-export.ts';
 import { importUsers } from './user-import.ts';
 import { listUsers } from './user-list.ts';
-import { idOfUser } from './user-lookup.ts';
 import { readUsersCall, type UsersCall } from './users-flags.ts';
 import type { SubcommandName } from './users-subcommands.ts';
+
+/** A server hashes only a few passwords at once. It refuses others, which changes nothing. */
+const BUSY_WAIT = { maxWaitMs: 30_000, pauseMs: 100 } as const;
 
 /** Standard input, output and error. */
 export interface Streams {
@@ -159,7 +162,7 @@ async function changeWithPassword<T>(
   if (input.isTTY === true) await refuseBeforePrompt(call, logOnce);
   const password = await readPassword(input, prompts);
   return withAdministration(call, logOnce, (administration) => {
-    return onceNotBusy(() => change(administration, password));
+    return retryWhile('ERR_BUSY', BUSY_WAIT, () => change(administration, password));
   });
 }
 
