@@ -1,4 +1,4 @@
-/** The modes of the files that an opening writes, and which of them stay if it fails. */
+/** What an opening leaves: the modes of its files, and which of them stay if it fails. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
@@ -47,4 +47,16 @@ test('the saved bytes are removed if the copy then does not get the name of the 
   });
   await assert.rejects(openJournal(path, disk), /made by the test/);
   assert.deepEqual([read(path), folderOf(path)], [TORN, ['users.jsonl']]);
+});
+
+test('a file that was closed is not opened, and does not change, if the lock is gone', async () => {
+  const path = fileWith(GOOD);
+  const lock = {
+    id: 'mine',
+    isTakenOver: false,
+    confirm: () => Promise.reject(new Error('made by the test')),
+  };
+  await assert.rejects(openJournal(path, undefined, lock), /made by the test/);
+  assert.equal(read(path), GOOD);
+  await (await openJournal(path)).close();
 });
