@@ -89,7 +89,7 @@ const SPEEDS: readonly Figure[] = [
     'cost ratio',
   ),
   figure(
-    'find the user among 1,000,000 / among 100',
+    'identify a request, 1,000,000 users / 100 users',
     'bench',
     ['identify a request, by users', '1,000,000'],
     'cost ratio',
