@@ -22,7 +22,7 @@ const IN_FLIGHT = 200;
 const QUIET_SECONDS = 5;
 const FLOOD_SECONDS = 10;
 /** A request that takes longer fails. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 const MIB = 2 ** 20;
 
 const COMMAND = [join(DIST, 'cli/main.js'), 'serve', '--users', 'memory', '--port', '0'];

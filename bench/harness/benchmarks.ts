@@ -47,8 +47,8 @@ export const OPTIONS = {
     usage: '--record',
     meaning:
       `Runs on Node ${NODES.join(' and on Node ')}, or on the one that --node names. ` +
-      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart. The ' +
-      'code must be committed, and it needs at least 10 rounds.',
+      'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart. It ' +
+      'needs committed code and at least 10 rounds.',
   },
   help: {
     type: 'boolean',
