@@ -1,7 +1,7 @@
 /**
  * Measures user enumeration by timing: whether the time of a refused login tells that an account
- * exists: `npm run bench:timing`. It exits with 1 if the time for an unknown user or a malformed hash
- * differs from that for a wrong password by more than 5 %.
+ * exists: `npm run bench:timing`. It exits with 1 if the time for an unknown user or a malformed
+ * hash differs from that for a wrong password by more than 5 %.
  */
 import assert from 'node:assert/strict';
 import { randomInt, scryptSync } from 'node:crypto';

@@ -27,7 +27,7 @@ const TICKS = [2, 4, 6, 8];
 
 const NOTES = [
   'Shorter is faster. “bare” is the least that Node itself needs. A bar with a gap is cut.',
-  'Sign-in: both at the scrypt cost of better-auth’s default. latchkey’s default is four times that.',
+  'Sign-in: both at the scrypt cost of better-auth’s default. latchkey’s is four times as much.',
 ];
 
 /** The colours of the light scheme, and those of the dark scheme for the same class. */

@@ -48,7 +48,8 @@ function contrastOf(...colours: readonly [string, string]): number {
 
 test('every bar stands out from the card, in the light scheme and in the dark one', () => {
   const svg = chartOf(outputOf('a peer', 3));
-  const dark = new Map([...svg.matchAll(/\.(\w+)\{fill:(#\w{6})\}/g)].map(([, name, fill]) => [name, fill]));
+  const rules = [...svg.matchAll(/\.(\w+)\{fill:(#\w{6})\}/g)];
+  const dark = new Map(rules.map(([, name, fill]) => [name, fill]));
   const bars = [...svg.matchAll(/height="14" class="(\w+)" fill="(#\w{6})"/g)];
   assert.deepEqual(new Set(bars.map(([, name]) => name)), new Set(['muted', 'latchkey', 'peer']));
   for (const [, name = '', fill = ''] of bars) {
@@ -73,7 +74,7 @@ test('a long bar is cut and shows its whole figure', () => {
   assert.ok(chartOf(outputOf('a peer', 60)).includes(described));
 });
 
-test('the chart shows the newest Node that has run, and quotes its machine, commit and rounds', () => {
+test('the chart shows the newest Node that has run, with its machine, commit and rounds', () => {
   const chartIn = (results: string) => filled('bench/results.svg', '', results);
   const first = outputOf('a peer', 3).replace('v24', 'v20');
   const oldest = recorded('# Results\n', 'bench:peers', '20', first);
@@ -83,7 +84,7 @@ test('the chart shows the newest Node that has run, and quotes its machine, comm
   assert.match(chartIn(both), />Node v24\.0\.0, commit abc, 2026-11-30; 20 rounds</);
 });
 
-test('a contest that no run has measured has no panel, and an output without any is refused', () => {
+test('a contest that no run has measured has no panel, and an output without any throws', () => {
   const output = outputOf('a peer', 3);
   assert.match(chartOf(output), />sign-in</);
   const lacking = chartOf(output.replaceAll('| sign-in |', '| another |'));
