@@ -202,8 +202,9 @@ async function refuseForeign(
 
 async function foreignRemedy(path: string, { asOwner, foreign }: Advice): Promise<string> {
   const folder = await stat(dirname(path));
-  const isOfOwner = (await lstat(path)).uid === folder.uid && folder.uid !== processUser()?.uid;
-  return asOwner !== undefined && isOfOwner ? `${asOwner}, or ${foreign}` : foreign;
+  const file = await lstat(path);
+  const hasOwner = file.uid === folder.uid && folder.uid !== processUser()?.uid;
+  return asOwner !== undefined && hasOwner ? `${asOwner}, or ${foreign}` : foreign;
 }
 
 const POLL_MS = 100;

@@ -81,8 +81,3 @@ export function locationOf({ username, hostname, host, pathname }: URL): string 
   const place = `${username === '' && !isAddress ? hostname : host}${pathname}`;
   return place === '' ? 'in PostgreSQL' : `in PostgreSQL at ${place}`;
 }
-
-/** Each process of the machine can read the arguments of every other one. */
-export function hasPassword({ password, searchParams }: URL): boolean {
-  return password !== '' || searchParams.has('password');
-}

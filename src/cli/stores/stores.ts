@@ -17,7 +17,6 @@ import { propertyOf } from '../../values.ts';
 import { attempt } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import {
-  hasPassword,
   limitsRemedyOf,
   locationOf,
   postgresRemedyOf,
@@ -118,11 +117,6 @@ async function openPostgres(
   const { PostgresSessionStore } = await import('../../sessions/postgres.ts');
   const { PostgresUserStore } = await import('../../users/postgres.ts');
   const location = locationOf(url);
-  if (hasPassword(url)) {
-    const problem = '--users: other system users can see the password in the URL (ps)';
-    const remedy = 'set PGPASSWORD in the environment, or in the file of --environment';
-    log('warning', `${problem}: ${remedy}`);
-  }
   const pool = await openPool(url, (error) => {
     const problem = `users ${location}: a connection broke: ${reasonOf(error)}`;
     log('error', `${problem}. Check that the database is running: requests connect again.`);

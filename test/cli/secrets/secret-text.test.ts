@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { generateSecret } from '../../../src/crypto/secret.ts';
 import { secretsIn } from '../../../src/cli/secrets/secret-text.ts';
 import { generateSecret } from '../../../src/crypto/secret.ts';
 import { assertRefused, emptyFolder, run } from '../../support/run-command.ts';
@@ -68,6 +69,17 @@ test(`${KIND} without it, each form of a secret is accepted as it is`, () => {
   ]) {
     assert.deepEqual(secretsIn(secret, 'LATCHKEY_SECRET'), [secret]);
     assert.deepEqual(secretsIn(`${OTHER_SECRET}\r\n${secret}\n`, 'f'), [OTHER_SECRET, secret]);
+  }
+});
+
+test(`${KIND} two secrets on one line are refused, and not taken as one`, () => {
+  const message = /^LATCHKEY_SECRET expected one secret a line, got several .*: use real line br/;
+  for (const separator of ['\\n', ',']) {
+    const texts = (line: string) => secretsIn(line, 'LATCHKEY_SECRET');
+    const secret = generateSecret();
+    assert.throws(() => texts(`${secret}${separator}${generateSecret()}`), { message });
+    const short = `${secret}${separator}short`;
+    assert.deepEqual(texts(short), [short]);
   }
 });
 
