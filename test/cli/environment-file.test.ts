@@ -121,7 +121,7 @@ test('every form of a line that Node reads sets its variable', async () => {
 
 test('the file of variables of the page on deployment has a password and two secrets', async () => {
   const block = blocks('text').find((text) => text.startsWith('PGPASSWORD=')) ?? '';
-  assert.deepEqual(await load(block), ['PGPASSWORD', 'LATCHKEY_SECRET']);
+  assert.deepEqual((await load(block)).toSorted(), ['LATCHKEY_SECRET', 'PGPASSWORD']);
   const { PGPASSWORD, LATCHKEY_SECRET } = process.env;
   delete process.env['PGPASSWORD'];
   delete process.env['LATCHKEY_SECRET'];

@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { generateSecret } from '../../../src/crypto/secret.ts';
 import { secretsIn } from '../../../src/cli/secrets/secret-text.ts';
 import { generateSecret } from '../../../src/crypto/secret.ts';
 import { assertRefused, emptyFolder, run } from '../../support/run-command.ts';
