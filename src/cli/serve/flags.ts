@@ -132,7 +132,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   users: {
     name: '--users',
     group: STORAGE_GROUP,
-    help: 'store; <URL> begins with postgres://',
+    help: 'store, or URL of PostgreSQL without password',
     kind: storeKind,
     defaultText: 'file',
   },
@@ -215,6 +215,8 @@ const SECRET_ROW = helpRow(
   'default: file "secret" in --data',
 );
 
+const PASSWORD_ROW = helpRow('PGPASSWORD', 'password of the database, not in the URL');
+
 export const SERVE_HELP: string = `Usage: latchkey serve [options]
 
 Run the server: POST /signup, /auth, GET /hello, /health and, for sessions, GET
@@ -224,7 +226,8 @@ Warnings and errors go to stderr, as text unless --log json is given.
 "npm start" in a clone is for trials: it allows weak passwords, and has a page.
 
 ${helpOf(SERVE_FLAGS)}
-${SECRET_ROW}`;
+${SECRET_ROW}
+${PASSWORD_ROW}`;
 
 const NO_POSITIONALS: Positionals = {
   count: 0,
