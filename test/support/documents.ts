@@ -120,7 +120,7 @@ export function assertNames(
   const missing = [...there].filter((name) => !here.has(name)).map((name) => `add ${name}`);
   const surplus = [...here].filter((name) => !there.has(name)).map((name) => `remove ${name}`);
   const changes = [...missing, ...surplus];
-  assert.equal(changes.length, 0, `${place}: ${changes.join('; ')}`);
+  if (changes.length > 0) assert.fail(`${place}: ${changes.join('; ')}`);
 }
 
 /** @returns the page that has this heading */
