@@ -198,8 +198,8 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await person.signUp('joe', PASSWORD);
       await person.logIn('joe', PASSWORD);
       seconds += 1000;
-      const refreshable = 'The token has expired. A refresh or a login gets a new one. (401';
-      await person.press('Say hello', 'Hello with the access token', refreshable);
+      const expired = 'The token has expired. A refresh or a login gets a new one. (401';
+      await person.press('Say hello', 'Hello with the access token', expired);
       assert.equal(await person.who(), 'You are logged in as joe.');
       await person.press('Refresh', 'Refresh', 'You have new tokens.');
       await person.press('Log out', 'Log out', 'You are logged out.');
@@ -208,7 +208,7 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await person.step('Log in').getByLabel('Ask for a refresh token too').uncheck();
       await person.logIn('joe', PASSWORD);
       seconds += 1000;
-      await person.press('Say hello', 'Hello with the previous token', 'The session of this token');
+      await person.press('Say hello', 'Hello with the previous token', expired);
       assert.equal(await person.who(), 'You are logged in as joe.');
       const over = 'The token has expired, and the page has no refresh token. Log in again. (401';
       await person.press('Log out', 'Log out', over);

@@ -199,7 +199,8 @@ async function provokeAll(
     Object.assign(users, { find: fail, insert: fail, check: fail });
     Object.assign(sessionStore, { find: fail, put: fail, check: fail });
   }
-  const server = await listen(app, { port: 0 });
+  // On a busy machine the client may be idle for long.
+  const server = await listen(app, { port: 0, keepAliveSeconds: 600 });
   try {
     await provoke(server, route, seen, requestsFor(token));
   } finally {
