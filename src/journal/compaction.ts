@@ -101,11 +101,9 @@ async function fill<Entry>(
   await draft.writeEntries(entries, format, version, assertWanted);
   const entryBytes = draft.size;
   await draft.sync();
-  assertWanted();
   // Most of the records since the snapshot are copied here, so that the second phase is short.
   const copiedTo = file.recordsEnd;
   await draft.copy({ start: recordsEnd, end: copiedTo });
   await draft.sync();
-  assertWanted();
   return { draft, copiedTo, entryBytes };
 }

@@ -45,11 +45,7 @@ export type RefreshResult =
   | { readonly outcome: 'reused' | 'unknown'; readonly session?: undefined };
 
 /** Stands for the record of a user that the store does not know. */
-export const NO_RECORD: SessionRecord = Object.freeze({
-  version: 0,
-  endedAt: 0,
-  sessions: Object.freeze([]),
-});
+export const NO_RECORD: SessionRecord = { version: 0, endedAt: 0, sessions: [] };
 
 /**
  * Plain sessions, those without a refresh token, end with their access token. A client may make one
