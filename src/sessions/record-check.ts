@@ -91,20 +91,20 @@ function faultOfSessions(sessions: readonly unknown[]): string | undefined {
   return ids.size === sessions.length ? undefined : 'has two sessions with one id';
 }
 
-/** @param what the kind of object, such as `a session` */
+/** @param kind the kind of object, such as `a session` */
 function faultOfMembers<Type>(
   object: Readonly<Record<string, unknown>>,
   checks: MemberChecks<Type>,
-  what: string,
+  kind: string,
 ): string | undefined {
   const rows = Object.entries<MemberCheck>(checks);
   const isComplete = rows.every(([name]) => Object.hasOwn(object, name));
   if (!isComplete || Object.keys(object).length !== rows.length) {
-    return `has a member too many or too few in ${what}`;
+    return `has a member too many or too few in ${kind}`;
   }
   const wrong = rows.find(([name, { accepts }]) => !accepts(object[name]));
   if (wrong === undefined) return undefined;
   const [name, { expected }] = wrong;
   const article = /^[aeiou]/.test(name) ? 'an' : 'a';
-  return `has ${article} "${name}" in ${what} that is not ${expected}`;
+  return `has ${article} "${name}" in ${kind} that is not ${expected}`;
 }

@@ -173,7 +173,7 @@ export interface UserStore {
     limit?: number,
   ): readonly RemovedName[] | Promise<readonly RemovedName[]>;
   /**
-   * Returns if the store can read and write at this moment.
+   * Returns normally if the store can read and write at this moment.
    * @throws AuthError ERR_STORE if it cannot, with the reason as its cause
    */
   check?(): void | Promise<void>;
