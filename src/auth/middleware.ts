@@ -40,8 +40,8 @@ export type Middleware<Identity = unknown> = (
 ) => void;
 
 /**
- * @param authorize returns the identity and the session of a request. It throws or rejects to refuse
- *   the request.
+ * @param authorize returns the identity and the session of a request. It throws or rejects to
+ *   refuse the request.
  * @param hasSessions whether requests get a `sessionId`. If not, the member stays as it is, because
  *   the application may use it.
  */
