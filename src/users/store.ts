@@ -157,7 +157,7 @@ export interface UserStore {
    * order of the bytes in UTF-8. Users that are inserted or removed between two pages make no other
    * user appear twice or be left out.
    * @param after the page begins behind this id, which need not exist; default: at the first user
-   * @param limit the most users of the page, 1 to 1000; default: 100
+   * @param limit the greatest number of users on the page, 1 to 1000; default: 100
    * @returns `limit` users, or fewer if these are the last
    * @throws TypeError or RangeError if an argument is out of these bounds
    */
