@@ -11,7 +11,7 @@ import { fileChangedError, FileLostError } from './lost.ts';
 import { assertUnchanged, type OpenFile } from './open-file.ts';
 import { ignoreFailure, wrapError } from './system-errors.ts';
 
-/** The most empty lines of one probe: more than the block of any file system has bytes. */
+/** The most bytes of one probe, each an empty line: more than a block of any file system has. */
 const MAX_PROBE_BYTES = 1 << 16;
 
 export class SyncedFile {
