@@ -15,7 +15,6 @@ interface Refusal {
   readonly until: number;
 }
 
-/** The refusals that are certain until a time, by the key of their limit. */
 export class CertainRefusals {
   readonly #byKey = new Map<string, Refusal>();
 

@@ -32,7 +32,6 @@ interface Slot extends EndedTries {
   readonly inFlight: number;
 }
 
-/** The tries of all servers that share a table. */
 export class PostgresTries {
   readonly #run: Run;
   readonly #table: string;

@@ -35,7 +35,6 @@ const SAME_ID = `removed.id = ${ORDERED_USER_ID}`;
 /** SQLSTATE codes: a table is missing, or this role lacks a right. */
 const MISSING_OR_DENIED = /^42(?:P01|501)$/;
 
-/** The removed names that are beside one table of users. */
 export class RemovedNames {
   readonly #database: Database;
   readonly #optionalTable = new OptionalTable();
