@@ -87,7 +87,7 @@ function parsedBody(message: IncomingMessage): unknown {
   throw new TypeError(`${expected}, got ${describe(body)} as "body": ${remedy}`);
 }
 
-/** @returns whether a parser of JSON, text or bytes may have made the body: no stream or FormData */
+/** @returns whether a parser of JSON, text or bytes may have made it: not a stream or FormData */
 function isParsed(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return true;
   if (isUint8Array(body) || isAnyArrayBuffer(body)) return true;
