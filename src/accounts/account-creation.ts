@@ -1,8 +1,8 @@
 /**
  * A new account in the user store.
- * Promise: once it is created, a new account has no sessions. A user of this name who was removed
- * may have left some, if the record was deleted by hand, or if the process ended in the middle of
- * a removal. A signup that loses the name to another one ends none.
+ * Promise: once it is created, a new account has no sessions. A removed user of this name may have
+ * left some: an operator deleted the record by hand, or the process ended in the middle of a
+ * removal. A signup that loses the name to another one ends none.
  * Accepted: if the process ends right after the insert, or if the session store fails at this
  * moment, the account exists, and the sessions of the earlier user stay.
  */

@@ -9,8 +9,8 @@ import { ownMember } from '../values.ts';
 
 /**
  * A name that was never removed accepts tokens of any age. For a name that was removed, a token
- * must have been issued after the time of the removal, in whole seconds, or belong to a live
- * session, because a removal ends all sessions.
+ * must belong to a live session, because a removal ends all sessions. Or it must have been issued
+ * after the time of the removal, in whole seconds.
  * @param claims of a verified token; at a refresh the identity alone
  * @param hasSessions whether a `JwtAuth` with sessions judges the token too. It refuses one with
  *   `sid` whose session has ended, and an access token with neither `sid` nor `iat`.

@@ -128,8 +128,8 @@ export class SyncedFile {
   }
 
   /**
-   * The draft gets no empty line at its end. If the name of the draft then turns out not to be
-   * durable and the process is killed, the next opening must not take the file for a closed one.
+   * The draft gets no empty line at its end. Its name may turn out not to be durable, and the
+   * process may be killed. The next opening must then not take the file for a closed one.
    */
   async #giveName(draft: Draft, copiedTo: number): Promise<void> {
     if (this.#dirtyTailBytes > 0) await this.#rollBack();

@@ -1,9 +1,9 @@
 /**
  * Removes secrets from the errors of a database client. A client adds all that it knows to an
  * error: the failing row with the password hash (`detail` of pg), the statement, its parameters.
- * Promise: the message of the new error holds no scrypt hash, no sent value of 8 characters or
- * more, and no shorter sent value that was a word of the original message. Its name and code are
- * copied only if they are words of letters, digits and underscores, up to 64 characters long.
+ * Promise: the message of the new error holds no scrypt hash, and no sent value of 8 characters or
+ * more. It holds no shorter sent value that was a word of the original message. Its name and code
+ * are copied only if they are words of letters, digits and underscores, up to 64 characters long.
  */
 import { propertyOf } from '../values.ts';
 

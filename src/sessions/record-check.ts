@@ -1,7 +1,7 @@
 /**
  * The check of a session record that was read from a file or a database.
  * Promise: a value that passes has exactly the members of a record, as own members, each of its
- * type and in its bounds, and no two of its sessions have one id. A reason never repeats a value.
+ * type and in its bounds. No two of its sessions have one id. A reason never repeats a value.
  */
 import { isObject } from '../values.ts';
 import { copyOfRecord, type Session, type SessionRecord } from './store.ts';

@@ -94,8 +94,8 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * the store does not have.
  *
  * A store that has `remove` keeps each removed name, and the time of its removal, forever. If the
- * name is inserted again, its user has that time as `validAfter`, so that no token of an earlier
- * user of the name is valid for it. A name that was never removed has no `validAfter`.
+ * name is inserted again, its user has that time as `validAfter`. So no token of an earlier user of
+ * the name is valid for this one. A name that was never removed has no `validAfter`.
  *
  * The server logs an error of a store unchanged. So the error must not hold a hash, not even in its
  * `cause`, where database drivers put the parameters of a statement.
