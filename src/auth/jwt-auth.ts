@@ -96,8 +96,8 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   /**
    * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
    * body it ends that of the access token of the request. It is bound.
-   * @param request as for `login`; with its headers, if it shall show an access token
-   * @returns the reply to send, also if the session has ended before
+   * @param request as for `login`. An access token is read from its headers.
+   * @returns the reply to send, even if the session had ended before
    * @throws AuthError ERR_JWT_*, ERR_AUTHORIZATION_*, ERR_STORE
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it has no token, and
    *   without a body if the request has no access token of a session

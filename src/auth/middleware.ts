@@ -24,7 +24,7 @@ export interface GuardedRequest<Identity> extends RequestMessage {
 
 /** The parts of a response of node:http that a refusal needs. */
 export interface RefusalResponse extends IdentityCarrier {
-  /** Some adapters read the status here. */
+  /** Adapters of serverless platforms may read the status here. */
   statusCode?: number;
   /** Works as `writeHead` of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
@@ -40,17 +40,19 @@ export type Middleware<Identity = unknown> = (
 ) => void;
 
 /**
- * @param guardOf returns what a request passes with; it throws or rejects if it is refused
- * @param hasSessions whether requests get a `sessionId`, which may be a member of the application
+ * @param authorize returns the identity and the session of a request. It throws or rejects to
+ *   refuse the request.
+ * @param hasSessions whether requests get a `sessionId`. If not, the member stays as it is, because
+ *   the application may use it.
  */
 export function middlewareOf<Identity>(
-  guardOf: (request: GuardedRequest<Identity>) => MaybePromise<Passed<Identity>>,
+  authorize: (request: GuardedRequest<Identity>) => MaybePromise<Passed<Identity>>,
   hasSessions: boolean,
 ): Middleware<Identity> {
   const guard: Middleware<Identity> = async (req, res, next) => {
     let passed: Passed<Identity>;
     try {
-      passed = await guardOf(req);
+      passed = await authorize(req);
       bindListeners(passed.identity, req);
       bindListeners(passed.identity, res);
       req.identity = passed.identity;
@@ -71,7 +73,6 @@ function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => 
   try {
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
-    // Adapters of serverless platforms may read the status here.
     res.statusCode = status;
     res.writeHead(status, {
       ...headers,

@@ -36,7 +36,7 @@ const MAX_LOGIN_TRIES = 2;
 const NO_LOGOUT_TOKEN =
   'Expected the access token of a session, or a JSON object with the string "refresh_token"';
 
-/** Makes a reply of the tokens of a session that has begun. */
+/** Makes a reply from the tokens of a session that has begun. */
 type MakeReply<Made> = (tokens: IssuedTokens) => MaybePromise<Made>;
 
 /** The sessions of one JwtAuth. */
@@ -145,17 +145,16 @@ export class SessionAuth<Identity, LoginResult> {
     const userId = userIdOf(ownMember(claims, 'identity'));
     if (!Object.hasOwn(claims, 'sid')) {
       const issuedAt = ownMember(claims, 'iat');
-      const isAccepted = sessions.acceptsWithoutSession(userId, issuedAt, leewaySeconds);
-      return andThen(isAccepted, (isGood) => {
-        if (!isGood) throw sessionEnded('withoutSession');
+      const decision = sessions.acceptsWithoutSession(userId, issuedAt, leewaySeconds);
+      return andThen(decision, (isAccepted) => {
+        if (!isAccepted) throw sessionEnded('withoutSession');
         return undefined;
       });
     }
     const found = sessions.check(userId, ownMember(claims, 'sid'), ownMember(claims, 'gen'));
     return andThen(found, (session) => {
       if (session !== undefined) return session.id;
-      // Verified again, because the token may have expired in the meantime. Then ERR_JWT_EXPIRED is
-      // the better answer.
+      // Throws ERR_JWT_EXPIRED, the better answer, if the token has expired in the meantime.
       jwt.verify(token);
       throw sessionEnded('unknown');
     });
