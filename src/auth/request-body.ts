@@ -31,7 +31,7 @@ interface Credentials {
   readonly wantsRefresh: boolean;
 }
 
-/** A message of node:http has no such method. Express passes one to `app.post(path, auth.login)`. */
+/** Express passes a message of node:http, which lacks it, to `app.post(path, auth.login)`. */
 const requestCheck = expecting(
   'an object with a method "json" (in Express use login(auth) of latchkey/express)',
   (value) => isObject(value) && typeof value['json'] === 'function',
