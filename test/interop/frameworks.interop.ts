@@ -113,7 +113,8 @@ export const auth = new JwtAuth({
     await happened.get(username);
     if (username !== 'leaver') return { id: 1, username };
     events.emit('begun');
-    if (signal !== undefined && !signal.aborted) await once(signal, 'abort');
+    if (signal === undefined) throw new TypeError('no signal');
+    if (!signal.aborted) await once(signal, 'abort');
     events.emit('left');
     return undefined;
   },

@@ -149,8 +149,11 @@ export async function serveProgram(
   const args = ['--import', tsx, file];
   // The same secret for all programs.
   const env = { ...process.env, SECRET };
-  const stdio = ['inherit', 'inherit', stderr] as const;
-  const child: ChildProcess = spawn(process.execPath, args, { cwd: folder, env, stdio: [...stdio] });
+  const child: ChildProcess = spawn(process.execPath, args, {
+    cwd: folder,
+    env,
+    stdio: ['inherit', 'inherit', stderr],
+  });
   const url = `http://127.0.0.1:${port}`;
   try {
     const giveUpAt = Date.now() + 30_000;
