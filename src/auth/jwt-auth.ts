@@ -20,7 +20,7 @@ import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
 import { Login } from './login.ts';
 import type { LoginReply, LogoutReply } from './login-reply.ts';
-import { middlewareOf, type Middleware } from './middleware.ts';
+import { middlewareOf, refuseMiddlewareCall, type Middleware } from './middleware.ts';
 import {
   checkCall,
   identityCheck,
@@ -242,10 +242,13 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     find: (request: Incoming) => MaybePromise<Passed<Found>>,
     handler: GuardedHandler<Incoming, Found, Result>,
   ): (request: Incoming) => Result | Promise<Result> {
-    return (request) =>
-      this.#completeRefusals(realm, () =>
+    // The type of the result hides the other parameters, which only a framework fills in.
+    return (request: Incoming, response?: unknown, next?: unknown) => {
+      if (next !== undefined) refuseMiddlewareCall(response, next);
+      return this.#completeRefusals(realm, () =>
         andThen(find(request), (passed) => handleAs(passed, handler, request)),
       );
+    };
   }
 
   #sessionAuth(): SessionAuth<Identity, LoginResult> {

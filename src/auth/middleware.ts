@@ -4,7 +4,7 @@
  */
 import { isAuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
-import { isError } from '../values.ts';
+import { isError, propertyOf } from '../values.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
 import type { Passed } from './guard.ts';
 import type { RequestMessage } from './requests.ts';
@@ -65,6 +65,18 @@ export function middlewareOf<Identity>(
   };
   // Restify refuses an async function that takes `next`.
   return (req, res, next) => guard(req, res, next);
+}
+
+/**
+ * For what `required` and `optional` return. Express, Connect and Polka ignore the result of a
+ * handler, so as a middleware it would leave the client without a reply.
+ * @throws TypeError if the second and third argument of a call are those of a middleware
+ */
+export function refuseMiddlewareCall(response: unknown, next: unknown): void {
+  if (typeof next !== 'function' || typeof propertyOf(response, 'writeHead') !== 'function') return;
+  const expected = 'to be called with the request alone, as by a Router';
+  const instead = 'in Express use guard(auth) of latchkey/express';
+  throw new TypeError(`"auth.required" expected ${expected} (${instead}), got req, res and next`);
 }
 
 /** Sends an AuthError as the response. Any other error, or a failure to send, goes to `next`. */

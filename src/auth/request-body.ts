@@ -4,7 +4,7 @@
  * SyntaxError, which may quote it, is replaced. Any other error of `request.json` is passed on.
  */
 import { AuthError } from '../errors.ts';
-import { objectWith } from '../options.ts';
+import { expecting } from '../options.ts';
 import { isErrorNamed, isObject, ownMember } from '../values.ts';
 import { fieldDetail } from './refusal-details.ts';
 import type { Client } from '../accounts/client.ts';
@@ -14,9 +14,9 @@ export interface AuthRequest extends Client {
   /**
    * If it is a function, `header(name)` must return the value of a header, ignoring letter case:
    * the User-Agent at a login, and the Authorization at a logout. A request with `headers` does not
-   * need it. Any other value, such as the object of Koa, is ignored.
+   * need it. Any other object, such as that of Koa, is ignored.
    */
-  readonly header?: unknown;
+  readonly header?: ((name: string) => string | null | undefined) | object | undefined;
   /**
    * @returns the parsed body, or a promise of it
    * @throws SyntaxError if the body is not JSON
@@ -31,7 +31,11 @@ interface Credentials {
   readonly wantsRefresh: boolean;
 }
 
-const requestCheck = objectWith('json');
+/** Express passes a message of node:http, which lacks it, to `app.post(path, auth.login)`. */
+const requestCheck = expecting(
+  'an object with a method "json" (in Express use login(auth) of latchkey/express)',
+  (value) => isObject(value) && typeof value['json'] === 'function',
+);
 
 /**
  * @param usernameField the name of the member of the body with the username
