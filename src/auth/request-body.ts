@@ -3,7 +3,7 @@
  * Promise: only own members of the body are read. No AuthError of this file quotes the body, and a
  * SyntaxError, which may quote it, is replaced. Any other error of `request.json` is passed on.
  */
-import { AuthError } from '../errors.ts';
+import { AuthError, type AuthErrorOptions } from '../errors.ts';
 import { expecting } from '../options.ts';
 import { isErrorNamed, isObject, ownMember } from '../values.ts';
 import { fieldDetail } from './refusal-details.ts';
@@ -70,11 +70,12 @@ export async function readRefreshToken(request: AuthRequest): Promise<string> {
 
 /**
  * @param body the parsed body
+ * @param options for the refusal
  * @throws AuthError ERR_REFRESH_BODY
  */
-export function refreshTokenIn(body: unknown): string {
+export function refreshTokenIn(body: unknown, options?: AuthErrorOptions): string {
   const token = isObject(body) ? ownMember(body, 'refresh_token') : undefined;
-  if (!isFilled(token)) throw new AuthError('ERR_REFRESH_BODY');
+  if (!isFilled(token)) throw new AuthError('ERR_REFRESH_BODY', options);
   return token;
 }
 
