@@ -162,14 +162,17 @@ export class Connections {
   }
 
   /**
-   * Stops counting replies that are written, if the limit is reached.
+   * If the limit is reached, closes the connections whose clients do not read their replies.
    * @returns whether one more request may be pipelined
    */
   #makeRoom(): boolean {
     if (this.#pipelined.size < MAX_PIPELINED) return true;
-    // A written reply may still wait until the client reads. Node itself bounds such replies.
     for (const response of this.#pipelined) {
-      if (response.writableEnded) this.#pipelined.delete(response);
+      const { socket } = response.req;
+      // Node sends the replies of other connections before it parses further requests.
+      const isUnread = response.writableEnded && socket.writableLength > 0;
+      if (isUnread) socket.destroy();
+      if (socket.destroyed) this.#pipelined.delete(response);
     }
     return this.#pipelined.size < MAX_PIPELINED;
   }
