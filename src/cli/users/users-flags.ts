@@ -30,8 +30,7 @@ const SUBCOMMAND_ROWS: readonly string[] = SUBCOMMAND_NAMES.map((name) => {
 
 const OVERVIEW = `Usage: latchkey users <subcommand> [options]
 
-List, change and move the users of a server, also while it runs. A change is
-effective at the next request.
+List, change and move users. A running server applies each change at once.
 
 Subcommands:
 ${SUBCOMMAND_ROWS.join('\n')}
