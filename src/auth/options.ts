@@ -112,8 +112,8 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   readonly loginReply?: LoginReplyHook<Identity, LoginResult>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
-   * `LimitOptions`, counted in the memory of this JwtAuth. `false` turns them off. Set it if
-   * `authenticate` has limits of its own, as that of `Accounts` has.
+   * `LimitOptions`, counted in the memory of this JwtAuth. `false` turns them off: use it
+   * if `authenticate` has limits of its own, as that of `Accounts` has.
    */
   readonly limits?: LimitOptions | false;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */

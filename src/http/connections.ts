@@ -43,7 +43,8 @@ export class Connections {
 
   /**
    * Adds a connection, and removes it once it closes. A connection with TLS is added twice: first
-   * its TCP socket, which alone counts the bytes of the handshake; then, after it, its TLS socket.
+   * its TCP socket, which alone counts the bytes of the handshake; after the handshake its TLS
+   * socket.
    */
   open(socket: Socket): void {
     const connection: Connection = {

@@ -189,7 +189,10 @@ async function acquire(path: string, timing: LockTiming): Promise<FileLock> {
   }
 }
 
-/** @returns undefined if this process now holds the lock; else its rivals, without its claim */
+/**
+ * @returns undefined if this process now holds the lock; else its rivals, after its own claim was
+ *   removed
+ */
 async function tryClaim(path: string, claim: string, scope: string): Promise<Rivals | undefined> {
   let isHeld = false;
   try {

@@ -30,6 +30,8 @@ export class CertainRefusals {
       const refusal = this.#byKey.get(key);
       if (refusal === undefined) return 0;
       if (refusal.until <= now) this.#byKey.delete(key);
+      // One key has two maximums: for known and for unknown networks. Tries that reach the higher
+      // one reach the lower one too.
       return maxTries <= refusal.maxTries ? refusal.until - now : 0;
     });
     return Math.ceil(Math.max(0, ...waits));

@@ -254,7 +254,7 @@ export class Throttle {
 }
 
 /**
- * Runs a check and ends its try. The try counts on if the password is wrong.
+ * Runs a check and ends its try. If the password is wrong, the try still counts.
  * @param check as for `Throttle.login`
  */
 async function endAfterCheck<T>(

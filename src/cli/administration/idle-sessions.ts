@@ -52,7 +52,7 @@ export class IdleSessions {
   }
 
   async #openFile() {
-    // Until then this process has the lock of the file.
+    // Until the lost file is closed, this process has its lock.
     await this.#closing;
     const path = join(this.#data, 'sessions.jsonl');
     if ((await stat(path).catch(ignore('ENOENT'))) === undefined) return undefined;
