@@ -1,7 +1,4 @@
-/**
- * Measures latchkey against bare calls of Node, which are the baseline: `npm run bench`. With
- * `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
- */
+/** Measures latchkey against bare calls of Node, which are the baseline: `npm run bench`. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

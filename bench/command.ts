@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DIST } from './harness/built.ts';
-import { messageOf } from './harness/child.ts';
+import { askChild, printedUrl } from './harness/child.ts';
 import { PASSWORD } from './harness/scrypt.ts';
 import { SECRET } from './harness/secret.ts';
 import type { Usage } from './processes/hello-child.ts';
@@ -35,16 +35,11 @@ export async function startCommand(
     execArgv: ['--import', join(import.meta.dirname, 'processes/usage.js')],
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
-  const [line] = await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')]);
-  const port = Number(/http:\/\/[^\s,]+:(\d+)/.exec(String(line))?.[1]);
-  if (Number.isNaN(port)) throw new Error(`the command does not listen: ${line}`);
+  const { port } = await printedUrl(child);
   child.stdout?.resume();
   return {
-    port,
-    usage: () => {
-      child.send('usage');
-      return messageOf<Usage>(child);
-    },
+    port: Number(port),
+    usage: () => askChild<Usage>(child),
     stop: async () => {
       const isOver = once(child, 'exit');
       child.kill();

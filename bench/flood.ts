@@ -1,12 +1,10 @@
 /**
  * Measures how a flood of logins slows other clients, with the queue and without it:
- * `npm run bench:flood`, or `npm run bench:flood -- --json`. Exits with 1 if the default server
- * breaks one of the limits below. The server, the flood and the measuring each have a process.
- * Linux only.
+ * `npm run bench:flood`. It exits with 1 if the default server breaks one of the limits below. The
+ * server, the flood and the measuring each have a process. Linux only.
  */
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -16,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { defaultConcurrency } from '../src/accounts/work-queue.ts';
 import { generateSecret } from '../src/jwt.ts';
 import { DIST } from './harness/built.ts';
-import { messageOf } from './harness/child.ts';
+import { askChild, messageOf, printedUrl } from './harness/child.ts';
 import type { Flood } from './processes/flood-load.ts';
 import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 
@@ -24,7 +22,7 @@ const IN_FLIGHT = 200;
 const QUIET_SECONDS = 5;
 const FLOOD_SECONDS = 10;
 /** A request that takes longer fails. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 const MIB = 2 ** 20;
 
 const COMMAND = [join(DIST, 'cli/main.js'), 'serve', '--users', 'memory', '--port', '0'];
@@ -132,24 +130,18 @@ async function startServer([script = '', ...args]: readonly string[], folder: st
   const env = { ...process.env, ...own };
   const server = fork(script, args, { execArgv, env, silent: true });
   server.stderr?.pipe(process.stderr);
-  const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
-  const [url] = /http:[^\s,]+/.exec(String(line)) ?? [];
-  if (url === undefined) throw new Error(`the server does not listen: ${line}`);
-  return { server, url };
+  const { origin, port } = await printedUrl(server);
+  return { server, url: origin, port };
 }
 
 const memoryOf = ({ pid }: ChildProcess, name: 'VmRSS' | 'VmHWM'): number =>
   Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) *
   1024;
 
-const slowestWriteOf = (server: ChildProcess): Promise<number> => {
-  server.send('report');
-  return messageOf<number>(server);
-};
-
 async function measure(name: string, words: readonly string[], folder: string): Promise<Result> {
-  const { server, url } = await startServer(words, folder);
-  const loadArgs = [new URL(url).port, String(IN_FLIGHT), String(FLOOD_SECONDS)];
+  const { server, url, port } = await startServer(words, folder);
+  const loadArgs = [port, String(IN_FLIGHT), String(FLOOD_SECONDS)];
+  const slowestWrite = () => askChild<number>(server);
   const load = fork(join(import.meta.dirname, 'processes/flood-load.js'), loadArgs);
   try {
     await messageOf(load);
@@ -163,9 +155,9 @@ async function measure(name: string, words: readonly string[], folder: string): 
     // Warm up.
     await hellosUntil(delay(2_000));
     const baseBytes = memoryOf(server, 'VmRSS');
-    await slowestWriteOf(server);
+    await slowestWrite();
     const [quietMs, quietFreshMs] = await hellosUntil(delay(QUIET_SECONDS * 1000));
-    const quietWriteMs = await slowestWriteOf(server);
+    const quietWriteMs = await slowestWrite();
 
     const ended = messageOf<Flood>(load);
     load.send('begin');
@@ -173,7 +165,7 @@ async function measure(name: string, words: readonly string[], folder: string): 
     // A failure before it is awaited must not end this process, or the server would go on.
     during.catch(() => undefined);
     const [floodMs, floodFreshMs] = await hellosUntil(ended);
-    const floodWriteMs = await slowestWriteOf(server);
+    const floodWriteMs = await slowestWrite();
     const loginAfter = await asJoe(url, '/auth');
     const peakBytes = memoryOf(server, 'VmHWM');
     const loginDuring = await during;

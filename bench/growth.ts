@@ -38,7 +38,7 @@ async function measure(
     }
     return ((performance.now() - begin) * 1000) / CALLS;
   };
-  // One round is for a quick look, and great sizes take long to make.
+  // One round is for a quick look, and large sizes take long to make.
   const measured = rounds === 1 ? sizes.slice(0, 2) : sizes;
   const turns = await takeTurns(
     measured.map((size) => ({ size, call: make(size) })),

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Jwt } from './harness/built.ts';
-import { messageOf } from './harness/child.ts';
+import { askChild, messageOf } from './harness/child.ts';
 import { resultsOf, takeTurns, type Result } from './harness/contest.ts';
 import { SECRET } from './harness/secret.ts';
 import {
@@ -69,10 +69,7 @@ export async function start({ script, args }: Omit<Contestant, 'way'>): Promise<
   return {
     port,
     users,
-    usage: () => {
-      child.send('usage');
-      return messageOf<Usage>(child);
-    },
+    usage: () => askChild<Usage>(child),
     stop: async () => {
       const isOver = once(child, 'exit');
       child.disconnect();

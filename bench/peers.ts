@@ -1,8 +1,4 @@
-/**
- * Measures latchkey against other packages for the same work: `npm run bench:peers`, which first
- * installs them into this folder. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick
- * and rough.
- */
+/** Measures latchkey against other packages for the same work: `npm run bench:peers`. */
 import { createSecretKey, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

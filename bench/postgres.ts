@@ -1,7 +1,6 @@
 /**
  * Measures `GET /hello` over PostgreSQL, with gathered reads and with one query for each read:
- * `npm run bench:postgres`, which first installs pg and Fastify into this folder. It needs a
- * database. With `-- --json` it prints JSON, with `-- --rounds 1` it is quick and rough.
+ * `npm run bench:postgres`. It needs a database.
  */
 import { randomBytes } from 'node:crypto';
 import { reportOf, type Goal, type Result } from './harness/contest.ts';

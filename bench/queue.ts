@@ -1,16 +1,16 @@
 /**
  * Measures whether an attacker with right passwords can keep a victim from logging in by filling
- * every place of the queue: `npm run bench:queue`, or with `-- --json`. Exits with 1 if a login of
- * the victim fails. Linux only, where every address of 127.0.0.0/8 is this machine.
+ * every place of the queue: `npm run bench:queue`. It exits with 1 if a login of the victim fails.
+ * Linux only, where every address of 127.0.0.0/8 is this machine.
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { generateSecret } from '../src/jwt.ts';
 import { DIST } from './harness/built.ts';
+import { printedUrl } from './harness/child.ts';
 import { percentileOf, tableOf, whereAndWhen } from './harness/report.ts';
 
 const VICTIM_LOGINS = 30;
@@ -73,10 +73,8 @@ async function startServer(threads: string): Promise<{ server: ChildProcess; por
     silent: true,
   });
   server.stderr?.pipe(process.stderr);
-  const [line] = await Promise.race([once(server.stdout!, 'data'), once(server, 'exit')]);
-  const port = Number(/http:\/\/[^\s,]+:(\d+)/.exec(String(line))?.[1]);
-  if (Number.isNaN(port)) throw new Error(`the server does not listen: ${line}`);
-  return { server, port };
+  const { port } = await printedUrl(server);
+  return { server, port: Number(port) };
 }
 
 async function victimLogins(port: number): Promise<Login[]> {

@@ -14,7 +14,7 @@ const BARE = `
   require('node:http')
     .createServer((message, response) => response.end('{}'))
     .listen(process.argv[1])`;
-/** What no server of tokens can do without: node:crypto, and an address to listen on. */
+/** What every server of tokens needs: node:crypto, and an address to listen on. */
 const BARE_WITH_CRYPTO = `
   require('node:crypto');
   require('node:http')

@@ -1,6 +1,6 @@
 /**
  * Measures the cost of the users file as it grows, against the bare calls of Node that every store
- * needs: `npm run bench:store`, or `npm run bench:store -- --json`.
+ * needs: `npm run bench:store`.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -130,7 +130,7 @@ function reportOf(where: string, results: readonly Result[]): string {
     `to ${count(results[0]?.users)} users`,
     'one at a time, µs',
     'bare, µs',
-    'cost ratio',
+    'one at a time / in flight',
   ];
   return `${where}; medians of ${ROUNDS} rounds
 

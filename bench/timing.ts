@@ -1,7 +1,7 @@
 /**
  * Measures user enumeration by timing: whether the time of a refused login tells that an account
- * exists. `npm run bench:timing`, or with `-- --json`. Exits with 1 if an unknown user or a
- * malformed hash takes 5 % more or less time than a wrong password.
+ * exists: `npm run bench:timing`. It exits with 1 if the time for an unknown user or a malformed
+ * hash differs from that for a wrong password by more than 5 %.
  */
 import assert from 'node:assert/strict';
 import { randomInt, scryptSync } from 'node:crypto';

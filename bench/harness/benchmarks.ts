@@ -27,7 +27,7 @@ export const OPTIONS = {
   rounds: {
     type: 'string',
     usage: '--rounds <n>',
-    meaning: 'Measures n rounds (default 20). With 1 it is quick and rough, without great sizes.',
+    meaning: 'Measures n rounds (default 10). With 1 it is quick and rough, without large sizes.',
   },
   node: {
     type: 'string',
@@ -48,7 +48,7 @@ export const OPTIONS = {
     meaning:
       `Runs on Node ${NODES.join(' and on Node ')}, or on the one that --node names. ` +
       'It replaces the results in bench/RESULTS.md, the figures of the pages, and the chart. It ' +
-      'needs code without changes since the last commit, and at least 10 rounds.',
+      'needs committed code and at least 10 rounds.',
   },
   help: {
     type: 'boolean',
@@ -64,7 +64,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     purpose:
       'Compares tokens, passwords, the users file, GET /hello and the start with bare calls of ' +
       'Node, and measures growth and memory.',
-    minutes: 7,
+    minutes: 4,
     hasPeers: false,
     needsDatabase: false,
     hasRounds: true,
@@ -72,7 +72,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench:peers': {
     file: 'peers.js',
     purpose: 'Compares tokens, GET /hello and sign-in with other packages.',
-    minutes: 4,
+    minutes: 3,
     hasPeers: true,
     needsDatabase: false,
     hasRounds: true,
@@ -82,7 +82,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     purpose:
       'Compares GET /hello over PostgreSQL: with gathered reads, with one query for each read, ' +
       'and with Fastify. It needs the URL of a server in TEST_POSTGRES_URL.',
-    minutes: 3,
+    minutes: 2,
     hasPeers: true,
     needsDatabase: true,
     hasRounds: true,
@@ -90,7 +90,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench:store': {
     file: 'store.js',
     purpose: 'Measures the users file with 1,000 to 1,000,000 users.',
-    minutes: 5,
+    minutes: 3,
     hasPeers: false,
     needsDatabase: false,
     hasRounds: false,
@@ -114,7 +114,7 @@ export const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'bench:timing': {
     file: 'timing.js',
     purpose: 'Measures whether the time of a refused login tells that an account exists.',
-    minutes: 3,
+    minutes: 2,
     hasPeers: false,
     needsDatabase: false,
     hasRounds: false,

@@ -70,26 +70,26 @@ const figure = (what: string, benchmark: string, row: Row, column: string): Figu
 const SPEEDS: readonly Figure[] = [
   figure('sign a token', 'bench', ['sign', 'latchkey'], 'median'),
   figure('verify a token', 'bench', ['verify', 'latchkey'], 'median'),
-  figure('verify a remembered token', 'bench', ['verify, cached', 'latchkey'], 'median'),
-  figure('`GET /hello` per second', 'bench', ['GET /hello', 'latchkey'], 'per second'),
+  figure('verify a cached token', 'bench', ['verify, cached', 'latchkey'], 'median'),
+  figure('`GET /hello`, per second', 'bench', ['GET /hello', 'latchkey'], 'per second'),
   figure(
-    '`GET /hello` with `cacheSize: 0`, to bare',
+    '`GET /hello` with `cacheSize: 0`, per second',
     'bench',
     ['GET /hello', 'latchkey, cache off'],
-    'to the baseline',
+    'per second',
   ),
   figure('import `latchkey/jwt`', 'bench', ['import', 'latchkey/jwt'], 'median'),
-  figure('a remembered token', 'bench', ['a cached token and its claims, heap'], 'memory'),
+  figure('a cached token', 'bench', ['a cached token and its claims, heap'], 'memory'),
   figure('a user in `MemoryUserStore`', 'bench', ['a user in `MemoryUserStore`, heap'], 'memory'),
   figure('an idle server', 'bench', ['a server without a request, resident'], 'memory'),
   figure(
-    'verify 82 times as much payload, to little',
+    'verify 8,192 bytes of payload / 100 bytes',
     'bench',
     ['verify, by bytes of payload', '8,192'],
     'cost ratio',
   ),
   figure(
-    'the guard among a million users, to a hundred',
+    'identify a request, 1,000,000 users / 100 users',
     'bench',
     ['identify a request, by users', '1,000,000'],
     'cost ratio',
@@ -98,20 +98,25 @@ const SPEEDS: readonly Figure[] = [
 
 const MILLION: Row = ['1,000,000'];
 const USERS_FILE: readonly Figure[] = [
-  figure('the file, MB', 'bench:store', MILLION, 'file, MB'),
-  figure('its users in memory, MB', 'bench:store', MILLION, 'kept, MB'),
-  figure('opening it, ms', 'bench:store', MILLION, 'open, ms'),
-  figure('opening it, to bare', 'bench:store', MILLION, 'ratio'),
-  figure('a durable insert, to one among 1,000', 'bench:store', MILLION, 'to 1,000 users'),
+  figure('size of the file, MB', 'bench:store', MILLION, 'file, MB'),
+  figure('memory of the users, MB', 'bench:store', MILLION, 'kept, MB'),
+  figure('open the file, ms', 'bench:store', MILLION, 'open, ms'),
+  figure('open the file / bare', 'bench:store', MILLION, 'ratio'),
+  figure('insert a user / with 1,000 users', 'bench:store', MILLION, 'to 1,000 users'),
 ];
 
-/** @returns the sizes of servers, on the newest version of Node that has been measured */
+/**
+ * @returns the sizes of servers, on the newest version of Node that has been measured
+ * @throws Error if no run has measured them
+ */
 function sizesIn(results: string): Row[] {
   const tables = NODES.flatMap((node) => tablesIn(outputIn(results, 'bench', node)));
-  return tables.find(([heads]) => heads?.includes('logins a second')) ?? [];
+  const sizes = tables.find(([heads]) => heads?.includes('logins a second'));
+  if (sizes === undefined) throw new Error('no run has measured the sizes of servers');
+  return sizes;
 }
 
-/** A table of a page: the first one below its heading. */
+/** A table of a page: the only one between its heading and the next heading. */
 interface PageTable {
   readonly page: string;
   readonly heading: string;
@@ -156,13 +161,15 @@ const CHART = 'bench/results.svg';
 /** The pages that have figures, and the chart of the front page. */
 export const PAGES: readonly string[] = [...new Set(TABLES.map(({ page }) => page)), CHART];
 
-/** @throws Error if the page has no such heading, or no table below it */
+/** @throws Error unless the page has such a section, with one table before the next heading */
 function withTable(text: string, heading: string, rows: readonly Row[]): string {
-  const start = text.indexOf(`\n${heading}\n`);
-  const [old] = start === -1 ? [] : (text.slice(start).match(TABLE) ?? []);
+  const isFilled = (section: string) => section.startsWith(`${heading}\n`);
+  const sections = text.split(/^(?=#+ )/m);
+  const [old, second] = sections.find(isFilled)?.match(TABLE) ?? [];
   if (old === undefined) throw new Error(`a page has no table below "${heading}"`);
-  const rest = text.slice(start).replace(old, () => `${tableOf(rows)}\n`);
-  return text.slice(0, start) + rest;
+  if (second !== undefined) throw new Error(`a page has two tables below "${heading}"`);
+  const filledOne = (section: string) => section.replace(old, () => `${tableOf(rows)}\n`);
+  return sections.map((section) => (isFilled(section) ? filledOne(section) : section)).join('');
 }
 
 /** @returns the chart of the newest version of Node that has been measured */

@@ -36,16 +36,27 @@ function installPeers(): void {
 /**
  * Builds the package, and compiles the benchmarks: tsx would stay loaded in each of their
  * processes, and takes time and memory there.
- * @param hasPeers whether it also installs the packages of other authors
- * @returns the folder of the compiled benchmarks
  */
-export function prepare(hasPeers: boolean): string {
-  if (hasPeers) installPeers();
+function compile(): void {
   run('npm', ['run', 'build', '--silent']);
   rmSync(COMPILED, { recursive: true, force: true });
   const compiler = 'node_modules/typescript/bin/tsc';
   run(process.execPath, [compiler, '--project', 'bench/tsconfig.run.json']);
   for (const name of COPIED) cpSync(join(ROOT, name), join(COMPILED, name), { recursive: true });
   for (const name of LINKED) symlinkSync(join(ROOT, name), join(COMPILED, name));
+}
+
+let isCompiled = false;
+
+/**
+ * Compiles the package and the benchmarks in the first call alone, because `bench:all` calls it for
+ * each benchmark.
+ * @param hasPeers whether it also installs the packages of other authors
+ * @returns the folder of the compiled benchmarks
+ */
+export function prepare(hasPeers: boolean): string {
+  if (hasPeers) installPeers();
+  if (!isCompiled) compile();
+  isCompiled = true;
   return join(COMPILED, 'bench');
 }

@@ -79,7 +79,7 @@ export function roundsOf(text: string): number {
 /** Reads `--json` and `--rounds`. More rounds take longer and measure more precisely. */
 export function readRounds(): { rounds: number; isJson: boolean } {
   const { values } = parseArgs({
-    options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '20' } },
+    options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '10' } },
   });
   return { rounds: roundsOf(values.rounds), isJson: values.json === true };
 }

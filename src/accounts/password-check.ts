@@ -31,7 +31,7 @@ export function hashClientOf({ address, signal }: Client): HashClient {
  * @returns whether the password is right; false after a decoy hash
  * @throws as `PasswordHasher.verify`, but never ERR_PASSWORD_HASH because of the user's hash
  */
-export async function isPasswordOf(
+async function isPasswordOf(
   user: User | undefined,
   password: string,
   { address, signal }: HashClient,

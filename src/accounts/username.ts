@@ -77,7 +77,7 @@ export function canonicalUsername(username: string): string | undefined {
  * @param username of at most 1024 code units
  * @returns the username without ASCII white space at its ends
  */
-export function trimUsername(username: string): string {
+function trimUsername(username: string): string {
   return username.replace(OUTER_WHITE_SPACE, '');
 }
 
@@ -97,7 +97,7 @@ export function newUsername(sent: string): { readonly id: string; readonly usern
  * @returns AuthError ERR_USERNAME. The user cannot see an invisible character, so the refusal says
  *   that there is one.
  */
-export function usernameRefusal(username: string): AuthError {
+function usernameRefusal(username: string): AuthError {
   const isShort = username.length <= MAX_CODE_UNITS;
   if (!isShort || !hasInvisible(foldedUsername(username))) return new AuthError('ERR_USERNAME');
   const description = 'Username must not have invisible characters, such as zero-width joiners';

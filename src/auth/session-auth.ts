@@ -1,8 +1,8 @@
 /**
  * What a JwtAuth with sessions does: it begins a session at a login, asks for it in every guard,
  * and answers refreshes and logouts.
- * Promise: a session that has ended is refused at the next request. No step that fails after a
- * session has begun leaves it behind.
+ * Promise: a session that has ended is refused at the next request. If a login fails after its
+ * session has begun, that session is ended; if the store fails too, no client has its tokens.
  */
 import { AuthError } from '../errors.ts';
 import type { Jwt } from '../crypto/jwt.ts';

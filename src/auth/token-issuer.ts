@@ -1,9 +1,9 @@
 /**
  * Makes the tokens of sessions: an access token, and a refresh token for a client that asked for
  * one.
- * Promise: the access token of a session ends no later than the session. Hooks run, and a signature
- * is tried, before a session begins or changes, so that their faults leave the sessions as they
- * were.
+ * Promise: the access token of a session ends no later than the session. The hooks
+ * `claims` and `header` run, and a signature is tried, before a session begins or changes, so that
+ * their faults leave the sessions as they were.
  */
 import { checkTimeClaim } from '../options.ts';
 import { copyMembers, describe, isObject, ownMember } from '../values.ts';

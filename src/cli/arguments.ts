@@ -252,7 +252,7 @@ export function readFlags<Config extends object>(
 }
 
 /** @throws UsageError if the text is not of the kind of its flag */
-export function parseText<T>({ kind }: Flag<T>, { text, source }: SourcedText): T {
+export function parseText<T>({ kind }: Pick<Flag<T>, 'kind'>, { text, source }: SourcedText): T {
   const { parse, expected, isSecret, problemOf } = kind;
   const value = parse(text);
   if (value !== undefined) return value;

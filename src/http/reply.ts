@@ -79,7 +79,7 @@ export function isReply(value: unknown): value is Reply {
  * @throws TypeError, before anything is sent, if the body is neither JSON nor bytes, or a header is
  *   not valid
  */
-export function sendReply(message: IncomingMessage, response: ServerResponse, reply: Reply): void {
+function sendReply(message: IncomingMessage, response: ServerResponse, reply: Reply): void {
   const { status } = reply;
   const content = contentOf(reply);
   const headers: OutgoingHttpHeaders = defaultHeaders();

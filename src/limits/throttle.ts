@@ -38,9 +38,8 @@
  * Accepted: a thief with a token without a session can use up the confirmations of all such tokens
  * of the account. A thief with the tokens of a session can use up those of this session: the owner
  * logs in again, which begins another one.
- * Accepted: a login whose client disconnects ends with an error, so it does not count, even if its
- * hash was verified. The client gets no answer, so it guesses nothing. The queue of the hasher
- * bounds the work.
+ * Accepted: a login whose client disconnects while it waits for the hasher does not count, because
+ * nothing was verified. Once its hash is being verified, it counts like any other.
  * Accepted: a check that never settles counts until the process ends.
  * Accepted: `MemoryCounts` counts for one process, and forgets counts and known networks at a
  * restart. When it is full, it evicts those that were written longest ago. With

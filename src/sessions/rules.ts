@@ -6,8 +6,9 @@
  * 1. Only the refresh token of a session's current generation is ever given out.
  * 2. Losing answers never ends a session: a client may repeat its last refresh token as long as the
  *    session lasts.
- * 3. A refresh token that comes back after the grace period, once its successor was used, ends its
- *    session, and no other. One that is two or more generations old does so at any time.
+ * 3. A refresh token that comes back after the grace period, once a guard has accepted an access
+ *    token of the next generation, ends its session, and no other. One that is two or more
+ *    generations old does so at any time.
  * 4. A session that was ended never comes back.
  *
  * A function that changes nothing returns the record that it got. Otherwise it returns a record of

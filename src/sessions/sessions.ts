@@ -183,7 +183,7 @@ export class Sessions {
       const now = this.#now();
       const session = rules.findSession(record, sessionId, now, this.#policy);
       if (session === undefined || !rules.isFirstUse(session, generation)) return session;
-      return andThen(this.#rememberUse(userId, session, now), () => session);
+      return this.#rememberUse(userId, session, now);
     });
   }
 
@@ -215,13 +215,21 @@ export class Sessions {
     return rules.endOf(session, this.#policy);
   }
 
-  #rememberUse(userId: string, { id, generation }: Session, now: number): MaybePromise<void> {
-    if (!this.#useTries.begin(id, generation, now)) return undefined;
-    const use: Rule<undefined> = (record, time) => {
-      return { record: rules.use(record, id, generation, time, this.#policy), result: undefined };
+  /** @returns the session; undefined if it has ended in the meantime */
+  #rememberUse(userId: string, session: Session, now: number): MaybePromise<Session | undefined> {
+    const { id, generation } = session;
+    if (!this.#useTries.begin(id, generation, now)) return session;
+    const use: Rule<Session | undefined> = (record, time) => {
+      const next = rules.use(record, id, generation, time, this.#policy);
+      return { record: next, result: rules.findSession(next, id, time, this.#policy) };
     };
-    const succeed = () => this.#useTries.succeed(id, generation);
-    return ignoringAuthErrors(() => andThen(this.#changes.apply(userId, use), succeed));
+    const remembered = () => {
+      return andThen(this.#changes.apply(userId, use), (latest) => {
+        this.#useTries.succeed(id, generation);
+        return latest;
+      });
+    };
+    return orAtAuthError(remembered, session);
   }
 }
 
@@ -235,15 +243,16 @@ function printable(agent: string): string {
   return agent.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?');
 }
 
-/** Runs a job and ignores its AuthError, because the request does not depend on the job. */
-function ignoringAuthErrors(job: () => void | Promise<void>): MaybePromise<void> {
-  const ignore = (error: unknown) => {
+/** Runs a job. In place of an AuthError it returns the fallback. Other errors are thrown. */
+function orAtAuthError<T>(job: () => T | Promise<T>, fallback: T): MaybePromise<T> {
+  const recover = (error: unknown) => {
     if (!isAuthError(error)) throw error;
+    return fallback;
   };
   try {
     const done = job();
-    return isPromise(done) ? done.catch(ignore) : done;
+    return isPromise(done) ? done.catch(recover) : done;
   } catch (error) {
-    return ignore(error);
+    return recover(error);
   }
 }

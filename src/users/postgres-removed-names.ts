@@ -6,7 +6,7 @@
  */
 
 import type { Row } from '../postgres/client.ts';
-import { codeOf, reworded, type Database } from '../postgres/database.ts';
+import { codeOf, reworded, UNDEFINED_TABLE, type Database } from '../postgres/database.ts';
 import { OptionalTable } from '../postgres/optional-table.ts';
 import { parameters, quoted, tableBeside } from '../postgres/table.ts';
 import { startAfter } from '../postgres/text.ts';
@@ -136,11 +136,19 @@ export class RemovedNames {
       return rows.length > 0;
     } catch (error) {
       const { users, removed } = this.#names;
-      const remedy = [
-        `To keep removed names, create the table ${removed} (${REMOVED_COLUMN_TYPES}),`,
-        `and grant this role SELECT, INSERT and UPDATE on it, and DELETE on ${users}`,
-      ].join(' ');
-      throw reworded(error, MISSING_OR_DENIED, (message) => `${message}. ${remedy}`);
+      const ofRemoved = `SELECT, INSERT and UPDATE on ${removed}`;
+      const ofUsers = `DELETE on ${users}`;
+      throw reworded(error, MISSING_OR_DENIED, (message) => {
+        if (codeOf(error) === UNDEFINED_TABLE) {
+          const creation = `create the table ${removed} (${REMOVED_COLUMN_TYPES})`;
+          const grant = `grant this role ${ofRemoved}, and ${ofUsers}`;
+          return `${message}. To keep removed names, ${creation}, and ${grant}`;
+        }
+        // The database names the first table on which a right is missing.
+        const isAboutRemoved = message.includes(removed.split('.').at(-1) ?? removed);
+        const rights = isAboutRemoved ? [ofRemoved, ofUsers] : [ofUsers, ofRemoved];
+        return `${message}. Grant this role ${rights.join(', and ')}`;
+      });
     }
   }
 

@@ -127,7 +127,7 @@ test('each kind of guard judges an Authorization header in the same words', asyn
   });
 });
 
-test('hono: a token behind another scheme is refused', async () => {
+test('CVE-2026-47673, hono before 4.12.21: a token behind another scheme is refused', async () => {
   const auth = authWith();
   for (const scheme of ['Basic', 'Token', 'JWTS', 'Bearer,', 'Digest']) {
     const expected = { code: 'ERR_AUTHORIZATION_SCHEME' };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandError } from '../../src/cli/command-errors.ts';
 import { loadEnvironmentFile } from '../../src/cli/environment-file.ts';
+import { blocks } from '../support/documents.ts';
 import { command, emptyFolder } from '../support/run-command.ts';
 
 async function load(text: string | Uint8Array): Promise<readonly string[]> {
@@ -114,4 +115,14 @@ test('every form of a line that Node reads sets its variable', async () => {
   );
   assert.deepEqual(await load('LATCHKEY_A=2\nLATCHKEY_K=3'), ['LATCHKEY_K'], 'it was not set');
   assert.equal(process.env['LATCHKEY_A'], '1');
+});
+
+test('the file of variables of the page on deployment has a password and two secrets', async () => {
+  const block = blocks('text').find((text) => text.startsWith('PGPASSWORD=')) ?? '';
+  assert.deepEqual((await load(block)).toSorted(), ['LATCHKEY_SECRET', 'PGPASSWORD']);
+  const { PGPASSWORD, LATCHKEY_SECRET } = process.env;
+  delete process.env['PGPASSWORD'];
+  delete process.env['LATCHKEY_SECRET'];
+  assert.equal(PGPASSWORD, 'password of the database');
+  assert.equal(LATCHKEY_SECRET, '<new secret>\n<old secret>');
 });

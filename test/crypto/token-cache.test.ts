@@ -173,7 +173,7 @@ test('the cache is bounded, and the entry that was used last stays', async () =>
   assert.deepEqual(await macsFor(roomy, ...large.slice(3, 7).reverse()), [0, 1, 1, 1]);
 });
 
-test('fast-jwt up to 6.3.6: a remembered token is judged by the clock to the second, as a new one is', async () => {
+test('fast-jwt before 6.3.6: a remembered token is judged by the clock to the second, as a new one is', async () => {
   let now = NOW;
   const token = tokenOf({ ...CLAIMS, nbf: NOW - 5 });
   const later = tokenOf({ ...CLAIMS, iat: NOW - 99, nbf: NOW });

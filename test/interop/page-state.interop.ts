@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
+import { MemorySessionStore, Sessions } from '../../src/index.ts';
 import { send } from '../support/app.ts';
 import { launchChromium, skipWithoutChromium } from './chromium.ts';
 import { atPage, type Person } from './page-person.ts';
@@ -186,6 +187,33 @@ describe('the page', { skip: skipWithoutChromium, timeout: 120_000 }, () => {
       await person.press('Say hello', 'Hello with the access token', 'The session of this token');
       assert.equal(await person.who(), LOGGED_OUT);
       assert.deepEqual(await remains(person, 'Say hello'), []);
+    });
+  });
+
+  it('is logged out once its token has expired, unless it can refresh', async () => {
+    let seconds = 1_700_000_000;
+    const now = () => seconds;
+    const app = { now, sessions: new Sessions({ store: new MemorySessionStore(), now }) };
+    await atPage(browser, { app }, async (person) => {
+      await person.signUp('joe', PASSWORD);
+      await person.logIn('joe', PASSWORD);
+      seconds += 1000;
+      const expired = 'The token has expired. A refresh or a login gets a new one. (401';
+      await person.press('Say hello', 'Hello with the access token', expired);
+      assert.equal(await person.who(), 'You are logged in as joe.');
+      await person.press('Refresh', 'Refresh', 'You have new tokens.');
+      await person.press('Log out', 'Log out', 'You are logged out.');
+      await person.press('Log out', 'Log out', 'Refused: You are not logged in. (400');
+
+      await person.step('Log in').getByLabel('Ask for a refresh token too').uncheck();
+      await person.logIn('joe', PASSWORD);
+      seconds += 1000;
+      await person.press('Say hello', 'Hello with the previous token', expired);
+      assert.equal(await person.who(), 'You are logged in as joe.');
+      const over = 'The token has expired, and the page has no refresh token. Log in again. (401';
+      await person.press('Log out', 'Log out', over);
+      assert.equal(await person.who(), LOGGED_OUT);
+      assert.deepEqual(await remains(person, 'Log out'), []);
     });
   });
 

@@ -72,6 +72,8 @@ describe('the unit in a real systemd', { skip }, () => {
     machine = await startMachine(await emptyFolder(), {
       'latchkey.service': unit,
       'latchkey.service.d/test.conf': dropIn,
+      'variables.service': '[Service]\nType=oneshot\nEnvironmentFile=/opt/variables\n' +
+        `ExecStart=/bin/sh -c 'printf "%%s" "$$LATCHKEY_SECRET" > /opt/secrets'\n`,
       'wrong.service': unit.replace('--log json', '--log jsn'),
       'wrong.service.d/test.conf': dropIn,
       // A process that does not listen to SIGHUP, as the server in the first moments of a start.
@@ -104,6 +106,13 @@ describe('the unit in a real systemd', { skip }, () => {
     assert.match(status, /^Seccomp:\t2$/m);
     const owned = await machine.run('stat', '--format', '%U %a', DATA, `${DATA}/users.jsonl`);
     assert.equal(owned, 'latchkey 700\nlatchkey 600\n');
+  });
+
+  test('it reads two secrets of a file of variables as the page writes them', async () => {
+    const block = blocks('text').find((text) => text.startsWith('PGPASSWORD=')) ?? '';
+    await machine.run('sh', '-c', 'printf "%s" "$0" > /opt/variables', block);
+    await machine.run('systemctl', 'start', 'variables');
+    assert.equal(await machine.run('cat', '/opt/secrets'), '<new secret>\n<old secret>');
   });
 
   test('its lock can tell whether the holder is alive', async () => {

@@ -25,6 +25,8 @@ test('every figure of a page is a copy of one of the benchmarks', () => {
   for (const page of PAGES) {
     const text = read(page);
     assert.equal(filled(page, text, results), text, `${page}: run "npm run ${FIGURES}"`);
+    // A figure whose row has another name in the results would be missing on each Node.
+    assert.doesNotMatch(text, /^\|.*\| – \| – \|$/m, page);
   }
 });
 
@@ -167,4 +169,15 @@ test('a page shows the goals, with a dash where no run has measured', () => {
   assert.ok(filled('bench/README.md', page, TWO).startsWith(head + table));
   const filling = () => filled('bench/README.md', head, TWO);
   assert.throws(filling, /no table below "### Compared with bare/);
+});
+
+test('a table is filled only if it is the one of its section', () => {
+  const table = '\n| old |\n| --- |\n';
+  const sizing = `# A page\n\n## Sizing\n${table}`;
+  const page = 'src/cli/deployment.md';
+  assert.match(filled(page, sizing, results), /^# A page\n\n## Sizing\n\n\| cores that hash \|/);
+  const later = `# A page\n\n## Sizing\n\nA text.\n\n## Upgrading\n${table}`;
+  assert.throws(() => filled(page, later, results), /no table below "## Sizing"/);
+  assert.throws(() => filled(page, sizing + table, results), /two tables below "## Sizing"/);
+  assert.throws(() => filled(page, sizing, TWO), /no run has measured the sizes of servers/);
 });

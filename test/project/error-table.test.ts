@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { ERRORS } from '../../src/error-codes.ts';
-import { rowsOf } from '../support/documents.ts';
-import { provokedCodes, ROUTES, type SeenCodes } from '../support/provoked-refusals.ts';
+import { pathOf, ROUTES } from '../support/app-routes.ts';
+import { assertNames, rowsOf } from '../support/documents.ts';
+import { provokedCodes, type SeenCodes } from '../support/provoked-refusals.ts';
 
 /** The codes that this test does not provoke. */
 const NOT_PROVOKED: Readonly<Record<string, string>> = {
@@ -17,7 +18,7 @@ const NOT_PROVOKED: Readonly<Record<string, string>> = {
   ERR_STORE_DAMAGED: 'a store refuses to open, so no server listens',
 };
 
-const ANY = [...ROUTES.map((route) => route.split(' ')[1] ?? ''), '/another-path'];
+const ANY = [...ROUTES.map(pathOf), '/another-path'];
 const CLIENT = ['fix', 'log in', 'wait', 'operator'];
 
 let seen: SeenCodes;
@@ -32,15 +33,14 @@ const legend = new Map(rowsOf('## Errors').flatMap(([name = '', meaning = '', ..
 
 const pathsIn = (text: string) => [...text.matchAll(/`(\/[\w/-]+)`/g)].map(([, path = '']) => path);
 
-/** The paths that a cell of the column "routes" means, sorted. */
+/** The paths that a cell of the column "routes" means. */
 function pathsOf(cell: string): string[] {
-  const paths = cell.split(', ').flatMap((part) => {
+  return cell.split(', ').flatMap((part) => {
     if (part === 'any') return ANY;
     if (part === 'another path') return ['/another-path'];
     if (part.startsWith('`')) return pathsIn(part);
     return pathsIn(legend.get(part) ?? assert.fail(`the legend has no row "${part}"`));
   });
-  return [...new Set(paths)].sort();
 }
 
 test('the column "routes" names the routes that send a code, and no other', () => {
@@ -48,27 +48,20 @@ test('the column "routes" names the routes that send a code, and no other', () =
   for (const [cell = '', , , routes = ''] of rows) {
     const code = cell.replaceAll('`', '');
     const senders = [...seen].filter(([, codes]) => codes.has(code));
-    const paths = senders.map(([route]) => route.split(' ')[1] ?? '');
-    const expected = Object.hasOwn(NOT_PROVOKED, code) ? [] : pathsOf(routes);
-    assert.deepEqual(paths.sort(), expected, code);
+    const place = `src/http/README.md, "Errors", column "routes" of ${code}, or the legend above`;
+    const named = Object.hasOwn(NOT_PROVOKED, code) ? [] : pathsOf(routes);
+    assertNames(place, named, senders.map(([route]) => pathOf(route)));
   }
 });
 
 test('every refusal of every route has its code in the header Error-Code', () => {
   const codes = new Set([...seen.values()].flatMap((ofRoute) => [...ofRoute]));
   const expected = Object.keys(ERRORS).filter((code) => !Object.hasOwn(NOT_PROVOKED, code));
-  assert.deepEqual([...codes].sort(), expected.sort());
+  const place = 'requests of test/support/provoked-refusals.ts, or NOT_PROVOKED of this test';
+  assertNames(place, codes, expected);
 });
 
 test('the column "client" says one of four things, which the legend explains', () => {
   for (const [code, , , , client = ''] of rows) assert.ok(CLIENT.includes(client), code);
   for (const name of CLIENT) assert.ok(legend.has(name), name);
-});
-
-test('the legend has the routes of the application', () => {
-  assert.deepEqual(pathsOf('all routes'), ANY.filter((path) => path !== '/another-path').sort());
-  const documented = rowsOf('## Routes of sessions').flatMap(([cell = '']) => {
-    return [...cell.matchAll(/`(?:GET|POST) (\/[\w/]+)`/g)].map(([, path = '']) => path);
-  });
-  for (const path of documented) assert.ok(ANY.includes(path), path);
 });

@@ -24,7 +24,7 @@ import {
   Router,
   Sessions,
 } from '../../src/index.ts';
-import { documents, rowsOf } from '../support/documents.ts';
+import { assertNames, documents, pageWith, rowsOf } from '../support/documents.ts';
 import { run as runCommand } from '../support/run-command.ts';
 import { SECRET } from '../support/tokens.ts';
 import { makeUserFolder, removeUserFolder } from '../support/user-folder.ts';
@@ -47,7 +47,7 @@ after(() => removeUserFolder(folder));
 /** The texts in backquotes. */
 const quoted = (cell = ''): string[] =>
   [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
-const codesIn = (text: string) => new Set(text.match(/ERR_\w+\*?/g));
+const codesIn = (text: string): string[] => text.match(/ERR_\w+\*?/g) ?? [];
 /** A doc comment without its example, which may use any code. */
 const rulesIn = (doc: string) => doc.replace(/@example[^]*?(?=@|$)/, '');
 
@@ -99,15 +99,18 @@ test('every exported name has a section with its signatures and the codes it thr
   const modules: object[] = await Promise.all(importing);
   const exported = new Set(modules.flatMap((module) => Object.keys(module)));
   const named = [...documents.matchAll(/^### `(\w+)`$/gm)].map(([, name = '']) => name);
-  assert.deepEqual(named.toSorted(), [...exported].sort());
+  assertNames('the headings "### `Name`", on the pages of the rooms', named, exported);
   for (const name of named) {
     const section = rowsOf(`### \`${name}\``);
     const rows = new Map(section.map((cells) => [quoted(cells[0]).join(), cells]));
     const declared = declarationsOf(name);
     const signatures = declared.map(({ signature }) => signature);
-    assert.deepEqual([...rows.keys()].sort(), signatures.sort(), name);
+    const place = `${pageWith(`### \`${name}\``)}, table of "### \`${name}\`"`;
+    assertNames(place, rows.keys(), signatures);
+    assert.equal(section.length, signatures.length, `${place}: two rows have one signature`);
     for (const { signature, doc } of declared) {
-      assert.deepEqual(codesIn(String(rows.get(signature)?.[2])), codesIn(rulesIn(doc)), signature);
+      const cell = `${place}, column "throws" of ${signature}, or @throws in the source`;
+      assertNames(cell, codesIn(String(rows.get(signature)?.[2])), codesIn(rulesIn(doc)));
     }
   }
 });

@@ -57,8 +57,8 @@ test('the files of the stores are loaded together, before the command becomes an
 const LOADERS = [
   'src/cli/command.ts',
   'src/cli/main.ts',
-  'src/cli/serve/flags.ts',
   'src/cli/serve/serve.ts',
+  'src/cli/shared-flags.ts',
   'src/cli/stores/stores.ts',
 ];
 

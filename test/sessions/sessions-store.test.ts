@@ -89,10 +89,12 @@ test('a check passes while an end is under way, and is refused once it is acknow
   const other = new Sessions({ store: slow, now: () => NOW });
   const { id } = await startUnused(sessions);
   const ending = sessions.end('joe', id);
-  // The first use waits in the queue behind the end, and must not write the session again.
-  const checked = sessions.check('joe', id, 1);
-  assert.equal(await ending, true);
+  const checked = sessions.check('joe', id, 0);
+  // The first use waits in the queue behind the end. It must not write the session again.
+  const usedFirst = sessions.check('joe', id, 1);
   assert.equal((await checked)?.id, id);
+  assert.equal(await ending, true);
+  assert.equal(await usedFirst, undefined);
   assert.equal(await sessions.check('joe', id, 1), undefined);
   assert.equal(await other.check('joe', id, 1), undefined);
   assert.deepEqual(await sessions.list('joe'), []);

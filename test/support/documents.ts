@@ -107,6 +107,28 @@ function cellsOf(row: string): string[] {
   return cells.map((cell) => cell.replaceAll('\\|', '|').trim());
 }
 
+/**
+ * Asserts that a page names what the code has, and nothing else.
+ * @param place what is to be changed otherwise, such as a page and its table
+ */
+export function assertNames(
+  place: string,
+  named: Iterable<string>,
+  inCode: Iterable<string>,
+): void {
+  const [here, there] = [new Set(named), new Set(inCode)];
+  const missing = [...there].filter((name) => !here.has(name)).map((name) => `add ${name}`);
+  const surplus = [...here].filter((name) => !there.has(name)).map((name) => `remove ${name}`);
+  const changes = [...missing, ...surplus];
+  if (changes.length > 0) assert.fail(`${place}: ${changes.join('; ')}`);
+}
+
+/** @returns the page that has this heading */
+export function pageWith(heading: string): string {
+  const index = texts.findIndex((text) => `\n${text}`.includes(`\n${heading}\n`));
+  return PAGES[index] ?? assert.fail(`no page has the heading ${heading}`);
+}
+
 /** The text of a page without its blocks of code. */
 export const proseOf = (text: string): string => text.replaceAll(/^```[^]*?^```$/gm, '');
 

@@ -86,8 +86,8 @@ describe('latchkey serve --users postgres://', { skip, timeout: 120_000 }, () =>
     for (const [target, reason, remedy] of [
       [nowhere, /"nowhere" does not exist/, /Create the database/],
       [closed, /ECONNREFUSED/, /Check that the database is running/],
-      [noPassword, /password must be a string/, /Give the password/],
-      [noPort, /Port should be/, /Fix this, or use another/],
+      [noPassword, /password must be a string/, /Set PGPASSWORD/],
+      [noPort, /Port should be/, /Check the URL of --users/],
     ] as const) {
       const start = performance.now();
       const ended = await run(`serve --port 0 --users ${target}`, where);

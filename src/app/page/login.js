@@ -96,12 +96,13 @@ function showExpiry() {
 
 /** @type {() => string} */
 function expiryText() {
-  const { access, expiresAtMs = NaN } = login;
+  const { access, refresh, expiresAtMs = NaN } = login;
   if (access === undefined) return 'The page has no access token.';
   const seconds = Math.round((expiresAtMs - Date.now()) / 1000);
   if (Number.isNaN(seconds)) return 'The page cannot tell when it expires.';
   if (seconds > 0) return `It expires in ${duration(seconds)}.`;
-  return 'It has expired. The server refuses it after a leeway of a few seconds.';
+  const advice = refresh === undefined ? ' Log in again.' : '';
+  return `It has expired. The server refuses it after a leeway of a few seconds.${advice}`;
 }
 
 /** @type {(username?: string, place?: string) => void} in all forms, or in that of a selector */

@@ -83,6 +83,18 @@ const effects = {
 /** With these the server says that the login of a token has ended. */
 const ENDED_CODES = ['ERR_SESSION_ENDED', 'ERR_IDENTITY_UNKNOWN'];
 
+/** With these the server refuses a token for good. A refresh may get another one. */
+const DEAD_TOKEN_CODES = ['ERR_JWT_EXPIRED', 'ERR_JWT_TOO_OLD', 'ERR_JWT_SIGNATURE'];
+
+/** @type {(form: HTMLFormElement, fields: Fields, answer: Answer) => boolean} */
+function endsLogin(form, { token = 'access' }, answer) {
+  const code = codeOf(answer);
+  if (token !== 'access') return false;
+  if (ENDED_CODES.includes(code)) return true;
+  const canRefresh = login.refresh !== undefined && form.id !== 'refresh';
+  return DEAD_TOKEN_CODES.includes(code) && !canRefresh;
+}
+
 /** @type {(fields: Fields) => Record<string, unknown>} */
 function credentials({ username, password }) {
   return { [usernameField]: username, [passwordField]: password };
@@ -142,10 +154,10 @@ function addStep(form, makeRequest) {
     const answer = await send(sent);
     // If the login has changed, this step was cleared, and may wait for another answer by now.
     if (number !== login.number && !WITHOUT_LOGIN.includes(form.id)) return;
-    const problem = problemOf(form, answer);
+    const isOver = endsLogin(form, fields, answer);
+    const problem = problemOf(form, answer, isOver);
     const done = problem === undefined ? effects[form.id]?.(answer, fields) : undefined;
-    const isOwnToken = (fields.token ?? 'access') === 'access';
-    if (ENDED_CODES.includes(codeOf(answer)) && isOwnToken) endLogin();
+    if (isOver) endLogin();
     showOutcome(form, withDots(sent), answer, { problem, done });
   });
 }

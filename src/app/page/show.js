@@ -49,26 +49,30 @@ function codeOf({ headers }) {
   return headers.get('Error-Code') ?? 'no Error-Code';
 }
 
-/** @type {(form: HTMLFormElement, answer: Answer) => string | undefined} why it is not a success */
-function problemOf(form, answer) {
+/**
+ * Why an answer is not a success.
+ * @type {(form: HTMLFormElement, answer: Answer, isOver: boolean) => string | undefined}
+ */
+function problemOf(form, answer, isOver) {
   const { status, statusText, headers, body } = answer;
   if (status === 0) return statusText;
   if (typeof body !== 'object' && !headers.has('Error-Code')) {
     const end = `(${status}, ${codeOf(answer)})`;
     return `This is not an answer of latchkey. A proxy may have sent it. ${end}`;
   }
-  if (status >= 300) return refusalText(form.id, answer);
+  if (status >= 300) return refusalText(form.id, answer, isOver);
   const { expects } = form.dataset;
   if (expects === undefined || textOf(body, expects)) return undefined;
   return `The server accepted the request, but its answer has no text "${expects}". (${status})`;
 }
 
-/** @type {(formId: string, answer: Answer) => string} */
-function refusalText(formId, answer) {
+/** @type {(formId: string, answer: Answer, isOver: boolean) => string} */
+function refusalText(formId, answer, isOver) {
   const { status, headers, body } = answer;
   const code = codeOf(answer);
   const said = textOf(body, 'description') ?? textOf(body, 'result');
-  const advice = wordsIn('advice', `${formId}-${code}`) ?? wordsIn('advice', code);
+  const own = wordsIn('advice', `${isOver ? 'over' : formId}-${code}`);
+  const advice = own ?? wordsIn('advice', code);
   const words = advice ?? (said === undefined ? 'The answer does not say why.' : `${said}.`);
   const waitSeconds = Number(headers.get('Retry-After') ?? 0);
   const wait = waitSeconds > 0 ? ` Try again in ${duration(waitSeconds)}.` : '';

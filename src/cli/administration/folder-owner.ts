@@ -8,6 +8,7 @@
  * as on some container volumes. The command and the server warn of it at each opening.
  */
 import { stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { hasCode, ignore, NO_FILE_CODES } from '../../journal/system-errors.ts';
 import { attempt } from '../command-errors.ts';
@@ -29,6 +30,21 @@ export async function becomeOwnerOf(folder: string): Promise<void> {
     process.seteuid?.(uid);
   });
   await attempt(folder, (error) => remedyOf(error, uid), () => stat(join(folder, '.')));
+}
+
+/**
+ * @returns the user whose rights root has taken, such as `latchkey (uid 995)`; undefined if this
+ *   process has not changed its user
+ */
+export function userTakenByRoot(): string | undefined {
+  const uid = process.geteuid?.();
+  if (process.getuid?.() !== 0 || uid === undefined || uid === 0) return undefined;
+  try {
+    return `${userInfo().username} (uid ${uid})`;
+  } catch {
+    // No user of this system has the number.
+    return `uid ${uid}`;
+  }
 }
 
 function remedyOf(error: unknown, uid: number): string {

@@ -5,7 +5,7 @@
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isAuthError, reasonOf } from '../../errors.ts';
-import { ignore, NO_FILE_CODES } from '../../journal/system-errors.ts';
+import { hasCode, ignore, NO_FILE_CODES } from '../../journal/system-errors.ts';
 import { Sessions } from '../../sessions/sessions.ts';
 import { attempt, CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
@@ -13,7 +13,7 @@ import { whenUnlocked } from '../stores/lock-wait.ts';
 import type { LastingStoreChoice } from '../stores/store-choice.ts';
 import { loadDataFiles, openStores, type OpenedStores } from '../stores/stores.ts';
 import { addressOf, serverAddressIn, socketIn } from './administration-folder.ts';
-import { becomeOwnerOf } from './folder-owner.ts';
+import { becomeOwnerOf, userTakenByRoot } from './folder-owner.ts';
 import { SocketAdministration } from './socket-administration.ts';
 import { StoreAdministration } from './store-administration.ts';
 import type { UserAdministration } from './user-administration.ts';
@@ -83,7 +83,7 @@ function userFileIn(data: string): string {
 /** @throws CommandError if the user file is missing, and may not be created */
 async function isMissing(data: string, access: AdministrationAccess): Promise<boolean> {
   const path = userFileIn(data);
-  const remedy = 'Name the folder of the server with --data.';
+  const remedy = 'Name the folder of the server with --data, or its database with --users.';
   const status = await attempt(path, remedy, () => stat(path).catch(ignore(...NO_FILE_CODES)));
   if (status === undefined && access !== 'create') {
     throw new CommandError(`${path} does not exist. ${remedy}`);
@@ -97,7 +97,12 @@ async function explained<T>(open: () => Promise<T>): Promise<T> {
     return await open();
   } catch (error) {
     if (!isAuthError(error) || error.code === 'ERR_STORE_LOCKED') throw error;
-    throw new CommandError(reasonOf(error), { cause: error });
+    const user = hasCode(error.cause, 'EACCES') ? userTakenByRoot() : undefined;
+    // With -h, chown changes a link itself, and not the file of root that it may lead to.
+    const note = user === undefined
+      ? ''
+      : `. Root works here as the owner of the folder, ${user}: give the file to it (chown -h)`;
+    throw new CommandError(`${reasonOf(error)}${note}`, { cause: error });
   }
 }
 

@@ -19,7 +19,7 @@ import {
   type User,
   type UserStore,
 } from '../../users/store.ts';
-import { idOfUser } from '../users/user-lookup.ts';
+import { idOfUser } from './user-lookup.ts';
 import { importRemovedName, importUser } from './store-imports.ts';
 import {
   PARALLEL_CHANGES,
@@ -222,7 +222,9 @@ export class StoreAdministration implements UserAdministration {
   /** Not those of `openIdleSessions`: to end them would refuse no token of this server. */
   #keptSessions(): Sessions {
     if (this.#sessions !== undefined) return this.#sessions;
-    const description = 'No sessions are kept here, so a token stays valid until it expires';
+    const description = 'No sessions are kept here, so a token stays valid until it expires. ' +
+      'To refuse those of one user, disable the user. To refuse all, change the secret, and do ' +
+      'not keep the old one';
     throw new AuthError('ERR_BAD_REQUEST', { description });
   }
 }

@@ -13,7 +13,7 @@ import type { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { AuthError } from '../../errors.ts';
 import type { Sessions } from '../../sessions/sessions.ts';
 import type { RemovedName, User, UserStore } from '../../users/store.ts';
-import { isFromBeforeRemoval, problemOfRemovedName, problemOfUser } from '../users/import-rules.ts';
+import { isFromBeforeRemoval, problemOfRemovedName, problemOfUser } from './import-rules.ts';
 
 /** The hash of a user who is about to be removed. No password matches it, `enable` refuses it. */
 const NO_HASH = '!';

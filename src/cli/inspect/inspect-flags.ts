@@ -3,7 +3,7 @@
  * does not load the code for tokens.
  */
 import { someText, type Flags, type Kind } from '../arguments.ts';
-import { leewayFlag } from '../serve/flags.ts';
+import { leewayFlag } from '../shared-flags.ts';
 import { helpOf } from '../help-text.ts';
 
 export interface InspectConfig {

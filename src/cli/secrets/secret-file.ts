@@ -5,8 +5,9 @@
  * Accepted: root may do all of this, and a group of the server's own user may write the file. Other
  * problems, such as those of a folder, only cause a warning. Access control lists are not read.
  */
-import { readFile, stat, unlink } from 'node:fs/promises';
+import { lstat, readFile, stat, unlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, ignoreFailure, remedyOf } from '../../journal/system-errors.ts';
 import { attempt, CommandError, sentenceOf } from '../command-errors.ts';
@@ -35,6 +36,8 @@ export interface Secrets {
 interface Advice {
   /** What helps as well, wherever the problem is: a phrase. */
   readonly elsewhere: string;
+  /** Before `foreign`, if the owner of the file owns its folder too: a phrase. */
+  readonly asOwner?: string;
   /** About a file that other users can change: a phrase. The others are sentences. */
   readonly foreign: string;
   readonly irregular: string;
@@ -46,6 +49,7 @@ const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
 
 const AT_START: Advice = {
   elsewhere: OTHER_SECRET,
+  asOwner: 'run the server as the user who owns the folder',
   foreign: `chown and chmod it, ${OTHER_SECRET}`,
   irregular: `Remove it, ${OTHER_SECRET}.`,
   large: `Shorten it, ${OTHER_SECRET}.`,
@@ -187,13 +191,20 @@ function kindOf(status: Stats): string {
 async function refuseForeign(
   path: string,
   problems: readonly Problem[],
-  { elsewhere, foreign }: Advice,
+  advice: Advice,
 ): Promise<void> {
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
-    const remedy = (await mountRemedy(path, elsewhere)) ?? foreign;
+    const remedy = (await mountRemedy(path, advice.elsewhere)) ?? await foreignRemedy(path, advice);
     throw new CommandError(`${refused.text}. Other users could forge tokens: ${remedy}.`);
   }
+}
+
+async function foreignRemedy(path: string, { asOwner, foreign }: Advice): Promise<string> {
+  const folder = await stat(dirname(path));
+  const file = await lstat(path);
+  const hasOwner = file.uid === folder.uid && folder.uid !== processUser()?.uid;
+  return asOwner !== undefined && hasOwner ? `${asOwner}, or ${foreign}` : foreign;
 }
 
 const POLL_MS = 100;

@@ -28,6 +28,11 @@ const NAMES_BEFORE_VALUES: readonly RegExp[] = [
   /^[\w.-]*secret[\w.-]* *[:=] *[^\s=]/i,
 ];
 const IN_QUOTATION_MARKS = /^(["'`]).*\1$/;
+/**
+ * Two or more texts in base64url or hex, each of which is long enough to be a secret. A tool that
+ * makes such texts uses neither a comma nor a backslash.
+ */
+const SECRETS_ON_ONE_LINE = /^[\w+/=-]{32,}(?:(?:\\n|,)[\w+/=-]{32,})+$/;
 /** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
 const SUBJECT = /^"secret" expected (?:the output of ".+?", or )?/;
 
@@ -88,6 +93,11 @@ function checkedSecrets(withMark: string): readonly string[] {
   if (wrapping !== undefined) {
     const expected = 'a line with nothing but the secret';
     throw new FormError(`"secret" expected ${expected}, got ${wrapping}: write the secret alone`);
+  }
+  if (secrets.some((line) => SECRETS_ON_ONE_LINE.test(line))) {
+    const expected = 'one secret a line';
+    const found = 'several that a comma or the characters \\n separate';
+    throw new FormError(`"secret" expected ${expected}, got ${found}: use real line breaks`);
   }
   keysOf(secrets);
   return secrets;

@@ -2,14 +2,11 @@
 import {
   oneOf,
   parseArguments,
-  parseText,
   readFlags,
   someText,
   textOfFlag,
   wholeNumber,
-  type Arguments,
   type Environment,
-  type Flag,
   type Flags,
   type Kind,
   type Positionals,
@@ -18,6 +15,7 @@ import {
 import { UsageError } from '../command-errors.ts';
 import { helpOf, helpRow } from '../help-text.ts';
 import { textLog, type Log } from '../log.ts';
+import { ENVIRONMENT_FLAG, environmentOf, leewayFlag } from '../shared-flags.ts';
 import { storeKind, type StoreChoice } from '../stores/store-choice.ts';
 import {
   checkSocket,
@@ -84,23 +82,6 @@ const hostKind: Kind<string> = {
 
 const pemFile: Kind<string> = someText('<file>', 'a file in PEM');
 
-/** A clock that is wrong by more than a day must be set, and leeway does not help. */
-const MAX_LEEWAY_SECONDS = 86_400;
-
-/** @returns the flag for the leeway of clocks, which several commands have */
-export function leewayFlag(
-  group: string,
-  help: string,
-): Flag<number> & { readonly defaultText: string } {
-  return {
-    name: '--leeway',
-    group,
-    help,
-    kind: wholeNumber('<seconds>', 0, MAX_LEEWAY_SECONDS),
-    defaultText: '10',
-  };
-}
-
 const STORAGE_GROUP = 'Storage of users and sessions';
 const OPERATION_GROUP = 'Log and environment';
 
@@ -151,7 +132,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   users: {
     name: '--users',
     group: STORAGE_GROUP,
-    help: 'store; <URL> begins with postgres://',
+    help: 'store, or URL of PostgreSQL without password',
     kind: storeKind,
     defaultText: 'file',
   },
@@ -220,12 +201,11 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
     defaultText: 'none',
   },
   environmentFile: {
-    name: '--environment',
+    ...ENVIRONMENT_FLAG,
     // Node 20 takes a flag of this name for itself, also behind the script.
     formerName: '--env-file',
     group: OPERATION_GROUP,
     help: 'file of NAME=value lines; the environment wins',
-    kind: someText('<file>', 'a file'),
   },
 };
 
@@ -234,6 +214,8 @@ const SECRET_ROW = helpRow(
   'secrets, one per line: the first signs, all verify',
   'default: file "secret" in --data',
 );
+
+const PASSWORD_ROW = helpRow('PGPASSWORD', 'password of the database, not in the URL');
 
 export const SERVE_HELP: string = `Usage: latchkey serve [options]
 
@@ -244,7 +226,8 @@ Warnings and errors go to stderr, as text unless --log json is given.
 "npm start" in a clone is for trials: it allows weak passwords, and has a page.
 
 ${helpOf(SERVE_FLAGS)}
-${SECRET_ROW}`;
+${SECRET_ROW}
+${PASSWORD_ROW}`;
 
 const NO_POSITIONALS: Positionals = {
   count: 0,
@@ -271,18 +254,6 @@ export async function readServeConfig(
   const { source: portSource } = textOfFlag(SERVE_FLAGS.port, parsed, variables);
   const sessions = sessionConfigOf(config, parsed);
   return { ...config, ...sessions, hostSource, portSource, environment };
-}
-
-/** Loads the file of `--environment`, if the flag was typed. Several commands have the flag. */
-export async function environmentOf({ typed }: Arguments, log: Log): Promise<Environment> {
-  const flag = SERVE_FLAGS.environmentFile;
-  const sourced = typed.get(flag.name);
-  if (sourced === undefined) return { values: process.env };
-  const file = parseText(flag, sourced);
-  const { loadEnvironmentFile } = await import('../environment-file.ts');
-  // The name that was typed may be the former one.
-  const names = await loadEnvironmentFile(sourced.source.name, file, log);
-  return { values: process.env, loaded: { file, names } };
 }
 
 function checkTlsPair({ tlsCert, tlsKey }: ServeConfig): void {

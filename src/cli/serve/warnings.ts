@@ -22,7 +22,7 @@ const LOCAL_URL = /^http:\/\/(127\.|\[::1\]|unix:)/;
  * @returns what the danger is, and what to do
  */
 export function warningsOf(config: SourcedServeConfig, url: string): readonly string[] {
-  const { scryptCost, lifetimeSeconds, leewaySeconds, throttle, host, hostSource } = config;
+  const { scryptCost, lifetimeSeconds, leewaySeconds, throttle, users, host, hostSource } = config;
   const warnings: string[] = [];
   if (scryptCost < SAFE_SCRYPT_COST) {
     const problem = `--scrypt-cost ${scryptCost} makes stolen hashes easy to guess`;
@@ -46,10 +46,20 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
     const problem = '--throttle off lets clients guess passwords without a limit';
     warnings.push(`${problem}: limit logins elsewhere, such as in the proxy`);
   }
+  if (users instanceof URL && hasPassword(users)) {
+    const problem = '--users: other system users can see the password in the URL, as with ps';
+    const remedy = 'set PGPASSWORD in the environment, or in the file of --environment';
+    warnings.push(`${problem}: ${remedy}`);
+  }
   if (url.startsWith('http:') && !LOCAL_URL.test(url)) {
     warnings.push(plainHttpWarning(host, hostSource));
   }
   return warnings;
+}
+
+/** pg reads the password in either place. */
+function hasPassword({ password, searchParams }: URL): boolean {
+  return password !== '' || searchParams.has('password');
 }
 
 function plainHttpWarning(host: string, { kind, name }: Source): string {

@@ -6,10 +6,16 @@ const CHECK_DATABASE = 'Check that the database is running, and its host and por
 
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
-  [/client password must be a string/, 'Give the password in the URL, or in PGPASSWORD.'],
+  // The store itself says which rights a removal needs.
+  [/\bgrant this role\b/i, ''],
+  [
+    /client password must be a string/,
+    'Set PGPASSWORD in the environment, or in the file of --environment.',
+  ],
   [
     /permission denied for (?:table|relation)/,
-    'Grant this role SELECT, INSERT and UPDATE on the table that is named.',
+    'Grant this role SELECT on the table that is named. A server, and each change of a user, ' +
+      'needs INSERT and UPDATE too.',
   ],
   [
     /^42501$/,
@@ -23,18 +29,30 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   // Only a server, `add` and `import` create the tables.
   [/^42P01$/, 'Name the database of the server in the URL.'],
   [/^25006$/, 'Name the primary server of the database in the URL: this one only reads.'],
-  [/^28P01$/, 'Check the username and the password in the URL, or in PGPASSWORD.'],
+  [/^28P01$/, 'Check PGPASSWORD, and the username in the URL.'],
+  [
+    /^28000$/,
+    'Check the username in the URL. If it is right, add a line for it to pg_hba.conf.',
+  ],
+  [
+    /^53300$/,
+    'Raise max_connections of the database, or stop some of its clients, and try again.',
+  ],
+  [
+    /does not support SSL/,
+    'Turn on TLS in the database, or leave sslmode out of the URL.',
+  ],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
   [/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$/, CHECK_DATABASE],
   [/ECONNREFUSED|\btimeout\b|timed out/i, CHECK_DATABASE],
 ];
 
-/** @returns a sentence */
+/** @returns sentences; '' if the message of the error says already what to do */
 export function postgresRemedyOf(error: unknown): string {
   const texts = [propertyOf(error, 'code'), propertyOf(error, 'message')].map(String);
   const row = REMEDIES.find(([pattern]) => texts.some((text) => pattern.test(text)));
-  return row === undefined ? 'Fix this, or use another --users.' : row[1];
+  return row === undefined ? 'Check the URL of --users, and the log of the database.' : row[1];
 }
 
 /** @returns sentences about the table of sessions, without which the server can start */

@@ -6,7 +6,11 @@
 import { USER_FIELDS, type RemovedName, type User } from '../../users/store.ts';
 import { secondsIn, timeTextOf } from '../../users/user-records.ts';
 import { isObject, ownMember } from '../../values.ts';
-import { notWholeSeconds, problemOfRemovedName, problemOfUser } from './import-rules.ts';
+import {
+  notWholeSeconds,
+  problemOfRemovedName,
+  problemOfUser,
+} from '../administration/import-rules.ts';
 
 /** The content of a line, or why it cannot be imported. */
 export type ImportEntry =

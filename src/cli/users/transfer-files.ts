@@ -8,9 +8,9 @@ import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/prom
 import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { createPrivateFile, syncFolder } from '../../journal/disk.ts';
-import { hasCode, ignore, ignoreFailure } from '../../journal/system-errors.ts';
-import { attempt, CommandError, UsageError } from '../command-errors.ts';
-import { outputError } from '../output.ts';
+import { hasCode, ignore, ignoreFailure, remedyOf } from '../../journal/system-errors.ts';
+import { userTakenByRoot } from '../administration/folder-owner.ts';
+import { attempt, CommandError, sentenceOf, UsageError } from '../command-errors.ts';
 import { releasedAtSignal } from './release-at-signal.ts';
 
 /** Stands for standard output or input. */
@@ -48,7 +48,7 @@ async function fillFile<T>(
   write: (output: NodeJS.WritableStream) => Promise<T>,
 ): Promise<T> {
   const draft = `${path}.${randomUUID()}`;
-  const opening = attempt(path, 'Name another file.', () => createDraft(path, draft));
+  const opening = attempt(path, exportRemedy, () => createDraft(path, draft));
   const discard = async () => {
     await (await opening).close().catch(ignoreFailure);
     await unlink(draft).catch(ignoreFailure);
@@ -56,8 +56,8 @@ async function fillFile<T>(
   return releasedAtSignal(discard, async () => {
     const file = await opening;
     try {
-      const result = await writeDraft(file, write);
-      await attempt(path, 'Name another file.', () => takeName(draft, path));
+      const result = await attempt(path, exportRemedy, () => writeDraft(file, write));
+      await attempt(path, exportRemedy, () => takeName(draft, path));
       return result;
     } catch (error) {
       await discard();
@@ -79,12 +79,26 @@ async function writeDraft<T>(
   const output = file.createWriteStream({ flush: true });
   // `writeOutput` rejects with the error. Without a listener the event would end the process.
   output.on('error', () => undefined);
-  const result = await write(output);
-  output.end();
-  await finished(output).catch((error: unknown) => {
-    throw outputError(error);
-  });
-  return result;
+  try {
+    const result = await write(output);
+    output.end();
+    await finished(output);
+    return result;
+  } catch (error) {
+    // The error of the file itself, which the caller explains.
+    throw output.errored ?? error;
+  }
+}
+
+/** @returns a sentence: what an operator can do about a file that cannot be written */
+function exportRemedy(error: unknown): string {
+  const user = userTakenByRoot();
+  if (user !== undefined && hasCode(error, 'EACCES')) {
+    const cause = `As root, this command writes as the owner of the data folder, ${user}`;
+    return `${cause}. Let the shell open the file: (umask 077; latchkey users export ... > file).`;
+  }
+  if (hasCode(error, 'ENOENT')) return 'Name another file.';
+  return sentenceOf(remedyOf(error, 'name another file'));
 }
 
 async function takeName(draft: string, path: string): Promise<void> {

@@ -8,6 +8,7 @@
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { isAuthError } from '../../errors.ts';
 import type { RemovedName, User } from '../../users/store.ts';
+import { isFromBeforeRemoval } from '../administration/import-rules.ts';
 import {
   pagesOf,
   PARALLEL_CHANGES,
@@ -15,7 +16,6 @@ import {
 } from '../administration/user-administration.ts';
 import { readFlaskLine } from './flask-lines.ts';
 import { readJsonLine, type ImportEntry } from './import-lines.ts';
-import { isFromBeforeRemoval } from './import-rules.ts';
 import { readLines, type InputLine } from './line-reader.ts';
 
 /** How many lines of each kind an import had. */

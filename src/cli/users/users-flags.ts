@@ -5,7 +5,7 @@
 import { mostSimilar } from '../../similar-name.ts';
 import { LIKE_A_FLAG, parseArguments, readFlags, type Arguments } from '../arguments.ts';
 import { UsageError } from '../command-errors.ts';
-import { environmentOf } from '../serve/flags.ts';
+import { environmentOf } from '../shared-flags.ts';
 import { helpOf } from '../help-text.ts';
 import { textLog, type Log } from '../log.ts';
 import type { AdministrationAccess } from '../administration/open-administration.ts';

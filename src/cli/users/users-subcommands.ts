@@ -7,7 +7,7 @@ import {
   type Flags,
   type Positionals,
 } from '../arguments.ts';
-import { SERVE_FLAGS } from '../serve/flags.ts';
+import { ENVIRONMENT_FLAG } from '../shared-flags.ts';
 import type { AdministrationAccess } from '../administration/open-administration.ts';
 import { lastingStoreKind, type LastingStoreChoice } from '../stores/store-choice.ts';
 
@@ -33,15 +33,14 @@ export const USERS_FLAGS: Flags<UsersConfig> = {
   users: {
     name: '--users',
     group: GROUP,
-    help: 'store; <URL> begins with postgres://',
+    help: 'store, or URL of PostgreSQL without password',
     kind: lastingStoreKind,
     defaultText: 'file',
   },
   environmentFile: {
-    name: SERVE_FLAGS.environmentFile.name,
+    ...ENVIRONMENT_FLAG,
     group: GROUP,
-    help: 'file of NAME=value lines, such as PGPASSWORD',
-    kind: someText('<file>', 'a file'),
+    help: 'file of NAME=value lines, as PGPASSWORD=...',
   },
 };
 
@@ -170,7 +169,9 @@ token from before is valid for its next user.`,
     usage: 'export [<file>|-]',
     phrase: 'write all users, with their password hashes',
     description: `Write all users with their password hashes, and the names of removed users: one
-JSON object a line, to a new file or to standard output.`,
+JSON object a line, to a new file or to standard output. As root, the owner of
+the data folder writes the file. To write it where only root may, run
+(umask 077; latchkey users export > file).`,
     flags: USERS_FLAGS,
     positionals: FILE,
     access: 'read',

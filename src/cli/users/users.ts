@@ -8,23 +8,27 @@
 import { stat } from 'node:fs/promises';
 import { newUsername } from '../../accounts/username.ts';
 import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
-import { hasCode, ignoreFailure } from '../../journal/system-errors.ts';
+import { hasCode, ignoreFailure, remedyOf } from '../../journal/system-errors.ts';
 import { openAdministration } from '../administration/open-administration.ts';
 import type { UserAdministration, UserChange } from '../administration/user-administration.ts';
-import { CommandError } from '../command-errors.ts';
+import { idOfUser } from '../administration/user-lookup.ts';
+import { CommandError, sentenceOf } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import { writeOutput } from '../output.ts';
 import { printable } from '../printable.ts';
-import { onceNotBusy } from './busy-server.ts';
+import { retryWhile } from '../retry.ts';
+import { postgresRemedyOf } from '../stores/postgres-remedies.ts';
 import { readPassword, type PasswordInput } from './password-prompt.ts';
 import { releasedAtSignal } from './release-at-signal.ts';
 import { exportTarget, importSource } from './transfer-files.ts';
 import { exportUsers } from './user-export.ts';
 import { importUsers } from './user-import.ts';
 import { listUsers } from './user-list.ts';
-import { idOfUser } from './user-lookup.ts';
 import { readUsersCall, type UsersCall } from './users-flags.ts';
 import type { SubcommandName } from './users-subcommands.ts';
+
+/** A server hashes only a few passwords at once. It refuses others, which changes nothing. */
+const BUSY_WAIT = { maxWaitMs: 30_000, pauseMs: 100 } as const;
 
 /** Standard input, output and error. */
 export interface Streams {
@@ -45,7 +49,7 @@ export async function users(args: readonly string[], streams: Streams, log: Log)
   try {
     await JOBS[call.subcommand](call, streams, log);
   } catch (error) {
-    throw isAuthError(error) ? explained(error) : error;
+    throw isAuthError(error) ? explained(error, call) : error;
   }
 }
 
@@ -159,7 +163,7 @@ async function changeWithPassword<T>(
   if (input.isTTY === true) await refuseBeforePrompt(call, logOnce);
   const password = await readPassword(input, prompts);
   return withAdministration(call, logOnce, (administration) => {
-    return onceNotBusy(() => change(administration, password));
+    return retryWhile('ERR_BUSY', BUSY_WAIT, () => change(administration, password));
   });
 }
 
@@ -243,9 +247,29 @@ const EXPLANATIONS: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 /** @returns a CommandError with words for an operator, such as what to do, and the reason */
-function explained(refusal: Error & { readonly code: string }): CommandError {
+function explained(
+  refusal: Error & { readonly code: string },
+  { users: choice }: UsersCall,
+): CommandError {
   const { code, message } = refusal;
   const cause = refusal.cause === undefined ? '' : reasonOf(refusal.cause);
   const reason = message.includes(cause) ? '' : `: ${cause}`;
-  return new CommandError(EXPLANATIONS.get(code) ?? `${message}${reason}`, { cause: refusal });
+  let remedy = '';
+  if (code === 'ERR_STORE') {
+    remedy = choice === 'file' ? diskRemedyOf(cause) : postgresRemedyOf(refusal.cause);
+  }
+  const text = EXPLANATIONS.get(code) ?? `${message}${reason}${remedy && `. ${remedy}`}`;
+  return new CommandError(text, { cause: refusal });
+}
+
+/** Captures the code of the system. A running server sends its error as text. */
+const FAILED_WRITE = / cannot be written: (E[A-Z]+): /;
+
+/** @returns sentences; '' if the disk did not refuse a write */
+function diskRemedyOf(reason: string): string {
+  const [, code] = FAILED_WRITE.exec(reason) ?? [];
+  if (code === undefined) return '';
+  const error = Object.assign(new Error(reason), { code });
+  const remedy = remedyOf(error, 'move the data folder to another disk');
+  return `${sentenceOf(remedy)} Then run the command again.`;
 }

@@ -18,7 +18,13 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { JsonFileUserStore } from '../../../src/index.ts';
 import { PASSWORD, werkzeugHash } from '../../support/accounts.ts';
-import { assertRefused, emptyFolder, start, type Ended } from '../../support/run-command.ts';
+import {
+  assertRefused,
+  command,
+  emptyFolder,
+  start,
+  type Ended,
+} from '../../support/run-command.ts';
 import { userNamed } from '../../support/user-files.ts';
 
 const skip = process.getuid?.() !== 0 && 'only root can become another user';
@@ -67,7 +73,8 @@ describe('latchkey users as root', { skip, timeout: 60_000, concurrency: 4 }, ()
     const ofRoot = await emptyFolder();
     await symlink(join(ofRoot, 'nologin'), join(data, 'users.jsonl'));
     await chmod(ofRoot, 0o755);
-    assertRefused(await add(data), 1, [/EACCES/]);
+    const owner = /\. Root works here as the owner of the folder, .*65534.*: give .*\(chown -h/;
+    assertRefused(await add(data), 1, [/EACCES/, owner]);
     assert.deepEqual(await readdir(ofRoot), []);
     // A file of root that anyone may read, but not write.
     await writeFile(join(ofRoot, 'nologin'), '');
@@ -92,6 +99,19 @@ describe('latchkey users as root', { skip, timeout: 60_000, concurrency: 4 }, ()
       /the owner of the folder \(uid 65534\), who cannot enter it: let this user enter/,
     ];
     assertRefused(await start(`users list --data ${data}`).ended, 1, words);
+  });
+
+  it('says who writes an export, and how root can write it', async () => {
+    const data = await foreignFolder();
+    await add(data);
+    const path = join(await emptyFolder(), 'export');
+    await chmod(dirname(path), 0o711);
+    const words = [/EACCES/, /the owner of the data folder, .*65534.*: \(umask 077; latchkey us/];
+    assertRefused(await start(`users export ${path} --data ${data}`).ended, 1, words);
+    const line = [...command(), 'users', 'export', '--data', data, '>', path].join(' ');
+    const byShell = await start('', { command: ['sh', '-c', line] }).ended;
+    assert.deepEqual([byShell.code, byShell.stderr], [0, '']);
+    assert.match(await readFile(path, 'utf8'), /^\{"id":"joe"/);
   });
 
   it('uses a file that the owner has, with its lock as exact as before', async () => {

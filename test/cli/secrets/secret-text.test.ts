@@ -71,6 +71,17 @@ test(`${KIND} without it, each form of a secret is accepted as it is`, () => {
   }
 });
 
+test(`${KIND} two secrets on one line are refused, and not taken as one`, () => {
+  const message = /^LATCHKEY_SECRET expected one secret a line, got several .*: use real line br/;
+  for (const separator of ['\\n', ',']) {
+    const texts = (line: string) => secretsIn(line, 'LATCHKEY_SECRET');
+    const secret = generateSecret();
+    assert.throws(() => texts(`${secret}${separator}${generateSecret()}`), { message });
+    const short = `${secret}${separator}short`;
+    assert.deepEqual(texts(short), [short]);
+  }
+});
+
 test(`${KIND} a byte order mark is not a part of the secret`, () => {
   assert.deepEqual(secretsIn(`\ufeff${SECRET}\r\n`, 'f'), [SECRET]);
   assert.throws(() => secretsIn(`${SECRET}\n\ufeff${OTHER_SECRET}\n`, 'f'), /no space at the ends/);

@@ -17,6 +17,8 @@ const DANGEROUS: readonly [harmless: string, dangerous: string, warning: RegExp]
   ['--leeway=300', '--leeway=301', /^--leeway 301 accepts tokens long after they expire: /],
   ['--throttle=on', '--throttle=off', /^--throttle off lets clients guess passwords /],
   ['--scrypt-cost=17', '--scrypt-cost=16', /^--scrypt-cost 16 .*: use 17 or more$/],
+  ['--users=postgres://joe@host/db', '--users=postgres://joe:x@host/db', /^--users: .* PGPASSWORD/],
+  ['--users=postgres:///db', '--users=postgres:///db?password=x', /^--users: .* PGPASSWORD/],
 ];
 for (const [harmless, dangerous, warning] of DANGEROUS) {
   test(`a setting that is legal and dangerous causes a warning: ${dangerous}`, async () => {

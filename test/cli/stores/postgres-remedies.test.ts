@@ -11,7 +11,7 @@ import {
 const KIND = 'advice that cannot help:';
 
 const ERRORS: readonly [code: string | undefined, message: string, remedy: RegExp][] = [
-  [undefined, 'SASL: client password must be a string', /PGPASSWORD/],
+  [undefined, 'SASL: client password must be a string', /^Set PGPASSWORD/],
   [
     '42501',
     'table latchkey_users: permission denied for schema public',
@@ -20,9 +20,12 @@ const ERRORS: readonly [code: string | undefined, message: string, remedy: RegEx
   [
     '42501',
     'table latchkey_users_removed: permission denied for table latchkey_users_removed',
-    /^Grant this role SELECT, INSERT and UPDATE on the table that is named\.$/,
+    /^Grant this role SELECT on the table that is named\. A server,/,
   ],
-  ['28P01', 'password authentication failed', /the username and the password/],
+  ['28P01', 'password authentication failed', /^Check PGPASSWORD, and the username/],
+  ['28000', 'no pg_hba.conf entry for host "::1"', /^Check the username .* pg_hba\.conf\.$/],
+  ['53300', 'remaining connection slots are reserved', /^Raise max_connections/],
+  [undefined, 'The server does not support SSL connections', /^Turn on TLS in the database/],
   ['3D000', 'database does not exist', /^Create the database/],
   ['42P01', 'relation does not exist', /^Name the database of the server/],
   ['25006', 'read-only transaction', /^Name the primary server/],
@@ -31,7 +34,7 @@ const ERRORS: readonly [code: string | undefined, message: string, remedy: RegEx
   ['57014', 'canceling statement due to statement timeout', /is running/],
   ['ENOTFOUND', 'getaddrinfo', /is running/],
   [undefined, 'timeout exceeded when trying to connect', /is running/],
-  ['42P06', 'another problem', /^Fix this, or use another --users\.$/],
+  ['42P06', 'another problem', /^Check the URL of --users, and the log/],
 ];
 for (const [code, message, remedy] of ERRORS) {
   test(`${KIND} to ${message}`, () => {
@@ -41,6 +44,11 @@ for (const [code, message, remedy] of ERRORS) {
     assert.equal(sessionsRemedyOf(error), `${advice} Or start the server with --sessions off.`);
   });
 }
+
+test(`${KIND} nothing is added to the rights that a store has named`, () => {
+  const message = 'permission denied for table latchkey_users. Grant this role DELETE on it';
+  assert.equal(postgresRemedyOf(Object.assign(new Error(message), { code: '42501' })), '');
+});
 
 test(`${KIND} a table of the rate limits makes room for a new one`, () => {
   const remedyOf = (code: string) => limitsRemedyOf(Object.assign(new Error('wrong'), { code }));

@@ -252,6 +252,26 @@ describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, (
     assertRefused(ended, 1, [/cannot write the output: .*ENOSPC/]);
   });
 
+  it('says what to do if the disk refuses a change or an export', async () => {
+    const folderWithMany = async () => {
+      const data = await folderWithUsers();
+      await withStores(data, async ({ users }) => {
+        for (const name of 'abcdefghij') await users.insert(userNamed(name.repeat(200)));
+      });
+      return data;
+    };
+    const limited = ['sh', '-c', 'ulimit -f 2 && exec "$@"', 'sh', ...command()];
+    const data = await folderWithMany();
+    const path = join(data, 'export');
+    const exporting = await run(`users export ${path} --data ${data}`, { command: limited });
+    assertRefused(exporting, 1, [RegExp(`${path}: EFBIG.*\\. Raise .* or name another file\\.`)]);
+    assert.ok(!(await readdir(data)).some((name) => name.startsWith('export')));
+    const removing = `users remove ann --data ${await folderWithMany()}`;
+    const removed = await run(removing, { command: limited });
+    const step = /cannot be written: EFBIG.*\. Raise the limit .* another disk\. Then run the comm/;
+    assertRefused(removed, 1, [step]);
+  });
+
   it('ends with 0 if the reader of the list ends first', async () => {
     const listing = start(`users list --data ${await folderWithUsers()}`);
     listing.child.stdout.destroy();

@@ -4,7 +4,7 @@ import { chmod, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
-import { idOfUser } from '../../../src/cli/users/user-lookup.ts';
+import { idOfUser } from '../../../src/cli/administration/user-lookup.ts';
 import { users } from '../../../src/cli/users/users.ts';
 import { MemoryUserStore } from '../../../src/index.ts';
 import { OLD } from '../../support/account-service.ts';

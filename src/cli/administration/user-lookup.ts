@@ -1,6 +1,6 @@
 /** Finds a user by a name that an operator typed, for the command and for the server. */
 import { canonicalUsername } from '../../accounts/username.ts';
-import type { UserAdministration } from '../administration/user-administration.ts';
+import type { UserAdministration } from './user-administration.ts';
 
 /**
  * An id is tried first: another program may have stored one that is not canonical.

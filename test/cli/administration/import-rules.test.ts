@@ -5,7 +5,7 @@ import {
   isFromBeforeRemoval,
   problemOfRemovedName,
   problemOfUser,
-} from '../../../src/cli/users/import-rules.ts';
+} from '../../../src/cli/administration/import-rules.ts';
 import { userOf } from '../../support/transfers.ts';
 import { CREATED_AT } from '../../support/user-files.ts';
 
