@@ -33,7 +33,7 @@ import { randomFrom } from './random.ts';
 
 export interface Property {
   readonly name: string;
-  /** How many cases a test runs. In `npm test` it is a tenth, but at least 600 if it has so many. */
+  /** How many cases a test runs. In `npm test` it is a tenth, but at least 600 of so many. */
   readonly cases: number;
   /** All possible outcomes. */
   readonly outcomes: readonly string[];
