@@ -33,7 +33,7 @@ export class Connections {
   /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
-  /** Whether a request has come. In a shutdown: one in flight at its beginning, or one since. */
+  /** Whether a request has come. In a shutdown: whether one was in flight at the call, or since. */
   #hasRequests = false;
 
   /** @param isSecure whether the server serves TLS */

@@ -10,7 +10,7 @@ import type { RecordFormat } from './record-format.ts';
 import type { SyncedFile } from './synced-file.ts';
 import { ignoreFailure } from './system-errors.ts';
 
-/** With fewer superseded bytes, a compaction is not worth its work. */
+/** With fewer superseded bytes, a compaction costs more than it saves. */
 export const COMPACT_FROM_SUPERSEDED_BYTES: number = 8 << 20;
 
 /** The entries between two batches, with which a draft begins. */
@@ -101,11 +101,9 @@ async function fill<Entry>(
   await draft.writeEntries(entries, format, version, assertWanted);
   const entryBytes = draft.size;
   await draft.sync();
-  assertWanted();
   // Most of the records since the snapshot are copied here, so that the second phase is short.
   const copiedTo = file.recordsEnd;
   await draft.copy({ start: recordsEnd, end: copiedTo });
   await draft.sync();
-  assertWanted();
   return { draft, copiedTo, entryBytes };
 }

@@ -140,7 +140,6 @@ class Reader<Entry> {
     if (rest.length <= MAX_LINE_BYTES) return rest;
     const lineNumber = this.#linesRead + 1;
     const lastNul = rest.lastIndexOf(0);
-    if (lastNul === -1) throw this.#damaged(lineNumber, 'is too long');
     const bytesAfterNul = rest.length - lastNul - 1;
     if (bytesAfterNul > MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
     // Any number of pages may read as NUL bytes. The rest begins with the last NUL byte, so that

@@ -52,6 +52,7 @@ test('a value that is not JSON is refused at any level, and the message names it
       [{ user: { tags: ['a', 'b', value] } }, 'user.tags[2]'],
       [{ user: [{ born: value, other: value }] }, 'user[0].born'],
       [{ constructor: value }, 'constructor'],
+      [{ claims: [value] }, 'claims[0]'],
       [
         JSON.parse('{"__proto__":{}}', (name, member) => (name === '__proto__' ? [value] : member)),
         '__proto__[0]',

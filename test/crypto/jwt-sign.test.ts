@@ -108,6 +108,7 @@ test('sign refuses what verify would refuse', () => {
     [{ audience: 'x' }, { aud: ['y'] }, { aud: ['y', 'x'] }],
     [{ issuer: 'x' }, { iss: 'y' }, { iss: 'x' }],
     [{ requiredClaims: ['role'] }, {}, { role: 0 }],
+    [{ requiredClaims: ['iss'] }, {}, { iss: 'us' }],
     [{ requiredClaims: ['role'] }, { role: null }, { role: false }],
     [{}, { toJSON: () => ({ exp: 'never' }) }, { toString: 'x' }, 'toJSON'],
   ];

@@ -10,6 +10,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { PasswordHasher, type PasswordHasherOptions } from '../../src/accounts/password-hasher.ts';
+import { isPossiblePassword } from '../../src/crypto/password.ts';
 import { cheapPasswords } from '../support/app.ts';
 import { allSaid, verdictOf } from '../support/assertions.ts';
 import { childPath } from '../support/compiled.ts';
@@ -443,6 +444,12 @@ test('an impossible password is refused before any work, whether or not the user
   });
   assert.equal(runs.length, 0);
   assert.equal(await hasher.verify('\u{1f511}', await hasher.hash('\u{1f511}')), true);
+});
+
+// Login and confirmPassword ask this before they count a try.
+test('a password of more than 1024 UTF-16 code units is not a possible one', () => {
+  assert.equal(isPossiblePassword('x'.repeat(1024)), true);
+  assert.equal(isPossiblePassword('x'.repeat(1025)), false);
 });
 
 // Otherwise the time would show which users exist (user enumeration).

@@ -130,6 +130,8 @@ test('an edit that breaks a line is refused with its number and stays as it is',
     4,
     'is incomplete, and no empty line above it begins an interrupted write',
   );
+  // A line with NUL bytes in the last batch counts as a line.
+  await assertRefused(`${GOOD}{"op":\0\0}\nno JSON\n`, 11);
   // NUL bytes above the last batch, and in a file without batches.
   await assertRefused(GOOD.replace(ANN, ANN.replace('ann', '\0\0\0')), 5, 'holds NUL');
   await assertRefused(GOOD.replace(NEW_JOE, NEW_JOE.replace('joe', '\0\0\0')), 8, 'holds NUL');

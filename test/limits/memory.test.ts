@@ -28,6 +28,16 @@ test('the wait ends when the first wrong password has left the window', async ()
   assert.ok(waitedFor >= HOUR && waitedFor <= HOUR + 5 * MINUTE, `${wait}`);
 });
 
+test('a try counts while it is in flight', () => {
+  const counts = new MemoryCounts(() => START_SECONDS);
+  const limits = [limitOf('joe', 1)];
+  const first = counts.begin(limits);
+  assert.equal(counts.begin(limits), 1);
+  assert.ok(typeof first !== 'number');
+  void first.end(false);
+  assert.equal(typeof counts.begin(limits), 'object');
+});
+
 test('wrong passwords on both sides of a step of the clock all count', async () => {
   const { clock, logIn } = makeLimitedAccounts();
   assert.deepEqual(await inTurn(4, () => logIn('joe', 'wrong', '10.0.0.1')), wrongs(4));

@@ -36,6 +36,20 @@ test('by default the limits are on, and a change of the system time does not mov
   assert.ok(wait !== undefined && wait > 3000 && wait < 4000, `${wait} s`);
 });
 
+test('by default the wait is in whole seconds of the monotonic clock, and ends a refusal', async (t) => {
+  let elapsedSeconds = 0;
+  t.mock.method(performance, 'now', () => elapsedSeconds * 1000);
+  const throttle = throttleOf() ?? assert.fail('no limits');
+  const source = sourceOf('10.0.0.1');
+  const guess = () => throttle.login('joe', source, async () => undefined).catch(waitOf);
+  for (let tries = 0; tries < 10; tries += 1) assert.equal(await guess(), undefined);
+  const wait = Number(await guess());
+  elapsedSeconds = wait - 1;
+  assert.equal(await guess(), 1);
+  elapsedSeconds = wait;
+  assert.equal(await guess(), undefined);
+});
+
 test('two rate limiters with the same counts share the tries', async () => {
   const counts = new MemoryCounts(() => 0);
   const [one, other] = [throttleOf({ counts }), throttleOf({ counts })];

@@ -233,10 +233,10 @@ test('users of a Flask application are imported, and each refused line is report
     1: 'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much',
     4: 'User already exists',
     5: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
-    6: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    6: 'Expected username,hash without quotation marks',
     7: 'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much',
-    8: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
-    10: 'Username must have 1 to 80 letters, digits or ASCII symbols and no spaces',
+    8: 'Expected username,hash without quotation marks',
+    10: 'Expected username,hash without quotation marks',
   };
   const reportOf = (rows: object) =>
     Object.entries(rows).map(([line, reason]) => `line ${line}: ${reason}\n`).join('');

@@ -157,6 +157,7 @@ export async function serveProgram(
   folder: string,
   name: string,
   use: (url: string, child: ChildProcess) => Promise<void>,
+  stderr: 'inherit' | 'pipe' = 'inherit',
 ): Promise<void> {
   const port = await freePort();
   const source = programs.get(name) ?? assert.fail(`no page has a program ${name}`);
@@ -168,7 +169,11 @@ export async function serveProgram(
   const args = isCompiled ? [file] : ['--import', tsx, file];
   // The same secret for all programs.
   const env = { ...process.env, SECRET };
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: 'inherit' });
+  const child: ChildProcess = spawn(process.execPath, args, {
+    cwd: folder,
+    env,
+    stdio: ['inherit', 'inherit', stderr],
+  });
   const url = `http://127.0.0.1:${port}`;
   try {
     const giveUpAt = Date.now() + 30_000;

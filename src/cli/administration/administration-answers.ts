@@ -29,6 +29,7 @@ export function requireAscending(ids: readonly string[]): void {
   if (!isAscending) throw unreadableAnswer();
 }
 
+/** @throws CommandError if the answer is too large, or is not JSON */
 export async function jsonOf(response: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
