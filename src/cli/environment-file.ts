@@ -66,7 +66,8 @@ function assignmentsIn(text: string): Assignments {
     if (EMPTY_OR_COMMENT.test(content)) continue;
     const [start, name] = ASSIGNMENT.exec(content) ?? [];
     if (start === undefined || name === undefined) {
-      const problem = 'expected NAME=value, a comment behind "#", or an empty line';
+      const expected = 'expected NAME=value, a comment behind "#", or an empty line';
+      const problem = `${expected}. A value on several lines needs quotation marks around it.`;
       return { assignments, wrong: { line, problem } };
     }
     const rest = [content.slice(start.length), ...lines.slice(line)].join('\n');

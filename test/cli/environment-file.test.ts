@@ -31,7 +31,8 @@ for (const [what, text, line] of REFUSED) {
     await assert.rejects(load(text), (error) => {
       assert.ok(error instanceof CommandError);
       const place = `^--environment: .*/variables, line ${line}: expected NAME=value, `;
-      assert.match(error.message, RegExp(place));
+      const hint = 'A value on several lines needs quotation marks around it\\.$';
+      assert.match(error.message, RegExp(`${place}.*${hint}`));
       assert.doesNotMatch(error.message, /marker/);
       return true;
     });

@@ -157,6 +157,27 @@ describe('the unit in a real systemd', { skip }, () => {
     assert.equal(await machine.property('latchkey', 'ExecMainStatus'), '0');
   });
 
+  test('after the loss of its data folder it is restored by the commands of the page', async () => {
+    await machine.run('systemctl', 'start', 'latchkey');
+    await until(isUp);
+    const runBlock = async (beginning: string) => {
+      const block = shellBlock(beginning).replace(/^latchkey /m, '/opt/latchkey-command ');
+      await machine.run('bash', '-ec', `mkdir -p /opt/backup && cd /opt/backup\n${block}`);
+    };
+    await runBlock('cp /var/lib/latchkey');
+    const secret = await machine.run('cat', `${DATA}/secret`);
+    await machine.run('systemctl', 'stop', 'latchkey');
+    await machine.run('rm', '-r', DATA);
+    await runBlock('systemctl stop');
+    await until(isUp);
+    assert.equal((await send(`${url}/auth`, 'POST', JOE)).status, 200);
+    const paths = ['', '/secret', '/users.jsonl', '/sessions.jsonl'].map((name) => DATA + name);
+    const owned = await machine.run('stat', '--format', '%U:%G %a', ...paths);
+    assert.equal(owned, `latchkey:latchkey 700\n${'latchkey:latchkey 600\n'.repeat(3)}`);
+    assert.equal(await machine.run('cat', `${DATA}/secret`), secret);
+    await machine.run('systemctl', 'stop', 'latchkey');
+  });
+
   test('it starts again after a reload that was too early', async () => {
     await machine.run('systemctl', 'start', 'early');
     await machine.run('systemctl', 'reload', 'early');

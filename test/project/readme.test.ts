@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -353,8 +354,18 @@ test('a backup of a running server is restored, and all its sessions end', async
   assert.equal((await send(`${first.url}/signup`, 'POST', ANN)).status, 200);
   first.child.kill();
   await first.ended;
-  const restored =
-    await shell(`systemctl() { echo "$1"; }\n${atUnit(shellBlock('systemctl'))}`, cwd);
+  const data = join(cwd, 'latchkey-data');
+  const secret = readFileSync(join(data, 'secret'), 'utf8');
+  rmSync(data, { recursive: true });
+  // This machine has no user of the service.
+  const owner = `-o ${userInfo().uid} -g ${userInfo().gid}`;
+  const restoring = atUnit(shellBlock('systemctl')).replaceAll('-o latchkey -g latchkey', owner);
+  const restored = await shell(`systemctl() { echo "$1"; }\n${restoring}`, cwd);
+  assert.equal(readFileSync(join(data, 'secret'), 'utf8'), secret);
+  const modes = [data, join(data, 'secret'), join(data, 'users.jsonl')].map((path) => {
+    return statSync(path).mode & 0o777;
+  });
+  assert.deepEqual(modes, [0o700, 0o600, 0o600]);
   assert.equal(restored, 'stop\nall sessions of 1 user have ended\nstart\n');
   const second = await serve(args, { cwd });
   const headers = { Authorization: `JWT ${Object(login).access_token}` };

@@ -6,7 +6,6 @@
  * Accepted: the router itself refuses an unknown path or content type, and publishes this as the
  * refusal of a client. Only a program other than `latchkey users` sends such a request.
  */
-import { textOfError } from '../../error-text.ts';
 import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { Reply } from '../../http/reply.ts';
 import { Router } from '../../http/router.ts';
@@ -14,6 +13,7 @@ import { listen } from '../../http/server.ts';
 import { MAX_SOCKET_PATH_BYTES } from '../../http/unix-socket.ts';
 import type { Log } from '../log.ts';
 import { printable } from '../printable.ts';
+import { errorLog } from '../stores/store-errors.ts';
 import {
   addressOf,
   makeSocketFolder,
@@ -72,7 +72,9 @@ export function actionLog(log: Log): (action: AdministrationAction, id?: string)
 }
 
 function routerOf(administration: StoreAdministration, log: Log): Router {
-  const router = new Router({ onError: (error) => log('error', textOfError(error)) });
+  // Only a server of a user file listens here.
+  const onError = errorLog(log, 'file');
+  const router = new Router({ onError });
   for (const [name, answer] of answersOf(administration)) {
     router.post(`/${name}`, async (request) => {
       const body = await request.json();
@@ -81,7 +83,7 @@ function routerOf(administration: StoreAdministration, log: Log): Router {
       } catch (error) {
         if (!isAuthError(error)) throw error;
         // Not thrown: the router would publish it as the refusal of a client.
-        if (error.cause !== undefined) log('error', textOfError(error));
+        if (error.cause !== undefined) onError(error);
         return replyTo(error);
       }
     });

@@ -15,6 +15,7 @@ import {
   isShared,
   mountRemedy,
   ownerProblems,
+  problemWarnings,
   processUser,
   sharedWarning,
   type Problem,
@@ -44,6 +45,9 @@ interface Advice {
   readonly large: string;
   readonly incomplete: string;
 }
+
+/** What a system user who can change a secret could do. */
+export const FORGING = 'Other users could forge tokens';
 
 const OTHER_SECRET = 'use another --data, or set LATCHKEY_SECRET';
 
@@ -155,7 +159,7 @@ async function warnOf(
   log: Log,
 ): Promise<void> {
   if (isShared) log('warning', await sharedWarning(path, elsewhere));
-  for (const warning of warnings) log('warning', `${path}: ${warning}`);
+  for (const warning of warnings) log('warning', warning);
 }
 
 /** @param problems those of owners and modes that are accepted */
@@ -178,7 +182,7 @@ async function readExisting(
     text: await readWhole(path, advice),
     mode: `0${(status.mode & 0o777).toString(8)}`,
     isShared: await isShared(path),
-    warnings: problems.map(({ text }) => text),
+    warnings: await problemWarnings(path, problems, advice.elsewhere, FORGING),
   };
 }
 
@@ -196,7 +200,7 @@ async function refuseForeign(
   const refused = problems.find(({ isGrave, isOfFolder }) => isGrave && !isOfFolder);
   if (refused !== undefined) {
     const remedy = (await mountRemedy(path, advice.elsewhere)) ?? await foreignRemedy(path, advice);
-    throw new CommandError(`${refused.text}. Other users could forge tokens: ${remedy}.`);
+    throw new CommandError(`${refused.text}. ${FORGING}: ${remedy}.`);
   }
 }
 

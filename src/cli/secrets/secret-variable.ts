@@ -9,7 +9,7 @@ import { placeOf, type Environment } from '../arguments.ts';
 import { CommandError, UsageError } from '../command-errors.ts';
 import { warnOfSystemUsers } from '../stores/file-trust.ts';
 import type { Log } from '../log.ts';
-import { summaryOf, type Secrets } from './secret-file.ts';
+import { FORGING, summaryOf, type Secrets } from './secret-file.ts';
 import { secretsIn } from './secret-text.ts';
 
 const VARIABLE = 'LATCHKEY_SECRET';
@@ -58,5 +58,5 @@ async function warnOfReaders(path: string, log: Log): Promise<void> {
   // A pipe has no mode that matters, and may have ended.
   const status = await stat(path).catch(ignoreFailure);
   if (!status?.isFile()) return;
-  await warnOfSystemUsers(path, 'use another file', 'Other users could forge tokens.', log);
+  await warnOfSystemUsers(path, 'use another file', FORGING, log);
 }

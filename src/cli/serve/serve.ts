@@ -8,7 +8,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AccountsOptions } from '../../accounts/options.ts';
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { createApp, type App } from '../../app/app.ts';
-import { textOfError } from '../../error-text.ts';
 import { reasonOf } from '../../errors.ts';
 import type { Router } from '../../http/router.ts';
 import { listen, type Server } from '../../http/server.ts';
@@ -21,6 +20,7 @@ import type { Log } from '../log.ts';
 import { readSecrets } from '../secrets/secret-file.ts';
 import { readSecretVariable } from '../secrets/secret-variable.ts';
 import { whenUnlocked } from '../stores/lock-wait.ts';
+import { errorLog } from '../stores/store-errors.ts';
 import { openStores, type OpenedStores } from '../stores/stores.ts';
 import { readVersion } from '../version.ts';
 import type { ServeConfig, SourcedServeConfig } from './flags.ts';
@@ -230,7 +230,7 @@ function appOf(
     page: config.page === 'on',
     ...(cors && { cors }),
     limits: config.throttle === 'on' && { ...(counts && { counts }) },
-    onError: (error) => log('error', textOfError(error)),
+    onError: errorLog(log, config.users),
   });
 }
 

@@ -1,6 +1,7 @@
 /** Warns of settings that the server accepts although they weaken it. */
 
 import type { Source } from '../arguments.ts';
+import { passwordWarningOf } from '../stores/store-choice.ts';
 import type { SourcedServeConfig } from './flags.ts';
 
 /** N = 2^17 is OWASP's first choice for scrypt. */
@@ -47,20 +48,12 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
     const problem = '--throttle off lets clients guess passwords without a limit';
     warnings.push(`${problem}: limit logins elsewhere, such as in the proxy`);
   }
-  if (users instanceof URL && hasPassword(users)) {
-    const problem = '--users: other system users can see the password in the URL, as with ps';
-    const remedy = 'set PGPASSWORD in the environment, or in the file of --environment';
-    warnings.push(`${problem}: ${remedy}`);
-  }
+  const passwordWarning = passwordWarningOf(users);
+  if (passwordWarning !== undefined) warnings.push(passwordWarning);
   if (url.startsWith('http:') && !LOCAL_URL.test(url)) {
     warnings.push(plainHttpWarning(host, hostSource));
   }
   return warnings;
-}
-
-/** pg reads the password in either place. */
-function hasPassword({ password, searchParams }: URL): boolean {
-  return password !== '' || searchParams.has('password');
 }
 
 function plainHttpWarning(host: string, { kind, name }: Source): string {

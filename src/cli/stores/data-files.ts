@@ -13,7 +13,7 @@ export function openUserFile(data: string, log: Log): Promise<JsonFileUserStore>
   return openFileStore({
     path: join(data, 'users.jsonl'),
     open: (path) => JsonFileUserStore.open(path),
-    danger: 'Other users could add accounts.',
+    danger: 'Other users could add accounts',
   }, log);
 }
 
@@ -22,7 +22,7 @@ export function openSessionFile(data: string, log: Log): Promise<JsonFileSession
   return openFileStore({
     path: join(data, 'sessions.jsonl'),
     open: (path) => JsonFileSessionStore.open(path),
-    danger: 'Other users could bring back sessions that have ended.',
+    danger: 'Other users could bring back sessions that have ended',
     sameFolderAs: join(data, 'users.jsonl'),
   }, log);
 }

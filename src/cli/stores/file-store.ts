@@ -22,7 +22,7 @@ export interface FileToOpen<Store extends FileStore> {
   readonly path: string;
   /** Opens the file, or creates it. */
   readonly open: (path: string) => Promise<Store>;
-  /** A sentence: what another system user could do by changing the file. */
+  /** What another system user could do by changing the file: a phrase with a capital letter. */
   readonly danger: string;
   /** A file opened earlier. Warnings about its folder are not repeated. */
   readonly sameFolderAs?: string;

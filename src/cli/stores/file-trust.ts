@@ -21,6 +21,8 @@ export interface ProcessUser {
 /** An owner or a mode by which another system user can change or replace the file. */
 export interface Problem {
   readonly text: string;
+  /** The command that solves it. */
+  readonly remedy: string;
   /**
    * True if every user can write here, or a group that this process is not in, or if another user
    * owns the file, a link, or the folder of either.
@@ -118,7 +120,7 @@ async function keepsOwnersAndModes(folder: string): Promise<boolean> {
 /**
  * Warns of the system users who can read or change a file with secrets or password hashes.
  * @param elsewhere what helps as well if the mount of the file sets its mode
- * @param danger a sentence: what such a user could do
+ * @param danger what such a user could do: a phrase that begins with a capital letter
  * @param isFolderWarnedOf whether the operator knows already who can reach the folders
  */
 export async function warnOfSystemUsers(
@@ -129,10 +131,28 @@ export async function warnOfSystemUsers(
   isFolderWarnedOf = false,
 ): Promise<void> {
   if (await isShared(path)) log('warning', await sharedWarning(path, elsewhere));
-  for (const { text, isGrave, isOfFolder } of await ownerProblems(path, processUser())) {
-    const isWarnedOf = isFolderWarnedOf && isOfFolder;
-    if (isGrave && !isWarnedOf) log('warning', `${path}: ${text}. ${danger}`);
+  const problems = (await ownerProblems(path, processUser())).filter(({ isGrave, isOfFolder }) => {
+    return isGrave && !(isFolderWarnedOf && isOfFolder);
+  });
+  for (const warning of await problemWarnings(path, problems, elsewhere, danger)) {
+    log('warning', warning);
   }
+}
+
+/**
+ * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @param danger what another user could do: a phrase that begins with a capital letter
+ * @returns a warning of each problem of the file
+ */
+export async function problemWarnings(
+  path: string,
+  problems: readonly Problem[],
+  elsewhere: string,
+  danger: string,
+): Promise<string[]> {
+  if (problems.length === 0) return [];
+  const ofMount = await mountRemedy(path, elsewhere);
+  return problems.map(({ text, remedy }) => `${path}: ${text}. ${danger}: ${ofMount ?? remedy}`);
 }
 
 /**
@@ -157,7 +177,12 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser):
   const isOfFolder = status.isDirectory();
   if (status.uid !== 0 && status.uid !== uid) {
     const text = `${path} belongs to another user (uid ${status.uid})`;
-    problems.push({ text, isGrave: isNear || isLink, isOfFolder });
+    // Without -h, chown changes the file that a link leads to.
+    const chown = `chown ${isLink ? '-h ' : ''}${uid} ${path}`;
+    // It may be the home of that user, with this file below it.
+    const isFurtherUp = isOfFolder && !isNear;
+    const remedy = isFurtherUp ? `use a folder that is not below it, or run ${chown}` : chown;
+    problems.push({ text, remedy, isGrave: isNear || isLink, isOfFolder });
   }
   // The mode of a link has no effect. In a folder with the sticky bit, such as /tmp, only the owner
   // of a file can replace it.
@@ -165,10 +190,11 @@ function problemsOf({ path, status, isNear }: Step, { uid, gids }: ProcessUser):
   if (isLink || isSticky) return problems;
   if ((mode & WRITABLE_BY_ALL) !== 0) {
     const text = `${path} can be written by every user`;
-    problems.push({ text, isGrave: true, isOfFolder });
+    problems.push({ text, remedy: `chmod o-w ${path}`, isGrave: true, isOfFolder });
   } else if (isNear && (mode & WRITABLE_BY_GROUP) !== 0) {
     const text = `${path} can be written by its group (gid ${status.gid})`;
-    problems.push({ text, isGrave: !gids.includes(Number(status.gid)), isOfFolder });
+    const isGrave = !gids.includes(Number(status.gid));
+    problems.push({ text, remedy: `chmod g-w ${path}`, isGrave, isOfFolder });
   }
   return problems;
 }

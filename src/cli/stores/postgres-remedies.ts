@@ -1,5 +1,6 @@
-/** What an operator can do if the database of `--users` does not open, by the error of pg. */
+/** What an operator can do if the database of `--users` fails, by the error of pg. */
 import { isIP } from 'node:net';
+import { reasonOf } from '../../errors.ts';
 import { propertyOf } from '../../values.ts';
 
 const CHECK_DATABASE = 'Check that the database is running, and its host and port in the URL.';
@@ -42,10 +43,13 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
     /does not support SSL/,
     'Turn on TLS in the database, or leave sslmode out of the URL.',
   ],
+  // It starts, stops, or recovers from a crash.
+  [/^57P03$/, 'Wait until the database is ready, and see its log if that takes long.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
   [/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$/, CHECK_DATABASE],
-  [/ECONNREFUSED|\btimeout\b|timed out/i, CHECK_DATABASE],
+  [/^(?:ECONNRESET|EPIPE|57P01|57P02)$/, CHECK_DATABASE],
+  [/ECONNREFUSED|\btimeout\b|timed out|did not answer|connection terminated/i, CHECK_DATABASE],
 ];
 
 /** @returns sentences; '' if the message of the error says already what to do */
@@ -53,6 +57,19 @@ export function postgresRemedyOf(error: unknown): string {
   const texts = [propertyOf(error, 'code'), propertyOf(error, 'message')].map(String);
   const row = REMEDIES.find(([pattern]) => texts.some((text) => pattern.test(text)));
   return row === undefined ? 'Check the URL of --users, and the log of the database.' : row[1];
+}
+
+/**
+ * A server has created or found its tables at its start, so another program has removed this one.
+ * @returns sentences about the table that is missing; undefined if the error has another reason
+ */
+export function lostTableRemedyOf(error: unknown): string | undefined {
+  if (propertyOf(error, 'code') !== '42P01') return undefined;
+  // The counts of the rate limits are forgotten after an hour in any case.
+  const isOfLimits = /\blatchkey_limits/.test(reasonOf(error));
+  return isOfLimits
+    ? 'Start a server again, which makes the table.'
+    : 'Restore the table, or start a server again, which makes an empty one.';
 }
 
 /** @returns sentences about the table of sessions, without which the server can start */

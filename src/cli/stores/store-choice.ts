@@ -60,3 +60,14 @@ function parsePostgresUrl(text: string): URL | undefined {
   url.search = [...moved, url.search.slice(1)].filter((parameter) => parameter !== '').join('&');
   return url;
 }
+
+/** @returns a warning of a password in the URL; undefined without one */
+export function passwordWarningOf(choice: StoreChoice): string | undefined {
+  if (!(choice instanceof URL)) return undefined;
+  // pg reads the password in either place.
+  const hasPassword = choice.password !== '' || choice.searchParams.has('password');
+  if (!hasPassword) return undefined;
+  const problem = '--users: other system users can see the password in the URL, as with ps';
+  const remedy = 'set PGPASSWORD in the environment, or in the file of --environment';
+  return `${problem}: ${remedy}`;
+}

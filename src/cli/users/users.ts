@@ -8,16 +8,17 @@
 import { stat } from 'node:fs/promises';
 import { newUsername } from '../../accounts/username.ts';
 import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
-import { hasCode, ignoreFailure, remedyOf } from '../../journal/system-errors.ts';
+import { hasCode, ignoreFailure } from '../../journal/system-errors.ts';
 import { openAdministration } from '../administration/open-administration.ts';
 import type { UserAdministration, UserChange } from '../administration/user-administration.ts';
 import { idOfUser } from '../administration/user-lookup.ts';
-import { CommandError, sentenceOf } from '../command-errors.ts';
+import { CommandError } from '../command-errors.ts';
 import type { Log } from '../log.ts';
 import { writeOutput } from '../output.ts';
 import { printable } from '../printable.ts';
 import { retryWhile } from '../retry.ts';
-import { postgresRemedyOf } from '../stores/postgres-remedies.ts';
+import { passwordWarningOf } from '../stores/store-choice.ts';
+import { storeRemedyOf } from '../stores/store-errors.ts';
 import { readPassword, type PasswordInput } from './password-prompt.ts';
 import { releasedAtSignal } from './release-at-signal.ts';
 import { exportTarget, importSource } from './transfer-files.ts';
@@ -46,6 +47,8 @@ export interface Streams {
  */
 export async function users(args: readonly string[], streams: Streams, log: Log): Promise<void> {
   const call = await readUsersCall(args, log);
+  const warning = passwordWarningOf(call.users);
+  if (warning !== undefined) log('warning', warning);
   try {
     await JOBS[call.subcommand](call, streams, log);
   } catch (error) {
@@ -254,22 +257,9 @@ function explained(
   const { code, message } = refusal;
   const cause = refusal.cause === undefined ? '' : reasonOf(refusal.cause);
   const reason = message.includes(cause) ? '' : `: ${cause}`;
-  let remedy = '';
-  if (code === 'ERR_STORE') {
-    remedy = choice === 'file' ? diskRemedyOf(cause) : postgresRemedyOf(refusal.cause);
-  }
-  const text = EXPLANATIONS.get(code) ?? `${message}${reason}${remedy && `. ${remedy}`}`;
+  const remedy = code === 'ERR_STORE' ? storeRemedyOf(refusal.cause, choice) : '';
+  const retry = choice === 'file' ? ' Then run the command again.' : '';
+  const advice = remedy && `. ${remedy}${retry}`;
+  const text = EXPLANATIONS.get(code) ?? `${message}${reason}${advice}`;
   return new CommandError(text, { cause: refusal });
-}
-
-/** Captures the code of the system. A running server sends its error as text. */
-const FAILED_WRITE = / cannot be written: (E[A-Z]+): /;
-
-/** @returns sentences; '' if the disk did not refuse a write */
-function diskRemedyOf(reason: string): string {
-  const [, code] = FAILED_WRITE.exec(reason) ?? [];
-  if (code === undefined) return '';
-  const error = Object.assign(new Error(reason), { code });
-  const remedy = remedyOf(error, 'move the data folder to another disk');
-  return `${sentenceOf(remedy)} Then run the command again.`;
 }

@@ -18,7 +18,7 @@ import {
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sharedWarning } from '../../../src/cli/stores/file-trust.ts';
-import { readSecretFile } from '../../../src/cli/secrets/secret-file.ts';
+import { FORGING, readSecretFile } from '../../../src/cli/secrets/secret-file.ts';
 import { Jwt } from '../../../src/crypto/jwt.ts';
 import { JsonFileUserStore } from '../../../src/index.ts';
 import { JOE, login, signup } from '../../support/command-client.ts';
@@ -101,18 +101,18 @@ describe('a secret that another user can change', { concurrency: 4, timeout: 120
       folderMode: 0o700,
       fileMode: 0o600,
       owners: { folder: OTHER },
-      word: /data belongs to another user \(uid 65534\)/,
+      word: /data belongs to another user \(uid 65534\)\. Other users could .*: chown 0 \S+data$/,
     },
     'another group can write the folder': {
       folderMode: 0o775,
       fileMode: 0o600,
       owners: { folder: SHARED },
-      word: /data can be written by its group/,
+      word: /data can be written by its group .*\. Other users could .*: chmod g-w \S+data$/,
     },
     'every user can write the folder': {
       folderMode: 0o777,
       fileMode: 0o600,
-      word: /data can be written by every user/,
+      word: /data can be written by every user\. Other users could .*: chmod o-w \S+data$/,
     },
   };
 
@@ -223,10 +223,11 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
   it('are accepted with a warning on a volume that a group of this process can write', async () => {
     const { cwd, data, secret } = await dataWith(0o2770, 0o660);
     const stderr = await warningsOf(cwd, {}, `${FLAGS} --users memory`);
+    const problem = `can be written by its group (gid ${gid})`;
     assert.deepEqual(stderr.split('\n'), [
       'latchkey: data/secret is accessible to other users: chmod 600 data/secret',
-      `latchkey: data/secret: ${data} can be written by its group (gid ${gid})`,
-      `latchkey: data/secret: ${secret} can be written by its group (gid ${gid})`,
+      `latchkey: data/secret: ${data} ${problem}. ${FORGING}: chmod g-w ${data}`,
+      `latchkey: data/secret: ${secret} ${problem}. ${FORGING}: chmod g-w ${secret}`,
       '',
     ]);
   });
@@ -235,7 +236,10 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     const { cwd, secret } = await dataWith(0o700, 0o600);
     await chown(cwd, OTHER_ID, OTHER_ID);
     const { warnings } = await readSecretFile(secret, SELF);
-    assert.deepEqual(warnings, [`${cwd} belongs to another user (uid 65534)`]);
+    const problem = `${cwd} belongs to another user (uid 65534)`;
+    // Not the command alone: the folder may be the home of that user.
+    const remedy = `use a folder that is not below it, or run chown 0 ${cwd}`;
+    assert.deepEqual(warnings, [`${secret}: ${problem}. ${FORGING}: ${remedy}`]);
   });
 
   const MODES = [
@@ -276,8 +280,8 @@ describe('a secret and users that others can read', { concurrency: 4, timeout: 1
     await (await JsonFileUserStore.open(path)).close();
     await chown(path, OTHER_ID, OTHER_ID);
     const problem = `${path} belongs to another user (uid 65534)`;
-    const danger = 'Other users could add accounts.';
-    const warning = `latchkey: data/users.jsonl: ${problem}. ${danger}\n`;
+    const danger = 'Other users could add accounts';
+    const warning = `latchkey: data/users.jsonl: ${problem}. ${danger}: chown 0 ${path}\n`;
     assert.equal(await warningsOf(cwd, { LATCHKEY_SECRET: SECRET }), warning);
   });
 

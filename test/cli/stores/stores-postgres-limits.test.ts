@@ -132,7 +132,10 @@ describe('the limits of latchkey serve --users postgres://', { skip, timeout: 12
     await asOwner('ALTER TABLE latchkey_limits RENAME TO away');
     assert.equal(await logIn(server, '192.0.2.1'), 503);
     assert.equal(await guess(server, '192.0.2.1'), 503);
-    assert.match(server.output.stderr, /latchkey_limits/);
+    const lines = server.output.stderr.match(/^.*"latchkey_limits" does not exist.*$/gm);
+    assert.equal(lines?.length, 1);
+    const line = /^latchkey: store in PostgreSQL at \S+: .*\. Start a server again, /;
+    assert.match(lines.join(), line);
     await asOwner('ALTER TABLE away RENAME TO latchkey_limits');
     assert.equal(await logIn(server, '192.0.2.1'), 200);
     await stop(server);
@@ -152,6 +155,11 @@ describe('the limits of latchkey serve --users postgres://', { skip, timeout: 12
     for (let tries = 0; tries < 20; tries += 1) {
       assert.equal(await guess(server, '192.0.2.1'), 503);
     }
+    const refused = server.output.stderr.match(/^latchkey: store in PostgreSQL at .*$/gm) ?? [];
+    assert.ok(refused.length > 0);
+    assert.equal(new Set(refused).size, refused.length, 'each line only once');
+    for (const line of refused) assert.match(line, /\. Check that the database is running, /);
+    assert.doesNotMatch(server.output.stderr, /\| at /, 'a stack trace');
     databaseServer('start');
     while (await logIn(server, '192.0.2.2') === 503) await delay(50);
     assert.equal(await guess(server, '192.0.2.1'), 401);

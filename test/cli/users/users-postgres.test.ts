@@ -16,6 +16,10 @@ describe('latchkey users --users postgres://', { skip, timeout: 120_000 }, () =>
   const { database } = ownDatabase();
   // The package pg is installed there.
   const cwd = join(ROOT, 'test/interop');
+  // The command warns of a password in the URL.
+  const url = new URL(database);
+  url.password = '';
+  const where = { cwd, env: { PGPASSWORD: decodeURIComponent(database.password) } };
   let pool: Pool;
 
   before(() => {
@@ -25,7 +29,7 @@ describe('latchkey users --users postgres://', { skip, timeout: 120_000 }, () =>
 
   /** @param input standard input */
   function runUsers(line: string, input = ''): Promise<Ended> {
-    const started = start(`users ${line} --users ${database}`, { cwd });
+    const started = start(`users ${line} --users ${url}`, where);
     started.child.stdin.end(input);
     return started.ended;
   }
@@ -55,18 +59,20 @@ describe('latchkey users --users postgres://', { skip, timeout: 120_000 }, () =>
   it('reads variables of pg, such as PGDATABASE, from the file of --environment', async () => {
     const file = join(await emptyFolder(), 'environment');
     await writeFile(file, `PGDATABASE=${database.pathname.slice(1)}\n`);
-    const url = new URL(database);
-    url.pathname = '/';
-    const args = `users list --users ${url} --environment ${file}`;
-    const listed = await start(args, { cwd }).ended;
+    const server = new URL('/', url);
+    const args = `users list --users ${server} --environment ${file}`;
+    const listed = await start(args, where).ended;
     assert.deepEqual([listed.code, listed.stderr], [0, '']);
     assert.match(listed.stdout, /^ann /m);
   });
 
   it('ends with 1 for a database that does not answer, and names no password', async () => {
     const args = 'users list --users postgres://joe:hunter2@127.0.0.1:1/users';
-    const ended = await start(args, { cwd }).ended;
-    assertRefused(ended, 1, [/127\.0\.0\.1:1\/users.*Check that the database is running/]);
-    assert.doesNotMatch(ended.stderr, /hunter2/);
+    const { stderr, ...ended } = await start(args, { cwd }).ended;
+    const [warning = '', ...lines] = stderr.split(/(?<=\n)/);
+    assert.match(warning, /^latchkey: --users: other system users can see the password /);
+    const words = /127\.0\.0\.1:1\/users.*Check that the database is running/;
+    assertRefused({ ...ended, stderr: lines.join('') }, 1, [words]);
+    assert.doesNotMatch(stderr, /hunter2/);
   });
 });

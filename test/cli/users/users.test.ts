@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { users } from '../../../src/cli/users/users.ts';
 import { CommandError, UsageError } from '../../../src/cli/command-errors.ts';
 import { OLD, weakHash } from '../../support/account-service.ts';
 import { send } from '../../support/app.ts';
@@ -23,6 +24,8 @@ import {
   withStores,
 } from '../../support/run-users.ts';
 import { userNamed } from '../../support/user-files.ts';
+
+const STREAMS = { input: process.stdin, output: process.stdout, prompts: process.stderr };
 
 describe('latchkey users, while no server runs', { concurrency: 2, timeout: 120_000 }, () => {
   it('adds a user with the password of standard input, in a folder that it makes', async () => {
@@ -270,6 +273,19 @@ describe('latchkey users, as a command', { concurrency: 2, timeout: 120_000 }, (
     const removed = await run(removing, { command: limited });
     const step = /cannot be written: EFBIG.*\. Raise the limit .* another disk\. Then run the comm/;
     assertRefused(removed, 1, [step]);
+  });
+
+  it('warns of a password in the URL, in the words of the server', async () => {
+    const warnings: string[] = [];
+    // No database is at this port, and pg may not be installed.
+    for (const user of ['joe', 'joe:marker']) {
+      const args = ['list', '--users', `postgres://${user}@127.0.0.1:1/db`];
+      const listing = users(args, STREAMS, (event, detail) => warnings.push(`${event} ${detail}`));
+      await assert.rejects(listing, CommandError);
+    }
+    assert.equal(warnings.length, 1);
+    const warning = /^warning --users: other system users can see the password in .* PGPASSWORD /;
+    assert.match(warnings.join(), warning);
   });
 
   it('ends with 0 if the reader of the list ends first', async () => {
