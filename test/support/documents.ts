@@ -75,10 +75,13 @@ export const programs: ReadonlyMap<string, string> = new Map(programEntries);
 
 const OF_THIS_PACKAGE_OR_NODE = /^(?:latchkey(?:$|\/)|node:|\.\/)/;
 
-/** Whether a program imports only this package, Node and other programs. */
+/** Whether a program, and each program that it imports, needs only this package and Node. */
 export function isSelfSufficient(code: string): boolean {
   const imported = [...code.matchAll(/ from '(.+)';$/gm)].map(([, name = '']) => name);
-  return imported.every((name) => OF_THIS_PACKAGE_OR_NODE.test(name));
+  return imported.every((name) => {
+    const program = programs.get(name.replace(/^\.\/(.+)\.mjs$/, '$1.mts')) ?? '';
+    return OF_THIS_PACKAGE_OR_NODE.test(name) && isSelfSufficient(program);
+  });
 }
 
 /**
