@@ -95,8 +95,8 @@ const REQUEST_ERRORS = {
 } as const;
 
 /**
- * Every code, with the HTTP status, the title and the description of its reply. No other code
- * occurs. A new version may add codes, but does not rename one.
+ * Every code, with the HTTP status, the title and the description of its reply. An AuthError has no
+ * other code. A new version may add codes, but does not rename one.
  */
 export const ERRORS: typeof ACCESS_ERRORS & typeof SIGNUP_ERRORS & typeof REQUEST_ERRORS = {
   ...ACCESS_ERRORS,
@@ -104,6 +104,7 @@ export const ERRORS: typeof ACCESS_ERRORS & typeof SIGNUP_ERRORS & typeof REQUES
   ...REQUEST_ERRORS,
 };
 
+/** The status, the title and the description of one code. */
 type Row = (typeof ERRORS)[keyof typeof ERRORS];
 
 /** A Map, because a plain object would also find inherited names such as `constructor`. */

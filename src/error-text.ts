@@ -8,7 +8,7 @@ import { isAuthError, reasonOf } from './errors.ts';
 import { describe, isError, isErrorNamed } from './values.ts';
 
 /**
- * Never throws, whatever `error` is.
+ * Describes an error for a log. It never throws, whatever `error` is.
  * @param error an error, or a refusal whose cause is then described instead
  */
 export function textOfError(error: unknown): string {

@@ -14,7 +14,8 @@ import { describe, isError, isErrorNamed, propertyOf } from './values.ts';
 /** One of the codes in {@link ERRORS}. */
 export type AuthErrorCode = keyof typeof ERRORS;
 
-type Headers = Readonly<Record<string, string | string[]>>;
+/** Headers of a reply, by name. It is not the class `Headers` of the Web standard. */
+type ReplyHeaders = Readonly<Record<string, string | string[]>>;
 
 /** What replaces the row of the code in {@link ERRORS}, and what is added to it. */
 export interface AuthErrorOptions {
@@ -25,7 +26,7 @@ export interface AuthErrorOptions {
   /** The `description` member of the reply, and the message of the error. */
   readonly description?: string;
   /** HTTP headers of the reply. `Error-Code` is added, and to a 503 also `Retry-After: 5`. */
-  readonly headers?: Headers;
+  readonly headers?: ReplyHeaders;
   /** The whole body of the reply, a JSON value, in place of the usual members. */
   readonly body?: unknown;
   /** The error behind the refusal. It is reported to `onError` and never sent to a client. */
@@ -37,7 +38,7 @@ export interface AuthErrorOptions {
   readonly detail?: string | undefined;
 }
 
-const errorStatus = integerBetween(400, 599);
+const statusCheck = integerBetween(400, 599);
 
 /**
  * Marks the refusals of every copy of this package. If members were the mark, an error made of JSON
@@ -47,8 +48,8 @@ const REFUSAL = Symbol.for('latchkey.AuthError');
 
 /**
  * A refusal: of input from outside, or because the server or its store cannot serve now. It has no
- * stack trace. It becomes a reply, an error behind it is in `cause`, and making a trace takes
- * longer than the check that failed.
+ * stack trace, because to make one takes longer than the check that failed. The error behind a
+ * refusal, if there is one, is in `cause`.
  * @example
  * try {
  *   await accounts.signup({ username: 'Joe', password });
@@ -98,7 +99,7 @@ export class AuthError extends Error {
       throw new TypeError(`"code" expected one of the codes, got ${describe(code)}`);
     }
     const { status = row[0], error = row[1], description, headers, body, cause, detail } = options;
-    errorStatus('status', status);
+    statusCheck('status', status);
     // A description whose `toString` throws must do so before the limit of stack traces changes.
     const message = String(description ?? row[2]);
     const { stackTraceLimit } = Error;
@@ -165,7 +166,11 @@ function isInstance(constructor: typeof AuthError, value: unknown): boolean {
 }
 
 /** Adds the code, so that no client compares English text, and `Retry-After` (RFC 9110 §10.2.3). */
-function completeHeaders(given: Headers = {}, code: string, status: number): Headers {
+function completeHeaders(
+  given: ReplyHeaders = {},
+  code: string,
+  status: number,
+): ReplyHeaders {
   const names = new Set(Object.keys(given).map((name) => name.toLowerCase()));
   return {
     ...given,
@@ -183,8 +188,8 @@ function limitStackTraces(limit: number): void {
   }
 }
 
-/** The option of `Jwt` that decides about a refusal. The others are about a claim's type. */
-const DECIDING_OPTIONS: ReadonlyMap<unknown, string> = new Map([
+/** The option of `Jwt` behind a refusal. A code that is not listed is about the type of a claim. */
+const OPTION_BY_CODE: ReadonlyMap<unknown, string> = new Map([
   ['ERR_JWT_AUDIENCE', 'audience'],
   ['ERR_JWT_ISSUER', 'issuer'],
   ['ERR_JWT_TYPE', 'type'],
@@ -201,7 +206,7 @@ export function rethrowRefusalAsTypeError(name: string, check: () => void): void
   try {
     check();
   } catch (error) {
-    const option = DECIDING_OPTIONS.get(propertyOf(error, 'code'));
+    const option = OPTION_BY_CODE.get(propertyOf(error, 'code'));
     const hint = option === undefined ? '' : ` (see the option "${option}")`;
     const got = `a refusal: ${reasonOf(error)}${hint}`;
     const text = `"${name}" expected a value that verify accepts, got ${got}`;

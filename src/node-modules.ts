@@ -1,8 +1,8 @@
 /**
  * Modules of Node that are loaded without an `import`, because an `import` of them would slow down
- * every start. It reads all exports of the module, and some are getters that load more. Since Node
- * 22 one of node:http loads the HTTP client behind `fetch`: some 30 milliseconds, about as long as
- * Node itself takes to start.
+ * every start. An `import` reads all exports of a module, and some are getters that load more.
+ * Since Node 22 one of node:http loads the HTTP client behind `fetch`: some 30 milliseconds, about
+ * as long as Node itself takes to start.
  */
 import { createRequire } from 'node:module';
 

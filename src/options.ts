@@ -42,7 +42,7 @@ export function readOptions<T extends object>(
   return own;
 }
 
-/** A list of all options would hide the one that was meant. */
+/** Names one option if it can, because a list of all of them would hide the one that was meant. */
 function unknownOption(name: string, known: readonly string[]): TypeError {
   const meant = mostSimilar(name, known);
   const expected = meant === undefined ? `one of ${known.join(', ')}` : 'the name of an option';
@@ -100,7 +100,7 @@ export const DEFAULT_TOKEN_TIMES = {
   leewaySeconds: 10,
 } as const;
 
-/** What sign adds to the time now, for a claim that the program does not pass. */
+/** The option whose seconds `sign` adds to the time now, if the program does not pass the claim. */
 const OPTION_OF_TIME: ReadonlyMap<string, string> = new Map([
   ['nbf', 'notBeforeSeconds'],
   ['exp', 'lifetimeSeconds'],
@@ -120,7 +120,7 @@ export function checkTimeClaim(name: string, value: unknown, claims: object): vo
 
 const isTime = (value: unknown) => typeof value === 'number' && value <= MAX_TIME_SECONDS;
 
-/** @param note the end of the message, in place of the hint at milliseconds */
+/** @param note ends the message, in place of the hint at milliseconds */
 function checkTime(name: string, value: unknown, note?: string): void {
   if (isTime(value)) return;
   const isNumber = typeof value === 'number';

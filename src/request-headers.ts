@@ -1,6 +1,7 @@
 /**
  * Reads a header of a request (RFC 9110 §5): of a message of node:http, of a request that wraps
- * one, of what an adapter, a test or another runtime has in its place, or of a Request of the Web.
+ * one, of a Request of the Web standard, or of what an adapter, a test or another runtime has in
+ * place of these.
  * Promise: if a request shows that a header was received several times, all values are in the
  * result, so that two tokens never look like one.
  */
@@ -45,7 +46,7 @@ export function hasRawHeaders(value: unknown): value is { readonly rawHeaders: r
  */
 export function messageWithin(request: object): object {
   const { headers, raw, req }: RequestMembers = request;
-  // Raw headers, and `Headers` of the Web, are complete. Other headers can hide a repeated one.
+  // Raw headers, and `Headers` of the Web standard, are complete. Others can hide a repeated one.
   if (hasRawHeaders(request) || hasMethodGet(headers)) return request;
   const nested = isObject(raw) ? raw['req'] : undefined;
   return [raw, req, nested].find(hasRawHeaders) ?? request;
@@ -116,7 +117,7 @@ function hasMethodGet(
 }
 
 /**
- * @param headers in which two names may differ in letter case alone
+ * @param headers an object, in which two names may differ in letter case alone
  * @throws TypeError for a promise of headers, as Next.js has them
  */
 function valueIn(headers: unknown, wanted: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Finds the flag, the command or the option that a person probably meant by an unknown name. */
 
-/** One letter added, left out or changed is one edit; two neighbours exchanged are one as well. */
+/** An edit adds, leaves out or changes one letter, or exchanges two neighbours. */
 const MAX_EDITS = 2;
 
 /** Fewer edits in a short name, because any two short names differ by few. */

@@ -34,7 +34,7 @@ import {
 import { asPasswordChange, checkPasswordText, refuseForbidden } from './password-rules.ts';
 
 /** The third step is tried again, because the second has taken effect already. */
-const MAX_LAST_TRIES = 3;
+const MAX_THIRD_STEP_TRIES = 3;
 
 /** The changes of accounts in one store. */
 export class AccountChanges {
@@ -113,13 +113,13 @@ export class AccountChanges {
     const rewrite = (hash: string) => enabledHash(hash, passwords);
     const found = await findUser(users, id);
     if (found === undefined || !isDisabled(found)) return found;
-    // Called because it throws if there is no hash to restore: before any session ends.
+    // Called before any session ends, because it throws if there is no hash to restore.
     rewrite(found.passwordHash);
     await sessions?.endAll(id);
-    return this.#tryEach(
+    return this.#compareAndSet(
       found,
       (user) => this.#rewriteHash(user, rewrite),
-      () => this.#stillThere(found),
+      () => this.#findAgain(found),
     );
   }
 
@@ -146,12 +146,12 @@ export class AccountChanges {
     client: HashClient,
     write: (user: User) => T | undefined | Promise<T | undefined>,
   ): Promise<T> {
-    const again = (user: User) => userWithPassword(user, password, client, this.#settings);
+    const reload = (user: User) => userWithPassword(user, password, client, this.#settings);
     // Checked again, because hashing is slow. If another change has won by now, this one must not
     // end the winner's new sessions.
-    const user = await again(verified);
+    const user = await reload(verified);
     const changed = user &&
-      (await this.#endingSessions(user.id, () => this.#tryEach(user, write, again)));
+      (await this.#endingSessions(user.id, () => this.#compareAndSet(user, write, reload)));
     if (changed === undefined) throw new AuthError('ERR_CREDENTIALS');
     return changed;
   }
@@ -164,10 +164,10 @@ export class AccountChanges {
     found: User,
     write: (user: User) => T | undefined | Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const again = () => this.#stillThere(found);
-    const user = await again();
+    const reload = () => this.#findAgain(found);
+    const user = await reload();
     if (user === undefined) return undefined;
-    return this.#endingSessions(user.id, () => this.#tryEach(user, write, again));
+    return this.#endingSessions(user.id, () => this.#compareAndSet(user, write, reload));
   }
 
   /**
@@ -190,7 +190,7 @@ export class AccountChanges {
   }
 
   /** The third step. */
-  async #endAgain(id: string, triesLeft = MAX_LAST_TRIES): Promise<void> {
+  async #endAgain(id: string, triesLeft = MAX_THIRD_STEP_TRIES): Promise<void> {
     try {
       await this.#settings.sessions?.endAll(id);
     } catch (error) {
@@ -200,29 +200,30 @@ export class AccountChanges {
   }
 
   /**
-   * Repeats a compare-and-set. A login may renew the hash meanwhile, which must not refuse it.
+   * Makes a change by compare-and-set. A login may renew the hash meanwhile. The change is then
+   * tried again with the new hash.
    * @param first the user as last found
    * @param write changes the stored user if the hash is still that of `user`, otherwise returns
    *   undefined
-   * @param again returns the stored user if the change may still be made
+   * @param reload returns the stored user if the change may still be made
    */
-  async #tryEach<T>(
+  async #compareAndSet<T>(
     first: User,
     write: (user: User) => T | undefined | Promise<T | undefined>,
-    again: (stale: User) => Promise<User | undefined>,
+    reload: (stale: User) => Promise<User | undefined>,
   ): Promise<T | undefined> {
     let user: User | undefined = first;
     for (let tries = 0; tries < MAX_TRIES && user !== undefined; tries += 1) {
       const written = await write(user);
       if (written !== undefined) return written;
-      user = await again(user);
+      user = await reload(user);
     }
     if (user !== undefined) throw tooManyChanges();
     return undefined;
   }
 
   /** @returns the stored user; undefined if it was removed, also if its name has a new user */
-  async #stillThere({ id, createdAt }: User): Promise<User | undefined> {
+  async #findAgain({ id, createdAt }: User): Promise<User | undefined> {
     const latest = await findUser(this.#settings.users, id);
     return latest?.createdAt === createdAt ? latest : undefined;
   }

@@ -1,9 +1,9 @@
 /**
  * A new account in the user store.
- * Promise: once it is created, a new account has no sessions. A user of this name who was removed
- * may have left some, if the record was deleted by hand, or if the process ended in the middle of
- * a removal. A signup that loses the name to another one ends none.
- * Accepted: if the process ends right after the insert, or if the session store fails in this
+ * Promise: once it is created, a new account has no sessions. A removed user of this name may have
+ * left some: an operator deleted the record by hand, or the process ended in the middle of a
+ * removal. A signup that loses the name to another one ends none.
+ * Accepted: if the process ends right after the insert, or if the session store fails at this
  * moment, the account exists, and the sessions of the earlier user stay.
  */
 import { AuthError } from '../errors.ts';
@@ -27,7 +27,7 @@ export async function createUser(
   await requireFreeName(id, settings);
   const passwordHash = await makeHash();
   const user = await insertUser(id, username, passwordHash, settings);
-  await endLeftSessions(id, settings);
+  await endOldSessions(id, settings);
   return user;
 }
 
@@ -44,7 +44,7 @@ export async function insertAndEndOldSessions(
   // Called because it throws if the session store is unavailable. Then no account is created.
   await sessions?.list(user.id);
   if (!(await users.insert(user))) return false;
-  await endLeftSessions(user.id, { sessions });
+  await endOldSessions(user.id, { sessions });
   return true;
 }
 
@@ -56,15 +56,15 @@ async function requireFreeName(id: string, { users, sessions }: Settings): Promi
 }
 
 /** Ends the sessions that an earlier user of the name has left. */
-async function endLeftSessions(
+async function endOldSessions(
   id: string,
   { sessions }: Pick<Settings, 'sessions'>,
 ): Promise<void> {
   if (sessions === undefined) return;
   // Ends them only if there are some. `endAll` always writes, and refuses all earlier tokens of the
   // name.
-  const left = await sessions.list(id);
-  if (left.length > 0) await sessions.endAll(id);
+  const old = await sessions.list(id);
+  if (old.length > 0) await sessions.endAll(id);
 }
 
 /** @throws AuthError ERR_USER_EXISTS, ERR_STORE */

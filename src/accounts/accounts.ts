@@ -161,8 +161,8 @@ export class Accounts {
   }
 
   /**
-   * Whether a login may still begin a session. `JwtAuth` asks once it has stored the session; the
-   * reason is in `account-changes.ts`.
+   * Decides whether a login may keep the session that it has begun. `JwtAuth` asks once it has
+   * stored the session; the reason is in `account-changes.ts`.
    * @param user the very object that a method here returned, not a copy
    * @returns false if the account was removed or disabled, also if the name has a new user. For an
    *   object that a password was verified or set for, also false if the stored hash has been
@@ -195,7 +195,7 @@ export class Accounts {
   /**
    * Changes the password of a logged-in user, and ends all sessions.
    * @param id of the user whom the guard found
-   * @param password the one until now
+   * @param password the current one
    * @param newPassword obeys the rules of a signup
    * @param client such as `{ address, signal, sessionId }` of the request
    * @returns the user, once the store has the new hash and all sessions have ended
@@ -284,7 +284,7 @@ export class Accounts {
   /**
    * Lists one page of the users, sorted by id.
    * @param after the page begins behind this id; default: at the first user
-   * @param limit the most users of the page, 1 to 1000; default 100
+   * @param limit the greatest number of users on the page, 1 to 1000; default 100
    * @throws AuthError ERR_STORE
    * @throws TypeError if the store has no method `list`; TypeError or RangeError for an argument
    */

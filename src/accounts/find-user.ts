@@ -1,4 +1,4 @@
-/** Finds users. A store that was written without types may return null for one that is missing. */
+/** Finds users. A store that was written without types may return null for a missing one. */
 import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
 

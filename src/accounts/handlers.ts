@@ -4,7 +4,7 @@ import type { Sessions } from '../sessions/sessions.ts';
 import type { PublicUser } from '../users/store.ts';
 import type { Client } from './client.ts';
 
-/** As they are spread into the options of `JwtAuth`. The functions are bound methods. */
+/** The members to spread into the options of `JwtAuth`. The functions are bound methods. */
 export interface AccountHandlers {
   /** The method `authenticate`. */
   readonly authenticate: (

@@ -11,7 +11,7 @@ import type { User, UserStore } from '../users/store.ts';
 /** Each failed try means that a login or an administrator has replaced the hash meanwhile. */
 export const MAX_TRIES = 10;
 
-/** What a caller throws after its last try. */
+/** @returns the error that a caller throws after its last try */
 export function tooManyChanges(): AuthError {
   const cause = new Error(`the hash of a user was another one at each of ${MAX_TRIES} tries`);
   return new AuthError('ERR_STORE', { cause });

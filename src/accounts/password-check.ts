@@ -112,7 +112,10 @@ export class PasswordCheck {
     return user;
   }
 
-  /** @param verified undefined if the password was wrong */
+  /**
+   * Looks the user up again until the stored hash is one that the password was verified with.
+   * @param verified undefined if the password was wrong
+   */
   async #stillVerified(
     verified: User | undefined,
     password: string,
@@ -132,7 +135,7 @@ export class PasswordCheck {
     id: string,
     password: string,
     client: Client,
-    limited: (check: () => Promise<User | undefined>) => Promise<User | undefined>,
+    withLimit: (check: () => Promise<User | undefined>) => Promise<User | undefined>,
   ): Promise<User | undefined> {
     // No account can have such a password, and a client knows that from the public rules. An early
     // answer reveals nothing, so no decoy hash is verified and no try is counted.
@@ -143,11 +146,11 @@ export class PasswordCheck {
       const user = await findUser(users, id);
       return (await isPasswordOf(user, password, hashClient, passwords)) ? user : undefined;
     };
-    return limited(check).catch(ignoreImpossiblePassword);
+    return withLimit(check).catch(ignoreImpossiblePassword);
   }
 }
 
-/** A hasher of the application may refuse more passwords than ours. Such a password is wrong. */
+/** A hasher of the application may refuse more passwords than ours. They count as wrong ones. */
 function ignoreImpossiblePassword(error: unknown): undefined {
   if (!isImpossiblePasswordError(error)) throw error;
 }

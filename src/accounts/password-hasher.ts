@@ -148,8 +148,8 @@ function runsInFourSeconds({ logN, r, p }: ScryptCost): number {
 const NO_MEMORY = /malloc.failure|^Deriving bits failed$/im;
 
 /**
- * Throws an error of scrypt again, with an explanation if memory was missing. A run without memory
- * is a run too many, and not a bug: a later one may succeed.
+ * Throws an error of scrypt again, with an explanation if memory was missing. Too many runs at once
+ * are load, and not a bug: a later run may succeed.
  * @param cost of the run
  * @throws AuthError ERR_BUSY if memory was missing. Its cause tells the operator how much, and the
  *   error of Node is the cause of that one.

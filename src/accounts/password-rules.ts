@@ -15,6 +15,7 @@ interface PasswordLengths {
 }
 
 /**
+ * Decides whether a new password is refused.
  * @param password a new password in NFC
  * @param username as the client sent it, without white space at its ends
  * @returns whether the password is refused

@@ -9,8 +9,8 @@ import { ownMember } from '../values.ts';
 
 /**
  * A name that was never removed accepts tokens of any age. For a name that was removed, a token
- * must have been issued after the time of the removal, in whole seconds, or belong to a live
- * session, because a removal ends all sessions.
+ * must belong to a live session, because a removal ends all sessions. Or it must have been issued
+ * after the time of the removal, in whole seconds.
  * @param claims of a verified token; at a refresh the identity alone
  * @param hasSessions whether a `JwtAuth` with sessions judges the token too. It refuses one with
  *   `sid` whose session has ended, and an access token with neither `sid` nor `iat`.
@@ -40,6 +40,7 @@ export async function endEarlierSessions(
   sessions: Pick<Sessions, 'list' | 'end'>,
 ): Promise<void> {
   // The clock of the removal may have been ahead. What began after the signup is of this user.
+  // `createdAt` may be a text that is not a time. Then `signedUpAt` is NaN, and is not less.
   const signedUpAt = Math.floor(Date.parse(createdAt) / 1000);
   const earliestStart = signedUpAt < validAfter ? signedUpAt : validAfter;
   for (const session of await sessions.list(id)) {

@@ -1,9 +1,9 @@
 /**
  * Which usernames are valid, and which of them mean the same account. The rules follow the idea of
  * RFC 8265 UsernameCaseMapped and RFC 8264 IdentifierClass, with differences.
- * Promise: usernames that differ only by letter case, by width, by the Unicode spelling of their
- * accents or by ASCII white space at their ends have the same canonical username, which is the id
- * of the account.
+ * Promise: the canonical username is the id of the account. It is the same for usernames that
+ * differ only by letter case, by width, by the Unicode spelling of their accents or by ASCII white
+ * space at their ends.
  *
  * Accepted: in some names a small letter and its capital make two accounts:
  *

@@ -1,7 +1,6 @@
 /**
  * Remembers which hash was verified or set for each user object that `Accounts` returned. A login
- * asks for it once its session is stored: if the hash was replaced meanwhile, the session must not
- * live.
+ * asks for it once its session is stored: if the hash was replaced meanwhile, the session must end.
  * Promise: the hashes are reachable for this file alone, and only as long as the user object is.
  */
 

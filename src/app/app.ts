@@ -74,8 +74,8 @@ export interface App<LoginResult = LoginReply> extends Router {
 }
 
 /**
- * Makes the tutorial application. Further routes can be added to the Router that it returns. One
- * for `GET /health` replaces that of the application.
+ * Makes the tutorial application. Further routes can be added to the Router that it returns. A
+ * route for `GET /health` replaces that of the application.
  * @example
  * const app = createApp({ secret, users: new MemoryUserStore() });
  * app.get('/name', app.auth.required((_request, user) => user.username));
@@ -144,7 +144,7 @@ async function readSignup(
   usernameField: string,
   passwordField: string,
 ): Promise<{ readonly username: string; readonly password: string }> {
-  const body = await readBody(request);
+  const body = await readSignupBody(request);
   const username = ownMember(body, usernameField);
   const password = ownMember(body, passwordField);
   if (typeof username === 'string' && typeof password === 'string') return { username, password };
@@ -152,7 +152,7 @@ async function readSignup(
   throw new AuthError('ERR_SIGNUP_BODY', { description: `Expected a JSON object with ${members}` });
 }
 
-async function readBody(request: HttpRequest): Promise<unknown> {
+async function readSignupBody(request: HttpRequest): Promise<unknown> {
   try {
     return await request.json();
   } catch (error) {

@@ -34,7 +34,7 @@ interface Check {
   nextAtMs: number;
   /** Resolves to undefined if the stores work, else to the error of the first that does not. */
   readonly failure: Promise<AuthError | undefined>;
-  /** Whether a request was refused with the cause of the failure. */
+  /** Whether a request was refused with the cause, which is logged once. */
   isCauseReported: boolean;
 }
 

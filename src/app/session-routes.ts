@@ -54,9 +54,9 @@ async function endSessions(
 ): Promise<object> {
   const body = await readObject(request);
   const password = passwordIn(body, passwordField);
-  const isOne = Object.hasOwn(body, 'id');
+  const hasId = Object.hasOwn(body, 'id');
   const id = ownMember(body, 'id');
-  if (isOne && typeof id !== 'string') {
+  if (hasId && typeof id !== 'string') {
     throw new AuthError('ERR_BAD_REQUEST', { description: 'Expected a string as "id"' });
   }
   await accounts.confirmPassword(user.id, password, clientOf(request, sessionId));

@@ -49,7 +49,7 @@ export function accountKeyOf(username: string): string {
   return [...letters.trim()].slice(0, MAX_CODE_POINTS).join('');
 }
 
-/** @returns the letter or the digit of ASCII that a collation equates with a character, if any */
+/** @returns the ASCII letter or digit that a collation takes a character for; else the character */
 function letterOf(character: string): string {
   let low = 0;
   let high = LETTERS_AND_DIGITS.length;

@@ -20,7 +20,7 @@ import { withErrorReply } from './error-reply.ts';
 import { Guard, handleAs, type GuardedHandler, type Passed } from './guard.ts';
 import { Login } from './login.ts';
 import type { LoginReply, LogoutReply } from './login-reply.ts';
-import { middlewareOf, type Middleware } from './middleware.ts';
+import { middlewareOf, refuseMiddlewareCall, type Middleware } from './middleware.ts';
 import {
   checkCall,
   identityCheck,
@@ -96,8 +96,8 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
   /**
    * The handler of `POST /logout`: ends the session of the `refresh_token` in the body. Without a
    * body it ends that of the access token of the request. It is bound.
-   * @param request as for `login`; with its headers, if it shall show an access token
-   * @returns the reply to send, also if the session has ended before
+   * @param request as for `login`. An access token is read from its headers.
+   * @returns the reply to send, even if the session had ended before
    * @throws AuthError ERR_JWT_*, ERR_AUTHORIZATION_*, ERR_STORE
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_REFRESH_BODY if it has no token, and
    *   without a body if the request has no access token of a session
@@ -242,10 +242,13 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
     find: (request: Incoming) => MaybePromise<Passed<Found>>,
     handler: GuardedHandler<Incoming, Found, Result>,
   ): (request: Incoming) => Result | Promise<Result> {
-    return (request) =>
-      this.#completeRefusals(realm, () =>
+    // The type of the result hides the other parameters, which only a framework fills in.
+    return (request: Incoming, response?: unknown, next?: unknown) => {
+      if (next !== undefined) refuseMiddlewareCall(response, next);
+      return this.#completeRefusals(realm, () =>
         andThen(find(request), (passed) => handleAs(passed, handler, request)),
       );
+    };
   }
 
   #sessionAuth(): SessionAuth<Identity, LoginResult> {

@@ -26,7 +26,7 @@ export interface TokenPair extends LoginReply {
 
 /** The reply to a logout. */
 export interface LogoutReply {
-  /** Constant, also if the session had ended before. */
+  /** Constant, even if the session had ended before. */
   readonly Status: 'Success';
   /** Constant English text. */
   readonly result: string;

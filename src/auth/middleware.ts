@@ -4,7 +4,7 @@
  */
 import { isAuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
-import { isError } from '../values.ts';
+import { isError, propertyOf } from '../values.ts';
 import { bindListeners, runAs, type IdentityCarrier } from './current-identity.ts';
 import type { Passed } from './guard.ts';
 import type { RequestMessage } from './requests.ts';
@@ -24,7 +24,7 @@ export interface GuardedRequest<Identity> extends RequestMessage {
 
 /** The parts of a response of node:http that a refusal needs. */
 export interface RefusalResponse extends IdentityCarrier {
-  /** Some adapters read the status here. */
+  /** Adapters of serverless platforms may read the status here. */
   statusCode?: number;
   /** Works as `writeHead` of node:http. */
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
@@ -40,17 +40,19 @@ export type Middleware<Identity = unknown> = (
 ) => void;
 
 /**
- * @param guardOf returns what a request passes with; it throws or rejects if it is refused
- * @param hasSessions whether requests get a `sessionId`, which may be a member of the application
+ * @param authorize returns the identity and the session of a request. It throws or rejects to
+ *   refuse the request.
+ * @param hasSessions whether requests get a `sessionId`. If not, the member stays as it is, because
+ *   the application may use it.
  */
 export function middlewareOf<Identity>(
-  guardOf: (request: GuardedRequest<Identity>) => MaybePromise<Passed<Identity>>,
+  authorize: (request: GuardedRequest<Identity>) => MaybePromise<Passed<Identity>>,
   hasSessions: boolean,
 ): Middleware<Identity> {
   const guard: Middleware<Identity> = async (req, res, next) => {
     let passed: Passed<Identity>;
     try {
-      passed = await guardOf(req);
+      passed = await authorize(req);
       bindListeners(passed.identity, req);
       bindListeners(passed.identity, res);
       req.identity = passed.identity;
@@ -65,13 +67,24 @@ export function middlewareOf<Identity>(
   return (req, res, next) => guard(req, res, next);
 }
 
+/**
+ * For what `required` and `optional` return. Express, Connect and Polka ignore the result of a
+ * handler, so as a middleware it would leave the client without a reply.
+ * @throws TypeError if the second and third argument of a call are those of a middleware
+ */
+export function refuseMiddlewareCall(response: unknown, next: unknown): void {
+  if (typeof next !== 'function' || typeof propertyOf(response, 'writeHead') !== 'function') return;
+  const expected = 'to be called with the request alone, as by a Router';
+  const instead = 'in Express use guard(auth) of latchkey/express';
+  throw new TypeError(`"auth.required" expected ${expected} (${instead}), got req, res and next`);
+}
+
 /** Sends an AuthError as the response. Any other error, or a failure to send, goes to `next`. */
 function refuse(res: RefusalResponse, error: unknown, next: (error: unknown) => void): void {
   if (!isAuthError(error)) return next(asError(error));
   try {
     const { status, headers, body } = error;
     const json = JSON.stringify(body);
-    // Adapters of serverless platforms may read the status here.
     res.statusCode = status;
     res.writeHead(status, {
       ...headers,

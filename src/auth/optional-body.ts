@@ -9,7 +9,7 @@ import { isObject } from '../values.ts';
 import { readJsonBody, type AuthRequest } from './request-body.ts';
 import { messageOf } from './requests.ts';
 
-/** The parts of a message of node:http that show a body. An adapter may lack any of them. */
+/** The parts of a message of node:http that show whether it has a body. An adapter may lack any. */
 interface BodyMessage {
   readonly body?: unknown;
   readonly complete?: boolean;

@@ -28,7 +28,7 @@ export type IdentityClaims = Readonly<
   RegisteredClaims & { identity?: unknown; [claim: string]: unknown }
 >;
 
-/** `undefined`, `null` and `false` mean "no such user". Any other value is a user, even 0 or ''. */
+/** A user; `undefined`, `null` and `false` mean "no such user". Even 0 and '' are users. */
 type LookupResult<Identity> = MaybePromise<Identity | undefined | null | false>;
 
 /**
@@ -112,8 +112,8 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
   readonly loginReply?: LoginReplyHook<Identity, LoginResult>;
   /**
    * Rate limits for wrong passwords at a login, by account and by network. Default: those of
-   * `LimitOptions`, counted in the memory of this JwtAuth. `false` turns them off. Set it if
-   * `authenticate` has limits of its own, as that of `Accounts` has.
+   * `LimitOptions`, counted in the memory of this JwtAuth. `false` turns them off: use it
+   * if `authenticate` has limits of its own, as that of `Accounts` has.
    */
   readonly limits?: LimitOptions | false;
   /** Returns the body of a refusal; default `error.body`. Its status and headers do not change. */
@@ -151,11 +151,17 @@ export const JWT_AUTH_OPTION_CHECKS: Checks<JwtAuthOptions<unknown, unknown>> = 
 };
 
 /** The options that the settings lack, or have with another type. */
-type Replaced = keyof JwtOptions | 'tokenFrom' | 'decode' | 'sessions' | 'loginReply' | 'limits';
+type ReplacedOption =
+  | keyof JwtOptions
+  | 'tokenFrom'
+  | 'decode'
+  | 'sessions'
+  | 'loginReply'
+  | 'limits';
 
 /** The options with all defaults. `encode` and `decode` use the signers. */
 export interface JwtAuthSettings<Identity, LoginResult> extends Required<
-  Omit<JwtAuthOptions<Identity, LoginResult>, Replaced>
+  Omit<JwtAuthOptions<Identity, LoginResult>, ReplacedOption>
 > {
   readonly signers: TokenSigners;
   /** Undefined for no limits. */
@@ -247,11 +253,12 @@ export function hookResultError(hook: string, expected: string, got: string): Ty
 
 /**
  * Checks that a method was called on its object, and not passed to a framework uncalled.
+ * @param hasOwnThis whether `this` is the object of the method
  * @param call how a program has to call it, such as `auth.required(handler)`
  * @throws TypeError if a framework called the method in place of what it returns
  */
-export function checkCall(isOnOwner: boolean, name: string, call: string): void {
-  if (isOnOwner) return;
+export function checkCall(hasOwnThis: boolean, name: string, call: string): void {
+  if (hasOwnThis) return;
   const got = `a call without its object: pass what ${call} returns`;
   throw new TypeError(`"${name}" expected to be called as ${call}, got ${got}`);
 }

@@ -18,7 +18,7 @@ export const REFRESH_TYPE = 'refresh+jwt';
 /** The `aud` of refresh tokens. */
 export const REFRESH_AUDIENCE = 'latchkey:refresh';
 
-/** What a refresh token says. */
+/** The claims of a verified refresh token. */
 export interface RefreshClaims {
   /** The identity claim of the access tokens of its session. */
   readonly identity: unknown;
@@ -31,7 +31,7 @@ export interface RefreshClaims {
 /** The parts of a session that its refresh token depends on. */
 type SessionOfToken = Pick<Session, 'id' | 'generation' | 'startedAt' | 'endsAt'>;
 
-/** The options of the access tokens that refresh tokens share. */
+/** The options that refresh tokens share with access tokens. */
 export type RefreshTokenOptions = Pick<
   JwtOptions,
   'secret' | 'issuer' | 'maxTokenLength' | 'now'

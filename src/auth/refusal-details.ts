@@ -139,8 +139,8 @@ export function withTokenDetail(error: unknown, token: unknown): unknown {
 }
 
 /**
- * @returns a copy of the refusal with this detail; the refusal itself if there is none, if it has
- *   one, or if a hook threw one of a class of its own, which a copy would lose
+ * @returns a copy of the refusal with this detail. The refusal itself, if there is no detail or it
+ *   has one. Also if a hook threw an instance of a subclass, because a copy would lose the class.
  */
 function withDetail(refusal: AuthError, detail: string | undefined): AuthError {
   const isPlain = Object.getPrototypeOf(refusal) === AuthError.prototype;

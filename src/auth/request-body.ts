@@ -3,8 +3,8 @@
  * Promise: only own members of the body are read. No AuthError of this file quotes the body, and a
  * SyntaxError, which may quote it, is replaced. Any other error of `request.json` is passed on.
  */
-import { AuthError } from '../errors.ts';
-import { objectWith } from '../options.ts';
+import { AuthError, type AuthErrorOptions } from '../errors.ts';
+import { expecting } from '../options.ts';
 import { isErrorNamed, isObject, ownMember } from '../values.ts';
 import { fieldDetail } from './refusal-details.ts';
 import type { Client } from '../accounts/client.ts';
@@ -14,9 +14,9 @@ export interface AuthRequest extends Client {
   /**
    * If it is a function, `header(name)` must return the value of a header, ignoring letter case:
    * the User-Agent at a login, and the Authorization at a logout. A request with `headers` does not
-   * need it. Any other value, such as the object of Koa, is ignored.
+   * need it. Any other object, such as that of Koa, is ignored.
    */
-  readonly header?: unknown;
+  readonly header?: ((name: string) => string | null | undefined) | object | undefined;
   /**
    * @returns the parsed body, or a promise of it
    * @throws SyntaxError if the body is not JSON
@@ -31,7 +31,11 @@ interface Credentials {
   readonly wantsRefresh: boolean;
 }
 
-const requestCheck = objectWith('json');
+/** Express passes a message of node:http, which lacks it, to `app.post(path, auth.login)`. */
+const requestCheck = expecting(
+  'an object with a method "json" (in Express use login(auth) of latchkey/express)',
+  (value) => isObject(value) && typeof value['json'] === 'function',
+);
 
 /**
  * @param usernameField the name of the member of the body with the username
@@ -66,11 +70,12 @@ export async function readRefreshToken(request: AuthRequest): Promise<string> {
 
 /**
  * @param body the parsed body
+ * @param options for the refusal
  * @throws AuthError ERR_REFRESH_BODY
  */
-export function refreshTokenIn(body: unknown): string {
+export function refreshTokenIn(body: unknown, options?: AuthErrorOptions): string {
   const token = isObject(body) ? ownMember(body, 'refresh_token') : undefined;
-  if (!isFilled(token)) throw new AuthError('ERR_REFRESH_BODY');
+  if (!isFilled(token)) throw new AuthError('ERR_REFRESH_BODY', options);
   return token;
 }
 

@@ -61,7 +61,7 @@ export type Authorization = string | GuardableRequest | null | undefined;
 export function messageOf(request: unknown): RequestMessage | undefined {
   if (hasHeaders(request)) return messageWithin(request);
   if (!isObject(request)) return undefined;
-  // Such a request has no headers of its own, which a member could displace.
+  // The request has no headers itself, so none of these members can hide them.
   return [request['message'], request['raw'], request['req'], request].find(isMessage);
 }
 

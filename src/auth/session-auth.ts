@@ -32,11 +32,14 @@ import { TokenIssuer } from './token-issuer.ts';
  */
 const MAX_LOGIN_TRIES = 2;
 
-/** The refusal of a logout that has no body and no access token of a session. */
-const NO_LOGOUT_TOKEN =
-  'Expected the access token of a session, or a JSON object with the string "refresh_token"';
+/** The refusal of a logout that names no session. */
+const NO_LOGOUT_TOKEN = {
+  description:
+    'Expected the access token of a session and no body, or a JSON object with the string ' +
+    '"refresh_token"',
+};
 
-/** Makes a reply of the tokens of a session that has begun. */
+/** Makes a reply from the tokens of a session that has begun. */
 type MakeReply<Made> = (tokens: IssuedTokens) => MaybePromise<Made>;
 
 /** The sessions of one JwtAuth. */
@@ -123,7 +126,7 @@ export class SessionAuth<Identity, LoginResult> {
     const body = await readOptionalBody(request);
     const { userId, sessionId } = body === undefined
       ? await this.#accessTokenOf(request)
-      : await this.#refreshClaimsOf(refreshTokenIn(body));
+      : await this.#refreshClaimsOf(refreshTokenIn(body, NO_LOGOUT_TOKEN));
     // `sid` is a string unless another program signed the token. Then no session is found.
     const hasEnded = await this.#tokens.sessions.end(userId, String(sessionId));
     if (hasEnded) publishUser('logout', userId, request);
@@ -145,17 +148,16 @@ export class SessionAuth<Identity, LoginResult> {
     const userId = userIdOf(ownMember(claims, 'identity'));
     if (!Object.hasOwn(claims, 'sid')) {
       const issuedAt = ownMember(claims, 'iat');
-      const isAccepted = sessions.acceptsWithoutSession(userId, issuedAt, leewaySeconds);
-      return andThen(isAccepted, (isGood) => {
-        if (!isGood) throw sessionEnded('withoutSession');
+      const decision = sessions.acceptsWithoutSession(userId, issuedAt, leewaySeconds);
+      return andThen(decision, (isAccepted) => {
+        if (!isAccepted) throw sessionEnded('withoutSession');
         return undefined;
       });
     }
     const found = sessions.check(userId, ownMember(claims, 'sid'), ownMember(claims, 'gen'));
     return andThen(found, (session) => {
       if (session !== undefined) return session.id;
-      // Verified again, because the token may have expired in the meantime. Then ERR_JWT_EXPIRED is
-      // the better answer.
+      // Throws ERR_JWT_EXPIRED, the better answer, if the token has expired in the meantime.
       jwt.verify(token);
       throw sessionEnded('unknown');
     });
@@ -226,7 +228,7 @@ export class SessionAuth<Identity, LoginResult> {
   ): Promise<{ readonly userId: string; readonly sessionId: unknown }> {
     const { tokenFrom, identityClaim } = this.#settings;
     const token = showsHeaders(request) ? await tokenFrom(request) : undefined;
-    const refusal = new AuthError('ERR_REFRESH_BODY', { description: NO_LOGOUT_TOKEN });
+    const refusal = new AuthError('ERR_REFRESH_BODY', NO_LOGOUT_TOKEN);
     if (token === undefined || token === null) throw refusal;
     const { jwt } = this.#tokens.signers.current;
     const claims = await explainRefusals(token, () => jwt.verify(token));

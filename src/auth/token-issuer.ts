@@ -34,8 +34,8 @@ type TokenHooks<Identity> = Pick<
 >;
 
 /**
- * A session without a refresh token lasts at least this long, even if its token does not, so that
- * a slow store does not begin a session that is over.
+ * A session without a refresh token lasts at least this long, even if its token does not. Otherwise
+ * a slow store could begin a session that is over.
  */
 const MIN_PLAIN_SECONDS = 10;
 

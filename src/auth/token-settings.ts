@@ -46,7 +46,7 @@ export const SESSION_CLAIMS = ['sid', 'gen'] as const;
  */
 const REFRESH_CLAIMS: readonly unknown[] = [...SESSION_CLAIMS, 'uid'];
 
-/** Equal to {@link REFRESH_TYPE} in the comparison of `Jwt` (RFC 7515 §4.1.9). */
+/** Matches each spelling that `Jwt` takes for {@link REFRESH_TYPE} (RFC 7515 §4.1.9). */
 const REFRESH_TYPE_SPELLING = /^(?:application\/)?refresh\+jwt$/i;
 
 /** @throws TypeError or RangeError if an option does not go with sessions */
@@ -54,8 +54,8 @@ export function tokenSettingsOf(
   given: OptionsWithSessions,
   signers: TokenSigners,
 ): TokenSettings {
-  const { sessions, now } = given;
   const {
+    sessions,
     lifetimeSeconds = DEFAULT_TOKEN_TIMES.lifetimeSeconds,
     notBeforeSeconds = DEFAULT_TOKEN_TIMES.notBeforeSeconds,
     leewaySeconds = DEFAULT_TOKEN_TIMES.leewaySeconds,
@@ -97,6 +97,6 @@ export function tokenSettingsOf(
     lifetimeSeconds,
     notBeforeSeconds,
     leewaySeconds,
-    now: checkedClock(now),
+    now: checkedClock(given.now),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The objects that sign and verify the tokens of one JwtAuth. They hold the secret, so a renewal of
- * the secret makes them anew.
+ * the secret replaces them.
  * Promise: a renewal replaces all of them in one assignment, or changes nothing. The cache of
  * verified tokens goes with them, so a secret that was taken out verifies nothing any more.
  */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAuthError, type AuthErrorCode } from '../errors.ts';
 
 interface RetryTimes {
-  /** After which the next refusal is final. */
+  /** After this time the next refusal is final. */
   readonly maxWaitMs: number;
   /** The pause between two tries. */
   readonly pauseMs: number;

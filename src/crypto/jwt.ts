@@ -26,7 +26,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
   readonly #keys: readonly [KeyObject, ...KeyObject[]];
   readonly #rules: ReturnType<typeof rulesOf>;
   readonly #headerSegment: string;
-  /** The last header that verify accepted and sign does not write. */
+  /** The last header that verify accepted and that differs from `#headerSegment`. */
   #foreignHeaderSegment: string | undefined;
   readonly #cache: TokenCache<JwtClaims>;
 
@@ -50,7 +50,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
    *   them, unchanged. Class instances, values that JSON cannot write and members that JSON would
    *   leave out are refused at every level. `exp`, `nbf` and `iat` are seconds since 1970, up to
    *   the year 9999.
-   * @param options the same rule holds for `header`
+   * @param options its `header` must meet the same conditions as `claims`
    * @returns a compact token (RFC 7515 §3.1) that verify of this Jwt accepts while its times allow
    * @throws TypeError for claims or a header of another kind, and for content that verify would
    *   refuse; `cause` is then the refusal
@@ -127,7 +127,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     if (!this.#keys.some(isSignedWith)) throw new AuthError('ERR_JWT_SIGNATURE');
 
     // 3. The header, which must agree with the configuration. The text that sign writes by default,
-    //    and the last other one that passed, would pass again and are not parsed.
+    //    and the last other text that passed, would pass again, so neither is parsed.
     const header = token.slice(0, firstDot);
     if (header !== this.#headerSegment && header !== this.#foreignHeaderSegment) {
       this.#checkHeader(parseObject(header, 'ERR_JWT_HEADER'));

@@ -10,7 +10,7 @@ import { AuthError } from '../errors.ts';
 /** scrypt's N as log2 (1 to 20), block size r (1 to 32) and parallelisation p (1 to 16). */
 export type ScryptCost = { readonly logN: number; readonly r: number; readonly p: number };
 
-/** What scrypt needs besides the password. For Werkzeug's hashes the password is not normalised. */
+/** The inputs of scrypt besides the password. `isWerkzeug`: the password is not normalised. */
 type Recipe = ScryptCost & { readonly salt: Buffer; readonly isWerkzeug?: true };
 type Hash = Recipe & { readonly key: Buffer };
 
@@ -128,7 +128,7 @@ async function derive(password: string, recipe: Recipe, keyBytes: number): Promi
   });
 }
 
-/** @throws AuthError ERR_PASSWORD_HASH */
+/** @throws AuthError ERR_PASSWORD_HASH if `stored` is malformed or costs too much */
 export function parse(stored: string): Hash {
   const hash = typeof stored === 'string' ? (parsePhc(stored) ?? parseWerkzeug(stored)) : undefined;
   if (hash !== undefined && isAffordable(hash)) return hash;

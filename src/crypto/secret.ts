@@ -13,6 +13,7 @@ import { describe } from '../values.ts';
 export type Secret = string | Uint8Array | KeyObject;
 
 /**
+ * Makes a secret for signing tokens.
  * @returns 32 random bytes as 43 characters of base64url, to be used as text
  * @example console.log(generateSecret());
  */
@@ -21,10 +22,11 @@ export function generateSecret(): string {
 }
 
 /**
+ * Makes the keys of one secret or of several.
  * @param secret one secret or a list of them
  * @returns at least one key. The bytes are copied, so the caller may overwrite the secret.
- * @throws TypeError, or RangeError for a secret under 32 bytes. The message names the place of the
- *   secret in a list. It does not repeat the secret.
+ * @throws TypeError, or RangeError for a secret under 32 bytes. For a list, the message
+ *   gives the index of the secret. It does not repeat the secret.
  */
 export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
   const list: unknown[] = Array.isArray(secret) ? [...secret] : [];

@@ -11,7 +11,7 @@ export class TokenCache<Claims extends object> {
   readonly #entries = new Map<string, Entry<Claims>>();
   readonly #size: number;
 
-  /** @param size the greatest number of tokens, with the whole text of each; 0 caches none */
+  /** @param size the greatest number of tokens, each kept with its whole text; 0 caches none */
   constructor(size: number) {
     this.#size = size;
   }

@@ -90,7 +90,7 @@ class Found {
   }
 }
 
-/** By the name of each function that makes a middleware: the method that its middleware needs. */
+/** The method that a middleware needs, by the name of the function that makes the middleware. */
 const METHODS = {
   guard: 'required',
   login: 'login',
@@ -203,7 +203,7 @@ export function guard<Identity, Property extends string = 'user'>(
  * `refusal`, so the number has a limit. The limit is more than 1, because a program may register
  * `refusal` twice. The key is not `next`, which may be one function for all requests of a program.
  */
-const passCounts = new WeakMap<IncomingMessage, number>();
+const PASS_COUNTS = new WeakMap<IncomingMessage, number>();
 const MAX_PASSES = 8;
 
 /**
@@ -235,9 +235,9 @@ export function refusal(
   const known = refusalOf(error);
   if (known !== undefined && !res.headersSent) return refuse(exchange, known);
   if (typeof next !== 'function') return answerUnhandled(exchange, error);
-  const passCount = passCounts.get(req) ?? 0;
+  const passCount = PASS_COUNTS.get(req) ?? 0;
   if (passCount >= MAX_PASSES) return answerUnhandled(exchange, error);
-  passCounts.set(req, passCount + 1);
+  PASS_COUNTS.set(req, passCount + 1);
   // Passed on unchanged: the application's error handler may expect a value that is not an Error.
   Reflect.apply(next, undefined, [error]);
 }
@@ -257,7 +257,7 @@ function middlewareFor(
       refuse(exchange, error);
     }
   };
-  // Restify: see `guard`.
+  // Restify refuses an async function that takes `next`.
   return (req, res, next) => reply(req, res, next);
 }
 

@@ -21,7 +21,7 @@ const CHARSETS: ReadonlyMap<string, string> = new Map([
   ['ascii', 'US-ASCII'],
 ]);
 
-/** An element of the list in Content-Encoding that changes nothing. RFC 9110 §5.6.1: or none. */
+/** A coding in Content-Encoding that changes nothing. RFC 9110 §5.6.1: it may also be empty. */
 const NO_CODING = /^[ \t]*(?:identity[ \t]*)?$/i;
 
 /**
@@ -46,7 +46,7 @@ export function checkEncodingAndLength(message: object): void {
  * than UTF-8 is refused, because the client may have encoded its password in it.
  * @throws AuthError ERR_CONTENT_TYPE
  */
-export function checkType(message: object): void {
+export function checkContentType(message: object): void {
   const value = headerOf(message, 'content-type') ?? '';
   const type = parseMediaType(value);
   const isMalformed = value !== '' && type === undefined;

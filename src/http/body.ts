@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { AuthError } from '../errors.ts';
 import { describe, propertyOf } from '../values.ts';
-import { checkEncodingAndLength, checkType } from './body-headers.ts';
+import { checkContentType, checkEncodingAndLength } from './body-headers.ts';
 import { MAX_BODY_BYTES } from './limits.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
@@ -20,11 +20,11 @@ const BYTE_ORDER_MARK = /^\ufeff/;
  *   only if it is a string or bytes.
  * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB), ERR_BODY, ERR_BAD_REQUEST,
  *   ERR_ABORTED
- * @throws TypeError if the body was read already and `message.body` does not hold it, or if there
- *   is something else than bytes, text or a parsed value
+ * @throws TypeError if the body was read already and `message.body` does not hold it, or if that is
+ *   neither bytes nor text nor a parsed value
  */
 export async function readJson(message: IncomingMessage): Promise<unknown> {
-  checkType(message);
+  checkContentType(message);
   const body = isReadable(message) ? await readBody(message) : parsedBody(message);
   const bytes = bodyBytesOf(body);
   if (bytes === undefined) return body;
@@ -87,7 +87,7 @@ function parsedBody(message: IncomingMessage): unknown {
   throw new TypeError(`${expected}, got ${describe(body)} as "body": ${remedy}`);
 }
 
-/** @returns whether a parser of JSON, text or bytes may have made it: no stream, no FormData */
+/** @returns whether a parser of JSON, text or bytes may have made it: not a stream or FormData */
 function isParsed(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return true;
   if (isUint8Array(body) || isAnyArrayBuffer(body)) return true;

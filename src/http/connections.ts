@@ -33,7 +33,7 @@ export class Connections {
   /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
-  /** Whether a request has come. In a shutdown: one in flight at its beginning, or one since. */
+  /** Whether a request has come. In a shutdown: whether one was in flight at the call, or since. */
   #hasRequests = false;
 
   /** @param isSecure whether the server serves TLS */
@@ -43,7 +43,8 @@ export class Connections {
 
   /**
    * Adds a connection, and removes it once it closes. A connection with TLS is added twice: first
-   * its TCP socket, which alone counts the bytes of the handshake; then, after it, its TLS socket.
+   * its TCP socket, which alone counts the bytes of the handshake; after the handshake its TLS
+   * socket.
    */
   open(socket: Socket): void {
     const connection: Connection = {
@@ -162,14 +163,17 @@ export class Connections {
   }
 
   /**
-   * Stops counting replies that are written, if the limit is reached.
+   * If the limit is reached, closes the connections whose clients do not read their replies.
    * @returns whether one more request may be pipelined
    */
   #makeRoom(): boolean {
     if (this.#pipelined.size < MAX_PIPELINED) return true;
-    // A written reply may still wait until the client reads. Node itself bounds such replies.
     for (const response of this.#pipelined) {
-      if (response.writableEnded) this.#pipelined.delete(response);
+      const { socket } = response.req;
+      // Node sends the replies of other connections before it parses further requests.
+      const isUnread = response.writableEnded && socket.writableLength > 0;
+      if (isUnread) socket.destroy();
+      if (socket.destroyed) this.#pipelined.delete(response);
     }
     return this.#pipelined.size < MAX_PIPELINED;
   }

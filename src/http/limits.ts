@@ -16,9 +16,10 @@ export const MAX_HEADER_BYTES: number = 16 * 1024;
 export const MAX_HEADERS = 999;
 
 /**
- * Pipelined requests without a reply, over all connections. One more closes its connection. They
- * take some 12 MB, or 420 MB if each has a header of 16 KiB. The limit cannot be much lower: Node
- * parses up to some 2,200 small requests of one connection before any handler can reply.
+ * Pipelined requests whose reply is not sent yet, over all connections. One more closes the
+ * connections whose clients do not read, or else its own. They take some 12 MB, or 420 MB if each
+ * has a header of 16 KiB. The limit cannot be much lower: Node parses up to some 2,500 small
+ * requests of one connection before it sends the second reply.
  */
 export const MAX_PIPELINED = 3000;
 

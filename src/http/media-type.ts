@@ -18,7 +18,7 @@ const TOKEN = String.raw`[\w!#$%&'*+.^\x60|~-]+`;
 /** What may stand between the quotes of a quoted string (§5.6.4). */
 const QUOTED_TEXT = String.raw`(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*`;
 
-/** The white space behind it counts as a part of it. */
+/** With the white space around it. */
 const TYPE_AND_SUBTYPE = new RegExp(String.raw`[ \t]*(${TOKEN}/${TOKEN})[ \t]*`, 'y');
 
 /**

@@ -124,13 +124,13 @@ export function readPrivateKey(name: string, text: string): KeyObject {
 /** As in a block of YAML. OpenSSL reads no such line. */
 const INDENTED = /^[ \t]+-----BEGIN /m;
 
-function readPem<Result>(name: string, what: string, text: string, read: () => Result): Result {
+function readPem<Result>(name: string, kind: string, text: string, read: () => Result): Result {
   try {
     return read();
   } catch (cause) {
     const isIndented = INDENTED.test(text);
     const got = isIndented ? 'one that cannot be read: its lines are indented' : UNREADABLE;
-    throw new TypeError(`"${name}" expected ${what} in PEM, got ${got}`, { cause });
+    throw new TypeError(`"${name}" expected ${kind} in PEM, got ${got}`, { cause });
   }
 }
 

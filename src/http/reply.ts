@@ -92,7 +92,7 @@ function sendReply(message: IncomingMessage, response: ServerResponse, reply: Re
     if (FRAMING_HEADER.test(name)) continue;
     // Vary is added to what the router or a middleware has set. If it were replaced, a cache could
     // serve the reply for one origin to another.
-    const isVary = name.length === 4 && name.toLowerCase() === 'vary';
+    const isVary = name.toLowerCase() === 'vary';
     replaceHeader(headers, name, isVary ? [...varyOf(response), ...values] : value);
   }
   // RFC 9110 §8.6, §15.4.5: a reply of 204 or 304 has no content.

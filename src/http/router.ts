@@ -27,7 +27,8 @@ export type Handler<Name extends string = string> = (request: HttpRequest<Name>)
  * Adds a route. A route for GET answers HEAD too. In the path `/users/:id` the segment `:id` stands
  * for one segment that is not empty, whose value the handler finds in `request.params.id`.
  * @returns the router
- * @throws TypeError if the path is not valid, the handler is not one function or the route exists
+ * @throws TypeError if the path is not valid, the handler is not one function, or there is such a
+ *   route already
  */
 export type AddRoute = <Path extends string>(
   path: Path,

@@ -23,7 +23,7 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
   });
   connections.endAfterReplies();
   const stopClosingIdle = closeOnceIdle(connections, () => {
-    // Closes those that have had a request, and from which no byte of a next one has come.
+    // Closes each that has had a request, unless a byte of its next request has come.
     server.closeIdleConnections();
     // Bun does not count the bytes of a connection, and closes unused ones in the call above.
     if (isTcpServer) connections.closeUnused();
@@ -39,7 +39,7 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
 /**
  * Closes all idle connections at once, when the last of them has been idle for long enough. The
  * shutdown has to wait for that one anyway, and until then the others can still send a request.
- * @returns a function that stops it
+ * @returns a function that stops the waiting
  */
 function closeOnceIdle(connections: Connections, closeIdle: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;

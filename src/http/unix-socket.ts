@@ -57,7 +57,7 @@ export async function listenOnPath(server: Server, path: string): Promise<() => 
     await chmod(draft, SOCKET_MODE);
     const own = inodeOf(draft);
     await moveTo(absolutePath, draft, path);
-    return () => removeIf(own, absolutePath);
+    return () => removeInode(own, absolutePath);
   } catch (error) {
     // libuv removes the draft, because it has the name under which the server listens.
     await new Promise((closed) => server.close(closed));
@@ -97,7 +97,8 @@ function draftOf(path: string, index: number): string {
 
 /**
  * Moves the draft to its final path, if that is free or has a stale socket.
- * @param path the same path as the caller gave it: the absolute one may be too long for the kernel
+ * @param path the path as the caller gave it, to connect to: the absolute one may be too long for
+ *   the kernel
  */
 async function moveTo(absolutePath: string, draft: string, path: string): Promise<void> {
   let isMoved = false;
@@ -110,7 +111,7 @@ async function moveTo(absolutePath: string, draft: string, path: string): Promis
   }
 }
 
-/** @throws Error with a code, unless a stale socket is at the path, or nothing any more */
+/** @throws Error with a code, unless the path has a stale socket, or has become free */
 async function checkStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found?.isSocket() === false) {
@@ -149,7 +150,7 @@ function inodeOf(path: string): string | undefined {
 }
 
 /** Removes the file at the path if it still has this inode. */
-function removeIf(inode: string | undefined, path: string): void {
+function removeInode(inode: string | undefined, path: string): void {
   try {
     if (inodeOf(path) === inode) unlinkSync(path);
   } catch {

@@ -10,7 +10,7 @@ import type { RecordFormat } from './record-format.ts';
 import type { SyncedFile } from './synced-file.ts';
 import { ignoreFailure } from './system-errors.ts';
 
-/** With fewer superseded bytes, a compaction is not worth its work. */
+/** With fewer superseded bytes, a compaction costs more than it saves. */
 export const COMPACT_FROM_SUPERSEDED_BYTES: number = 8 << 20;
 
 /** The entries between two batches, with which a draft begins. */

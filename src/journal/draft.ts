@@ -79,7 +79,8 @@ export class Draft {
    * Takes the name of the old file, which stays open. The caller must sync the folder before it
    * treats the draft as durable.
    * @param oldBytes the length of the old file when its content was last known
-   * @throws FileLostError if the lock is gone, or the old file or what is at its path has changed
+   * @throws FileLostError if the lock is gone, if the old file has changed, or if its path has
+   *   another file
    * @throws Error if another program has removed, replaced, extended or shortened the draft
    */
   async takeName(oldBytes: number): Promise<void> {

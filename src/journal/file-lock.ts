@@ -189,7 +189,10 @@ async function acquire(path: string, timing: LockTiming): Promise<FileLock> {
   }
 }
 
-/** @returns undefined if this process now holds the lock; else its rivals, without its claim */
+/**
+ * @returns undefined if this process now holds the lock; else its rivals, after its own claim was
+ *   removed
+ */
 async function tryClaim(path: string, claim: string, scope: string): Promise<Rivals | undefined> {
   let isHeld = false;
   try {
@@ -222,8 +225,8 @@ async function removeDeadClaims(path: string, ownClaim: string, scope: string): 
 }
 
 /**
- * Watches claims of other scopes until each is gone or stale, and removes the stale ones. The claim
- * of an opener that started together with this one is gone soon, because that opener lets go too.
+ * Watches claims of other scopes until each is gone or stale, and removes the stale ones. An opener
+ * that started together with this one removes its claim soon, as this one has done.
  * @throws AuthError ERR_STORE_LOCKED as soon as one of the claims has a heartbeat
  */
 async function waitUntilGoneOrStale(

@@ -41,8 +41,8 @@ export interface JournalOptions {
    */
   readonly lock?: JournalLock;
   /**
-   * The open journal compacts its file once about this many bytes are superseded, and at least as
-   * many as are not. Default 8 MiB.
+   * The open journal compacts its file once about this many bytes are superseded, and these are at
+   * least half of the file. Default 8 MiB.
    */
   readonly compactFromBytes?: number;
 }
@@ -54,7 +54,7 @@ interface Batch {
   readonly lines: string[];
   /** The version that the records need. */
   version: number;
-  /** For each record, the reason why the format did not take it. */
+  /** For each record, the reason why the format refused it; undefined if it did not. */
   problems: readonly (string | undefined)[];
   /** The outcome of the batch. */
   readonly written: Promise<void>;
@@ -213,7 +213,7 @@ export class Journal<Entry> {
     this.#compactIfDue();
   }
 
-  /** @returns the reason why the format does not take the record, or undefined */
+  /** @returns the reason why the format refuses the record, or undefined */
   #apply(record: JournalRecord, line: string): string | undefined {
     const entriesBefore = this.#entries.size;
     const problem = this.#format.apply(record, this.#entries);

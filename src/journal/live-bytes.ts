@@ -2,8 +2,8 @@
  * Estimates how many bytes of a journal its entries need. A compaction drops the others, which are
  * superseded.
  *
- * A line that creates an entry counts, and a line that replaces one is taken to be as long as the
- * line before it. So the error of the estimate is how much entries have grown since the last
+ * A line that creates an entry counts. A line that replaces one is taken to be as long as the line
+ * that it replaces. So the error of the estimate is how much entries have grown since the last
  * compaction. It needs no memory per entry.
  */
 export class LiveBytes {

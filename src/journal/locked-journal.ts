@@ -136,7 +136,7 @@ export class LockedJournal<Entry> {
    * @throws AuthError ERR_STORE if not, with the reason in `cause`, also after `close`
    */
   async probe(): Promise<void> {
-    await this.#written(this.#journal.probe());
+    await this.#explainFailure(this.#journal.probe());
   }
 
   /** Finishes all writes that began before the call, then releases the file. */
@@ -149,12 +149,12 @@ export class LockedJournal<Entry> {
 
   async #append(record: JournalRecord | undefined): Promise<boolean> {
     if (record === undefined) return false;
-    await this.#written(this.#journal.append(record));
+    await this.#explainFailure(this.#journal.append(record));
     return true;
   }
 
-  /** Explains why a write failed, and reports the loss of the file. */
-  async #written(outcome: Promise<void>): Promise<void> {
+  /** Waits for a write. If it fails, explains why, and reports the loss of the file. */
+  async #explainFailure(outcome: Promise<void>): Promise<void> {
     try {
       await outcome;
     } catch (error) {

@@ -22,12 +22,11 @@ export async function changeOf(
   { path, file, disk }: Omit<OpenFile, 'lock'>,
   size?: number,
 ): Promise<FileChange | undefined> {
-  const bigint = true;
   // Another file at the path has another inode number. The number of the open file is not kept,
   // because some file systems of FUSE give a file another one after it was renamed.
   const [{ ino }, found] = await Promise.all([
-    file.stat({ bigint }),
-    disk.stat(path, { bigint }).catch(ignore(...NO_FILE_CODES)),
+    file.stat({ bigint: true }),
+    disk.stat(path, { bigint: true }).catch(ignore(...NO_FILE_CODES)),
   ]);
   if (found === undefined) return 'removed';
   if (found.ino !== ino) return 'replaced';

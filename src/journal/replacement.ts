@@ -60,9 +60,9 @@ export async function replaceAtOpening<Entry>(
  */
 export async function removeDrafts(path: string): Promise<void> {
   const folder = dirname(path);
-  const nameOf01 = `${basename(path)}.compact`;
+  const oldestName = `${basename(path)}.compact`;
   for (const name of await readdir(folder)) {
-    const isDraft = name === nameOf01 || name.startsWith(`${nameOf01}-`);
+    const isDraft = name === oldestName || name.startsWith(`${oldestName}-`);
     if (isDraft) await unlink(join(folder, name)).catch(ignore(...NO_FILE_CODES));
   }
 }

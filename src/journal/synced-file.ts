@@ -11,7 +11,7 @@ import { fileChangedError, FileLostError } from './lost.ts';
 import { assertUnchanged, type OpenFile } from './open-file.ts';
 import { ignoreFailure, wrapError } from './system-errors.ts';
 
-/** The most empty lines of one probe: more than the block of any file system has bytes. */
+/** The most bytes of one probe, each an empty line: more than a block of any file system has. */
 const MAX_PROBE_BYTES = 1 << 16;
 
 export class SyncedFile {
@@ -128,8 +128,8 @@ export class SyncedFile {
   }
 
   /**
-   * The draft gets no empty line at its end. If the name of the draft then turns out not to be
-   * durable and the process is killed, the next opening must not take the file for a closed one.
+   * The draft gets no empty line at its end. Its name may turn out not to be durable, and the
+   * process may be killed. The next opening must then not take the file for a closed one.
    */
   async #giveName(draft: Draft, copiedTo: number): Promise<void> {
     if (this.#dirtyTailBytes > 0) await this.#rollBack();

@@ -1,6 +1,6 @@
 /**
- * Refusals that stay certain for a while: tries that have ended are forgotten only by time. Until
- * then a limit that they have reached refuses every try, without a look at the counts.
+ * Limits that are reached by tries which have ended. Such tries count until their time is over.
+ * Until then the limit refuses every try without a query of the counts.
  * Promise: bounded memory. There are at most 100,000 refusals; the oldest one is evicted.
  * Accepted: a refusal lasts until its time, even if the counts are deleted or their clock is set
  * forward.
@@ -30,6 +30,8 @@ export class CertainRefusals {
       const refusal = this.#byKey.get(key);
       if (refusal === undefined) return 0;
       if (refusal.until <= now) this.#byKey.delete(key);
+      // One key has two maximums: for known and for unknown networks. Tries that reach the higher
+      // one reach the lower one too.
       return maxTries <= refusal.maxTries ? refusal.until - now : 0;
     });
     return Math.ceil(Math.max(0, ...waits));

@@ -54,9 +54,9 @@ export interface LimitCounts {
    */
   begin(limits: readonly Limit[]): MaybePromise<Try | number>;
   /**
+   * Lists the networks where an account logged in last.
    * @param accountKey the `key` of the limit of kind `account`
-   * @returns the keys of the networks where this account logged in last, newest first; at most
-   *   {@link KNOWN_NETWORKS_PER_ACCOUNT}
+   * @returns the keys of these networks, newest first; at most {@link KNOWN_NETWORKS_PER_ACCOUNT}
    */
   networksOf(accountKey: string): MaybePromise<readonly string[]>;
   /**

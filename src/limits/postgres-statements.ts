@@ -119,11 +119,11 @@ export function changeTries(table: string): string {
  * The parameters are accounts. Returns a row for each account that is known: its networks are a
  * list as JSON, newest first.
  * @param table a quoted name
- * @param accounts how many
+ * @param accountCount the number of accounts
  */
-export function selectNetworks(table: string, accounts: number): string {
+export function selectNetworks(table: string, accountCount: number): string {
   return `SELECT account, CAST(networks AS text) AS networks
-    FROM ${table} WHERE account IN (${parameters(accounts)})`;
+    FROM ${table} WHERE account IN (${parameters(accountCount)})`;
 }
 
 /**

@@ -12,13 +12,13 @@ import type { Limit, Try } from './counts.ts';
 import { changeTries, selectTries, type TriesChange } from './postgres-statements.ts';
 import { SLOTS_PER_WINDOW, triesIn, waitSeconds, type EndedTries } from './sliding-window.ts';
 
-/** When an end that the database did not take is stored again, after the failure before. */
+/** The pauses before each further attempt to store the end of a try. */
 const END_RETRIES_MS = [500, 2_000, 8_000, 32_000];
 
 /** Runs one statement. */
 export type Run = (text: string, values: string[]) => Promise<readonly Row[]>;
 
-/** How long a limit lets no try begin. */
+/** How long a limit refuses every try. */
 export interface Wait {
   readonly limit: Limit;
   readonly seconds: number;
@@ -49,8 +49,8 @@ export class PostgresTries {
   }
 
   /**
-   * @returns the try if it has begun, otherwise how long the limits let none begin; an empty list
-   *   if other tries at the same moment were faster
+   * @returns the try if it has begun, otherwise how long each limit refuses every try; an empty
+   *   list if other tries at the same moment were faster
    * @throws AuthError ERR_STORE if the database does not answer
    */
   async begin(limits: readonly Limit[]): Promise<Try | readonly Wait[]> {
@@ -59,7 +59,7 @@ export class PostgresTries {
       return { ...noChange(limit), max_tries: limit.maxTries, begun_id: id };
     });
     const keys = await this.#change(changes).catch((error: unknown) => {
-      // The answer may be lost, and the try be stored.
+      // The try may be stored although its answer was lost.
       this.#endLater(endsOf(id, limits, false));
       throw error;
     });
@@ -104,10 +104,10 @@ export class PostgresTries {
     return new Set(rows.map((row) => textIn(row, 'key')));
   }
 
-  /** If the database fails, goes on in the background, so that no login waits. */
+  /** If the database fails, it is tried again in the background, so that no login waits. */
   async #end(id: string, limits: readonly Limit[], isCounted: boolean): Promise<void> {
     const changes = endsOf(id, limits, isCounted);
-    if (!(await this.#isStored(changes))) this.#endLater(changes);
+    if (!(await this.#tryToStore(changes))) this.#endLater(changes);
   }
 
   #endLater(changes: readonly TriesChange[]): void {
@@ -116,13 +116,14 @@ export class PostgresTries {
 
   async #storeLater(changes: readonly TriesChange[]): Promise<void> {
     for (const milliseconds of END_RETRIES_MS) {
-      // The process does not stay alive for it.
+      // The timer does not keep the process alive.
       await new Promise<void>((resolve) => timers.setTimeout(resolve, milliseconds).unref());
-      if (await this.#isStored(changes)) return;
+      if (await this.#tryToStore(changes)) return;
     }
   }
 
-  async #isStored(changes: readonly TriesChange[]): Promise<boolean> {
+  /** @returns false if the database refuses them or does not answer */
+  async #tryToStore(changes: readonly TriesChange[]): Promise<boolean> {
     try {
       await this.#change(changes);
       return true;

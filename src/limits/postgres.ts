@@ -72,13 +72,13 @@ export class PostgresLimitCounts implements LimitCounts {
   /** The names as they are given, for messages. */
   readonly #names: { readonly tries: string; readonly networks: string };
   /** The names as they are quoted for a statement. */
-  readonly #tries: string;
-  readonly #networks: string;
-  readonly #table: PostgresTries;
+  readonly #triesTable: string;
+  readonly #networksTable: string;
+  readonly #tries: PostgresTries;
   readonly #reads: GatheredReads;
   readonly #queue = new StatementQueue(MAX_STATEMENTS);
   readonly #refusals = new CertainRefusals();
-  /** The tries of this object in flight. None is counted after its end, so the clock may stand. */
+  /** The tries of this object in flight. None counts after its end, so no clock is needed. */
   readonly #inFlight = new MemoryCounts(() => 0);
   #cleanedAt = -Infinity;
 
@@ -86,7 +86,7 @@ export class PostgresLimitCounts implements LimitCounts {
    * Makes counts over a pool of `pg`, or another client with `query`.
    * @example
    * new PostgresLimitCounts(pool, { table: 'auth.limits' });
-   * @param client it is never ended here; that is up to the caller
+   * @param client this object never ends it; that is up to the caller
    * @throws TypeError if the client has no `query`, an option is unknown or `table` is not a table
    *   name. Every method throws a TypeError if `query` resolves to anything but rows.
    */
@@ -94,11 +94,11 @@ export class PostgresLimitCounts implements LimitCounts {
     this.#database = new Database(client);
     const { table = 'latchkey_limits' } = readOptions(options, { table: tableCheck });
     this.#names = { tries: table, networks: tableBeside(table, '_networks') };
-    this.#tries = quoted(table);
-    this.#networks = quoted(this.#names.networks);
-    this.#table = new PostgresTries(this.#run, this.#tries);
+    this.#triesTable = quoted(table);
+    this.#networksTable = quoted(this.#names.networks);
+    this.#tries = new PostgresTries(this.#run, this.#triesTable);
     this.#reads = new GatheredReads('account', (accounts) => {
-      return this.#database.run(selectNetworks(this.#networks, accounts.length), accounts);
+      return this.#database.run(selectNetworks(this.#networksTable, accounts.length), accounts);
     });
   }
 
@@ -110,13 +110,13 @@ export class PostgresLimitCounts implements LimitCounts {
    */
   async createTable(): Promise<void> {
     await this.#database.create(this.#names.tries, TRIES_COLUMN_TYPES, async () => {
-      await this.#table.probe();
-      await this.#run(removeStale(this.#tries, 'key'), []);
+      await this.#tries.probe();
+      await this.#run(removeStale(this.#triesTable, 'key'), []);
     });
     await this.#database.create(this.#names.networks, NETWORKS_COLUMN_TYPES, async () => {
       await this.networksOf('');
       await this.#addNetwork('', '');
-      await this.#run(removeStale(this.#networks, 'account'), []);
+      await this.#run(removeStale(this.#networksTable, 'account'), []);
     });
   }
 
@@ -141,7 +141,7 @@ export class PostgresLimitCounts implements LimitCounts {
     if (typeof place === 'number') return place;
     let hasBegun = false;
     try {
-      const begun = await this.#table.begin(limits);
+      const begun = await this.#tries.begin(limits);
       if (!('end' in begun)) {
         for (const { limit, seconds, isCertain } of begun) {
           if (isCertain) this.#refusals.add(limit, seconds);
@@ -178,7 +178,7 @@ export class PostgresLimitCounts implements LimitCounts {
   }
 
   #addNetwork(accountKey: string, networkKey: string): Promise<readonly Row[]> {
-    const text = addNetwork(this.#networks, KNOWN_NETWORKS_PER_ACCOUNT);
+    const text = addNetwork(this.#networksTable, KNOWN_NETWORKS_PER_ACCOUNT);
     return this.#run(text, [accountKey, networkKey]);
   }
 
@@ -186,7 +186,7 @@ export class PostgresLimitCounts implements LimitCounts {
     return this.#queue.run(() => this.#database.run(text, values));
   };
 
-  /** Goes on in the background, so that no login waits. What fails is tried again later. */
+  /** Runs in the background, so that no login waits. What fails is tried again later. */
   #removeStaleRows(): void {
     const now = performance.now() / 1000;
     if (now - this.#cleanedAt < CLEANING_SECONDS) return;
@@ -195,7 +195,9 @@ export class PostgresLimitCounts implements LimitCounts {
   }
 
   async #removeAll(): Promise<void> {
-    for (const text of [removeStale(this.#tries, 'key'), removeStale(this.#networks, 'account')]) {
+    const ofTries = removeStale(this.#triesTable, 'key');
+    const ofNetworks = removeStale(this.#networksTable, 'account');
+    for (const text of [ofTries, ofNetworks]) {
       let removed: readonly Row[];
       do {
         removed = await this.#run(text, []);

@@ -144,7 +144,7 @@ export class Throttle {
       source,
       this.#loginLimits(id, network, isKnownNetwork),
     );
-    return countingWrong(begun, async () => {
+    return endAfterCheck(begun, async () => {
       const user = await check();
       if (user !== undefined && networkKey !== undefined) {
         await this.#counts.addNetwork(accountKey, networkKey);
@@ -176,7 +176,7 @@ export class Throttle {
       windowSeconds: HOUR_SECONDS,
     };
     const begun = await this.#begin('confirmation', source, [limit]);
-    return countingWrong(begun, check);
+    return endAfterCheck(begun, check);
   }
 
   /**
@@ -254,10 +254,10 @@ export class Throttle {
 }
 
 /**
- * Ends a try with its check.
+ * Runs a check and ends its try. If the password is wrong, the try still counts.
  * @param check as for `Throttle.login`
  */
-async function countingWrong<T>(
+async function endAfterCheck<T>(
   begun: Try,
   check: () => Promise<T | undefined>,
 ): Promise<T | undefined> {

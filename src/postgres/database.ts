@@ -24,7 +24,7 @@ const ABOUT_A_TABLE = /^(?:22|3F|42)\w{3}$/;
 const MAX_TRIES = 30;
 
 /**
- * A statement that fails takes along the others that have waited for so long. Otherwise, while the
+ * If a statement fails, those that have waited for this long fail with it. Otherwise, while the
  * database hangs, each of them would wait for the time-outs of all statements before its own.
  */
 export const MAX_WAIT_MS = 1000;

@@ -12,7 +12,7 @@ import { changedRefusal, isAuthError } from '../errors.ts';
 import type { Row } from './client.ts';
 import { codeOf, MAX_WAIT_MS } from './database.ts';
 
-/** While the database answers one, the next is on its way. A pool keeps clients for writes. */
+/** While the database answers one, the next is on its way. The others of a pool are for writes. */
 const MAX_STATEMENTS = 2;
 /** More ids in one statement save little, and keep the other reads of it waiting longer. */
 const MAX_IDS = 256;
@@ -50,8 +50,8 @@ export class GatheredReads {
   }
 
   /**
-   * @returns the row of exactly this id, or undefined. If the database returns the row of another
-   *   id alone, as a column that ignores case does, that row: the caller must check the id.
+   * @returns the row of this id, or undefined. The caller must check the id: for a column that
+   *   ignores case, it may be the row of another id.
    * @throws as `select`. Each caller gets an AuthError of its own, because programs change it.
    */
   async read(id: string): Promise<Row | undefined> {
@@ -104,7 +104,7 @@ export class GatheredReads {
       rows.delete(id);
     }
     const [stray] = rows.values();
-    // Which of the ids the database took for that of this row, only smaller statements tell.
+    // Only smaller statements show for which of the ids the database returned this row.
     if (!isAlone && stray !== undefined) return this.#settleHalves(unanswered);
     for (const read of unanswered) read.resolve(stray);
   }
@@ -116,7 +116,7 @@ export class GatheredReads {
     }
   }
 
-  /** @returns the reads that have waited too long. They wait no more. */
+  /** Takes the reads that have waited too long out of the queue. */
   #takeOverdue(): Read[] {
     const latest = performance.now() - MAX_WAIT_MS;
     const overdue = [...this.#waiting.values()].filter(({ askedAt }) => askedAt <= latest);

@@ -19,7 +19,7 @@ export class OptionalTable {
     this.#now = now;
   }
 
-  /** To be called once a statement has used the table. */
+  /** The caller calls this once a statement has used the table. */
   setFound(): void {
     this.#isFound = true;
   }

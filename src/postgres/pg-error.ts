@@ -1,9 +1,9 @@
 /**
  * Removes secrets from the errors of a database client. A client adds all that it knows to an
  * error: the failing row with the password hash (`detail` of pg), the statement, its parameters.
- * Promise: the message of the new error holds no scrypt hash, no sent value of 8 characters or
- * more, and no shorter sent value that was a word of the original message. Its name and code are
- * copied only if they are words of letters, digits and underscores, up to 64 characters long.
+ * Promise: the message of the new error holds no scrypt hash, and no sent value of 8 characters or
+ * more. It holds no shorter sent value that was a word of the original message. Its name and code
+ * are copied only if they are words of letters, digits and underscores, up to 64 characters long.
  */
 import { propertyOf } from '../values.ts';
 
@@ -20,7 +20,7 @@ const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
  * The length from which a value is removed everywhere. A shorter value is removed only as a whole
  * word: otherwise a user `e` would make every message illegible.
  */
-const LONG_VALUE = 8;
+const LONG_VALUE_LENGTH = 8;
 
 /** A part of a message that must be removed. */
 interface Span {
@@ -76,7 +76,7 @@ function spansOf(value: string, message: string): Span[] {
   while (start !== -1) {
     const end = start + value.length;
     const isPartOfWord = isWithinWord(message, start) || isWithinWord(message, end);
-    if (value.length >= LONG_VALUE || !isPartOfWord) spans.push({ start, end });
+    if (value.length >= LONG_VALUE_LENGTH || !isPartOfWord) spans.push({ start, end });
     start = message.indexOf(value, start + 1);
   }
   return spans;

@@ -25,8 +25,8 @@ export class StatementQueue {
   /**
    * @param statement called when it is its turn
    * @returns as `statement`
-   * @throws as `statement`, or as another one that failed while this one waited. Each caller gets
-   *   an AuthError of its own, because programs change it.
+   * @throws as `statement`, or the error of another one that failed while this one waited. Each
+   *   caller gets an AuthError of its own, because programs change it.
    */
   async run<Result>(statement: () => Promise<Result>): Promise<Result> {
     if (this.#running < this.#maxRunning) this.#running += 1;

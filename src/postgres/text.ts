@@ -29,7 +29,7 @@ export function parsedJson(value: unknown): unknown {
 /** A condition on a text of the database: `text >= $1`. */
 export interface TextCondition {
   readonly operator: '>' | '>=';
-  /** It can be stored, and so compared. */
+  /** A text that the database can store, and so compare. */
   readonly text: string;
 }
 

@@ -5,7 +5,7 @@ import type { Session, SessionRecord, SessionStore } from './store.ts';
 
 /**
  * User ids that break stores which use plain objects, patterns, SQL without parameters, lines of
- * JSON, or lengths in bytes. The id of a user whose identity is not a string is its JSON text.
+ * JSON, or lengths in bytes. If the identity of a user is not a string, the id is its JSON text.
  */
 export const ODD_IDS: readonly string[] = [
   '',

@@ -65,8 +65,7 @@ export class JsonFileSessionStore implements SessionStore {
 
   /**
    * The comparison of the versions waits for earlier writes of this user.
-   * @returns true after fdatasync; false if another version is stored than the one before that of
-   *   `record`
+   * @returns true after fdatasync; false if the version of `record` does not follow the stored one
    * @throws AuthError ERR_STORE if the write failed. If its rollback failed too, the record may be
    *   there after a restart. `cause` names the file and the reason, and has the `code` of the
    *   system's error, such as ENOSPC.

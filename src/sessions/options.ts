@@ -2,10 +2,10 @@
 import {
   aFunction,
   checkedClock,
-  expecting,
   integerBetween,
   objectWith,
   readOptions,
+  trueOrFalse,
   type Checks,
 } from '../options.ts';
 import type { SessionPolicy } from './rules.ts';
@@ -58,7 +58,7 @@ const OPTION_CHECKS: Checks<SessionsOptions> = {
   maxSeconds: integerBetween(1, MAX_LIFETIME_SECONDS),
   graceSeconds: integerBetween(0, MAX_GRACE_SECONDS),
   maxSessions: integerBetween(1, 500),
-  isRequired: expecting('true or false', (value) => typeof value === 'boolean'),
+  isRequired: trueOrFalse,
   now: aFunction,
 };
 
@@ -78,10 +78,10 @@ export function settingsOf(options: SessionsOptions): SessionsSettings {
   const maxSeconds = given.maxSeconds ?? Math.max(THIRTY_DAYS, given.idleSeconds ?? 0);
   const idleSeconds = given.idleSeconds ?? Math.min(FOURTEEN_DAYS, maxSeconds);
   integerBetween(1, maxSeconds, ' ("maxSeconds")')('idleSeconds', idleSeconds);
-  const { graceSeconds = Math.min(DEFAULT_GRACE_SECONDS, Math.floor(idleSeconds / 2)) } = given;
-  // In the grace period a refresh writes nothing, so it does not put off the idle end. A client
-  // whose last refresh in that period is near its end comes again up to one grace period later.
+  // In the grace period a refresh writes nothing, so it does not put off the idle end. With this
+  // limit, such a client still has at least half of `idleSeconds` for its next refresh.
   const maxGraceSeconds = Math.min(MAX_GRACE_SECONDS, Math.floor(idleSeconds / 2));
+  const graceSeconds = given.graceSeconds ?? Math.min(DEFAULT_GRACE_SECONDS, maxGraceSeconds);
   integerBetween(0, maxGraceSeconds, ' (half of "idleSeconds")')('graceSeconds', graceSeconds);
   return {
     store: given.store,

@@ -7,8 +7,8 @@
  * order of their calls to one record, which is put once: as in a group commit, 500 changes at once
  * cost two or three writes.
  * Accepted: a server that changes one user without a pause can keep a more distant server from
- * doing so. After 100 tries such a change is ERR_STORE. With a grace period, a client without the
- * password cannot cause that.
+ * doing so. After 100 tries such a change fails with ERR_STORE. With a grace period, a client
+ * without the password cannot cause that.
  */
 import { AuthError } from '../errors.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
@@ -24,7 +24,7 @@ export type Rule<Result> = (
   now: number,
 ) => { readonly record: SessionRecord; readonly result: Result };
 
-/** How many times a put is tried. It returns false only if another server was faster. */
+/** How many times a put is tried. A put returns false only if another server was faster. */
 const MAX_TRIES = 100;
 
 /** A rule, and its result or its error when it was last applied. */

@@ -1,7 +1,7 @@
 /**
  * The check of a session record that was read from a file or a database.
  * Promise: a value that passes has exactly the members of a record, as own members, each of its
- * type and in its bounds, and no two of its sessions have one id. A reason never repeats a value.
+ * type and in its bounds. No two of its sessions have one id. A reason never repeats a value.
  */
 import { isObject } from '../values.ts';
 import { copyOfRecord, type Session, type SessionRecord } from './store.ts';
@@ -91,20 +91,20 @@ function faultOfSessions(sessions: readonly unknown[]): string | undefined {
   return ids.size === sessions.length ? undefined : 'has two sessions with one id';
 }
 
-/** @param what the kind of object, such as `a session` */
+/** @param kind the kind of object, such as `a session` */
 function faultOfMembers<Type>(
   object: Readonly<Record<string, unknown>>,
   checks: MemberChecks<Type>,
-  what: string,
+  kind: string,
 ): string | undefined {
   const rows = Object.entries<MemberCheck>(checks);
   const isComplete = rows.every(([name]) => Object.hasOwn(object, name));
   if (!isComplete || Object.keys(object).length !== rows.length) {
-    return `has a member too many or too few in ${what}`;
+    return `has a member too many or too few in ${kind}`;
   }
   const wrong = rows.find(([name, { accepts }]) => !accepts(object[name]));
   if (wrong === undefined) return undefined;
   const [name, { expected }] = wrong;
   const article = /^[aeiou]/.test(name) ? 'an' : 'a';
-  return `has ${article} "${name}" in ${what} that is not ${expected}`;
+  return `has ${article} "${name}" in ${kind} that is not ${expected}`;
 }

@@ -6,9 +6,9 @@
  * 1. Only the refresh token of a session's current generation is ever given out.
  * 2. Losing answers never ends a session: a client may repeat its last refresh token as long as the
  *    session lasts.
- * 3. A refresh token that comes back after the grace period, once a guard has accepted an access
- *    token of the next generation, ends its session, and no other. One that is two or more
- *    generations old does so at any time.
+ * 3. A refresh token ends its session, and no other, if it comes back after the grace period and a
+ *    guard has accepted an access token of the next generation. One that is two or more generations
+ *    old does so at any time.
  * 4. A session that was ended never comes back.
  *
  * A function that changes nothing returns the record that it got. Otherwise it returns a record of
@@ -107,8 +107,8 @@ export function start(
 }
 
 /**
- * Answers a refresh token of a generation.
- * @param id of the session
+ * Answers the refresh token of one generation of a session.
+ * @param id the id of the session
  */
 export function refresh(
   record: SessionRecord,
@@ -132,7 +132,7 @@ export function refresh(
       isUsed: false,
       refreshedAt: now,
     };
-    // It becomes the last one: the list is in the order of the latest refresh.
+    // The session becomes the last one: the list is in the order of the latest refresh.
     const others = record.sessions.filter((other) => other !== session);
     const next = replaceSessions(record, [...others, rotated], now, policy);
     return { record: next, result: { outcome: 'rotated', session: rotated } };
@@ -142,7 +142,7 @@ export function refresh(
   if (isPredecessor && !session.isUsed) {
     return { record, result: { outcome: 'repeated late', session } };
   }
-  return { record: end(record, id, now, policy), result: { outcome: 'reused' } };
+  return { record: without(record, session, now, policy), result: { outcome: 'reused' } };
 }
 
 /**
@@ -175,9 +175,8 @@ export function end(
   now: number,
   policy: SessionPolicy,
 ): SessionRecord {
-  if (findSession(record, id, now, policy) === undefined) return record;
-  const others = record.sessions.filter((session) => session.id !== id);
-  return replaceSessions(record, others, now, policy);
+  const session = findSession(record, id, now, policy);
+  return session === undefined ? record : without(record, session, now, policy);
 }
 
 /**
@@ -235,14 +234,14 @@ function isFarAhead(time: number, now: number): boolean {
 }
 
 /** From this many sessions on, an index is faster than a search through the list. */
-const INDEX_FROM_SESSIONS = 16;
+const MIN_INDEXED_SESSIONS = 16;
 
 /** The sessions of a list by their ids. */
 const INDEXES = new WeakMap<readonly Session[], ReadonlyMap<unknown, Session>>();
 
 function sessionWithId(sessions: readonly Session[], id: unknown): Session | undefined {
   // A list that is not frozen could change, and an index of it would be wrong.
-  if (sessions.length < INDEX_FROM_SESSIONS || !Object.isFrozen(sessions)) {
+  if (sessions.length < MIN_INDEXED_SESSIONS || !Object.isFrozen(sessions)) {
     for (const session of sessions) if (session.id === id) return session;
     return undefined;
   }
@@ -262,6 +261,17 @@ function evict(sessions: Session[], isRefreshable: boolean, policy: SessionPolic
   const maxRivals = (isRefreshable ? policy.maxSessions : MAX_PLAIN_SESSIONS) - 1;
   const evicted = new Set(rivals.slice(0, Math.max(0, rivals.length - maxRivals)));
   return sessions.filter((session) => !evicted.has(session));
+}
+
+/** @returns the next record, without this session */
+function without(
+  record: SessionRecord,
+  { id }: Session,
+  now: number,
+  policy: SessionPolicy,
+): SessionRecord {
+  const others = record.sessions.filter((session) => session.id !== id);
+  return replaceSessions(record, others, now, policy);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { JournalRecord, RecordFormat } from '../journal/record-format.ts';
 import type { SessionRecord } from './store.ts';
 
 /**
- * `put` holds all sessions of one user, and replaces the record before it.
+ * A line `put` holds all sessions of one user, and replaces the line of the user before it.
  * @param now the clock, in seconds since 1970. A compaction or a copy of the file leaves out the
  *   sessions that have reached their absolute end. Otherwise those of users who never come back
  *   would stay in the file forever.

@@ -13,7 +13,7 @@ import { settingsOf, type SessionsOptions } from './options.ts';
 import { RecordChanges, type Rule } from './record-changes.ts';
 import * as rules from './rules.ts';
 import type { RefreshResult, SessionPolicy } from './rules.ts';
-import type { Session, SessionStore } from './store.ts';
+import type { Session, SessionRecord, SessionStore } from './store.ts';
 import { UseTries } from './use-tries.ts';
 
 /** A session, as its user and an administrator may see it. Times are in seconds since 1970. */
@@ -75,15 +75,16 @@ export class Sessions {
 
   /**
    * Lists the sessions of a user.
-   * @param userId the identity in the user's tokens; one that is not a string is its JSON text
-   * @returns the sessions of the user that have not ended, the one refreshed last first
+   * @param userId the identity in the user's tokens, or its JSON text if it is not a string
+   * @returns the sessions of the user that have not ended; the first one was refreshed last
    * @throws TypeError if `userId` is not a string
    * @throws AuthError ERR_STORE
    */
   async list(userId: string): Promise<SessionInfo[]> {
     checkUserId('userId', userId);
-    const record = (await this.#store.find(userId)) ?? rules.NO_RECORD;
-    return rules.liveSessions(record, this.#now(), this.#policy).map(infoOf).reverse();
+    return this.#read(userId, (record) => {
+      return rules.liveSessions(record, this.#now(), this.#policy).map(infoOf).reverse();
+    });
   }
 
   /**
@@ -178,8 +179,7 @@ export class Sessions {
     sessionId: unknown,
     generation: unknown,
   ): Session | undefined | Promise<Session | undefined> {
-    return andThen(this.#store.find(userId), (found) => {
-      const record = found ?? rules.NO_RECORD;
+    return this.#read(userId, (record) => {
       const now = this.#now();
       const session = rules.findSession(record, sessionId, now, this.#policy);
       if (session === undefined || !rules.isFirstUse(session, generation)) return session;
@@ -201,8 +201,7 @@ export class Sessions {
     leewaySeconds: number,
   ): boolean | Promise<boolean> {
     if (this.isRequired || typeof issuedAt !== 'number') return false;
-    return andThen(this.#store.find(userId), (found) => {
-      const record = found ?? rules.NO_RECORD;
+    return this.#read(userId, (record) => {
       return rules.isAfterEndOfAll(record, issuedAt, leewaySeconds);
     });
   }
@@ -215,6 +214,14 @@ export class Sessions {
     return rules.endOf(session, this.#policy);
   }
 
+  /** Calls `use` with the record of a user; with an empty one if the store has none. */
+  #read<Result>(
+    userId: string,
+    use: (record: SessionRecord) => MaybePromise<Result>,
+  ): Result | Promise<Result> {
+    return andThen(this.#store.find(userId), (found) => use(found ?? rules.NO_RECORD));
+  }
+
   /** @returns the session; undefined if it has ended in the meantime */
   #rememberUse(userId: string, session: Session, now: number): MaybePromise<Session | undefined> {
     const { id, generation } = session;
@@ -223,13 +230,13 @@ export class Sessions {
       const next = rules.use(record, id, generation, time, this.#policy);
       return { record: next, result: rules.findSession(next, id, time, this.#policy) };
     };
-    const remembered = () => {
+    const remember = () => {
       return andThen(this.#changes.apply(userId, use), (latest) => {
         this.#useTries.succeed(id, generation);
         return latest;
       });
     };
-    return orAtAuthError(remembered, session);
+    return resultOrFallback(remember, session);
   }
 }
 
@@ -238,13 +245,13 @@ function infoOf(session: Session): SessionInfo {
   return { id, isRefreshable, startedAt, refreshedAt, endsAt, agent };
 }
 
-/** @returns at most 200 characters, with a question mark in place of each that is not ASCII text */
+/** @returns at most 200 characters, with `?` in place of each that is not printable ASCII */
 function printable(agent: string): string {
   return agent.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?');
 }
 
-/** Runs a job. In place of an AuthError it returns the fallback. Other errors are thrown. */
-function orAtAuthError<T>(job: () => T | Promise<T>, fallback: T): MaybePromise<T> {
+/** @returns the result of a job; the fallback in place of an AuthError. Other errors are thrown. */
+function resultOrFallback<T>(job: () => T | Promise<T>, fallback: T): MaybePromise<T> {
   const recover = (error: unknown) => {
     if (!isAuthError(error)) throw error;
     return fallback;

@@ -2,8 +2,8 @@
  * The interface between sessions and the stores that keep them. A store knows nothing of tokens,
  * lifetimes or HTTP. It keeps one record for each user, with all sessions of that user, so that
  * each change of a user's sessions is one atomic write.
- * Promise: the records let no reader log in. A refresh token is a signature over the id and the
- * generation of a session, and the store does not have the secret.
+ * Promise: a reader of the records cannot log in with them. A refresh token is a signature over the
+ * id and the generation of a session, and the store does not have the secret.
  */
 
 /** One login. All times are seconds since 1970. */
@@ -56,7 +56,7 @@ export interface SessionStore {
    */
   put(userId: string, record: SessionRecord): boolean | Promise<boolean>;
   /**
-   * Returns if the store can read and write at this moment.
+   * Returns normally if the store can read and write at this moment.
    * @throws AuthError ERR_STORE if it cannot, with the reason as its cause
    */
   check?(): void | Promise<void>;

@@ -69,7 +69,7 @@ export function joeWith(passwordHash: string, validAfter?: number): User {
   return validAfter === undefined ? user : { ...user, validAfter };
 }
 
-export function removes(store: UserStore): store is RemovingStore {
+export function hasRemove(store: UserStore): store is RemovingStore {
   return store.remove !== undefined;
 }
 
@@ -77,7 +77,7 @@ export function removes(store: UserStore): store is RemovingStore {
 export function removalOf(contract: Contract) {
   return (title: string, body: (store: RemovingStore) => Promise<void>): void =>
     contract(`${REMOVAL}: ${title}`, async (store, context) => {
-      if (!removes(store)) return context.skip(NO_REMOVAL);
+      if (!hasRemove(store)) return context.skip(NO_REMOVAL);
       await body(store);
     });
 }

@@ -36,7 +36,7 @@ const byBytes = (left: string, right: string) => Buffer.compare(bytesOf(left), b
 export function testPages(contract: Contract): void {
   const pages = (title: string, body: (store: ListingStore) => Promise<void>) =>
     contract(`list, if the store has it: ${title}`, async (store, context) => {
-      if (!lists(store)) return context.skip('the store has no method list');
+      if (!hasList(store)) return context.skip('the store has no method list');
       await body(store);
     });
 
@@ -115,7 +115,7 @@ export function testPages(contract: Contract): void {
   });
 }
 
-function lists(store: UserStore): store is ListingStore {
+function hasList(store: UserStore): store is ListingStore {
   return store.list !== undefined;
 }
 

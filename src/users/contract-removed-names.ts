@@ -16,7 +16,7 @@ type NamingStore = UserStore & Required<Pick<UserStore, 'remove' | 'listRemoved'
 export function testRemovedNames(contract: Contract): void {
   const names = (title: string, body: (store: NamingStore) => Promise<void>) =>
     contract(`listRemoved, if the store has it: ${title}`, async (store, context) => {
-      if (!namesRemoved(store)) return context.skip('the store has no method listRemoved');
+      if (!hasListRemoved(store)) return context.skip('the store has no method listRemoved');
       await body(store);
     });
 
@@ -88,7 +88,7 @@ export function testRemovedNames(contract: Contract): void {
   });
 }
 
-function namesRemoved(store: UserStore): store is NamingStore {
+function hasListRemoved(store: UserStore): store is NamingStore {
   return store.listRemoved !== undefined && store.remove !== undefined;
 }
 

@@ -52,6 +52,7 @@ export class MemoryUserStore implements UserStore {
     return this.#sortedRemovedIds.page(this.#users, removedNameIn, after, limit);
   }
 
+  /** Does nothing: memory can always be read and written. */
   check(): void {}
 
   /** Does nothing. With it a test may write `await using` as for a file. */

@@ -20,7 +20,7 @@ import {
 import type { RemovedName } from './store.ts';
 
 /** A time that is stored never moves back. */
-const OR_LATER = [
+const KEEP_LATER_TIME = [
   'ON CONFLICT (id) DO UPDATE',
   'SET removed_at = GREATEST(stored.removed_at, excluded.removed_at)',
 ].join(' ');
@@ -124,14 +124,15 @@ export class RemovedNames {
   }
 
   /**
-   * Runs `write`, and keeps the ids that it returns in the table of removed names.
-   * @param seconds a parameter of `write`: the time that is kept with these ids
-   * @returns whether there were any
+   * Runs a statement, and keeps the ids that it returns in the table of removed names.
+   * @param statement returns the ids of the users that it inserts or deletes
+   * @param seconds the parameter, such as `$5`, with the time that is kept with these ids
+   * @returns whether the statement returned any id
    * @throws AuthError ERR_STORE with what this role needs, if a table or a right is missing
    */
-  async write(write: string, seconds: string, values: string[]): Promise<boolean> {
+  async write(statement: string, seconds: string, values: string[]): Promise<boolean> {
     try {
-      const rows = await this.#database.run(this.#withNames(write, seconds), values);
+      const rows = await this.#database.run(this.#withNames(statement, seconds), values);
       this.#optionalTable.setFound();
       return rows.length > 0;
     } catch (error) {
@@ -153,14 +154,14 @@ export class RemovedNames {
   }
 
   /**
-   * Makes one statement of `write`, so that the user and the removed name change together.
-   * @param write returns the ids of the users that it inserts or deletes
+   * Extends a statement, so that the user and the removed name change together.
+   * @param statement as for `write`
    * @param seconds a parameter or a literal: the time that is kept with these ids, unless a later
    *   one is kept already
    */
-  #withNames(write: string, seconds: string): string {
-    return `WITH written AS (${write})
+  #withNames(statement: string, seconds: string): string {
+    return `WITH written AS (${statement})
       INSERT INTO ${this.#removed} AS stored (id, removed_at)
-      SELECT id, CAST(${seconds} AS bigint) FROM written ${OR_LATER} RETURNING id`;
+      SELECT id, CAST(${seconds} AS bigint) FROM written ${KEEP_LATER_TIME} RETURNING id`;
   }
 }

@@ -15,7 +15,7 @@ export const COLUMN_TYPES: string = [
 /** `removed_at` is in seconds since 1970. */
 export const REMOVED_COLUMN_TYPES: string = 'id text PRIMARY KEY, removed_at bigint NOT NULL';
 
-/** The members that each row has which `find` and `list` read. */
+/** The members of each row that `find` and `list` read. */
 const ROW_MEMBERS = COLUMNS.split(', ');
 export const SELECTED: string = ROW_MEMBERS.map((column) => `users.${column}`).join(', ');
 export const VALID_AFTER: string = 'CAST(removed.removed_at AS text) AS valid_after';
@@ -25,7 +25,7 @@ const REMOVED_MEMBERS = ['id', 'removed_at'];
 export const SELECTED_REMOVED: string =
   'removed.id, CAST(removed.removed_at AS text) AS removed_at';
 
-/** What the cast of a time to text returns. */
+/** The text that the cast of a time returns. */
 const SECONDS_TEXT = /^\d{1,12}$/;
 
 /** @returns the members in the order of COLUMNS */

@@ -7,7 +7,7 @@ export class SortedIds {
   /** Undefined until the first page. A store that is never listed spends no memory here. */
   #ids: string[] | undefined;
 
-  /** Tells whether the store has a user with this id after a write. */
+  /** @param isPresent whether the page lists this id after a write */
   set(id: string, isPresent: boolean): void {
     if (this.#ids === undefined) return;
     const index = firstIndexFrom(this.#ids, id);
@@ -18,28 +18,28 @@ export class SortedIds {
 
   /**
    * @param stored all entries of the store, from which the first call takes the ids
-   * @param userOf finds the user of an entry; undefined for an entry that has none
+   * @param itemOf returns what the page shows of an entry; undefined if it does not show the entry
    * @param after the page begins behind this id; undefined for the first page
    */
-  page<Stored, User>(
+  page<Stored, Item>(
     stored: ReadonlyMap<string, Stored>,
-    userOf: (entry: Stored | undefined) => User | undefined,
+    itemOf: (entry: Stored | undefined) => Item | undefined,
     after: string | undefined,
     limit: number,
-  ): User[] {
+  ): Item[] {
     this.#ids ??= [...stored]
-      .filter(([, entry]) => userOf(entry) !== undefined)
+      .filter(([, entry]) => itemOf(entry) !== undefined)
       .map(([id]) => id)
       .sort(compareCodePoints);
-    const users: User[] = [];
+    const items: Item[] = [];
     let index = after === undefined ? 0 : firstIndexFrom(this.#ids, after);
     if (this.#ids[index] === after) index += 1;
-    for (; index < this.#ids.length && users.length < limit; index += 1) {
-      const user = userOf(stored.get(this.#ids[index] ?? ''));
-      // A removal changes the entries a moment before it calls `set`.
-      if (user !== undefined) users.push(user);
+    for (; index < this.#ids.length && items.length < limit; index += 1) {
+      const item = itemOf(stored.get(this.#ids[index] ?? ''));
+      // A write changes the entries a moment before it calls `set`.
+      if (item !== undefined) items.push(item);
     }
-    return users;
+    return items;
   }
 }
 

@@ -94,8 +94,8 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * the store does not have.
  *
  * A store that has `remove` keeps each removed name, and the time of its removal, forever. If the
- * name is inserted again, its user has that time as `validAfter`, so that no token of an earlier
- * user of the name is valid for it. A name that was never removed has no `validAfter`.
+ * name is inserted again, its user has that time as `validAfter`. So no token of an earlier user of
+ * the name is valid for this one. A name that was never removed has no `validAfter`.
  *
  * The server logs an error of a store unchanged. So the error must not hold a hash, not even in its
  * `cause`, where database drivers put the parameters of a statement.
@@ -157,7 +157,7 @@ export interface UserStore {
    * order of the bytes in UTF-8. Users that are inserted or removed between two pages make no other
    * user appear twice or be left out.
    * @param after the page begins behind this id, which need not exist; default: at the first user
-   * @param limit the most users of the page, 1 to 1000; default: 100
+   * @param limit the greatest number of users on the page, 1 to 1000; default: 100
    * @returns `limit` users, or fewer if these are the last
    * @throws TypeError or RangeError if an argument is out of these bounds
    */
@@ -173,7 +173,7 @@ export interface UserStore {
     limit?: number,
   ): readonly RemovedName[] | Promise<readonly RemovedName[]>;
   /**
-   * Returns if the store can read and write at this moment.
+   * Returns normally if the store can read and write at this moment.
    * @throws AuthError ERR_STORE if it cannot, with the reason as its cause
    */
   check?(): void | Promise<void>;

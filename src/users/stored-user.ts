@@ -1,6 +1,6 @@
 /**
- * What a store keeps for an id: a user, or the name of a removed one. The functions define how each
- * write changes it. The stores in memory and in a file share them.
+ * What a store keeps for an id: a user, or the name of a removed one. The functions return what
+ * each write stores. The stores in memory and in a file share them.
  * Promise: the time that is kept for a name is never forgotten, and never moves back.
  */
 import {

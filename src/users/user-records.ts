@@ -9,7 +9,9 @@ import { copyOf, USER_FIELDS, withValidAfter, type User } from './store.ts';
 type MaybeUser = { readonly [Name in keyof User]?: unknown };
 
 /** `op` and the members that every user has. */
-const MEMBER_COUNT = 1 + USER_FIELDS.length;
+const USER_MEMBER_COUNT = 1 + USER_FIELDS.length;
+/** `op`, `id` and `removedAt`. */
+const REMOVAL_MEMBER_COUNT = 3;
 
 /**
  * Version 2 of the format knows `remove` and `validAfter`. A file that never removed a user stays a
@@ -38,8 +40,9 @@ export const USER_RECORDS: RecordFormat<StoredUser> = {
     const stored = users.get(user.id);
     const next = op === 'insert' ? inserted(stored, user) : updated(stored, user, undefined);
     if (next === undefined) {
-      const isTaken = op === 'insert';
-      return isTaken ? 'inserts a user that exists already' : 'updates a user that does not exist';
+      return op === 'insert'
+        ? 'inserts a user that exists already'
+        : 'updates a user that does not exist';
     }
     users.set(user.id, next);
     return undefined;
@@ -53,7 +56,7 @@ export const USER_RECORDS: RecordFormat<StoredUser> = {
 function readUser(record: RawRecord, op: 'insert' | 'update'): User | string {
   // An update changes no `validAfter`, so it names none.
   const hasValidAfter = op === 'insert' && Object.hasOwn(record, 'validAfter');
-  const count = MEMBER_COUNT + Number(hasValidAfter);
+  const count = USER_MEMBER_COUNT + Number(hasValidAfter);
   if (Object.keys(record).length !== count) return 'does not have exactly the members of a user';
   const wrong = fieldWithoutString(record);
   if (wrong !== undefined) return `has no string as "${wrong}"`;
@@ -67,7 +70,9 @@ function readUser(record: RawRecord, op: 'insert' | 'update'): User | string {
 
 function applyRemoval(record: RawRecord, users: Map<string, StoredUser>): string | undefined {
   const { id, removedAt: removedAtText } = record;
-  if (Object.keys(record).length !== 3) return 'does not have exactly the members of a removal';
+  if (Object.keys(record).length !== REMOVAL_MEMBER_COUNT) {
+    return 'does not have exactly the members of a removal';
+  }
   if (typeof id !== 'string') return 'has no string as "id"';
   const removedAt = secondsIn(removedAtText);
   if (removedAt === undefined) return 'has a "removedAt" that is not a time in whole seconds';

@@ -195,3 +195,32 @@ test("a request object that is not Node's own: the guard is no async function, f
   await Reflect.apply(guard, undefined, [{ headers: {} }, response, assert.fail]);
   assert.equal(response.statusCode, 401);
 });
+
+test('a guarded handler that is passed as a middleware throws, and names the guard for it', () => {
+  const auth = authOfAnyone();
+  const req = Object.assign(new IncomingMessage(new Socket()), {
+    headers: { authorization: Authorization },
+  });
+  const res = new ServerResponse(req);
+  const next = () => undefined;
+  for (const guarded of [auth.required(() => 'ran'), auth.optional(() => 'ran')]) {
+    const call = (...more: readonly unknown[]) => Reflect.apply(guarded, undefined, [req, ...more]);
+    assert.throws(() => call(res, next), {
+      name: 'TypeError',
+      message: /^"auth\.required" expected .*guard\(auth\) of latchkey\/express/,
+    });
+    // As Fastify, Koa and a program of its own call it.
+    for (const others of [[], [res], [{}, next], [next]]) assert.equal(call(...others), 'ran');
+  }
+});
+
+test('a login that gets a message of node:http rejects, and names the login for it', async () => {
+  const { auth } = sessionSetup();
+  const request = new IncomingMessage(new Socket());
+  for (const handler of [auth.login, auth.refresh, auth.logout]) {
+    await assert.rejects(async () => Reflect.apply(handler, undefined, [request]), {
+      name: 'TypeError',
+      message: /^"request" expected an object with a method "json" .*login\(auth\)/,
+    });
+  }
+});

@@ -260,7 +260,8 @@ test('a logout with neither a body nor an access token of a session is 400', asy
     ...refusal('ERR_REFRESH_BODY'),
     status: 400,
     description:
-      'Expected the access token of a session, or a JSON object with the string "refresh_token"',
+      'Expected the access token of a session and no body, or a JSON object with the string ' +
+      '"refresh_token"',
   };
   const json = () => undefined;
   await assert.rejects(setup.auth.logout({ json }), bad);
@@ -272,8 +273,7 @@ test('a logout with neither a body nor an access token of a session is 400', asy
   // A wrong body beside a good token ends nothing.
   for (const body of [null, {}, [], 'x', { refresh_token: 7 }]) {
     const wrong = { ...withoutBody(token), json: () => body };
-    const description = 'Expected a JSON object with the string "refresh_token"';
-    await assert.rejects(setup.auth.logout(wrong), { ...bad, description });
+    await assert.rejects(setup.auth.logout(wrong), bad);
   }
   assert.ok(await setup.hello(token));
 });

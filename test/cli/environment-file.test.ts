@@ -10,10 +10,8 @@ import { loadEnvironmentFile } from '../../src/cli/environment-file.ts';
 import { blocks } from '../support/documents.ts';
 import { command, emptyFolder } from '../support/run-command.ts';
 
-const folder = await emptyFolder();
-
 async function load(text: string | Uint8Array): Promise<readonly string[]> {
-  const path = join(folder, 'variables');
+  const path = join(await emptyFolder(), 'variables');
   await writeFile(path, text);
   return loadEnvironmentFile('--environment', path);
 }
@@ -79,8 +77,8 @@ test(PIPE, { timeout: 60_000 }, async () => {
     ['serve --log json --environment', asJson],
     ['inspect e30.e30. --secret-file', asText],
   ] as const;
-  await Promise.all(commands.map(async ([line, words], index) => {
-    const pipe = join(folder, `pipe-${index}`);
+  await Promise.all(commands.map(async ([line, words]) => {
+    const pipe = join(await emptyFolder(), 'pipe');
     execFileSync('mkfifo', [pipe]);
     const [program = '', ...args] = [...command(), ...line.split(' '), pipe];
     const child = spawn(program, args);

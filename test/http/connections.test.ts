@@ -113,6 +113,32 @@ test(
   },
 );
 
+test(
+  'clients that pipeline requests and never read lose their connections to others',
+  { timeout: 60_000 },
+  async () => {
+    const served = new Set<Socket>();
+    const app = new Router().get('/', ({ message }) => {
+      served.add(message.socket);
+      return 'x'.repeat(20_000);
+    });
+    await withServer(app, async ({ port }) => {
+      // Any two of them exceed the limit.
+      const silent = Array.from({ length: 6 }, () => {
+        const socket = connect(port, '127.0.0.1').on('error', () => undefined).pause();
+        socket.write(GET.repeat(2000));
+        return socket;
+      });
+      while (served.size < silent.length) await delay(5);
+      const answers = await sendRaw(port, GET.repeat(1500) + LAST_GET);
+      assert.equal(answers.split('HTTP/1.1 200').length - 1, 1501);
+      const open = [...served].filter((socket) => !socket.destroyed);
+      assert.ok(open.length <= 1, `${open.length} are open`);
+      for (const socket of silent) socket.destroy();
+    });
+  },
+);
+
 test('a reset while a CONNECT waits for its reply harms no other client', async () => {
   const { slow, entered, release } = slowHandler();
   await withServer(new Router().get('/slow', slow), async ({ port, url }) => {

@@ -9,13 +9,15 @@ import { after, before, test } from 'node:test';
 import { send } from '../support/app.ts';
 import { programs, root } from '../support/documents.ts';
 import { assertGuarded, assertLimitsGuesses, assertServes } from '../support/guarded-program.ts';
-import { assertCookies, assertSessions } from '../support/session-program.ts';
+import { assertCookies, assertEndsSession, assertSessions } from '../support/session-program.ts';
 import { compile, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 
 /** Packages of Express 4, which are installed under another name than in a user's folder. */
 const EXPRESS_4 = { 'express': 'express4', '@types/express': '@types/express4' };
+
+const JOE = { username: 'joe', password: 'correct horse' };
 
 let folder = '';
 let folder4 = '';
@@ -94,6 +96,93 @@ for (const name of ['connect', 'express', 'fastify', 'hono', 'koa', 'polka']) {
       await assertServes(url);
       await assertLimitsGuesses(url);
     });
+  });
+}
+
+/** Its logins wait: that of `leaver` until its signal is aborted, the others for that one. */
+const WAITING_AUTH = `
+import { EventEmitter, once } from 'node:events';
+import { JwtAuth } from 'latchkey';
+
+export interface User { readonly id: number; readonly username: string }
+const events = new EventEmitter();
+const happened = new Map(['begun', 'left'].map((name) => [name, once(events, name)]));
+export const auth = new JwtAuth({
+  secret: process.env.SECRET,
+  authenticate: async (username, _password, { signal }): Promise<User | undefined> => {
+    await happened.get(username);
+    if (username !== 'leaver') return { id: 1, username };
+    events.emit('begun');
+    if (signal === undefined) throw new TypeError('no signal');
+    if (!signal.aborted) await once(signal, 'abort');
+    events.emit('left');
+    return undefined;
+  },
+  identity: () => undefined,
+});
+`;
+
+for (const name of ['express', 'fastify', 'hono', 'koa']) {
+  test(`${name}: the hook of a login is told when its client has gone`, async () => {
+    const waiting = join(folder, `waiting-${name}`);
+    mkdirSync(waiting);
+    writeFileSync(join(waiting, 'auth.mts'), WAITING_AUTH);
+    writeFileSync(join(waiting, 'web.mts'), programs.get('web.mts') ?? '');
+    await serveProgram(waiting, `${name}.mts`, async (url) => {
+      const logIn = (username: string, signal = AbortSignal.timeout(10_000)) =>
+        fetch(`${url}/auth`, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({ username, password: 'x' }),
+          signal,
+        });
+      const client = new AbortController();
+      const gone = assert.rejects(logIn('leaver', client.signal), { name: 'AbortError' });
+      assert.equal((await logIn('begun')).status, 200);
+      client.abort();
+      await gone;
+      assert.equal((await logIn('left')).status, 200);
+    });
+  });
+}
+
+for (const name of ['fastify', 'hono']) {
+  test(`${name} refreshes and ends a session, also without a body`, async () => {
+    const withSessions = join(folder, `sessions-${name}`);
+    mkdirSync(withSessions);
+    writeFileSync(join(withSessions, 'auth.mts'), programs.get('session-auth.mts') ?? '');
+    writeFileSync(join(withSessions, 'web.mts'), programs.get('web.mts') ?? '');
+    await serveProgram(withSessions, `${name}.mts`, assertEndsSession);
+  });
+
+  test(`${name} answers every error in one shape, and logs one that is not a refusal`, async () => {
+    const failing = join(folder, `failing-${name}`);
+    mkdirSync(failing);
+    const identity = "identity: () => { throw new Error('secret of the database'); },";
+    const code = programs.get('auth.mts') ?? '';
+    writeFileSync(join(failing, 'auth.mts'), code.replace(/identity: \(.*\n/, identity));
+    writeFileSync(join(failing, 'web.mts'), programs.get('web.mts') ?? '');
+    await serveProgram(failing, `${name}.mts`, async (url, child) => {
+      const { access_token: token } = Object((await send(`${url}/auth`, 'POST', JOE)).body);
+      const headers = { Authorization: `Bearer ${token}` };
+      let logged = '';
+      child.stderr?.on('data', (text) => (logged += text));
+      for (const [answer, code] of [
+        [await send(`${url}/hello`, 'GET', undefined, headers), 'ERR_INTERNAL'],
+        [await send(`${url}/nowhere`, 'GET'), 'ERR_NOT_FOUND'],
+        [await send(`${url}/auth`, 'POST', '{"password":marker}'), undefined],
+        [await send(`${url}/auth`, 'POST', { ...JOE, more: 'x'.repeat(2 ** 21) }), undefined],
+      ] as const) {
+        const { status, body } = answer;
+        assert.deepEqual(Object.keys(Object(body)), ['status_code', 'error', 'description']);
+        assert.equal(status, Object(body).status_code);
+        assert.ok(answer.headers.has('error-code'));
+        if (code !== undefined) assert.equal(answer.headers.get('error-code'), code);
+        assert.doesNotMatch(JSON.stringify(body), /secret|marker/);
+      }
+      assert.match(logged, /Error: secret of the database/);
+      assert.doesNotMatch(logged, /marker/);
+    }, 'pipe');
   });
 }
 

@@ -1,4 +1,4 @@
-/** Runs the Vitest suite of the page "Test your routes", and a copy of it that must fail. */
+/** Runs the suites of "Test your routes" for Vitest and Express, and a copy that must fail. */
 import assert from 'node:assert/strict';
 import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,8 @@ import { compile, makeUserFolder, removeUserFolder, run } from '../support/user-
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 const SUITE = 'vitest-routes.test.mts';
-const NAMES = ['routes.mts', SUITE];
+const EXPRESS_SUITE = 'express-routes.test.mts';
+const NAMES = ['routes.mts', SUITE, 'auth.mts', 'express-routes.mts', EXPRESS_SUITE];
 let folder = '';
 
 before(async () => {
@@ -33,6 +34,15 @@ async function runVitest(name: string): Promise<string> {
 test('the suite compiles and passes', async () => {
   await compile(folder, [SUITE], '--skipLibCheck');
   assert.match(await runVitest(SUITE), /^ +Tests +2 passed \(2\)$/m);
+});
+
+test('the suite for Express compiles and passes', async () => {
+  await compile(folder, [EXPRESS_SUITE], '--skipLibCheck');
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const args = ['--import', import.meta.resolve('tsx'), '--test', '--test-reporter=tap'];
+  const options = { cwd: folder, env, timeout: 60_000 };
+  const { stdout } = await run(process.execPath, [...args, EXPRESS_SUITE], options);
+  assert.match(stdout, /^# pass 2$/m);
 });
 
 test('a wrong assertion ends the test run with 1, and does not hang', async () => {

@@ -176,7 +176,8 @@ test('every example compiles', async () => {
   });
   assert.ok(names.length > 25, String(names.length));
   await compile(folder, names).catch((error: unknown) => {
-    assert.fail(String(Reflect.get(Object(error), 'stdout')));
+    const errors = String(Reflect.get(Object(error), 'stdout'));
+    assert.fail(`${errors}\nPRELUDE of this test declares the names that examples share.`);
   });
 });
 

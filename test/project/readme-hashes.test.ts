@@ -4,7 +4,7 @@ import { scryptSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { isSelfSufficient, rowsOf } from '../support/documents.ts';
+import { isSelfSufficient, programs, rowsOf } from '../support/documents.ts';
 import {
   compile,
   linkDevelopmentPackages,
@@ -88,12 +88,45 @@ console.log(new Set(messages));
 `;
 }
 
-const IMPORT_BOTH = `await import('./import-all.mjs');
+/** The first 72 characters of a password, which are all that bcrypt compares. */
+const LONG = 'x'.repeat(72);
+
+/**
+ * The program `session-auth.mts` over a hash of bcrypt. A short password is verified and renewed
+ * once; of a long one, another end is accepted, and must not replace the hash.
+ */
+const SESSIONS_WITH_BCRYPT = (programs.get('session-auth.mts') ?? '')
+  .replace('new PasswordHasher()', 'withBcrypt(compare)')
+  .replace("await passwords.hash('correct horse')", `'${BCRYPT}'`)
+  .concat(`
+import { withBcrypt } from './with-bcrypt.mjs';
+
+function compare(password: string, _stored: string) {
+  compared += 1;
+  return Promise.resolve(password === '${PASSWORD}' || password.slice(0, 72) === '${LONG}');
+}
+var compared = 0;
+const logIn = async (password: string) => {
+  const reply = await auth.login({ json: () => ({ username: 'joe', password }) });
+  console.log(Object.keys(reply).join(), rows[0]?.passwordHash.slice(0, 4), compared);
+};
+for (let round = 0; round < 2; round += 1) await logIn('${PASSWORD}');
+Object.assign(rows[0] ?? {}, { passwordHash: '${BCRYPT}' });
+for (const end of ['', 'typo', 'true end']) await logIn('${LONG}' + end);
+const json = () => ({ password: '${LONG}true end', new_password: 'battery staple' });
+const changed = await renew({ json }, { id: 1, username: 'joe' });
+console.log(Object.keys(changed).join(), await identity({ identity: 1 }));
+await renew({ json }, undefined).catch((error: unknown) => console.log(String(error)));
+`);
+
+const IMPORT_ALL = `await import('./import-all.mjs');
 console.log('next program');
 await import('./import-bcrypt.mjs');
+console.log('next program');
+await import('./sessions-bcrypt.mjs');
 `;
 
-/** What the two programs print. One process runs both, because each start takes half a second. */
+/** What the programs print. One process runs all, because each start takes half a second. */
 let printed: string[] = [];
 
 before(async () => {
@@ -102,10 +135,11 @@ before(async () => {
     linkDevelopmentPackages(folder);
     writeFileSync(join(folder, 'import-all.mts'), importAll());
     writeFileSync(join(folder, 'import-bcrypt.mts'), importBcrypt());
-    writeFileSync(join(folder, 'import-both.mts'), IMPORT_BOTH);
-    await compile(folder, ['import-both.mts']);
+    writeFileSync(join(folder, 'sessions-bcrypt.mts'), SESSIONS_WITH_BCRYPT);
+    writeFileSync(join(folder, 'import-each.mts'), IMPORT_ALL);
+    await compile(folder, ['import-each.mts']);
     const tsx = import.meta.resolve('tsx');
-    printed = (await output(folder, '--import', tsx, 'import-both.mts')).split('next program\n');
+    printed = (await output(folder, '--import', tsx, 'import-each.mts')).split('next program\n');
   } finally {
     removeUserFolder(folder);
   }
@@ -124,5 +158,16 @@ joe $scrypt$ln=17,r=8,p=1$
 Set(1) {
   'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much'
 }
+`);
+});
+
+test('migration: own users with hashes of bcrypt keep sessions, and no mistyped end is hashed', () => {
+  assert.equal(printed[2], `access_token $scr 1
+access_token $scr 1
+access_token $2b$ 2
+access_token $2b$ 3
+access_token $2b$ 4
+access_token { id: 1, username: 'joe' }
+TypeError: "user" expected a user, as a guard finds it
 `);
 });

@@ -1,5 +1,6 @@
 /** The administration of users in memory: directly, and over the socket of a server. */
 import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import {
 import type { UserAdministration } from '../../src/cli/administration/user-administration.ts';
 import { cheapPasswords } from './app.ts';
 
-const base = await mkdtemp(join(tmpdir(), 'latchkey-administration-'));
+const base = mkdtempSync(join(tmpdir(), 'latchkey-administration-'));
 const closers: (() => Promise<void>)[] = [];
 
 after(async () => {

@@ -4,7 +4,8 @@
  * outcome, so that a test can check that all outcomes occur.
  */
 import assert from 'node:assert/strict';
-import { scryptSync } from 'node:crypto';
+import { randomInt, scryptSync } from 'node:crypto';
+import type { TestContext } from 'node:test';
 import { PasswordHasher } from '../../src/accounts/password-hasher.ts';
 import { decodeUnverified, Jwt } from '../../src/crypto/jwt.ts';
 import {
@@ -32,7 +33,7 @@ import { randomFrom } from './random.ts';
 
 export interface Property {
   readonly name: string;
-  /** How many cases `npm test` runs. */
+  /** How many cases a test runs. In `npm test` it is a tenth, but at least 600 of so many. */
   readonly cases: number;
   /** All possible outcomes. */
   readonly outcomes: readonly string[];
@@ -52,6 +53,20 @@ export async function runCase({ name, check }: Property, seed: number): Promise<
       cause: error,
     });
   }
+}
+
+/** Set by `npm test`. A file that is run alone, and `.ci/run`, run all cases. */
+const IS_SHORT = process.env['TEST_SHORT'] === '1';
+
+/** Runs the cases of a test. SEED=n repeats those of an earlier run. */
+export async function assertHolds(t: TestContext, property: Property): Promise<void> {
+  const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
+  const few = Math.min(property.cases, Math.max(600, property.cases / 10));
+  const cases = IS_SHORT ? few : property.cases;
+  t.diagnostic(`${cases} cases, SEED=${seed}`);
+  const seen = new Set<string>();
+  for (let index = 0; index < cases; index += 1) seen.add(await runCase(property, seed + index));
+  assert.deepEqual([...seen].sort(), property.outcomes.toSorted());
 }
 
 const HEADERS = [

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +34,7 @@ export interface Where {
   readonly timeoutMs?: number;
 }
 
-const base = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
+const base = mkdtempSync(join(tmpdir(), 'latchkey-cli-'));
 const children = new Set<ChildProcess>();
 
 after(async () => {

@@ -48,8 +48,12 @@ export async function assertSessions(url: string): Promise<void> {
   assert.equal((await send(`${url}/sessions`, 'GET')).status, 401);
   const right = { password: LOGIN.password, new_password: next };
   assert.equal((await change({ password: 'wrong', new_password: next })).status, 401);
-  assert.equal((await change({ ...right, new_password: '' })).status, 400);
-  assert.equal((await change({ password: LOGIN.password, next })).status, 401);
+  for (const body of [{ ...right, new_password: 'shorter' }, { password: LOGIN.password, next }]) {
+    const refused = await change(body);
+    const [error, description] = ['Password refused', 'Password is too short'];
+    assert.deepEqual(refused.body, { status_code: 400, error, description });
+    assert.equal(refused.headers.get('error-code'), 'ERR_PASSWORD_TOO_SHORT');
+  }
   await assertHello(url, other.access_token);
   const { pair: renewed } = await change({ ...right, refresh: true });
   await assertHello(url, renewed.access_token);
@@ -67,6 +71,36 @@ export async function assertSessions(url: string): Promise<void> {
   const plain = await post('/password', back, bearer(last.access_token));
   assert.deepEqual(Object.keys(plain.pair), ['access_token']);
   await assertHello(url, plain.pair.access_token);
+  await assertLimitsChange(url, plain.pair.access_token);
+}
+
+/** Asserts that a thief with a token guesses ten times, and that the owner can log in meanwhile. */
+async function assertLimitsChange(url: string, token: string): Promise<void> {
+  const guess = { password: 'wrong', new_password: 'battery staple' };
+  const guesses = Array.from({ length: 11 }, () =>
+    send(`${url}/password`, 'POST', guess, bearer(token)),
+  );
+  const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+  // One wrong password came before.
+  assert.deepEqual(statuses.sort(), [...Array(9).fill(401), 429, 429]);
+  assert.equal((await send(`${url}/auth`, 'POST', LOGIN)).status, 200);
+}
+
+/** Asserts that a program refreshes a session, and ends it without a body. */
+export async function assertEndsSession(url: string): Promise<void> {
+  const post = (path: string, body?: unknown, headers = {}) =>
+    send(url + path, 'POST', body, headers);
+  const { body: first } = await post('/auth', LOGIN);
+  const { body: second } = await post('/refresh', first);
+  const { access_token: token } = second as Tokens;
+  await assertHello(url, token);
+  assert.equal((await post('/logout', {}, bearer(token))).status, 400);
+  await assertHello(url, token);
+  const out = await post('/logout', undefined, bearer(token));
+  assert.deepEqual([out.status, out.body], [200, LOGGED_OUT]);
+  await assertHello(url, token, 'ERR_SESSION_ENDED');
+  const { body: third } = await post('/auth', LOGIN);
+  assert.deepEqual((await post('/logout', third)).body, LOGGED_OUT);
 }
 
 const ATTRIBUTES = ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Strict'];

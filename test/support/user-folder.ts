@@ -112,11 +112,25 @@ export async function compile(
   names: readonly string[],
   ...flags: string[]
 ): Promise<void> {
+  await runCompiler(folder, ['--noEmit', ...flags, ...names]);
+}
+
+/**
+ * Does the same, and writes JavaScript beside each program: Node starts it in half of the time that
+ * tsx takes.
+ */
+export async function compileToRun(folder: string, names: readonly string[]): Promise<void> {
+  await runCompiler(folder, names);
+}
+
+async function runCompiler(folder: string, args: readonly string[]): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const language = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-  const args = [tsc, '--strict', '--noEmit', ...language, ...flags, ...names];
-  await run(process.execPath, args, { cwd: folder });
+  await run(process.execPath, [tsc, '--strict', ...language, ...args], { cwd: folder });
 }
+
+/** @returns the name of the JavaScript of a program, such as `app.mjs` */
+export const compiledName = (name: string): string => name.replace(/\.mts$/, '.mjs');
 
 /** Runs Node in the folder. @returns its standard output */
 export async function output(folder: string, ...args: string[]): Promise<string> {
@@ -135,20 +149,31 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Runs a program that listens on port 3000 on another port, for as long as `use` runs. */
+/**
+ * Runs a program that listens on port 3000 on another port, for as long as `use` runs. It runs what
+ * `compileToRun` has written, or else the program itself, by tsx.
+ */
 export async function serveProgram(
   folder: string,
   name: string,
   use: (url: string, child: ChildProcess) => Promise<void>,
+  stderr: 'inherit' | 'pipe' = 'inherit',
 ): Promise<void> {
   const port = await freePort();
-  const code = programs.get(name) ?? assert.fail(`no page has a program ${name}`);
-  const file = join(folder, `served-${name}`);
+  const source = programs.get(name) ?? assert.fail(`no page has a program ${name}`);
+  const compiled = join(folder, compiledName(name));
+  const isCompiled = existsSync(compiled);
+  const code = isCompiled ? readFileSync(compiled, 'utf8') : source;
+  const file = join(folder, `served-${isCompiled ? compiledName(name) : name}`);
   writeFileSync(file, code.replace(/(?<=port: |listen\()3000\b/, String(port)));
-  const args = ['--import', tsx, file];
+  const args = isCompiled ? [file] : ['--import', tsx, file];
   // The same secret for all programs.
   const env = { ...process.env, SECRET };
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: 'inherit' });
+  const child: ChildProcess = spawn(process.execPath, args, {
+    cwd: folder,
+    env,
+    stdio: ['inherit', 'inherit', stderr],
+  });
   const url = `http://127.0.0.1:${port}`;
   try {
     const giveUpAt = Date.now() + 30_000;

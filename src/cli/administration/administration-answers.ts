@@ -1,7 +1,7 @@
 /**
  * The answers of a server to `latchkey users`.
  * Promise: what the server sends is not trusted. Its size is bounded, its texts are escaped, and
- * each page is behind the one before.
+ * each page continues after the one before.
  */
 
 import type { IncomingMessage } from 'node:http';
@@ -19,7 +19,8 @@ const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 const MAX_TEXT_LENGTH = 1000;
 
 /**
- * Refuses a page that is not behind the one before: otherwise a server could send pages for ever.
+ * Refuses a page that does not continue after the one before: otherwise a server could send pages
+ * for ever.
  * @throws CommandError
  */
 export function requireAscending(ids: readonly string[]): void {
@@ -29,6 +30,7 @@ export function requireAscending(ids: readonly string[]): void {
   if (!isAscending) throw unreadableAnswer();
 }
 
+/** @throws CommandError if the answer is too large, or is not JSON */
 export async function jsonOf(response: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -90,8 +90,8 @@ export function listReader<T>(
     const list = ownMember(message, name);
     if (!Array.isArray(list)) return undefined;
     const items = list.map(readItem);
-    const isWhole = (item: T | undefined): item is T => item !== undefined;
-    return items.every(isWhole) ? items : undefined;
+    const isRead = (item: T | undefined): item is T => item !== undefined;
+    return items.every(isRead) ? items : undefined;
   };
 }
 

@@ -3,7 +3,7 @@
  * kept them, and a later one may accept them again. So the administration ends them as well.
  * Promise: the file is opened by the first change that has to end sessions, and not at the start,
  * which a damaged file must not prevent. A change that cannot open it is refused, and the next one
- * tries again. So it does after the file was lost, such as removed because no server checks it.
+ * tries again. The next one also opens it again if another program has removed or replaced it.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export class IdleSessions {
   readonly #data: string;
   readonly #log: Log;
   #opened: Promise<{ store: JsonFileSessionStore; sessions: Sessions } | undefined> | undefined;
-  /** Of a store that has lost its file. */
+  /** The closing of a store that has lost its file. */
   #closing: Promise<void> | undefined;
 
   /** @param data the folder of `sessions.jsonl` */
@@ -52,7 +52,7 @@ export class IdleSessions {
   }
 
   async #openFile() {
-    // Until then this process has the lock of the file.
+    // Until the lost file is closed, this process has its lock.
     await this.#closing;
     const path = join(this.#data, 'sessions.jsonl');
     if ((await stat(path).catch(ignore('ENOENT'))) === undefined) return undefined;

@@ -42,7 +42,7 @@ const IDLE_MS = 3_000;
 
 /** How long the command waits for an answer, in milliseconds. */
 export interface WaitTimes {
-  /** After this time the operator is told. */
+  /** After this time the operator gets a warning. */
   readonly explainMs: number;
   /** Far more than the hash of a password, or the logout of 1000 users, takes. */
   readonly maxMs: number;

@@ -38,7 +38,7 @@ export async function importUser(
 ): Promise<boolean> {
   refuseProblem(problemOfUser(user));
   checkHash(user.passwordHash, passwords);
-  const isInserted = await refusingValues(() => insertAndEndOldSessions(user, { users, sessions }));
+  const isInserted = await asRefusals(() => insertAndEndOldSessions(user, { users, sessions }));
   if (!isInserted) return false;
   // The store gives an inserted user the time of the last removal of the name.
   const stored = await users.find(user.id);
@@ -67,7 +67,7 @@ export async function importRemovedName(name: RemovedName, users: UserStore): Pr
     createdAt: new Date(removedAt * 1000).toISOString(),
     validAfter: removedAt,
   };
-  return refusingValues(async () => {
+  return asRefusals(async () => {
     if (!(await users.insert(made))) {
       const stored = await users.find(id);
       // Another import of this name may have removed the user first.
@@ -99,11 +99,11 @@ function refuseProblem(description: string | undefined): void {
  * A store throws a TypeError or a RangeError for a value that it cannot keep. Here the value comes
  * from outside, so the error becomes an AuthError. Its message does not repeat the value.
  */
-async function refusingValues<T>(job: () => Promise<T>): Promise<T> {
+async function asRefusals<T>(job: () => Promise<T>): Promise<T> {
   try {
     return await job();
   } catch (error) {
-    const isOfValue = error instanceof TypeError || error instanceof RangeError;
-    throw isOfValue ? new AuthError('ERR_BAD_REQUEST', { description: error.message }) : error;
+    const isAboutValue = error instanceof TypeError || error instanceof RangeError;
+    throw isAboutValue ? new AuthError('ERR_BAD_REQUEST', { description: error.message }) : error;
   }
 }

@@ -31,7 +31,7 @@ const TOKEN = /(?<=^|%20|[^\w.-])e[3wy][\w-]*(?:\.[\w-]*){2}(?![\w.=-])/;
 const LINE_BREAKS = /(?<=[\w.-])(?<!bearer|jwt)[^\S ]*\n\s*(?=[\w.-])/gi;
 
 /** What people copy together with a token. */
-const AROUND: readonly (readonly [what: string, pattern: RegExp])[] = [
+const AROUND: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['white space', /^\s|\s$/],
   ['quotation marks', /["'`\u2018-\u201f]/],
   ['the header name', /authorization:/i],
@@ -45,7 +45,7 @@ export function findToken(argument: string): FoundToken {
   if (token === undefined) return { token: argument.trim(), removed: new Set() };
   const [before = '', after = ''] = joined.split(token);
   const named = AROUND.filter(([, pattern]) => pattern.test(argument));
-  const removed = new Set(named.map(([what]) => what));
+  const removed = new Set(named.map(([name]) => name));
   if (joined !== argument.trim()) removed.add('line breaks');
   const rest = AROUND.reduce((text, [, pattern]) => {
     return text.replace(RegExp(pattern, `g${pattern.flags}`), '');
@@ -183,7 +183,7 @@ const ENCODINGS: readonly (readonly [encoding: BufferEncoding, form: RegExp])[] 
 const MIN_SECRET_BYTES = 32;
 
 /** What stays around a secret that a program did not trim. */
-const ADDITIONS: readonly (readonly [before: string, after: string, what: string])[] = [
+const ADDITIONS: readonly (readonly [before: string, after: string, name: string])[] = [
   ['', '\n', 'a line break after it'],
   ['', '\r\n', 'a line break after it'],
   ['', ' ', 'a space after it'],
@@ -196,16 +196,17 @@ function variantsOf(secret: string): readonly Variant[] {
   const encodings = ENCODINGS.filter(([, form]) => form.test(secret));
   const decoded = encodings.map(([encoding]) => {
     const key = Buffer.from(secret, encoding);
-    const ofProgram = key.length < MIN_SECRET_BYTES
+    const adviceForProgram = key.length < MIN_SECRET_BYTES
       ? `They are ${key.length} bytes, too few for latchkey, which needs ${MIN_SECRET_BYTES}`
       : `In a program use Buffer.from(secret, '${encoding}')`;
-    const ofServer = 'For latchkey serve, the other side must use the text itself';
-    const explanation = `the decoded bytes of the secret (${encoding}). ${ofProgram}. ${ofServer}`;
+    const adviceForServer = 'For latchkey serve, the other side must use the text itself';
+    const problem = `the decoded bytes of the secret (${encoding})`;
+    const explanation = `${problem}. ${adviceForProgram}. ${adviceForServer}`;
     return { key, explanation };
   });
-  const longer = ADDITIONS.map(([before, after, what]) => {
+  const longer = ADDITIONS.map(([before, after, name]) => {
     const key = Buffer.from(`${before}${secret}${after}`);
-    return { key, explanation: `the secret and ${what}: the other side has to leave that out` };
+    return { key, explanation: `the secret and ${name}: the other side has to leave that out` };
   });
   return [...decoded, ...longer];
 }

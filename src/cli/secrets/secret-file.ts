@@ -34,9 +34,9 @@ export interface Secrets {
 
 /** What an operator can do about a file that cannot be used, or has a weakness. */
 interface Advice {
-  /** What helps as well, wherever the problem is: a phrase. */
+  /** A phrase: another way out, which helps with every problem. */
   readonly elsewhere: string;
-  /** Before `foreign`, if the owner of the file owns its folder too: a phrase. */
+  /** A phrase, put before `foreign` if the owner of the file owns its folder too. */
   readonly asOwner?: string;
   /** About a file that other users can change: a phrase. The others are sentences. */
   readonly foreign: string;

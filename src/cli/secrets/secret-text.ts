@@ -62,8 +62,8 @@ export function secretsIn(
 }
 
 /** @throws TypeError or RangeError that names "secret" and does not repeat it */
-function checkedSecrets(withMark: string): readonly string[] {
-  const text = withMark.replace(BYTE_ORDER_MARK, '');
+function checkedSecrets(givenText: string): readonly string[] {
+  const text = givenText.replace(BYTE_ORDER_MARK, '');
   if (UTF_16.test(text)) {
     throw new FormError('"secret" expected UTF-8, got UTF-16: save it as UTF-8');
   }

@@ -132,7 +132,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   users: {
     name: '--users',
     group: STORAGE_GROUP,
-    help: 'store, or URL of PostgreSQL without password',
+    help: 'store; <URL> begins with postgres://',
     kind: storeKind,
     defaultText: 'file',
   },
@@ -221,9 +221,8 @@ export const SERVE_HELP: string = `Usage: latchkey serve [options]
 
 Run the server: POST /signup, /auth, GET /hello, /health and, for sessions, GET
 /sessions, POST /refresh, /logout, /sessions/end, /password, /account/remove.
-Flags override environment variables. Ctrl-C finishes open requests and stops.
-Warnings and errors go to stderr, as text unless --log json is given.
-"npm start" in a clone is for trials: it allows weak passwords, and has a page.
+Flags override variables. Warnings and errors go to stderr. Ctrl-C finishes open
+requests and stops. "npm start" in a clone is for trials, with weak passwords.
 
 ${helpOf(SERVE_FLAGS)}
 ${SECRET_ROW}

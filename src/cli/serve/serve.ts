@@ -31,7 +31,7 @@ import { stopOnSignals, stopperOf } from './signals.ts';
 import type { TlsPaths } from './tls-files.ts';
 import { warningsOf } from './warnings.ts';
 
-/** Options of both the application and the administration. They share one queue for hashes. */
+/** The options of `Accounts` that the application and the administration share, with one hasher. */
 type SharedAccounts = Omit<AccountsOptions, 'limits'>;
 
 /**

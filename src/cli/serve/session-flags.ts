@@ -46,7 +46,7 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
 
 /**
  * Raises or lowers a default so that it fits the flags that were typed. No session then ends before
- * its first token. Without a refresh token it also lasts through the leeway of that token.
+ * its first token. A session without a refresh token also lasts through the leeway of its token.
  * @throws UsageError if the flags that were typed contradict each other, `--lifetime` or `--leeway`
  */
 export function sessionConfigOf(

@@ -15,7 +15,7 @@ export interface TlsPaths {
 const OPTION = /^"(cert|key)" /;
 
 /**
- * Warns of a certificate that is not valid now.
+ * Reads and checks both files. Warns of a certificate that is not valid now.
  * @throws CommandError if a file cannot be read, or the server cannot use the certificate and the
  *   key
  */

@@ -16,7 +16,8 @@ const LONG_LEEWAY_SECONDS = 300;
 const LOCAL_URL = /^http:\/\/(127\.|\[::1\]|unix:)/;
 
 /**
- * Settings that are legal and dangerous. `latchkey serve` logs a warning for each once it listens.
+ * Finds settings that are legal and dangerous. `latchkey serve` logs a warning for each once it
+ * listens.
  * `--page on` is not one of them, on any address: the page sends what any client can send.
  * @param url where the server listens
  * @returns what the danger is, and what to do

@@ -109,16 +109,18 @@ function fileOfPg(folder: string): string | undefined {
 
 /**
  * Node also takes a file `node_modules/pg.js`, and a project that has the name pg itself.
- * @returns the folder of the package, before and after links are resolved, and the file; if the
- *   file is not in such a folder, all folders in which Node looks
+ * @returns the paths whose owners must be trusted: the folder of the package, before and after
+ *   links are resolved, and the file. If the file is elsewhere, all folders in which Node looks
+ *   stand in place of the folder of the package. If the file is unknown, both are returned.
  */
 function placesOfPg(folder: string, file: string | undefined): readonly string[] {
   const paths = requireFrom(folder).resolve.paths('pg') ?? [];
   const found = paths.map((modules) => join(modules, 'pg')).find((place) => existsSync(place));
   const places = found === undefined ? [] : [found, realpathSync(found)];
-  if (file === undefined) return [...places, folder, ...paths.filter(existsSync)];
+  const searched = [folder, ...paths.filter(existsSync)];
+  if (file === undefined) return [...places, ...searched];
   const isInside = places.some((place) => file.startsWith(`${place}${sep}`));
-  return isInside ? [...places, file] : [file, folder, ...paths.filter(existsSync)];
+  return isInside ? [...places, file] : [file, ...searched];
 }
 
 /**

@@ -32,7 +32,7 @@ export function removedNameLine({ id, removedAt }: RemovedName): string {
   return `${JSON.stringify({ id, removedAt: timeTextOf(removedAt) })}\n`;
 }
 
-/** Reads a line that `userLine` or `removedNameLine` has written, or another program like them. */
+/** Reads a line that `userLine`, `removedNameLine` or another program has written. */
 export function readJsonLine(text: string): ImportEntry {
   const line = objectIn(text);
   if (line === undefined) return { problem: 'it is not a JSON object' };
@@ -42,7 +42,7 @@ export function readJsonLine(text: string): ImportEntry {
 function objectIn(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) && !Array.isArray(value) ? value : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -19,8 +19,8 @@ let isEnding = false;
 
 /**
  * Runs a job, during which a signal calls `release`. Jobs may be nested: the inner one is released
- * first. After a signal the promise does not settle, because an error of the job would then only
- * tell what was released.
+ * first. After a signal the promise does not settle: an error of the job could then come from the
+ * release, and its message would mislead.
  * @param release may reject
  */
 export async function releasedAtSignal<T>(release: Release, job: () => Promise<T>): Promise<T> {

@@ -3,7 +3,8 @@
  * Promise: an import can be run again. It never changes a user, and removes only one that it has
  * added itself, if a later line says that this user was removed. It brings back no user who was
  * removed in this store.
- * Accepted: it has all removed names of the store in memory, and the ids of the users that it adds.
+ * Accepted: it keeps all removed names of the store in memory, and the ids of the users that it
+ * adds.
  */
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
 import { isAuthError } from '../../errors.ts';

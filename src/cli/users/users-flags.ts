@@ -30,8 +30,7 @@ const SUBCOMMAND_ROWS: readonly string[] = SUBCOMMAND_NAMES.map((name) => {
 
 const OVERVIEW = `Usage: latchkey users <subcommand> [options]
 
-List, change and move the users of a server, also while it runs. A change is
-effective at the next request.
+List, change and move users. A running server applies each change at once.
 
 Subcommands:
 ${SUBCOMMAND_ROWS.join('\n')}
@@ -116,7 +115,8 @@ function subcommandIn(
 ): { readonly name: SubcommandName; readonly rest: readonly string[] } {
   const { typedName, name, before, behind } = splitArguments(args);
   if (name !== undefined) return { name, rest: [...before, ...behind] };
-  // A wrong flag may have taken the subcommand for its value, or left its value in that place.
+  // Reports a wrong flag first. It may have taken the subcommand for its value, or its value may
+  // stand in the place of the subcommand.
   parseArguments(before, USERS_FLAGS, NO_ARGUMENT);
   const expected = `expected ${SUBCOMMAND_NAMES.join(', ')}`;
   if (typedName === '') throw new UsageError(`a subcommand is missing: ${expected}`);

@@ -68,7 +68,7 @@ export interface Subcommand {
   readonly description: string;
   readonly flags: AnyFlags;
   readonly positionals: Positionals;
-  /** What it does with the users. It opens the store for that alone. */
+  /** How it uses the users: the store is opened for no more than that. */
   readonly access: AdministrationAccess;
 }
 

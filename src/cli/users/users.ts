@@ -167,12 +167,12 @@ async function changeWithPassword<T>(
   });
 }
 
-/** The store may be opened twice. Its warnings are told once. */
+/** The store may be opened twice. Its warnings are logged once. */
 function withoutRepeats(log: Log): Log {
-  const told = new Set<string>();
+  const logged = new Set<string>();
   return (event, detail, fields) => {
-    if (told.has(detail)) return;
-    told.add(detail);
+    if (logged.has(detail)) return;
+    logged.add(detail);
     log(event, detail, fields);
   };
 }

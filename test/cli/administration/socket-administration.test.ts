@@ -135,7 +135,7 @@ describe('the administration over a socket', () => {
     });
   });
 
-  it('refuses a page that is not behind the one before, or not sorted', async () => {
+  it('refuses a page that does not continue after the one before, or is not sorted', async () => {
     const user = (id: string) => ({ id, username: id, createdAt: '', isDisabled: false });
     const answering = (body: object): RequestListener => (_request, response) => {
       response.end(JSON.stringify(body));
