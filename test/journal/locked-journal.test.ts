@@ -217,7 +217,12 @@ test("an error of the store has the system's error code in its cause", async (t)
       // A write that cannot be rolled back either.
       t.mock.method(handles, 'datasync', failing, { times: 1 });
       t.mock.method(handles, 'truncate', fault('EROFS'), { times: 1 });
-      await assert.rejects(store.insert(joe), (error) => assertCode(error, code, path));
+      let isLost = false;
+      void store.lost.then(() => (isLost = true));
+      const writes = [store.insert(joe), store.update(joe)] as const;
+      await assert.rejects(writes[0], (error) => assertCode(error, code, path));
+      assert.equal(await writes[1], false, 'the next write of this user finds none');
+      assert.equal(isLost, false);
     });
     // A file that was not closed cannot be copied.
     const unclosed = fileWith(written(JOE));

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { diskWith } from '../support/draft-hooks.ts';
+import { FileLostError } from '../../src/journal/lost.ts';
+import { diskWith, type DraftCall } from '../support/draft-hooks.ts';
+import { systemError } from '../support/system-errors.ts';
 import { fileWith, folderOf, openJournal, withStore } from '../support/user-files.ts';
 import { fault, GOOD, handles, read } from '../support/user-lines.ts';
 
@@ -42,9 +44,7 @@ test('a file without a whole header gets mode 0600, and one with a header keeps 
 
 test('the saved bytes are removed if the copy then does not get the name of the file', async () => {
   const path = fileWith(TORN);
-  const disk = diskWith((call) => {
-    if (call === 'rename') throw new Error('made by the test');
-  });
+  const disk = failingAt('rename', new Error('made by the test'));
   await assert.rejects(openJournal(path, disk), /made by the test/);
   assert.deepEqual([read(path), folderOf(path)], [TORN, ['users.jsonl']]);
 });
@@ -60,3 +60,35 @@ test('a file that was closed is not opened, and does not change, if the lock is 
   assert.equal(read(path), GOOD);
   await (await openJournal(path)).close();
 });
+
+test('the refusal of a copy that fails says what to do, by the error of the disk', async () => {
+  const path = fileWith(GOOD.trimEnd());
+  const freeSpace = `free disk space for a copy beside ${path}`;
+  for (const [code, remedy] of [
+    ['ENOSPC', freeSpace],
+    ['EDQUOT', freeSpace],
+    ['EIO', 'check the disk and the log of the system, or move the file to another folder'],
+  ] as const) {
+    const disk = failingAt('write', systemError(code, 'write'));
+    await assert.rejects(openJournal(path, disk), (error: Error) => {
+      assert.ok(error.message.endsWith(`and the file is unchanged: ${remedy}`), error.message);
+      return true;
+    });
+  }
+});
+
+test('no copy is advised if the file is new, or if another program changed it', async () => {
+  for (const [content, error] of [
+    ['', new Error('made by the test')],
+    [GOOD.trimEnd(), new FileLostError('made by the test')],
+  ] as const) {
+    const disk = failingAt('rename', error);
+    await assert.rejects(openJournal(fileWith(content), disk), (thrown) => thrown === error);
+  }
+});
+
+/** A disk that fails with this error at a call. */
+const failingAt = (failing: DraftCall, error: Error) =>
+  diskWith((call) => {
+    if (call === failing) throw error;
+  });

@@ -215,6 +215,15 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
     assert.deepEqual(await counts.networksOf('ann'), ['e']);
   });
 
+  it('tries count, and networks are known, once the time takes more than 32 bits', async (t) => {
+    const { clock, counts } = await clockedCounts(t);
+    clock.seconds = 2 ** 31;
+    await (await begin(counts, limitOf('joe', 1))).end(true);
+    assert.equal(await counts.begin([limitOf('joe', 1)]), 13 * 300 - (2 ** 31 % 300));
+    await counts.addNetwork('joe', 'a');
+    assert.deepEqual(await counts.networksOf('joe'), ['a']);
+  });
+
   it('if the clock is set back, no wait is longer than two windows and a slot', async (t) => {
     for (const [back, slots] of [[HOUR, 25], [1.5 * HOUR, 25], [600, 15]] as const) {
       const { clock, counts } = await clockedCounts(t);
