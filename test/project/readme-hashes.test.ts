@@ -1,6 +1,6 @@
-/** Executes the table of foreign hashes, and the program for bcrypt, over the installed package. */
+/** Executes the table of foreign hashes, and the programs for bcrypt and PBKDF2. */
 import assert from 'node:assert/strict';
-import { scryptSync } from 'node:crypto';
+import { pbkdf2Sync, scryptSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -119,11 +119,36 @@ console.log(Object.keys(changed).join(), await identity({ identity: 1 }));
 await renew({ json }, undefined).catch((error: unknown) => console.log(String(error)));
 `);
 
+/** Hashes of PASSWORD as Werkzeug before 3.0 writes them. The keys are as long as the digests. */
+const PBKDF2_HASHES = ([['sha1', 20], ['sha256', 32], ['sha512', 64]] as const).map((row) => {
+  const [digest, length] = row;
+  const key = pbkdf2Sync(PASSWORD, SALT, 1000, length, digest);
+  return `pbkdf2:${digest}:1000$${SALT}$${key.toString('hex')}`;
+});
+
+const IMPORT_PBKDF2 = `
+import { Accounts, MemoryUserStore } from 'latchkey';
+import { withPbkdf2 } from './with-pbkdf2.mjs';
+
+const users = new MemoryUserStore();
+const accounts = new Accounts({ users, passwords: withPbkdf2() });
+for (const [index, stored] of ${JSON.stringify(PBKDF2_HASHES)}.entries()) {
+  await accounts.importUser(\`user\${index}\`, stored);
+  const wrong = await accounts.authenticate(\`user\${index}\`, '${PASSWORD}!');
+  const right = await accounts.authenticate(\`user\${index}\`, '${PASSWORD}');
+  console.log(wrong?.id, right?.id, users.find(\`user\${index}\`)?.passwordHash.slice(0, 22));
+}
+const broken = 'pbkdf2:md5:1000$a$${'0'.repeat(40)}';
+await accounts.importUser('ann', broken).catch((error: unknown) => console.log(Object(error).code));
+`;
+
 const IMPORT_ALL = `await import('./import-all.mjs');
 console.log('next program');
 await import('./import-bcrypt.mjs');
 console.log('next program');
 await import('./sessions-bcrypt.mjs');
+console.log('next program');
+await import('./import-pbkdf2.mjs');
 `;
 
 /** What the programs print. One process runs all, because each start takes half a second. */
@@ -136,6 +161,7 @@ before(async () => {
     writeFileSync(join(folder, 'import-all.mts'), importAll());
     writeFileSync(join(folder, 'import-bcrypt.mts'), importBcrypt());
     writeFileSync(join(folder, 'sessions-bcrypt.mts'), SESSIONS_WITH_BCRYPT);
+    writeFileSync(join(folder, 'import-pbkdf2.mts'), IMPORT_PBKDF2);
     writeFileSync(join(folder, 'import-each.mts'), IMPORT_ALL);
     await compile(folder, ['import-each.mts']);
     const tsx = import.meta.resolve('tsx');
@@ -170,4 +196,9 @@ access_token $2b$ 4
 access_token { id: 1, username: 'joe' }
 TypeError: "user" expected a user, as a guard finds it
 `);
+});
+
+test('migration: hashes of PBKDF2 with each digest are verified, and renewed at a login', () => {
+  const renewed = [0, 1, 2].map((index) => `undefined user${index} $scrypt$ln=17,r=8,p=1$\n`);
+  assert.equal(printed[3], `${renewed.join('')}ERR_PASSWORD_HASH\n`);
 });
