@@ -117,6 +117,8 @@ const json = () => ({ password: '${LONG}true end', new_password: 'battery staple
 const changed = await renew({ json }, { id: 1, username: 'joe' });
 console.log(Object.keys(changed).join(), await identity({ identity: 1 }));
 await renew({ json }, undefined).catch((error: unknown) => console.log(String(error)));
+const malformed = new Request('http://localhost', { method: 'POST', body: 'Hunter2' });
+await renew(malformed, { id: 1, username: 'joe' }).catch((error) => console.log(error.code));
 `);
 
 /** Hashes of PASSWORD as Werkzeug before 3.0 writes them. The keys are as long as the digests. */
@@ -195,6 +197,7 @@ access_token $2b$ 3
 access_token $2b$ 4
 access_token { id: 1, username: 'joe' }
 TypeError: "user" expected a user, as a guard finds it
+ERR_BODY
 `);
 });
 

@@ -161,9 +161,10 @@ export async function serveProgram(
 ): Promise<void> {
   const port = await freePort();
   const source = programs.get(name) ?? assert.fail(`no page has a program ${name}`);
-  const compiled = join(folder, compiledName(name));
-  const isCompiled = existsSync(compiled);
-  const code = isCompiled ? readFileSync(compiled, 'utf8') : source;
+  const isCompiled = existsSync(join(folder, compiledName(name)));
+  // A test may have changed it.
+  const written = join(folder, isCompiled ? compiledName(name) : name);
+  const code = existsSync(written) ? readFileSync(written, 'utf8') : source;
   const file = join(folder, `served-${isCompiled ? compiledName(name) : name}`);
   writeFileSync(file, code.replace(/(?<=port: |listen\()3000\b/, String(port)));
   const args = isCompiled ? [file] : ['--import', tsx, file];
