@@ -49,7 +49,7 @@ export const probes: Work = async (journal, history) => {
 };
 
 /** While the file is compacted it is only probed, so that it ends in empty lines. */
-export const probesAlone: Work = async (journal, history) => {
+const probesAlone: Work = async (journal, history) => {
   let isAcknowledged = true;
   for (const ids of [['joe', 'ann', 'bob'], ['joe', 'eve']]) {
     isAcknowledged = (await history.write(journal, ...ids)) && isAcknowledged;
@@ -71,7 +71,7 @@ export const upgrade: Work = async (journal, history) => {
 };
 
 /** The compaction under way is abandoned for the upgrade. */
-export const upgradeOnTheWay: Work = async (journal, history) => {
+const upgradeOnTheWay: Work = async (journal, history) => {
   let isAcknowledged = true;
   for (const ids of [['joe', 'ann', 'bob'], ['joe', 'eve'], ['new'], ['joe', 'new']]) {
     isAcknowledged = (await history.write(journal, ...ids)) && isAcknowledged;

@@ -133,7 +133,7 @@ export function pageWith(heading: string): string {
 }
 
 /** The text of a page without its blocks of code. */
-export const proseOf = (text: string): string => text.replaceAll(/^```[^]*?^```$/gm, '');
+const proseOf = (text: string): string => text.replaceAll(/^```[^]*?^```$/gm, '');
 
 /** The targets of the links of a page that lead to files or headings of this repository. */
 export function linksIn(text: string): string[] {
