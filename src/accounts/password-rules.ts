@@ -78,8 +78,8 @@ const PASSWORD_CODES: ReadonlySet<string> = new Set([
 
 /**
  * Applies a rule to the new password of an account that exists. A refusal gets the title
- * `Password refused` and the usual body, not the body of a signup: the tutorial has no route for
- * a new password.
+ * `Password refused` and the usual body. The body of a signup has the shape of the tutorial, which
+ * has no route for a new password.
  * @throws AuthError ERR_PASSWORD_* with that title; any other error of `rule`
  */
 export async function asPasswordChange<T>(rule: () => T | Promise<T>): Promise<T> {

@@ -43,7 +43,7 @@ function refusalOf(
   return new AuthError(code, { detail: headerDetail(authorization ?? '', schemes) });
 }
 
-/** Refusals of a token that is intact. Those of other tokens are ERR_JWT_*. */
+/** The codes, besides ERR_JWT_*, that refuse a token. The token itself is valid. */
 const TOKEN_FAULTS: ReadonlySet<string> = new Set(['ERR_IDENTITY_UNKNOWN', 'ERR_SESSION_ENDED']);
 
 /** @returns one challenge per scheme; that of Bearer names the error of a token (RFC 6750 §3) */

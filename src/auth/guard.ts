@@ -67,7 +67,7 @@ export class Guard<Identity> {
     const { tokenFrom, identityClaim } = this.#settings;
     return andThen(tokenFrom(request), (token) => {
       if (token === undefined || token === null) return NO_TOKEN;
-      // The one that `decode` verifies with, if there are sessions.
+      // With sessions `decode` verifies with this Jwt. A renewal may replace it meanwhile.
       const { jwt } = this.#settings.signers.current;
       return andThen(this.#decoded(token, request), (decoded) => {
         const claims = claimsForHook(decoded, identityClaim);

@@ -116,7 +116,7 @@ export class TokenIssuer<Identity> {
     return { accessToken, refreshToken, expiresInSeconds: Math.floor(exp - issuedAt) };
   }
 
-  /** A plain session lasts through the leeway of its token, which expires that much earlier. */
+  /** The session of the token lasts through the leeway that follows, and ends by `#latestEnd`. */
   #plainExpiryOf(draft: TokenDraft): number {
     return Math.min(draft.expiresAt, this.#latestEnd(draft) - this.#tokens.leewaySeconds);
   }

@@ -36,7 +36,7 @@ const FORMS: readonly (readonly [mistake: TokenMistake, form: RegExp])[] = [
   ['encoded', /%(?:2e|20|22)/i],
 ];
 
-/** Three segments are those of a token. */
+/** By the number of segments, from one on. Three are those of a token. */
 const SEGMENTS: readonly (TokenMistake | undefined)[] = [
   'one segment',
   'two segments',

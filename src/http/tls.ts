@@ -79,7 +79,7 @@ const TICKET_KEY_BYTES = 48;
  */
 export const STRICT_TRANSPORT_SECURITY = 'max-age=15552000';
 
-/** With a key of another kind, such as DSA, or on another curve each handshake would fail. */
+/** Each handshake would fail with a key of another kind, such as DSA, or on another curve. */
 const KEY_TYPES: readonly unknown[] = ['rsa', 'rsa-pss', 'ec', 'ed25519', 'ed448'];
 const CURVES: readonly unknown[] = [undefined, 'prime256v1', 'secp384r1', 'secp521r1'];
 const KEY_KINDS = 'a key of RSA, EdDSA, or ECDSA with P-256, P-384 or P-521';

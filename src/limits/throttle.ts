@@ -27,7 +27,8 @@
  *   unavailable store, does not count any more. Confirmations count in the same way.
  * - A success does not clear the wrong passwords before it. Otherwise an attacker could guess
  *   without end at an account whose owner logs in every few minutes.
- * - A signup that reaches the limit counts whatever its outcome, unless the store is unavailable.
+ * - A signup that the limit lets through counts whatever its outcome, unless the store is
+ *   unavailable.
  *   The time that it took can reveal whether the name was free, even to a client that disconnects
  *   early: the hasher is not called for a name that is taken.
  *

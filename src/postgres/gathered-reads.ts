@@ -12,7 +12,7 @@ import { changedRefusal, isAuthError } from '../errors.ts';
 import type { Row } from './client.ts';
 import { codeOf, MAX_WAIT_MS } from './database.ts';
 
-/** While the database answers one, the next is on its way. The others of a pool are for writes. */
+/** While the database answers one, the next is on its way. Other connections are for writes. */
 const MAX_STATEMENTS = 2;
 /** More ids in one statement save little, and keep the other reads of it waiting longer. */
 const MAX_IDS = 256;

@@ -22,7 +22,7 @@ export const ODD_IDS: readonly string[] = [
   'ñandú',
   '名前',
   'עברית',
-  'ͅ',
+  '\u0345',
   '𐐨',
   '𐐨'.repeat(500),
 ];

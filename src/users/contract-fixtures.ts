@@ -38,7 +38,7 @@ export const ODD_IDS: readonly string[] = [
   'żółć',
   '名前',
   'עברית',
-  'ͅ',
+  '\u0345',
   '𐐨',
   'x'.repeat(80),
   '𐐨'.repeat(80),

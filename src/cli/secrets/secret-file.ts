@@ -207,8 +207,8 @@ async function refuseForeign(
 async function foreignRemedy(path: string, { asOwner, foreign }: Advice): Promise<string> {
   const folder = await stat(dirname(path));
   const file = await lstat(path);
-  const hasOwner = file.uid === folder.uid && folder.uid !== processUser()?.uid;
-  return asOwner !== undefined && hasOwner ? `${asOwner}, or ${foreign}` : foreign;
+  const otherOwnsBoth = file.uid === folder.uid && folder.uid !== processUser()?.uid;
+  return asOwner !== undefined && otherOwnsBoth ? `${asOwner}, or ${foreign}` : foreign;
 }
 
 const POLL_MS = 100;

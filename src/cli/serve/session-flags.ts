@@ -47,7 +47,8 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
 /**
  * Raises or lowers a default so that it fits the flags that were typed. No session then ends before
  * its first token. A session without a refresh token also lasts through the leeway of its token.
- * @throws UsageError if the flags that were typed contradict each other, `--lifetime` or `--leeway`
+ * @throws UsageError if a flag that was typed contradicts another one, or the value of `--lifetime`
+ *   or `--leeway`
  */
 export function sessionConfigOf(
   config: SessionConfig & TokenTimes,

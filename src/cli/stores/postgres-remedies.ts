@@ -92,8 +92,8 @@ export function limitsRemedyOf(error: unknown): string {
 
 /** @returns where the database is, without the username and the password of the URL */
 export function locationOf({ username, hostname, host, pathname }: URL): string {
-  // Without an @ the operator may have taken the port for the place of a password, and the host for
-  // that of a username. An address is not a username.
+  // In `postgres://joe:1234/users` an operator may have meant `joe` as the username and `1234` as
+  // the password. Then the port is left out. An address is not a username.
   const isAddress = hostname === 'localhost' || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
   const place = `${username === '' && !isAddress ? hostname : host}${pathname}`;
   return place === '' ? 'in PostgreSQL' : `in PostgreSQL at ${place}`;

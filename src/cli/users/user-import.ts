@@ -187,8 +187,8 @@ async function insertOrKeepName(administration: Target, user: User): Promise<boo
     return await administration.importUser(user);
   } catch (error) {
     const { id, validAfter } = user;
-    const isKept = validAfter !== undefined && isAuthError(error);
-    if (isKept && error.code === 'ERR_PASSWORD_HASH') {
+    const isHashRefused = isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
+    if (isHashRefused && validAfter !== undefined) {
       await administration.importRemovedName({ id, removedAt: validAfter });
     }
     throw error;
