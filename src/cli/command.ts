@@ -30,8 +30,8 @@ Options:
 
 "latchkey <command> --help" shows the options of a command.
 "latchkey serve" works without options: it listens on 127.0.0.1, port 3000. On a
-terminal it prints curl commands to try. "npm start" in a clone is the same for
-trials: it allows weak passwords, and serves a page to try it in a browser.`;
+terminal it prints curl commands to try. "npm start" in a clone is for trials:
+it allows weak passwords, and serves a page to try the routes in a browser.`;
 
 const SECRET_HELP = `Usage: latchkey secret
 

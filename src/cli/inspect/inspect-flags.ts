@@ -30,7 +30,7 @@ export const INSPECT_FLAGS: Flags<InspectConfig> = {
     help: 'also verify the token, with the secrets in the file',
     kind: aFileAndNoToken,
   },
-  leewaySeconds: leewayFlag('Options', 'with --secret-file: seconds clocks may differ by'),
+  leewaySeconds: leewayFlag('Options', 'for --secret-file: leeway of clocks in seconds'),
 };
 
 export const INSPECT_HELP: string = `Usage: latchkey inspect <token> [options]

@@ -31,7 +31,7 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
   sessionIdleSeconds: {
     name: '--session-idle',
     group: SESSION_FLAG_GROUP,
-    help: 'idle seconds that end a session',
+    help: 'seconds until idle sessions end',
     kind: durationKind,
     defaultText: '1209600',
   },

@@ -40,7 +40,7 @@ export const USERS_FLAGS: Flags<UsersConfig> = {
   environmentFile: {
     ...ENVIRONMENT_FLAG,
     group: GROUP,
-    help: 'file of NAME=value lines, as PGPASSWORD=...',
+    help: 'file of NAME=value lines, such as PGPASSWORD',
   },
 };
 
@@ -169,8 +169,8 @@ token from before is valid for its next user.`,
     usage: 'export [<file>|-]',
     phrase: 'write all users, with their password hashes',
     description: `Write all users with their password hashes, and the names of removed users: one
-JSON object a line, to a new file or to standard output. As root, the owner of
-the data folder writes the file. To write it where only root may, run
+JSON object a line, to a new file or to standard output. If root runs it, the
+owner of the data folder writes the file. To write it where only root may, run
 (umask 077; latchkey users export > file).`,
     flags: USERS_FLAGS,
     positionals: FILE,
