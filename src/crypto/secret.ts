@@ -22,11 +22,9 @@ export function generateSecret(): string {
 }
 
 /**
- * Makes the keys of one secret or of several.
  * @param secret one secret or a list of them
  * @returns at least one key. The bytes are copied, so the caller may overwrite the secret.
- * @throws TypeError, or RangeError for a secret under 32 bytes. For a list, the message
- *   gives the index of the secret. It does not repeat the secret.
+ * @throws TypeError, or RangeError for a secret under 32 bytes; no message repeats the secret
  */
 export function keysOf(secret: unknown): readonly [KeyObject, ...KeyObject[]] {
   const list: unknown[] = Array.isArray(secret) ? [...secret] : [];
