@@ -9,7 +9,7 @@ import {
   type AppOptions,
 } from '../../src/index.ts';
 import { REFRESH_AUDIENCE, REFRESH_TYPE } from '../../src/auth/refresh-token.ts';
-import { pathOf, ROUTES } from './app-routes.ts';
+import { ROUTES } from './app-routes.ts';
 import { cheapPasswords, sendRaw } from './app.ts';
 import { OWNER } from './session-client.ts';
 import { SECRET, tokenOf } from './tokens.ts';
@@ -214,8 +214,7 @@ async function provoke(
   codes: Set<string>,
   requests: readonly Provocation[],
 ): Promise<void> {
-  const path = pathOf(route);
-  const [ownMethod = ''] = route.split(' ');
+  const [ownMethod = '', path = ''] = route.split(' ');
   for (const { method = ownMethod, query = '', headers, body } of requests) {
     const isSent = body !== undefined && method !== 'GET';
     const response = await fetch(`${url}${path}${query}`, {
