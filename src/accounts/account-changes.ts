@@ -12,8 +12,8 @@
  *
  * After an error of a store, the account is as before or as intended.
  * Accepted: if the process ends between the second and the third step, or if the session store
- * fails in each try of the third, one kind of session stays: that of a login that another server
- * completed between the first step and the second.
+ * fails in each try of the third, one kind of session stays: that of a login that completed between
+ * the first step and the second.
  * Accepted: a change that loses to another one after its first step may have ended a session that
  * the winner has begun. That client must log in again. So must a later user of the name who logged
  * in between the second and the third step of a removal.
