@@ -30,7 +30,7 @@ function isPlainArray(value: unknown): value is unknown[] {
 export function isError(value: unknown): value is Error {
   try {
     if (isNativeError(value) || value instanceof Error) return true;
-    // Of another realm, a DOMException such as an AbortError is neither.
+    // A DOMException of another realm, such as an AbortError, passes neither test.
     return Object.prototype.toString.call(value) === '[object DOMException]';
   } catch {
     // A Proxy may throw.

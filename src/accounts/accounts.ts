@@ -164,9 +164,9 @@ export class Accounts {
    * Decides whether a login may keep the session that it has begun. `JwtAuth` asks once it has
    * stored the session; the reason is in `account-changes.ts`.
    * @param user the very object that a method here returned, not a copy
-   * @returns false if the account was removed or disabled, also if the name has a new user. For an
-   *   object that a password was verified or set for, also false if the stored hash has been
-   *   replaced since. It is a promise only if the store returns one.
+   * @returns false if the account was removed or disabled, also if the name has a new user. If a
+   *   password was verified or set for this object, also false if the stored hash has been replaced
+   *   since. It is a promise only if the store returns one.
    * @throws AuthError ERR_STORE
    */
   isCurrent(user: PublicUser): boolean | Promise<boolean> {

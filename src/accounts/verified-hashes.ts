@@ -22,8 +22,8 @@ export class VerifiedHashes {
   /**
    * @param stored the user in the store now
    * @returns false if the account was removed or disabled. Otherwise, whether it still has the hash
-   *   that was remembered for this object. If none was remembered, whether the account is not that
-   *   of a later user of the name.
+   *   that was remembered for this object. If none was remembered, false if a later user has the
+   *   name, and true if not.
    */
   isCurrent(user: PublicUser, stored: User | undefined): boolean {
     if (stored === undefined || isDisabled(stored)) return false;

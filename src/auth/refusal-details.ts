@@ -139,8 +139,9 @@ export function withTokenDetail(error: unknown, token: unknown): unknown {
 }
 
 /**
- * @returns a copy of the refusal with this detail. The refusal itself, if there is no detail or it
- *   has one. Also if a hook threw an instance of a subclass, because a copy would lose the class.
+ * @returns a copy of the refusal with this detail. Without a detail, or if the refusal has one
+ *   already, it is the refusal itself. It also returns an instance of a subclass unchanged, which a
+ *   hook may throw, because a copy would lose the class.
  */
 function withDetail(refusal: AuthError, detail: string | undefined): AuthError {
   const isPlain = Object.getPrototypeOf(refusal) === AuthError.prototype;

@@ -116,7 +116,10 @@ export class TokenIssuer<Identity> {
     return { accessToken, refreshToken, expiresInSeconds: Math.floor(exp - issuedAt) };
   }
 
-  /** The session of the token lasts through the leeway that follows, and ends by `#latestEnd`. */
+  /**
+   * @returns when the token expires. Its session lasts for the leeway after that, and ends no later
+   *   than `#latestEnd`.
+   */
   #plainExpiryOf(draft: TokenDraft): number {
     return Math.min(draft.expiresAt, this.#latestEnd(draft) - this.#tokens.leewaySeconds);
   }

@@ -1,6 +1,6 @@
 /**
- * The mistakes that a text in place of a token shows. Two other files put them into words: the
- * details for the log, and the advice of `latchkey inspect`.
+ * Recognises common mistakes in a text that should be a token. Two other files put them into words:
+ * the details for the log, and the advice of `latchkey inspect`.
  * Promise: only the outline of the text is looked at. Nothing is decoded.
  */
 

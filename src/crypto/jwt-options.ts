@@ -18,7 +18,7 @@ export interface JwtOptions {
   readonly audience?: string | readonly string[];
   /**
    * The `typ` header parameter; default `JWT`. If this option is set, a token must have it
-   * (RFC 8725 §3.11). If not, a token may lack `typ`, but one that it has must be `JWT`.
+   * (RFC 8725 §3.11). If not, a token may lack `typ`; if it has one, that must be `JWT`.
    */
   readonly type?: string;
   /** Claims that a token must have, for sign and for verify. Default `exp`, `iat` and `nbf`. */

@@ -114,7 +114,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     if (secondDot === -1) throw new AuthError('ERR_JWT_MALFORMED');
     const signingInput = token.slice(0, secondDot);
     // The 32 bytes of HMAC-SHA256 are 43 characters. This length also refuses a missing signature,
-    // one of another algorithm and further segments. A 44th character shows that one is longer.
+    // one of another algorithm and further segments. A 44th character detects a longer one.
     const signature = Buffer.from(token.slice(secondDot + 1, secondDot + 45), 'utf8');
     if (signature.length !== 43) throw new AuthError('ERR_JWT_SIGNATURE');
 

@@ -16,8 +16,8 @@ const BYTE_ORDER_MARK = /^\ufeff/;
 /**
  * @returns the parsed body. Its bytes must be valid UTF-8: a decoder would replace each invalid one
  *   by U+FFFD, and different passwords would become the same one. RFC 8259 §8.1: one byte order
- *   mark before the JSON is ignored. Of a body that another parser has read, these checks apply
- *   only if it is a string or bytes.
+ *   mark before the JSON is ignored. A body that another parser has read is checked only if
+ *   it is a string or bytes.
  * @throws AuthError ERR_CONTENT_TYPE, ERR_BODY_TOO_LARGE (over 16 KiB), ERR_BODY, ERR_BAD_REQUEST,
  *   ERR_ABORTED
  * @throws TypeError if the body was read already and `message.body` does not hold it, or if that is

@@ -33,7 +33,10 @@ export class Connections {
   /** Open replies whose request came while an earlier one of its connection was in flight. */
   readonly #pipelined = new Set<ServerResponse>();
   readonly #isSecure: boolean;
-  /** Whether a request has come. In a shutdown: whether one was in flight at the call, or since. */
+  /**
+   * Whether a request has come. Once a shutdown has begun: whether one was in flight then, or has
+   * come since.
+   */
   #hasRequests = false;
 
   /** @param isSecure whether the server serves TLS */

@@ -16,10 +16,11 @@ export const MAX_HEADER_BYTES: number = 16 * 1024;
 export const MAX_HEADERS = 999;
 
 /**
- * Pipelined requests whose reply is not sent yet, over all connections. One more closes the
- * connections whose clients do not read, or else its own. They take some 12 MB, or 420 MB if each
- * has a header of 16 KiB. The limit cannot be much lower: Node parses up to some 2,500 small
- * requests of one connection before it sends the second reply.
+ * Pipelined requests whose reply is not sent yet, over all connections. At one more, the server
+ * closes the connections whose clients do not read. If there are none, it closes the connection of
+ * that request. At the limit they take some 12 MB, or 420 MB if each has a header of 16 KiB. The
+ * limit cannot be much lower: Node parses up to some 2,500 small requests of one connection before
+ * it sends the second reply.
  */
 export const MAX_PIPELINED = 3000;
 
@@ -37,8 +38,8 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 /**
- * Milliseconds between two checks of the time-outs of headers and of requests. Each may take effect
- * so much later.
+ * Milliseconds between two checks of the time-outs of headers and of requests. Each time-out may
+ * take effect this much later.
  */
 export const TIMEOUT_CHECK_MS = 1_000;
 
@@ -47,8 +48,8 @@ export const TIMEOUT_CHECK_MS = 1_000;
  * has no request in flight, or whose client does not read its replies. It is half a second longer
  * than the time-out of the headers with its check, so that a silent client gets a 408 first. While
  * a write is stuck Node waits twice as long. Between two requests Node uses the time of keep-alive
- * instead. That time may be far longer, and a client that does not read its replies must not hold a
- * connection for so long.
+ * instead. It is not used here, because it may be far longer, and a client that does not read its
+ * replies must not hold a connection for so long.
  */
 export const SILENCE_TIMEOUT_MS: number = HEADERS_TIMEOUT_MS + TIMEOUT_CHECK_MS + 500;
 

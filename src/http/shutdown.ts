@@ -2,8 +2,8 @@
  * The graceful shutdown of a server. Promise: for 10 seconds a connection is not closed while it
  * has a request in flight, nor once the first byte of its next request was read.
  * Accepted: a request that arrives in the instant in which its idle connection is closed is lost.
- * HTTP/1.1 has no way to avoid that (RFC 9112 §9.5). So is a request behind one that was in flight
- * at the beginning: the reply to that one says `Connection: close`.
+ * HTTP/1.1 has no way to avoid that (RFC 9112 §9.5). A request behind one that was in flight at
+ * the beginning is lost too: the reply to the earlier one says `Connection: close`.
  */
 import { Server as TcpServer } from 'node:net';
 // Jest's environment jsdom has no setImmediate, and a test may replace the global timers.

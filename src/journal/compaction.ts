@@ -13,7 +13,7 @@ import { ignoreFailure } from './system-errors.ts';
 /** With fewer superseded bytes, a compaction costs more than it saves. */
 export const COMPACT_FROM_SUPERSEDED_BYTES: number = 8 << 20;
 
-/** The entries between two batches, with which a draft begins. */
+/** A copy of the entries, taken between two batches. A draft begins with them. */
 export interface Snapshot<Entry> {
   readonly entries: Iterable<readonly [string, Entry]>;
   /** The offset in the file behind the record that was applied last. */

@@ -97,9 +97,9 @@ export async function lockFile(path: string, timing: LockTiming = LOCK_TIMING): 
 /** A lock that this process holds. Its heartbeat runs until `release`. */
 export class FileLock {
   /**
-   * Whether this process waited for a claim of another scope. That claim went stale, and its holder
-   * may not be dead but suspended; or the holder released it meanwhile, which counts as the same.
-   * Either way the file must be copied before it is trusted.
+   * Whether this process waited for a claim of another scope. Either that claim went stale, and its
+   * holder may be suspended instead of dead. Or the holder released it meanwhile. In both cases the
+   * file must be copied before it is trusted.
    */
   readonly isTakenOver: boolean;
   /** The random part of the claim. No other process has it, so it can make a file name unique. */
@@ -250,7 +250,7 @@ async function waitUntilGoneOrStale(
   for (const claim of watched.keys()) await removeClaim(claim.path);
 }
 
-/** Two stores of one process, as after a hot reload, or by two copies of this module. */
+/** For a process that opens the file twice, after a hot reload or by two copies of this module. */
 const OPEN_ONCE =
   'close the first store before you open the next one, or keep one store on globalThis if a hot ' +
   'reload evaluates the module again';

@@ -30,7 +30,7 @@ export class LiveBytes {
     if (entriesAfter < entriesBefore) this.#bytes *= entriesAfter / entriesBefore;
   }
 
-  /** A compaction has found the exact number at a moment when this was the estimate. */
+  /** Corrects the estimate: a compaction found `exact` bytes when the estimate was `estimate`. */
   correct(exact: number, estimate: number): void {
     this.#bytes += exact - estimate;
   }

@@ -1,6 +1,6 @@
 /**
- * Limits that are reached by tries which have ended. Such tries count until their time is over.
- * Until then the limit refuses every try without a query of the counts.
+ * Remembers the limits that ended tries alone have reached. Ended tries count until their time is
+ * over. Until then such a limit refuses every try, without a query of the counts.
  * Promise: bounded memory. There are at most 100,000 refusals; the oldest one is evicted.
  * Accepted: a refusal lasts until its time, even if the counts are deleted or their clock is set
  * forward.

@@ -29,8 +29,8 @@ export interface Limit {
 /** A try that has begun, and counts under its limits. */
 export interface Try {
   /**
-   * Ends the try, once. Does not reject because a store fails: the outcome of the try stands. The
-   * try then counts until one window after it began.
+   * Ends the try, once. If the store fails, it does not reject, because the outcome of the try
+   * stands. The try then counts until one window after it began.
    * @param isCounted whether it still counts, for one window from now
    */
   end(isCounted: boolean): MaybePromise<void>;
@@ -60,8 +60,8 @@ export interface LimitCounts {
    */
   networksOf(accountKey: string): MaybePromise<readonly string[]>;
   /**
-   * Remembers the network of a login, and forgets the oldest one beyond the maximum. Does not
-   * reject because a store fails: the login has succeeded.
+   * Remembers the network of a login, and forgets the oldest one beyond the maximum. If the store
+   * fails, it does not reject, because the login has succeeded.
    * @param networkKey a hash of the account and the network; at most 64 ASCII characters
    */
   addNetwork(accountKey: string, networkKey: string): MaybePromise<void>;

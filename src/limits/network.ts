@@ -27,8 +27,8 @@ export interface ClientSource {
 const addressCheck = expecting('an address as a string', (value) => typeof value === 'string');
 
 /**
- * @param address of the client; if it is not known `unknown`, empty, undefined, or null from a
- *   header that is missing
+ * @param address of the client. An unknown one is `unknown`, empty or undefined, or null from a
+ *   header that is missing.
  * @throws TypeError if it is another kind of value
  */
 export function sourceOf(address: string | null | undefined): ClientSource {

@@ -2,7 +2,7 @@
  * The statements of the counts in PostgreSQL. All times are seconds since 1970 by the clock of the
  * database. A row of tries has a list of slots: `expires_at` is the time when its tries are
  * forgotten, `ended` the number of those that have ended. A try in flight has a slot of its own,
- * with its `try_id` and `in_flight` 1: if its end is stored twice, no other try ends.
+ * with its `try_id` and `in_flight` 1. So an end that is stored twice cannot end another try.
  */
 import { parameters } from '../postgres/table.ts';
 import { SLOTS_PER_WINDOW } from './sliding-window.ts';

@@ -3,9 +3,9 @@
  * together, and across restarts. The caller brings the client. The clock is that of the database.
  * Promise: of any number of tries at once, over all servers, no more begin than each limit allows.
  * Promise: a flood of tries leaves connections to other statements. One object sends at most six
- * statements at a time, two of them for known networks. It begins no try in the database for a
- * limit that its own tries in flight have reached, or that ended tries had reached when it last
- * looked.
+ * statements at a time, two of them for known networks. It does not ask the database to begin a
+ * try that it can refuse itself: its own tries in flight have reached a limit, or ended tries had
+ * reached it when it last looked.
  * Promise: the tables hold hashes and numbers. They hold no username, address or password. The
  * hashes have no secret, so a person who can read the tables can test guesses.
  * Accepted: a try whose end was not stored counts as one in flight, until one window after it
@@ -14,11 +14,11 @@
  * Clients that such tries keep waiting are told to come back in a second.
  * Accepted: if the answer of the database to an end was lost, the end is stored again. A wrong
  * password may then count twice.
- * Accepted: a check that takes longer than a window does not count between one window after it
- * began and its end.
- * Accepted: if the clock of the database is set back, tries count for up to one window more. Those
- * that were forgotten may count again, because a refusal leaves them in the row. If the clock is
- * set forward, tries are forgotten early.
+ * Accepted: a check that takes longer than a window stops counting one window after it began. If
+ * the password was wrong, it counts again from its end on.
+ * Accepted: if the clock of the database is set back, tries count for up to one window more. Tries
+ * that were forgotten may count again: a refused try does not change the row, so they may still be
+ * in it. If the clock is set forward, tries are forgotten early.
  * Accepted: only time bounds the number of rows. Each try leaves up to three rows. They are removed
  * within about a minute after the last of their tries is forgotten, if tries begin then. A try that
  * does not count is forgotten at its end.

@@ -1,4 +1,4 @@
-/** Texts in PostgreSQL: which it stores as they are, and those that hold JSON. */
+/** Texts in PostgreSQL: which ones it stores unchanged, how JSON is read, and their order. */
 import { describe } from '../values.ts';
 
 /**

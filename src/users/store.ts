@@ -19,7 +19,7 @@ export interface User extends PublicUser {
   /** A PHC string, or a Werkzeug hash for a user who was imported from Flask. */
   readonly passwordHash: string;
   /**
-   * Seconds since 1970. `Accounts` refuses a token without a session that was issued up to then.
+   * Seconds since 1970. `Accounts` refuses a token that has no session and was issued up to then.
    * A store sets it for a user whose name was removed before.
    */
   readonly validAfter?: number;
@@ -139,8 +139,8 @@ export interface UserStore {
    * exactly one returns true. An update that overlaps never brings the user back.
    *
    * With `expectedHash` it is an atomic compare-and-set on the stored `passwordHash`, with the
-   * comparison of `update`. Of a removal and an update that expect the same hash, and of which the
-   * update sets another one, exactly one returns true. A store that ignores `expectedHash` removes
+   * comparison of `update`. If a removal and an update expect the same hash, and the update sets
+   * another one, exactly one of the two returns true. A store that ignores `expectedHash` removes
    * the user all the same, even a new one who has signed up with this name in the meantime.
    * @param removedAt whole seconds since 1970; default: the clock of the system
    * @param expectedHash the hash that must be stored; if it is undefined, any user is removed

@@ -11,7 +11,7 @@ export interface InspectConfig {
   readonly leewaySeconds: number;
 }
 
-/** The flag takes the token for its file if the file was left out, or stands behind the token. */
+/** If the file was left out, or stands behind the token, the flag gets the token as its value. */
 const LIKE_A_TOKEN = /(?:^|[^\w.-])e[3wy][\w-]{10,}\.[\w-]+\.[\w-]{20,}$/;
 
 const aFile: Kind<string> = someText('<file>', 'a file');

@@ -42,7 +42,8 @@ const MAX_START_MS = 2_000;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it. A signal that
- * comes before it listens stops it too. It leaves no lock, unless the start takes over two seconds.
+ * comes before it listens stops it too. It leaves no lock, unless the start takes longer than two
+ * seconds.
  * @param setHangupActions see `watchHangups`
  * @throws Error if it cannot start
  */
@@ -66,7 +67,7 @@ export async function serve(
     isClosing = true;
     const started = await Promise.race([starting.catch(ignoreFailure), delay(MAX_START_MS)]);
     if (started === undefined) return;
-    // At once, because each waits for its requests in flight. Both need the stores.
+    // Both at the same time, because each waits for its requests in flight. Both need the stores.
     const ends = await Promise.allSettled([
       started.server.close(),
       administration?.then((stop) => stop()),

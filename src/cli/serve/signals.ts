@@ -4,8 +4,8 @@ import { reasonOf } from '../../errors.ts';
 import type { Log } from '../log.ts';
 
 /**
- * A terminal sends Ctrl-C to every process of a job, and npm forwards the signal that it gets to
- * its child as well. So two signals within this time count as one.
+ * A terminal sends Ctrl-C to every process of a job, and npm also forwards to its child each signal
+ * that it gets. So two signals within this time count as one.
  */
 const ONE_SIGNAL_MS = 250;
 

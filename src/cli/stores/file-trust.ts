@@ -24,8 +24,8 @@ export interface Problem {
   /** The command that solves it. */
   readonly remedy: string;
   /**
-   * True if every user can write here, or a group that this process is not in, or if another user
-   * owns the file, a link, or the folder of either.
+   * True if every user, or a group that this process is not in, can write here. True also if
+   * another user owns the file, a link, or the folder of either.
    */
   readonly isGrave: boolean;
   /**

@@ -77,7 +77,8 @@ const OWN_FOLDER = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 
 /**
  * If latchkey is installed globally or linked, pg is not beside it but in the project, which is the
- * working directory. Root does not run the code of another user because of its working directory.
+ * working directory. If this process is root, it does not load pg from a folder of another user,
+ * even if that is the working directory.
  * @throws CommandError if there is none
  */
 async function findPg(): Promise<FoundPg> {
@@ -111,7 +112,8 @@ function fileOfPg(folder: string): string | undefined {
  * Node also takes a file `node_modules/pg.js`, and a project that has the name pg itself.
  * @returns the paths whose owners must be trusted: the folder of the package, before and after
  *   links are resolved, and the file. If the file is elsewhere, all folders in which Node looks
- *   stand in place of the folder of the package. If the file is unknown, both are returned.
+ *   stand in place of the folder of the package. If the file is unknown, the folder of the package
+ *   and all these folders are returned.
  */
 function placesOfPg(folder: string, file: string | undefined): readonly string[] {
   const paths = requireFrom(folder).resolve.paths('pg') ?? [];

@@ -9,14 +9,14 @@ import type { Log } from '../log.ts';
 /** The SQLSTATE code of a right that is missing. */
 const INSUFFICIENT_PRIVILEGE = '42501';
 /**
- * The codes of a feature, a function and a syntax that the database does not have. CockroachDB has
- * another SQL than PostgreSQL, and served version 0.1.
+ * The codes of a feature, a function and a syntax that the database does not have. CockroachDB,
+ * which version 0.1 could use, has another SQL than PostgreSQL.
  */
 const NOT_IN_THIS_DATABASE = /^(?:0A000|42883|42601)$/;
 
 /**
- * Creates the tables of the counts. A role or a database that served version 0.1 may not be able
- * to: the server then starts all the same, warns, and counts in its own memory.
+ * Creates the tables of the counts. A role or a database that was enough for version 0.1 may not
+ * allow that. The server then starts all the same, warns, and counts in its own memory.
  * @returns undefined if this role may not create or use the tables, or this database cannot count
  * @throws AuthError ERR_STORE for any other error
  */

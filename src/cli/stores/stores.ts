@@ -29,7 +29,10 @@ export interface OpenedStores {
   readonly users: UserStore;
   /** Undefined with `--sessions off`: no session store is opened or created. */
   readonly sessions: SessionStore | undefined;
-  /** Where the rate limits count for all servers of a database. Otherwise each server counts. */
+  /**
+   * The counts of the rate limits, which all servers of a database share. Without them, each server
+   * counts for itself.
+   */
   readonly counts?: LimitCounts;
   /** What is kept where, for messages: `users in data/users.jsonl`. */
   readonly summary: string;
