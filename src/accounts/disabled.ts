@@ -8,6 +8,9 @@ import type { PasswordHasher } from './password-hasher.ts';
 
 const MARK = '!';
 
+/** As of bcrypt, Argon2 and PBKDF2. What stands for no password, such as `*`, has no `$`. */
+const FOREIGN_HASH = /^(?!!|\$scrypt\$).*\$/;
+
 export function isDisabled({ passwordHash }: Pick<User, 'passwordHash'>): boolean {
   return isDisabledHash(passwordHash);
 }
@@ -23,16 +26,18 @@ export function disabledHash(passwordHash: string): string {
 }
 
 /**
+ * Restores what was disabled, also a hash that only the hasher of another program can read.
  * @returns the hash without the mark; the hash itself if it does not have the mark
- * @throws AuthError ERR_PASSWORD_HASH as `checkHash`
+ * @throws AuthError ERR_PASSWORD_HASH as `checkHash`, but not for a hash of another kind
  */
 export function enabledHash(
   passwordHash: string,
   passwords: Pick<PasswordHasher, 'needsRehash'>,
 ): string {
   if (!isDisabledHash(passwordHash)) return passwordHash;
-  checkHash(passwordHash, passwords);
-  return passwordHash.slice(MARK.length);
+  const hash = passwordHash.slice(MARK.length);
+  if (!FOREIGN_HASH.test(hash)) checkHash(passwordHash, passwords);
+  return hash;
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * Checks the password of an account, under the rate limits.
  * Promise: no user enumeration by timing. For an unknown user, a disabled one, and one whose stored
- * hash cannot be read, a decoy hash of the current cost is verified.
+ * hash cannot be read, a decoy hash of the current cost is verified. The last one also causes a
+ * warning of Node.
  */
 import { isPossiblePassword } from '../crypto/password.ts';
 import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
@@ -45,8 +46,15 @@ async function isPasswordOf(
     return await verify(user.passwordHash);
   } catch (error) {
     if (!isAuthError(error) || error.code !== 'ERR_PASSWORD_HASH') throw error;
+    warnOfHash(user);
     return verify(undefined);
   }
+}
+
+/** Tells the operator, because the client gets the answer to a wrong password. */
+function warnOfHash({ id }: User): void {
+  const fault = `The stored hash of the user ${JSON.stringify(id)} cannot be read`;
+  process.emitWarning(`${fault}, so no password of this user is accepted: set a new one`);
 }
 
 /**

@@ -59,6 +59,22 @@ test('enable restores the very same hash, however often an account was disabled'
   assert.deepEqual(await users.find('joe'), before);
 });
 
+test('enable restores a hash that only another program can read', async () => {
+  const { accounts, users } = makeService();
+  const FOREIGN = {
+    pbkdf2: `pbkdf2:sha256:600000$salt$${'0'.repeat(64)}`,
+    bcrypt: `$2b$12$${'a'.repeat(53)}`,
+    argon2: '$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$a2V5',
+  };
+  for (const [id, hash] of Object.entries(FOREIGN)) {
+    await users.insert(userNamed(id, hash));
+    assert.equal(await accounts.disable(id), true);
+    assert.equal((await users.find(id))?.passwordHash, `!${hash}`);
+    assert.equal(await accounts.enable(id), true);
+    assert.equal((await users.find(id))?.passwordHash, hash);
+  }
+});
+
 test('a password that is set for a disabled account opens it once it is enabled', async () => {
   const service = makeService();
   await addUser(service, 'joe');

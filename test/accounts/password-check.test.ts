@@ -41,6 +41,28 @@ test('an unknown, a disabled and an unreadable account cost the work of a decoy 
   }
 });
 
+test('a stored hash that cannot be read causes a warning, which has only the id', async () => {
+  const users = new MemoryUserStore();
+  const accounts = new Accounts({ users, passwords: new WatchedHasher({ logN: 1 }) });
+  await addUser({ users }, 'joe');
+  await addUser({ users }, 'disabled');
+  await accounts.disable('disabled');
+  users.insert(userNamed('old', 'pbkdf2:sha256:1$salt$key'));
+  const warnings: string[] = [];
+  const listener = ({ message }: Error) => void warnings.push(message);
+  process.on('warning', listener);
+  for (const id of ['joe', 'unknown', 'disabled', 'old']) {
+    assert.equal(await accounts.authenticate(id, 'wrong'), undefined);
+  }
+  // Node emits a warning in a later tick.
+  await new Promise(setImmediate);
+  process.off('warning', listener);
+  assert.deepEqual(warnings, [
+    'The stored hash of the user "old" cannot be read, so no password of this user is accepted: ' +
+      'set a new one',
+  ]);
+});
+
 test('a refused new text is refused before any hashing, also for an unknown user', async () => {
   const passwords = new WatchedHasher({ logN: 1 });
   const users = new MemoryUserStore();

@@ -109,7 +109,9 @@ async function explained<T>(open: () => Promise<T>): Promise<T> {
 async function explainLock(locked: Error, data: string): Promise<CommandError> {
   // A server has no socket yet while it reads a large file.
   const soon = 'If that is another "latchkey users" or a server that starts, run the command again';
-  const text = `${reasonOf(locked)}. ${soon}. If the server listens, ${await remedyFor(data)}.`;
+  // A program of one's own that has the file needs no more than "stop that process first".
+  const remedy = `If it is a "latchkey serve" that listens, ${await remedyFor(data)}`;
+  const text = `${reasonOf(locked)}. ${soon}. ${remedy}.`;
   return new CommandError(text, { cause: locked });
 }
 

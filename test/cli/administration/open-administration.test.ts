@@ -119,7 +119,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     await assert.rejects(openIn(data), (error: Error) => {
       assert.ok(error.message.includes(`${path} is in use by process ${process.pid}: `));
       const hint = 'If that is another "latchkey users" or a server that starts, run the command ' +
-        'again. If the server listens, the folder of its socket, ';
+        'again. If it is a "latchkey serve" that listens, the folder of its socket, ';
       assert.ok(error.message.includes(hint), error.message);
       return true;
     });
