@@ -24,7 +24,7 @@ export function isTokenOfUser(
   if (hasSessions && Object.hasOwn(claims, 'sid')) return true;
   const issuedAt = ownMember(claims, 'iat');
   if (issuedAt === undefined) return hasSessions;
-  return typeof issuedAt === 'number' && issuedAt > validAfter;
+  return typeof issuedAt === 'number' && Math.floor(issuedAt) > validAfter;
 }
 
 /**

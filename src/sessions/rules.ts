@@ -206,7 +206,8 @@ export function isAfterEndOfAll(
   issuedAt: number,
   leewaySeconds: number,
 ): boolean {
-  return endedAt === 0 || issuedAt > endedAt + leewaySeconds;
+  // In whole seconds, because `endedAt` is the beginning of its second.
+  return endedAt === 0 || Math.floor(issuedAt) > endedAt + Math.ceil(leewaySeconds);
 }
 
 /** @returns whether the idle or the absolute lifetime has passed, to the second */

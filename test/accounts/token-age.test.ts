@@ -16,7 +16,7 @@ test('a token of a removed name must be younger, or its session must have been f
   const ROWS: readonly (readonly [object, boolean, boolean])[] = [
     [{ iat: REMOVED_AT - 1 }, false, false],
     [{ iat: REMOVED_AT }, false, false],
-    [{ iat: REMOVED_AT + 0.5 }, true, true],
+    [{ iat: REMOVED_AT + 0.9 }, false, false],
     [{ iat: REMOVED_AT + 1 }, true, true],
     [{ iat: `${REMOVED_AT + 1}` }, false, false],
     [{ iat: NaN }, false, false],

@@ -135,7 +135,10 @@ test('a token without a session counts if it was issued after all sessions were 
   assert.equal(sessions.acceptsWithoutSession('joe', NOW - DAY, 5), true);
   await sessions.endAll('joe');
   assert.equal(sessions.acceptsWithoutSession('joe', NOW + 5, 5), false);
+  assert.equal(sessions.acceptsWithoutSession('joe', NOW + 5.9, 5), false);
+  assert.equal(sessions.acceptsWithoutSession('joe', NOW + 5.9, 4.5), false);
   assert.equal(sessions.acceptsWithoutSession('joe', NOW + 6, 5), true);
+  assert.equal(sessions.acceptsWithoutSession('joe', NOW + 6, 4.5), true);
   assert.equal(sessions.acceptsWithoutSession('ann', NOW, 5), true);
 });
 
