@@ -20,7 +20,10 @@ const poolOf = (place: string) => `exports.Pool = class {
 /** A copy of the command, without pg in the folders above, and a project in another folder. */
 async function foldersWith(files: Readonly<Record<string, string>>) {
   const base = await realpath(await emptyFolder());
-  await cp(join(dirname(commandPath()), '../..'), join(base, 'global'), { recursive: true });
+  const from = join(dirname(commandPath()), '../..');
+  for (const name of ['package.json', 'src']) {
+    await cp(join(from, name), join(base, 'global', name), { recursive: true });
+  }
   await mkdir(join(base, 'project'));
   for (const [path, content] of Object.entries(files)) {
     await mkdir(join(base, dirname(path)), { recursive: true });
