@@ -1,5 +1,5 @@
 /**
- * What only the long form of the tests runs: `npm test -- --long`, `.ci/run`, and a file that is run
+ * Marks what only the long form of the tests runs: `npm test -- --long`, and a file that is run
  * alone. The short form, `npm test`, keeps a quick test of each behaviour.
  */
 
