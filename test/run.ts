@@ -71,8 +71,10 @@ function testsIn(folder: string, isCodeOnly: boolean): string[] {
 /** Writes a program for each folder with tests, which imports them. @returns the programs */
 function programsOf(folder: string, tests: readonly string[]): string[] {
   const places = new Set(tests.map((name) => dirname(name)));
-  return slowestFirst([...places]).map((place) => {
-    const path = join(folder, `all-of-${place.replaceAll('/', '-')}.js`);
+  return slowestFirst([...places]).map((place, index) => {
+    // Node runs the programs in the order of their names.
+    const order = String(index).padStart(2, '0');
+    const path = join(folder, `${order}-all-of-${place.replaceAll('/', '-')}.js`);
     const files = tests.filter((name) => dirname(name) === place);
     writeFileSync(path, files.map((name) => `import './${name}';\n`).join(''));
     return path;
