@@ -1,14 +1,18 @@
 /**
- * Runs all tests, or with `--code` those outside test/project. With `--long` tests of random input
- * have ten times as many rounds. It compiles all files first, at once: a process of compiled
- * JavaScript starts in a third of the time, and each file has its own.
+ * Runs the tests: the short form, or with `--long` all of them. With `--code` those of test/project
+ * are left out. The short form differs in three ways:
+ * - the files of LONG_ONLY do not run;
+ * - the files of one folder share a process, because a start takes longer than most files;
+ * - TEST_SHORT is set, by which `support/long.ts` and `support/properties.ts` leave out a part.
+ * All files are compiled first, at once: a process of compiled JavaScript starts in a third of the
+ * time.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { ROOT } from './support/root.ts';
 
-/** After which a file that hangs is stopped and named. Slow machines need minutes. */
+/** After which a process that hangs is stopped and named. Slow machines need minutes. */
 const TIMEOUT_MS = 900_000;
 const FLAGS = [
   '--enable-source-maps',
@@ -18,21 +22,28 @@ const FLAGS = [
   `--test-timeout=${TIMEOUT_MS}`,
 ];
 
-/** The slowest files. They start first, so that none of them is left for the end. */
-const SLOWEST = [
+/** Files that only the long form runs. */
+const LONG_ONLY = [
+  // They run the programs of pages, each in processes of its own.
   'project/readme',
-  'limits/throttle',
-  'cli/serve/signals',
-  'crypto/password',
-  'http/malformed',
+  'project/readme-hashes',
+  'project/testing-page',
+  // They start and install the package in every way.
   'project/package',
   'project/starts',
-  'project/testing-page',
-  'journal/crash',
-  'journal/file-lock',
-  'journal/liveness',
-  'http/overload',
 ].map((name) => `${name}.test.js`);
+
+/** The slowest files and folders. They start first, so that none of them is left for the end. */
+const SLOWEST = [
+  'project/readme.test.js',
+  'limits/throttle.test.js',
+  'crypto/password.test.js',
+  'http/malformed.test.js',
+  'http',
+  'journal',
+  'accounts',
+  'cli/serve',
+];
 
 /** The folder is not in node_modules, because Node 22 and later find no tests there. */
 const PREFIX = '.tests-';
@@ -50,14 +61,29 @@ function compileInto(folder: string): void {
   for (const name of COPIED) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
 }
 
-/** @returns the test files of a folder, the slowest first */
+/** @returns the test files in a folder, relative to it */
 function testsIn(folder: string, isCodeOnly: boolean): string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const tests = names.filter((name) => name.endsWith('.test.js')).sort();
-  const others = tests.filter((name) => !SLOWEST.includes(name));
-  return [...SLOWEST, ...others]
-    .filter((name) => !isCodeOnly || !name.startsWith('project/'))
-    .map((name) => relative(ROOT, join(folder, name)));
+  return tests.filter((name) => !isCodeOnly || !name.startsWith('project/'));
+}
+
+/** Writes a program for each folder with tests, which imports them. @returns the programs */
+function programsOf(folder: string, tests: readonly string[]): string[] {
+  const places = new Set(tests.map((name) => dirname(name)));
+  return slowestFirst([...places]).map((place, index) => {
+    // Node runs the programs in the order of their names.
+    const order = String(index).padStart(2, '0');
+    const path = join(folder, `${order}-all-of-${place.replaceAll('/', '-')}.js`);
+    const files = tests.filter((name) => dirname(name) === place);
+    writeFileSync(path, files.map((name) => `import './${name}';\n`).join(''));
+    return path;
+  });
+}
+
+function slowestFirst(names: readonly string[]): string[] {
+  const rank = (name: string) => (SLOWEST.includes(name) ? SLOWEST.indexOf(name) : Infinity);
+  return names.toSorted((a, b) => Math.sign(rank(a) - rank(b)) || 0);
 }
 
 /** Removes what earlier runs have left that were killed. */
@@ -73,9 +99,14 @@ removeLeftFolders();
 const folder = mkdtempSync(join(ROOT, PREFIX));
 try {
   compileInto(folder);
-  const tests = testsIn(join(folder, 'test'), process.argv.includes('--code'));
+  const built = join(folder, 'test');
+  const tests = testsIn(built, process.argv.includes('--code'));
   const isLong = process.argv.includes('--long');
-  const { status, signal } = spawnSync(process.execPath, [...FLAGS, ...tests], {
+  const paths = isLong
+    ? slowestFirst(tests).map((name) => join(built, name))
+    : programsOf(built, tests.filter((name) => !LONG_ONLY.includes(name)));
+  const programs = paths.map((path) => relative(ROOT, path));
+  const { status, signal } = spawnSync(process.execPath, [...FLAGS, ...programs], {
     cwd: ROOT,
     env: { ...process.env, TEST_SHORT: isLong ? '0' : '1' },
     stdio: 'inherit',

@@ -18,6 +18,7 @@ import {
   slowUsers,
 } from '../support/account-service.ts';
 import { wrongRounds } from '../support/account-races.ts';
+import { roundsOf } from '../support/long.ts';
 import { randomFrom } from '../support/random.ts';
 import { newPath } from '../support/user-files.ts';
 
@@ -47,13 +48,13 @@ for (const [name, change] of Object.entries(CHANGES)) {
   });
 }
 
-test('in 300 rounds over memory no login outlives a change', async () => {
+test('in many rounds over memory no login outlives a change', async () => {
   const stores = { users: new MemoryUserStore(), sessionStore: new MemorySessionStore() };
   const servers = [makeService(stores), makeService(stores)] as const;
-  assert.deepEqual(await wrongRounds(servers, 300, 1), []);
+  assert.deepEqual(await wrongRounds(servers, roundsOf(300), 1), []);
 });
 
-test('in 300 rounds over two servers with slow stores no login outlives a change', async () => {
+test('in many rounds over two servers with slow stores no login outlives a change', async () => {
   const users = new MemoryUserStore();
   const store = new MemorySessionStore();
   const random = randomFrom(2);
@@ -63,15 +64,15 @@ test('in 300 rounds over two servers with slow stores no login outlives a change
       sessionStore: slowSessions(store, random),
     });
   };
-  assert.deepEqual(await wrongRounds([server(), server()], 300, 3), []);
+  assert.deepEqual(await wrongRounds([server(), server()], roundsOf(300), 3), []);
 });
 
-test('in 300 rounds over files no login outlives a change', async () => {
+test('in many rounds over files no login outlives a change', async () => {
   const path = newPath();
   const users = await JsonFileUserStore.open(path);
   const sessionStore = await JsonFileSessionStore.open(join(dirname(path), 'sessions.jsonl'));
   const server = makeService({ users, sessionStore });
-  assert.deepEqual(await wrongRounds([server, server], 300, 4), []);
+  assert.deepEqual(await wrongRounds([server, server], roundsOf(300), 4), []);
   await Promise.all([users.close(), sessionStore.close()]);
 });
 

@@ -10,6 +10,7 @@ import { test } from 'node:test';
 import { isCommonPassword } from '../../src/accounts/common-passwords.ts';
 import { curlLines } from '../../src/cli/serve/serve-start.ts';
 import { Accounts, createApp, MemoryUserStore } from '../../src/index.ts';
+import { LONG } from '../support/long.ts';
 import { assertRefused, emptyFolder, ROOT, run, serve } from '../support/run-command.ts';
 import { cheapPasswords, send, withServer } from '../support/app.ts';
 import { SECRET } from '../support/tokens.ts';
@@ -123,7 +124,7 @@ const EXAMPLES: readonly (readonly [minimum: number, password: RegExp])[] = [
   [256, /"correct horse battery staple(?:staple){38}"/],
 ];
 
-test('the curl lines of serve work in a shell, with any minimum length', SLOW, async () => {
+test('the curl lines of serve work in a shell, with any minimum length', { ...SLOW, ...LONG }, async () => {
   for (const [minimum, password] of EXAMPLES) {
     const cwd = await emptyFolder();
     const flags = `--port 0 --scrypt-cost 1 --users memory --min-password-length ${minimum}`;

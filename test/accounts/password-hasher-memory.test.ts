@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { JsonFileUserStore } from '../../src/index.ts';
 import { cheapPasswords, send } from '../support/app.ts';
+import { LONG } from '../support/long.ts';
 import { emptyFolder, logLines, serve, stop } from '../support/run-command.ts';
 
 const hasPrlimit = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
-const NEEDS_PRLIMIT = { skip: !hasPrlimit && 'Linux and prlimit are needed' };
+const NEEDS_PRLIMIT = hasPrlimit ? LONG : { skip: 'Linux and prlimit are needed' };
 
 const MIB = 2 ** 20;
 const PASSWORD = 'correct horse';

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonicalUsername } from '../../src/accounts/username.ts';
+import { someOf } from '../support/long.ts';
 
 /** Every code point that is allowed in a name after another letter. */
 const NAMED: readonly number[] = Array.from({ length: 0x110000 }, (_, code) => code)
@@ -52,7 +53,7 @@ test('a canonical username is its own canonical form, with any mark after a lett
   const marks = new Set(letters.flatMap((letter) => [...letter.normalize('NFD')].slice(1)));
   const changing = letters.filter((letter) => canonicalUsername(`x${letter}`) !== `x${letter}`);
   assert.ok(marks.size > 60 && changing.length > 5_000, `${marks.size}, ${changing.length}`);
-  for (const letter of changing) {
+  for (const letter of someOf(changing)) {
     for (const mark of marks) assertStable(`x${letter}${mark}`);
   }
 });

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { isJsonLog } from '../../src/cli/log.ts';
 import { send, sendRaw } from '../support/app.ts';
 import { JOE } from '../support/command-client.ts';
+import { LONG } from '../support/long.ts';
 import {
   assertRefused,
   command,
@@ -142,7 +143,7 @@ describe('latchkey serve --log json', { concurrency: 4, timeout: 120_000 }, () =
     assertRefused(await run('serve --log none --port x'), 2, [/--port expected/]);
   });
 
-  it('drops lines that no process reads, instead of keeping them, and still stops', async () => {
+  it('drops lines that no process reads, instead of keeping them, and still stops', LONG, async () => {
     const { child, url, port, output, ended } = await serve(`serve ${flags}`, { env });
     const request = 'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n';
     const lastRequest = 'GET /hello HTTP/1.0\r\n\r\n';

@@ -15,6 +15,7 @@ import { cheapPasswords } from '../support/app.ts';
 import { allSaid, verdictOf } from '../support/assertions.ts';
 import { childPath } from '../support/compiled.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
+import { IS_SHORT } from '../support/long.ts';
 import { callsOf } from '../support/spies.ts';
 import { base64, MARKER } from '../support/tokens.ts';
 
@@ -82,7 +83,7 @@ test('the vectors of RFC 7914 verify, as PHC strings', async () => {
       ),
     ],
   ];
-  for (const [password, salt, cost, key] of vectors) {
+  for (const [password, salt, cost, key] of IS_SHORT ? vectors.slice(0, -1) : vectors) {
     const stored = phc(cost, base64(salt), base64(key));
     assert.equal(await hasher.verify(password, stored), true, cost);
     if (salt === 'NaCl') assert.equal(await hasher.verify('Password', stored), false);
@@ -527,6 +528,7 @@ test(
 
 test('no password and no hash is told by an error or by inspection', async () => {
   const stored = phc('ln=1,r=8,p=1', base64(MARKER), base64(MARKER));
+  const busy = new PasswordHasher({ logN: 1, maxConcurrent: 1, maxQueued: 1 });
   const uses: (() => Promise<unknown>)[] = [
     () => hasher.hash(`${MARKER}\ud800`),
     () => hasher.hash(MARKER.repeat(99)),
@@ -537,7 +539,7 @@ test('no password and no hash is told by an error or by inspection', async () =>
     async () => hasher.needsRehash(MARKER),
     async () => new PasswordHasher({ logN: MARKER as never }),
     async () => new PasswordHasher(MARKER as never),
-    () => Promise.all(Array.from({ length: 9999 }, () => hasher.hash(MARKER))),
+    () => Promise.all(Array.from({ length: 9 }, () => busy.hash(MARKER))),
   ];
   const said = await Promise.all(
     uses.map((use) => use().then(() => assert.fail(String(use)), allSaid)),

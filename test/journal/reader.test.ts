@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { someOf } from '../support/long.ts';
 import {
   eightAtATime,
   fileWith,
@@ -262,7 +263,7 @@ test('a file cut at any byte keeps every complete record, or is refused', async 
     [GOOD, false],
     [compacted, true],
   ] as const) {
-    await eightAtATime(Array(content.length).keys(), async (length) => {
+    await eightAtATime(someOf(Array(content.length).keys()).values(), async (length) => {
       const cut = content.slice(0, length);
       const path = fileWith(cut);
       const complete = cut.match(/\{"op".*?\}/g) ?? [];

@@ -29,6 +29,7 @@ import {
   randomText,
   type Random,
 } from './generators.ts';
+import { IS_SHORT } from './long.ts';
 import { randomFrom } from './random.ts';
 
 export interface Property {
@@ -55,8 +56,6 @@ export async function runCase({ name, check }: Property, seed: number): Promise<
   }
 }
 
-/** Set by `npm test`. A file that is run alone, and `.ci/run`, run all cases. */
-const IS_SHORT = process.env['TEST_SHORT'] === '1';
 
 /** Runs the cases of a test. SEED=n repeats those of an earlier run. */
 export async function assertHolds(t: TestContext, property: Property): Promise<void> {

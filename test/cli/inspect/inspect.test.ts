@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { RefreshTokens } from '../../../src/auth/refresh-token.ts';
 import { decodeUnverified, Jwt } from '../../../src/crypto/jwt.ts';
 import { OTHER_SECRET } from '../../support/command-client.ts';
+import { LONG } from '../../support/long.ts';
 import { assertRefused, command, emptyFolder, run } from '../../support/run-command.ts';
 import { base64url, SECRET } from '../../support/tokens.ts';
 
@@ -166,7 +167,7 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     assertRefused(await run('inspect a.b.c'), 1, [/not a token: Invalid header\./]);
   });
 
-  it('errors that name the right culprit: claims that nest too deeply for the stack', async () => {
+  it('errors that name the right culprit: claims that nest too deeply for the stack', LONG, async () => {
     const nested = (levels: number) => {
       const claims = `{"exp":0,"deep":${'['.repeat(levels)}${']'.repeat(levels)}}`;
       return `e30.${base64url(claims)}.`;
@@ -208,7 +209,7 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     assert.ok(stdout.includes(note));
   });
 
-  it('colours the verdict on a terminal, unless NO_COLOR is set', async () => {
+  it('colours the verdict on a terminal, unless NO_COLOR is set', LONG, async () => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'secrets'), SECRET);
     const token = new Jwt({ secret: SECRET }).sign({});

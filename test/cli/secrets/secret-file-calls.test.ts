@@ -9,6 +9,7 @@ import { processUser } from '../../../src/cli/stores/file-trust.ts';
 import type { Log } from '../../../src/cli/log.ts';
 import { readSecretFile, readSecrets } from '../../../src/cli/secrets/secret-file.ts';
 import { openStores } from '../../../src/cli/stores/stores.ts';
+import { LONG } from '../../support/long.ts';
 import { without } from '../../support/missing-calls.ts';
 import { assertRefused, emptyFolder, modeOf, run, serve, stop } from '../../support/run-command.ts';
 import { systemError } from '../../support/system-errors.ts';
@@ -125,7 +126,7 @@ describe('the files of a first start', () => {
   }
 });
 
-describe('a first start', { concurrency: 4, timeout: 240_000 }, () => {
+describe('a first start', { concurrency: 4, timeout: 240_000, ...LONG }, () => {
   it(`${KIND} without hard links it makes a secret, and keeps it`, async () => {
     const cwd = await emptyFolder();
     const where = without('link EPERM', { cwd });

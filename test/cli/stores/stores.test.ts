@@ -6,6 +6,7 @@ import { describe, it, test } from 'node:test';
 import { openStores } from '../../../src/cli/stores/stores.ts';
 import { decodeUnverified } from '../../../src/index.ts';
 import { send } from '../../support/app.ts';
+import { LONG } from '../../support/long.ts';
 import {
   assertRefused,
   command,
@@ -36,6 +37,8 @@ const LIMIT = { timeout: 120_000 };
 /** @returns the line that says where the server listens */
 const firstLine = (server: { readonly output: { readonly stdout: string } }): string =>
   server.output.stdout.split('\n')[0] ?? '';
+
+const KILLS = { ...LIMIT, ...LONG };
 
 test('stores in files can be lost, with and without sessions', async () => {
   for (const hasSessions of [false, true, 'ifKept'] as const) {
@@ -206,7 +209,7 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
   });
 });
 
-test('refreshes, logouts and new passwords that were answered survive kill -9', LIMIT, async () => {
+test('refreshes, logouts and new passwords that were answered survive kill -9', KILLS, async () => {
   const cwd = await emptyFolder();
   const flags = `${FLAGS} --data . --throttle off`;
   const killed = await serve(flags, { cwd, env });
