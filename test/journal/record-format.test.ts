@@ -161,3 +161,15 @@ test('a record that is too long or cannot be created leaves nothing behind', asy
   });
   assert.equal(readFileSync(path, 'utf8'), `${HEADER}\n\n${lineOf('joe', 1)}\n\n`);
 });
+
+test('a record that its own format refuses is reported, and refused at the next opening', async () => {
+  const path = newPath();
+  await withJournal(path, async (journal) => {
+    const writes = [put(journal, 'joe', 1), journal.write('ann', () => ({ op: 'x', user: 'ann' }))];
+    const [joe, ann] = await Promise.allSettled(writes);
+    assert.deepEqual(joe, { status: 'fulfilled', value: true });
+    const problem = 'a record was written that is not a record of sessions';
+    assert.ok(ann?.status === 'rejected' && refusal('ERR_STORE', path, problem)(ann.reason));
+  });
+  await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 4 is not a record of s'));
+});
