@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
+import { Journal } from '../../src/journal/journal.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
+import { diskWith } from '../support/draft-hooks.ts';
 import { fileWith, folderOf, newPath, refusal } from '../support/user-files.ts';
 import { fault, handles } from '../support/user-lines.ts';
 
@@ -220,4 +222,34 @@ test('writes of both versions that come while the file is compacted survive', as
   }, FORMAT, 3000);
   await withNotes(path, (_write, notes) => assert.deepEqual(notesOf(notes), expected));
   assert.ok(read(path).startsWith(headerOf(2)));
+});
+
+test('a compaction that gave way to a newer version does not disturb the next one', async () => {
+  let drafts = 0;
+  let isNextBegun = false;
+  let newer: Promise<unknown> | undefined;
+  let endWrite = () => undefined as void;
+  const mayEnd = new Promise<void>((resolve) => (endWrite = resolve));
+  const records = Array.from({ length: 20 }, (_, index) => put('a', `${index}`.padEnd(99, 'x')));
+  const removal = { op: 'remove', key: 'b' };
+  const disk = diskWith(async (call) => {
+    if (call === 'open') drafts += 1;
+    if (call !== 'write') return;
+    // One batch, which replaces the file with one of version 2, and makes a compaction due again.
+    newer ??= Promise.all([removal, ...records].map((record) => journal.append(record)));
+    isNextBegun = drafts === 3;
+    if (isNextBegun) await mayEnd;
+  });
+  const path = fileWith(`${headerOf(1)}\n`);
+  const journal = await Journal.open(path, FORMAT, { disk, compactFromBytes: 1000 });
+  await Promise.all(records.map((record) => journal.append(record)));
+  while (!isNextBegun) await journal.check();
+  await newer;
+  await journal.check();
+  assert.deepEqual(folderOf(path), ['users.jsonl', 'users.jsonl.compact-unlocked']);
+  const closing = journal.close();
+  endWrite();
+  await closing;
+  assert.deepEqual(folderOf(path), ['users.jsonl']);
+  assert.ok(read(path).startsWith(headerOf(2)) && read(path).endsWith('\n\n'));
 });
