@@ -142,6 +142,22 @@ test('a record with numbers and objects in it may be torn at any byte', async ()
   }
 });
 
+test('a line of 1 MiB is written and read, and one byte more is refused', async () => {
+  const path = newPath();
+  const recordOf = (bytes: number): JournalRecord => {
+    const empty = encodeRecord(putOf('joe', { version: 1, sessions: [{ agent: '' }] }));
+    return putOf('joe', { version: 1, sessions: [{ agent: 'x'.repeat(bytes - empty.length) }] });
+  };
+  await withJournal(path, async (journal) => {
+    assert.equal(await journal.write('joe', () => recordOf(1_048_576)), true);
+    await assert.rejects(journal.write('joe', () => recordOf(1_048_577)), {
+      name: 'RangeError',
+      message: '"record" expected a line of at most 1048576 bytes, got 1048577',
+    });
+  });
+  await withJournal(path, (journal) => assert.equal(journal.find('joe')?.version, 1));
+});
+
 test('a record that is too long or cannot be created leaves nothing behind', async () => {
   const path = newPath();
   await withJournal(path, async (journal) => {

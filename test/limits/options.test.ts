@@ -1,7 +1,7 @@
 /** The option `limits`, and the rate limiter that it makes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LimitCounts } from '../../src/limits/counts.ts';
+import type { Limit, LimitCounts } from '../../src/limits/counts.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { limitsCheck, throttleOf } from '../../src/limits/options.ts';
 import { MemoryCounts } from '../../src/limits/memory.ts';
@@ -58,4 +58,62 @@ test('two rate limiters with the same counts share the tries', async () => {
   };
   for (let tries = 0; tries < 10; tries += 1) assert.equal(await guess(), undefined);
   assert.ok(Number(await guess(other)) > 3000);
+});
+
+test('each kind of try counts under its own limits, with their maximums and windows', async () => {
+  const limits: Limit[] = [];
+  const networks: string[] = [];
+  const counts: LimitCounts = {
+    begin: (given) => {
+      limits.push(...given);
+      return { end: () => undefined };
+    },
+    networksOf: () => networks,
+    addNetwork: (_, network) => void networks.push(network),
+  };
+  const source = sourceOf('10.0.0.1');
+  const right = async () => 'joe';
+  for (const [options, perAccount, perNetwork, extra, signups] of [
+    [{}, 10, 20, 10, 50],
+    [{ triesPerAccount: 9, triesPerAddress: 7, signupsPerAddress: 5 }, 9, 7, 4, 5],
+    [{ triesPerAddress: 1e6, signupsPerAddress: 1e6 }, 10, 1e6, 5e5, 1e6],
+    [{ triesPerAccount: 1, triesPerAddress: 1, signupsPerAddress: 1 }, 1, 1, 1, 1],
+  ] as const) {
+    const throttle = throttleOf({ ...options, counts }) ?? assert.fail('no limits');
+    limits.length = 0;
+    networks.length = 0;
+    await throttle.login('joe', source, right);
+    await throttle.login('joe', source, right);
+    await throttle.login('joe', sourceOf(undefined), right);
+    await throttle.confirm('joe', undefined, source, right);
+    await throttle.confirm('joe', 'a session', source, right);
+    await throttle.signup(source, right);
+    await throttle.signup(sourceOf(undefined), right);
+    const expected = [
+      ['account', perAccount * 7, 3600],
+      ['account and network', perAccount, 3600],
+      ['network', perNetwork, 1200],
+      ['account', perAccount * 10, 3600],
+      ['account and network', perAccount, 3600],
+      ['network', perNetwork + extra, 1200],
+      ['account', perAccount * 7, 3600],
+      ['account and network', perAccount, 3600],
+      ['account and session', perAccount, 3600],
+      ['account and session', perAccount, 3600],
+      ['signups', signups, 3600],
+    ];
+    const found = limits.map(({ kind, maxTries, windowSeconds }) => [kind, maxTries, windowSeconds]);
+    assert.deepEqual(found, expected);
+    assert.equal(new Set(limits.map(({ key }) => key)).size, 7);
+    assert.ok(limits.every(({ key }) => /^[\w-]{43}$/.test(key)));
+  }
+  for (const options of [
+    { triesPerAccount: 0 },
+    { triesPerAddress: 0 },
+    { triesPerAddress: 1e6 + 1 },
+    { signupsPerAddress: 0 },
+    { signupsPerAddress: 1e6 + 1 },
+  ]) {
+    assert.throws(() => throttleOf(options), { name: 'RangeError' });
+  }
 });
