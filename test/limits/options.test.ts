@@ -1,5 +1,6 @@
 /** The option `limits`, and the rate limiter that it makes. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Limit, LimitCounts } from '../../src/limits/counts.ts';
 import { sourceOf } from '../../src/limits/network.ts';
@@ -60,16 +61,28 @@ test('two rate limiters with the same counts share the tries', async () => {
   assert.ok(Number(await guess(other)) > 3000);
 });
 
+/** A key as it is stored in a database, where servers of other releases find it. */
+const keyOf = (...parts: readonly string[]) => {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+};
+
 test('each kind of try counts under its own limits, with their maximums and windows', async () => {
   const limits: Limit[] = [];
   const networks: string[] = [];
+  const accounts = new Set<string>();
   const counts: LimitCounts = {
     begin: (given) => {
       limits.push(...given);
       return { end: () => undefined };
     },
-    networksOf: () => networks,
-    addNetwork: (_, network) => void networks.push(network),
+    networksOf: (account) => {
+      accounts.add(account);
+      return networks;
+    },
+    addNetwork: (account, network) => {
+      accounts.add(account);
+      networks.push(network);
+    },
   };
   const source = sourceOf('10.0.0.1');
   const right = async () => 'joe';
@@ -89,23 +102,31 @@ test('each kind of try counts under its own limits, with their maximums and wind
     await throttle.confirm('joe', 'a session', source, right);
     await throttle.signup(source, right);
     await throttle.signup(sourceOf(undefined), right);
+    const account = keyOf('account', 'joe');
+    const joeHere = keyOf('account and network', 'joe', '10.0.0.1');
+    const here = keyOf('network', '10.0.0.1');
+    const anywhere = keyOf('account and network', 'joe', '');
+    const noSession = keyOf('account and session', 'joe');
+    const session = keyOf('account and session', 'joe', 'a session');
     const expected = [
-      ['account', perAccount * 7, 3600],
-      ['account and network', perAccount, 3600],
-      ['network', perNetwork, 1200],
-      ['account', perAccount * 10, 3600],
-      ['account and network', perAccount, 3600],
-      ['network', perNetwork + extra, 1200],
-      ['account', perAccount * 7, 3600],
-      ['account and network', perAccount, 3600],
-      ['account and session', perAccount, 3600],
-      ['account and session', perAccount, 3600],
-      ['signups', signups, 3600],
+      ['account', account, perAccount * 7, 3600],
+      ['account and network', joeHere, perAccount, 3600],
+      ['network', here, perNetwork, 1200],
+      ['account', account, perAccount * 10, 3600],
+      ['account and network', joeHere, perAccount, 3600],
+      ['network', here, perNetwork + extra, 1200],
+      ['account', account, perAccount * 7, 3600],
+      ['account and network', anywhere, perAccount, 3600],
+      ['account and session', noSession, perAccount, 3600],
+      ['account and session', session, perAccount, 3600],
+      ['signups', keyOf('signups', '10.0.0.1'), signups, 3600],
     ];
-    const found = limits.map(({ kind, maxTries, windowSeconds }) => [kind, maxTries, windowSeconds]);
-    assert.deepEqual(found, expected);
-    assert.equal(new Set(limits.map(({ key }) => key)).size, 7);
-    assert.ok(limits.every(({ key }) => /^[\w-]{43}$/.test(key)));
+    assert.deepEqual(
+      limits.map(({ kind, key, maxTries, windowSeconds }) => [kind, key, maxTries, windowSeconds]),
+      expected,
+    );
+    const known = keyOf('known network', 'joe', '10.0.0.1');
+    assert.deepEqual([[...accounts], networks], [[account], [known, known]]);
   }
   for (const options of [
     { triesPerAccount: 0 },
