@@ -66,6 +66,20 @@ test(`${KIND} ${NAMED}`, { skip }, async (t) => {
   await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
 });
 
+test('a folder is made durable, also one that an earlier process created', { skip }, async (t) => {
+  const folder = fs.realpathSync(dirname(fileWith('')));
+  const { sync } = handles;
+  const synced: string[] = [];
+  t.mock.method(handles, 'sync', async function (this: FileHandle) {
+    synced.push(fs.readlinkSync(`/proc/self/fd/${this.fd}`));
+    await sync.call(this);
+  });
+  await makeFolder(folder);
+  assert.deepEqual(synced, [dirname(folder)]);
+  await makeFolder(join(folder, 'a', 'b'));
+  assert.deepEqual(synced.slice(1), [dirname(folder), folder, join(folder, 'a')]);
+});
+
 test(`${KIND} a file that cannot be synced is refused with the reason`, async (t) => {
   for (const code of NO_CALL) {
     const closed = newPath();

@@ -72,6 +72,8 @@ test('while a heartbeat hangs no other begins, nor does one after the release', 
 test('a heartbeat reports that the claim is gone, but not once the lock is released', async (t) => {
   for (const [code, isReleased, isLoss] of [
     ['ENOENT', false, true],
+    ['ENOTDIR', false, true],
+    ['ESTALE', false, true],
     ['EIO', false, false],
     ['ENOENT', true, false],
   ] as const) {

@@ -86,8 +86,8 @@ test('a path where no file can be, or that is not a string, is refused', async (
   ];
   for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
   for (const path of devices) {
-    const problem = 'it is not a regular file: name another file';
-    await assert.rejects(open(path), refusal('ERR_STORE', path, problem));
+    const message = `${path} cannot be opened: it is not a regular file: name another file`;
+    await assert.rejects(open(path), { code: 'ERR_STORE', message });
     assert.deepEqual(
       folderOf(path).filter((name) => /lock|compact/.test(name)),
       [],
