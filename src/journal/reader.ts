@@ -137,11 +137,11 @@ class Reader<Entry> {
     const end = bytes.lastIndexOf('\n') + 1;
     if (end > 0) this.#takeLines(bytes.subarray(0, end));
     const rest = bytes.subarray(end);
-    if (rest.length <= MAX_LINE_BYTES) return rest;
+    if (rest.length < MAX_LINE_BYTES) return rest;
     const lineNumber = this.#linesRead + 1;
     const lastNul = rest.lastIndexOf(0);
     const bytesAfterNul = rest.length - lastNul - 1;
-    if (bytesAfterNul > MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
+    if (bytesAfterNul >= MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
     // Any number of pages may read as NUL bytes. The rest begins with the last NUL byte, so that
     // the next call still treats the rest as a part of a line with NUL bytes.
     if (lastNul > 0) this.#takeLineWithNul(rest.subarray(0, lastNul), lineNumber);

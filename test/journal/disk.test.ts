@@ -99,12 +99,14 @@ test(`${KIND} a file that cannot be synced is refused with the reason`, async (t
 test(`${KIND} a store works where modes and owners cannot be set`, async (t) => {
   for (const code of NOT_SETTABLE) {
     for (const path of [newPath(), fileWith(fileOf(JOE)), fileWith(`${fileOf('', JOE)}{"op":`)]) {
+      const hadFolder = fs.existsSync(dirname(path));
       const refuse = async () => Promise.reject(systemError(code, 'fchmod'));
       for (const method of ['chmod', 'chown'] as const) t.mock.method(handles, method, refuse);
       t.mock.method(fsPromises, 'chmod', refuse);
       await withStore(path, async (store) => assert.equal(await store.insert(ann), true, code));
       t.mock.restoreAll();
       assert.equal(fs.statSync(path).mode & 0o077, 0, 'the mode of open');
+      if (!hadFolder) assert.equal(fs.statSync(dirname(path)).mode & 0o777, 0o700);
     }
   }
   for (const method of ['chmod', 'chown'] as const) {

@@ -117,6 +117,8 @@ test('what an interrupted write left is damage, and the records around it are re
     [`\0\n${torn}`, 0],
     [`\0\n\0\n`, 0],
     [`${torn}\0`, 0],
+    ['\0{"op":5,"key":"a"}\n', 0],
+    ['\0{"key":"a","op":"put"}\n', 0],
   ] as const) {
     const damage = [{ start: start + from, end: start + tail.length }];
     await assertContents(before + tail, { ...a, damage });
@@ -186,15 +188,28 @@ test('a line has at most 1 MiB with its line feed, and any number of NUL bytes',
       await assert.rejects(readText(textOf(put('a', `${text}yyy`) + end)), isTooLong);
     }
   }
-  await assert.rejects(readText(textOf(`${put('a', 'x'.repeat(roomBytes + 1))}\n`)), isTooLong);
+  const tooLong = put('a', 'x'.repeat(roomBytes + 1));
+  for (const end of ['\n', '']) await assert.rejects(readText(textOf(tooLong + end)), isTooLong);
   const a = { entries: { a: '1' }, liveBytes: A.length + 1 };
   for (const [tail, found] of [
-    [`\0${'x'.repeat(MAX_LINE_BYTES)}`, {}],
+    [`\0${'x'.repeat(MAX_LINE_BYTES - 1)}`, {}],
     [`${'\0'.repeat(MAX_LINE_BYTES - 100)}\n`, {}],
     [`${'\0'.repeat(2 * MAX_LINE_BYTES)}${A}\n`, a],
   ] as const) {
     const end = start + tail.length - (found === a ? A.length + 1 : 0);
     await assertContents(textOf(tail), { ...found, damage: [{ start, end }] });
   }
-  await assert.rejects(readText(textOf(`\0${'x'.repeat(MAX_LINE_BYTES + 1)}`)), isTooLong);
+  await assert.rejects(readText(textOf(`\0${'x'.repeat(MAX_LINE_BYTES)}`)), isTooLong);
+  // The same without an empty line above it.
+  const text = `${HEADER}\n\0${'x'.repeat(MAX_LINE_BYTES - 1)}`;
+  await assertContents(text, { damage: [{ start: SECOND, end: text.length }] });
+});
+
+test('an empty line at the start of a chunk is read', async () => {
+  const roomBytes = MAX_LINE_BYTES - SECOND - put('a', '').length - 1;
+  const chunk = `${HEADER}\n${put('a', 'x'.repeat(roomBytes))}\n`;
+  assert.equal(chunk.length, MAX_LINE_BYTES);
+  const liveBytes = chunk.length - SECOND + C.length + 1;
+  const entries = { a: 'x'.repeat(roomBytes), c: '3' };
+  await assertContents(`${chunk}\n${C}`, { entries, liveBytes });
 });

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { AuthError } from '../../src/errors.ts';
 import type { Limit, LimitCounts } from '../../src/limits/counts.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { limitsCheck, throttleOf } from '../../src/limits/options.ts';
@@ -79,7 +81,8 @@ test('each kind of try counts under its own limits, with their maximums and wind
       accounts.add(account);
       return networks;
     },
-    addNetwork: (account, network) => {
+    addNetwork: async (account, network) => {
+      await nextTurn();
       accounts.add(account);
       networks.push(network);
     },
@@ -137,4 +140,36 @@ test('each kind of try counts under its own limits, with their maximums and wind
   ]) {
     assert.throws(() => throttleOf(options), { name: 'RangeError' });
   }
+});
+
+test('a wrong password counts and makes no network known, an error does neither', async () => {
+  const ends: boolean[] = [];
+  const networks: string[] = [];
+  const counts: LimitCounts = {
+    begin: () => ({ end: (isCounted) => void ends.push(isCounted) }),
+    networksOf: () => networks,
+    addNetwork: (_, network) => void networks.push(network),
+  };
+  const throttle = throttleOf({ counts }) ?? assert.fail('no limits');
+  const source = sourceOf('10.0.0.1');
+  const right = async () => 'joe';
+  const wrong = async () => undefined;
+  const failing = async () => Promise.reject(new AuthError('ERR_BUSY'));
+  const away = async () => Promise.reject(new AuthError('ERR_STORE'));
+  const tries: readonly [check: () => Promise<string | undefined>, ofSignup: boolean][] = [
+    [right, true],
+    [wrong, true],
+    [failing, true],
+    [away, false],
+  ];
+  for (const [check, ofSignup] of tries) {
+    const isCounted = check === wrong;
+    await throttle.login('joe', source, check).catch(() => undefined);
+    assert.equal(networks.length, 1, 'the right password came first');
+    await throttle.login('joe', sourceOf(undefined), check).catch(() => undefined);
+    await throttle.confirm('joe', undefined, source, check).catch(() => undefined);
+    await throttle.signup(source, check).catch(() => undefined);
+    assert.deepEqual(ends.splice(0), [isCounted, isCounted, isCounted, ofSignup]);
+  }
+  assert.equal(networks.length, 1);
 });
