@@ -199,7 +199,7 @@ class Reader<Entry> {
         this.#takeLineWithNul(line, this.#linesRead + 1);
         this.#linesRead += 1;
       } else {
-        this.#takeLine(linesOf(line.subarray(0, -1))[0]);
+        this.#takeLine(linesOf(line)[0]);
         this.#position += line.length;
       }
       start = end;

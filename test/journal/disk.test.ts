@@ -96,25 +96,36 @@ test(`${KIND} a file that cannot be synced is refused with the reason`, async (t
   }
 });
 
-test(`${KIND} a store works where modes and owners cannot be set`, async (t) => {
+test(`${KIND} a store works where modes and owners cannot be set`, { skip }, async (t) => {
   for (const code of NOT_SETTABLE) {
     for (const path of [newPath(), fileWith(fileOf(JOE)), fileWith(`${fileOf('', JOE)}{"op":`)]) {
       const hadFolder = fs.existsSync(dirname(path));
       const refuse = async () => Promise.reject(systemError(code, 'fchmod'));
       for (const method of ['chmod', 'chown'] as const) t.mock.method(handles, method, refuse);
       t.mock.method(fsPromises, 'chmod', refuse);
-      await withStore(path, async (store) => assert.equal(await store.insert(ann), true, code));
+      await withStore(path, async (store) => {
+        assert.equal(await store.insert(ann), true, code);
+        for (const name of folderOf(path)) {
+          const { mode } = fs.statSync(join(dirname(path), name));
+          assert.equal(mode & 0o777, 0o600, `the mode of open: ${name}`);
+        }
+      });
       t.mock.restoreAll();
-      assert.equal(fs.statSync(path).mode & 0o077, 0, 'the mode of open');
       if (!hadFolder) assert.equal(fs.statSync(dirname(path)).mode & 0o777, 0o700);
     }
   }
   for (const method of ['chmod', 'chown'] as const) {
     t.mock.method(handles, method, async () => Promise.reject(systemError('EIO', method)));
-    const path = newPath();
+    const path = fileWith('');
+    const openFiles = () => fs.readdirSync('/proc/self/fd').length;
+    const before = openFiles();
     await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
+    assert.deepEqual([openFiles(), folderOf(path)], [before, ['users.jsonl']]);
     t.mock.restoreAll();
   }
+  t.mock.method(fsPromises, 'chmod', async () => Promise.reject(systemError('EIO', 'chmod')));
+  const path = newPath();
+  await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
 });
 
 test(`${KIND} links are followed where the realpath of the system fails`, async (t) => {

@@ -123,15 +123,15 @@ test('what an interrupted write left is damage, and the records around it are re
     const damage = [{ start: start + from, end: start + tail.length }];
     await assertContents(before + tail, { ...a, damage });
   }
-  const between = `${before}\0\0${B}\0${C}\n\0`;
+  const between = `${before}\0\0${B}\0x\0${C}\n\0`;
   const position = start + 2 + B.length;
   await assertContents(between, {
     entries: { a: '1', b: '2', c: '3' },
     liveBytes: A.length + B.length + C.length + 3,
     damage: [
       { start, end: start + 2 },
-      { start: position, end: position + 1 },
-      { start: position + C.length + 2, end: between.length },
+      { start: position, end: position + 3 },
+      { start: position + C.length + 4, end: between.length },
     ],
   });
   // The empty line that begins the batch is lost in the NUL bytes.
@@ -193,6 +193,7 @@ test('a line has at most 1 MiB with its line feed, and any number of NUL bytes',
   const a = { entries: { a: '1' }, liveBytes: A.length + 1 };
   for (const [tail, found] of [
     [`\0${'x'.repeat(MAX_LINE_BYTES - 1)}`, {}],
+    [`\0\0${'x'.repeat(MAX_LINE_BYTES - 1)}`, {}],
     [`${'\0'.repeat(MAX_LINE_BYTES - 100)}\n`, {}],
     [`${'\0'.repeat(2 * MAX_LINE_BYTES)}${A}\n`, a],
   ] as const) {
@@ -200,7 +201,10 @@ test('a line has at most 1 MiB with its line feed, and any number of NUL bytes',
     await assertContents(textOf(tail), { ...found, damage: [{ start, end }] });
   }
   await assert.rejects(readText(textOf(`\0${'x'.repeat(MAX_LINE_BYTES)}`)), isTooLong);
-  // The same without an empty line above it.
+  const bad = `\0${remove('b')}\0${'x'.repeat(MAX_LINE_BYTES - 1)}`;
+  const expected = refusal('ERR_STORE_DAMAGED', 'line 3 removes nothing');
+  await assert.rejects(readText(textOf(bad)), expected);
+  // Without an empty line above it.
   const text = `${HEADER}\n\0${'x'.repeat(MAX_LINE_BYTES - 1)}`;
   await assertContents(text, { damage: [{ start: SECOND, end: text.length }] });
 });

@@ -77,7 +77,9 @@ test('if the clock is set back, tries count once, and for at most one window mor
     seconds -= back;
     const wait = counts.begin([limitOf('joe', 1)]);
     assert.ok(typeof wait === 'number' && Math.abs(wait - slots * slot) < slot, `${back}: ${wait}`);
-    begin(counts, [limitOf('joe', 2)]).end(false);
+    begin(counts, [limitOf('joe', 2)]).end(true);
+    assert.equal(typeof counts.begin([limitOf('joe', 2)]), 'number', 'with the one since then');
+    begin(counts, [limitOf('joe', 3)]).end(false);
   }
 });
 

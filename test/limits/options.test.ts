@@ -146,7 +146,12 @@ test('a wrong password counts and makes no network known, an error does neither'
   const ends: boolean[] = [];
   const networks: string[] = [];
   const counts: LimitCounts = {
-    begin: () => ({ end: (isCounted) => void ends.push(isCounted) }),
+    begin: async () => ({
+      end: async (isCounted) => {
+        await nextTurn();
+        ends.push(isCounted);
+      },
+    }),
     networksOf: () => networks,
     addNetwork: (_, network) => void networks.push(network),
   };
@@ -156,10 +161,12 @@ test('a wrong password counts and makes no network known, an error does neither'
   const wrong = async () => undefined;
   const failing = async () => Promise.reject(new AuthError('ERR_BUSY'));
   const away = async () => Promise.reject(new AuthError('ERR_STORE'));
+  const foreign = async () => Promise.reject(Object.assign(new Error(), { code: 'ERR_STORE' }));
   const tries: readonly [check: () => Promise<string | undefined>, ofSignup: boolean][] = [
     [right, true],
     [wrong, true],
     [failing, true],
+    [foreign, true],
     [away, false],
   ];
   for (const [check, ofSignup] of tries) {
@@ -172,4 +179,6 @@ test('a wrong password counts and makes no network known, an error does neither'
     assert.deepEqual(ends.splice(0), [isCounted, isCounted, isCounted, ofSignup]);
   }
   assert.equal(networks.length, 1);
+  const reached = throttleOf({ counts: { ...counts, begin: async () => 7 } });
+  assert.equal(await reached?.login('joe', source, right).catch(waitOf), 7);
 });

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, describe, it, test, type TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PostgresLimitCounts, type PgClient, type Try } from '../../src/index.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { Throttle } from '../../src/limits/throttle.ts';
@@ -98,6 +99,21 @@ test('a try that one of two limits counts is taken back there, and waits a secon
   const counts = new PostgresLimitCounts({ query });
   assert.equal(await counts.begin([limitOf('joe'), limitOf('ann')]), 1);
   assert.deepEqual(changed, [['joe', 'ann'], ['joe']]);
+});
+
+test('tries run at most four statements at a time, and a pool has places for others', async () => {
+  const answers: ((rows: readonly never[]) => void)[] = [];
+  const query: PgClient['query'] = () => new Promise((resolve) => answers.push(resolve));
+  const counts = new PostgresLimitCounts({ query });
+  const begun = Array.from({ length: 9 }, (_, index) => counts.begin([limitOf(`${index}`)]));
+  const running: number[] = [];
+  for (let ended = 0; ended < 18; ended += 1) {
+    await nextTurn();
+    running.push(answers.length - ended);
+    answers[ended]?.([]);
+  }
+  assert.deepEqual(await Promise.all(begun), Array(9).fill(1));
+  assert.deepEqual(running.slice(0, 14), Array(14).fill(4));
 });
 
 test('stale rows are removed every 60 seconds, and what fails is tried again', async (t) => {
