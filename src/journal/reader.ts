@@ -283,7 +283,7 @@ class Reader<Entry> {
 
 function wholeRecordIn(piece: string): RawRecord | undefined {
   if (!RECORD_OUTLINE.test(piece)) return undefined;
-  const [line] = linesOf(Buffer.from(piece.replace(/\n$/, ''), 'latin1'));
+  const [line] = linesOf(Buffer.from(piece, 'latin1'));
   const parsed = parseLine(line);
   return parsed.problem === undefined ? parsed.record : undefined;
 }

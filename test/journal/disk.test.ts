@@ -60,6 +60,11 @@ test(`${KIND} ${NAMED}`, { skip }, async (t) => {
       await withStore(path, (store) => assert.ok(store.find('joe') && store.find('ann')));
     }
   }
+  t.mock.method(handles, 'sync', async function (this: FileHandle) {
+    throw systemError((await this.stat()).isDirectory() ? 'EINVAL' : 'EIO', 'fsync');
+  });
+  await assert.rejects(JsonFileUserStore.open(newPath()), refusal('ERR_STORE', 'EIO'));
+  t.mock.restoreAll();
   // An error of the disk is not a call that it lacks.
   failSyncs(t, 'EIO', 'folders');
   const path = newPath();

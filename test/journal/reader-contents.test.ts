@@ -134,6 +134,8 @@ test('what an interrupted write left is damage, and the records around it are re
       { start: position + C.length + 4, end: between.length },
     ],
   });
+  const { entries } = await readText(`${before}\0${WIDE}\n`);
+  assert.equal(entries.get('d'), '\u00f1\u00f1');
   // The empty line that begins the batch is lost in the NUL bytes.
   const lost = { start: SECOND, end: SECOND + 2 + torn.length };
   await assertContents(`${HEADER}\n\0\n${torn}`, { damage: [lost] });
@@ -157,7 +159,10 @@ test('any other damage is refused with the number of its line', async () => {
     [`${HEADER}\n\n\0\n${A}\n\n`, 'line 3 holds NUL bytes'],
     [`${HEADER}\n\n${A}\n\0\n\0\n\n${A}`, 'line 4 holds NUL bytes'],
     [`${HEADER}\0\n${A}\n`, 'line 1 holds NUL bytes'],
+    [`\0\n${HEADER}\n`, 'line 1 holds NUL bytes'],
+    ['\0'.repeat(SECOND + 1), 'line 1 holds NUL bytes'],
     [`\n${HEADER}\n`, 'line 1 is not JSON'],
+    [`${HEADER}\n\n[]\n`, 'line 3 is not a JSON object'],
     [`${HEADER}\n\n${remove('a')}\n`, 'line 3 removes nothing'],
     [`${HEADER}\n\n${remove('a')}`, 'line 3 removes nothing'],
     [`${HEADER}\n\n${A}\n\0${remove('b')}\n`, 'line 4 removes nothing'],
