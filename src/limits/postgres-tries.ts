@@ -44,7 +44,6 @@ export class PostgresTries {
 
   /** Uses the table, and changes nothing. */
   async probe(): Promise<void> {
-    await this.#slotsOf([]);
     await this.#change([]);
   }
 

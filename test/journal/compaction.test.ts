@@ -30,6 +30,8 @@ import {
 import { fileOf } from '../support/user-lines.ts';
 
 test('an open file is compacted once half of it, and a minimum, is superseded', async () => {
+  const openFiles = () => fs.existsSync('/proc/self/fd') && fs.readdirSync('/proc/self/fd').length;
+  const before = openFiles();
   const [path, written] = await openNew();
   const { ino } = fs.statSync(path);
   await written.updateJoe(0, 19);
@@ -48,6 +50,7 @@ test('an open file is compacted once half of it, and a minimum, is superseded', 
   await written.updateJoe(113, 20);
   await until(written.journal, () => inodeOf(path) !== second);
   await written.journal.close();
+  assert.equal(openFiles(), before);
   written.assertReadable(await usersOf(path));
   assert.deepEqual(folderOf(path), ['users.jsonl']);
 });

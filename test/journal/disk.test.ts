@@ -5,7 +5,13 @@ import fsPromises, { type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { makeFolder, realPathOf, syncFolder, type Disk } from '../../src/journal/disk.ts';
+import {
+  createPrivateFile,
+  makeFolder,
+  realPathOf,
+  syncFolder,
+  type Disk,
+} from '../../src/journal/disk.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { systemError } from '../support/system-errors.ts';
@@ -126,6 +132,8 @@ test(`${KIND} a store works where modes and owners cannot be set`, { skip }, asy
     const before = openFiles();
     await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
     assert.deepEqual([openFiles(), folderOf(path)], [before, ['users.jsonl']]);
+    if (method === 'chmod') await assert.rejects(createPrivateFile(`${path}-2`), { code: 'EIO' });
+    assert.deepEqual(folderOf(path), ['users.jsonl']);
     t.mock.restoreAll();
   }
   t.mock.method(fsPromises, 'chmod', async () => Promise.reject(systemError('EIO', 'chmod')));

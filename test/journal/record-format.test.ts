@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { encodeRecord } from '../../src/journal/lines.ts';
+import { encodeRecord, isTornRecord } from '../../src/journal/lines.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
 import { isObject } from '../../src/values.ts';
@@ -140,6 +140,55 @@ test('a record with numbers and objects in it may be torn at any byte', async ()
     appendFileSync(path, record.slice(0, length) + record.trimEnd());
     await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 5 is not JSON'));
   }
+});
+
+test('the beginning of a record is told from other text, to the character', () => {
+  /** Whether it is one of strings only, and whether it is one of any values. */
+  const kindsOf = (text: string) => {
+    const bytes = Buffer.from(text, 'latin1');
+    return [true, false].map((hasOnlyStrings) => isTornRecord(bytes, { hasOnlyStrings }));
+  };
+  const ofStrings = [
+    '{',
+    '{"',
+    '{"op',
+    '{"op":',
+    '{"op":"a",',
+    '{"op":"{a}: 5, [b] x',
+    '{"op":"a\\',
+    '{"op":"a\\\\","b":"c',
+    '{"op":"a\\"b\\"}","c":"d',
+    '{"op":"a\nb","c":"d\\\n"',
+    '{"op":"\xc3',
+  ];
+  for (const text of ofStrings) assert.deepEqual(kindsOf(text), [true, true], text);
+  const ofAnyKind = [
+    '{"op":"a","b":-1.5E+30,"c":[true,false,null],"d":{"e":{}},"f":6',
+    '{"op":"a","b":[],"c":2e-7',
+    '{"op":"a\\"b","c":5,"d":"e',
+    '{"op":"a","b":{"c":[{',
+  ];
+  for (const text of ofAnyKind) assert.deepEqual(kindsOf(text), [false, true], text);
+  const others = [
+    '',
+    '"',
+    'x{"op":"a',
+    '[{"op":"a',
+    '# a comment',
+    '{ "op":"a',
+    '{"op":"a" ',
+    '{"op":"a"x',
+    '{"op":"a"\\',
+    '{}',
+    '{"op":"a"}',
+    '{"op":"a"}{"b":"c',
+    '{"op":"a"}}{',
+    '{"op":"a","b":"c{"op":',
+    '{{"op":',
+    '{"op":"a","b":[1]}',
+    '{"op":"a","b":[1]},{',
+  ];
+  for (const text of others) assert.deepEqual(kindsOf(text), [false, false], text);
 });
 
 test('a line of 1 MiB is written and read, and one byte more is refused', async () => {

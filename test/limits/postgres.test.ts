@@ -93,12 +93,29 @@ test('a try that one of two limits counts is taken back there, and waits a secon
   const changed: string[][] = [];
   const query: PgClient['query'] = async (text, [value = ''] = []) => {
     if (!text.includes('INSERT')) return [];
+    await nextTurn();
     changed.push(JSON.parse(value).map(({ key }: { key: string }) => key));
     return [{ key: 'joe' }];
   };
   const counts = new PostgresLimitCounts({ query });
   assert.equal(await counts.begin([limitOf('joe'), limitOf('ann')]), 1);
   assert.deepEqual(changed, [['joe', 'ann'], ['joe']]);
+});
+
+test('a slot far ahead under one of two limits is moved before the wait is told', async () => {
+  const statements: string[] = [];
+  const query: PgClient['query'] = async (text) => {
+    const isRead = text.startsWith('SELECT');
+    if (isRead || text.includes('INSERT')) statements.push(isRead ? 'read' : 'change');
+    const secondsLeft = statements.length < 3 ? 7501 : 7500;
+    const slot = { key: 'joe', in_flight: '0', ended: '3', seconds_left: `${secondsLeft}` };
+    return isRead ? [slot] : [];
+  };
+  const counts = new PostgresLimitCounts({ query });
+  assert.equal(await counts.begin([limitOf('joe'), limitOf('ann')]), 7500);
+  assert.deepEqual(statements, ['change', 'read', 'change', 'read']);
+  assert.equal(await new PostgresLimitCounts({ query }).begin([limitOf('joe')]), 7500);
+  assert.deepEqual(statements.slice(4), ['change', 'read']);
 });
 
 test('tries run at most four statements at a time, and a pool has places for others', async () => {
