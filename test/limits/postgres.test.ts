@@ -55,9 +55,9 @@ test('a client that returns other rows is refused, and no try begins', async () 
     const query: PgClient['query'] = async (text) => (text.startsWith('SELECT') ? [slot] : []);
     return new PostgresLimitCounts({ query });
   };
-  const slot = { key: 'joe', in_flight: '0', ended: '3', seconds_left: '9' };
+  const slot = { key: 'joe', ended: '3', seconds_left: '9' };
   for (const number of ['x', '-5', '5.5', '5 ', 5]) {
-    for (const name of ['in_flight', 'ended', 'seconds_left']) {
+    for (const name of ['ended', 'seconds_left']) {
       await assert.rejects(reachedBy({ ...slot, [name]: number }).begin(limits), wrong);
     }
   }
@@ -108,7 +108,7 @@ test('a slot far ahead under one of two limits is moved before the wait is told'
     const isRead = text.startsWith('SELECT');
     if (isRead || text.includes('INSERT')) statements.push(isRead ? 'read' : 'change');
     const secondsLeft = statements.length < 3 ? 7501 : 7500;
-    const slot = { key: 'joe', in_flight: '0', ended: '3', seconds_left: `${secondsLeft}` };
+    const slot = { key: 'joe', ended: '3', seconds_left: `${secondsLeft}` };
     return isRead ? [slot] : [];
   };
   const counts = new PostgresLimitCounts({ query });
@@ -190,9 +190,20 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
 
   it('a wait is rounded up to whole seconds', async (t) => {
     const { clock, counts } = await clockedCounts(t);
-    await (await begin(counts, limitOf('joe', 1))).end(true);
+    for (const key of ['joe', 'ann']) await (await begin(counts, limitOf(key, 1))).end(true);
     clock.seconds += 0.75;
     assert.equal(await counts.begin([limitOf('joe', 1)]), 13 * 300);
+    clock.seconds += 13 * 300 - 1;
+    assert.equal(await counts.begin([limitOf('ann', 1)]), 1);
+  });
+
+  it('the wait ends with the slot that is forgotten first', async (t) => {
+    const { clock, counts } = await clockedCounts(t);
+    for (const pause of [0, -600, 900]) {
+      clock.seconds += pause;
+      await (await begin(counts, limitOf('joe'))).end(true);
+    }
+    assert.equal(await counts.begin([limitOf('joe')]), 13 * 300 - 900);
   });
 
   it('a try that one limit refuses counts under none of them', async (t) => {
