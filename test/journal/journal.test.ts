@@ -11,6 +11,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { Disk } from '../../src/journal/disk.ts';
+import { FileLostError } from '../../src/journal/lost.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { childPath } from '../support/compiled.ts';
@@ -153,6 +154,32 @@ test('a rollback changes no line of another program and no shortened file', asyn
     );
     await store.close();
     assert.equal(read(path), changed, 'the file is not marked as closed either');
+  }
+});
+
+test('without the lock nothing is rolled back, and no file is marked as closed', async (t) => {
+  for (const isFailing of [true, false]) {
+    let isLost = false;
+    const confirm = async () => {
+      if (isLost) throw new FileLostError('its lock is gone');
+    };
+    const path = fileWith('');
+    const lock = { id: 'own', isTakenOver: false, confirm };
+    const journal = await openJournal(path, undefined, lock);
+    await journal.append(userRecord('insert', joe));
+    const failOnce = async () => {
+      isLost = true;
+      return fails();
+    };
+    if (isFailing) {
+      t.mock.method(handles, 'datasync', failOnce, { times: 1 });
+      await assert.rejects(journal.append(userRecord('insert', ann)), /its lock is gone/);
+    }
+    isLost = true;
+    // The process that took the lock over may have acknowledged the line.
+    assert.equal(read(path), isFailing ? written(JOE, ANN) : written(JOE));
+    await journal.close();
+    assert.equal(read(path), isFailing ? written(JOE, ANN) : written(JOE));
   }
 });
 

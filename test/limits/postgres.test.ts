@@ -80,6 +80,7 @@ test('a try whose end throws holds no place', async () => {
   };
   const counts = new PostgresLimitCounts({ query });
   const begun = await begin(counts, limitOf('joe', 1));
+  assert.equal(await counts.begin([limitOf('joe', 1)]), 1, 'without a statement');
   await assert.rejects(async () => begun.end(false), /^TypeError: "client" expected/);
   await begin(counts, limitOf('joe', 1));
 });
