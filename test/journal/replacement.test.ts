@@ -235,7 +235,7 @@ test('a line that another program adds during the opening is not lost', async (t
   ) => {
     await assert.rejects(
       JsonFileUserStore.open(path),
-      refusal('ERR_STORE', path, 'another program'),
+      refusal('ERR_STORE', path, 'another program modified it'),
     );
     fault.mock.restore();
     assert.equal(read(path), content + added);
