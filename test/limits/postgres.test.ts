@@ -144,7 +144,14 @@ test('stale rows are removed every 60 seconds, and what fails is tried again', a
     throw new Error('the database is away');
   };
   const counts = new PostgresLimitCounts({ query });
-  for (const [pause, expected] of [[0, 1], [0, 1], [59, 1], [1, 2], [59, 2], [1, 3]] as const) {
+  for (const [pause, expected] of [
+    [0, 1],
+    [0, 1],
+    [59.99, 1],
+    [0.01, 2],
+    [59.99, 2],
+    [0.01, 3],
+  ] as const) {
     seconds += pause;
     await counts.begin([limitOf('joe')]);
     assert.equal(deletions, expected, `at ${seconds} s`);
