@@ -87,6 +87,11 @@ test('an opening removes drafts, and no file whose name only begins like theirs'
   await withStore(path, () => undefined);
   const kept = ['users.jsonl', 'users.jsonl.compact.bak', 'users.jsonl.compacted-backup'];
   assert.deepEqual(folderOf(path), kept);
+  // A draft that cannot be removed could take the name of the file later.
+  const obstructed = fileWith(GOOD);
+  fs.mkdirSync(`${obstructed}.compact`);
+  await assert.rejects(open(obstructed), refusal('ERR_STORE', `unlink '${obstructed}.compact'`));
+  assert.deepEqual(folderOf(obstructed), ['users.jsonl', 'users.jsonl.compact']);
 });
 
 test('empty lines are not superseded lines', async () => {

@@ -103,6 +103,25 @@ test('a try that one of two limits counts is taken back there, and waits a secon
   assert.deepEqual(changed, [['joe', 'ann'], ['joe']]);
 });
 
+test('the statements of a try hold its id, and a try that does not count adds nothing', async () => {
+  for (const isCounted of [true, false]) {
+    const changes: Record<string, unknown>[] = [];
+    const query: PgClient['query'] = async (text, [value = ''] = []) => {
+      if (!text.includes('INSERT')) return [];
+      changes.push(...JSON.parse(value));
+      return [{ key: 'joe' }];
+    };
+    await (await begin(new PostgresLimitCounts({ query }), limitOf('joe'))).end(isCounted);
+    const unchanged = { key: 'joe', window_seconds: HOUR, max_tries: null, begun_id: null };
+    const id = changes[0]?.['begun_id'];
+    assert.match(String(id), /^[\da-f-]{36}$/);
+    assert.deepEqual(changes, [
+      { ...unchanged, max_tries: 3, begun_id: id, ended_id: null, ended: 0 },
+      { ...unchanged, ended_id: id, ended: isCounted ? 1 : 0 },
+    ]);
+  }
+});
+
 test('a slot far ahead under one of two limits is moved before the wait is told', async () => {
   const statements: string[] = [];
   const query: PgClient['query'] = async (text) => {
