@@ -10,7 +10,9 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { AuthError } from '../../src/errors.ts';
+import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { USER_RECORDS } from '../../src/users/user-records.ts';
 import { fromOtherRealm } from '../support/copies.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import {
@@ -194,6 +196,10 @@ test('close finishes the writes under way, and may be called again', async () =>
     });
     assert.deepEqual([read(path), folderOf(path)], [expected, ['users.jsonl']]);
   }
+  const journal = await LockedJournal.open(newPath(), USER_RECORDS);
+  const closing = journal.close();
+  assert.equal(journal.close(), closing, 'it is closed once');
+  await closing;
 });
 
 test("an error of the store has the system's error code in its cause", async (t) => {

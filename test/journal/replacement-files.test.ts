@@ -29,6 +29,14 @@ test('where no mode can be set, the copy and the saved bytes have mode 0600', as
   assert.deepEqual([modeOf(path), modeOf(`${path}.cut-1`)], [0o600, 0o600]);
 });
 
+test('a copy that cannot get the owner of the file gives no group any rights', async (t) => {
+  const path = fileWith(TORN);
+  fs.chmodSync(path, 0o665);
+  t.mock.method(handles, 'chown', fault('EPERM'));
+  await withStore(path, () => undefined);
+  assert.equal(modeOf(path), 0o600);
+});
+
 test('a file without a whole header gets mode 0600, and one with a header keeps its mode', async () => {
   for (const [content, mode] of [
     ['', 0o600],

@@ -64,7 +64,7 @@ test('a client that returns other rows is refused, and no try begins', async () 
   assert.equal(await reachedBy(slot).begin(limits), 9);
 
   const wrongNetworks = refusal('ERR_STORE', 'networks has a row that is not a list of texts');
-  for (const networks of ['7', '[7]', '["a"', null, ['a']]) {
+  for (const networks of ['7', '[7]', '["a",7]', '["a"', null, ['a']]) {
     await assert.rejects(countsOf([{ account: 'joe', networks }]).networksOf('joe'), wrongNetworks);
   }
   const ofAnother = countsOf([{ account: 'JOE', networks: '["a"]' }]);
@@ -128,8 +128,9 @@ test('a slot far ahead under one of two limits is moved before the wait is told'
     const isRead = text.startsWith('SELECT');
     if (isRead || text.includes('INSERT')) statements.push(isRead ? 'read' : 'change');
     const secondsLeft = statements.length < 3 ? 7501 : 7500;
+    const oldest = { key: 'joe', ended: '0', seconds_left: '9' };
     const slot = { key: 'joe', ended: '3', seconds_left: `${secondsLeft}` };
-    return isRead ? [slot] : [];
+    return isRead ? [oldest, slot] : [];
   };
   const counts = new PostgresLimitCounts({ query });
   assert.equal(await counts.begin([limitOf('joe'), limitOf('ann')]), 7500);
