@@ -37,6 +37,13 @@ test('a copy that cannot get the owner of the file gives no group any rights', a
   assert.equal(modeOf(path), 0o600);
 });
 
+test('a copy whose mode the disk fails to set does not replace the file', async (t) => {
+  const path = fileWith(TORN);
+  t.mock.method(handles, 'chmod', fault('EIO'), { times: 1 });
+  await assert.rejects(openJournal(path), { code: 'EIO' });
+  assert.deepEqual([read(path), folderOf(path)], [TORN, ['users.jsonl']]);
+});
+
 test('a file without a whole header gets mode 0600, and one with a header keeps its mode', async () => {
   for (const [content, mode] of [
     ['', 0o600],

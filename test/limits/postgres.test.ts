@@ -56,12 +56,14 @@ test('a client that returns other rows is refused, and no try begins', async () 
     return new PostgresLimitCounts({ query });
   };
   const slot = { key: 'joe', ended: '3', seconds_left: '9' };
-  for (const number of ['x', '-5', '5.5', '5 ', 5]) {
+  for (const number of ['', 'x', '-5', '5.5', '5 ', '1'.repeat(16), 5]) {
     for (const name of ['ended', 'seconds_left']) {
       await assert.rejects(reachedBy({ ...slot, [name]: number }).begin(limits), wrong);
     }
   }
   assert.equal(await reachedBy(slot).begin(limits), 9);
+  const long = { ...slot, ended: '1'.repeat(15) };
+  assert.equal(await reachedBy(long).begin(limits), 9);
 
   const wrongNetworks = refusal('ERR_STORE', 'networks has a row that is not a list of texts');
   for (const networks of ['7', '[7]', '["a",7]', '["a"', null, ['a']]) {
