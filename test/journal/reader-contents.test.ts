@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { test } from 'node:test';
+import { maxHeaderBytes } from '../../src/journal/lines.ts';
 import { readJournal, type Contents } from '../../src/journal/reader.ts';
 import type { RecordFormat } from '../../src/journal/record-format.ts';
 import { fileWith, refusal } from '../support/user-files.ts';
@@ -68,8 +69,10 @@ test('a file without a whole header is empty, and its bytes are damage', async (
   await assertContents('', {});
   for (const length of [1, 10, HEADER.length - 1]) {
     const damage = [{ start: 0, end: length }];
-    await assertContents(HEADER.slice(0, length), { recordsEnd: 0, damage });
-    await assertContents(`${HEADER.slice(0, length - 1)}\0`, { recordsEnd: 0, damage });
+    for (const header of [HEADER, headerOf(2)]) {
+      await assertContents(header.slice(0, length), { recordsEnd: 0, damage });
+      await assertContents(`${header.slice(0, length - 1)}\0`, { recordsEnd: 0, damage });
+    }
   }
   const end = HEADER.length + 1;
   await assertContents(`${HEADER}\0`, { recordsEnd: 0, damage: [{ start: 0, end }] });
@@ -77,6 +80,8 @@ test('a file without a whole header is empty, and its bytes are damage', async (
   await assertContents(HEADER, {});
   await assertContents(`${HEADER}\n`, {});
   await assertContents(`${headerOf(2)}\n`, { version: 2 });
+  const olderVersions = { oldest: 9, versionOf: () => 9 };
+  assert.equal(maxHeaderBytes({ name: 'notes', version: 10, olderVersions }), SECOND + 1);
 });
 
 test('a record counts until a later one supersedes it; empty lines close the file', async () => {

@@ -59,8 +59,9 @@ export function openFilesIn(folder: string): string[] {
   if (!existsSync(descriptors)) return [];
   return readdirSync(descriptors).flatMap((descriptor) => {
     const link = join(descriptors, descriptor);
-    // The descriptor that reads this folder is closed by now.
-    const target = lstatSync(link, { throwIfNoEntry: false }) === undefined ? '' : readlinkSync(link);
+    // The descriptor that read this folder is closed by now.
+    if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return [];
+    const target = readlinkSync(link);
     return target.startsWith(`${folder}/`) ? [target] : [];
   });
 }
