@@ -173,6 +173,7 @@ test('any other damage is refused with the number of its line', async () => {
     [`${HEADER}\n\n${A}\n\0${remove('b')}\n`, 'line 4 removes nothing'],
     [`${HEADER}\n\n{"op":"mark","key":"a"}\n`, 'line 3 is a record of version 2, but the first'],
     [`${headerOf(3)}\n`, 'line 1 names version 3 of the format', later],
+    ['{"a":1}', 'line 1 does not name the format "notes"'],
     ['{"format":"note","version":3}\n', 'line 1 does not name the format "notes"'],
     [`${headerOf(0)}\n`, 'line 1 does not name versions 1 to 2 of the format (got 0)'],
     [`${HEADER}${A}\n`, 'line 1 is not JSON'],
