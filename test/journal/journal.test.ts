@@ -258,4 +258,8 @@ test('a check accepts pending, running and failed writes of its journal', async 
   await assert.rejects(torn.check(), /another program modified it/);
   await torn.close();
   await torn.check();
+  const unwritten = await openJournal(path);
+  fs.appendFileSync(path, '\n');
+  await assert.rejects(unwritten.check(), /another program modified it/);
+  await unwritten.close();
 });
