@@ -190,7 +190,7 @@ test('close finishes the writes under way, and may be called again', async () =>
     assert.equal(read(path), expected);
     assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
     for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {
-      await assert.rejects(late, refusal('ERR_STORE', path, 'it is closed'));
+      await assert.rejects(late, refusal('ERR_STORE', path, 'cannot be written: it is closed'));
     }
     await withStore(path, async () => {
       await store.close();
