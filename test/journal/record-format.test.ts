@@ -83,6 +83,14 @@ test('a journal of another kind has its own records, ops and header', async () =
   });
 });
 
+test('a write waits for those before it, also once the first of them has ended', async () => {
+  await withJournal(newPath(), async (journal) => {
+    const [first, second] = [put(journal, 'joe', 1), put(journal, 'joe', 2)];
+    assert.equal(await first, true);
+    assert.deepEqual(await Promise.all([second, put(journal, 'joe', 3)]), [true, true]);
+  });
+});
+
 test('the line of a record begins with its op, wherever the store puts that', () => {
   assert.equal(encodeRecord({ user: 'joe', op: 'remove' }), '{"op":"remove","user":"joe"}\n');
 });
