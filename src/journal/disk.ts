@@ -114,7 +114,7 @@ export async function syncFolder(folder: string, disk: Disk = fs): Promise<boole
 }
 
 /** Makes the name of an open file durable, as far as the file system can do that. */
-export async function syncName(path: string, file: DiskFile, disk: Disk = fs): Promise<void> {
+export async function syncName(path: string, file: DiskFile, disk: Disk): Promise<void> {
   if (!(await syncFolder(dirname(path), disk))) await file.sync();
 }
 

@@ -137,11 +137,11 @@ class Reader<Entry> {
     const end = bytes.lastIndexOf('\n') + 1;
     if (end > 0) this.#takeLines(bytes.subarray(0, end));
     const rest = bytes.subarray(end);
-    if (rest.length <= MAX_LINE_BYTES) return rest;
+    if (rest.length < MAX_LINE_BYTES) return rest;
     const lineNumber = this.#linesRead + 1;
     const lastNul = rest.lastIndexOf(0);
     const bytesAfterNul = rest.length - lastNul - 1;
-    if (bytesAfterNul > MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
+    if (bytesAfterNul >= MAX_LINE_BYTES) throw this.#damaged(lineNumber, 'is too long');
     // Any number of pages may read as NUL bytes. The rest begins with the last NUL byte, so that
     // the next call still treats the rest as a part of a line with NUL bytes.
     if (lastNul > 0) this.#takeLineWithNul(rest.subarray(0, lastNul), lineNumber);
@@ -199,7 +199,7 @@ class Reader<Entry> {
         this.#takeLineWithNul(line, this.#linesRead + 1);
         this.#linesRead += 1;
       } else {
-        this.#takeLine(linesOf(line.subarray(0, -1))[0]);
+        this.#takeLine(linesOf(line)[0]);
         this.#position += line.length;
       }
       start = end;
@@ -283,7 +283,7 @@ class Reader<Entry> {
 
 function wholeRecordIn(piece: string): RawRecord | undefined {
   if (!RECORD_OUTLINE.test(piece)) return undefined;
-  const [line] = linesOf(Buffer.from(piece.replace(/\n$/, ''), 'latin1'));
+  const [line] = linesOf(Buffer.from(piece, 'latin1'));
   const parsed = parseLine(line);
   return parsed.problem === undefined ? parsed.record : undefined;
 }

@@ -4,10 +4,10 @@
  * Promise: a network is a short string. It does not keep in memory the header from which the
  * address was cut.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { expecting } from '../options.ts';
 
-/** Maximum length of a network whose address is neither IPv4 nor IPv6. */
+/** Maximum length of a network whose address is not IPv6. */
 const MAX_OTHER_CHARACTERS = 64;
 
 /**
@@ -52,10 +52,8 @@ const ADDRESS_WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/;
 export function networkOf(text: string): string {
   const [, ipv6, ipv4] = ADDRESS_WITH_PORT.exec(text) ?? [];
   const address = ipv6 ?? ipv4 ?? text;
-  // Rebuilt from numbers, so that the result is not a slice of `address`: see `copyOf`.
-  if (isIPv4(address)) return address.split('.').map(Number).join('.');
   if (!isIPv6(address)) return copyOf(address.slice(0, MAX_OTHER_CHARACTERS));
-  const [withoutZone = ''] = address.split('%', 1); // RFC 4007 §11
+  const [withoutZone = ''] = address.split('%'); // RFC 4007 §11
   const groups = groupsOf(withoutZone);
   const isMappedIPv4 = groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff';
   if (!isMappedIPv4) return `${groups.slice(0, 4).join(':')}::/64`;

@@ -52,8 +52,7 @@ export interface TriesChange {
  * @param table a quoted name
  */
 export function selectTries(table: string): string {
-  return `SELECT tries.key, CAST(slot.in_flight AS text) AS in_flight,
-      CAST(slot.ended AS text) AS ended,
+  return `SELECT tries.key, CAST(slot.ended AS text) AS ended,
       CAST(GREATEST(1, CEIL(slot.expires_at - ${NOW})) AS text) AS seconds_left
     FROM ${table} AS tries, jsonb_to_recordset(tries.slots) AS slot ${SLOT_MEMBERS}
     WHERE tries.key IN (SELECT jsonb_array_elements_text(CAST($1 AS jsonb)))

@@ -21,6 +21,7 @@ export type Run = (text: string, values: string[]) => Promise<readonly Row[]>;
 /** How long a limit refuses every try. */
 export interface Wait {
   readonly limit: Limit;
+  /** 0 if the limit is not reached without tries in flight. */
   readonly seconds: number;
   /** Whether the tries that have ended reach the limit by themselves. */
   readonly isCertain: boolean;
@@ -29,7 +30,6 @@ export interface Wait {
 /** A slot of the tries under one key. */
 interface Slot extends EndedTries {
   readonly key: string;
-  readonly inFlight: number;
 }
 
 export class PostgresTries {
@@ -44,7 +44,6 @@ export class PostgresTries {
 
   /** Uses the table, and changes nothing. */
   async probe(): Promise<void> {
-    await this.#slotsOf([]);
     await this.#change([]);
   }
 
@@ -80,8 +79,7 @@ export class PostgresTries {
     }
     return limits.map((limit) => {
       const ofKey = slots.filter(({ key }) => key === limit.key);
-      const inFlight = ofKey.reduce((sum, slot) => sum + slot.inFlight, 0);
-      const seconds = waitSeconds(limit.maxTries, inFlight, ofKey);
+      const seconds = waitSeconds(limit.maxTries, 0, ofKey);
       return { limit, seconds, isCertain: triesIn(ofKey) >= limit.maxTries };
     });
   }
@@ -92,7 +90,6 @@ export class PostgresTries {
     const rows = await this.#run(selectTries(this.#table), [keys]);
     return rows.map((row) => ({
       key: textIn(row, 'key'),
-      inFlight: numberIn(row, 'in_flight'),
       tries: numberIn(row, 'ended'),
       secondsLeft: numberIn(row, 'seconds_left'),
     }));

@@ -114,7 +114,6 @@ export class PostgresLimitCounts implements LimitCounts {
       await this.#run(removeStale(this.#triesTable, 'key'), []);
     });
     await this.#database.create(this.#names.networks, NETWORKS_COLUMN_TYPES, async () => {
-      await this.networksOf('');
       await this.#addNetwork('', '');
       await this.#run(removeStale(this.#networksTable, 'account'), []);
     });

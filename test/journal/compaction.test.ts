@@ -1,6 +1,7 @@
 /** A journal compacts its file while it is open, and reads and writes go on. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
@@ -22,6 +23,7 @@ import {
   fileWith,
   folderOf,
   newPath,
+  openFilesIn,
   openJournal,
   userLine,
   userNamed,
@@ -48,6 +50,7 @@ test('an open file is compacted once half of it, and a minimum, is superseded', 
   await written.updateJoe(113, 20);
   await until(written.journal, () => inodeOf(path) !== second);
   await written.journal.close();
+  assert.deepEqual(openFilesIn(dirname(path)), []);
   written.assertReadable(await usersOf(path));
   assert.deepEqual(folderOf(path), ['users.jsonl']);
 });

@@ -5,7 +5,13 @@ import fsPromises, { type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { makeFolder, realPathOf, syncFolder, type Disk } from '../../src/journal/disk.ts';
+import {
+  createPrivateFile,
+  makeFolder,
+  realPathOf,
+  syncFolder,
+  type Disk,
+} from '../../src/journal/disk.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { systemError } from '../support/system-errors.ts';
@@ -13,6 +19,7 @@ import {
   fileWith,
   folderOf,
   newPath,
+  openFilesIn,
   openJournal,
   refusal,
   withStore,
@@ -60,10 +67,29 @@ test(`${KIND} ${NAMED}`, { skip }, async (t) => {
       await withStore(path, (store) => assert.ok(store.find('joe') && store.find('ann')));
     }
   }
+  t.mock.method(handles, 'sync', async function (this: FileHandle) {
+    throw systemError((await this.stat()).isDirectory() ? 'EINVAL' : 'EIO', 'fsync');
+  });
+  await assert.rejects(JsonFileUserStore.open(newPath()), refusal('ERR_STORE', 'EIO'));
+  t.mock.restoreAll();
   // An error of the disk is not a call that it lacks.
   failSyncs(t, 'EIO', 'folders');
   const path = newPath();
   await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
+});
+
+test('a folder is made durable, also one that an earlier process created', { skip }, async (t) => {
+  const folder = fs.realpathSync(dirname(fileWith('')));
+  const { sync } = handles;
+  const synced: string[] = [];
+  t.mock.method(handles, 'sync', async function (this: FileHandle) {
+    synced.push(fs.readlinkSync(`/proc/self/fd/${this.fd}`));
+    await sync.call(this);
+  });
+  await makeFolder(folder);
+  assert.deepEqual(synced, [dirname(folder)]);
+  await makeFolder(join(folder, 'a', 'b'));
+  assert.deepEqual(synced.slice(1), [dirname(folder), folder, join(folder, 'a')]);
 });
 
 test(`${KIND} a file that cannot be synced is refused with the reason`, async (t) => {
@@ -82,23 +108,36 @@ test(`${KIND} a file that cannot be synced is refused with the reason`, async (t
   }
 });
 
-test(`${KIND} a store works where modes and owners cannot be set`, async (t) => {
+test(`${KIND} a store works where modes and owners cannot be set`, { skip }, async (t) => {
   for (const code of NOT_SETTABLE) {
     for (const path of [newPath(), fileWith(fileOf(JOE)), fileWith(`${fileOf('', JOE)}{"op":`)]) {
+      const hadFolder = fs.existsSync(dirname(path));
       const refuse = async () => Promise.reject(systemError(code, 'fchmod'));
       for (const method of ['chmod', 'chown'] as const) t.mock.method(handles, method, refuse);
       t.mock.method(fsPromises, 'chmod', refuse);
-      await withStore(path, async (store) => assert.equal(await store.insert(ann), true, code));
+      await withStore(path, async (store) => {
+        assert.equal(await store.insert(ann), true, code);
+        for (const name of folderOf(path)) {
+          const { mode } = fs.statSync(join(dirname(path), name));
+          assert.equal(mode & 0o777, 0o600, `the mode of open: ${name}`);
+        }
+      });
       t.mock.restoreAll();
-      assert.equal(fs.statSync(path).mode & 0o077, 0, 'the mode of open');
+      if (!hadFolder) assert.equal(fs.statSync(dirname(path)).mode & 0o777, 0o700);
     }
   }
   for (const method of ['chmod', 'chown'] as const) {
     t.mock.method(handles, method, async () => Promise.reject(systemError('EIO', method)));
-    const path = newPath();
+    const path = fileWith('');
     await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
+    assert.deepEqual(openFilesIn(dirname(path)), []);
+    if (method === 'chmod') await assert.rejects(createPrivateFile(`${path}-2`), { code: 'EIO' });
+    assert.deepEqual(folderOf(path), ['users.jsonl']);
     t.mock.restoreAll();
   }
+  t.mock.method(fsPromises, 'chmod', async () => Promise.reject(systemError('EIO', 'chmod')));
+  const path = newPath();
+  await assert.rejects(JsonFileUserStore.open(path), refusal('ERR_STORE', path, 'EIO'));
 });
 
 test(`${KIND} links are followed where the realpath of the system fails`, async (t) => {

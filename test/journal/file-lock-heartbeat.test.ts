@@ -72,6 +72,8 @@ test('while a heartbeat hangs no other begins, nor does one after the release', 
 test('a heartbeat reports that the claim is gone, but not once the lock is released', async (t) => {
   for (const [code, isReleased, isLoss] of [
     ['ENOENT', false, true],
+    ['ENOTDIR', false, true],
+    ['ESTALE', false, true],
     ['EIO', false, false],
     ['ENOENT', true, false],
   ] as const) {
@@ -102,6 +104,26 @@ test('a heartbeat that fails before anyone listens ends no process', async (t) =
   await settled();
   await assert.rejects(lock.confirm(), /its lock is gone/);
   await lock.release();
+});
+
+test('a rival that gives up at once is waited for, and one that stays is not', async (t) => {
+  const { unlink } = fsPromises;
+  for (const staysForAttempts of [1, 4, Infinity]) {
+    const path = fileWith('');
+    const rival = fileWith('', `${path}.lock.${process.ppid}.unknown`);
+    let attempts = 0;
+    t.mock.method(fsPromises, 'unlink', async (claim: string) => {
+      await unlink(claim);
+      if (claim.startsWith(`${path}.lock.${process.pid}.`)) attempts += 1;
+      if (attempts === staysForAttempts) fs.rmSync(rival, { force: true });
+    });
+    syncBuiltinESMExports();
+    const opening = lockFile(path);
+    if (staysForAttempts === Infinity) await assert.rejects(opening, { code: 'ERR_STORE_LOCKED' });
+    else await (await opening).release();
+    assert.equal(attempts, staysForAttempts === Infinity ? 5 : staysForAttempts + 1);
+    restore(t);
+  }
 });
 
 test('the timer of the heartbeat keeps no process alive', async () => {

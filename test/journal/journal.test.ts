@@ -11,6 +11,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { Disk } from '../../src/journal/disk.ts';
+import { FileLostError } from '../../src/journal/lost.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { userRecord } from '../../src/users/user-records.ts';
 import { childPath } from '../support/compiled.ts';
@@ -156,6 +157,32 @@ test('a rollback changes no line of another program and no shortened file', asyn
   }
 });
 
+test('without the lock nothing is rolled back, and no file is marked as closed', async (t) => {
+  for (const isFailing of [true, false]) {
+    let isLost = false;
+    const confirm = async () => {
+      if (isLost) throw new FileLostError('its lock is gone');
+    };
+    const path = fileWith('');
+    const lock = { id: 'own', isTakenOver: false, confirm };
+    const journal = await openJournal(path, undefined, lock);
+    await journal.append(userRecord('insert', joe));
+    const failOnce = async () => {
+      isLost = true;
+      return fails();
+    };
+    if (isFailing) {
+      t.mock.method(handles, 'datasync', failOnce, { times: 1 });
+      await assert.rejects(journal.append(userRecord('insert', ann)), /its lock is gone/);
+    }
+    isLost = true;
+    // The process that took the lock over may have acknowledged the line.
+    assert.equal(read(path), isFailing ? written(JOE, ANN) : written(JOE));
+    await journal.close();
+    assert.equal(read(path), isFailing ? written(JOE, ANN) : written(JOE));
+  }
+});
+
 test('a changed file, or one whose end cannot be written, is not marked as closed', async (t) => {
   for (const change of [
     (path: string) => fs.appendFileSync(path, `${BOB}\n`),
@@ -231,4 +258,8 @@ test('a check accepts pending, running and failed writes of its journal', async 
   await assert.rejects(torn.check(), /another program modified it/);
   await torn.close();
   await torn.check();
+  const unwritten = await openJournal(path);
+  fs.appendFileSync(path, '\n');
+  await assert.rejects(unwritten.check(), /another program modified it/);
+  await unwritten.close();
 });

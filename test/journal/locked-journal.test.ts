@@ -10,7 +10,9 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { AuthError } from '../../src/errors.ts';
+import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
+import { USER_RECORDS } from '../../src/users/user-records.ts';
 import { fromOtherRealm } from '../support/copies.ts';
 import { NOT_STRINGS } from '../support/hostile.ts';
 import {
@@ -86,15 +88,17 @@ test('a path where no file can be, or that is not a string, is refused', async (
   ];
   for (const path of nowhere) await assert.rejects(open(path), refusal('ERR_STORE', path), path);
   for (const path of devices) {
-    const problem = 'it is not a regular file: name another file';
-    await assert.rejects(open(path), refusal('ERR_STORE', path, problem));
+    const message = `${path} cannot be opened: it is not a regular file: name another file`;
+    await assert.rejects(open(path), { code: 'ERR_STORE', message });
     assert.deepEqual(
       folderOf(path).filter((name) => /lock|compact/.test(name)),
       [],
       path,
     );
   }
-  for (const path of ['', ...NOT_STRINGS] as string[]) await assert.rejects(open(path), TypeError);
+  for (const path of ['', ...NOT_STRINGS] as string[]) {
+    await assert.rejects(open(path), /^TypeError: "path" expected /);
+  }
   const message = '"path" expected a path without NUL, got one with NUL';
   await assert.rejects(open('a\0b'), { name: 'TypeError', message });
   await withStore(join(folder, 'a', 'x.jsonl'), async (store) =>
@@ -186,7 +190,7 @@ test('close finishes the writes under way, and may be called again', async () =>
     assert.equal(read(path), expected);
     assert.ok((await Promise.all(inserts)).every((isInserted) => isInserted));
     for (const late of [() => store.insert(userNamed('late')), () => store.update(joe)]) {
-      await assert.rejects(late, refusal('ERR_STORE', path, 'it is closed'));
+      await assert.rejects(late, refusal('ERR_STORE', path, 'cannot be written: it is closed'));
     }
     await withStore(path, async () => {
       await store.close();
@@ -194,6 +198,10 @@ test('close finishes the writes under way, and may be called again', async () =>
     });
     assert.deepEqual([read(path), folderOf(path)], [expected, ['users.jsonl']]);
   }
+  const journal = await LockedJournal.open(newPath(), USER_RECORDS);
+  const closing = journal.close();
+  assert.equal(journal.close(), closing, 'it is closed once');
+  await closing;
 });
 
 test("an error of the store has the system's error code in its cause", async (t) => {
@@ -220,7 +228,11 @@ test("an error of the store has the system's error code in its cause", async (t)
       let isLost = false;
       void store.lost.then(() => (isLost = true));
       const writes = [store.insert(joe), store.update(joe)] as const;
-      await assert.rejects(writes[0], (error) => assertCode(error, code, path));
+      await assert.rejects(writes[0], (error) => {
+        const fate = 'the write cannot be rolled back and may be there after a restart';
+        assert.match(Object(error).cause.message, new RegExp(`made by the test; ${fate}: EROFS: `));
+        return assertCode(error, code, path);
+      });
       assert.equal(await writes[1], false, 'the next write of this user finds none');
       assert.equal(isLost, false);
     });

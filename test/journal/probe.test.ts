@@ -10,6 +10,7 @@ import { fileWith, newPath, refusal } from '../support/user-files.ts';
 import {
   ann,
   ANN,
+  closed,
   fault,
   fileOf,
   handles,
@@ -71,6 +72,24 @@ test('a probe is refused while the disk takes no writes, and leaves nothing behi
     assert.equal(read(path), `${written(JOE)}\n`);
     assert.equal(await insert(journal, ann), true);
   });
+});
+
+test('a probe that could not be rolled back is rolled back before the next write', async (t) => {
+  for (const isClosedNext of [false, true]) {
+    const path = newPath();
+    await withJournal(path, async (journal) => {
+      await insert(journal, joe);
+      for (const method of ['datasync', 'truncate'] as const) {
+        t.mock.method(handles, method, fault('EIO'), { times: 1 });
+      }
+      await assert.rejects(journal.probe(), refusal('ERR_STORE', path, 'EIO'));
+      assert.equal(read(path), `${written(JOE)}\n`);
+      if (isClosedNext) return;
+      assert.equal(await insert(journal, ann), true);
+      assert.equal(read(path), written(JOE, ANN));
+    });
+    assert.equal(read(path), isClosedNext ? closed(JOE) : closed(JOE, ANN));
+  }
 });
 
 test('after a failed write a probe is refused until a write as long would succeed', async (t) => {

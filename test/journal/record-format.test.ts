@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { encodeRecord } from '../../src/journal/lines.ts';
+import { encodeRecord, isTornRecord } from '../../src/journal/lines.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
 import { isObject } from '../../src/values.ts';
@@ -84,6 +84,14 @@ test('a journal of another kind has its own records, ops and header', async () =
   });
 });
 
+test('a write waits for those before it, also once the first of them has ended', async () => {
+  await withJournal(newPath(), async (journal) => {
+    const [first, second] = [put(journal, 'joe', 1), put(journal, 'joe', 2)];
+    assert.equal(await first, true);
+    assert.deepEqual(await Promise.all([second, put(journal, 'joe', 3)]), [true, true]);
+  });
+});
+
 test('the line of a record begins with its op, wherever the store puts that', () => {
   assert.equal(encodeRecord({ user: 'joe', op: 'remove' }), '{"op":"remove","user":"joe"}\n');
 });
@@ -143,6 +151,71 @@ test('a record with numbers and objects in it may be torn at any byte', async ()
   }
 });
 
+test('the beginning of a record is told from other text, to the character', () => {
+  /** Whether it is one of strings only, and whether it is one of any values. */
+  const kindsOf = (text: string) => {
+    const bytes = Buffer.from(text, 'latin1');
+    return [true, false].map((hasOnlyStrings) => isTornRecord(bytes, { hasOnlyStrings }));
+  };
+  const ofStrings = [
+    '{',
+    '{"',
+    '{"op',
+    '{"op":',
+    '{"op":"a",',
+    '{"op":"{a}: 5, [b] x',
+    '{"op":"a\\',
+    '{"op":"a\\\\","b":"c',
+    '{"op":"a\\"b\\"}","c":"d',
+    '{"op":"a\nb","c":"d\\\n"',
+    '{"op":"\xc3',
+  ];
+  for (const text of ofStrings) assert.deepEqual(kindsOf(text), [true, true], text);
+  const ofAnyKind = [
+    '{"op":"a","b":-1.5E+30,"c":[true,false,null],"d":{"e":{}},"f":6',
+    '{"op":"a","b":[],"c":2e-7',
+    '{"op":"a\\"b","c":5,"d":"e',
+    '{"op":"a","b":{"c":[{',
+  ];
+  for (const text of ofAnyKind) assert.deepEqual(kindsOf(text), [false, true], text);
+  const others = [
+    '',
+    '"',
+    'x{"op":"a',
+    '[{"op":"a',
+    '# a comment',
+    '{ "op":"a',
+    '{"op":"a" ',
+    '{"op":"a"x',
+    '{"op":"a"\\',
+    '{}',
+    '{"op":"a"}',
+    '{"op":"a"}{"b":"c',
+    '{"op":"a"}}{',
+    '{"op":"a","b":"c{"op":',
+    '{{"op":',
+    '{"op":"a","b":[1]}',
+    '{"op":"a","b":[1]},{',
+  ];
+  for (const text of others) assert.deepEqual(kindsOf(text), [false, false], text);
+});
+
+test('a line of 1 MiB is written and read, and one byte more is refused', async () => {
+  const path = newPath();
+  const recordOf = (bytes: number): JournalRecord => {
+    const empty = encodeRecord(putOf('joe', { version: 1, sessions: [{ agent: '' }] }));
+    return putOf('joe', { version: 1, sessions: [{ agent: 'x'.repeat(bytes - empty.length) }] });
+  };
+  await withJournal(path, async (journal) => {
+    assert.equal(await journal.write('joe', () => recordOf(1_048_576)), true);
+    await assert.rejects(journal.write('joe', () => recordOf(1_048_577)), {
+      name: 'RangeError',
+      message: '"record" expected a line of at most 1048576 bytes, got 1048577',
+    });
+  });
+  await withJournal(path, (journal) => assert.equal(journal.find('joe')?.version, 1));
+});
+
 test('a record that is too long or cannot be created leaves nothing behind', async () => {
   const path = newPath();
   await withJournal(path, async (journal) => {
@@ -161,4 +234,16 @@ test('a record that is too long or cannot be created leaves nothing behind', asy
     assert.equal(await put(journal, 'joe', 1), true);
   });
   assert.equal(readFileSync(path, 'utf8'), `${HEADER}\n\n${lineOf('joe', 1)}\n\n`);
+});
+
+test('a record that its own format refuses is reported, and refused at the next opening', async () => {
+  const path = newPath();
+  await withJournal(path, async (journal) => {
+    const writes = [put(journal, 'joe', 1), journal.write('ann', () => ({ op: 'x', user: 'ann' }))];
+    const [joe, ann] = await Promise.allSettled(writes);
+    assert.deepEqual(joe, { status: 'fulfilled', value: true });
+    const problem = 'a record was written that is not a record of sessions';
+    assert.ok(ann?.status === 'rejected' && refusal('ERR_STORE', path, problem)(ann.reason));
+  });
+  await assert.rejects(open(path), refusal('ERR_STORE_DAMAGED', 'line 4 is not a record of s'));
 });

@@ -1,7 +1,9 @@
 /** What an opening leaves: the modes of its files, and which of them stay if it fails. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { open } from 'node:fs/promises';
 import { test } from 'node:test';
+import { copyBytes } from '../../src/journal/draft.ts';
 import { FileLostError } from '../../src/journal/lost.ts';
 import { diskWith, type DraftCall } from '../support/draft-hooks.ts';
 import { systemError } from '../support/system-errors.ts';
@@ -27,6 +29,32 @@ test('where no mode can be set, the copy and the saved bytes have mode 0600', as
   for (const call of ['chmod', 'chown'] as const) t.mock.method(handles, call, fault('EPERM'));
   await withStore(path, () => undefined);
   assert.deepEqual([modeOf(path), modeOf(`${path}.cut-1`)], [0o600, 0o600]);
+});
+
+test('a copy that cannot get the owner of the file gives no group any rights', async (t) => {
+  const path = fileWith(TORN);
+  fs.chmodSync(path, 0o665);
+  t.mock.method(handles, 'chown', fault('EPERM'));
+  await withStore(path, () => undefined);
+  assert.equal(modeOf(path), 0o600);
+});
+
+test('a copy whose mode the disk fails to set does not replace the file', async (t) => {
+  const path = fileWith(TORN);
+  t.mock.method(handles, 'chmod', fault('EIO'), { times: 1 });
+  await assert.rejects(openJournal(path), { code: 'EIO' });
+  assert.deepEqual([read(path), folderOf(path)], [TORN, ['users.jsonl']]);
+});
+
+test('a part of a file is copied to the byte, and not from a shorter file', async () => {
+  const path = fileWith(Buffer.from(Uint8Array.from({ length: 2_500_000 }, (_, at) => at % 251)));
+  const copy = fileWith('');
+  const [from, to] = [await open(path, 'r'), await open(copy, 'r+')];
+  await copyBytes(from, to, { start: 5, end: 2_400_001 });
+  assert.ok(fs.readFileSync(copy).equals(fs.readFileSync(path).subarray(5, 2_400_001)));
+  const isRefused = /another program modified it/;
+  await assert.rejects(copyBytes(from, to, { start: 5, end: 2_500_001 }), isRefused);
+  await Promise.all([from.close(), to.close()]);
 });
 
 test('a file without a whole header gets mode 0600, and one with a header keeps its mode', async () => {

@@ -87,6 +87,13 @@ test('an opening removes drafts, and no file whose name only begins like theirs'
   await withStore(path, () => undefined);
   const kept = ['users.jsonl', 'users.jsonl.compact.bak', 'users.jsonl.compacted-backup'];
   assert.deepEqual(folderOf(path), kept);
+  // A draft that cannot be removed could take the name of the file later.
+  const obstructed = fileWith(GOOD);
+  fs.mkdirSync(`${obstructed}.compact`);
+  const isRefused = refusal('ERR_STORE', `unlink '${obstructed}.compact'`);
+  await assert.rejects(open(obstructed), isRefused);
+  await assert.rejects(open(obstructed), isRefused, 'the lock was released before');
+  assert.deepEqual(folderOf(obstructed), ['users.jsonl', 'users.jsonl.compact']);
 });
 
 test('empty lines are not superseded lines', async () => {
@@ -235,7 +242,7 @@ test('a line that another program adds during the opening is not lost', async (t
   ) => {
     await assert.rejects(
       JsonFileUserStore.open(path),
-      refusal('ERR_STORE', path, 'another program'),
+      refusal('ERR_STORE', path, 'another program modified it'),
     );
     fault.mock.restore();
     assert.equal(read(path), content + added);

@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
+import { Journal } from '../../src/journal/journal.ts';
 import { LockedJournal } from '../../src/journal/locked-journal.ts';
 import type { JournalRecord, RecordFormat } from '../../src/journal/record-format.ts';
+import { diskWith } from '../support/draft-hooks.ts';
 import { someOf } from '../support/long.ts';
 import { fileWith, folderOf, newPath, refusal } from '../support/user-files.ts';
 import { fault, handles } from '../support/user-lines.ts';
@@ -199,6 +201,16 @@ test('a file that cannot be replaced refuses the newer record, and goes on', asy
     assert.equal(notes.find('b'), 'remove');
     assert.equal(folderOf(path).length, 2, 'itself and the lock');
   });
+  const probed = newPath();
+  await withNotes(probed, async (write, notes) => {
+    // A probe leaves one byte.
+    for (const method of ['datasync', 'truncate'] as const) {
+      t.mock.method(handles, method, fault('EIO'), { times: 1 });
+    }
+    await assert.rejects(notes.probe(), refusal('ERR_STORE', probed, 'EIO'));
+    await write({ op: 'remove', key: 'b' });
+    assert.equal(read(probed), `${headerOf(2)}\n${lineOf({ op: 'remove', key: 'b' })}`);
+  });
 });
 
 test('writes of both versions that come while the file is compacted survive', async () => {
@@ -221,4 +233,34 @@ test('writes of both versions that come while the file is compacted survive', as
   }, FORMAT, 3000);
   await withNotes(path, (_write, notes) => assert.deepEqual(notesOf(notes), expected));
   assert.ok(read(path).startsWith(headerOf(2)));
+});
+
+test('a compaction that gave way to a newer version does not disturb the next one', async () => {
+  let drafts = 0;
+  let isNextBegun = false;
+  let newer: Promise<unknown> | undefined;
+  let endWrite = () => undefined as void;
+  const mayEnd = new Promise<void>((resolve) => (endWrite = resolve));
+  const records = Array.from({ length: 20 }, (_, index) => put('a', `${index}`.padEnd(99, 'x')));
+  const removal = { op: 'remove', key: 'b' };
+  const disk = diskWith(async (call) => {
+    if (call === 'open') drafts += 1;
+    if (call !== 'write') return;
+    // One batch, which replaces the file with one of version 2, and makes a compaction due again.
+    newer ??= Promise.all([removal, ...records].map((record) => journal.append(record)));
+    isNextBegun = drafts === 3;
+    if (isNextBegun) await mayEnd;
+  });
+  const path = fileWith(`${headerOf(1)}\n`);
+  const journal = await Journal.open(path, FORMAT, { disk, compactFromBytes: 1000 });
+  await Promise.all(records.map((record) => journal.append(record)));
+  while (!isNextBegun) await journal.check();
+  await newer;
+  await journal.check();
+  assert.deepEqual(folderOf(path), ['users.jsonl', 'users.jsonl.compact-unlocked']);
+  const closing = journal.close();
+  endWrite();
+  await closing;
+  assert.deepEqual(folderOf(path), ['users.jsonl']);
+  assert.ok(read(path).startsWith(headerOf(2)) && read(path).endsWith('\n\n'));
 });

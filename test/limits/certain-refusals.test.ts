@@ -17,9 +17,9 @@ test('a limit refuses until its time, in whole seconds, and others do not', (t) 
   assert.equal(refusals.waitSeconds([limitOf('ann', 3), limitOf('joe', 2)]), 60);
   assert.equal(refusals.waitSeconds([limitOf('joe', 4)]), 0, 'more tries may count');
   assert.equal(refusals.waitSeconds([limitOf('ann', 3)]), 0);
-  clock.seconds += 59.5;
+  clock.seconds += 59.99;
   assert.equal(refusals.waitSeconds([limitOf('joe', 3)]), 1);
-  clock.seconds += 0.5;
+  clock.seconds += 0.01;
   assert.equal(refusals.waitSeconds([limitOf('joe', 3)]), 0);
 });
 

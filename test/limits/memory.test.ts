@@ -36,6 +36,10 @@ test('a try counts while it is in flight', () => {
   assert.ok(typeof first !== 'number');
   void first.end(false);
   assert.equal(typeof counts.begin(limits), 'object');
+  const [one] = [0, 1, 2].map(() => begin(counts, [limitOf('ann')]));
+  void one?.end(false);
+  begin(counts, [limitOf('ann')]);
+  assert.equal(counts.begin([limitOf('ann')]), 1, 'the end of one try leaves the others');
 });
 
 test('wrong passwords on both sides of a step of the clock all count', async () => {
@@ -73,7 +77,9 @@ test('if the clock is set back, tries count once, and for at most one window mor
     seconds -= back;
     const wait = counts.begin([limitOf('joe', 1)]);
     assert.ok(typeof wait === 'number' && Math.abs(wait - slots * slot) < slot, `${back}: ${wait}`);
-    begin(counts, [limitOf('joe', 2)]).end(false);
+    begin(counts, [limitOf('joe', 2)]).end(true);
+    assert.equal(typeof counts.begin([limitOf('joe', 2)]), 'number', 'with the one since then');
+    begin(counts, [limitOf('joe', 3)]).end(false);
   }
 });
 
@@ -84,6 +90,8 @@ test('if the clock is set back, the wait ends with the oldest try', () => {
   seconds -= 10 * MINUTE;
   begin(counts, [limitOf('joe', 2)]).end(true);
   assert.equal(counts.begin([limitOf('joe', 2)]), HOUR + 5 * MINUTE);
+  seconds += 0.5;
+  assert.equal(counts.begin([limitOf('joe', 2)]), HOUR + 5 * MINUTE, 'rounded up');
 });
 
 test('a try counts for a window and the rest of its slot, and no longer', () => {

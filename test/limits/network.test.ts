@@ -35,6 +35,9 @@ test('better-auth before 1.4.17 (CVE-2026-45364): an address counts as one howev
     ['disconnected', ['disconnected']],
     // Not an address with a port.
     ['2001:db8:1:4::/64', ['2001:db8:1:4:1:2:3:80']],
+    ...['[]', '[::1]:', '[a]b]', ':80', '1.2.3.4:', '01.2.3.4'].map((text): [string, string[]] => {
+      return [text, [text]];
+    }),
     ['unix%a', ['unix%a']],
     ['unix%b', ['unix%b']],
     ['x'.repeat(64), ['x'.repeat(64), 'x'.repeat(65), 'x'.repeat(100_000)]],

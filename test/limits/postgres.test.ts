@@ -3,7 +3,7 @@
  * `.ci/with-postgres` does.
  */
 import assert from 'node:assert/strict';
-import { after, describe, it, test, type TestContext } from 'node:test';
+import { after, describe, it, type TestContext } from 'node:test';
 import { PostgresLimitCounts, type PgClient, type Try } from '../../src/index.ts';
 import { sourceOf } from '../../src/limits/network.ts';
 import { Throttle } from '../../src/limits/throttle.ts';
@@ -11,111 +11,6 @@ import { begin, ClockedClient, limitOf } from '../support/limit-counts.ts';
 import { HOUR, inTurn, START_SECONDS } from '../support/limits.ts';
 import { ownDatabase, poolAt, skip } from '../support/postgres.ts';
 import { refusal } from '../support/user-files.ts';
-
-test('a client without query, an unknown option and a bad table name are refused', () => {
-  const client: PgClient = { query: async () => [] };
-  for (const bad of [undefined, null, {}, { query: 1 }] as never[]) {
-    assert.throws(() => new PostgresLimitCounts(bad), /^TypeError: "client" expected a client/);
-  }
-  for (const table of ['a b', 'a"b', '', 'a.b.c', 'x'.repeat(64)]) {
-    assert.throws(() => new PostgresLimitCounts(client, { table }), /^TypeError: "table" expected/);
-  }
-  const wrong = { tabel: 'limits' } as never;
-  assert.throws(() => new PostgresLimitCounts(client, wrong), /unknown option: did you mean/);
-  for (const table of ['limits', 'auth.limits', 'x'.repeat(63)]) {
-    assert.ok(new PostgresLimitCounts(client, { table }));
-  }
-});
-
-test('the default tables are latchkey_limits and latchkey_limits_networks', async () => {
-  const names = new Set<string>();
-  const query: PgClient['query'] = async (text) => {
-    for (const [name] of text.matchAll(/"\w+"/g)) names.add(name);
-    return [];
-  };
-  await new PostgresLimitCounts({ query }).createTable();
-  assert.deepEqual(names, new Set(['"latchkey_limits"', '"latchkey_limits_networks"']));
-});
-
-test('a client that returns other rows is refused, and no try begins', async () => {
-  const countsOf = (rows: unknown) => {
-    return new PostgresLimitCounts({ query: async () => rows as readonly never[] });
-  };
-  const limits = [limitOf('joe')];
-  for (const rows of [undefined, 5, [5]]) {
-    await assert.rejects(async () => countsOf(rows).begin(limits), /^TypeError: "client" expected/);
-  }
-  const wrong = refusal('ERR_STORE', 'the table of limits returned a "');
-  await assert.rejects(async () => countsOf([{ key: 5 }]).begin(limits), wrong);
-  assert.equal(typeof await countsOf([{ key: 'joe' }]).begin(limits), 'object');
-
-  /** Counts whose limit is reached, by what this slot says. */
-  const reachedBy = (slot: Record<string, unknown>) => {
-    const query: PgClient['query'] = async (text) => (text.startsWith('SELECT') ? [slot] : []);
-    return new PostgresLimitCounts({ query });
-  };
-  const slot = { key: 'joe', in_flight: '0', ended: '3', seconds_left: '9' };
-  for (const number of ['x', '-5', '5.5', '5 ', 5]) {
-    for (const name of ['in_flight', 'ended', 'seconds_left']) {
-      await assert.rejects(reachedBy({ ...slot, [name]: number }).begin(limits), wrong);
-    }
-  }
-  assert.equal(await reachedBy(slot).begin(limits), 9);
-
-  const wrongNetworks = refusal('ERR_STORE', 'networks has a row that is not a list of texts');
-  for (const networks of ['7', '[7]', '["a"', null, ['a']]) {
-    await assert.rejects(countsOf([{ account: 'joe', networks }]).networksOf('joe'), wrongNetworks);
-  }
-  const ofAnother = countsOf([{ account: 'JOE', networks: '["a"]' }]);
-  await assert.rejects(ofAnother.networksOf('joe'), wrongNetworks);
-  assert.deepEqual(await ofAnother.networksOf('JOE'), ['a']);
-  await assert.rejects(countsOf(5).addNetwork('joe', 'a'), /^TypeError: "client" expected/);
-});
-
-test('a try whose end throws holds no place', async () => {
-  const results = [[{ key: 'joe' }], 5, [{ key: 'joe' }]];
-  const query: PgClient['query'] = async (text) => {
-    return (text.startsWith('DELETE') || text.includes('stale') ? [] : results.shift()) as never[];
-  };
-  const counts = new PostgresLimitCounts({ query });
-  const begun = await begin(counts, limitOf('joe', 1));
-  await assert.rejects(async () => begun.end(false), /^TypeError: "client" expected/);
-  await begin(counts, limitOf('joe', 1));
-});
-
-test('a try that was refused for tries that have just ended waits a second', async () => {
-  const counts = new PostgresLimitCounts({ query: async () => [] });
-  assert.equal(await counts.begin([limitOf('joe')]), 1);
-});
-
-test('a try that one of two limits counts is taken back there, and waits a second', async () => {
-  const changed: string[][] = [];
-  const query: PgClient['query'] = async (text, [value = ''] = []) => {
-    if (!text.includes('INSERT')) return [];
-    changed.push(JSON.parse(value).map(({ key }: { key: string }) => key));
-    return [{ key: 'joe' }];
-  };
-  const counts = new PostgresLimitCounts({ query });
-  assert.equal(await counts.begin([limitOf('joe'), limitOf('ann')]), 1);
-  assert.deepEqual(changed, [['joe', 'ann'], ['joe']]);
-});
-
-test('stale rows are removed every 60 seconds, and what fails is tried again', async (t) => {
-  let seconds = 5000;
-  t.mock.method(performance, 'now', () => seconds * 1000);
-  let deletions = 0;
-  const query: PgClient['query'] = async (text) => {
-    if (!text.includes('DELETE')) return [];
-    deletions += 1;
-    throw new Error('the database is away');
-  };
-  const counts = new PostgresLimitCounts({ query });
-  for (const [pause, expected] of [[0, 1], [0, 1], [59, 1], [1, 2], [59, 2], [1, 3]] as const) {
-    seconds += pause;
-    await counts.begin([limitOf('joe')]);
-    assert.equal(deletions, expected, `at ${seconds} s`);
-  }
-});
 
 describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
   const { database } = ownDatabase();
@@ -157,9 +52,20 @@ describe('PostgresLimitCounts', { skip, timeout: 120_000 }, () => {
 
   it('a wait is rounded up to whole seconds', async (t) => {
     const { clock, counts } = await clockedCounts(t);
-    await (await begin(counts, limitOf('joe', 1))).end(true);
+    for (const key of ['joe', 'ann']) await (await begin(counts, limitOf(key, 1))).end(true);
     clock.seconds += 0.75;
     assert.equal(await counts.begin([limitOf('joe', 1)]), 13 * 300);
+    clock.seconds += 13 * 300 - 1;
+    assert.equal(await counts.begin([limitOf('ann', 1)]), 1);
+  });
+
+  it('the wait ends with the slot that is forgotten first', async (t) => {
+    const { clock, counts } = await clockedCounts(t);
+    for (const pause of [0, -600, 900]) {
+      clock.seconds += pause;
+      await (await begin(counts, limitOf('joe'))).end(true);
+    }
+    assert.equal(await counts.begin([limitOf('joe')]), 13 * 300 - 900);
   });
 
   it('a try that one limit refuses counts under none of them', async (t) => {

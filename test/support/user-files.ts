@@ -4,10 +4,13 @@
 import { fork, spawnSync, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -49,6 +52,19 @@ export function fileWith(content: string | Uint8Array, path: string = newPath())
 
 /** The names in the folder of a file. */
 export const folderOf = (path: string): string[] => readdirSync(dirname(path)).sort();
+
+/** @returns the files of a folder that this process has open; none on a system without /proc */
+export function openFilesIn(folder: string): string[] {
+  const descriptors = '/proc/self/fd';
+  if (!existsSync(descriptors)) return [];
+  return readdirSync(descriptors).flatMap((descriptor) => {
+    const link = join(descriptors, descriptor);
+    // The descriptor that read this folder is closed by now.
+    if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return [];
+    const target = readlinkSync(link);
+    return target.startsWith(`${folder}/`) ? [target] : [];
+  });
+}
 
 /** Runs a check for each value, eight at a time, which takes a disk about as long as one. */
 export async function eightAtATime<T>(
