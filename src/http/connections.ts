@@ -1,17 +1,23 @@
 /**
  * The open connections of a server, and the requests in flight on each. HTTP/1.1 pipelining lets a
  * client send requests before it has the replies, and Node sends the replies in the order of the
- * requests. Promise: a request behind one that ends its connection is never acted upon, and no
- * request gets two replies. If either were broken, an attacker could smuggle requests past a proxy.
+ * requests. A request without a body is handled once all replies before it are sent, so a client
+ * that does not read costs one reply. A request with a body is handled at once: if nothing read the
+ * body, Node would stop reading the connection, and not notice that the client disconnects.
+ * Promise: a request behind one that ends its connection is never acted upon, and no request gets
+ * two replies. If either were broken, an attacker could smuggle requests past a proxy.
  */
 import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+// Jest's environment jsdom has no setImmediate, and a test may replace the global timers.
+import { setImmediate } from 'node:timers';
 import {
   CLOSE_IDLE_AFTER_MS,
   CLOSE_IDLE_UNDER_LOAD_AFTER_MS,
   MAX_PIPELINED,
+  MAX_TURN_MS,
 } from './limits.ts';
 import { defaultHeaders } from './reply.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
@@ -19,6 +25,10 @@ import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 interface Connection {
   /** Replies that are not sent yet, in the order of their requests. */
   readonly inFlight: Set<ServerResponse>;
+  /** Handle the requests that wait for their turn. */
+  readonly waiting: Map<ServerResponse, () => void>;
+  /** When its turn began: milliseconds of `performance.now`. */
+  turnSinceMs: number;
   /** The reply to the latest request, in flight or not. */
   latest: ServerResponse | undefined;
   /** When it opened, or its last reply was sent: milliseconds of `performance.now`. */
@@ -52,6 +62,8 @@ export class Connections {
   open(socket: Socket): void {
     const connection: Connection = {
       inFlight: new Set(),
+      waiting: new Map(),
+      turnSinceMs: 0,
       latest: undefined,
       idleSinceMs: performance.now(),
     };
@@ -69,8 +81,8 @@ export class Connections {
 
   /**
    * Counts a request as in flight until its reply is closed.
-   * @returns whether the request may be handled. If not, its connection is ending or closed, or
-   *   this call closes it because too many requests are pipelined.
+   * @returns whether the request may be handled in its turn. If not, its connection is ending or
+   *   closed, or this call closes it because too many requests are pipelined.
    */
   begin({ socket }: IncomingMessage, response: ServerResponse): boolean {
     const connection = this.#connections.get(socket);
@@ -89,11 +101,24 @@ export class Connections {
     response.on('close', () => {
       inFlight.delete(response);
       this.#pipelined.delete(response);
+      handleNext(connection, socket);
       if (inFlight.size > 0) return;
       connection.idleSinceMs = performance.now();
       this.onChange?.();
     });
     return true;
+  }
+
+  /** Handles a request without a body that has begun, once all replies before it are sent. */
+  handleInTurn({ socket }: IncomingMessage, response: ServerResponse, handle: () => void): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    if (connection.inFlight.size > 1) {
+      connection.waiting.set(response, handle);
+      return;
+    }
+    connection.turnSinceMs = performance.now();
+    handle();
   }
 
   /** @returns whether an open connection has no request in flight */
@@ -173,13 +198,34 @@ export class Connections {
     if (this.#pipelined.size < MAX_PIPELINED) return true;
     for (const response of this.#pipelined) {
       const { socket } = response.req;
-      // Node sends the replies of other connections before it parses further requests.
-      const isUnread = response.writableEnded && socket.writableLength > 0;
+      const [first] = this.#connections.get(socket)?.inFlight ?? [];
+      const isUnread = first?.writableEnded === true && socket.writableLength > 0;
       if (isUnread) socket.destroy();
       if (socket.destroyed) this.#pipelined.delete(response);
     }
     return this.#pipelined.size < MAX_PIPELINED;
   }
+}
+
+/** Handles the request whose turn it is, unless it is handled already. */
+function handleNext(connection: Connection, socket: Socket): void {
+  const [next] = connection.inFlight;
+  const handle = next && connection.waiting.get(next);
+  if (next === undefined || handle === undefined) return;
+  connection.waiting.delete(next);
+  const handleIfOpen = () => {
+    // The reply before it may have ended the connection.
+    if (socket.writable) handle();
+  };
+  if (performance.now() - connection.turnSinceMs < MAX_TURN_MS) {
+    handleIfOpen();
+    return;
+  }
+  // After a long turn, other connections are served first.
+  setImmediate(() => {
+    connection.turnSinceMs = performance.now();
+    handleIfOpen();
+  });
 }
 
 /** RFC 9112 §9.6: a server must not act on requests behind one whose reply ends the connection. */

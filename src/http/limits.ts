@@ -24,6 +24,9 @@ export const MAX_HEADERS = 999;
  */
 export const MAX_PIPELINED = 3000;
 
+/** Milliseconds for which the pipelined requests of one connection may keep others waiting. */
+export const MAX_TURN_MS = 50;
+
 /**
  * Milliseconds for the headers of a request, from its first byte. For the first request of a
  * connection they run from the moment that Node accepts it. A client that sends its headers slowly,

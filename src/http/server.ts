@@ -222,7 +222,7 @@ function connectEvents(
       if (!isTooLarge) response.writeContinue();
     }
     if (coding === undefined && length === undefined) {
-      app.handle(message, response);
+      connections.handleInTurn(message, response, () => app.handle(message, response));
     } else {
       // Node parses the beginning of the body after this event, and the handler runs after that.
       // If the handler replied before, malformed chunked coding could no longer be refused.
