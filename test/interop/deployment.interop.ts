@@ -45,7 +45,13 @@ async function ask(
 }
 
 /** Starts a proxy, and asserts that the tutorial runs behind it, with the addresses of clients. */
-async function assertServesBehind(program: string, args: string[], port: number, cwd: string) {
+async function assertServesBehind(
+  program: string,
+  args: string[],
+  port: number,
+  cwd: string,
+  prefixes: readonly string[] = [''],
+) {
   const env = { ...process.env, HOME: cwd, XDG_CONFIG_HOME: cwd, XDG_DATA_HOME: cwd };
   const stderr = openSync(join(cwd, 'proxy.log'), 'w');
   const proxy = spawn(program, args, { stdio: ['ignore', 'inherit', stderr], env });
@@ -63,14 +69,17 @@ async function assertServesBehind(program: string, args: string[], port: number,
     const greeting = { Status: 'Success', result: 'Hello joe' };
     const answer = await ask(port, '/hello', '127.0.0.1', undefined, authorization);
     assert.deepEqual(answer, [200, greeting]);
-    // One guess more than an address has without a delay, each for another user.
-    const guess = (name: number) => {
-      return ask(port, '/auth', '127.0.0.2', { ...joe, username: `user${name}` });
-    };
-    const statuses = [];
-    for (let name = 0; name < 21; name += 1) statuses.push((await guess(name))[0]);
-    assert.deepEqual(statuses, [...Array(20).fill(401), 429]);
-    assert.equal((await ask(port, '/auth', '127.0.0.1', joe))[0], 200);
+    for (const [index, prefix] of prefixes.entries()) {
+      // One guess more than an address has without a delay, each for another user.
+      const guess = (name: number) => {
+        const body = { ...joe, username: `user${index}-${name}` };
+        return ask(port, `${prefix}/auth`, `127.0.0.${2 + index}`, body);
+      };
+      const statuses = [];
+      for (let name = 0; name < 21; name += 1) statuses.push((await guess(name))[0]);
+      assert.deepEqual(statuses, [...Array(20).fill(401), 429]);
+      assert.equal((await ask(port, `${prefix}/auth`, '127.0.0.1', joe))[0], 200);
+    }
   } finally {
     proxy.kill();
     await once(proxy, 'exit');
@@ -91,10 +100,11 @@ test('behind nginx the tutorial runs, and clients keep their addresses', needsNg
   const cwd = await emptyFolder();
   const server = await serve(FLAGS, { cwd });
   const port = await freePort();
-  const [block = ''] = blocks('nginx');
+  const [location = '', block = ''] = blocks('nginx');
   const site = block
+    .replace(/\}\s*$/, `${location}}\n`)
     .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
-    .replace(':3000', `:${server.port}`)
+    .replaceAll(':3000', `:${server.port}`)
     .replaceAll(/\/etc\/ssl\/\w+\/example\.org/g, join(cwd, 'example'));
   await mkdir(join(cwd, 'temp'));
   await writeCertificate(cwd);
@@ -104,7 +114,7 @@ test('behind nginx the tutorial runs, and clients keep their addresses', needsNg
   const main = ['daemon off;', `pid ${cwd}/pid;`, 'events {}'];
   await writeFile(join(cwd, 'nginx.conf'), `${main.join('\n')}\nhttp {\n${http}\n}\n`);
   const args = ['-e', 'stderr', '-c', join(cwd, 'nginx.conf')];
-  await assertServesBehind('nginx', args, port, cwd);
+  await assertServesBehind('nginx', args, port, cwd, ['', '/api']);
 });
 
 const needsCaddy = { skip: skipUnless('caddy') };

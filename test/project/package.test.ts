@@ -56,7 +56,7 @@ const ENTRIES: Record<string, readonly [types: string, names: readonly string[]]
  * auditor compares. The list of common passwords has 58,000, as source and as JavaScript. The maps,
  * with which an editor goes from a type to its source, have 170,000.
  */
-const MAX_UNPACKED = 3_150_000;
+const MAX_UNPACKED = 3_200_000;
 
 let folder = '';
 let installed = '';
@@ -95,7 +95,8 @@ test('the package holds only the source, its JavaScript, types and their maps, a
   const files = filesIn(installed);
   assert.deepEqual(files, expected.sort());
   const size = files.reduce((sum, name) => sum + statSync(join(installed, name)).size, 0);
-  assert.ok(size <= MAX_UNPACKED, `unpacked it has ${size} bytes, and may have ${MAX_UNPACKED}`);
+  const advice = 'leave out what the package does not need, or raise MAX_UNPACKED and say why';
+  assert.ok(size <= MAX_UNPACKED, `unpacked it has ${size} bytes: ${advice}`);
 });
 
 test('every page is in the package, and the links of the front page work there', () => {

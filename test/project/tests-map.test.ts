@@ -55,6 +55,7 @@ test('every test file has the name of a source file, or the page names it', () =
   const namedAfterSources = sources.flatMap(testsNamedAfter);
   for (const file of testFiles) {
     const isFound = namedAfterSources.includes(file) || page.includes(`\`${file}\``);
-    assert.ok(isFound, `${PAGE} does not name ${file}`);
+    const advice = `name it after its source file, or add it to ${PAGE}`;
+    assert.ok(isFound, `${file} has no source file of its name: ${advice}`);
   }
 });
