@@ -35,10 +35,13 @@ export async function readSecretVariable(
 }
 
 /** Without a warning, the server would sign with another secret than the file has. */
-function warnOfSimilarName({ loaded }: Environment, log: Log): void {
-  const isSimilar = loaded?.names.some((name) => mostSimilar(name, [VARIABLE]));
-  if (loaded === undefined || !isSimilar) return;
-  log('warning', `${loaded.file}: it sets a name similar to ${VARIABLE}, which latchkey ignores`);
+function warnOfSimilarName(env: Environment, log: Log): void {
+  const isSimilar = (name: string) => mostSimilar(name, [VARIABLE]) !== undefined;
+  const { loaded } = env;
+  const inFile = loaded?.names.some(isSimilar) ? loaded.file : undefined;
+  const place = inFile ?? (Object.keys(env.values).some(isSimilar) ? 'the environment' : undefined);
+  if (place === undefined) return;
+  log('warning', `${place}: it sets a name similar to ${VARIABLE}, which latchkey ignores`);
 }
 
 function usableSecrets(text: string, place: string): readonly string[] {

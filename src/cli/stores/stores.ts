@@ -82,8 +82,11 @@ async function openFiles(
   log: Log,
 ): Promise<OpenedStores> {
   const { openSessionFile, openUserFile } = await loadDataFiles();
+  const usersPath = join(data, 'users.jsonl');
+  // A lost file looks like this too, and an operator must see it.
+  const isNew = !(await exists(usersPath));
   const users = await openUserFile(data, log);
-  const summary = `users in ${join(data, 'users.jsonl')}`;
+  const summary = `users in ${usersPath}${isNew ? ' (new)' : ''}`;
   const sessionsPath = join(data, 'sessions.jsonl');
   try {
     const isOpened = hasSessions === 'ifKept' ? await exists(sessionsPath) : hasSessions;

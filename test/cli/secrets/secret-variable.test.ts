@@ -24,6 +24,14 @@ for (const [what, name, mode, warning] of FILES) {
   });
 }
 
+test('an environment with a name similar to LATCHKEY_SECRET causes a warning', async () => {
+  const env = { ...process.env, LATCHKEY_SECRTE: SECRET };
+  const cwd = await emptyFolder();
+  const { stderr } = await stop(await serve('serve --port 0 --users memory', { cwd, env }));
+  assert.match(stderr, /^latchkey: the environment: it sets a name similar to LATCHKEY_SECRET, /);
+  assert.ok(!stderr.includes('marker'));
+});
+
 test('advice that cannot help: the flag --secret, and --help with a value', async () => {
   const secret = [/unknown flag --secret: set LATCHKEY_SECRET, or use a secret file/];
   assertRefused(await run('serve --secret marker'), 2, secret);

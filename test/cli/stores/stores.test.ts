@@ -57,7 +57,7 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
   it('keeps sessions beside the users, where only its own user can read them', async () => {
     const cwd = await emptyFolder();
     const server = await serve(`${FLAGS} --data data`, { cwd, env });
-    const places = 'users in data/users.jsonl, sessions in data/sessions.jsonl, ';
+    const places = 'users in data/users.jsonl (new), sessions in data/sessions.jsonl, ';
     assert.ok(firstLine(server).includes(places), server.output.stdout);
     await signUpOwner(server.url);
     await logIn(server.url);
@@ -71,7 +71,7 @@ describe('latchkey serve', { concurrency: 4, ...LIMIT }, () => {
     const cwd = await emptyFolder();
     const users = join(cwd, 'users.jsonl');
     const server = await serve(`${FLAGS} --data . --sessions off`, { cwd, env });
-    assert.match(firstLine(server), /users in users\.jsonl, (?!.*sessions)/);
+    assert.match(firstLine(server), /users in users\.jsonl \(new\), (?!.*sessions)/);
     await signUpOwner(server.url);
     const content = await readFile(users, 'utf8');
     const { status, body } = await send(`${server.url}/auth`, 'POST', { ...OWNER, refresh: true });
