@@ -58,6 +58,8 @@ for (const [index, [stored, convert]] of rows.entries()) {
 
 /** A hash in the form of bcrypt. The `compare` below stands for that of bcrypt, and knows it. */
 const BCRYPT = `$2b$12$${'./AZaz09'.repeat(7).slice(0, 53)}`;
+/** The same hash as PHP writes it. The package bcrypt compares it with nothing. */
+const PHP_BCRYPT = BCRYPT.replace('$2b$', '$2y$');
 
 function importBcrypt(): string {
   const argon2 = '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$a2V5';
@@ -71,12 +73,15 @@ const compare = async (password: string, stored: string) =>
 const users = new MemoryUserStore();
 const accounts = new Accounts({ users, passwords: withBcrypt(compare) });
 await accounts.importUser('joe', '${BCRYPT}');
+await accounts.importUser('php', '${PHP_BCRYPT}');
 const wrong = await accounts.authenticate('joe', '${PASSWORD}!');
 console.log(wrong?.id, users.find('joe')?.passwordHash);
 for (let round = 0; round < 2; round += 1) {
   const joe = await accounts.authenticate('joe', '${PASSWORD}');
   console.log(joe?.id, users.find('joe')?.passwordHash.slice(0, 22));
 }
+const php = await accounts.authenticate('php', '${PASSWORD}');
+console.log(php?.id, users.find('php')?.passwordHash.slice(0, 22));
 const refused = async (own: Accounts, stored: string) => {
   const error: unknown = await own.importUser('ann', stored).catch((reason: unknown) => reason);
   return error instanceof AuthError && !error.message.includes(stored) && error.message;
@@ -191,6 +196,7 @@ test('migration: a hash of bcrypt is verified by passwords of the program, and r
   assert.equal(printed[1], `undefined ${BCRYPT}
 joe $scrypt$ln=17,r=8,p=1$
 joe $scrypt$ln=17,r=8,p=1$
+php $scrypt$ln=17,r=8,p=1$
 Set(1) {
   'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much'
 }
