@@ -126,6 +126,45 @@ const malformed = new Request('http://localhost', { method: 'POST', body: 'Hunte
 await renew(malformed, { id: 1, username: 'joe' }).catch((error) => console.log(error.code));
 `);
 
+/**
+ * A stored hash that cannot be read, in `auth.mts` and `session-auth.mts`. The decoy is a verify of
+ * the hasher without a hash. The right hash is accepted before.
+ */
+const UNREADABLE = `
+import { PasswordHasher, type AuthRequest } from 'latchkey';
+
+const verified: unknown[] = [];
+class Hasher extends PasswordHasher {
+  override verify(...args: Parameters<PasswordHasher['verify']>) {
+    verified.push(typeof args[1]);
+    return super.verify(...args);
+  }
+}
+Object.assign(globalThis, { Hasher });
+process.on('warning', ({ message }) => console.log(message));
+const json = () => ({ username: 'joe', password: '${PASSWORD}' });
+interface Program {
+  readonly auth: { login(request: AuthRequest): Promise<unknown> };
+  readonly rows: object[];
+}
+const programs: Program[] = [
+  await import('./own-users.mjs'),
+  await import('./own-users-sessions.mjs'),
+];
+for (const { auth, rows } of programs) {
+  console.log(Object.keys(Object(await auth.login({ json }))).join());
+  Object.assign(rows[0] ?? {}, { passwordHash: '$2x$10$short' });
+  await auth.login({ json }).catch((error) => console.log(error.code));
+  console.log(verified.splice(0).join());
+}
+`;
+
+/** @returns a program of the pages that shows its table and hashes with `Hasher` */
+const watched = (name: string): string =>
+  `declare const Hasher: typeof PasswordHasher;\n${programs.get(name)}`
+    .replace('new PasswordHasher()', 'new Hasher({ logN: 1 })')
+    .replace('const rows', 'export const rows');
+
 /** Hashes of PASSWORD as Werkzeug before 3.0 writes them. The keys are as long as the digests. */
 const PBKDF2_HASHES = ([['sha1', 20], ['sha256', 32], ['sha512', 64]] as const).map((row) => {
   const [digest, length] = row;
@@ -164,6 +203,8 @@ console.log('next program');
 await import('./sessions-bcrypt.mjs');
 console.log('next program');
 await import('./import-pbkdf2.mjs');
+console.log('next program');
+await import('./unreadable.mjs');
 `;
 
 /** What the programs print. One process runs all, because each start takes half a second. */
@@ -177,6 +218,9 @@ before(async () => {
     writeFileSync(join(folder, 'import-bcrypt.mts'), importBcrypt());
     writeFileSync(join(folder, 'sessions-bcrypt.mts'), SESSIONS_WITH_BCRYPT);
     writeFileSync(join(folder, 'import-pbkdf2.mts'), IMPORT_PBKDF2);
+    writeFileSync(join(folder, 'own-users.mts'), watched('auth.mts'));
+    writeFileSync(join(folder, 'own-users-sessions.mts'), watched('session-auth.mts'));
+    writeFileSync(join(folder, 'unreadable.mts'), UNREADABLE);
     writeFileSync(join(folder, 'import-each.mts'), IMPORT_ALL);
     await compile(folder, ['import-each.mts']);
     const tsx = import.meta.resolve('tsx');
@@ -218,4 +262,13 @@ ERR_BODY
 test('migration: hashes of PBKDF2 with each digest are verified, and renewed at a login', () => {
   const renewed = [0, 1, 2].map((index) => `undefined user${index} $scrypt$ln=17,r=8,p=1$\n`);
   assert.equal(printed[3], `${renewed.join('')}${'ERR_PASSWORD_HASH\n'.repeat(2)}`);
+});
+
+test('own users: a stored hash that cannot be read is a wrong password, and a warning', () => {
+  const each = `access_token
+The stored hash of the user 1 cannot be read
+ERR_CREDENTIALS
+string,string,undefined
+`;
+  assert.equal(printed[4], each.repeat(2));
 });
