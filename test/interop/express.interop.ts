@@ -251,7 +251,8 @@ for (const [name, make] of Object.entries(FRAMEWORKS)) {
 
 test('with the error handler of the page, Express sends each refusal in the shape of errorReply', async () => {
   const page = readFileSync(join(root, 'src/auth/frameworks.md'), 'utf8').replace(/\s+/g, ' ');
-  const [, code = ''] = /`status` from 400 to 499 with `errorReply\((new [^`]+)\)`/.exec(page) ?? [];
+  const sentence = /`status` from 400 to 499 with `errorReply\((new [^`]+)\)`/;
+  const [, code = ''] = sentence.exec(page) ?? [];
   const refusalOf: unknown = new Function('AuthError', 'error', `return ${code}`);
   assert.ok(typeof refusalOf === 'function');
   const app = express().use(express.json()).post('/', (req, res) => void res.json(req.body));

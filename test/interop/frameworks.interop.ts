@@ -223,6 +223,7 @@ test('hono: a client that leaves, and a malformed body at any route, are no erro
     assert.deepEqual([malformed.status, malformed.headers.get('error-code')], [400, 'ERR_BODY']);
     assert.deepEqual((await send(`${url}/own`, 'POST', { a: 1 })).body, { a: 1 });
     assert.equal((await send(`${url}/fails`, 'GET')).status, 500);
+    while (!logged.includes('of the program')) await once(child.stderr ?? assert.fail(), 'data');
     // The first line of the log, so nothing was logged before.
     assert.match(logged, /^RangeError: of the program/);
     assert.doesNotMatch(logged, /marker|aborted/);
@@ -244,7 +245,8 @@ console.log(reply.status);
 `);
   writeFileSync(join(requesting, 'hono.mts'), code);
   await compile(requesting, ['hono.mts'], '--skipLibCheck');
-  assert.equal(await output(requesting, '--import', import.meta.resolve('tsx'), 'hono.mts'), '200\n');
+  const tsx = import.meta.resolve('tsx');
+  assert.equal(await output(requesting, '--import', tsx, 'hono.mts'), '200\n');
 });
 
 for (const name of ['fastify', 'hono']) {
