@@ -21,6 +21,9 @@ const PARSER_ERRORS: ReadonlyMap<unknown, AuthErrorCode> = new Map([
   ['encoding.unsupported', 'ERR_CONTENT_TYPE'],
 ]);
 
+/** The codes of zlib for gzip and deflate, Brotli, and Zstandard. */
+const DECOMPRESSION_CODE = /^(?:Z_|ERR__ERROR_|ZSTD_)/;
+
 /** The statuses 4xx that Node knows. */
 const CLIENT_ERROR_STATUSES: ReadonlySet<number> = new Set(
   Object.keys(http.STATUS_CODES).map(Number).filter((status) => status >= 400 && status < 500),
@@ -71,9 +74,15 @@ function routeOf(req: IncomingMessage): string | undefined {
  */
 export function refusalOf(error: unknown): AuthError | undefined {
   if (isAuthError(error)) return error;
-  const code = PARSER_ERRORS.get(propertyOf(error, 'type'));
+  const code = isUndecompressed(error) ? 'ERR_BODY' : PARSER_ERRORS.get(propertyOf(error, 'type'));
   // The error of the parser is not the cause, because a cause is logged.
   return code && new AuthError(code);
+}
+
+/** The body parsers of Express give an error of zlib the status 400, and no `type`. */
+function isUndecompressed(error: unknown): boolean {
+  return propertyOf(error, 'status') === 400 &&
+    DECOMPRESSION_CODE.test(String(propertyOf(error, 'code')));
 }
 
 /** Passes an error to `next`. A single handler in Polka has no `next`: then it is answered here. */

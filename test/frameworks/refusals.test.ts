@@ -99,6 +99,14 @@ test('the error middleware answers for body parsers, and repeats no text of thei
       assert.deepEqual(passed, []);
     });
   }
+  for (const zlibCode of ['Z_DATA_ERROR', 'ERR__ERROR_FORMAT_PADDING_2', 'ZSTD_error_x']) {
+    const ofZlib = (status?: number) => Object.assign(new Error('x'), { code: zlibCode, status });
+    await refusing(ofZlib(400), async (url) => {
+      assert.equal((await send(url, 'GET')).headers.get('error-code'), 'ERR_BODY');
+    });
+    // Without a status the program itself has decompressed something.
+    await refusing(ofZlib(), async (url) => assert.equal((await send(url, 'GET')).status, 299));
+  }
   process.off('warning', listener);
   assert.deepEqual(warnings, []);
   const other = ofParser('entity.verify.failed', 403);

@@ -4,8 +4,10 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import connect from 'connect';
 import express from 'express';
@@ -14,6 +16,7 @@ import polka from 'polka';
 import { guard, login, refusal, type Next } from '../../src/express.ts';
 import { AuthError, currentIdentity, Jwt, JwtAuth } from '../../src/index.ts';
 import { send, sendRaw } from '../support/app.ts';
+import { root } from '../support/documents.ts';
 import { SECRET } from '../support/tokens.ts';
 
 const JOE = { username: 'joe', password: 'correct horse' };
@@ -237,11 +240,39 @@ for (const [name, make] of Object.entries(FRAMEWORKS)) {
       const charset = { 'Content-Type': 'application/json; charset=x' };
       await assertRefused(await post(JOE, charset), 'ERR_CONTENT_TYPE');
       await assertRefused(await post(JOE, { 'Content-Encoding': 'x' }), 'ERR_CONTENT_TYPE');
+      for (const encoding of ['gzip', 'deflate', ...(name === 'Express 4' ? [] : ['br'])]) {
+        await assertRefused(await post(JOE, { 'Content-Encoding': encoding }), 'ERR_BODY');
+      }
       assert.equal((await post(JOE)).status, 200);
     });
     assert.deepEqual(logged.mock.calls, []);
   });
 }
+
+test('with the error handler of the page, Express sends each refusal in the shape of errorReply', async () => {
+  const page = readFileSync(join(root, 'src/auth/frameworks.md'), 'utf8').replace(/\s+/g, ' ');
+  const sentence = /`status` from 400 to 499 with `errorReply\((new [^`]+)\)`/;
+  const [, code = ''] = sentence.exec(page) ?? [];
+  const refusalOf: unknown = new Function('AuthError', 'error', `return ${code}`);
+  assert.ok(typeof refusalOf === 'function');
+  const app = express().use(express.json()).post('/', (req, res) => void res.json(req.body));
+  app.use((error: unknown, _req: unknown, res: express.Response, _next: unknown) => {
+    const { status, headers } = refusalOf(AuthError, error);
+    res.status(status).set(headers).json({ shape: 'own' });
+  });
+  await serve((req, res) => void Reflect.apply(app, undefined, [req, res]), async (url) => {
+    for (const [status, body, headers] of [
+      [400, '{"password":correct horse}', {}],
+      [413, JSON.stringify('x'.repeat(200_000)), {}],
+      [415, '{}', { 'Content-Type': 'application/json; charset=latin1' }],
+      [415, '{}', { 'Content-Encoding': 'x' }],
+      [400, '{}', { 'Content-Encoding': 'gzip' }],
+    ] as const) {
+      const answer = await send(url, 'POST', body, headers);
+      assert.deepEqual([answer.status, answer.body], [status, { shape: 'own' }]);
+    }
+  });
+});
 
 for (const [name, framework] of [
   ['Express 5', express],

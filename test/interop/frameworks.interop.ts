@@ -3,14 +3,22 @@
  * strict settings, serves on a socket of its own, and answers as the router does.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { send } from '../support/app.ts';
 import { programs, root, rowsOf } from '../support/documents.ts';
 import { assertGuarded, assertLimitsGuesses, assertServes } from '../support/guarded-program.ts';
 import { assertCookies, assertEndsSession, assertSessions } from '../support/session-program.ts';
-import { compile, makeUserFolder, removeUserFolder, serveProgram } from '../support/user-folder.ts';
+import {
+  compile,
+  makeUserFolder,
+  output,
+  removeUserFolder,
+  serveProgram,
+} from '../support/user-folder.ts';
 
 const PACKAGES = join(root, 'test/interop/node_modules');
 
@@ -185,6 +193,61 @@ async function refusedByFastify(url: string) {
     [await send(`${url}/users/${'x'.repeat(200)}`, 'GET'), 'ERR_URL_TOO_LONG'],
   ] as const;
 }
+
+/** Sends the half of a body and leaves, once for each way in which a body can have an end. */
+async function leaveEarly(url: string, path: string): Promise<void> {
+  const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+  for (const half of [
+    'Content-Length: 9\r\n\r\n{',
+    'Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n',
+  ]) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.end(head + half);
+    await once(socket.resume(), 'close');
+  }
+}
+
+test('hono: a client that leaves, and a malformed body at any route, are no errors of the server', async () => {
+  const own = join(folder, 'own-route-hono');
+  mkdirSync(own);
+  writeFileSync(join(own, 'auth.mts'), programs.get('session-auth.mts') ?? '');
+  writeFileSync(join(own, 'web.mts'), programs.get('web.mts') ?? '');
+  const route = "app.post('/own', async (c) => c.json(await c.req.json()));\n" +
+    "app.get('/fails', () => { throw new RangeError('of the program'); });";
+  writeFileSync(join(own, 'hono.mts'), withRoute('hono.mts', route));
+  await serveProgram(own, 'hono.mts', async (url, child) => {
+    let logged = '';
+    child.stderr?.on('data', (text) => (logged += text));
+    for (const path of ['/auth', '/refresh', '/logout', '/own']) await leaveEarly(url, path);
+    const malformed = await send(`${url}/own`, 'POST', '{"password":marker}');
+    assert.deepEqual([malformed.status, malformed.headers.get('error-code')], [400, 'ERR_BODY']);
+    assert.deepEqual((await send(`${url}/own`, 'POST', { a: 1 })).body, { a: 1 });
+    assert.equal((await send(`${url}/fails`, 'GET')).status, 500);
+    while (!logged.includes('of the program')) await once(child.stderr ?? assert.fail(), 'data');
+    // The first line of the log, so nothing was logged before.
+    assert.match(logged, /^RangeError: of the program/);
+    assert.doesNotMatch(logged, /marker|aborted/);
+  }, 'pipe');
+});
+
+test('hono: a test logs in by app.request, with the address as the page gives it', async () => {
+  const page = readFileSync(join(root, 'src/auth/frameworks.md'), 'utf8');
+  const [, env] = /gives the address in `env`:\s`([^`]+)`/.exec(page) ?? [];
+  const requesting = join(folder, 'requesting-hono');
+  mkdirSync(requesting);
+  for (const name of ['auth.mts', 'web.mts']) {
+    writeFileSync(join(requesting, name), programs.get(name) ?? '');
+  }
+  const code = (programs.get('hono.mts') ?? '').replace(/^serve\(.*\n/m, `
+const init = { method: 'POST', body: JSON.stringify(${JSON.stringify(JOE)}) };
+const reply = await app.request('/auth', init, ${env});
+console.log(reply.status);
+`);
+  writeFileSync(join(requesting, 'hono.mts'), code);
+  await compile(requesting, ['hono.mts'], '--skipLibCheck');
+  const tsx = import.meta.resolve('tsx');
+  assert.equal(await output(requesting, '--import', tsx, 'hono.mts'), '200\n');
+});
 
 for (const name of ['fastify', 'hono']) {
   test(`${name} refreshes and ends a session, and a new password is not logged`, async () => {

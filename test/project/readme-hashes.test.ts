@@ -58,6 +58,8 @@ for (const [index, [stored, convert]] of rows.entries()) {
 
 /** A hash in the form of bcrypt. The `compare` below stands for that of bcrypt, and knows it. */
 const BCRYPT = `$2b$12$${'./AZaz09'.repeat(7).slice(0, 53)}`;
+/** The same hash as PHP writes it. The package bcrypt compares it with nothing. */
+const PHP_BCRYPT = BCRYPT.replace('$2b$', '$2y$');
 
 function importBcrypt(): string {
   const argon2 = '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$a2V5';
@@ -71,12 +73,15 @@ const compare = async (password: string, stored: string) =>
 const users = new MemoryUserStore();
 const accounts = new Accounts({ users, passwords: withBcrypt(compare) });
 await accounts.importUser('joe', '${BCRYPT}');
+await accounts.importUser('php', '${PHP_BCRYPT}');
 const wrong = await accounts.authenticate('joe', '${PASSWORD}!');
 console.log(wrong?.id, users.find('joe')?.passwordHash);
 for (let round = 0; round < 2; round += 1) {
   const joe = await accounts.authenticate('joe', '${PASSWORD}');
   console.log(joe?.id, users.find('joe')?.passwordHash.slice(0, 22));
 }
+const php = await accounts.authenticate('php', '${PASSWORD}');
+console.log(php?.id, users.find('php')?.passwordHash.slice(0, 22));
 const refused = async (own: Accounts, stored: string) => {
   const error: unknown = await own.importUser('ann', stored).catch((reason: unknown) => reason);
   return error instanceof AuthError && !error.message.includes(stored) && error.message;
@@ -121,6 +126,45 @@ const malformed = new Request('http://localhost', { method: 'POST', body: 'Hunte
 await renew(malformed, { id: 1, username: 'joe' }).catch((error) => console.log(error.code));
 `);
 
+/**
+ * A stored hash that cannot be read, in `auth.mts` and `session-auth.mts`. The decoy is a verify of
+ * the hasher without a hash. The right hash is accepted before.
+ */
+const UNREADABLE = `
+import { PasswordHasher, type AuthRequest } from 'latchkey';
+
+const verified: unknown[] = [];
+class Hasher extends PasswordHasher {
+  override verify(...args: Parameters<PasswordHasher['verify']>) {
+    verified.push(typeof args[1]);
+    return super.verify(...args);
+  }
+}
+Object.assign(globalThis, { Hasher });
+process.on('warning', ({ message }) => console.log(message));
+const json = () => ({ username: 'joe', password: '${PASSWORD}' });
+interface Program {
+  readonly auth: { login(request: AuthRequest): Promise<unknown> };
+  readonly rows: object[];
+}
+const programs: Program[] = [
+  await import('./own-users.mjs'),
+  await import('./own-users-sessions.mjs'),
+];
+for (const { auth, rows } of programs) {
+  console.log(Object.keys(Object(await auth.login({ json }))).join());
+  Object.assign(rows[0] ?? {}, { passwordHash: '$2x$10$short' });
+  await auth.login({ json }).catch((error) => console.log(error.code));
+  console.log(verified.splice(0).join());
+}
+`;
+
+/** @returns a program of the pages that shows its table and hashes with `Hasher` */
+const watched = (name: string): string =>
+  `declare const Hasher: typeof PasswordHasher;\n${programs.get(name)}`
+    .replace('new PasswordHasher()', 'new Hasher({ logN: 1 })')
+    .replace('const rows', 'export const rows');
+
 /** Hashes of PASSWORD as Werkzeug before 3.0 writes them. The keys are as long as the digests. */
 const PBKDF2_HASHES = ([['sha1', 20], ['sha256', 32], ['sha512', 64]] as const).map((row) => {
   const [digest, length] = row;
@@ -159,6 +203,8 @@ console.log('next program');
 await import('./sessions-bcrypt.mjs');
 console.log('next program');
 await import('./import-pbkdf2.mjs');
+console.log('next program');
+await import('./unreadable.mjs');
 `;
 
 /** What the programs print. One process runs all, because each start takes half a second. */
@@ -172,6 +218,9 @@ before(async () => {
     writeFileSync(join(folder, 'import-bcrypt.mts'), importBcrypt());
     writeFileSync(join(folder, 'sessions-bcrypt.mts'), SESSIONS_WITH_BCRYPT);
     writeFileSync(join(folder, 'import-pbkdf2.mts'), IMPORT_PBKDF2);
+    writeFileSync(join(folder, 'own-users.mts'), watched('auth.mts'));
+    writeFileSync(join(folder, 'own-users-sessions.mts'), watched('session-auth.mts'));
+    writeFileSync(join(folder, 'unreadable.mts'), UNREADABLE);
     writeFileSync(join(folder, 'import-each.mts'), IMPORT_ALL);
     await compile(folder, ['import-each.mts']);
     const tsx = import.meta.resolve('tsx');
@@ -191,6 +240,7 @@ test('migration: a hash of bcrypt is verified by passwords of the program, and r
   assert.equal(printed[1], `undefined ${BCRYPT}
 joe $scrypt$ln=17,r=8,p=1$
 joe $scrypt$ln=17,r=8,p=1$
+php $scrypt$ln=17,r=8,p=1$
 Set(1) {
   'A stored password hash is not a PHC or Werkzeug scrypt hash, or costs too much'
 }
@@ -212,4 +262,13 @@ ERR_BODY
 test('migration: hashes of PBKDF2 with each digest are verified, and renewed at a login', () => {
   const renewed = [0, 1, 2].map((index) => `undefined user${index} $scrypt$ln=17,r=8,p=1$\n`);
   assert.equal(printed[3], `${renewed.join('')}${'ERR_PASSWORD_HASH\n'.repeat(2)}`);
+});
+
+test('own users: a stored hash that cannot be read is a wrong password, and a warning', () => {
+  const each = `access_token
+The stored hash of the user 1 cannot be read
+ERR_CREDENTIALS
+string,string,undefined
+`;
+  assert.equal(printed[4], each.repeat(2));
 });
