@@ -16,8 +16,9 @@ import { setImmediate } from 'node:timers';
 import {
   CLOSE_IDLE_AFTER_MS,
   CLOSE_IDLE_UNDER_LOAD_AFTER_MS,
+  LONG_TURN_MS,
+  LONG_TURN_MS_A_REQUEST,
   MAX_PIPELINED,
-  MAX_TURN_MS,
 } from './limits.ts';
 import { defaultHeaders } from './reply.ts';
 import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
@@ -25,14 +26,20 @@ import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 interface Connection {
   /** Replies that are not sent yet, in the order of their requests. */
   readonly inFlight: Set<ServerResponse>;
-  /** Handle the requests that wait for their turn. */
+  /** Handle the requests that wait for the replies before theirs. */
   readonly waiting: Map<ServerResponse, () => void>;
-  /** When its turn began: milliseconds of `performance.now`. */
-  turnSinceMs: number;
+  /** The waiting requests that were handled in this turn of the event loop; none if undefined. */
+  turn: Turn | undefined;
   /** The reply to the latest request, in flight or not. */
   latest: ServerResponse | undefined;
   /** When it opened, or its last reply was sent: milliseconds of `performance.now`. */
   idleSinceMs: number;
+}
+
+interface Turn {
+  /** Milliseconds of `performance.now`. */
+  readonly sinceMs: number;
+  count: number;
 }
 
 /** The open connections of one server. */
@@ -63,7 +70,7 @@ export class Connections {
     const connection: Connection = {
       inFlight: new Set(),
       waiting: new Map(),
-      turnSinceMs: 0,
+      turn: undefined,
       latest: undefined,
       idleSinceMs: performance.now(),
     };
@@ -101,7 +108,7 @@ export class Connections {
     response.on('close', () => {
       inFlight.delete(response);
       this.#pipelined.delete(response);
-      handleNext(connection, socket);
+      this.#handleNext(connection, socket);
       if (inFlight.size > 0) return;
       connection.idleSinceMs = performance.now();
       this.onChange?.();
@@ -112,13 +119,9 @@ export class Connections {
   /** Handles a request without a body that has begun, once all replies before it are sent. */
   handleInTurn({ socket }: IncomingMessage, response: ServerResponse, handle: () => void): void {
     const connection = this.#connections.get(socket);
-    if (connection === undefined) return;
-    if (connection.inFlight.size > 1) {
-      connection.waiting.set(response, handle);
-      return;
-    }
-    connection.turnSinceMs = performance.now();
-    handle();
+    const isFirst = connection === undefined || connection.inFlight.size === 1;
+    if (isFirst) handle();
+    else connection.waiting.set(response, handle);
   }
 
   /** @returns whether an open connection has no request in flight */
@@ -190,6 +193,27 @@ export class Connections {
     }
   }
 
+  /** Handles the request whose reply is the next one to be sent, if it waits. */
+  #handleNext(connection: Connection, socket: Socket): void {
+    const [next] = connection.inFlight;
+    const handle = next && connection.waiting.get(next);
+    // The reply before it may have ended the connection.
+    if (next === undefined || handle === undefined || !socket.writable) return;
+    connection.waiting.delete(next);
+    const turn = turnOf(connection);
+    const turnMs = performance.now() - turn.sinceMs;
+    const isLong = turnMs >= LONG_TURN_MS && turnMs >= turn.count * LONG_TURN_MS_A_REQUEST;
+    if (isLong && this.#connections.size > 1) {
+      // The others have their turn first.
+      setImmediate(() => {
+        if (socket.writable) handle();
+      });
+    } else {
+      turn.count += 1;
+      handle();
+    }
+  }
+
   /**
    * If the limit is reached, closes the connections whose clients do not read their replies.
    * @returns whether one more request may be pipelined
@@ -207,25 +231,15 @@ export class Connections {
   }
 }
 
-/** Handles the request whose turn it is, unless it is handled already. */
-function handleNext(connection: Connection, socket: Socket): void {
-  const [next] = connection.inFlight;
-  const handle = next && connection.waiting.get(next);
-  if (next === undefined || handle === undefined) return;
-  connection.waiting.delete(next);
-  const handleIfOpen = () => {
-    // The reply before it may have ended the connection.
-    if (socket.writable) handle();
-  };
-  if (performance.now() - connection.turnSinceMs < MAX_TURN_MS) {
-    handleIfOpen();
-    return;
+/** @returns the turn of the event loop, in which it begins to count with the first call */
+function turnOf(connection: Connection): Turn {
+  if (connection.turn === undefined) {
+    connection.turn = { sinceMs: performance.now(), count: 0 };
+    setImmediate(() => {
+      connection.turn = undefined;
+    });
   }
-  // After a long turn, other connections are served first.
-  setImmediate(() => {
-    connection.turnSinceMs = performance.now();
-    handleIfOpen();
-  });
+  return connection.turn;
 }
 
 /** RFC 9112 §9.6: a server must not act on requests behind one whose reply ends the connection. */

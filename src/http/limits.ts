@@ -24,8 +24,14 @@ export const MAX_HEADERS = 999;
  */
 export const MAX_PIPELINED = 3000;
 
-/** Milliseconds for which the pipelined requests of one connection may keep others waiting. */
-export const MAX_TURN_MS = 50;
+/** Milliseconds for which pipelined requests of one connection may keep other connections waiting. */
+export const LONG_TURN_MS = 50;
+
+/**
+ * Requests that take less, in milliseconds, are all handled in one turn of the event loop. Node
+ * reads more of them in each turn, so a client that sends without a pause would reach the limit.
+ */
+export const LONG_TURN_MS_A_REQUEST = 0.5;
 
 /**
  * Milliseconds for the headers of a request, from its first byte. For the first request of a
