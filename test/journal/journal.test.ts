@@ -254,6 +254,9 @@ test('a check accepts pending, running and failed writes of its journal', async 
   t.mock.restoreAll();
   await torn.append(userRecord('insert', userNamed('joe')));
   await torn.check();
+  // A rollback leaves a file whose length is known.
+  t.mock.method(handles, 'datasync', fail, { times: 1 });
+  await assert.rejects(torn.append(userRecord('insert', userNamed('ann'))), /EIO/);
   fs.appendFileSync(path, '\n');
   await assert.rejects(torn.check(), /another program modified it/);
   await torn.close();
