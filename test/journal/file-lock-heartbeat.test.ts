@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, test, type TestContext } from 'node:test';
 import timers from 'node:timers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { lockFile } from '../../src/journal/file-lock.ts';
+import { LOCK_TIMING, lockFile } from '../../src/journal/file-lock.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { systemError } from '../support/system-errors.ts';
 import { fileWith, folderOf, newPath } from '../support/user-files.ts';
@@ -23,7 +23,8 @@ afterEach((t) => restore(t as TestContext));
 /** @returns a function that begins a heartbeat, and waits until no answer causes another call */
 function heartbeatsOf(t: TestContext): () => Promise<void> {
   let beat = () => {};
-  t.mock.method(timers, 'setInterval', (callback: () => void) => {
+  t.mock.method(timers, 'setInterval', (callback: () => void, ms: number) => {
+    assert.equal(ms, LOCK_TIMING.heartbeatMs);
     beat = callback;
     return { unref: () => undefined };
   });
@@ -102,7 +103,9 @@ test('a heartbeat that fails before anyone listens ends no process', async (t) =
   await beat();
   fail[0]?.(systemError('ENOENT', 'utime'));
   await settled();
-  await assert.rejects(lock.confirm(), /its lock is gone/);
+  const reason = 'it was removed, or another process took over while this one was suspended';
+  const message = `its lock is gone: ${reason}: restart this process to read the file again`;
+  await assert.rejects(lock.confirm(), { message });
   await lock.release();
 });
 
