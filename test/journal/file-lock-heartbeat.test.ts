@@ -140,18 +140,25 @@ test('the timer of the heartbeat keeps no process alive', async () => {
   assert.equal(during, before);
 });
 
-test('a heartbeat reports that another program replaced the file of an idle store', async (t) => {
-  const beat = heartbeatsOf(t);
-  const path = newPath();
-  const store = await JsonFileUserStore.open(path);
-  let lost: unknown;
-  void store.lost.then((reason) => (lost = reason.cause));
-  await beat();
-  assert.equal(lost, undefined);
-  fs.renameSync(fileWith(fs.readFileSync(path)), path);
-  for (let count = 0; lost === undefined && count < 1000; count += 1) await beat();
-  assert.match(String(lost), /cannot be used any more: another program replaced it/);
-  await store.close();
+test('a heartbeat reports that an idle store lost its file or its lock', async (t) => {
+  const losses = [
+    [(path: string) => fs.renameSync(fileWith(fs.readFileSync(path)), path), 'replaced it'],
+    [(path: string) => fs.unlinkSync(claimBeside(path)), 'its lock is gone'],
+  ] as const;
+  for (const [lose, reason] of losses) {
+    const beat = heartbeatsOf(t);
+    const path = newPath();
+    const store = await JsonFileUserStore.open(path);
+    let lost: unknown;
+    void store.lost.then(({ cause }) => (lost = cause));
+    await beat();
+    assert.equal(lost, undefined);
+    lose(path);
+    for (let count = 0; lost === undefined && count < 1000; count += 1) await beat();
+    assert.match(String(lost), RegExp(`cannot be used any more: .*${reason}`));
+    await store.close();
+    restore(t);
+  }
 });
 
 test('while a check of the file hangs no other begins, and a failure is no loss', async (t) => {
