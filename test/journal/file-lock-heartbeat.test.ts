@@ -6,7 +6,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
 import { afterEach, test, type TestContext } from 'node:test';
 import timers from 'node:timers';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import timersPromises, { setImmediate as nextTurn } from 'node:timers/promises';
 import { LOCK_TIMING, lockFile } from '../../src/journal/file-lock.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { systemError } from '../support/system-errors.ts';
@@ -115,6 +115,12 @@ test('a rival that gives up at once is waited for, and one that stays is not', a
     const path = fileWith('');
     const rival = fileWith('', `${path}.lock.${process.ppid}.unknown`);
     let attempts = 0;
+    const waits: number[] = [];
+    t.mock.method(Math, 'random', () => 0.5);
+    t.mock.method(timersPromises, 'setTimeout', async (ms: number) => {
+      await settled();
+      waits.push(ms);
+    });
     t.mock.method(fsPromises, 'unlink', async (claim: string) => {
       await unlink(claim);
       if (claim.startsWith(`${path}.lock.${process.pid}.`)) attempts += 1;
@@ -125,6 +131,7 @@ test('a rival that gives up at once is waited for, and one that stays is not', a
     if (staysForAttempts === Infinity) await assert.rejects(opening, { code: 'ERR_STORE_LOCKED' });
     else await (await opening).release();
     assert.equal(attempts, staysForAttempts === Infinity ? 5 : staysForAttempts + 1);
+    assert.deepEqual(waits, [30, 50, 70, 90].slice(0, staysForAttempts));
     restore(t);
   }
 });
