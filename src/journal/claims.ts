@@ -47,7 +47,7 @@ export async function touchClaim(path: string): Promise<void> {
     // create the file, so it fails too if the claim is gone.
     const claim = await open(path, 'r+');
     try {
-      await claim.write('\n', 0);
+      await claim.write('\n');
     } finally {
       await claim.close();
     }

@@ -1,5 +1,6 @@
 /** Claims that come and go, and the heartbeat where the file system lets no process set times. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
@@ -10,7 +11,7 @@ import { lastHeartbeatOf, touchClaim } from '../../src/journal/claims.ts';
 import { lockFile } from '../../src/journal/file-lock.ts';
 import { FileLostError } from '../../src/journal/lost.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
-import { claimOn, PATIENT } from '../support/claims.ts';
+import { claimOn, hasProc, PATIENT, startIdOf } from '../support/claims.ts';
 import { systemError } from '../support/system-errors.ts';
 import { fileWith, folderOf, newPath, refusal, withStore } from '../support/user-files.ts';
 import { ann, joe } from '../support/user-lines.ts';
@@ -97,6 +98,65 @@ test('a lock and its heartbeats leak no file descriptor', async (t) => {
   const during = fs.readdirSync(folder).length;
   await lock.release();
   assert.equal(during, before);
+});
+
+test('the name of a claim is the one that other versions expect', { skip: !hasProc }, async () => {
+  const path = fileWith('');
+  const lock = await lockFile(path, PATIENT);
+  const [, name] = folderOf(path);
+  await lock.release();
+  const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
+  const namespaces = ['pid', 'time'].map((kind) => fs.readlinkSync(`/proc/self/ns/${kind}`));
+  const scope = createHash('sha256').update([boot, ...namespaces].join(' ')).digest('hex');
+  const own = `${process.pid}.${startIdOf(process.pid)}.${scope.slice(0, 12)}`;
+  assert.equal(name, `users.jsonl.lock.${own}.${lock.id}`);
+  assert.match(lock.id, /^[0-9a-f]{12}$/);
+});
+
+test('a file whose name is not quite that of a claim is left alone', async () => {
+  const id = '0123456789ab';
+  for (const [name, isClaim] of [
+    ['999999999.unknown', true],
+    ['9999999999.unknown', false],
+    ['999999999.', false],
+    ['999999999.unknown.more', false],
+    [`999999999.unknown..${id}`, false],
+    [`999999999.unknown.a.b.${id}`, false],
+    [`999999999.unknown.a.${id}0`, false],
+  ] as const) {
+    const path = fileWith('');
+    const other = fileWith('', claimOn(path, name));
+    const lock = await lockFile(path, PATIENT);
+    assert.equal(lock.isTakenOver, false, name);
+    await lock.release();
+    assert.equal(fs.existsSync(other), !isClaim, name);
+  }
+});
+
+test('a claim locks the file that it names, also one with a line feed in its name', async () => {
+  for (const [name, isLocked] of [['a\nb', true], ['b', false]] as const) {
+    const path = fileWith('', join(dirname(fileWith('')), name));
+    fileWith('', join(dirname(path), `a\nb.lock.${process.ppid}.unknown`));
+    const outcome = await lockFile(path, PATIENT).then((lock) => lock.release(), String);
+    assert.equal(outcome?.includes('is in use') ?? false, isLocked, name);
+  }
+});
+
+test('a claim of another scope is stale after as many looks as the timing says', async (t) => {
+  const { open } = fsPromises;
+  const path = fileWith('');
+  const claim = fileWith('', claimOn(path, '5.unknown.0123456789ab.0123456789ab'));
+  let looks = 0;
+  t.mock.method(fsPromises, 'open', (...values: Parameters<typeof open>) => {
+    if (values[0] === claim) looks += 1;
+    return open(...values);
+  });
+  syncBuiltinESMExports();
+  const lock = await lockFile(path, { heartbeatMs: 50, pollMs: 1, pollsUntilStale: 3 });
+  assert.equal(looks, 1 + 3);
+  assert.equal(lock.isTakenOver, true);
+  assert.equal(fs.existsSync(claim), false);
+  await lock.release();
 });
 
 test('a process that belongs to another user is alive', async (t) => {

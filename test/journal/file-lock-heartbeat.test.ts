@@ -6,8 +6,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
 import { afterEach, test, type TestContext } from 'node:test';
 import timers from 'node:timers';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { lockFile } from '../../src/journal/file-lock.ts';
+import timersPromises, { setImmediate as nextTurn } from 'node:timers/promises';
+import { LOCK_TIMING, lockFile } from '../../src/journal/file-lock.ts';
 import { JsonFileUserStore } from '../../src/users/json-file.ts';
 import { systemError } from '../support/system-errors.ts';
 import { fileWith, folderOf, newPath } from '../support/user-files.ts';
@@ -23,7 +23,8 @@ afterEach((t) => restore(t as TestContext));
 /** @returns a function that begins a heartbeat, and waits until no answer causes another call */
 function heartbeatsOf(t: TestContext): () => Promise<void> {
   let beat = () => {};
-  t.mock.method(timers, 'setInterval', (callback: () => void) => {
+  t.mock.method(timers, 'setInterval', (callback: () => void, ms: number) => {
+    assert.equal(ms, LOCK_TIMING.heartbeatMs);
     beat = callback;
     return { unref: () => undefined };
   });
@@ -102,7 +103,9 @@ test('a heartbeat that fails before anyone listens ends no process', async (t) =
   await beat();
   fail[0]?.(systemError('ENOENT', 'utime'));
   await settled();
-  await assert.rejects(lock.confirm(), /its lock is gone/);
+  const reason = 'it was removed, or another process took over while this one was suspended';
+  const message = `its lock is gone: ${reason}: restart this process to read the file again`;
+  await assert.rejects(lock.confirm(), { message });
   await lock.release();
 });
 
@@ -112,6 +115,12 @@ test('a rival that gives up at once is waited for, and one that stays is not', a
     const path = fileWith('');
     const rival = fileWith('', `${path}.lock.${process.ppid}.unknown`);
     let attempts = 0;
+    const waits: number[] = [];
+    t.mock.method(Math, 'random', () => 0.5);
+    t.mock.method(timersPromises, 'setTimeout', async (ms: number) => {
+      await settled();
+      waits.push(ms);
+    });
     t.mock.method(fsPromises, 'unlink', async (claim: string) => {
       await unlink(claim);
       if (claim.startsWith(`${path}.lock.${process.pid}.`)) attempts += 1;
@@ -122,6 +131,7 @@ test('a rival that gives up at once is waited for, and one that stays is not', a
     if (staysForAttempts === Infinity) await assert.rejects(opening, { code: 'ERR_STORE_LOCKED' });
     else await (await opening).release();
     assert.equal(attempts, staysForAttempts === Infinity ? 5 : staysForAttempts + 1);
+    assert.deepEqual(waits, [30, 50, 70, 90].slice(0, staysForAttempts));
     restore(t);
   }
 });
@@ -137,18 +147,25 @@ test('the timer of the heartbeat keeps no process alive', async () => {
   assert.equal(during, before);
 });
 
-test('a heartbeat reports that another program replaced the file of an idle store', async (t) => {
-  const beat = heartbeatsOf(t);
-  const path = newPath();
-  const store = await JsonFileUserStore.open(path);
-  let lost: unknown;
-  void store.lost.then((reason) => (lost = reason.cause));
-  await beat();
-  assert.equal(lost, undefined);
-  fs.renameSync(fileWith(fs.readFileSync(path)), path);
-  for (let count = 0; lost === undefined && count < 1000; count += 1) await beat();
-  assert.match(String(lost), /cannot be used any more: another program replaced it/);
-  await store.close();
+test('a heartbeat reports that an idle store lost its file or its lock', async (t) => {
+  const losses = [
+    [(path: string) => fs.renameSync(fileWith(fs.readFileSync(path)), path), 'replaced it'],
+    [(path: string) => fs.unlinkSync(claimBeside(path)), 'its lock is gone'],
+  ] as const;
+  for (const [lose, reason] of losses) {
+    const beat = heartbeatsOf(t);
+    const path = newPath();
+    const store = await JsonFileUserStore.open(path);
+    let lost: unknown;
+    void store.lost.then(({ cause }) => (lost = cause));
+    await beat();
+    assert.equal(lost, undefined);
+    lose(path);
+    for (let count = 0; lost === undefined && count < 1000; count += 1) await beat();
+    assert.match(String(lost), RegExp(`cannot be used any more: .*${reason}`));
+    await store.close();
+    restore(t);
+  }
 });
 
 test('while a check of the file hangs no other begins, and a failure is no loss', async (t) => {

@@ -23,6 +23,7 @@ import {
 const KIND = 'errors that name the right culprit:';
 const OWN = 'this process itself has it open, so close the first store';
 const GLOBAL = 'keep one store on globalThis if a hot reload evaluates the module again';
+const OPEN_ONCE = `close the first store before you open the next one, or ${GLOBAL}`;
 
 after(killChildren);
 
@@ -68,22 +69,22 @@ test(`${KIND} a worker thread is this process too`, async () => {
   });
 });
 
-for (const [what, scope, isMaybeOwn] of [
-  ['may be this process', 'unknown', true],
-  ['is not this process', '0123456789ab', false],
+for (const [what, holder, scope, isMaybeOwn] of [
+  ['the PID of this process may be this process', pid, 'unknown', true],
+  ['the PID of this process is not this process', pid, '0123456789ab', false],
+  ['another PID is not this process', pid + 1, 'unknown', false],
 ] as const) {
-  test(`${KIND} a holder with the PID of this process ${what} in scope ${scope}`, async () => {
+  test(`${KIND} a holder with ${what} in scope ${scope}`, async () => {
     const path = fileWith('');
-    const claim = fileWith('', claimOn(path, `${pid}.unknown.${scope}.0123456789ab`));
+    const claim = fileWith('', claimOn(path, `${holder}.unknown.${scope}.0123456789ab`));
     let seconds = 1;
     const heartbeat = setInterval(() => utimesSync(claim, 0, (seconds += 1)), 20);
     try {
-      await assert.rejects(lockFile(path, PATIENT), (error) => {
-        const where = 'maybe of another container or machine: stop that process first';
-        assert.ok(refusal('ERR_STORE_LOCKED', where)(error));
-        assert.equal(String(error).includes('If it is this process itself, close'), isMaybeOwn);
-        return true;
-      });
+      const where = 'maybe of another container or machine';
+      const who = `${path} is in use by process ${holder}, ${where}`;
+      const remedy = `. If it is this process itself, ${OPEN_ONCE}`;
+      const message = `${who}: stop that process first${isMaybeOwn ? remedy : ''}`;
+      await assert.rejects(lockFile(path, PATIENT), { code: 'ERR_STORE_LOCKED', message });
     } finally {
       clearInterval(heartbeat);
     }

@@ -150,7 +150,7 @@ test('a rollback changes no line of another program and no shortened file', asyn
     const changed = read(path);
     await assert.rejects(
       store.insert(userNamed('eve')),
-      refusal('ERR_STORE', path, 'another program'),
+      refusal('ERR_STORE', path, 'another program modified it'),
     );
     await store.close();
     assert.equal(read(path), changed, 'the file is not marked as closed either');
@@ -207,6 +207,11 @@ test('a changed file, or one whose end cannot be written, is not marked as close
   assert.deepEqual(await usersIn(path), { joe: 'a hash' });
   assert.notEqual(fs.statSync(path).ino, ino, 'it was replaced');
   assert.equal(folderOf(path).length, 1, dirname(path));
+  // What the mark proves is true, though the mark itself may not be on disk.
+  const unsynced = await JsonFileUserStore.open(path);
+  t.mock.method(handles, 'datasync', fails, { times: 1 });
+  await unsynced.close();
+  assert.ok(read(path).endsWith('\n\n'));
 });
 
 test('an opening that fails gives its own reason, though its file cannot be closed', async () => {
@@ -254,6 +259,9 @@ test('a check accepts pending, running and failed writes of its journal', async 
   t.mock.restoreAll();
   await torn.append(userRecord('insert', userNamed('joe')));
   await torn.check();
+  // A rollback leaves a file whose length is known.
+  t.mock.method(handles, 'datasync', fail, { times: 1 });
+  await assert.rejects(torn.append(userRecord('insert', userNamed('ann'))), /EIO/);
   fs.appendFileSync(path, '\n');
   await assert.rejects(torn.check(), /another program modified it/);
   await torn.close();
