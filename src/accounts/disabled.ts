@@ -8,7 +8,10 @@ import type { PasswordHasher } from './password-hasher.ts';
 
 const MARK = '!';
 
-/** As of bcrypt, Argon2 and PBKDF2. What stands for no password, such as `*`, has no `$`. */
+/**
+ * A hash of another kind, such as bcrypt, Argon2 or PBKDF2. A text that stands for no password,
+ * such as `*`, has no `$`.
+ */
 const FOREIGN_HASH = /^(?!!|\$scrypt\$).*\$/;
 
 export function isDisabled({ passwordHash }: Pick<User, 'passwordHash'>): boolean {

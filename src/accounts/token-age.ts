@@ -40,7 +40,7 @@ export async function endEarlierSessions(
   sessions: Pick<Sessions, 'list' | 'end'>,
 ): Promise<void> {
   // The clock of the removal may have been ahead. What began after the signup is of this user.
-  // `createdAt` may be a text that is not a time. Then `signedUpAt` is NaN, and is not less.
+  // If `createdAt` is a text that is not a time, `signedUpAt` is NaN, and `validAfter` counts.
   const signedUpAt = Math.floor(Date.parse(createdAt) / 1000);
   const earliestStart = signedUpAt < validAfter ? signedUpAt : validAfter;
   for (const session of await sessions.list(id)) {

@@ -31,7 +31,7 @@ interface Credentials {
   readonly wantsRefresh: boolean;
 }
 
-/** Express passes a message of node:http, which lacks it, to `app.post(path, auth.login)`. */
+/** With `app.post(path, auth.login)` Express passes a message of node:http. It has no `json`. */
 const requestCheck = expecting(
   'an object with a method "json" (in Express use login(auth) of latchkey/express)',
   (value) => isObject(value) && typeof value['json'] === 'function',

@@ -18,7 +18,7 @@ export interface Kind<T> {
   readonly expected: string;
   /** @returns the value, or undefined if the text is not of this kind */
   readonly parse: (text: string) => T | undefined;
-  /** @returns what is wrong with a text, to be put after "got"; without it the text is put there */
+  /** @returns what a message puts after "got" for a wrong text; default: the text itself */
   readonly problemOf?: (text: string) => string | undefined;
   /** Whether the text may hold a password, so that no message may repeat it. */
   readonly isSecret?: boolean;

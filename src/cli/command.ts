@@ -102,7 +102,7 @@ function unknownCommand(): UsageError {
 let jsonLog: Log | undefined;
 
 async function runServe(args: readonly string[]): Promise<void> {
-  // First: SIGHUP would end the process during a slow start.
+  // Done first. Otherwise a SIGHUP during a slow start would end the process.
   const { watchHangups } = await import('./serve/hangups.ts');
   const setHangupActions = watchHangups();
   if (isJsonLog(args)) jsonLog = startJsonLog();

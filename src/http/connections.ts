@@ -26,7 +26,7 @@ import { STRICT_TRANSPORT_SECURITY } from './tls.ts';
 interface Connection {
   /** Replies that are not sent yet, in the order of their requests. */
   readonly inFlight: Set<ServerResponse>;
-  /** Handle the requests that wait for the replies before theirs. */
+  /** The handlers of waiting requests. Each runs once the replies before its own are sent. */
   readonly waiting: Map<ServerResponse, () => void>;
   /** The waiting requests that were handled in this turn of the event loop; none if undefined. */
   turn: Turn | undefined;
@@ -231,7 +231,10 @@ export class Connections {
   }
 }
 
-/** @returns the turn of the event loop, in which it begins to count with the first call */
+/**
+ * @returns the current turn of a connection. It begins at the first call, and ends with the turn of
+ *   the event loop.
+ */
 function turnOf(connection: Connection): Turn {
   if (connection.turn === undefined) {
     connection.turn = { sinceMs: performance.now(), count: 0 };

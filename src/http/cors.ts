@@ -83,7 +83,7 @@ export const corsCheck: Check = (name, value) => {
   }
 };
 
-/** RFC 6454 §6.2, with the host in ASCII. Shells of apps have schemes of their own. */
+/** RFC 6454 §6.2, with the host in ASCII. An app in Capacitor has a scheme of its own. */
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/(?:[a-z\d._-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/;
 
 /** A URL with such a scheme is a script, which runs in the origin of its page. */

@@ -24,12 +24,16 @@ export const MAX_HEADERS = 999;
  */
 export const MAX_PIPELINED = 3000;
 
-/** Milliseconds for which pipelined requests of one connection may keep other connections waiting. */
+/**
+ * Milliseconds in one turn of the event loop after which the pipelined requests of a connection let
+ * other connections go first, if they are slow.
+ */
 export const LONG_TURN_MS = 50;
 
 /**
- * Requests that take less, in milliseconds, are all handled in one turn of the event loop. Node
- * reads more of them in each turn, so a client that sends without a pause would reach the limit.
+ * Requests of a turn that take less on average, in milliseconds, are quick: all of them are handled
+ * in that turn. Node reads more requests in each further turn. If quick ones were spread over
+ * several turns, a client that sends without a pause would reach MAX_PIPELINED.
  */
 export const LONG_TURN_MS_A_REQUEST = 0.5;
 

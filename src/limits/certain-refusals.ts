@@ -1,6 +1,6 @@
 /**
- * Remembers the limits that ended tries alone have reached. Ended tries count until their time is
- * over. Until then such a limit refuses every try, without a query of the counts.
+ * Remembers the limits that are reached even without the tries in flight. Until enough of the tries
+ * that have ended are forgotten, such a limit refuses every try, without a query of the counts.
  * Promise: bounded memory. There are at most 100,000 refusals; the oldest one is evicted.
  * Accepted: a refusal lasts until its time, even if the counts are deleted or their clock is set
  * forward.

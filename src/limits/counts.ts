@@ -6,7 +6,7 @@
 
 import type { MaybePromise } from '../maybe-promise.ts';
 
-/** By what tries are counted; `signups` are counted by network. */
+/** What the tries are counted by. `signups` are counted by network. */
 export type LimitKind =
   | 'account'
   | 'account and network'
@@ -16,7 +16,7 @@ export type LimitKind =
 
 /** At most `maxTries` tries under one key in any period of `windowSeconds`: a sliding window. */
 export interface Limit {
-  /** By what the tries are counted. */
+  /** What the tries are counted by. */
   readonly kind: LimitKind;
   /** A hash of the account, the network or both; at most 64 ASCII characters. */
   readonly key: string;

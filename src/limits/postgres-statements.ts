@@ -37,7 +37,7 @@ const TRIES = `(
 export interface TriesChange {
   readonly key: string;
   readonly window_seconds: number;
-  /** The key is changed only if fewer tries than these count; null for always. */
+  /** The statement changes the key only if fewer tries than this count under it; null: always. */
   readonly max_tries: number | null;
   /** The id of the try that begins; null for none. */
   readonly begun_id: string | null;

@@ -103,8 +103,9 @@ export class GatheredReads {
       if (row !== undefined) resolve(row);
       rows.delete(id);
     }
+    // A row under another id, as from a column that ignores case. Only smaller statements show
+    // which of the ids it is for. A read that is alone gets the row, and its caller checks the id.
     const [stray] = rows.values();
-    // Only smaller statements show for which of the ids the database returned this row.
     if (!isAlone && stray !== undefined) return this.#settleHalves(unanswered);
     for (const read of unanswered) read.resolve(stray);
   }

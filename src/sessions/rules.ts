@@ -206,7 +206,8 @@ export function isAfterEndOfAll(
   issuedAt: number,
   leewaySeconds: number,
 ): boolean {
-  // In whole seconds, because `endedAt` is the beginning of its second.
+  // `endedAt` is in whole seconds. A token of the same second may be older than the end, so it does
+  // not count as issued after it.
   return endedAt === 0 || Math.floor(issuedAt) > endedAt + Math.ceil(leewaySeconds);
 }
 

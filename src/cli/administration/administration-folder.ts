@@ -72,7 +72,7 @@ export async function removeSocketFolder(socket: string): Promise<void> {
 }
 
 /**
- * Finds a server that has the data folder open, and answers at its socket.
+ * Finds the server that has the data folder open, if it answers at its socket.
  * @returns the path to connect to; undefined without a server, also if a killed server has left a
  *   socket
  * @throws CommandError if another system user may have made the socket, or this process may not

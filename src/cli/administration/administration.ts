@@ -66,8 +66,8 @@ export async function serveAdministration(
 /** @returns a function that logs an action, with the id of the user it was done to */
 export function actionLog(log: Log): (action: AdministrationAction, id?: string) => void {
   return (action, id) => {
-    const object = id === undefined ? '' : ` ${printable(id)}`;
-    log('administration', `administration: ${action}${object}`, { action, ...(id && { id }) });
+    const target = id === undefined ? '' : ` ${printable(id)}`;
+    log('administration', `administration: ${action}${target}`, { action, ...(id && { id }) });
   };
 }
 

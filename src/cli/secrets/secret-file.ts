@@ -39,7 +39,7 @@ interface Advice {
   readonly elsewhere: string;
   /** A phrase, put before `foreign` if the owner of the file owns its folder too. */
   readonly asOwner?: string;
-  /** About a file that other users can change: a phrase. The others are sentences. */
+  /** About a file that other users can change: a phrase. The next three are sentences. */
   readonly foreign: string;
   readonly irregular: string;
   readonly large: string;

@@ -49,7 +49,7 @@ const ANY_ACCESS_BY_OTHERS = 0o077;
 const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_ALL = 0o002;
 const STICKY = 0o1000;
-/** Linux follows as many links in one path. */
+/** Linux follows at most this many links in one path. */
 const MAX_LINKS = 40;
 
 /** @returns the user of this process; undefined on Windows, where owners and modes mean nothing */

@@ -109,11 +109,11 @@ function fileOfPg(folder: string): string | undefined {
 }
 
 /**
- * Node also takes a file `node_modules/pg.js`, and a project that has the name pg itself.
- * @returns the paths whose owners must be trusted: the folder of the package, before and after
- *   links are resolved, and the file. If the file is elsewhere, all folders in which Node looks
- *   stand in place of the folder of the package. If the file is unknown, the folder of the package
- *   and all these folders are returned.
+ * Node also takes a file `node_modules/pg.js`, and a project that has the name pg itself. The file
+ * is then not in the folder `node_modules/pg`.
+ * @returns the paths whose owners must be trusted. For a file in that folder: the file and the
+ *   folder, before and after links are resolved. For a file elsewhere: the file and all folders in
+ *   which Node looks. For an unknown file: that folder and all folders in which Node looks.
  */
 function placesOfPg(folder: string, file: string | undefined): readonly string[] {
   const paths = requireFrom(folder).resolve.paths('pg') ?? [];

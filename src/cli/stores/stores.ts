@@ -83,7 +83,7 @@ async function openFiles(
 ): Promise<OpenedStores> {
   const { openSessionFile, openUserFile } = await loadDataFiles();
   const usersPath = join(data, 'users.jsonl');
-  // A lost file looks like this too, and an operator must see it.
+  // The summary says so. If the old file was lost, the operator must see that a new one was made.
   const isNew = !(await exists(usersPath));
   const users = await openUserFile(data, log);
   const summary = `users in ${usersPath}${isNew ? ' (new)' : ''}`;
