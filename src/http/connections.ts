@@ -9,6 +9,7 @@
  */
 import { AuthError, type AuthErrorCode } from '../errors.ts';
 import { publishRefusal } from '../events.ts';
+import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 // Jest's environment jsdom has no setImmediate, and a test may replace the global timers.
@@ -121,7 +122,8 @@ export class Connections {
     const connection = this.#connections.get(socket);
     const isFirst = connection === undefined || connection.inFlight.size === 1;
     if (isFirst) handle();
-    else connection.waiting.set(response, handle);
+    // Unbound, it would run in the async context of the reply before it, such as with its identity.
+    else connection.waiting.set(response, AsyncResource.bind(handle));
   }
 
   /** @returns whether an open connection has no request in flight */
@@ -152,8 +154,12 @@ export class Connections {
       socket.destroy();
       return;
     }
-    const refuse = () => writeRefusal(socket, this.#isSecure, parserCode);
-    const last = responses.findLast(({ req, writableEnded }) => req.complete && !writableEnded);
+    const refuse = () => {
+      // A reply may have ended the connection by now.
+      if (socket.writable) writeRefusal(socket, this.#isSecure, parserCode);
+    };
+    // A reply that has ended may still wait for those before it.
+    const last = responses.findLast(({ req, writableFinished: isSent }) => req.complete && !isSent);
     if (last === undefined) refuse();
     else last.once('finish', refuse);
   }
@@ -191,6 +197,11 @@ export class Connections {
     for (const [socket, { latest }] of this.#connections) {
       if (latest === undefined && socket.bytesRead === 0) socket.destroy();
     }
+  }
+
+  /** Closes all connections, also those with a CONNECT, which Node does not count any longer. */
+  closeAll(): void {
+    for (const socket of this.#connections.keys()) socket.destroy();
   }
 
   /** Handles the request whose reply is the next one to be sent, if it waits. */

@@ -235,7 +235,11 @@ function connectEvents(
   server.on('checkContinue', (message, response) => onRequest(message, response, true));
   // RFC 9110 §10.1.1: a server may ignore any expectation but 100-continue.
   server.on('checkExpectation', onRequest);
-  server.on('connect', (_message, socket) => connections.refuseInTurn(socket as Socket));
+  server.on('connect', (_message, socket) => {
+    connections.refuseInTurn(socket as Socket);
+    // Node stops reading at a CONNECT, and would not notice that the client disconnects.
+    socket.on('end', () => socket.end()).resume();
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     connections.refuseInTurn(socket as Socket, error.code);
   });

@@ -28,7 +28,11 @@ export async function closeGracefully(server: NodeServer, connections: Connectio
     // Bun does not count the bytes of a connection, and closes unused ones in the call above.
     if (isTcpServer) connections.closeUnused();
   });
-  const allTimer = setTimeout(() => server.closeAllConnections(), CLOSE_ALL_AFTER_MS);
+  const closeAll = () => {
+    server.closeAllConnections();
+    connections.closeAll();
+  };
+  const allTimer = setTimeout(closeAll, CLOSE_ALL_AFTER_MS);
   await closed;
   stopClosingIdle();
   clearTimeout(allTimer);

@@ -153,6 +153,22 @@ function requestWith(identity: unknown, requestLine: string, ...more: string[]):
   return [requestLine, 'Host: x', `Authorization: JWT ${token}`, ...more].join('\r\n');
 }
 
+test('a pipelined request without a guard has no identity', async () => {
+  const guarded = authOfAnyone().middleware();
+  const handle = (req: GuardedMessage, res: ServerResponse) => {
+    const answer = () => res.end(`${currentIdentity() ?? 'nobody'}\n`);
+    if (req.url === '/open') answer();
+    else void guarded(req, res, answer);
+  };
+  await withServer({ handle }, async ({ port }) => {
+    const get = requestWith('joan', 'GET / HTTP/1.1', '', '');
+    const open = ['GET /open HTTP/1.1', 'Host: x', '', ''].join('\r\n');
+    const last = open.replace('Host', 'Connection: close\r\nHost');
+    const answers = await sendRaw(port, get + open + get + last);
+    assert.deepEqual(answers.match(/joan|nobody/g), ['joan', 'nobody', 'joan', 'nobody']);
+  });
+});
+
 test('currentIdentity is right in the events of the request itself', async () => {
   const auth = authOfAnyone();
   const read = (message: IncomingMessage, answer: (seen: unknown[]) => void) => {

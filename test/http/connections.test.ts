@@ -60,7 +60,7 @@ test('3000 pipelined requests may wait, and one more closes the connection', asy
   });
 });
 
-test('requests with and without a body, and malformed ones, are answered in their order', async () => {
+test('requests with and without a body, and malformed ones, are answered in order', async () => {
   const app = new Router()
     .get('/', () => 'quick')
     .get('/slow', () => delay(20))
@@ -73,6 +73,33 @@ test('requests with and without a body, and malformed ones, are answered in thei
     const answers = await sendRaw(port, `${slow}${GET}${post}${GET}${bad}${GET}`);
     assert.deepEqual(answers.match(/(?<=HTTP\/1\.1 )\d+/g), ['200', '200', '201', '200', '400']);
   });
+});
+
+test('a refusal comes after replies that have ended, but wait for one before them', async () => {
+  for (const refused of ['malformed\r\n\r\n', 'CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n']) {
+    const { slow, release } = slowHandler();
+    let quickOnes = 0;
+    const quick = () => {
+      quickOnes += 1;
+      return quickOnes;
+    };
+    await withServer(new Router().get('/slow', slow).post('/', quick), async ({ port }) => {
+      const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+      const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1';
+      let answers = '';
+      socket.on('data', (text) => (answers += text));
+      socket.write(GET.replace('GET /', 'GET /slow') + post.repeat(3));
+      while (quickOnes < 3) await nextTurn();
+      // The first of these two is refused, and the second one must not be.
+      for (let count = 0; count < 2; count += 1) {
+        socket.write(refused);
+        await delay(20);
+      }
+      release();
+      await once(socket, 'close');
+      assert.deepEqual(answers.match(/(?<=HTTP\/1\.1 )\d+/g), ['200', '200', '200', '200', '400']);
+    });
+  }
 });
 
 test('a client that pipelines lets others have their turn', async () => {
@@ -219,6 +246,21 @@ test('a reset while a CONNECT waits for its reply harms no other client', async 
     assert.equal((await send(`${url}/nowhere`, 'GET')).status, 404);
     release();
     assert.equal((await send(`${url}/nowhere`, 'GET')).status, 404);
+  });
+});
+
+test('a client that disconnects after a CONNECT is noticed', { timeout: 30_000 }, async () => {
+  let signal: AbortSignal | undefined;
+  const waits = (request: HttpRequest) => {
+    signal = request.signal;
+    return new Promise((resolve) => signal?.addEventListener('abort', resolve));
+  };
+  await withServer(new Router().get('/', waits), async ({ port }) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`${GET}CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n`);
+    while (signal === undefined) await nextTurn();
+    socket.end();
+    while (!signal.aborted) await delay(5);
   });
 });
 

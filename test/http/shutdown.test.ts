@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { listen, Router } from '../../src/index.ts';
+import { listen, Router, type ListenOptions } from '../../src/index.ts';
 import { arrivalsOf } from '../support/arrivals.ts';
 import { FIRST } from '../support/certificates.ts';
 import {
@@ -200,4 +200,17 @@ test('a TLS handshake whose first byte has arrived is waited for', async (t) => 
   assert.equal(await isSettledSoon(closed), false);
   begun.destroy();
   assert.ok(await isSettledSoon(closed));
+});
+
+test('close cuts off a request in flight before a CONNECT', { timeout: 30_000 }, async () => {
+  const cutOff = async (options: ListenOptions) => {
+    const { slow, entered } = slowHandler();
+    const server = await listen(new Router().get('/slow', slow), options);
+    const client = await clientOf(server);
+    client.socket.write(`${GET_SLOW}CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n`);
+    await entered;
+    await takeTurns();
+    await Promise.all([server.close(), client.closed]);
+  };
+  await Promise.all(Object.values(KINDS).map(cutOff));
 });
