@@ -2,6 +2,7 @@
  * Opens the stores of users and sessions: in files, in memory or in the database of `--users`. Only
  * the code of the chosen stores is loaded, because every file of code delays the start.
  */
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAuthError, reasonOf, type AuthError } from '../../errors.ts';
@@ -84,7 +85,7 @@ async function openFiles(
   const { openSessionFile, openUserFile } = await loadDataFiles();
   const usersPath = join(data, 'users.jsonl');
   // The summary says so. If the old file was lost, the operator must see that a new one was made.
-  const isNew = !(await exists(usersPath));
+  const isNew = !existsSync(usersPath);
   const users = await openUserFile(data, log);
   const summary = `users in ${usersPath}${isNew ? ' (new)' : ''}`;
   const sessionsPath = join(data, 'sessions.jsonl');
