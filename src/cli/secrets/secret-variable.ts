@@ -36,11 +36,9 @@ export async function readSecretVariable(
 
 /** Without a warning, the server would sign with another secret than the file has. */
 function warnOfSimilarName(env: Environment, log: Log): void {
-  const isSimilar = (name: string) => mostSimilar(name, [VARIABLE]) !== undefined;
-  const { loaded } = env;
-  const inFile = loaded?.names.some(isSimilar) ? loaded.file : undefined;
-  const place = inFile ?? (Object.keys(env.values).some(isSimilar) ? 'the environment' : undefined);
-  if (place === undefined) return;
+  const similar = Object.keys(env.values).find((name) => mostSimilar(name, [VARIABLE]));
+  if (similar === undefined) return;
+  const place = env.loaded?.names.includes(similar) ? env.loaded.file : 'the environment';
   log('warning', `${place}: it sets a name similar to ${VARIABLE}, which latchkey ignores`);
 }
 
