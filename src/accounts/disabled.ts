@@ -9,8 +9,8 @@ import type { PasswordHasher } from './password-hasher.ts';
 const MARK = '!';
 
 /**
- * A hash of another kind, such as bcrypt, Argon2 or PBKDF2. A text that stands for no password,
- * such as `*`, has no `$`.
+ * A hash that is not PHC scrypt, such as bcrypt, Argon2, PBKDF2 or any hash of Werkzeug. A text
+ * that stands for no password, such as `*`, has no `$`.
  */
 const FOREIGN_HASH = /^(?!!|\$scrypt\$).*\$/;
 

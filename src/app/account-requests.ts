@@ -45,7 +45,7 @@ export function passwordIn(body: object, passwordField: string): string {
   throw new AuthError('ERR_CREDENTIALS', { detail: fieldDetail(body, passwordField) });
 }
 
-/** @returns the client, for the rate limit of the account and its session */
+/** @returns the client: a wrong password counts for the account and this session */
 export function clientOf(request: HttpRequest, sessionId: string | undefined): SessionClient {
   const { address, signal } = request;
   return { address, signal, sessionId };

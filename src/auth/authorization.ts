@@ -43,7 +43,10 @@ function refusalOf(
   return new AuthError(code, { detail: headerDetail(authorization ?? '', schemes) });
 }
 
-/** The codes, besides ERR_JWT_*, that refuse a token. The token itself is valid. */
+/**
+ * The codes, besides ERR_JWT_*, by which a token is refused. Its signature and its claims are
+ * right, but its user or its session is gone.
+ */
 const TOKEN_FAULTS: ReadonlySet<string> = new Set(['ERR_IDENTITY_UNKNOWN', 'ERR_SESSION_ENDED']);
 
 /** @returns one challenge per scheme; that of Bearer names the error of a token (RFC 6750 §3) */

@@ -61,7 +61,7 @@ export type Authorization = string | GuardableRequest | null | undefined;
 export function messageOf(request: unknown): RequestMessage | undefined {
   if (hasHeaders(request)) return messageWithin(request);
   if (!isObject(request)) return undefined;
-  // The request has no headers of its own, so none are lost if one of these members counts.
+  // The request has no headers of its own, so a message in one of these members may stand for it.
   return [request['message'], request['raw'], request['req'], request].find(isMessage);
 }
 

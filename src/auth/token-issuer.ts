@@ -131,7 +131,7 @@ export class TokenIssuer<Identity> {
 
 /**
  * @returns a copy of the claims
- * @throws TypeError if the claims name no user, or belong to sessions
+ * @throws TypeError if the claims name no user, or have one that only tokens of sessions may have
  */
 function checkedClaims(claims: unknown, identityClaim: string): Record<string, unknown> {
   if (!isObject(claims)) throw hookResultError('claims', 'an object', describe(claims));

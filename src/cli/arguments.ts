@@ -169,7 +169,7 @@ export function parseArguments(
   const maxCount = count + optionalCount;
   if (length < count) checkValues(flags, typed);
   if (length < count || length > maxCount) {
-    // Behind "no argument" or "flags only" a number would look like a value.
+    // In "expected flags only, got 2" the 2 would read as the value of an argument.
     const got = maxCount === 0 ? '' : `, got ${length}`;
     throw new UsageError(`expected ${expected}${got}`);
   }
@@ -177,7 +177,8 @@ export function parseArguments(
 }
 
 /**
- * Checks the values that were typed. A flag may have taken an argument that is missing now.
+ * Checks the values that were typed. Called if positional arguments are missing: a flag may have
+ * taken one as its value, and a message about that flag then helps more.
  * @throws UsageError for a value that is not of its kind
  */
 function checkValues(flags: AnyFlags, typed: ReadonlyMap<string, SourcedText>): void {

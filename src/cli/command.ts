@@ -1,7 +1,7 @@
 /**
  * The command line: its commands, its exit codes and the errors that end it.
  * Exit codes: 0 done, 1 failed, 2 usage error, 129 the terminal of the server has closed, 130
- * stopped by Ctrl-C at a prompt. A signal ends `users` with 128 and its number.
+ * stopped by Ctrl-C at a prompt. A signal ends `users` with 128 plus its number.
  */
 import { generateSecret } from '../crypto/secret.ts';
 import { textOfError } from '../error-text.ts';

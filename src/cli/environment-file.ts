@@ -25,7 +25,7 @@ export async function loadEnvironmentFile(
 ): Promise<readonly string[]> {
   const file = await readNamedFile(flag, path, 'Name a file that this command can read.', log);
   const refuse = (problem: string) => new CommandError(`${flag}: ${path}${problem}`);
-  // In UTF-16 every second byte of a letter of English is a NUL.
+  // In UTF-16 every second byte of English text is a NUL.
   if (file.includes('\0')) throw refuse(' is in UTF-16: save it as UTF-8');
   const { assignments, wrong } = assignmentsIn(file.replace(BYTE_ORDER_MARK, ''));
   if (wrong !== undefined) throw refuse(`, line ${wrong.line}: ${wrong.problem}`);

@@ -10,7 +10,8 @@ import { util } from '../node-modules.ts';
 
 /**
  * The events of the command itself. `tls`: the certificate was reloaded. `reload`: the secrets were
- * reloaded. `administration`: an operator has used `latchkey users`. `stop`: the process ends.
+ * reloaded, or need a restart, because LATCHKEY_SECRET sets them. `administration`: an operator has
+ * used `latchkey users`. `stop`: the process ends.
  */
 export type LogEvent =
   | 'start'

@@ -67,8 +67,8 @@ export interface GuardingAuth<Identity> {
   /** Whether the guard sets `req.sessionId`. */
   readonly hasSessions: boolean;
   /**
-   * As `JwtAuth.required`. What it returns must return what the handler returns, or a promise of
-   * it: otherwise the request does not pass.
+   * As `JwtAuth.required`. The function that it returns must return the result of `handler`, or a
+   * promise of that: otherwise the request does not pass.
    */
   required(
     handler: (
@@ -79,7 +79,7 @@ export interface GuardingAuth<Identity> {
   ): (request: IncomingMessage) => unknown;
 }
 
-/** What a guard found. It is a class so that no result of another object passes for it. */
+/** What a guard found. A class, so that `instanceof` tells it from any other result. */
 class Found {
   readonly identity: unknown;
   readonly sessionId: string | undefined;

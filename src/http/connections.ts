@@ -122,7 +122,7 @@ export class Connections {
     const connection = this.#connections.get(socket);
     const isFirst = connection === undefined || connection.inFlight.size === 1;
     if (isFirst) handle();
-    // Unbound, it would run in the async context of the reply before it, such as with its identity.
+    // Unbound, it would run in the async context of the request before it, and with its identity.
     else connection.waiting.set(response, AsyncResource.bind(handle));
   }
 

@@ -25,8 +25,8 @@ export const MAX_HEADERS = 999;
 export const MAX_PIPELINED = 3000;
 
 /**
- * Milliseconds in one turn of the event loop after which the pipelined requests of a connection let
- * other connections go first, if they are slow.
+ * Milliseconds in one turn of the event loop after which a connection lets other connections go
+ * first, if its pipelined requests are slow.
  */
 export const LONG_TURN_MS = 50;
 

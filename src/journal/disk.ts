@@ -74,15 +74,15 @@ export async function makeFolder(folder: string): Promise<void> {
   }
   await makeFolder(parent);
   const isCreated = await fs.mkdir(folder, 0o700).then(() => true, ignore('EEXIST'));
-  // mkdir applies the umask. If the mode cannot be set, the folder has at most this mode, or one of
-  // its mount.
+  // mkdir applies the umask. If the mode cannot be set, the folder has at most this mode, or the
+  // one that its mount sets.
   if (isCreated) await fs.chmod(folder, 0o700).catch(ignore(...NOT_SETTABLE_CODES));
   await syncFolder(parent);
 }
 
 /**
  * Creates a file with mode 0600, and opens it for writing. If the mode cannot be set, the file has
- * at most this mode, or one of its mount.
+ * at most this mode, or the one that its mount sets.
  * @throws Error of the file system, with the code EEXIST if the path has a file
  */
 export async function createPrivateFile(path: string): Promise<FileHandle> {

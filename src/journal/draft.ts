@@ -28,7 +28,7 @@ export class Draft {
     this.file = file;
   }
 
-  /** @param hasHeader whether the old file has a header. The draft then gets its owner and mode. */
+  /** @param hasHeader whether the old file has a header. The draft then gets the file's mode. */
   static async create(old: OpenFile, hasHeader: boolean): Promise<Draft> {
     const { path, disk, lock } = old;
     const draftPath = `${path}.compact-${lock.id}`;
@@ -46,7 +46,8 @@ export class Draft {
 
   /**
    * Writes the header and the record of each entry, in pieces.
-   * @param beforePiece called before each piece; if it throws, the writing ends with that error
+   * @param beforePiece called before each piece but the last; if it throws, the writing ends with
+   *   that error
    */
   async writeEntries<Entry>(
     entries: Iterable<readonly [string, Entry]>,
@@ -133,8 +134,8 @@ async function copyOwnerAndMode(
 ): Promise<void> {
   const { mode, uid, gid } = await old.stat();
   const isOwnerCopied = await draft.chown(uid, gid).then(() => true, ignore(...NOT_SETTABLE_CODES));
-  // If this process may not change the owner, the draft has its own group, which the old mode was
-  // not meant for.
+  // If this process may not change the owner, the draft has the group of this process, which the
+  // old mode was not meant for.
   const safeMode = isOwnerCopied ? mode : mode & 0o700;
   // If the mode cannot be set, the draft keeps 0600 at most, or the mode that the mount sets.
   await draft.chmod(hasHeader ? safeMode : 0o600).catch(ignore(...NOT_SETTABLE_CODES));

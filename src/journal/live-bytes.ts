@@ -26,7 +26,7 @@ export class LiveBytes {
     if (entriesAfter > entriesBefore) {
       this.#bytes += Buffer.byteLength(line) + (line.endsWith('\n') ? 0 : 1);
     }
-    // The removed entry is taken to be of medium length.
+    // The removed entry is taken to be of average length.
     if (entriesAfter < entriesBefore) this.#bytes *= entriesAfter / entriesBefore;
   }
 

@@ -76,7 +76,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map<string, string>([
   ['EIO', 'check the disk and the log of the system'],
 ]);
 
-/** What an operator can do about a limit, which every folder and every file has. */
+/** What an operator can do about a limit of the system. In another folder it would be the same. */
 const LIMIT_REMEDIES: ReadonlyMap<string, string> = new Map([
   ['EMFILE', 'raise the limit on open files of this process (ulimit -n)'],
   ['ENFILE', 'raise the limit on open files of the system (sysctl fs.file-max)'],

@@ -8,7 +8,8 @@
  * cost two or three writes.
  * Accepted: a server that changes one user without a pause can keep a more distant server from
  * doing so. After 100 tries such a change fails with ERR_STORE. With a grace period, a client
- * without the password cannot cause that.
+ * without the password cannot cause that, because its further refreshes in that period write
+ * nothing.
  */
 import { AuthError } from '../errors.ts';
 import { andThen, isPromise } from '../maybe-promise.ts';
@@ -132,7 +133,7 @@ export class RecordChanges {
       const now = this.#now();
       const changed = changes.reduce((record, change) => change.applyTo(record, now), stored);
       if (changed === stored) return undefined;
-      // Each rule has counted one version, but the store replaces one record.
+      // Each rule has added 1 to the version, but the store accepts only the next version.
       const next = { ...changed, version: stored.version + 1 };
       return andThen(this.#store.put(userId, next), (isStored) => {
         if (isStored) return undefined;

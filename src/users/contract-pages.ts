@@ -13,7 +13,7 @@ import type { User, UserStore } from './store.ts';
 type ListingStore = UserStore & Required<Pick<UserStore, 'list'>>;
 
 /**
- * Ids in the order of pages. In UTF-16 units the last id comes before the other ones, since it
+ * Ids in the order of pages. In UTF-16 units the last id comes before the two above it, since it
  * begins with U+D801. A locale would also sort capitals, accents and punctuation in another way.
  */
 export const SORTED_IDS: readonly string[] = [

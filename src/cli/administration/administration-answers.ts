@@ -47,7 +47,10 @@ export async function jsonOf(response: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** @returns the AuthError that the server has thrown, made from its reply */
+/**
+ * @returns the AuthError that the server threw, made from its reply; a CommandError if the reply is
+ *   not a refusal that this version knows
+ */
 export function refusalIn({ statusCode = 0, headers }: IncomingMessage, body: unknown): Error {
   const code = String(headers['error-code']);
   const isRefusal = statusCode >= 400 && statusCode <= 599;

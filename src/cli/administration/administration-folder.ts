@@ -73,8 +73,8 @@ export async function removeSocketFolder(socket: string): Promise<void> {
 
 /**
  * Finds the server that has the data folder open, if it answers at its socket.
- * @returns the path to connect to; undefined without a server, also if a killed server has left a
- *   socket
+ * @returns the path to connect to; undefined if no server answers there, even if a killed one left
+ *   its socket; undefined also if the path is too long for a connection
  * @throws CommandError if another system user may have made the socket, or this process may not
  *   connect to it
  */

@@ -15,7 +15,7 @@ import { attempt } from '../command-errors.ts';
 import { processUser } from '../stores/file-trust.ts';
 
 /**
- * If this process is root, takes the user and the group of the folder's owner until it ends. If the
+ * If this process is root, takes the user and the group that own the folder, until it ends. If the
  * folder does not exist, root stays root.
  * @throws CommandError if the system refuses, or the owner cannot enter the folder
  */

@@ -3,7 +3,7 @@
  * kept them, and a later one may accept them again. So the administration ends them as well.
  * Promise: the file is opened by the first change that has to end sessions, and not at the start,
  * which a damaged file must not prevent. A change that cannot open it is refused, and the next one
- * tries again. The next one also opens it again if another program has removed or replaced it.
+ * tries again. If another program removes or replaces the file, the next change opens it again.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -41,7 +41,7 @@ export function problemOfRemovedName({ id, removedAt }: RemovedName): string | u
   return isWholeSeconds(removedAt) ? undefined : notWholeSeconds('removedAt');
 }
 
-/** @returns the problem of a text that is not such a time */
+/** @returns the problem of a value that is not a time in whole seconds */
 export function notWholeSeconds(name: 'validAfter' | 'removedAt'): string {
   return `its "${name}" is not a time in whole seconds, such as 2026-03-04T05:06:07.000Z`;
 }
@@ -53,7 +53,7 @@ export function notWholeSeconds(name: 'validAfter' | 'removedAt'): string {
  * @returns whether the user was created before that removal, or in the same second
  */
 export function isFromBeforeRemoval(user: User, removedAt: number | undefined): boolean {
-  // With a `validAfter` as late as the removal, the user is a later one of the same name.
+  // A `validAfter` at the removal or later shows that the user took the name after that removal.
   if (removedAt === undefined || removedAt <= (user.validAfter ?? -1)) return false;
   return Math.floor(Date.parse(user.createdAt) / 1000) <= removedAt;
 }

@@ -109,7 +109,7 @@ async function explained<T>(open: () => Promise<T>): Promise<T> {
 async function explainLock(locked: Error, data: string): Promise<CommandError> {
   // A server has no socket yet while it reads a large file.
   const soon = 'If that is another "latchkey users" or a server that starts, run the command again';
-  // A program of one's own that has the file needs no more than "stop that process first".
+  // If a program of the operator has the file, the reason already says to stop that process.
   const remedy = `If it is a "latchkey serve" that listens, ${await remedyFor(data)}`;
   const text = `${reasonOf(locked)}. ${soon}. ${remedy}.`;
   return new CommandError(text, { cause: locked });

@@ -1,7 +1,7 @@
 /**
  * What `latchkey inspect` adds to a verdict: what was around the token, of which kind the token is,
- * whether its signature is right, and why probably not. `Jwt.verify` has one message for every
- * wrong signature, because it decodes nothing that it has not verified.
+ * whether its signature is right, and if it is not, the probable reason. `Jwt.verify` has one
+ * message for every wrong signature, because it decodes nothing that it has not verified.
  * Promise: no note repeats a secret.
  */
 import { REFRESH_AUDIENCE, REFRESH_TYPE } from '../../auth/refresh-token.ts';
@@ -162,7 +162,7 @@ function cutNote(token: string): string | undefined {
     const problem = `The signature has ${length} characters, that of HS256 has ${HS256_CHARACTERS}`;
     return `${problem}: the token was cut off or changed.`;
   }
-  // One signature has one spelling: the last two bits of its characters are zero.
+  // One signature has one spelling: the last two bits of its last character are zero.
   if (Buffer.from(signature, 'base64url').toString('base64url') === signature) return undefined;
   return 'The signature is not canonical base64url: the token was cut off or changed.';
 }

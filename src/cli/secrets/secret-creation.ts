@@ -47,8 +47,8 @@ const DRAFT_SUFFIX = /^\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Removes drafts of first starts that were killed, as far as possible. A draft holds a secret, and
- * would outlive its rotation. The caller must have read the secret file: a start that loses its
- * draft then finds that file, and uses it.
+ * would outlive its rotation. The caller must have read the secret file. Another first start that
+ * loses its draft by this then finds that file, and uses it.
  */
 export async function removeSecretDrafts(path: string): Promise<void> {
   const folder = dirname(path);

@@ -37,7 +37,7 @@ export interface Secrets {
 interface Advice {
   /** A phrase: another way out, which helps with every problem. */
   readonly elsewhere: string;
-  /** A phrase, put before `foreign` if the owner of the file owns its folder too. */
+  /** A phrase, put before `foreign` if another user owns both the file and its folder. */
   readonly asOwner?: string;
   /** About a file that other users can change: a phrase. The next three are sentences. */
   readonly foreign: string;

@@ -34,7 +34,7 @@ export async function readSecretVariable(
   return { texts, summary: summaryOf(texts, VARIABLE) };
 }
 
-/** Without a warning, the server would sign with another secret than the file has. */
+/** Without a warning, no operator would notice that the server ignores a misspelt variable. */
 function warnOfSimilarName(env: Environment, log: Log): void {
   const similar = Object.keys(env.values).find((name) => mostSimilar(name, [VARIABLE]));
   if (similar === undefined) return;

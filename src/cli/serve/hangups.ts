@@ -10,7 +10,10 @@ import { closeLostTerminalAtExit, watchTerminal } from './terminal.ts';
 export interface HangupActions {
   /** Called if the terminal has closed. */
   readonly stop: () => void;
-  /** Reloads the files. It must not reject. As long as it is missing, a reload waits for it. */
+  /**
+   * Reloads the files. It must not reject. While it is missing, a SIGHUP is remembered: the reload
+   * begins once it is set.
+   */
   readonly reload?: () => Promise<void>;
 }
 

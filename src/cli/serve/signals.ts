@@ -12,7 +12,7 @@ const ONE_SIGNAL_MS = 250;
 /** How long a stopped process waits for the reader of its last lines. */
 const MAX_LINGER_MS = 1_000;
 
-/** 128 and the number of the signal, as in a shell. */
+/** 128 plus the number of the signal, as in a shell. */
 export const EXIT_CODE_OF_SIGHUP = 129;
 
 /**

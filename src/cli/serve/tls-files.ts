@@ -62,11 +62,12 @@ function warnOfTimes({ cert }: TlsOptions, path: string, log: Log): void {
   const { validFrom, validTo } = new X509Certificate(cert);
   const now = Date.now();
   const [from, to] = [new Date(validFrom), new Date(validTo)];
-  const remedy = 'clients will refuse it, unless the clock of this machine is wrong';
+  const consequence = 'clients will refuse it, unless the clock of this machine is wrong';
   if (to.getTime() < now) {
-    log('warning', `--tls-cert: ${path} expired on ${to.toISOString()}: ${remedy}`);
+    log('warning', `--tls-cert: ${path} expired on ${to.toISOString()}: ${consequence}`);
   }
   if (from.getTime() > now) {
-    log('warning', `--tls-cert: ${path} is not valid before ${from.toISOString()}: ${remedy}`);
+    const start = from.toISOString();
+    log('warning', `--tls-cert: ${path} is not valid before ${start}: ${consequence}`);
   }
 }

@@ -70,7 +70,7 @@ export async function isShared(path: string): Promise<boolean> {
 /**
  * The remedy gives the file to the user first: with mode 0600 this user could not read a file of
  * root any more.
- * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @param elsewhere a phrase: another way out if the mount sets owners and modes, and `chmod` fails
  * @param user the system user of this process
  * @returns the warning about a file for which `isShared` is true
  */
@@ -86,7 +86,7 @@ export async function sharedWarning(
 }
 
 /**
- * @param elsewhere what helps as well
+ * @param elsewhere a phrase: another way out than to mount with other options
  * @returns what an operator can do where `chown` and `chmod` do not help; undefined if they help
  */
 export async function mountRemedy(path: string, elsewhere: string): Promise<string | undefined> {
@@ -119,7 +119,7 @@ async function keepsOwnersAndModes(folder: string): Promise<boolean> {
 
 /**
  * Warns of the system users who can read or change a file with secrets or password hashes.
- * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @param elsewhere a phrase: another way out if the mount sets owners and modes, and `chmod` fails
  * @param danger what such a user could do: a phrase that begins with a capital letter
  * @param isFolderWarnedOf whether the operator knows already who can reach the folders
  */
@@ -140,7 +140,7 @@ export async function warnOfSystemUsers(
 }
 
 /**
- * @param elsewhere what helps as well if the mount of the file sets its mode
+ * @param elsewhere a phrase: another way out if the mount sets owners and modes, and `chmod` fails
  * @param danger what another user could do: a phrase that begins with a capital letter
  * @returns a warning of each problem of the file
  */

@@ -83,17 +83,18 @@ const OWN_FOLDER = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
  */
 async function findPg(): Promise<FoundPg> {
   const folders = [OWN_FOLDER, process.cwd()];
-  const strangers: string[] = [];
+  const foreignPaths: string[] = [];
   for (const folder of folders.filter(hasPg)) {
     const file = fileOfPg(folder);
-    const stranger = await strangerAbove(placesOfPg(folder, file));
-    if (stranger === undefined) return { folder, file };
-    strangers.push(stranger);
+    const foreignPath = await foreignPathAbove(placesOfPg(folder, file));
+    if (foreignPath === undefined) return { folder, file };
+    foreignPaths.push(foreignPath);
   }
-  const [stranger] = strangers;
-  if (stranger !== undefined) {
-    const problem = `root does not load the package pg from ${stranger}, which belongs to another`;
-    throw new CommandError(`--users: ${problem} user. Install pg beside latchkey, as root.`);
+  const [foreignPath] = foreignPaths;
+  if (foreignPath !== undefined) {
+    const reason = 'which belongs to another user. Install pg beside latchkey, as root.';
+    const problem = `root does not load the package pg from ${foreignPath}`;
+    throw new CommandError(`--users: ${problem}, ${reason}`);
   }
   const problem = 'PostgreSQL needs the package pg, which is not installed';
   const places = `It was looked for from ${folders.join(' and from ')} upwards.`;
@@ -126,11 +127,11 @@ function placesOfPg(folder: string, file: string | undefined): readonly string[]
 }
 
 /**
- * Root runs the code of latchkey itself, so its owner is no stranger.
+ * Root runs the code of latchkey itself, so the owner of that code is trusted like root.
  * @returns the first of these folders, and of those above them, that belongs to another user than
  *   root; undefined if this process is not root
  */
-async function strangerAbove(places: readonly string[]): Promise<string | undefined> {
+async function foreignPathAbove(places: readonly string[]): Promise<string | undefined> {
   if (processUser()?.uid !== 0) return undefined;
   const trusted = [0, (await lstat(OWN_FOLDER)).uid];
   for (const place of places) {

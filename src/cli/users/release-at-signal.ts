@@ -1,7 +1,7 @@
 /**
  * Ends a command in the middle of its work, at SIGINT, SIGTERM or SIGHUP.
  * Promise: the command first releases what it has open, such as the lock of a file. It then ends
- * with the exit code of a shell, which is 128 and the number of the signal.
+ * with the exit code of a shell, which is 128 plus the number of the signal.
  */
 import { constants } from 'node:os';
 import { ignoreFailure } from '../../journal/system-errors.ts';

@@ -138,7 +138,8 @@ function beginLine(
   const id = idOf(entry);
   const earlier = id === undefined ? undefined : pending.findLast((line) => line.id === id);
   const outcome = outcomeOf(run, entry, earlier);
-  // `finishFirst` awaits it later and throws its error. Until then the rejection is not unhandled.
+  // `finishFirst` awaits it later and throws its error. Without this, a rejection before that would
+  // count as unhandled.
   outcome.catch(() => undefined);
   return { number, id, outcome };
 }
