@@ -2,7 +2,7 @@
  * A login: a username and a password are exchanged for a reply with a token. With sessions the
  * tokens are those of `SessionAuth`.
  */
-import { AuthError, isImpossiblePasswordError } from '../errors.ts';
+import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
 import { describe } from '../values.ts';
 import { withLimits } from './login-limits.ts';
 import { defaultReplyOf, replyOf, type LoginReply } from './login-reply.ts';
@@ -55,7 +55,8 @@ export class Login<Identity, LoginResult> {
 
   /**
    * A password that no user can have counts as a wrong one. Otherwise, with an `authenticate` that
-   * hashes for known users alone, the counts would tell which users exist.
+   * hashes for known users alone, the counts would tell which users exist. So does any password for
+   * a stored hash that cannot be read: another answer would tell that the user exists.
    * @returns the user that `authenticate` finds
    * @throws AuthError ERR_CREDENTIALS if it finds none
    */
@@ -68,8 +69,19 @@ export class Login<Identity, LoginResult> {
       const identity = await this.#settings.authenticate(username, password, request);
       if (isIdentity(identity)) return identity;
     } catch (error) {
-      if (!isImpossiblePasswordError(error)) throw error;
+      if (isUnreadableHashError(error)) warnOfHash(username);
+      else if (!isImpossiblePasswordError(error)) throw error;
     }
     throw new AuthError('ERR_CREDENTIALS');
   }
+}
+
+function isUnreadableHashError(error: unknown): boolean {
+  return isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
+}
+
+/** Tells the operator, because the client gets the answer to a wrong password. */
+function warnOfHash(username: string): void {
+  const fault = `The stored hash of the user ${JSON.stringify(username)} cannot be read`;
+  process.emitWarning(`${fault}, so no password of this user is accepted`);
 }

@@ -40,7 +40,8 @@ export interface JwtAuthOptions<Identity, LoginResult = LoginReply> extends JwtO
    * Returns the user with this username and password. `client` is the login request. If this hook
    * throws AuthError ERR_PASSWORD_INVALID or ERR_PASSWORD_TOO_LONG with the status 400, the login
    * is refused, and counted, as with a wrong password. To refuse with these codes, set another
-   * status.
+   * status. After ERR_PASSWORD_HASH, of `PasswordHasher.verify` for a hash that it cannot read, the
+   * same happens, and Node emits a warning with the username.
    */
   readonly authenticate: (
     username: string,

@@ -1,7 +1,7 @@
 /** What a login accepts as a body, and what it makes of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AuthError } from '../../src/index.ts';
+import { AuthError, PasswordHasher } from '../../src/index.ts';
 import { authWith, JOE, LOGIN, refusal, request, TOKEN } from '../support/guard.ts';
 import { fromOtherRealm, OtherAuthError } from '../support/copies.ts';
 import { INHERITED_NAMES, NOT_STRINGS } from '../support/hostile.ts';
@@ -70,6 +70,23 @@ test('a password that no user can have is a wrong one, unless a hook says otherw
     await assert.rejects(login(), refusal('ERR_CREDENTIALS'));
     await assert.rejects(login({ status: 403 }), { ...refusal(code), status: 403 });
   }
+});
+
+test('a stored hash that cannot be read is a wrong password, and the operator is warned', async (t) => {
+  const warnings: string[] = [];
+  const listener = ({ message }: Error) => void warnings.push(message);
+  process.on('warning', listener);
+  t.after(() => process.off('warning', listener));
+  const passwords = new PasswordHasher({ logN: 1 });
+  const authenticate = async (_username: string, password: string) =>
+    (await passwords.verify(password, '$2b$10$bcrypt')) ? JOE : undefined;
+  const refused = { ...refusal('ERR_CREDENTIALS'), status: 401 };
+  await assert.rejects(authWith({ authenticate }).login(request()), refused);
+  // Node emits a warning in a later tick.
+  await new Promise(setImmediate);
+  const message =
+    'The stored hash of the user "joe" cannot be read, so no password of this user is accepted';
+  assert.deepEqual(warnings, [message]);
 });
 
 test('what another realm made: its SyntaxError refuses the body, and another error is passed on', async () => {

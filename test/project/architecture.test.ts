@@ -284,6 +284,7 @@ const PROCESS_EXCEPTIONS: Readonly<Record<string, RegExp>> = {
   'src/frameworks/refusals.ts': /\bprocess\.emitWarning\b/g,
   // And what the operator must know, but not the client.
   'src/accounts/password-check.ts': /\bprocess\.emitWarning\b/g,
+  'src/auth/login.ts': /\bprocess\.emitWarning\b/g,
 };
 
 test('only src/cli reads the process and its environment, or writes to the console', () => {
