@@ -1,6 +1,6 @@
 /** HTTPS by --tls-cert and --tls-key, and the warning about plain HTTP. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -16,11 +16,11 @@ import { EARLY, EXPIRED, FIRST, SECOND } from '../../support/certificates.ts';
 import { JOE } from '../../support/command-client.ts';
 import {
   assertRefused,
-  command,
   emptyFolder,
   logLines,
   run,
   serve,
+  start,
   stop,
 } from '../../support/run-command.ts';
 import { SECRET } from '../../support/tokens.ts';
@@ -95,23 +95,18 @@ describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => 
     // The server waits for another process that seems to be writing the secret.
     await writeFile(join(cwd, 'data/secret'), `\0${SECRET.slice(1)}`, { mode: 0o600 });
     const flags = '--port 0 --users memory --data data --log json';
-    const line = `serve ${flags} --tls-cert cert.pem --tls-key key.pem`;
-    const [program = '', ...args] = [...command(), ...line.split(' ')];
-    const child = spawn(program, args, { cwd });
-    await once(child.stderr, 'data');
-    child.kill('SIGHUP');
+    const tls = '--tls-cert cert.pem --tls-key key.pem';
+    const server = start(`serve ${flags} ${tls}`, { cwd });
+    while (server.output.stderr === '') await delay(10);
+    server.child.kill('SIGHUP');
     await delay(100);
     await writeFile(join(cwd, 'data/secret'), SECRET);
-    let told = '';
-    for await (const chunk of child.stderr) {
-      told += chunk;
-      if (told.includes('the certificate was reloaded')) child.kill('SIGTERM');
-    }
-    assert.match(told, /the certificate was reloaded/);
+    while (!server.output.stderr.includes('the certificate was reloaded')) await delay(10);
+    assert.equal((await stop(server)).code, 0);
   });
 
   const PATHS = '--tls-cert cert.pem --tls-key key.pem';
-  const start = async (pair: Partial<TlsOptions>, paths = PATHS) => {
+  const startWith = async (pair: Partial<TlsOptions>, paths = PATHS) => {
     const cwd = await emptyFolder();
     await writeFile(join(cwd, 'cert.pem'), pair.cert ?? FIRST.cert);
     await writeFile(join(cwd, 'key.pem'), pair.key ?? FIRST.key);
@@ -123,24 +118,24 @@ describe('latchkey serve over TLS', { concurrency: 4, timeout: 120_000 }, () => 
     const passphrase = { cipher: 'aes-256-cbc', passphrase: 'marker' };
     const key = createPrivateKey(FIRST.key).export({ type: 'pkcs8', format: 'pem', ...passphrase });
     const encrypted = /--tls-key: key\.pem: expected .*, got an encrypted one .* decrypts it\)\n$/;
-    assertRefused(await start({ key }), 1, [encrypted]);
-    const swapped = await start({}, '--tls-cert key.pem --tls-key cert.pem');
+    assertRefused(await startWith({ key }), 1, [encrypted]);
+    const swapped = await startWith({}, '--tls-cert key.pem --tls-key cert.pem');
     assertRefused(swapped, 1, [/--tls-cert: key\.pem: expected .* PEM, got a private key\n$/]);
-    const der = await start({ cert: new X509Certificate(FIRST.cert).raw });
+    const der = await startWith({ cert: new X509Certificate(FIRST.cert).raw });
     assertRefused(der, 1, [/--tls-cert: cert\.pem: expected text in PEM, got DER or PKCS #12/]);
     // The pair itself is accepted: no machine has the address.
-    assertRefused(await start({}), 1, [/cannot listen: EADDRNOTAVAIL/]);
+    assertRefused(await startWith({}), 1, [/cannot listen: EADDRNOTAVAIL/]);
   });
 
   it('errors that name the right culprit: a pipe, which could block the start', async () => {
-    const ofCert = await start({}, '--tls-cert pipe --tls-key key.pem');
+    const ofCert = await startWith({}, '--tls-cert pipe --tls-key key.pem');
     assertRefused(ofCert, 1, [/--tls-cert: pipe is not a regular file\. Name a file in PEM/]);
-    const ofKey = await start({}, '--tls-cert cert.pem --tls-key .');
+    const ofKey = await startWith({}, '--tls-cert cert.pem --tls-key .');
     assertRefused(ofKey, 1, [/--tls-key: \. is not a regular file\. Name a file in PEM/]);
   });
 
   it('errors that name the right culprit: a certificate that is not valid now', async () => {
-    const told = async (pair: TlsOptions) => (await start(pair)).stderr.split('\n')[0] ?? '';
+    const told = async (pair: TlsOptions) => (await startWith(pair)).stderr.split('\n')[0] ?? '';
     assert.match(await told(EXPIRED), /^latchkey: --tls-cert: cert\.pem expired on 2021-01-01T/);
     assert.match(await told(EARLY), /^latchkey: --tls-cert: cert\.pem is not valid before 2100-01/);
     assert.match(await told(FIRST), /^latchkey: cannot listen/);
