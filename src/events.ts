@@ -34,8 +34,8 @@ export const EVENTS: Readonly<Record<EventName, Channel>> = {
    */
   repeat: channel('latchkey:repeat'),
   /**
-   * `{ id, address }`: a refresh token came back after a newer access token was used, so its
-   * session has ended. The token may have been stolen.
+   * `{ id, address }`: a refresh token came back after a newer access token was used, or after its
+   * session was refreshed twice, so the session has ended. The token may have been stolen.
    */
   reuse: channel('latchkey:reuse'),
   /** `{ id, address }`: a client ended a session, or all others of its account if it had some. */

@@ -1,8 +1,8 @@
 /**
  * The answer to `GET /health`: whether the stores can read and write at this moment.
  * Promise: the stores are checked at most once a second, and by one check at a time, however many
- * requests come. A check that hangs keeps no request waiting for more than two seconds, and delays
- * the next check by at most a minute.
+ * requests come. A check that hangs keeps no request waiting for more than two seconds. After a
+ * minute the next check runs beside it.
  */
 import { AuthError, isAuthError } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
