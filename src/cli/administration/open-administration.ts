@@ -119,8 +119,8 @@ async function explainLock(locked: Error, data: string): Promise<CommandError> {
 async function remedyFor(data: string): Promise<string> {
   const socket = socketIn(data);
   if (addressOf(socket) === undefined) {
-    return `the path ${socket} is too long for its socket: run the command in ${data}, ` +
-      'with --data .';
+    return `the path ${socket} is too long for its socket: restart the server in ${data} with ` +
+      '"--data .", and run the command there';
   }
   const folder = dirname(socket);
   const status = await lstat(folder).catch(ignore(...NO_FILE_CODES));

@@ -46,6 +46,10 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   // It starts, stops, or recovers from a crash.
   [/^57P03$/, 'Wait until the database is ready, and see its log if that takes long.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
+  [
+    /^42703$/,
+    'Rename the table that is named. A server whose role may create tables then makes another.',
+  ],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
   [/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$/, CHECK_DATABASE],
   [/^(?:ECONNRESET|EPIPE|57P01|57P02)$/, CHECK_DATABASE],
@@ -68,8 +72,8 @@ export function lostTableRemedyOf(error: unknown): string | undefined {
   // The counts of the rate limits are forgotten after an hour in any case.
   const isOfLimits = /\blatchkey_limits/.test(reasonOf(error));
   return isOfLimits
-    ? 'Start a server again, which makes the table.'
-    : 'Restore the table, or start a server again, which makes an empty one.';
+    ? 'Create it and grant it to this role, or restart a server whose role may create tables.'
+    : 'Restore it. Or restart a server whose role may create tables: the new table is empty.';
 }
 
 /** @returns sentences about the table of sessions, without which the server can start */

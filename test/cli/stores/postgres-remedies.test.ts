@@ -50,6 +50,11 @@ test(`${KIND} nothing is added to the rights that a store has named`, () => {
   assert.equal(postgresRemedyOf(Object.assign(new Error(message), { code: '42501' })), '');
 });
 
+test(`${KIND} a table that lacks a column makes room for another`, () => {
+  const error = Object.assign(new Error('column "version" does not exist'), { code: '42703' });
+  assert.match(postgresRemedyOf(error), /^Rename the table .* then makes another\.$/);
+});
+
 test(`${KIND} a table of the rate limits makes room for a new one`, () => {
   const remedyOf = (code: string) => limitsRemedyOf(Object.assign(new Error('wrong'), { code }));
   const otherwise = 'Or start the server with --throttle off.';

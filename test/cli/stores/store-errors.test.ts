@@ -46,13 +46,14 @@ test('the error of a store is one line with the store, the reason and what to do
     [
       DATABASE,
       storeError(lost, '42P01'),
-      `${lost}. Start a server again, which makes the table.`,
+      `${lost}. Create it and grant it to this role, or restart a server whose role may create ` +
+        'tables.',
     ],
     [
       DATABASE,
       storeError('relation "latchkey_users" does not exist', '42P01'),
-      'relation "latchkey_users" does not exist. Restore the table, or start a server again, ' +
-        'which makes an empty one.',
+      'relation "latchkey_users" does not exist. Restore it. Or restart a server whose role may ' +
+        'create tables: the new table is empty.',
     ],
     ['file', storeError(full, 'ENOSPC'), `${full}. Free disk space or inodes, or move the data ` +
       'folder to another disk.'],
