@@ -106,7 +106,7 @@ export const SERVE_FLAGS: Flags<ServeConfig> = {
   trustProxy: {
     name: '--trust-proxy',
     group: 'Listening',
-    help: 'proxies whose X-Forwarded-For counts',
+    help: 'trusted proxies, for X-Forwarded-For',
     kind: wholeNumber('<n>', 0, 100),
     defaultText: '0',
   },
@@ -222,7 +222,7 @@ export const SERVE_HELP: string = `Usage: latchkey serve [options]
 Run the server: POST /signup, /auth, GET /hello, /health and, for sessions, GET
 /sessions, POST /refresh, /logout, /sessions/end, /password, /account/remove.
 Flags override variables. Warnings and errors go to stderr. Ctrl-C finishes open
-requests and stops. "npm start" in a clone is for trials, with weak passwords.
+requests and stops. For trials, "npm start" in a clone allows weak passwords.
 
 ${helpOf(SERVE_FLAGS)}
 ${SECRET_ROW}
