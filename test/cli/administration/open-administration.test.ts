@@ -133,7 +133,7 @@ describe('openAdministration', { timeout: 120_000, concurrency: 4 }, () => {
     const [gone, silent] = await Promise.all([dataFolder(), dataFolder()]);
     await mkdir(join(silent, 'administration'), { mode: 0o700 });
     const remedies = [
-      [deep, /too long for its socket: restart the server in .*x with "--data \.", and .* there\.$/],
+      [deep, /too long for its socket: restart the server in .*x with "--data \.", and .*\.$/],
       [gone, /the folder of its socket, .*administration, is gone: restart the server\.$/],
       [silent, /it does not answer at .*: restart it, and read the warnings of its start\.$/],
     ] as const;
