@@ -1,6 +1,7 @@
 /** What all parts of the suite for user stores share. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { inspect } from 'node:util';
 import type { User, UserStore } from './store.ts';
 
 export type OpenStore = () => UserStore | Promise<UserStore>;
@@ -82,7 +83,14 @@ export function removalOf(contract: Contract) {
     });
 }
 
-/** For assert.rejects: what a store throws for an argument that is wrong or out of bounds. */
-export function isArgumentError(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof RangeError;
+/** Asserts that a call refuses an argument of a wrong type or out of bounds. */
+export async function assertRefused(
+  name: string,
+  argument: unknown,
+  call: () => unknown,
+): Promise<void> {
+  const isArgumentError = (error: unknown) => {
+    return error instanceof TypeError || error instanceof RangeError;
+  };
+  await assert.rejects(async () => call(), isArgumentError, `${name}: ${inspect(argument)}`);
 }

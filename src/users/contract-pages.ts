@@ -1,8 +1,8 @@
 /** The part of the suite for user stores that have the optional method `list`. */
 import assert from 'node:assert/strict';
 import {
+  assertRefused,
   assertStored,
-  isArgumentError,
   membersOf,
   ODD_IDS,
   userWith,
@@ -78,10 +78,10 @@ export function testPages(contract: Contract): void {
 
   pages('refuses other limits, and an id that is not a string', async (store) => {
     for (const limit of [0, -1, 1001, 1.5, NaN, Infinity, null, '5', 5n]) {
-      await assert.rejects(async () => store.list('a', limit as never), isArgumentError);
+      await assertRefused('limit', limit, () => store.list('a', limit as never));
     }
     for (const after of [null, 0, {}, ['a']]) {
-      await assert.rejects(async () => store.list(after as never, 5), isArgumentError);
+      await assertRefused('after', after, () => store.list(after as never, 5));
     }
     assert.deepEqual(await listed(store, 'a', 5), []);
   });

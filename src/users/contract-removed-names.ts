@@ -1,8 +1,8 @@
 /** The part of the suite for user stores that have the optional method `listRemoved`. */
 import assert from 'node:assert/strict';
 import {
+  assertRefused,
   EARLY,
-  isArgumentError,
   LATE,
   ODD_IDS,
   userWith,
@@ -63,10 +63,10 @@ export function testRemovedNames(contract: Contract): void {
     }
     assert.deepEqual(await idsOf(store, 'b', 2), ['z', 'ä']);
     for (const limit of [0, -1, 1001, 1.5, NaN, Infinity, null, '5', 5n]) {
-      await assert.rejects(async () => store.listRemoved('a', limit as never), isArgumentError);
+      await assertRefused('limit', limit, () => store.listRemoved('a', limit as never));
     }
     for (const after of [null, 0, {}, ['a']]) {
-      await assert.rejects(async () => store.listRemoved(after as never, 5), isArgumentError);
+      await assertRefused('after', after, () => store.listRemoved(after as never, 5));
     }
   });
 

@@ -113,6 +113,8 @@ export interface UserStore {
    * The stored `validAfter` is the later of that of `user` and the time of the last removal. So a
    * caller that copies users between stores can bring it, and no caller can move it back.
    * @returns false if the id is taken
+   * @throws TypeError or RangeError, in a store that has `remove`, for a `validAfter` that is
+   *   neither undefined nor a whole number from 0 to 253402300799 (the end of the year 9999)
    */
   insert(user: User): boolean | Promise<boolean>;
   /**
@@ -142,7 +144,7 @@ export interface UserStore {
    * comparison of `update`. If a removal and an update expect the same hash, and the update sets
    * another one, exactly one of the two returns true. A store that ignores `expectedHash` removes
    * the user all the same, even a new one who has signed up with this name in the meantime.
-   * @param removedAt whole seconds since 1970; default: the clock of the system
+   * @param removedAt whole seconds since 1970, 0 to 253402300799; default: the clock of the system
    * @param expectedHash the hash that must be stored; if it is undefined, any user is removed
    * @returns false, and nothing has changed, if the user does not exist or has another hash
    * @throws TypeError or RangeError if `removedAt` is not such a number
