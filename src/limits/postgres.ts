@@ -14,8 +14,8 @@
  * Clients that such tries keep waiting are told to come back in a second.
  * Accepted: if the answer of the database to an end was lost, the end is stored again. A wrong
  * password may then count twice.
- * Accepted: a check that takes longer than a window stops counting one window after it began. If
- * the password was wrong, it counts again from its end on.
+ * Accepted: a check that takes longer than a window stops counting at other servers one window
+ * after it began. If the password was wrong, it counts again from its end on.
  * Accepted: if the clock of the database is set back, tries count for up to one window more. Tries
  * that were forgotten may count again: a refused try does not change the row, so they may still be
  * in it. If the clock is set forward, tries are forgotten early.

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
-import { expecting } from '../options.ts';
+import { expecting, readOptions, trueOrFalse, type Checks } from '../options.ts';
 import { settingsOf, type SessionsOptions } from './options.ts';
 import { RecordChanges, type Rule } from './record-changes.ts';
 import * as rules from './rules.ts';
@@ -34,7 +34,13 @@ export interface SessionStart {
 
 const MAX_AGENT_LENGTH = 200;
 
-const checkUserId = expecting('a string', (value) => typeof value === 'string');
+const aString = expecting('a string', (value) => typeof value === 'string');
+
+const START_CHECKS: Checks<SessionStart> = {
+  isRefreshable: trueOrFalse,
+  endsAt: expecting('a finite number', Number.isFinite, 'number'),
+  agent: aString,
+};
 
 /**
  * The sessions of all users of a service.
@@ -81,7 +87,7 @@ export class Sessions {
    * @throws AuthError ERR_STORE
    */
   async list(userId: string): Promise<SessionInfo[]> {
-    checkUserId('userId', userId);
+    aString('userId', userId);
     return this.#read(userId, (record) => {
       return rules.liveSessions(record, this.#now(), this.#policy).map(infoOf).reverse();
     });
@@ -94,7 +100,7 @@ export class Sessions {
    * @throws AuthError ERR_STORE
    */
   async end(userId: string, sessionId: string): Promise<boolean> {
-    checkUserId('userId', userId);
+    aString('userId', userId);
     return this.#changes.apply(userId, (record, now) => {
       const next = rules.end(record, sessionId, now, this.#policy);
       return { record: next, result: next !== record };
@@ -110,7 +116,7 @@ export class Sessions {
    * @throws AuthError ERR_STORE
    */
   async endAll(userId: string, except?: string): Promise<number> {
-    checkUserId('userId', userId);
+    aString('userId', userId);
     return this.#changes.apply(userId, (record, now) => {
       const next = rules.endAll(record, except, now, this.#policy);
       const before = rules.liveSessions(record, now, this.#policy).length;
@@ -131,10 +137,13 @@ export class Sessions {
 
   /**
    * Begins a session. `JwtAuth` calls this at a login.
+   * @throws TypeError or RangeError if an argument or a member is of the wrong kind or not finite
    * @throws AuthError ERR_STORE
    * @throws AuthError ERR_SESSION_ENDED if `endsAt` has passed
    */
-  async start(userId: string, { isRefreshable, endsAt, agent }: SessionStart): Promise<Session> {
+  async start(userId: string, options: SessionStart): Promise<Session> {
+    aString('userId', userId);
+    const { isRefreshable, endsAt, agent } = readOptions(options, START_CHECKS, ['isRefreshable']);
     const id = randomBytes(16).toString('base64url');
     return this.#changes.apply(userId, (record, now) => {
       const latestEnd = now + this.maxSeconds;

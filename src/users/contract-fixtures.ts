@@ -1,7 +1,7 @@
 /** What all parts of the suite for user stores share. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { inspect } from 'node:util';
+import { describe } from '../values.ts';
 import type { User, UserStore } from './store.ts';
 
 export type OpenStore = () => UserStore | Promise<UserStore>;
@@ -92,5 +92,5 @@ export async function assertRefused(
   const isArgumentError = (error: unknown) => {
     return error instanceof TypeError || error instanceof RangeError;
   };
-  await assert.rejects(async () => call(), isArgumentError, `${name}: ${inspect(argument)}`);
+  await assert.rejects(async () => call(), isArgumentError, `${name}: ${describe(argument)}`);
 }

@@ -56,6 +56,29 @@ test('the end of a session is that of its idle time or its absolute end', async 
   assert.equal(sessions.endOf(await sessions.start('joe', plain)), NOW + 100);
 });
 
+test('a start refuses arguments that would make a session without a user or an end', async () => {
+  const { sessions, store } = makeSessions();
+  const wrong: readonly [userId: unknown, options: unknown][] = [
+    [7, plain],
+    [undefined, plain],
+    ['joe', {}],
+    ['joe', undefined],
+    ['joe', { isRefreshable: 1 }],
+    ['joe', { ...plain, endsAt: NaN }],
+    ['joe', { ...plain, endsAt: Infinity }],
+    ['joe', { ...plain, endsAt: '5' }],
+    ['joe', { ...plain, agent: 5 }],
+    ['joe', { ...plain, endAt: NOW + 1 }],
+  ];
+  for (const [userId, options] of wrong) {
+    const start = sessions.start(userId as never, options as never);
+    await assert.rejects(start, { name: /^(Type|Range)Error$/ });
+  }
+  assert.equal(store.writes, 0);
+  await sessions.start('joe', { ...plain, endsAt: NOW + 1.5, agent: undefined });
+  assert.equal(store.writes, 1);
+});
+
 test('the list holds the sessions that have not ended, the one refreshed last first', async () => {
   const { sessions, clock } = makeSessions({ maxSeconds: 100, idleSeconds: 50 });
   assert.deepEqual(await sessions.list('joe'), []);
