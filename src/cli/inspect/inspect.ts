@@ -113,6 +113,8 @@ const LIKELY_MILLISECONDS = 1e11;
 function describeToken({ header, claims }: TokenParts): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);
+    // JSON.parse reads 1e400 as Infinity, and JSON.stringify writes that as null.
+    if (seconds === Infinity) return [`${name} is a number that is too large, such as 1e400`];
     const isTime = typeof seconds === 'number' && Math.abs(seconds) <= MAX_DATE_SECONDS;
     if (!isTime) return [];
     const isLarge = seconds > LIKELY_MILLISECONDS;

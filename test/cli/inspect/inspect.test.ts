@@ -38,6 +38,7 @@ describe('latchkey inspect', { concurrency: 4, timeout: 120_000 }, () => {
     const value = String.raw`"\\u001b\[2J\\.*7f.*9b.*2J\\.*202e.*\\.*${tag}.*\\ud800\\r\\n"`;
     assert.match(stdout, RegExp(key + value));
     assert.doesNotMatch(stdout, /1970|Invalid/);
+    assert.match(stdout, /^exp is a number that is too large, such as 1e400$/m);
     // Characters without width, or that look like a space, would make two names look the same.
     const alike = '{"identity":"joe\u3164\ufe0f\u2028\u00a0"}';
     const shown = await run(`inspect e30.${base64url(alike)}.`);
