@@ -58,7 +58,10 @@ export class WorkQueue {
   readonly #running = new Set<Place>();
   /** Oldest first. */
   readonly #waiting: WaitingJob[] = [];
-  /** For each client with a place, the value of `#starts` when its latest job started. */
+  /**
+   * For each client with a place, the value of `#starts` when its latest job started. Until its
+   * first job has started, it is the rank that `run` gave the client.
+   */
   readonly #latestStarts = new Map<string, number>();
   /** How many jobs have started. */
   #starts = 0;

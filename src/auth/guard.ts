@@ -4,7 +4,7 @@
  * Promise: the session is looked up last. A removal or a password change ends the sessions before
  * it returns. From then on no earlier token passes, even if its user was looked up before.
  * Promise: the guard is synchronous if all hooks and the session store are. Without sessions it
- * does not ask any store.
+ * asks a store only through the hooks, such as the user store through `identity`.
  */
 import { AuthError } from '../errors.ts';
 import type { Jwt } from '../crypto/jwt.ts';

@@ -55,8 +55,9 @@ export class Login<Identity, LoginResult> {
 
   /**
    * A password that no user can have counts as a wrong one. Otherwise, with an `authenticate` that
-   * hashes for known users alone, the counts would tell which users exist. So does any password for
-   * a stored hash that cannot be read: another answer would tell that the user exists.
+   * hashes for known users alone, the counts would tell which users exist. If the stored hash
+   * cannot be read, any password counts as a wrong one: another answer would tell that the user
+   * exists.
    * @returns the user that `authenticate` finds
    * @throws AuthError ERR_CREDENTIALS if it finds none
    */

@@ -1,7 +1,8 @@
 /**
  * Reads a file with environment variables: lines `NAME=value`, as Node's own --env-file reads them.
- * Promise: a line that sets no variable is refused and not ignored, so that no server starts with a
- * default in place of a setting. No message repeats a line, which may hold a secret.
+ * Promise: a line that is not an assignment, a comment or empty is refused and not ignored, so that
+ * no server starts with a default in place of a setting. No message repeats a line, which may hold
+ * a secret.
  */
 import { util } from '../node-modules.ts';
 import { CommandError } from './command-errors.ts';

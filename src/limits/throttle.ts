@@ -3,7 +3,8 @@
  * confirmation is the password of a user who is logged in, on a guarded route. The limits are by
  * account, by session and by network, which is an IPv4 address or an IPv6 /64. All limits have
  * sliding windows.
- * Promise, with the default options, however many tries come at once and however long each takes:
+ * Promise, with the default options, however many tries come at once and however long each takes.
+ * Promises 1 to 4 are about logins alone:
  *
  * 1. For one account, at most 100 wrong passwords are checked in any hour, from all networks.
  * 2. At most 10 of these come from one network, so guesses from a single network do not lock an

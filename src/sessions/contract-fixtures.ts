@@ -67,7 +67,7 @@ export function recordWith(version: number, id = 'dGhlIGlkIG9mIGEgc2Vzc2lvbg'): 
   return { version, endedAt: 1_600_000_000, sessions: [sessionWith(id), sessionWith(`${id}-2`)] };
 }
 
-/** 50 sessions with refresh tokens and 500 without are the most that one user can have. */
+/** The most sessions of one user by default: 50 with refresh tokens, and 500 without. */
 export function bigRecord(version: number): SessionRecord {
   const agent = '\\"'.repeat(100);
   const sessions = Array.from({ length: 550 }, (_, index) => {

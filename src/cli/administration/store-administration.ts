@@ -29,7 +29,11 @@ import {
   type UserChange,
 } from './user-administration.ts';
 
-/** The actions that the log of a server names. A request for a page is a part of one. */
+/**
+ * The actions that the log of a server names. An action may take many requests. `list` and `export`
+ * are logged once, with the first page. `logout-all` is logged with each page, and `import` with
+ * each user or removed name that was imported.
+ */
 export type AdministrationAction =
   | 'list'
   | 'add'

@@ -1,7 +1,8 @@
 /**
  * Creates the secret file at the first start.
- * Promise: the secret file holds the whole secret, or begins with a NUL byte, which no secret may
- * hold. This module never removes a complete one.
+ * Promise: the secret file holds the whole secret, or it is empty or begins with a NUL byte. An
+ * empty text, or one with NUL, is never used as a secret. This module never removes a complete
+ * secret file.
  * Accepted: a draft holds a copy of the secret. It stays if the folder forbids its removal, as a
  * folder with the attribute `a` (chattr) does.
  */

@@ -46,7 +46,8 @@ export const SESSION_FLAGS: Flags<SessionConfig> = {
 
 /**
  * Raises or lowers a default so that it fits the flags that were typed. No session then ends before
- * its first token. A session without a refresh token also lasts through the leeway of its token.
+ * its first token. A session whose client did not ask for a refresh token also lasts through the
+ * leeway of its token.
  * @throws UsageError if a flag that was typed contradicts another one, or the value of `--lifetime`
  *   or `--leeway`
  */

@@ -25,7 +25,8 @@ export interface Problem {
   readonly remedy: string;
   /**
    * True if every user, or a group that this process is not in, can write here. True also if
-   * another user owns the file, a link, or the folder of either.
+   * another user owns the file, its folder, any link on the way, or the folder of a link in place
+   * of the file.
    */
   readonly isGrave: boolean;
   /**

@@ -128,8 +128,8 @@ function placesOfPg(folder: string, file: string | undefined): readonly string[]
 
 /**
  * Root runs the code of latchkey itself, so the owner of that code is trusted like root.
- * @returns the first of these folders, and of those above them, that belongs to another user than
- *   root; undefined if this process is not root
+ * @returns the first of these files and folders, and of the folders above them, whose owner is not
+ *   trusted; undefined if there is none, or if this process is not root
  */
 async function foreignPathAbove(places: readonly string[]): Promise<string | undefined> {
   if (processUser()?.uid !== 0) return undefined;

@@ -20,7 +20,7 @@ const STANDARD = '-';
 export interface ExportTarget {
   /** The name of the file; undefined for standard output. */
   readonly path: string | undefined;
-  /** Calls `write` with the stream, which it must not end, and then closes a file. */
+  /** Calls `write` with the stream. `write` must not end it. A file is closed afterwards. */
   readonly fill: <T>(write: (output: NodeJS.WritableStream) => Promise<T>) => Promise<T>;
 }
 
@@ -111,7 +111,10 @@ async function takeName(draft: string, path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** For file systems without hard links, such as FAT: replaces an empty file of this process. */
+/**
+ * For file systems without hard links, such as FAT. Creates an empty file, which fails if the path
+ * has a file already, and then replaces that empty file with the draft.
+ */
 async function takeNameWithoutLink(draft: string, path: string): Promise<void> {
   const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
     throw hasCode(error, 'EEXIST') ? takenError(path) : error;

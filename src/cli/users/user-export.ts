@@ -3,8 +3,8 @@
  * another store can import them.
  * Promise: an export of a file that no server has open is of one moment.
  * Accepted: an export of a running server or of a database is not. If a user is removed meanwhile,
- * it may have both the user and the removed name. If a removed name gets a new user meanwhile, it
- * may have neither. So an operator must stop the servers for a move.
+ * the export may have both the user and the removed name. If a removed name gets a new user
+ * meanwhile, the export may have neither. So an operator must stop the servers for a move.
  */
 import { pagesOf, type UserAdministration } from '../administration/user-administration.ts';
 import { writeOutput } from '../output.ts';

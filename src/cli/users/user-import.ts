@@ -25,7 +25,7 @@ export interface ImportResult {
   readonly added: number;
   /** Users that were there already, with the same hash. */
   readonly present: number;
-  /** Removed names that the store keeps now. */
+  /** Removed names that the store keeps now, or whose user there refuses the same tokens. */
   readonly removedNames: number;
   /** Lines that were reported. */
   readonly refused: number;
