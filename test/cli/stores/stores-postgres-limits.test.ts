@@ -134,7 +134,7 @@ describe('the limits of latchkey serve --users postgres://', { skip, timeout: 12
     assert.equal(await guess(server, '192.0.2.1'), 503);
     const lines = server.output.stderr.match(/^.*"latchkey_limits" does not exist.*$/gm);
     assert.equal(lines?.length, 1);
-    const line = /^latchkey: store in PostgreSQL at \S+: .*\. Create it and grant it to this role, /;
+    const line = /^latchkey: store in PostgreSQL at \S+: .*\. Create it and grant it /;
     assert.match(lines.join(), line);
     await asOwner('ALTER TABLE away RENAME TO latchkey_limits');
     assert.equal(await logIn(server, '192.0.2.1'), 200);
