@@ -234,3 +234,8 @@ export function isImpossiblePasswordError(error: unknown): boolean {
   if (!isAuthError(error) || error.status !== 400) return false;
   return error.code === 'ERR_PASSWORD_INVALID' || error.code === 'ERR_PASSWORD_TOO_LONG';
 }
+
+/** @returns whether an error says that no password can be verified with a stored hash */
+export function isUnreadableHashError(error: unknown): boolean {
+  return isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
+}

@@ -77,6 +77,8 @@ export function expecting(
   };
 }
 
+export const aString: Check = expecting('a string', (value) => typeof value === 'string');
+
 const isNonEmptyString = (value: unknown) => typeof value === 'string' && value !== '';
 const isNonNegative = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
 

@@ -5,7 +5,7 @@
  * warning of Node.
  */
 import { isPossiblePassword } from '../crypto/password.ts';
-import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
+import { AuthError, isImpossiblePasswordError, isUnreadableHashError } from '../errors.ts';
 import { sourceOf } from '../limits/network.ts';
 import type { Throttle } from '../limits/throttle.ts';
 import type { User } from '../users/store.ts';
@@ -45,7 +45,7 @@ async function isPasswordOf(
   try {
     return await verify(user.passwordHash);
   } catch (error) {
-    if (!isAuthError(error) || error.code !== 'ERR_PASSWORD_HASH') throw error;
+    if (!isUnreadableHashError(error)) throw error;
     warnOfHash(user);
     return verify(undefined);
   }

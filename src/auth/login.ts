@@ -2,7 +2,7 @@
  * A login: a username and a password are exchanged for a reply with a token. With sessions the
  * tokens are those of `SessionAuth`.
  */
-import { AuthError, isAuthError, isImpossiblePasswordError } from '../errors.ts';
+import { AuthError, isImpossiblePasswordError, isUnreadableHashError } from '../errors.ts';
 import { describe } from '../values.ts';
 import { withLimits } from './login-limits.ts';
 import { defaultReplyOf, replyOf, type LoginReply } from './login-reply.ts';
@@ -75,10 +75,6 @@ export class Login<Identity, LoginResult> {
     }
     throw new AuthError('ERR_CREDENTIALS');
   }
-}
-
-function isUnreadableHashError(error: unknown): boolean {
-  return isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
 }
 
 /** Tells the operator, because the client gets the answer to a wrong password. */

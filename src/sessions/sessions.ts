@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { AuthError, isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';
-import { expecting, readOptions, trueOrFalse, type Checks } from '../options.ts';
+import { aString, expecting, readOptions, trueOrFalse, type Checks } from '../options.ts';
 import { settingsOf, type SessionsOptions } from './options.ts';
 import { RecordChanges, type Rule } from './record-changes.ts';
 import * as rules from './rules.ts';
@@ -33,8 +33,6 @@ export interface SessionStart {
 }
 
 const MAX_AGENT_LENGTH = 200;
-
-const aString = expecting('a string', (value) => typeof value === 'string');
 
 const START_CHECKS: Checks<SessionStart> = {
   isRefreshable: trueOrFalse,

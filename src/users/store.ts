@@ -2,7 +2,7 @@
  * The interface between accounts and the stores that keep users. A store knows nothing of HTTP,
  * tokens or hashing. To a store a password hash is an opaque string, and an id is any string.
  */
-import { expecting, integerBetween, MAX_TIME_SECONDS, type Check } from '../options.ts';
+import { aString, integerBetween, MAX_TIME_SECONDS, type Check } from '../options.ts';
 
 /** An account without its hash: the frozen object that signup, login and guard return. */
 export interface PublicUser {
@@ -69,12 +69,11 @@ export function systemSeconds(): number {
 export const DEFAULT_PAGE_USERS = 100;
 export const MAX_PAGE_USERS = 1000;
 
-const pageStart = expecting('a string', (value) => typeof value === 'string');
 const pageLimit = integerBetween(1, MAX_PAGE_USERS);
 
 /** Throws a TypeError or RangeError unless `list` or `listRemoved` accepts these arguments. */
 export function checkPage(after: string | undefined, limit: number): void {
-  if (after !== undefined) pageStart('after', after);
+  if (after !== undefined) aString('after', after);
   pageLimit('limit', limit);
 }
 

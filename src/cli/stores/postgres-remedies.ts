@@ -4,6 +4,8 @@ import { reasonOf } from '../../errors.ts';
 import { propertyOf } from '../../values.ts';
 
 const CHECK_DATABASE = 'Check that the database is running, and its host and port in the URL.';
+const RENAME_TABLE =
+  'Rename the table that is named. A server whose role may create tables then makes another.';
 
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
@@ -46,10 +48,7 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   // It starts, stops, or recovers from a crash.
   [/^57P03$/, 'Wait until the database is ready, and see its log if that takes long.'],
   [/^3D000$/, 'Create the database, or name another one in the URL.'],
-  [
-    /^42703$/,
-    'Rename the table that is named. A server whose role may create tables then makes another.',
-  ],
+  [/^42703$/, RENAME_TABLE],
   [/^(?:22P02|42804)$/, 'Give all columns of the table the type text.'],
   [/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|EAI_AGAIN)$/, CHECK_DATABASE],
   [/^(?:ECONNRESET|EPIPE|57P01|57P02)$/, CHECK_DATABASE],
@@ -89,7 +88,7 @@ export function sessionsRemedyOf(error: unknown): string {
 export function limitsRemedyOf(error: unknown): string {
   const isAboutTable = /^(?:22|42)\w{3}$/.test(String(propertyOf(error, 'code')));
   const remedy = isAboutTable
-    ? 'Rename the table that is named. A server whose role may create tables then makes another.'
+    ? RENAME_TABLE
     : postgresRemedyOf(error);
   return `${remedy} Or start the server with --throttle off.`;
 }

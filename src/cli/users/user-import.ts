@@ -7,7 +7,7 @@
  * adds.
  */
 import { PasswordHasher } from '../../accounts/password-hasher.ts';
-import { isAuthError } from '../../errors.ts';
+import { isAuthError, isUnreadableHashError } from '../../errors.ts';
 import type { RemovedName, User } from '../../users/store.ts';
 import { isFromBeforeRemoval } from '../administration/import-rules.ts';
 import {
@@ -188,7 +188,7 @@ async function insertOrKeepName(administration: Target, user: User): Promise<boo
     return await administration.importUser(user);
   } catch (error) {
     const { id, validAfter } = user;
-    const isHashRefused = isAuthError(error) && error.code === 'ERR_PASSWORD_HASH';
+    const isHashRefused = isUnreadableHashError(error);
     if (isHashRefused && validAfter !== undefined) {
       await administration.importRemovedName({ id, removedAt: validAfter });
     }
