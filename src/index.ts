@@ -1,4 +1,7 @@
-/** The entry point `latchkey`: all public names, except the store contract for test runners. */
+/**
+ * The entry point `latchkey`: all public names, except those of `latchkey/express` and the store
+ * contract for test runners.
+ */
 export { createApp, type App, type AppOptions } from './app/app.ts';
 export { AuthError, type AuthErrorCode, type AuthErrorOptions } from './errors.ts';
 

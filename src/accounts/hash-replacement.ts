@@ -8,7 +8,7 @@ import { AuthError } from '../errors.ts';
 import { andThen } from '../maybe-promise.ts';
 import type { User, UserStore } from '../users/store.ts';
 
-/** Each failed try means that a login or an administrator has replaced the hash meanwhile. */
+/** Each failed try means that a login or another change has replaced the hash meanwhile. */
 export const MAX_TRIES = 10;
 
 /** @returns the error that a caller throws after its last try */

@@ -1,7 +1,7 @@
 /**
  * The rules for new passwords (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2): length, characters, not
  * the username, not forbidden. There are no composition rules, such as "at least one digit".
- * Promise: a password that breaks a rule is refused before any hashing.
+ * Promise: a password that breaks a rule is refused before it is hashed.
  */
 import { isPossiblePassword, MAX_PASSWORD_LENGTH } from '../crypto/password.ts';
 import { AuthError, isAuthError } from '../errors.ts';

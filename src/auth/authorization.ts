@@ -44,8 +44,8 @@ function refusalOf(
 }
 
 /**
- * The codes, besides ERR_JWT_*, by which a token is refused. Its signature and its claims are
- * right, but its user or its session is gone.
+ * The codes, besides ERR_JWT_*, by which a token is refused. It was verified, but it names no
+ * existing user, or it has no session that is still good.
  */
 const TOKEN_FAULTS: ReadonlySet<string> = new Set(['ERR_IDENTITY_UNKNOWN', 'ERR_SESSION_ENDED']);
 

@@ -165,9 +165,9 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    *   token without one
    * @param options a `realm` for this route alone
    * @returns the guarded handler. For a valid token it returns what `handler` returns,
-   *   synchronously if all hooks are synchronous, and else a promise of it. For any other request
-   *   it returns a promise that rejects with AuthError ERR_AUTHORIZATION_*, ERR_JWT_*,
-   *   ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
+   *   synchronously if all hooks and the session store are synchronous, and else a promise of it.
+   *   For any other request it returns a promise that rejects with AuthError ERR_AUTHORIZATION_*,
+   *   ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
    */
   required<Incoming extends GuardableRequest = HeaderSource, Result = unknown>(
     handler: (

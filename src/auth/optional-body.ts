@@ -45,7 +45,10 @@ function parsedText(text: unknown): unknown {
   }
 }
 
-/** RFC 9112 §6.3: a request of HTTP/1.1 with neither of the two headers has no body. */
+/**
+ * RFC 9112 §6.3: a request of HTTP/1.1 has no body if it has neither Transfer-Encoding nor
+ * Content-Length.
+ */
 async function hasBody(message: BodyMessage): Promise<boolean> {
   if (headerOf(message, 'transfer-encoding') !== undefined) {
     // A proxy may send an empty chunked body for a request of HTTP/2 without one. If other code has

@@ -76,7 +76,7 @@ export function headerDetail(authorization: string, schemes: readonly string[]):
   return 'the option "schemes" does not have this scheme';
 }
 
-/** @returns what is probably wrong with a token that is not three segments, or has a wrong MAC */
+/** @returns what is probably wrong with a malformed or too long token, or one with a wrong MAC */
 function tokenDetail(token: unknown): string | undefined {
   if (typeof token !== 'string') return undefined;
   const mistake = tokenMistakeIn(token);

@@ -67,8 +67,8 @@ export class TokenIssuer<Identity> {
     const { lifetimeSeconds, notBeforeSeconds, now } = this.#tokens;
     const given = checkedClaims(await this.#hooks.claims(identity), identityClaim);
     const header = await this.#hooks.header(identity);
-    // Read after the hooks, which take time. All times of the token and of its session come from
-    // this one reading, so that they end together, to the second.
+    // Read after the hooks, which take time. The times of the token, and the end of a session
+    // without a refresh token, come from this one reading, so that they agree to the second.
     const issuedAt = Math.floor(now());
     const times = {
       iat: issuedAt,
