@@ -19,7 +19,7 @@ const ALLOWED_HEADERS = 'Authorization, Content-Type';
 /** What a script may read besides the headers that need no permission. */
 const EXPOSED_HEADERS = 'Retry-After, WWW-Authenticate, Error-Code';
 
-/** How long a browser may remember a preflight: long for a page, short for a new release. */
+/** How long a browser may remember a preflight: short, so that a new release soon takes effect. */
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
 /**

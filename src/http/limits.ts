@@ -61,8 +61,8 @@ export const TIMEOUT_CHECK_MS = 1_000;
  * has no request in flight, or whose client does not read its replies. It is half a second longer
  * than the time-out of the headers with its check, so that a silent client gets a 408 first. While
  * a write is stuck Node waits twice as long. Between two requests Node uses the time of keep-alive
- * instead. It is not used here, because it may be far longer, and a client that does not read its
- * replies must not hold a connection for so long.
+ * instead. This limit does not follow that time, which may be far longer: a client that does not
+ * read its replies must not hold a connection for so long.
  */
 export const SILENCE_TIMEOUT_MS: number = HEADERS_TIMEOUT_MS + TIMEOUT_CHECK_MS + 500;
 

@@ -119,7 +119,7 @@ export class HttpRequest<Name extends string = string> {
 
   /**
    * Aborted once the connection is closed, because the client no longer waits for the reply. Never
-   * aborted for a message without a socket, or with one that has no events.
+   * aborted for a message without a socket, or with an open one that has no events.
    */
   get signal(): AbortSignal {
     const { socket }: Partial<IncomingMessage> = this.message;

@@ -114,16 +114,17 @@ export class Router {
   /** Adds a handler for DELETE. */
   readonly delete: AddRoute = (...route) => this.#add('DELETE', route);
   /**
-   * Adds a handler for OPTIONS. With `cors`, the router answers a preflight of a browser before it
-   * looks for a handler.
+   * Adds a handler for OPTIONS. With `cors`, the router itself answers each preflight of a browser,
+   * and calls no handler.
    */
   readonly options: AddRoute = (...route) => this.#add('OPTIONS', route);
 
   /**
    * Answers one request. An AuthError that a handler throws is sent with its own status, and any
    * other error becomes a reply with status 500.
-   * @returns undefined if the reply has been sent already, else a promise that resolves once it is.
-   *   Some frameworks go on to the next handler unless they get such a promise. It never rejects.
+   * @returns undefined if a result has been sent already, else a promise that resolves once the
+   *   result or the refusal is sent. Some frameworks go on to the next handler unless they get such
+   *   a promise. It never rejects.
    */
   readonly handle = (message: IncomingMessage, response: ServerResponse): void | Promise<void> => {
     const { handler, params, route } = this.#routeOf(message);

@@ -89,7 +89,7 @@ const KEY_KINDS = 'a key of RSA, EdDSA, or ECDSA with P-256, P-384 or P-521';
  * @returns a copy of the options, as texts
  * @throws TypeError if an option is missing or unknown, is not a certificate or an unencrypted
  *   private key in PEM, or cannot be read; if the key belongs to another certificate; or if a key
- *   or a signature is too weak. An error of OpenSSL is its `cause`, and gives it its `code`.
+ *   or a signature is too weak. An error of OpenSSL is its `cause`.
  * @throws what node:tls throws for any other reason
  */
 export function checkedTls(options: TlsOptions): TlsOptions {

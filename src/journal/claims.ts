@@ -94,8 +94,8 @@ function parseClaim(
 }
 
 /**
- * @returns the modification time by the clock of the holder, to be compared only with an earlier
- *   one of the same claim; undefined if the claim is gone
+ * @returns the modification time, perhaps by the clock of another machine, so to be compared only
+ *   with an earlier one of the same claim; undefined if the claim is gone
  */
 export async function lastHeartbeatOf(claim: string): Promise<bigint | undefined> {
   // Opened, so that the server of a share is asked.

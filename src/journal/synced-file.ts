@@ -11,7 +11,7 @@ import { fileChangedError, FileLostError } from './lost.ts';
 import { assertUnchanged, type OpenFile } from './open-file.ts';
 import { ignoreFailure, wrapError } from './system-errors.ts';
 
-/** The most bytes of one probe, each an empty line: more than a block of any file system has. */
+/** The most bytes of one probe, each an empty line: more than a block of most file systems has. */
 const MAX_PROBE_BYTES = 1 << 16;
 
 export class SyncedFile {
@@ -25,7 +25,10 @@ export class SyncedFile {
    * write that was not rolled back.
    */
   #dirtyTailBytes = 0;
-  /** The length of the longest write that failed, until one as long succeeds; else 0. */
+  /**
+   * The length of the longest write that failed, until one as long, or of MAX_PROBE_BYTES,
+   * succeeds; else 0.
+   */
   #failedBytes = 0;
   #isNameDurable = true;
 

@@ -12,7 +12,8 @@ const MAX_OTHER_CHARACTERS = 64;
 
 /**
  * What `HttpRequest.address` returns for a peer without an address, such as that of a Unix socket.
- * All clients of a proxy have it. If they were one network, one of them could lock all others out.
+ * All clients of a proxy on that socket have it. If they were one network, one of them could lock
+ * all others out.
  */
 const UNKNOWN_ADDRESS = 'unknown';
 

@@ -3,7 +3,7 @@
  * together, and across restarts. The caller brings the client. The clock is that of the database.
  * Promise: of any number of tries at once, over all servers, no more begin than each limit allows.
  * Promise: a flood of tries leaves connections for other statements. One object sends at most six
- * statements at a time, two of them for known networks. It does not ask the database to begin a
+ * statements at a time, two of them to read known networks. It does not ask the database to begin a
  * try that it can refuse itself: its own tries in flight have reached a limit, or ended tries had
  * reached it when it last looked.
  * Promise: the tables hold hashes and numbers. They hold no username, address or password. The

@@ -17,7 +17,7 @@
  * 6. A limit refuses a try before the store, `isForbidden` or the hasher is called.
  * 7. What is kept for a key has a bounded size, whatever the client sent.
  * 8. For one account and session, at most 10 wrong passwords of confirmations are checked in any
- *    hour. All tokens of an account without a session share one count.
+ *    hour. All tokens of one account that have no session share one count.
  * 9. Logins and confirmations never count for each other. Guesses at logins do not keep an owner
  *    from ending a session, and guesses with a stolen token do not keep the owner from logging in.
  *
