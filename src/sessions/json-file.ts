@@ -69,7 +69,7 @@ export class JsonFileSessionStore implements SessionStore {
    * @throws AuthError ERR_STORE if the write failed. If its rollback failed too, the record may be
    *   there after a restart. `cause` names the file and the reason, and has the `code` of the
    *   system's error, such as ENOSPC.
-   * @throws TypeError if an argument has a member that is missing, unknown or of a wrong type
+   * @throws TypeError if `userId` is not a string, or `record` is not exactly a session record
    * @throws RangeError if the line would be over 1 MiB
    */
   async put(userId: string, record: SessionRecord): Promise<boolean> {

@@ -62,8 +62,8 @@ export class PostgresSessionStore implements SessionStore {
   /**
    * Creates the table unless it exists. Several servers may do so at the same time.
    * @throws AuthError ERR_STORE if the table does not exist afterwards, this role may not use it,
-   *   it lacks a column or has one of another type, or it does not keep user ids unique. The cause
-   *   names the table.
+   *   it lacks a column or has one that cannot take the values of this store, or it does not keep
+   *   user ids unique. The cause names the table.
    */
   createTable(): Promise<void> {
     return this.#database.create(this.#name, COLUMN_TYPES, () => this.#probe());

@@ -1,5 +1,5 @@
 /**
- * The check of a session record that was read from a file or a database.
+ * The check of a session record that was read from a file or a database, or passed to `put`.
  * Promise: a value that passes has exactly the members of a record, as own members, each of its
  * type and in its bounds. No two of its sessions have one id. A reason never repeats a value.
  */
@@ -62,7 +62,7 @@ const RECORD_CHECKS: MemberChecks<SessionRecord> = {
 /**
  * A member that this version does not know is refused, because it may restrict the session in a way
  * that this version would ignore.
- * @param value a parsed JSON value, or a record of another program
+ * @param value a parsed JSON value, or the record that a caller passed to `put`
  * @returns a deeply frozen record; or why the value is not one, such as
  *   `has an "isUsed" in a session that is not a boolean`
  */

@@ -12,7 +12,7 @@ export interface Session {
   readonly id: string;
   /** How many times the refresh token was replaced: 0 at the login. */
   readonly generation: number;
-  /** Whether a guard has accepted an access token of this generation. */
+  /** Whether a guard has accepted an access token of this generation; false at generation 0. */
   readonly isUsed: boolean;
   /** Whether the client got a refresh token. */
   readonly isRefreshable: boolean;

@@ -110,7 +110,8 @@ export class JsonFileUserStore implements UserStore {
   /**
    * The comparison with `expectedHash` waits for earlier writes of this id.
    * @returns true after fdatasync; false if the user does not exist or has another hash
-   * @throws AuthError, TypeError and RangeError as `insert` does
+   * @throws AuthError ERR_STORE, TypeError and RangeError as `insert` does, except those about
+   *   `validAfter`
    */
   async update(user: User, expectedHash?: string): Promise<boolean> {
     const own = copyOf(user);

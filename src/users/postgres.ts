@@ -83,7 +83,7 @@ export class PostgresUserStore implements UserStore {
    * Creates the two tables unless they exist. Several servers may do so at the same time, also
    * beside servers of version 0.1, which use the first table alone. The rights that version 0.1
    * needed are enough: without the second table, and without the rights that `remove` needs, all
-   * other methods work.
+   * other methods work, except an `insert` of a user with `validAfter`.
    * @throws AuthError ERR_STORE if the first table does not exist afterwards, this role may not use
    *   it, or may not read the second one though that exists. Also if a table lacks a column, has
    *   one that text cannot be assigned to, or does not keep ids unique. The cause names the table.
@@ -126,7 +126,7 @@ export class PostgresUserStore implements UserStore {
   /**
    * @returns true once the database has committed it; false if the user does not exist or has
    *   another hash
-   * @throws AuthError and TypeError as `insert` does
+   * @throws AuthError ERR_STORE, and TypeError if a member is not Unicode text without NUL
    */
   async update(user: User, expectedHash?: string): Promise<boolean> {
     const values = valuesOf(user);

@@ -1,6 +1,7 @@
 /**
  * The ids of a store in the order of Unicode code points, for pages of users. They are sorted once,
- * for the first page. Each later write moves one id, so a page costs a binary search.
+ * for the first page. Each later write adds or removes at most one id, so a page costs a binary
+ * search.
  */
 
 export class SortedIds {

@@ -14,8 +14,8 @@ const USER_MEMBER_COUNT = 1 + USER_FIELDS.length;
 const REMOVAL_MEMBER_COUNT = 3;
 
 /**
- * Version 2 of the format knows `remove` and `validAfter`. A file that never removed a user stays a
- * file of version 1, which latchkey 0.1 reads.
+ * Version 2 of the format knows `remove` and `validAfter`. A file that has had neither stays a file
+ * of version 1, which latchkey 0.1 reads.
  *
  * `insert` creates a user. `update` replaces a user that exists. `remove` leaves the name of a user
  * with the time of its removal; in a compacted file it is the first record of the name. Times are
