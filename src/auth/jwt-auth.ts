@@ -74,6 +74,7 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    *   a {@link TokenPair}, or the result of `loginReply`
    * @throws AuthError ERR_CREDENTIALS, also if a field is missing, empty or not a string;
    *   ERR_THROTTLED, without calling `authenticate`
+   * @throws AuthError ERR_STORE if the store of the sessions or of the counts fails
    * @throws AuthError ERR_BODY if the body is not JSON, ERR_LOGIN_BODY if it is not an object
    * @throws any error that `request.json` or a hook throws
    */
@@ -167,7 +168,8 @@ export class JwtAuth<Identity, LoginResult = LoginReply> {
    * @returns the guarded handler. For a valid token it returns what `handler` returns,
    *   synchronously if all hooks and the session store are synchronous, and else a promise of it.
    *   For any other request it returns a promise that rejects with AuthError ERR_AUTHORIZATION_*,
-   *   ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED.
+   *   ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED; with ERR_STORE if the session store
+   *   fails.
    */
   required<Incoming extends GuardableRequest = HeaderSource, Result = unknown>(
     handler: (

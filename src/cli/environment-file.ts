@@ -12,9 +12,15 @@ import { readNamedFile } from './named-file.ts';
 const BYTE_ORDER_MARK = /^\ufeff/;
 
 /**
- * Sets the variables of the file that the environment does not have. `process.loadEnvFile` is not
- * used: it loses the first variable behind a byte order mark, and reports a file that it may not
- * read as missing.
+ * The size of libuv's pool, which has its threads by now: they read the file. If the file set this
+ * variable, latchkey would count threads that the pool does not have.
+ */
+const TOO_LATE = 'UV_THREADPOOL_SIZE';
+
+/**
+ * Sets the variables of the file that the environment does not have, except for the size of libuv's
+ * pool. `process.loadEnvFile` is not used: it loses the first variable behind a byte order mark,
+ * and reports a file that it may not read as missing.
  * @param flag the name of the flag that was given, for messages
  * @returns the names of the variables that it has set
  * @throws CommandError if the file cannot be read, or a line of it is wrong
@@ -35,7 +41,9 @@ export async function loadEnvironmentFile(
   // Node's parser may differ from ours in a case that is not known.
   const lost = assignments.find(({ name }) => variables[name] === undefined);
   if (lost !== undefined) throw refuse(`, line ${lost.line}: Node does not read this line`);
-  const missing = Object.entries(variables).filter(([name]) => process.env[name] === undefined);
+  const missing = Object.entries(variables).filter(([name]) => {
+    return name !== TOO_LATE && process.env[name] === undefined;
+  });
   for (const [name, value] of missing) process.env[name] = value;
   return missing.map(([name]) => name);
 }

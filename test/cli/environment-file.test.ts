@@ -118,6 +118,12 @@ test('every form of a line that Node reads sets its variable', async () => {
   assert.equal(process.env['LATCHKEY_A'], '1');
 });
 
+test('the file does not set the size of the thread pool, which has its threads', async () => {
+  const before = process.env['UV_THREADPOOL_SIZE'];
+  assert.deepEqual(await load('UV_THREADPOOL_SIZE=77\nLATCHKEY_L=1'), ['LATCHKEY_L']);
+  assert.equal(process.env['UV_THREADPOOL_SIZE'], before);
+});
+
 test('the file of variables of the page on deployment has a password and two secrets', async () => {
   const block = blocks('text').find((text) => text.startsWith('PGPASSWORD=')) ?? '';
   assert.deepEqual((await load(block)).toSorted(), ['LATCHKEY_SECRET', 'PGPASSWORD']);
