@@ -37,7 +37,7 @@ export function warningsOf(config: SourcedServeConfig, url: string): readonly st
     const problem = `--lifetime ${lifetimeSeconds} lets a stolen token work ${time}`;
     const advice = hasSessions
       ? 'and let clients refresh their tokens'
-      : 'because only a new secret ends a token earlier';
+      : 'because only a new secret, or to disable or remove the user, ends a token earlier';
     warnings.push(`${problem}: use ${LONG_LIFETIME_SECONDS} or less, ${advice}`);
   }
   if (leewaySeconds > LONG_LEEWAY_SECONDS) {
