@@ -3,8 +3,9 @@
  * socket in the data folder, and makes the changes that `latchkey users` asks for: no other process
  * can write the file.
  * Promise: if it cannot listen, the server logs one warning and serves all the same.
- * Accepted: the router itself refuses an unknown path or content type, and publishes this as the
- * refusal of a client. Only a program other than `latchkey users` sends such a request.
+ * Accepted: the router publishes what it refuses itself, such as an unknown path or a body over 16
+ * KiB, as the refusal of a client. Of such requests `latchkey users` sends only an import of a line
+ * that is too long, and from a newer version an unknown path.
  */
 import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { Reply } from '../../http/reply.ts';

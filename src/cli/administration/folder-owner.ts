@@ -1,9 +1,10 @@
 /**
  * Lets root administer the files of a server as the system user of that server.
  * Promise: in a data folder of another user, root opens nothing with the rights of root. A link
- * that this user has put there leads only to files of this user, and new files belong to this user.
- * Accepted: a user who can write a folder above the data folder can replace the data folder. The
- * server warns of such a user at its start.
+ * that this user has put there leads only to files that this user may open, and new files belong to
+ * this user.
+ * Accepted: a user who can write a folder above the data folder can replace the data folder. At its
+ * start the server warns of such a folder if every user can write it.
  * Accepted: in a folder of root itself the command stays root, also if others may write the folder,
  * as on some container volumes. The command and the server warn of it at each opening.
  */

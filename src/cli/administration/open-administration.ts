@@ -35,9 +35,9 @@ export interface AdministrationOptions {
 }
 
 /**
- * Connects to the server that has the user file open. Without one, opens the file itself, and the
- * session file if there is one; root does both as the owner of the folder, and stays that user. For
- * a URL, opens the tables in PostgreSQL.
+ * Connects to the server that has the user file open. Without one, opens the file itself and, if
+ * `access` is not `read`, the session file if there is one. Root does this as the owner of the
+ * folder, and stays that user. For a URL, opens the tables in PostgreSQL.
  * @returns the administration, which the caller must close
  * @throws CommandError if it cannot be opened; then nothing stays open
  */

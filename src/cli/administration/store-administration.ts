@@ -59,7 +59,8 @@ export interface StoreAdministrationOptions
   readonly openIdleSessions?: () => Promise<Sessions | undefined>;
   /**
    * Called once an action has taken effect.
-   * @param id the id of a user who exists, or existed until this action; undefined for all users
+   * @param id the id of a user who exists, or existed until this action, or the removed name that
+   *   was imported; undefined for all users
    */
   readonly onAction?: (action: AdministrationAction, id?: string) => void;
   /** Called by `close`; default: nothing is closed. */

@@ -1,7 +1,7 @@
 /**
  * Imports into a store that this process has open.
- * Promise: an import only inserts. It never changes a user, and removes none that it has not
- * inserted itself. A user who was removed in this store does not come back.
+ * Promise: an import only inserts. It never changes a user, and removes only a user that this or an
+ * earlier import has inserted. A user who was removed in this store does not come back.
  * Accepted: a user who is removed while the import is under way exists once more, for the moment
  * between the insert and the next step.
  */

@@ -22,8 +22,9 @@ export function isIncomplete(text: string): boolean {
 }
 
 /**
- * Creates the file with a new secret, unless it exists. The file gets its name once it is complete
- * and on disk with mode 0600. If two processes create it at the same time, `link` lets one win.
+ * Creates the file with a new secret, unless it exists. If the file system has hard links, the file
+ * gets its name once it is complete and on disk with mode 0600. If two processes create it at the
+ * same time, `link` lets one win. Without hard links, see `createInPlace`.
  * @returns whether this process created it
  */
 export async function createSecretFile(path: string): Promise<boolean> {

@@ -29,8 +29,8 @@ const NAMES_BEFORE_VALUES: readonly RegExp[] = [
 ];
 const IN_QUOTATION_MARKS = /^(["'`]).*\1$/;
 /**
- * Two or more texts in base64url or hex, each of which is long enough to be a secret. A tool that
- * makes such texts uses neither a comma nor a backslash.
+ * Two or more texts in base64, base64url or hex, each of which is long enough to be a secret. A
+ * tool that makes such texts uses neither a comma nor a backslash.
  */
 const SECRETS_ON_ONE_LINE = /^[\w+/=-]{32,}(?:(?:\\n|,)[\w+/=-]{32,})+$/;
 /** The start of the messages of `keysOf`. The command names the source, and advises at the end. */

@@ -1,7 +1,8 @@
 /**
  * Reads the secrets, the certificate and the key of a running server again.
- * Promise: if a file cannot be used, the server goes on with what it has, and logs an error. It
- * still reads the other files.
+ * Promise: if a file cannot be used, the server goes on with what it has, and logs an error. A
+ * wrong secret file does not keep it from renewing the certificate and its key, nor the other way
+ * round.
  */
 import { reasonOf } from '../../errors.ts';
 import type { App } from '../../app/app.ts';

@@ -42,8 +42,8 @@ const MAX_START_MS = 2_000;
 
 /**
  * Starts the server. It runs until a signal or the loss of one of its files stops it. A signal that
- * comes before it listens stops it too. It leaves no lock, unless the start takes longer than two
- * seconds.
+ * comes before it listens stops it too. It leaves no lock, unless the start goes on for more than
+ * two seconds after the signal.
  * @param setHangupActions see `watchHangups`
  * @throws Error if it cannot start
  */

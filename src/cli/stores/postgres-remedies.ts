@@ -68,7 +68,7 @@ export function postgresRemedyOf(error: unknown): string {
  */
 export function lostTableRemedyOf(error: unknown): string | undefined {
   if (propertyOf(error, 'code') !== '42P01') return undefined;
-  // The counts of the rate limits are forgotten after an hour in any case.
+  // Counts are forgotten after an hour in any case, and logins make networks known again.
   const isOfLimits = /\blatchkey_limits/.test(reasonOf(error));
   return isOfLimits
     ? 'Create it and grant it to this role, or restart a server whose role may create tables.'
@@ -81,8 +81,8 @@ export function sessionsRemedyOf(error: unknown): string {
 }
 
 /**
- * A table of the rate limits that has other columns can make room for a new one: what was counted
- * is forgotten after an hour in any case.
+ * A table of the rate limits that has other columns can make room for a new one: counts are
+ * forgotten after an hour in any case, and logins make networks known again.
  * @returns sentences about the tables of the rate limits, without which the server can start
  */
 export function limitsRemedyOf(error: unknown): string {

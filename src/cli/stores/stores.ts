@@ -1,6 +1,7 @@
 /**
- * Opens the stores of users and sessions: in files, in memory or in the database of `--users`. Only
- * the code of the chosen stores is loaded, because every file of code delays the start.
+ * Opens the stores of users and sessions: in files, in memory or in the database of `--users`. The
+ * code for files, and that for PostgreSQL, is loaded only if it is needed, because every file of
+ * code delays the start.
  */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';

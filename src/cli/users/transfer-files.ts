@@ -1,7 +1,8 @@
 /**
  * The output of `latchkey users export` and the input of `import`: a file, or a standard stream.
  * Promise: an export does not replace a file, and only its owner can read it. It has its name only
- * once it is complete on disk. An export that fails, or that a signal ends, leaves no file.
+ * once it is complete on disk. An export that fails before that, or that a signal ends before that,
+ * leaves no file.
  */
 import { randomUUID } from 'node:crypto';
 import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
@@ -26,7 +27,7 @@ export interface ExportTarget {
 
 /**
  * @param path the argument of the command; undefined or `-` for standard output
- * @throws UsageError if hashes would appear on a terminal that was not named
+ * @throws UsageError if there is no argument, and standard output is a terminal
  */
 export function exportTarget(
   path: string | undefined,
@@ -136,7 +137,7 @@ export interface ImportSource {
 
 /**
  * @param path the argument of the command; undefined or `-` for standard input
- * @throws UsageError if standard input is a terminal that was not named
+ * @throws UsageError if there is no argument, and standard input is a terminal
  * @throws CommandError if the file cannot be opened
  */
 export async function importSource(

@@ -1,10 +1,10 @@
 /**
  * `latchkey users export`: writes all users with their hashes, and then all removed names, so that
  * another store can import them.
- * Promise: an export of a file that no server has open is of one moment.
- * Accepted: an export of a running server or of a database is not. If a user is removed meanwhile,
- * the export may have both the user and the removed name. If a removed name gets a new user
- * meanwhile, the export may have neither. So an operator must stop the servers for a move.
+ * Promise: an export of a user file that no server has open shows the users of one moment.
+ * Accepted: an export of a running server or of a database does not. If a user is removed
+ * meanwhile, the export may have both the user and the removed name. If a removed name gets a new
+ * user meanwhile, the export may have neither. So an operator must stop the servers for a move.
  */
 import { pagesOf, type UserAdministration } from '../administration/user-administration.ts';
 import { writeOutput } from '../output.ts';
