@@ -113,8 +113,10 @@ const LIKELY_MILLISECONDS = 1e11;
 function describeToken({ header, claims }: TokenParts): string {
   const times = ['iat', 'nbf', 'exp'].flatMap((name) => {
     const seconds = ownMember(claims, name);
-    // JSON.parse reads 1e400 as Infinity, and JSON.stringify writes that as null.
-    if (seconds === Infinity) return [`${name} is a number that is too large, such as 1e400`];
+    // JSON.parse reads 1e400 as Infinity, and -1e400 as -Infinity. JSON.stringify writes null.
+    if (seconds === Infinity || seconds === -Infinity) {
+      return [`${name} is beyond the range of numbers, as 1e400 is`];
+    }
     const isTime = typeof seconds === 'number' && Math.abs(seconds) <= MAX_DATE_SECONDS;
     if (!isTime) return [];
     const isLarge = seconds > LIKELY_MILLISECONDS;
