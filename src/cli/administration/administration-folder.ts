@@ -4,8 +4,8 @@
  * Promise: the server listens only in a folder of its own user with mode 0700. The command sends no
  * password to a socket that another system user could have put there.
  * Accepted: a system user who can write the data folder can replace this folder between a check
- * and its use. The server warns of such a data folder at its start, because that user could replace
- * `users.jsonl` too.
+ * and its use. The server warns at its start if users outside its own groups can do that, because
+ * they could replace `users.jsonl` too.
  */
 import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, rmdir, stat, unlink } from 'node:fs/promises';

@@ -1,9 +1,10 @@
 /**
  * The sessions in a file that a server with `--sessions off` does not check. An earlier start has
  * kept them, and a later one may accept them again. So the administration ends them as well.
- * Promise: the file is opened by the first change that has to end sessions, and not at the start,
- * which a damaged file must not prevent. A change that cannot open it is refused, and the next one
- * tries again. If another program removes or replaces the file, the next change opens it again.
+ * Promise: the file is opened when a user is first added, changed, removed or imported, and not at
+ * the start, which a damaged file must not prevent. A change that cannot open it is refused, and
+ * the next one tries again. If another program removes or replaces the file, the next change opens
+ * it again.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';

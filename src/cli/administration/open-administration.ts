@@ -120,7 +120,7 @@ async function remedyFor(data: string): Promise<string> {
   const socket = socketIn(data);
   if (addressOf(socket) === undefined) {
     return `the path ${socket} is too long for its socket: restart the server in ${data} with ` +
-      '"--data .", and run the command there';
+      '"--data .", and run the command there with "--data ." too';
   }
   const folder = dirname(socket);
   const status = await lstat(folder).catch(ignore(...NO_FILE_CODES));

@@ -54,7 +54,8 @@ export interface StoreAdministrationOptions
   readonly sessions?: Sessions | undefined;
   /**
    * Without `sessions`: opens those that guards may check again later, such as after a restart with
-   * another flag. Called for each change that has to end sessions. Default: there are none.
+   * another flag. Called before a user is added, changed, removed or imported. Default: there are
+   * none.
    */
   readonly openIdleSessions?: () => Promise<Sessions | undefined>;
   /**

@@ -42,11 +42,11 @@ export interface UserAdministration {
    * @param after the page begins behind this id; undefined: at the first user
    */
   list(after: string | undefined): Promise<readonly ListedUser[]>;
-  /** @throws AuthError ERR_USER_EXISTS, ERR_USERNAME, ERR_PASSWORD_*, ERR_STORE */
+  /** @throws AuthError ERR_USER_EXISTS, ERR_USERNAME, ERR_PASSWORD_*, ERR_BUSY, ERR_STORE */
   add(username: string, password: string): Promise<PublicUser>;
   /**
    * Ends all sessions of the user.
-   * @throws AuthError ERR_PASSWORD_*, ERR_STORE
+   * @throws AuthError ERR_PASSWORD_*, ERR_BUSY, ERR_STORE
    */
   setPassword(username: string, password: string): Promise<UserChange | undefined>;
   /** Ends all sessions of the user. */

@@ -68,7 +68,7 @@ export function postgresRemedyOf(error: unknown): string {
  */
 export function lostTableRemedyOf(error: unknown): string | undefined {
   if (propertyOf(error, 'code') !== '42P01') return undefined;
-  // Counts are forgotten after an hour in any case, and logins make networks known again.
+  // Counts are forgotten within 65 minutes in any case, and logins make networks known again.
   const isOfLimits = /\blatchkey_limits/.test(reasonOf(error));
   return isOfLimits
     ? 'Create it and grant it to this role, or restart a server whose role may create tables.'
@@ -82,7 +82,7 @@ export function sessionsRemedyOf(error: unknown): string {
 
 /**
  * A table of the rate limits that has other columns can make room for a new one: counts are
- * forgotten after an hour in any case, and logins make networks known again.
+ * forgotten within 65 minutes in any case, and logins make networks known again.
  * @returns sentences about the tables of the rate limits, without which the server can start
  */
 export function limitsRemedyOf(error: unknown): string {

@@ -59,7 +59,8 @@ function readUserLine(line: Record<string, unknown>): ImportEntry {
     passwordHash === undefined || createdAt === undefined
   ) {
     const members = 'id, username, passwordHash, createdAt and perhaps validAfter';
-    return { problem: `it does not have exactly the members of a user: ${members}, all strings` };
+    const rule = 'all well-formed strings without NUL';
+    return { problem: `it does not have exactly the members of a user: ${members}, ${rule}` };
   }
   const validAfter = secondsIn(line['validAfter']);
   if (hasValidAfter && validAfter === undefined) return { problem: notWholeSeconds('validAfter') };
@@ -70,8 +71,8 @@ function readUserLine(line: Record<string, unknown>): ImportEntry {
 }
 
 function readNameLine(line: Record<string, unknown>): ImportEntry {
-  const id = storableMember(line, 'id');
-  if (Object.keys(line).length !== 2 || id === undefined || id === '') {
+  const id = ownMember(line, 'id');
+  if (Object.keys(line).length !== 2 || typeof id !== 'string') {
     return { problem: 'it does not have exactly the members of a removed name: id and removedAt' };
   }
   const removedAt = secondsIn(line['removedAt']);

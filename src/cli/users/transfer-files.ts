@@ -1,8 +1,11 @@
 /**
  * The output of `latchkey users export` and the input of `import`: a file, or a standard stream.
  * Promise: an export does not replace a file, and only its owner can read it. It has its name only
- * once it is complete on disk. An export that fails before that, or that a signal ends before that,
- * leaves no file.
+ * once it is complete on disk. An export that fails before that, or that SIGINT, SIGTERM or SIGHUP
+ * ends before that, leaves no file.
+ * Accepted: on a file system without modes, such as FAT, the mount decides who can read the file.
+ * Without hard links, an empty file has the name until the complete one replaces it. A failure at
+ * that moment leaves the empty file.
  */
 import { randomUUID } from 'node:crypto';
 import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';

@@ -1,8 +1,7 @@
 /**
  * `latchkey users import`: inserts the users of an export, or of a Flask application.
- * Promise: an import can be run again. It never changes a user, and removes only one that it has
- * added itself, if a later line says that this user was removed. It brings back no user who was
- * removed in this store.
+ * Promise: an import can be run again. It never changes a user, and removes only one that this or
+ * an earlier import has added. It brings back no user who was removed in this store.
  * Accepted: it keeps all removed names of the store in memory, and the ids of the users that it
  * adds.
  */

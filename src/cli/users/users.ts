@@ -28,7 +28,7 @@ import { listUsers } from './user-list.ts';
 import { readUsersCall, type UsersCall } from './users-flags.ts';
 import type { SubcommandName } from './users-subcommands.ts';
 
-/** A server hashes only a few passwords at once. It refuses others, which changes nothing. */
+/** A server whose queue of passwords is full refuses a new one, which changes nothing. */
 const BUSY_WAIT = { maxWaitMs: 30_000, pauseMs: 100 } as const;
 
 /** Standard input, output and error. */

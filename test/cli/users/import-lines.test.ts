@@ -71,7 +71,7 @@ test('a line with a missing, a further or a wrong member is refused', () => {
   const proto = lineWith({}).replace('{', '{"__proto__":{},');
   assert.match(problemIn(proto), /exactly the members of a user/);
   assert.match(problemIn(lineWith({ removedAt: TIME_TEXT })), /members of a removed name/);
-  assert.match(problemIn(`{"id":"","removedAt":"${TIME_TEXT}"}`), /members of a removed name/);
+  assert.match(problemIn(`{"id":"","removedAt":"${TIME_TEXT}"}`), /^its id is empty/);
   assert.match(problemIn(`{"id":7,"removedAt":"${TIME_TEXT}"}`), /members of a removed name/);
 });
 
