@@ -1,5 +1,6 @@
 /**
- * The answer to `GET /health`: whether the stores can read and write at this moment.
+ * The answer to `GET /health`: whether the stores can read and write at this moment. A store
+ * without the method `check` is only read.
  * Promise: the stores are checked at most once a second, and by one check at a time, however many
  * requests come. A check that hangs keeps no request waiting for more than two seconds. After a
  * minute the next check runs beside it.

@@ -60,7 +60,10 @@ export class Guard<Identity> {
     });
   }
 
-  /** @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN or ERR_SESSION_ENDED */
+  /**
+   * @throws AuthError ERR_AUTHORIZATION_*, ERR_JWT_*, ERR_IDENTITY_UNKNOWN, ERR_SESSION_ENDED,
+   *   ERR_STORE
+   */
   find(
     request: Authorization,
   ): Passed<Identity | undefined> | Promise<Passed<Identity | undefined>> {

@@ -2,8 +2,8 @@
  * As in Flask-JWT, the program passes two functions that find users, and gets a login and a guard
  * for its routes. This file does not use sockets: a request is an object with headers and a body.
  * Promise: the hooks that shape replies, `loginReply` and `errorReply`, cannot turn a refusal into
- * a success by returning normally. Whether a request passes depends on `authenticate`, `tokenFrom`,
- * `decode` and `identity`.
+ * a success by returning normally. Whether a request passes depends on `authenticate`, `isCurrent`,
+ * `tokenFrom`, `decode` and `identity`.
  */
 import { isAuthError } from '../errors.ts';
 import { andThen, isPromise, type MaybePromise } from '../maybe-promise.ts';

@@ -153,7 +153,7 @@ type SessionFault = 'unknown' | 'reused' | 'noUser' | 'otherUser' | 'withoutSess
 
 /** Why a session is refused, as far as that is known without another query of the store. */
 export const SESSION_DETAILS: Readonly<Record<SessionFault, string>> = {
-  unknown: 'the session was ended, was idle for too long, or never existed',
+  unknown: 'the session was ended, has expired, or never existed',
   reused:
     'the refresh token was used again after it was replaced: it may be stolen, so its session ' +
     'was ended',

@@ -137,7 +137,7 @@ export class SessionAuth<Identity, LoginResult> {
    * Decides whether the session of a verified access token lets it through.
    * @param jwt has verified the token. The secret may have been renewed since.
    * @returns the id of the session; undefined for an accepted token without a session
-   * @throws AuthError ERR_SESSION_ENDED, ERR_STORE
+   * @throws AuthError ERR_SESSION_ENDED, ERR_JWT_*, ERR_STORE
    */
   sessionIdOf(
     claims: IdentityClaims,

@@ -131,7 +131,8 @@ export class TokenIssuer<Identity> {
 
 /**
  * @returns a copy of the claims
- * @throws TypeError if the claims name no user, or have one that only tokens of sessions may have
+ * @throws TypeError if the claims name no user, or have a claim or an audience that only latchkey
+ *   may set
  */
 function checkedClaims(claims: unknown, identityClaim: string): Record<string, unknown> {
   if (!isObject(claims)) throw hookResultError('claims', 'an object', describe(claims));

@@ -1,5 +1,5 @@
 /**
- * Sends replies and refusals as the Router does, and passes every other error on.
+ * Sends refusals as the Router does, and passes every other error to `next`, if there is one.
  * Promise: a request is answered once. The reply to an error that is not a refusal has no details.
  */
 

@@ -66,7 +66,7 @@ const TLS_SETTINGS: SecureContextOptions = {
 
 /**
  * How long one key encrypts session tickets. A ticket of TLS 1.2 holds the keys of its session. So
- * there is forward secrecy only once the server has forgotten the ticket key (RFC 9325 §4.4).
+ * there is forward secrecy only once the server has forgotten the ticket key (RFC 9325 §3.4).
  */
 const TICKET_KEY_MS = 3_600_000;
 /** The length that node:tls requires: 16 bytes each for a name, an HMAC key and an AES key. */

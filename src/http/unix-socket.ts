@@ -18,8 +18,8 @@ import { expecting, type Check } from '../options.ts';
 const SOCKET_MODE = 0o660;
 
 /**
- * The kernel has room for 107 bytes on Linux and for 103 on macOS, and cuts off longer paths. Three
- * bytes are for the name of a draft.
+ * The kernel has room for 107 bytes on Linux and for 103 on macOS. Older versions of Node cut off
+ * longer paths. Three bytes are for the name of a draft.
  */
 export const MAX_SOCKET_PATH_BYTES = 100;
 
@@ -35,7 +35,7 @@ const isPath = (value: unknown) => {
 
 /** The path of a Unix socket. One with NUL would be that of an abstract socket, without a file. */
 export const socketPath: Check = expecting(
-  `a path of 1 to ${MAX_SOCKET_PATH_BYTES} bytes without NUL (the kernel cuts off longer ones)`,
+  `a path of 1 to ${MAX_SOCKET_PATH_BYTES} bytes without NUL (the kernel limits the length)`,
   isPath,
 );
 

@@ -262,7 +262,7 @@ test('a refresh explains an access token, a replaced token and a session that ha
       await send(`${url}/hello`, 'GET', undefined, { Authorization: `JWT ${next.access_token}` });
       await send(`${url}/logout`, 'POST', { refresh_token: first.access_token });
     });
-    const ended = 'the session was ended, was idle for too long, or never existed';
+    const ended = 'the session was ended, has expired, or never existed';
     const another = 'the token is an access token, where one of another type is expected';
     assert.deepEqual(details, [
       another,

@@ -67,7 +67,7 @@ test('TLS works over a Unix socket, for a proxy that is told to use it', async (
 const WRONG_PATHS: readonly [options: ListenOptions, words: RegExp][] = [
   [{ path: '' }, /^"path" expected a path of 1 to 100 bytes without NUL .*, got an empty string$/],
   [{ path: '\0abstract' }, /^"path" expected .* without NUL/],
-  [{ path: `/${'x'.repeat(100)}` }, /^"path" expected .* \(the kernel cuts off longer ones\)/],
+  [{ path: `/${'x'.repeat(100)}` }, /^"path" expected .* \(the kernel limits the length\)/],
   [{ path: `/${'ü'.repeat(50)}` }, /^"path" expected a path of 1 to 100 bytes/],
   [{ path: 3000 as never }, /^"path" expected a path .*, got 3000$/],
   [{ path: '/nowhere/s', port: 0 }, /^"path" expected no option "port" beside it, got one$/],

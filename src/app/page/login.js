@@ -1,7 +1,7 @@
 /**
  * The login of the page: its tokens, its username, and what the page shows of them.
- * Promise: the tokens are kept in `login` and in the shown text alone. When a login ends, nothing
- * of it is shown any more.
+ * Promise: the tokens are kept in `login` and in the shown text alone. When a login ends, only the
+ * step that ended it still shows anything of it.
  */
 'use strict';
 
