@@ -110,8 +110,8 @@ const OPTION_OF_TIME: ReadonlyMap<string, string> = new Map([
 
 /**
  * Checks a time that sign writes into a token.
- * @param claims those that the program passed. A time that is not among them comes from an option,
- *   which the message then names.
+ * @param claims those that the program passed. An `nbf` or `exp` that is not among them comes from
+ *   an option, which the message then names.
  */
 export function checkTimeClaim(name: string, value: unknown, claims: object): void {
   // Most times are good, and sign is faster if no message is prepared for them.

@@ -3,7 +3,7 @@
  * written, all sessions end again.
  * Promise:
  *
- * 1. If the first step fails, nothing has changed.
+ * 1. If the first step fails, the account has not changed.
  * 2. The second step is one atomic write. A change by the owner is a compare-and-set on the hash
  *    that was verified, so of two such changes at once one is refused.
  * 3. A change reaches only the user that it was meant for, never a later user of the same name.

@@ -142,8 +142,8 @@ export class Accounts {
    * Finds the user whom the claims of a verified token name.
    * @returns the user whose id is the claim `identity`. Undefined if there is none, if the account
    *   is disabled, and for a token that belongs to an earlier, removed user of this name: it was
-   *   issued before the removal, and has no session. It is a promise if the store returns one, and
-   *   with `sessions` for a name that was removed before.
+   *   issued before the removal, and has no session. It is a promise only if the store returns one,
+   *   or with `sessions` for a name that was removed before.
    * @throws AuthError ERR_STORE
    */
   identity(

@@ -3,8 +3,9 @@
  * file operations use too.
  * Promise: fair queueing, so that one client cannot keep the others out. Jobs start in round robin
  * among the waiting clients. When the queue is full, a new job displaces the newest waiting job of
- * the client with the most places. That client must have at least two more places than the client
- * of the new job. Otherwise the same rule is tried with the kinds of jobs in place of the clients.
+ * the waiting client with the most places. That client must have at least two more places than the
+ * client of the new job. Otherwise the same rule is tried with the kinds of jobs in place of the
+ * clients.
  * This second try displaces no job of another client that has fewer places than the client of the
  * new job would have with that job. If no job can be displaced, the new job gets ERR_BUSY.
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
@@ -157,8 +158,8 @@ export class WorkQueue {
   }
 
   /**
-   * @returns the newest waiting job of the client with the most places, if that client has at least
-   *   two more than the client of `newcomer`
+   * @returns the newest waiting job of the waiting client with the most places, if that client has
+   *   at least two more than the client of `newcomer`
    */
   #newestOfLargestClient(newcomer: Place): WaitingJob | undefined {
     return newestOfLargest(this.#waiting, this.#countPlacesBy('client'), 'client', newcomer);

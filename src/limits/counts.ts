@@ -18,7 +18,7 @@ export type LimitKind =
 export interface Limit {
   /** What the tries are counted by. */
   readonly kind: LimitKind;
-  /** A hash of the account, the network or both; at most 64 ASCII characters. */
+  /** A hash of what the tries are counted by; at most 64 ASCII characters. */
   readonly key: string;
   /** How many tries may count at once, at least 1. */
   readonly maxTries: number;

@@ -89,7 +89,7 @@ export class MemoryCounts implements LimitCounts {
     }
   }
 
-  /** Also moves slots that are in the future because the clock was set back. */
+  /** Also moves slots that are far in the future because the clock was set back. */
   #forgetOldTries(limit: Limit, now: number): void {
     const count = this.#counts[limit.kind].get(limit.key);
     if (count !== undefined) count.slots = recentSlots(count, limit, now);
@@ -121,7 +121,7 @@ function addTry(count: Count, limit: Limit, now: number): void {
 /**
  * @returns the slots in the window. If the clock was set back, some slots are in the future. Those
  *   that are more than one window ahead are moved to one window ahead, so that each slot is
- *   forgotten within two windows.
+ *   forgotten within two windows and one slot.
  */
 function recentSlots({ slots }: Count, limit: Limit, now: number): Slot[] {
   const current = slotIndex(limit, now);

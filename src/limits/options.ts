@@ -15,7 +15,8 @@ export const limitsCheck: Check = expecting('false or an object of limits', (val
  * @param limits default: the defaults of {@link LimitOptions}
  * @param now seconds since 1970; default: a monotonic clock, set to the system's time when the
  *   process starts. Later changes of the system's time have no effect.
- * @returns a rate limiter with counts of its own, in memory; undefined for `false`
+ * @returns a rate limiter, with counts of its own in memory unless `limits` has `counts`; undefined
+ *   for `false`
  * @throws TypeError or RangeError if a member is unknown, of the wrong kind or out of bounds
  */
 export function throttleOf(

@@ -6,8 +6,8 @@
  * statements at a time, two of them to read known networks. It does not ask the database to begin a
  * try that it can refuse itself: its own tries in flight have reached a limit, or ended tries had
  * reached it when it last looked.
- * Promise: the tables hold hashes and numbers. They hold no username, address or password. The
- * hashes have no secret, so a person who can read the tables can test guesses.
+ * Promise: the tables hold hashes, numbers and random ids. They hold no username, address or
+ * password. The hashes have no secret, so a person who can read the tables can test guesses.
  * Accepted: a try whose end was not stored counts as one in flight, until one window after it
  * began. The reasons are a server that was killed, or stopped while the database failed, and a
  * database that failed for most of a minute.
@@ -104,9 +104,9 @@ export class PostgresLimitCounts implements LimitCounts {
 
   /**
    * Creates the two tables unless they exist. Several servers may do so at the same time.
-   * @throws AuthError ERR_STORE if a table does not exist afterwards, lacks a column or has one of
-   *   another type, or this role lacks one of the rights SELECT, INSERT, UPDATE and DELETE on it.
-   *   The cause names the table.
+   * @throws AuthError ERR_STORE if a table does not exist afterwards, lacks a column, has one whose
+   *   type the statements cannot use, or does not keep its keys unique. Also if this role lacks one
+   *   of the rights SELECT, INSERT, UPDATE and DELETE on it. The cause names the table.
    */
   async createTable(): Promise<void> {
     await this.#database.create(this.#names.tries, TRIES_COLUMN_TYPES, async () => {

@@ -195,7 +195,8 @@ export class Sessions {
   }
 
   /**
-   * Decides about a token without a session, which another program with the same secret has made.
+   * Decides about a token without a session: another program with the same secret made it, or it is
+   * from the time before there were sessions.
    * @param issuedAt the claim `iat`
    * @param leewaySeconds by how much clocks may differ
    * @returns false if sessions are required, if `issuedAt` is not a number, or if all sessions of

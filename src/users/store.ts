@@ -96,8 +96,8 @@ export function mayChange(stored: User | undefined, expectedHash: string | undef
  * name is inserted again, its user has that time as `validAfter`. So no token of an earlier user of
  * the name is valid for this one. A name that was never removed has no `validAfter`.
  *
- * The server logs an error of a store unchanged. So the error must not hold a hash, not even in its
- * `cause`, where database drivers put the parameters of a statement.
+ * The server passes an error of a store to `onError` unchanged. So the error must not hold a hash,
+ * not even in its `cause`, where database drivers put the parameters of a statement.
  */
 export interface UserStore {
   /**
@@ -109,8 +109,8 @@ export interface UserStore {
    * Atomic: of any number of overlapping inserts of one id, exactly one returns true. When it does,
    * the user is as durable as this store makes users.
    *
-   * The stored `validAfter` is the later of that of `user` and the time of the last removal. So a
-   * caller that copies users between stores can bring it, and no caller can move it back.
+   * The stored `validAfter` is the later of that of `user` and the time that is kept for the name.
+   * So a caller that copies users between stores can bring it, and no caller can move it back.
    * @returns false if the id is taken
    * @throws TypeError or RangeError, in a store that has `remove`, for a `validAfter` that is
    *   neither undefined nor a whole number from 0 to 253402300799 (the end of the year 9999)

@@ -15,7 +15,7 @@ import {
 /** The name of a removed user. */
 export interface RemovedUser {
   readonly id: string;
-  /** The time of its last removal: what the next user of this name gets as `validAfter`. */
+  /** The time kept for the name: what its next user gets as `validAfter`. */
   readonly validAfter: number;
   /** Never set: a User has a string here, so this tells the two apart. */
   readonly passwordHash?: undefined;
