@@ -1,4 +1,4 @@
-/** Whether a login may still begin a session: the hash that it verified must still be stored. */
+/** Whether a login may keep its session: the hash that it verified must still be stored. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryUserStore } from '../../src/index.ts';
