@@ -147,7 +147,7 @@ export function logout(
 
 /**
  * Makes the handler of a signup: `app.post('/signup', signup(accounts))`. It replies as
- * `POST /signup` of `createApp` does, but to a body that is not JSON as `login` does. Errors: as
+ * `POST /signup` of `createApp`. But a body that is not JSON gets the reply of a login. Errors: as
  * `login`.
  * @param accounts the `Accounts`
  * @throws TypeError or RangeError if an argument is not valid
