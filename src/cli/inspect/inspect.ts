@@ -90,7 +90,8 @@ function segmentsOf(token: string): string {
   return `it has ${length} ${length === 1 ? 'segment' : 'segments'}${kind}`;
 }
 
-const WEAK_SECRET = 'latchkey accepts no such secret: the other side has to change it.';
+const WEAK_SECRET =
+  'latchkey accepts no such secret: name another file, or the other side has to change it.';
 
 async function secretsOfFile(path: string): Promise<readonly string[]> {
   const flag = '--secret-file';

@@ -37,7 +37,6 @@ export async function createSecretFile(path: string): Promise<boolean> {
     await writeDraft(draft, text);
     isFirst = await nameDraft(draft, path, text);
   } finally {
-    // Not by `rm`: after EPERM it takes the file for a folder, and reports ENOTDIR.
     await unlink(draft).catch(ignoreFailure);
   }
   if (isFirst) await syncFolder(dirname(path));

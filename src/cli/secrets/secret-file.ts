@@ -9,7 +9,7 @@ import { lstat, readFile, stat, unlink } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, ignoreFailure, remedyOf } from '../../journal/system-errors.ts';
+import { hasCode, ignore, ignoreFailure, remedyOf } from '../../journal/system-errors.ts';
 import { attempt, CommandError, sentenceOf } from '../command-errors.ts';
 import {
   isShared,
@@ -205,9 +205,11 @@ async function refuseForeign(
 }
 
 async function foreignRemedy(path: string, { asOwner, foreign }: Advice): Promise<string> {
-  const folder = await stat(dirname(path));
-  const file = await lstat(path);
-  const otherOwnsBoth = file.uid === folder.uid && folder.uid !== processUser()?.uid;
+  // Both may be missing, if the problem is a link on the way.
+  const folder = await stat(dirname(path)).catch(ignore('ENOENT'));
+  const owner = (await lstat(path).catch(ignore('ENOENT')))?.uid;
+  const isOther = owner !== undefined && owner !== processUser()?.uid;
+  const otherOwnsBoth = isOther && owner === folder?.uid;
   return asOwner !== undefined && otherOwnsBoth ? `${asOwner}, or ${foreign}` : foreign;
 }
 

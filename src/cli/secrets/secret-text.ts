@@ -36,7 +36,7 @@ const SECRETS_ON_ONE_LINE = /^[\w+/=-]{32,}(?:(?:\\n|,)[\w+/=-]{32,})+$/;
 /** The start of the messages of `keysOf`. The command names the source, and advises at the end. */
 const SUBJECT = /^"secret" expected (?:the output of ".+?", or )?/;
 
-/** The text holds secrets in a form that the operator has to change. The secrets may be good. */
+/** Its message holds the remedy: the form of the text is wrong, and its secrets may be good. */
 class FormError extends TypeError {}
 
 /**

@@ -39,7 +39,8 @@ function warnOfSimilarName(env: Environment, log: Log): void {
   const similar = Object.keys(env.values).find((name) => mostSimilar(name, [VARIABLE]));
   if (similar === undefined) return;
   const place = env.loaded?.names.includes(similar) ? env.loaded.file : 'the environment';
-  log('warning', `${place}: it sets a name similar to ${VARIABLE}, which latchkey ignores`);
+  const problem = `it sets a name similar to ${VARIABLE}, and latchkey ignores that name`;
+  log('warning', `${place}: ${problem}`);
 }
 
 function usableSecrets(text: string, place: string): readonly string[] {

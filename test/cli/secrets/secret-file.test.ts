@@ -1,7 +1,16 @@
 /** The secrets of the server, and the file that it makes for one. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import {
+  lchown,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { processUser } from '../../../src/cli/stores/file-trust.ts';
@@ -71,5 +80,21 @@ describe('a secret that the first start makes', { timeout: 60_000 }, () => {
     const expected = ['file of 44 bytes, mode 600, named: false', 'folder, with a name: true'];
     assert.deepEqual(seen, expected);
     assert.deepEqual(await readdir(data), ['secret']);
+  });
+
+  const asRoot = {
+    skip: process.geteuid?.() !== 0 && 'only root can give a link to another user',
+  };
+  it('is not made if another user owns a link on the way, and says so', asRoot, async () => {
+    const cwd = await emptyFolder();
+    await mkdir(join(cwd, 'folder'));
+    for (const target of ['folder', 'missing']) {
+      const link = join(cwd, `to-${target}`);
+      await symlink(target, link);
+      await lchown(link, 65_534, 65_534);
+      const reading = readSecretFile(join(link, 'secret'), processUser());
+      await assert.rejects(reading, RegExp(`${link} belongs to another user .*: chown and chmod`));
+    }
+    assert.deepEqual(await readdir(join(cwd, 'folder')), []);
   });
 });
