@@ -119,8 +119,8 @@ const SHELL_BLOCKS: Readonly<Record<string, string>> = {
   'cp -p latchkey-data/secret latchkey-data/two-secrets': 'readme.test.ts',
   'cp -p latchkey-data/secret latchkey-data/one-secret': 'readme.test.ts',
   'openssl req': 'readme.test.ts',
-  'read -rs': 'readme.test.ts',
-  'IFS= read -rs': 'readme.test.ts',
+  'IFS= read -rs P &&': 'readme.test.ts',
+  'IFS= read -rs PASSWORD': 'readme.test.ts',
   'latchkey users export': 'test/cli/move-to-postgres.test.ts',
   'latchkey users logout --all --users': 'test/cli/move-to-postgres.test.ts',
 };

@@ -277,15 +277,15 @@ test('a user gets another password while the server is stopped', async () => {
   await before.accounts.signup({ ...JOE, username: 'Joe' }).catch(() => undefined);
   for (const id of ['joe', 'joey']) await before.sessions.start(id, { isRefreshable: true });
   await before.close();
-  await shell(`echo 'another one' | { ${shellBlock('read -rs')} }`);
+  await shell(`echo ' another one ' | { ${shellBlock('IFS= read -rs P &&')} }`);
   const { accounts, sessions, close } = await open();
-  assert.equal((await accounts.authenticate('joe', 'another one'))?.id, 'joe');
+  assert.equal((await accounts.authenticate('joe', ' another one '))?.id, 'joe');
   assert.equal(await accounts.authenticate('joe', 'correct horse'), undefined);
   assert.deepEqual(await sessions.list('joe'), []);
   assert.equal((await sessions.list('joey')).length, 1);
   await close();
   const typed = ' yet another ';
-  const printed = await shell(`echo '${typed}' | { ${shellBlock('IFS= read -rs')} }`);
+  const printed = await shell(`echo '${typed}' | { ${shellBlock('IFS= read -rs PASSWORD')} }`);
   assert.equal(printed, 'joe: the password is set, and all sessions have ended\n');
   const last = await open();
   assert.equal((await last.accounts.authenticate('joe', typed))?.id, 'joe');
