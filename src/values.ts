@@ -93,7 +93,7 @@ export function copyMembers(value: unknown): Record<string, unknown> | string {
     if (!isArray && !isPlainObject(value)) return describe(value);
     const copy: Record<string, unknown> = { ...value };
     const names = Object.keys(copy);
-    // Unlike the copy, this also counts hidden (not enumerable) and symbol members.
+    // Unlike `names`, this also counts hidden (not enumerable) and symbol members.
     const ownCount = Reflect.ownKeys(value).length;
     if (!isArray) {
       return ownCount === names.length ? copy : 'an object with a hidden or symbol member';

@@ -61,8 +61,8 @@ async function endOldSessions(
   { sessions }: Pick<Settings, 'sessions'>,
 ): Promise<void> {
   if (sessions === undefined) return;
-  // Ends them only if there are some. `endAll` always writes, and refuses all earlier tokens of the
-  // name.
+  // Ends them only if there are some. `endAll` always writes. It would also refuse earlier tokens
+  // without a session, which another program may have signed for this user.
   const old = await sessions.list(id);
   if (old.length > 0) await sessions.endAll(id);
 }

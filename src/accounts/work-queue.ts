@@ -7,7 +7,7 @@
  * client of the new job. Otherwise the same rule is tried with the kinds of jobs in place of the
  * clients.
  * This second try displaces no job of another client that has fewer places than the client of the
- * new job would have with that job. If no job can be displaced, the new job gets ERR_BUSY.
+ * new job would then have. If no job can be displaced, the new job gets ERR_BUSY.
  * Accepted: an attacker with many networks can fill the queue with one job from each of them.
  */
 import { availableParallelism } from 'node:os';

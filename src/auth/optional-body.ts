@@ -68,7 +68,7 @@ function isUnread({ readable, stream }: BodyMessage): boolean {
 
 /** Waits for the first byte, without reading it, or for the end. */
 async function hasBytes(message: BodyMessage): Promise<boolean> {
-  // Checked first: if the whole body has arrived already, no event may come.
+  // Checked first: if the whole body has arrived already, there may be no further event.
   if (Number(message.readableLength) > 0) return true;
   if (message.complete === true) return false;
   return new Promise((resolve, reject) => {

@@ -22,7 +22,7 @@ export interface Kind<T> {
   readonly problemOf?: (text: string) => string | undefined;
   /** Whether the text may hold a password, so that no message may repeat it. */
   readonly isSecret?: boolean;
-  /** Whether the flag takes no value. Its text is its own name. */
+  /** Whether the flag takes no value. `parse` then gets the name of the flag in its place. */
   readonly isSwitch?: boolean;
 }
 

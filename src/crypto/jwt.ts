@@ -141,7 +141,7 @@ export class Jwt<Claims extends object = Record<string, unknown>> {
     return deepFreeze(claims);
   }
 
-  /** `kid`, `jwk`, `jku` and the like are ignored. The constructor checks the default header. */
+  /** Also called for the default header of sign. `kid`, `jwk`, `jku` and the like are ignored. */
   #checkHeader(header: JsonObject): void {
     // A copy without a prototype has no inherited parameters (prototype pollution).
     const { alg, typ, crit, b64 }: JsonObject = Object.setPrototypeOf({ ...header }, null);

@@ -31,9 +31,9 @@ export const MAX_PIPELINED = 3000;
 export const LONG_TURN_MS = 50;
 
 /**
- * Requests of a turn that take less on average, in milliseconds, are quick: all of them are handled
- * in that turn. Node reads more requests in each further turn. If quick ones were spread over
- * several turns, a client that sends without a pause would reach MAX_PIPELINED.
+ * If the requests of a turn take fewer milliseconds than this on average, all of them are handled
+ * in that turn: they are quick. Node reads more requests in each further turn. If quick ones were
+ * spread over several turns, a client that sends without a pause would reach MAX_PIPELINED.
  */
 export const LONG_TURN_MS_A_REQUEST = 0.5;
 

@@ -26,8 +26,8 @@ export class SyncedFile {
    */
   #dirtyTailBytes = 0;
   /**
-   * The length of the longest write that failed, until one as long, or of MAX_PROBE_BYTES,
-   * succeeds; else 0.
+   * The length of the longest failed write. It is 0 again once a write succeeds that has this
+   * length, or at least MAX_PROBE_BYTES.
    */
   #failedBytes = 0;
   #isNameDurable = true;

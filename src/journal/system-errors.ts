@@ -67,7 +67,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map<string, string>([
   ['ENXIO', 'name a file: this path is a socket or a device'],
   ['ENOENT', 'fix or remove the symbolic link on this path, or create the folder that it names'],
   ['ELOOP', 'fix the symbolic links on this path, which lead in a circle'],
-  ['ENAMETOOLONG', 'shorten its name (a file beside it has a longer one)'],
+  ['ENAMETOOLONG', 'shorten its name (latchkey makes a file with a longer name beside it)'],
   ['EBUSY', 'stop the program that has it open'],
   ['ESTALE', 'mount its network share again'],
   ...['ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENOTCONN', 'ENODEV', 'EXDEV'].map((code) => {

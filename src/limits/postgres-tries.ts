@@ -21,7 +21,7 @@ export type Run = (text: string, values: string[]) => Promise<readonly Row[]>;
 /** How long a limit refuses every try. */
 export interface Wait {
   readonly limit: Limit;
-  /** 0 unless the tries that have ended reach the limit by themselves. */
+  /** 0 unless `isCertain`: tries in flight may end at any moment. */
   readonly seconds: number;
   /** Whether the tries that have ended reach the limit by themselves. */
   readonly isCertain: boolean;

@@ -14,7 +14,7 @@ import { codeOf, MAX_WAIT_MS } from './database.ts';
 
 /** While the database answers one, the next is on its way. Other connections are for writes. */
 const MAX_STATEMENTS = 2;
-/** More ids in one statement save little, and keep the other reads of it waiting longer. */
+/** More ids in one statement save little, and all its reads wait longer. */
 const MAX_IDS = 256;
 
 /** SQLSTATE class 22: the database refuses a value, such as a letter that its encoding lacks. */

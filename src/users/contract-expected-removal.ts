@@ -46,7 +46,7 @@ export function testExpectedRemovals(contract: Contract): void {
     }
   });
 
-  removal('lets an update or a removal through that expect the same hash', async (store) => {
+  removal('lets one of an update and a removal with the same hash through', async (store) => {
     for (let round = 0; round < 20; round += 1) {
       const id = `user${round}`;
       await store.insert(userWith(id));

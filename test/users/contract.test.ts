@@ -77,7 +77,7 @@ const TIMES = {
 const EXPECTED = {
   only: 'remove: removes only a user with the hash that is expected',
   odd: 'remove: compares odd hashes exactly',
-  update: 'remove: lets an update or a removal through that expect the same hash',
+  update: 'remove: lets one of an update and a removal with the same hash through',
   next: 'remove: never removes the next user of a name for the hash of the last',
 };
 

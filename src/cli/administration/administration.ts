@@ -4,8 +4,9 @@
  * can write the file.
  * Promise: if it cannot listen, the server logs one warning and serves all the same.
  * Accepted: the router publishes what it refuses itself, such as an unknown path or a body over 16
- * KiB, as the refusal of a client. Of such requests `latchkey users` sends only one with a text
- * that is too long, such as a line of an import, and from a newer version an unknown path.
+ * KiB, as the refusal of a client. `latchkey users` causes this in two cases: it sends a text that
+ * is too long, such as a line of an import, or it is newer than the server and sends an unknown
+ * path.
  */
 import { AuthError, isAuthError, reasonOf } from '../../errors.ts';
 import { Reply } from '../../http/reply.ts';

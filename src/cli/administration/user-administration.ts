@@ -15,7 +15,7 @@ export interface UserChange {
   readonly id: string;
   /**
    * `ended`: no session of the user from before the change is valid. `none`: no sessions are kept
-   * here, or the change is `enable`, which ends none.
+   * here, or the change is `enable`: the sessions have ended when the user was disabled.
    */
   readonly sessions: 'ended' | 'none';
 }

@@ -42,5 +42,7 @@ function remedyOf(code: string): string | undefined {
     return `${tables}, and grant this role SELECT, INSERT, UPDATE and DELETE on both`;
   }
   if (!NOT_IN_THIS_DATABASE.test(code)) return undefined;
-  return 'to count for all servers, use PostgreSQL, and rename tables that have other columns';
+  const tables = 'latchkey_limits and latchkey_limits_networks';
+  const remedy = `use PostgreSQL, and rename ${tables} if they have other columns`;
+  return `to count for all servers, ${remedy}`;
 }

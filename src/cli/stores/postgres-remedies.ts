@@ -5,7 +5,7 @@ import { propertyOf } from '../../values.ts';
 
 const CHECK_DATABASE = 'Check that the database is running, and its host and port in the URL.';
 const RENAME_TABLE =
-  'Rename the table that is named. A server whose role may create tables then makes another.';
+  'Rename that table. A server whose role may create tables then makes another.';
 
 /** The codes are those of Node and of PostgreSQL (its appendix A). */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [

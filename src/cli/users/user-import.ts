@@ -24,7 +24,10 @@ export interface ImportResult {
   readonly added: number;
   /** Users that were there already, with the same hash. */
   readonly present: number;
-  /** Removed names that the store keeps now, or whose user there refuses the same tokens. */
+  /**
+   * Removed names that the store keeps now. Also those that have a user in the store, if this user
+   * refuses the tokens from before the removal.
+   */
   readonly removedNames: number;
   /** Lines that were reported. */
   readonly refused: number;

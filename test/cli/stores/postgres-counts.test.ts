@@ -5,7 +5,8 @@ import { openCounts } from '../../../src/cli/stores/postgres-counts.ts';
 import type { PgClient } from '../../../src/index.ts';
 
 const OTHER_DATABASE =
-  'to count for all servers, use PostgreSQL, and rename tables that have other columns';
+  'to count for all servers, use PostgreSQL, and rename latchkey_limits and ' +
+  'latchkey_limits_networks if they have other columns';
 
 /** A client whose database refuses every statement. */
 function refusing(code: string): PgClient {

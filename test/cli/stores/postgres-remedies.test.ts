@@ -52,7 +52,7 @@ test(`${KIND} nothing is added to the rights that a store has named`, () => {
 
 test(`${KIND} a table that lacks a column makes room for another`, () => {
   const error = Object.assign(new Error('column "version" does not exist'), { code: '42703' });
-  assert.match(postgresRemedyOf(error), /^Rename the table .* then makes another\.$/);
+  assert.match(postgresRemedyOf(error), /^Rename that table\. .* then makes another\.$/);
 });
 
 test(`${KIND} a table of the rate limits makes room for a new one`, () => {
@@ -60,7 +60,7 @@ test(`${KIND} a table of the rate limits makes room for a new one`, () => {
   const otherwise = 'Or start the server with --throttle off.';
   for (const code of ['42703', '42P10', '22P02']) {
     const advice = [
-      'Rename the table that is named.',
+      'Rename that table.',
       'A server whose role may create tables then makes another.',
     ].join(' ');
     assert.equal(remedyOf(code), `${advice} ${otherwise}`);
