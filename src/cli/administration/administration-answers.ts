@@ -30,7 +30,10 @@ export function requireAscending(ids: readonly string[]): void {
   if (!isAscending) throw unreadableAnswer();
 }
 
-/** @throws CommandError if the answer is too large, or is not JSON */
+/**
+ * @throws CommandError if the answer is too large, or is not JSON; an error of Node if it does not
+ *   arrive whole
+ */
 export async function jsonOf(response: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;

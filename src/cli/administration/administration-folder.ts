@@ -75,8 +75,8 @@ export async function removeSocketFolder(socket: string): Promise<void> {
  * Finds the server that has the data folder open, if it answers at its socket.
  * @returns the path to connect to; undefined if no server answers there, even if a killed one left
  *   its socket; undefined also if the path is too long for a connection
- * @throws CommandError if another system user may have made the socket, or this process may not
- *   connect to it
+ * @throws CommandError if another system user may have made the socket, if this process may not
+ *   connect to it, or if the server accepts no more connections
  */
 export async function serverAddressIn(data: string): Promise<string | undefined> {
   const socket = socketIn(data);

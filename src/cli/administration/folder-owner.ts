@@ -6,8 +6,8 @@
  * Accepted: a user who can write a folder above the data folder can replace the data folder. At its
  * start the server warns of such a folder if every user can write it.
  * Accepted: in a folder of root itself the command stays root, also if others may write the folder,
- * as on some container volumes. The command and the server warn of it at each opening, unless only
- * a group that they are in may write it.
+ * as on some container volumes. The command and the server warn of it at each opening, unless it
+ * has the sticky bit, or only a group that they are in may write it.
  */
 import { stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';

@@ -3,8 +3,8 @@
  * kept them, and a later one may accept them again. So the administration ends them as well.
  * Promise: the file is opened when a user is first added, changed, removed or imported, and not at
  * the start, which a damaged file must not prevent. A change that cannot open it is refused, and
- * the next one tries again. If another program removes or replaces the file, the next change opens
- * it again.
+ * the next one tries again. If another program removes or replaces the file, a change in the next 2
+ * seconds may be refused. Later ones open the file again.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -51,7 +51,7 @@ export async function importUser(
 
 /**
  * Inserts a user without a password, and removes that user. If the process is killed between the
- * two, the user stays, and the next import of the name removes it.
+ * two, the user stays, and the next import of the same name and time removes it.
  * @returns false if the name has a user
  * @throws AuthError ERR_BAD_REQUEST if the id or the time breaks a rule of imports; ERR_STORE
  */

@@ -17,7 +17,7 @@ export type ListenPlace = Pick<
 
 /**
  * @param error what `listen` threw
- * @returns the problem and the remedy
+ * @returns the problem, and the remedy if the problem is the place
  */
 export function listenProblem(error: unknown, place: ListenPlace): string {
   const code = String(propertyOf(error, 'code'));

@@ -77,8 +77,8 @@ const OWN_FOLDER = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 
 /**
  * If latchkey is installed globally or linked, pg is not beside it but in the project, which is the
- * working directory. If this process is root, it does not load pg from a folder of another user,
- * even if that is the working directory.
+ * working directory. If this process is root, it loads pg only from folders of root and of the
+ * owner of latchkey, even if the working directory belongs to another user.
  * @throws CommandError if there is none
  */
 async function findPg(): Promise<FoundPg> {

@@ -35,7 +35,7 @@ export function storeRemedyOf(cause: unknown, users: StoreChoice): string {
 
 /**
  * Logs the errors of requests. That of a store is one line: the store, the reason, and what to do.
- * Any other error is a mistake in the code, and has its stack.
+ * Any other error has its stack, because it may be a mistake in the code.
  * @param users where the users are
  * @param nowMs a monotonic clock
  */

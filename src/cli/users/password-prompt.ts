@@ -16,8 +16,8 @@ export type PasswordInput = NodeJS.ReadableStream & { readonly isTTY?: boolean }
  * @param prompts where prompts are written, such as standard error
  * @returns the text as it was typed or piped, without its line break
  * @throws InterruptedError after Ctrl-C
- * @throws CommandError if no password is typed or piped, if the two typed ones differ, or if what
- *   is piped is not one line of UTF-8 of at most 4 KiB
+ * @throws CommandError if the input ends at a prompt, if the two typed passwords differ, or if what
+ *   is piped is empty, or not one line of UTF-8 of at most 4 KiB
  */
 export function readPassword(
   input: PasswordInput,

@@ -60,7 +60,7 @@ async function fillFile<T>(
   return releasedAtSignal(discard, async () => {
     const file = await opening;
     try {
-      const result = await attempt(path, exportRemedy, () => writeDraft(file, write));
+      const result = await writeDraft(path, file, write);
       await attempt(path, exportRemedy, () => takeName(draft, path));
       return result;
     } catch (error) {
@@ -75,8 +75,12 @@ async function createDraft(path: string, draft: string): Promise<FileHandle> {
   return createPrivateFile(draft);
 }
 
-/** @returns the result of `write`, once all of the draft is on disk */
+/**
+ * @returns the result of `write`, once all of the draft is on disk
+ * @throws CommandError if the file fails; any other error of `write`
+ */
 async function writeDraft<T>(
+  path: string,
   file: FileHandle,
   write: (output: NodeJS.WritableStream) => Promise<T>,
 ): Promise<T> {
@@ -89,8 +93,9 @@ async function writeDraft<T>(
     await finished(output);
     return result;
   } catch (error) {
-    // The error of the file itself, which the caller explains.
-    throw output.errored ?? error;
+    const { errored } = output;
+    if (!errored) throw error;
+    return attempt(path, exportRemedy, () => Promise.reject(errored));
   }
 }
 

@@ -58,8 +58,8 @@ interface PendingLine {
 }
 
 /**
- * Imports lines of `exportUsers`, or lines `username,hash`. The first line decides which of the two
- * all lines are. Empty lines are skipped.
+ * Imports lines of `exportUsers`, or lines `username,hash`. The first line that can be decoded
+ * decides which of the two all lines are. Empty lines are skipped.
  * @param report is called for each refused line, in the order of the lines. The problem repeats no
  *   part of the line.
  * @throws AuthError or CommandError if the store or the server fails. By then the lines before the

@@ -1,5 +1,6 @@
 /**
- * `latchkey users list`: writes the users page by page, so that memory holds one page only.
+ * `latchkey users list`: writes the users page by page, so that memory holds the text of one page
+ * only.
  * Promise: no name controls the terminal or breaks the line.
  */
 import { hasCode } from '../../journal/system-errors.ts';
@@ -19,8 +20,7 @@ type Cells = readonly [id: string, username: string, createdAt: string, state: s
 /**
  * Writes all users, sorted by id: a table for people, or one JSON object a line. Returns early if
  * the reader of a pipe ends, as `head` does.
- * @throws AuthError ERR_STORE
- * @throws CommandError if `output` fails
+ * @throws AuthError or CommandError if the users cannot be read; CommandError if `output` fails
  */
 export async function listUsers(
   administration: Pick<UserAdministration, 'list'>,

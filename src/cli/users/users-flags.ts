@@ -115,8 +115,7 @@ function subcommandIn(
 ): { readonly name: SubcommandName; readonly rest: readonly string[] } {
   const { typedName, name, before, behind } = splitArguments(args);
   if (name !== undefined) return { name, rest: [...before, ...behind] };
-  // Reports a wrong flag first. It may have taken the subcommand for its value, or its value may
-  // stand in the place of the subcommand.
+  // Reports a wrong flag first, because its value may stand in the place of the subcommand.
   parseArguments(before, USERS_FLAGS, NO_ARGUMENT);
   const expected = `expected ${SUBCOMMAND_NAMES.join(', ')}`;
   if (typedName === '') throw new UsageError(`a subcommand is missing: ${expected}`);

@@ -169,9 +169,9 @@ token from before is valid for its next user.`,
     usage: 'export [<file>|-]',
     phrase: 'write all users, with their password hashes',
     description: `Write all users with their password hashes, and the names of removed users: one
-JSON object a line, to a new file or to standard output. If root runs it, the
-owner of the data folder writes the file. To write it where only root may, run
-(umask 077; latchkey users export > file).`,
+JSON object a line, to a new file or to standard output. With --users file, root
+writes the new file as the owner of the data folder. To write it where only root
+may, run (umask 077; latchkey users export > file).`,
     flags: USERS_FLAGS,
     positionals: FILE,
     access: 'read',

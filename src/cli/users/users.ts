@@ -1,6 +1,6 @@
 /**
- * `latchkey users`: lists, changes and moves the users of a server. A running server makes the
- * changes itself; otherwise the command opens the store.
+ * `latchkey users`: lists, changes and moves the users of a server. A server that has the user file
+ * open makes the changes itself; otherwise the command opens the store.
  * Promise: no message repeats a username that was typed, unless a user has this name. It may be a
  * password, typed in the wrong place.
  * Accepted: a message repeats the name of a file that was typed.

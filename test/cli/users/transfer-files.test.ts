@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { CommandError, UsageError } from '../../../src/cli/command-errors.ts';
 import { writeOutput } from '../../../src/cli/output.ts';
 import { exportTarget, importSource } from '../../../src/cli/users/transfer-files.ts';
+import { AuthError } from '../../../src/errors.ts';
 import { collected } from '../../support/outputs.ts';
 import { emptyFolder, modeOf } from '../../support/run-command.ts';
 import { systemError } from '../../support/system-errors.ts';
@@ -92,6 +93,12 @@ test('an export that fails leaves no file, and closes it', async () => {
   // Linux adds " (deleted)" to the name.
   const isOpen = (name: string) => name.startsWith(folder);
   if (existsSync('/proc/self/fd')) assert.ok(!(await openFiles()).some(isOpen));
+});
+
+test('an error of the store during an export is not taken for one of the file', async () => {
+  const refusal = new AuthError('ERR_STORE', { cause: new Error('Connection terminated') });
+  const target = exportTarget(join(await emptyFolder(), 'users'), outputOf(false).output);
+  await assert.rejects(target.fill(() => Promise.reject(refusal)), (error) => error === refusal);
 });
 
 test('an export has its name once it is complete and synced', async (t) => {
